@@ -1,0 +1,23 @@
+//! A gateway for HJ 212 data loggers.
+//!
+//! Stations speak HJ 212 over TCP; what they say is kept in a [`journal`] before it is answered, then interpreted and published
+//! to MQTT. Nothing acknowledged is ever lost.
+//!
+//! The rooms, from the ground up; a room uses rooms on lower floors only (a test reads the `use` lines):
+//!
+//! | floor | rooms | |
+//! |---|---|---|
+//! | 0 | [`protocol`] | bytes to packets and back |
+//! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
+//! | 2 | [`registry`], [`session`], [`interpret`] | judgement: no I/O, no clock |
+//! | 3 | [`journal`] | the truth on disk |
+//! | 4 | [`net`], [`mqtt`], [`sim`] | the doors; they never see each other |
+//! | 5 | [`config`], [`gateway`] | wiring and lifetimes |
+//! | 6 | [`cli`] | arguments, exit codes |
+
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
+pub mod message;
+pub mod protocol;
+pub mod settings;
+pub mod telemetry;

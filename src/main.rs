@@ -1,0 +1,3 @@
+//! The binary: see `hj212-gateway --help`.
+
+fn main() {}

@@ -1,0 +1,37 @@
+//! What interpretation depends on besides the frames: the stations' registered facts and the dictionary's overrides.
+//!
+//! A replay must give the same messages, so the context is journalled too: whenever it changes, the whole of it is written as
+//! one run of context records (see [`crate::message::record`]) and holds from there on. No password is ever in it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole context, in a stable order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Context {
+    /// The stations by MN.
+    pub stations: BTreeMap<String, StationFacts>,
+    /// Dictionary rows that replace or add to the built-in ones, by code: `[name, unit]`.
+    pub factors: BTreeMap<String, (String, String)>,
+}
+
+/// What is registered of a station and shows in what is published of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StationFacts {
+    /// The name people use.
+    pub name: String,
+    /// Free tags: region, enterprise, outlet …
+    pub tags: BTreeMap<String, String>,
+    /// The registered ST, if any.
+    pub st: Option<String>,
+    /// The registered edition, if any: `2005`, `2017`, `2025`.
+    pub edition: Option<crate::protocol::Edition>,
+    /// The name of the dialect, if any.
+    pub dialect: Option<String>,
+    /// Codes this station uses for others: alias to canonical code.
+    pub aliases: BTreeMap<String, String>,
+    /// The units this station really uses, by canonical code.
+    pub units: BTreeMap<String, String>,
+}

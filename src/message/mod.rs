@@ -1,0 +1,11 @@
+//! What the house talks about: records, reports, publications. Plain values, no I/O.
+
+pub mod context;
+pub mod publication;
+pub mod record;
+pub mod time;
+
+pub use context::{Context, StationFacts};
+pub use publication::Publication;
+pub use record::{Heard, Peering, Presence, Record, RecordError, RejectReason, Rejected};
+pub use time::Timestamp;

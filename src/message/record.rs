@@ -1,0 +1,413 @@
+//! What the journal's records say. The journal keeps (time, kind, body) without looking inside; this is the inside.
+//!
+//! All numbers are little-endian. Bodies by kind:
+//!
+//! ```text
+//! 1 frame     connection u64 | peer | deviations u128 | segment start u32 | segment length u32 | raw bytes
+//!             peer: length u8, then the address as text (`127.0.0.1:40000`, `[::1]:40000`)
+//! 2 rejected  connection u64 | peer | reason u8 | detail u128 | segment start u32 | segment length u32 | heard u64 | raw bytes
+//!             detail: the deviations found, among them the known CRC mistake; a segment length of 0: no envelope was
+//!             recognised; heard: how many bytes were rejected in all, of which raw holds the first
+//! 3 presence  what u8 (1 online, 2 offline, 3 takeover, 4 clone suspected) | connection u64 | peer | other connection u64 |
+//!             other peer | MN bytes
+//! 4 context   hash 32 bytes | part u32 | parts u32 | a piece of the context's JSON
+//! 5 tick      empty: time passes
+//! 6 started   the gateway's version as text
+//! 7 stopped   empty
+//! ```
+//!
+//! What must stay true: a kind keeps its number and its layout for ever; a change of layout is a new kind.
+
+use std::net::SocketAddr;
+
+use crate::protocol::{Deviations, FaultReason};
+
+/// The longest piece of raw bytes kept of something rejected; the rest is only counted.
+pub const REJECTED_KEPT_MAX: usize = 16 * 1024;
+
+/// A record's meaning, borrowed from its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// A frame that was accepted from a registered station.
+    Frame(Heard<'a>),
+    /// Bytes that were refused, and why.
+    Rejected(Rejected<'a>),
+    /// A station came, went or moved.
+    Presence(Presence<'a>),
+    /// A piece of the context that holds from the last piece on.
+    Context {
+        /// SHA-256 of the whole context's JSON.
+        hash: [u8; 32],
+        /// Which piece, from 0.
+        part: u32,
+        /// How many pieces.
+        parts: u32,
+        /// The piece.
+        json: &'a [u8],
+    },
+    /// Time passes.
+    Tick,
+    /// The gateway started, with this version.
+    Started(&'a str),
+    /// The gateway stopped in order.
+    Stopped,
+}
+
+/// A connection and where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peering {
+    /// The connection's number, unique in this journal.
+    pub connection: u64,
+    /// The peer's address.
+    pub peer: SocketAddr,
+}
+
+/// A frame as it was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// Who said it.
+    pub from: Peering,
+    /// What was read over in envelope and CRC, under the policy that held then.
+    pub deviations: Deviations,
+    /// The data segment within `raw`.
+    pub segment: &'a [u8],
+    /// All bytes of the frame.
+    pub raw: &'a [u8],
+}
+
+/// Bytes that were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected<'a> {
+    /// Who said it.
+    pub from: Peering,
+    /// Why it was refused.
+    pub reason: RejectReason,
+    /// What else is known: the known CRC mistake that matches, deviations of the envelope.
+    pub detail: Deviations,
+    /// The data segment within `raw`, if an envelope was recognised.
+    pub segment: Option<&'a [u8]>,
+    /// How many bytes were heard.
+    pub heard: u64,
+    /// The bytes, at most [`REJECTED_KEPT_MAX`].
+    pub raw: &'a [u8],
+}
+
+/// What became of a station's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence<'a> {
+    /// The first frame of `mn` on a connection while it was on no other.
+    Online {
+        /// The station.
+        mn: &'a str,
+        /// Its connection.
+        on: Peering,
+    },
+    /// The connection of `mn` has ended.
+    Offline {
+        /// The station.
+        mn: &'a str,
+        /// Its last connection.
+        on: Peering,
+    },
+    /// `mn` was on one connection and now speaks on another; the newest wins.
+    Takeover {
+        /// The station.
+        mn: &'a str,
+        /// The connection it speaks on now.
+        on: Peering,
+        /// The connection it was on.
+        was: Peering,
+    },
+    /// `mn` speaks on two connections by turns.
+    CloneSuspected {
+        /// The station.
+        mn: &'a str,
+        /// One source.
+        on: Peering,
+        /// The other.
+        was: Peering,
+    },
+}
+
+macro_rules! reasons {
+    ($( $variant:ident = $number:literal, $code:literal, $zh:literal, $en:literal; )*) => {
+        /// Why bytes were refused. The numbers are stored, the codes published: both stay.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum RejectReason { $( #[doc = $en] $variant = $number, )* }
+
+        impl RejectReason {
+            /// All reasons.
+            pub const ALL: &'static [RejectReason] = &[ $( RejectReason::$variant, )* ];
+            /// The stable name.
+            #[must_use]
+            pub const fn code(self) -> &'static str { match self { $( Self::$variant => $code, )* } }
+            /// What it means, in Chinese.
+            #[must_use]
+            pub const fn explain_zh(self) -> &'static str { match self { $( Self::$variant => $zh, )* } }
+            /// What it means, in English.
+            #[must_use]
+            pub const fn explain_en(self) -> &'static str { match self { $( Self::$variant => $en, )* } }
+        }
+    };
+}
+
+reasons! {
+    Noise = 0, "noise", "无法识别的字节", "bytes in which no frame begins";
+    Truncated = 1, "truncated", "数据包不完整", "a frame that was never finished";
+    TooLong = 2, "too-long", "声明的长度超过上限", "a declared length above the limit";
+    Shapeless = 3, "shapeless", "无法确定数据包在何处结束", "a frame whose end cannot be found";
+    CrcMismatch = 4, "crc-mismatch", "CRC 校验不符", "the CRC does not match and the station's policy does not allow that";
+    MnMissing = 5, "mn-missing", "缺少 MN", "no MN";
+    MnUnknown = 6, "mn-unknown", "MN 未登记", "an MN that is not registered";
+    PwWrong = 7, "pw-wrong", "PW 与登记的不符", "a PW other than the registered one";
+    NetworkForbidden = 8, "network-forbidden", "来源地址不在站点允许的网段内", "a source address outside the station's networks";
+    CnMissing = 9, "cn-missing", "缺少 CN 或 CN 不是数", "no CN, or one that is no number";
+    PartialTimeout = 10, "partial-timeout", "数据包在限定时间内未传完", "a frame that was not finished in time";
+}
+
+impl From<FaultReason> for RejectReason {
+    fn from(reason: FaultReason) -> Self {
+        match reason {
+            FaultReason::Noise => Self::Noise,
+            FaultReason::Truncated => Self::Truncated,
+            FaultReason::TooLong => Self::TooLong,
+            FaultReason::Shapeless => Self::Shapeless,
+        }
+    }
+}
+
+/// A body that is not what its kind says. Cannot happen with a journal that passed its checksums, and does not panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A kind this version does not know, perhaps of a newer one.
+    #[error("record kind {0} is not known to this version")]
+    Kind(u8),
+    /// The body ends before it is complete or holds something impossible.
+    #[error("the body of a record of kind {0} cannot be read")]
+    Body(u8),
+}
+
+impl<'a> Record<'a> {
+    /// The number of this kind.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Frame(_) => 1,
+            Self::Rejected(_) => 2,
+            Self::Presence(_) => 3,
+            Self::Context { .. } => 4,
+            Self::Tick => 5,
+            Self::Started(_) => 6,
+            Self::Stopped => 7,
+        }
+    }
+
+    /// Appends the body to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Frame(heard) => {
+                put_peering(out, heard.from);
+                out.extend_from_slice(&heard.deviations.bits().to_le_bytes());
+                put_span(out, heard.raw, Some(heard.segment));
+                out.extend_from_slice(heard.raw);
+            }
+            Self::Rejected(rejected) => {
+                let kept = &rejected.raw[..rejected.raw.len().min(REJECTED_KEPT_MAX)];
+                put_peering(out, rejected.from);
+                out.push(rejected.reason as u8);
+                out.extend_from_slice(&rejected.detail.bits().to_le_bytes());
+                put_span(out, kept, rejected.segment);
+                out.extend_from_slice(&rejected.heard.to_le_bytes());
+                out.extend_from_slice(kept);
+            }
+            Self::Presence(presence) => {
+                let (what, mn, on, was) = match *presence {
+                    Presence::Online { mn, on } => (1, mn, on, on),
+                    Presence::Offline { mn, on } => (2, mn, on, on),
+                    Presence::Takeover { mn, on, was } => (3, mn, on, was),
+                    Presence::CloneSuspected { mn, on, was } => (4, mn, on, was),
+                };
+                out.push(what);
+                put_peering(out, on);
+                put_peering(out, was);
+                out.extend_from_slice(mn.as_bytes());
+            }
+            Self::Context { hash, part, parts, json } => {
+                out.extend_from_slice(hash);
+                out.extend_from_slice(&part.to_le_bytes());
+                out.extend_from_slice(&parts.to_le_bytes());
+                out.extend_from_slice(json);
+            }
+            Self::Tick | Self::Stopped => {}
+            Self::Started(version) => out.extend_from_slice(version.as_bytes()),
+        }
+    }
+
+    /// Reads the body of a record of `kind`.
+    pub fn decode(kind: u8, body: &'a [u8]) -> Result<Record<'a>, RecordError> {
+        let record = match kind {
+            1 => take_frame(body),
+            2 => take_rejected(body),
+            3 => take_presence(body),
+            4 => take_context(body),
+            5 => Some(Record::Tick),
+            6 => std::str::from_utf8(body).ok().map(Record::Started),
+            7 => Some(Record::Stopped),
+            _ => return Err(RecordError::Kind(kind)),
+        };
+        record.ok_or(RecordError::Body(kind))
+    }
+}
+
+fn put_peering(out: &mut Vec<u8>, peering: Peering) {
+    use std::io::Write;
+    out.extend_from_slice(&peering.connection.to_le_bytes());
+    let at = out.len();
+    out.push(0);
+    // Writing to a vector cannot fail, and no address is longer than 255 bytes.
+    let _ = write!(out, "{}", peering.peer);
+    out[at] = u8::try_from(out.len() - at - 1).unwrap_or(u8::MAX);
+}
+
+/// Where `segment` lies within `raw`; a segment from elsewhere or none is written as empty.
+fn put_span(out: &mut Vec<u8>, raw: &[u8], segment: Option<&[u8]>) {
+    let (start, length) = segment
+        .and_then(|s| Some((s.as_ptr().addr().checked_sub(raw.as_ptr().addr())?, s.len())))
+        .filter(|(start, length)| start.checked_add(*length).is_some_and(|end| end <= raw.len()))
+        .unwrap_or((0, 0));
+    out.extend_from_slice(&u32::try_from(start).unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(0).to_le_bytes());
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.bytes(N)?.try_into().ok()
+    }
+
+    fn peering(&mut self) -> Option<Peering> {
+        let connection = u64::from_le_bytes(self.array()?);
+        let [length] = self.array()?;
+        let peer = std::str::from_utf8(self.bytes(usize::from(length))?).ok()?.parse().ok()?;
+        Some(Peering { connection, peer })
+    }
+
+    fn span(&mut self) -> Option<std::ops::Range<usize>> {
+        let start = u32::from_le_bytes(self.array()?) as usize;
+        let length = u32::from_le_bytes(self.array()?) as usize;
+        Some(start..start.checked_add(length)?)
+    }
+}
+
+fn take_frame(body: &[u8]) -> Option<Record<'_>> {
+    let mut cursor = Cursor(body);
+    let from = cursor.peering()?;
+    let deviations = Deviations::from_bits(u128::from_le_bytes(cursor.array()?));
+    let span = cursor.span()?;
+    let raw = cursor.0;
+    Some(Record::Frame(Heard { from, deviations, segment: raw.get(span)?, raw }))
+}
+
+fn take_rejected(body: &[u8]) -> Option<Record<'_>> {
+    let mut cursor = Cursor(body);
+    let from = cursor.peering()?;
+    let [reason] = cursor.array()?;
+    let reason = *RejectReason::ALL.get(usize::from(reason))?;
+    let detail = Deviations::from_bits(u128::from_le_bytes(cursor.array()?));
+    let span = cursor.span()?;
+    let heard = u64::from_le_bytes(cursor.array()?);
+    let raw = cursor.0;
+    let segment = raw.get(span).filter(|s| !s.is_empty());
+    Some(Record::Rejected(Rejected { from, reason, detail, segment, heard, raw }))
+}
+
+fn take_presence(body: &[u8]) -> Option<Record<'_>> {
+    let mut cursor = Cursor(body);
+    let [what] = cursor.array()?;
+    let on = cursor.peering()?;
+    let was = cursor.peering()?;
+    let mn = std::str::from_utf8(cursor.0).ok()?;
+    let presence = match what {
+        1 => Presence::Online { mn, on },
+        2 => Presence::Offline { mn, on },
+        3 => Presence::Takeover { mn, on, was },
+        4 => Presence::CloneSuspected { mn, on, was },
+        _ => return None,
+    };
+    Some(Record::Presence(presence))
+}
+
+fn take_context(body: &[u8]) -> Option<Record<'_>> {
+    let mut cursor = Cursor(body);
+    let hash = cursor.array()?;
+    let part = u32::from_le_bytes(cursor.array()?);
+    let parts = u32::from_le_bytes(cursor.array()?);
+    Some(Record::Context { hash, part, parts, json: cursor.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Deviation;
+    use proptest::prelude::*;
+
+    fn peering() -> Peering {
+        Peering { connection: 7, peer: "127.0.0.1:40000".parse().unwrap() }
+    }
+
+    fn round_trip(record: &Record<'_>) {
+        let mut body = Vec::new();
+        record.encode(&mut body);
+        assert_eq!(&Record::decode(record.kind(), &body).unwrap(), record);
+    }
+
+    #[test]
+    fn every_kind_comes_back_as_it_was() {
+        let raw = b"##0005hello1234\r\n";
+        round_trip(&Record::Frame(Heard {
+            from: peering(),
+            deviations: Deviation::CrcLowercase.into(),
+            segment: &raw[6..11],
+            raw,
+        }));
+        round_trip(&Record::Rejected(Rejected {
+            from: Peering { connection: 1, peer: "[::1]:1".parse().unwrap() },
+            reason: RejectReason::CrcMismatch,
+            detail: Deviation::CrcModbus.into(),
+            segment: Some(&raw[6..11]),
+            heard: raw.len() as u64,
+            raw,
+        }));
+        let (on, was) = (peering(), Peering { connection: 9, peer: "10.0.0.1:5".parse().unwrap() });
+        round_trip(&Record::Presence(Presence::Online { mn: "A", on }));
+        round_trip(&Record::Presence(Presence::Offline { mn: "A", on }));
+        round_trip(&Record::Presence(Presence::Takeover { mn: "A", on, was }));
+        round_trip(&Record::Presence(Presence::CloneSuspected { mn: "A", on, was }));
+        round_trip(&Record::Context { hash: [7; 32], part: 1, parts: 2, json: b"{}" });
+        round_trip(&Record::Tick);
+        round_trip(&Record::Started("0.1.0"));
+        round_trip(&Record::Stopped);
+    }
+
+    #[test]
+    fn reasons_are_numbered_by_position() {
+        for (position, reason) in RejectReason::ALL.iter().enumerate() {
+            assert_eq!(position, *reason as usize);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(kind in 0u8..12, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Record::decode(kind, &body);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Bytes to packets and back, for HJ/T 212-2005, HJ 212-2017 and HJ 212-2025.
+//!
+//! The ground floor: no clock, no socket, no file, no allocation in steady state. The road of the bytes is
+//! [`scan`] (where does a frame begin and end) → [`crc`] (is it whole) → [`packet`] (the header) → [`area`] (the fields of CP);
+//! [`write`](mod@write) is the way back. What is read over on the way is named in [`deviation`].
+
+pub mod area;
+pub mod crc;
+pub mod deviation;
+pub mod edition;
+pub mod packet;
+pub mod scan;
+pub mod write;
+
+pub use area::{Field, Fields};
+pub use deviation::{Deviation, Deviations};
+pub use edition::Edition;
+pub use packet::{Header, PacketFlags, Part};
+pub use scan::{Check, Fault, FaultReason, Frame, Item, Limits, Peer, Step, Verdict, scan};

@@ -1,0 +1,121 @@
+//! What happens, counted: every counter of the house, its name and its meaning, in one table.
+//!
+//! Doors count here and log with `tracing`; pure rooms return what happened and let the door that called them count it. What must
+//! stay true: a counter's name stays (dashboards rely on it), and the set of labels is closed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::message::RejectReason;
+use crate::protocol::{Deviation, Deviations};
+
+macro_rules! counters {
+    ($( $variant:ident, $name:literal, $meaning:literal; )*) => {
+        /// A counter of the house.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum Counter { $( #[doc = $meaning] $variant, )* }
+
+        impl Counter {
+            /// All counters.
+            pub const ALL: &'static [Counter] = &[ $( Counter::$variant, )* ];
+            /// The stable name.
+            #[must_use]
+            pub const fn name(self) -> &'static str { match self { $( Self::$variant => $name, )* } }
+            /// What it counts.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str { match self { $( Self::$variant => $meaning, )* } }
+        }
+    };
+}
+
+counters! {
+    FramesHeard, "frames_heard", "frames with a recognised envelope";
+    FramesAnswered, "frames_answered", "answers (9013, 9014, 9022) sent";
+    FramesUnstored, "frames_unstored", "frames that the journal did not take; not answered";
+    BytesHeard, "bytes_heard", "bytes read from stations";
+    ConnectionsOpened, "connections_opened", "connections accepted";
+    ConnectionsClosed, "connections_closed", "connections ended";
+    ConnectionsRefusedTotal, "connections_refused_total", "newcomers refused at connections_max";
+    ConnectionsRefusedBlock, "connections_refused_block", "newcomers refused at connections_per_block_max";
+    ConnectionsIdle, "connections_idle", "connections closed after idle_max";
+    ConnectionsPartial, "connections_partial", "connections closed for an unfinished frame older than partial_max";
+    ConnectionsNoisy, "connections_noisy", "connections closed for too much that is no frame";
+    AcceptErrors, "accept_errors", "errors of the accept loop, which goes on";
+    Takeovers, "takeovers", "stations that moved to another connection";
+    ClonesSuspected, "clones_suspected", "stations that speak on two connections by turns";
+    JournalRecords, "journal_records", "records made durable";
+    JournalBytes, "journal_bytes", "bytes made durable";
+    JournalCommits, "journal_commits", "group commits";
+    JournalErrors, "journal_errors", "writes, syncs or renames that failed";
+    JournalRefused, "journal_refused", "records refused while the journal could not write";
+    JournalQuarantined, "journal_quarantined", "damaged ranges moved to quarantine";
+    UplinkRecords, "uplink_records", "records interpreted";
+    UplinkResent, "uplink_resent", "exact re-sends not published again";
+    UplinkRevisions, "uplink_revisions", "records published again with changed values";
+    UplinkPartsMissing, "uplink_parts_missing", "split records given up incomplete";
+    MqttPublished, "mqtt_published", "messages handed to the broker";
+    MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";
+    MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";
+    MqttConnects, "mqtt_connects", "connections made to the broker";
+    MqttDisconnects, "mqtt_disconnects", "connections to the broker lost or refused";
+}
+
+/// All counters of a running house; shared by reference.
+#[derive(Debug)]
+pub struct Telemetry {
+    counters: [AtomicU64; Counter::ALL.len()],
+    deviations: [AtomicU64; Deviation::ALL.len()],
+    rejected: [AtomicU64; RejectReason::ALL.len()],
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry {
+            counters: std::array::from_fn(|_| AtomicU64::new(0)),
+            deviations: std::array::from_fn(|_| AtomicU64::new(0)),
+            rejected: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+impl Telemetry {
+    /// Adds one.
+    pub fn count(&self, counter: Counter) {
+        self.add(counter, 1);
+    }
+
+    /// Adds `n`.
+    pub fn add(&self, counter: Counter, n: u64) {
+        self.counters[counter as usize].fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// Counts each member of a set of deviations.
+    pub fn deviated(&self, deviations: Deviations) {
+        for deviation in deviations.iter() {
+            self.deviations[deviation as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often `deviation` was met.
+    #[must_use]
+    pub fn deviations(&self, deviation: Deviation) -> u64 {
+        self.deviations[deviation as usize].load(Ordering::Relaxed)
+    }
+
+    /// Counts something refused.
+    pub fn rejected(&self, reason: RejectReason) {
+        self.rejected[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much was refused for `reason`.
+    #[must_use]
+    pub fn rejections(&self, reason: RejectReason) -> u64 {
+        self.rejected[reason as usize].load(Ordering::Relaxed)
+    }
+}
