@@ -17,7 +17,9 @@
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
+pub mod clock;
 pub mod message;
 pub mod protocol;
+pub mod registry;
 pub mod settings;
 pub mod telemetry;

@@ -36,7 +36,8 @@ pub mod duration {
     #[must_use]
     pub fn format(value: Duration) -> String {
         let millis = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
-        let (unit, factor) = UNITS.iter().rev().find(|(_, f)| millis != 0 && millis % f == 0).unwrap_or(&UNITS[0]);
+        let (unit, factor) =
+            UNITS.iter().rev().find(|(_, f)| millis != 0 && millis.is_multiple_of(*f)).unwrap_or(&UNITS[0]);
         format!("{}{unit}", millis / factor)
     }
 }
@@ -76,7 +77,8 @@ pub mod size {
     /// Writes it with the largest unit that divides it.
     #[must_use]
     pub fn format(value: u64) -> String {
-        let (unit, factor) = UNITS.iter().rev().find(|(_, f)| value != 0 && value % f == 0).unwrap_or(&UNITS[0]);
+        let (unit, factor) =
+            UNITS.iter().rev().find(|(_, f)| value != 0 && value.is_multiple_of(*f)).unwrap_or(&UNITS[0]);
         format!("{}{unit}", value / factor)
     }
 }

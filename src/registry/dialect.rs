@@ -1,0 +1,133 @@
+//! How stations are answered: dialects as data (`config/dialects.toml`, and `[[dialect]]` in station files).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::Edition;
+
+const BUILT_IN: &str = include_str!("../../config/dialects.toml");
+
+/// When an upload gets its 9014.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerWhen {
+    /// When bit 0 of Flag asks for it.
+    #[default]
+    Flag,
+    /// Whatever Flag says.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A way of answering.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dialect {
+    /// Its name.
+    pub name: String,
+    /// The form of the answers.
+    pub edition: Edition,
+    /// When uploads are answered.
+    #[serde(default)]
+    pub answer: AnswerWhen,
+    /// The CN that answers a 9015; 0: none.
+    #[serde(default = "notified")]
+    pub heartbeat: u16,
+    /// The CN that answers a 9021; 0: none.
+    #[serde(default = "logged_in")]
+    pub login: u16,
+    /// Whether answers of the 2005 form carry PW and MN.
+    #[serde(default = "yes")]
+    pub identified: bool,
+    /// Flag of the answers, if not the edition's version bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_flag: Option<u8>,
+}
+
+fn notified() -> u16 {
+    9013
+}
+
+fn logged_in() -> u16 {
+    9022
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Dialect {
+    fn plain(edition: Edition) -> Dialect {
+        Dialect {
+            name: edition.year().into(),
+            edition,
+            answer: AnswerWhen::Flag,
+            heartbeat: notified(),
+            login: logged_in(),
+            identified: true,
+            answer_flag: None,
+        }
+    }
+}
+
+/// All dialects by name, and the one of each edition.
+#[derive(Debug, Clone)]
+pub struct Dialects {
+    by_name: BTreeMap<String, Arc<Dialect>>,
+    by_edition: [Arc<Dialect>; 3],
+}
+
+impl Default for Dialects {
+    /// The built-in ones.
+    fn default() -> Self {
+        #[derive(Deserialize)]
+        struct File {
+            dialect: Vec<Dialect>,
+        }
+        let plain = [Edition::V2005, Edition::V2017, Edition::V2025].map(|e| Arc::new(Dialect::plain(e)));
+        let mut dialects = Dialects { by_name: BTreeMap::new(), by_edition: plain };
+        // The file is part of the binary and read by a test.
+        for dialect in toml::from_str::<File>(BUILT_IN).map(|file| file.dialect).unwrap_or_default() {
+            dialects.add(dialect);
+        }
+        dialects
+    }
+}
+
+impl Dialects {
+    /// Adds one, or replaces the one of its name.
+    pub fn add(&mut self, dialect: Dialect) {
+        let dialect = Arc::new(dialect);
+        for (place, edition) in self.by_edition.iter_mut().zip([Edition::V2005, Edition::V2017, Edition::V2025]) {
+            if dialect.name == edition.year() {
+                *place = Arc::clone(&dialect);
+            }
+        }
+        self.by_name.insert(dialect.name.clone(), dialect);
+    }
+
+    /// The one called `name`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Arc<Dialect>> {
+        self.by_name.get(name)
+    }
+
+    /// The one of an edition.
+    #[must_use]
+    pub fn of(&self, edition: Edition) -> &Arc<Dialect> {
+        let [of_2005, of_2017, of_2025] = &self.by_edition;
+        match edition {
+            Edition::V2005 => of_2005,
+            Edition::V2017 => of_2017,
+            Edition::V2025 => of_2025,
+        }
+    }
+
+    /// All names, for error messages.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+}

@@ -1,0 +1,198 @@
+//! Station files to a registry: every rule a station's row must keep, and where it was broken.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
+use crate::message::StationFacts;
+use crate::protocol::Edition;
+
+/// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
+pub const MN_MAX: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    station: Vec<Row>,
+    #[serde(default)]
+    dialect: Vec<Dialect>,
+}
+
+/// One `[[station]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    mn: Spanned<String>,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    pw: Option<Spanned<String>>,
+    st: Option<Spanned<String>>,
+    edition: Option<Spanned<String>>,
+    dialect: Option<Spanned<String>>,
+    #[serde(default)]
+    crc: CrcPolicy,
+    #[serde(default)]
+    networks: Vec<Spanned<String>>,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
+    #[serde(default)]
+    units: BTreeMap<String, String>,
+}
+
+/// Reads station files, given as (name, text). All problems of all files are reported.
+pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut parsed = Vec::new();
+    for (name, text) in files {
+        match toml::from_str::<File>(text) {
+            Ok(file) => parsed.push((name, text, file)),
+            Err(error) => problems.push(Problem::of_toml(Path::new(name), text, &error)),
+        }
+    }
+    let mut registry = Registry { unknown, ..Registry::default() };
+    for (_, _, file) in &mut parsed {
+        file.dialect.drain(..).for_each(|dialect| registry.dialects.add(dialect));
+    }
+    let mut places: HashMap<String, Problem> = HashMap::new();
+    for (name, text, file) in parsed {
+        let mut reader = Reader { name, text, problems: Vec::new() };
+        for row in file.station {
+            let here = Problem::at(name, text, &row.mn.span(), String::new(), "");
+            let mn = row.mn.get_ref().clone();
+            if let Some(first) = places.get(&mn) {
+                let what = format!("MN {mn:?} is registered twice, first at {}:{}", first.file, first.line);
+                reader.problems.push(Problem { what, remedy: "remove one of the two".into(), ..here });
+                continue;
+            }
+            places.insert(mn, here);
+            let station = reader.station(row, &registry.dialects);
+            registry.stations.insert(station.mn.as_bytes().into(), Arc::new(station));
+        }
+        problems.append(&mut reader.problems);
+    }
+    if problems.is_empty() { Ok(registry) } else { Err(problems) }
+}
+
+/// Whether `mn` may be registered: it becomes a level of MQTT topics.
+pub(super) fn is_mn(mn: &str) -> bool {
+    (1..=MN_MAX).contains(&mn.len()) && mn.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+struct Reader<'f> {
+    name: &'f str,
+    text: &'f str,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn station(&mut self, row: Row, dialects: &Dialects) -> Station {
+        self.rule(
+            &row.mn,
+            is_mn(row.mn.get_ref()),
+            "mn",
+            "1 to 64 letters, digits, '_' or '-'",
+            "write it as the station sends it",
+        );
+        if let Some(pw) = &row.pw {
+            let good =
+                !pw.get_ref().is_empty() && pw.get_ref().bytes().all(|b| b.is_ascii_graphic() && !b";&=".contains(&b));
+            // The value is not shown: it is a password.
+            let place = pw.span();
+            self.rule_at(
+                &place,
+                good,
+                "pw must be printable ASCII without ';', '&', '='".into(),
+                "leave pw out if it is not to be checked",
+            );
+        }
+        if let Some(st) = &row.st {
+            let good = st.get_ref().len() == 2 && st.get_ref().bytes().all(|b| b.is_ascii_alphanumeric());
+            self.rule(
+                st,
+                good,
+                "st",
+                "two letters or digits (HJ 212-2017, 6.6.1)",
+                "write \"31\" for air, \"32\" for water",
+            );
+        }
+        let edition = row.edition.as_ref().and_then(|edition| self.edition(edition));
+        let dialect = row.dialect.as_ref().and_then(|name| self.dialect(name, dialects));
+        let networks = row.networks.iter().filter_map(|network| self.network(network)).collect();
+        let facts = StationFacts {
+            name: row.name,
+            tags: row.tags,
+            st: row.st.map(Spanned::into_inner),
+            edition: edition
+                .or(dialect.as_ref().map(|d| d.edition).filter(|_| edition.is_none() && row.edition.is_none())),
+            dialect: row.dialect.map(Spanned::into_inner),
+            aliases: row.aliases,
+            units: row.units,
+        };
+        let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
+        let pw = row.pw.map(|pw| Password(pw.into_inner()));
+        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, facts }
+    }
+
+    fn edition(&mut self, said: &Spanned<String>) -> Option<Edition> {
+        let edition = match said.get_ref().as_str() {
+            "2005" => Some(Edition::V2005),
+            "2017" => Some(Edition::V2017),
+            "2025" => Some(Edition::V2025),
+            _ => None,
+        };
+        self.rule(
+            said,
+            edition.is_some(),
+            "edition",
+            "\"2005\", \"2017\" or \"2025\"",
+            "leave it out if the station is to be answered by its Flag",
+        );
+        edition
+    }
+
+    fn dialect(&mut self, said: &Spanned<String>, dialects: &Dialects) -> Option<Arc<Dialect>> {
+        let found = dialects.find(said.get_ref()).cloned();
+        if found.is_none() {
+            let names: Vec<&str> = dialects.names().collect();
+            self.rule(
+                said,
+                false,
+                "dialect",
+                &format!("one of {}", names.join(", ")),
+                "or add a [[dialect]] of that name",
+            );
+        }
+        found
+    }
+
+    fn network(&mut self, said: &Spanned<String>) -> Option<ipnet::IpNet> {
+        let text = said.get_ref();
+        let network = text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from));
+        self.rule(
+            said,
+            network.is_some(),
+            "networks",
+            "addresses or networks",
+            "write \"10.1.0.0/16\" or \"10.1.2.3\"",
+        );
+        network
+    }
+
+    fn rule(&mut self, value: &Spanned<String>, good: bool, key: &str, rule: &str, remedy: &str) {
+        let what = format!("{key} = {:?} must be {rule}", value.get_ref());
+        self.rule_at(&value.span(), good, what, remedy);
+    }
+
+    fn rule_at(&mut self, place: &std::ops::Range<usize>, good: bool, what: String, remedy: &str) {
+        if !good {
+            self.problems.push(Problem::at(self.name, self.text, place, what, remedy));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Who may speak, and how they are to be answered: the stations of the configuration files, looked up by MN.
+//!
+//! Pure: the texts of the files are handed in, problems are handed back, all of them, with their places. What must stay true: an
+//! MN stands in at most one place; a password is compared in constant time and is never printed.
+
+mod dialect;
+mod load;
+mod problem;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::message::StationFacts;
+use crate::protocol::Edition;
+
+pub use dialect::{AnswerWhen, Dialect, Dialects};
+pub use load::{MN_MAX, load};
+pub use problem::Problem;
+
+/// What happens to an MN that is not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// It is kept, published as rejected, and not answered.
+    #[default]
+    Reject,
+    /// It is taken for a station. For trials: anyone may then speak.
+    Accept,
+}
+
+/// What a wrong CRC means for a station.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CrcPolicy {
+    /// The frame is refused.
+    #[default]
+    Strict,
+    /// The one known mistake that this station always makes is accepted, once it has been seen several times in a row.
+    Learn,
+    /// The CRC is not looked at; deviations still name what was found.
+    Off,
+}
+
+/// A password. Not a secret by the standard's own design (it travels in clear), but never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Whether `said` is it; takes the same time wherever they differ.
+    #[must_use]
+    pub fn is(&self, said: &[u8]) -> bool {
+        let own = self.0.as_bytes();
+        let differences = own.iter().zip(said).fold(own.len() ^ said.len(), |sum, (a, b)| sum | usize::from(a ^ b));
+        differences == 0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(***)")
+    }
+}
+
+/// A registered station.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Station {
+    /// MN, as the station writes it.
+    pub mn: String,
+    /// Its password; `None`: not checked.
+    pub pw: Option<Password>,
+    /// What a wrong CRC means.
+    pub crc: CrcPolicy,
+    /// The networks it may speak from; empty: any.
+    pub networks: Vec<IpNet>,
+    /// How it is answered; `None`: by the edition it shows.
+    pub dialect: Option<Arc<Dialect>>,
+    /// What is published of it.
+    pub facts: StationFacts,
+}
+
+impl Station {
+    /// Whether it may speak from `address`.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+}
+
+/// The registered stations.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    stations: HashMap<Box<[u8]>, Arc<Station>, foldhash::fast::RandomState>,
+    dialects: Dialects,
+    unknown: Unknown,
+}
+
+impl Registry {
+    /// The station with this MN.
+    #[must_use]
+    pub fn find(&self, mn: &[u8]) -> Option<&Arc<Station>> {
+        self.stations.get(mn)
+    }
+
+    /// What happens to others.
+    #[must_use]
+    pub const fn unknown(&self) -> Unknown {
+        self.unknown
+    }
+
+    /// A station for an unregistered MN, under [`Unknown::Accept`]. `None` if the MN could not be registered either.
+    #[must_use]
+    pub fn improvise(&self, mn: &[u8]) -> Option<Station> {
+        let mn = std::str::from_utf8(mn).ok().filter(|mn| load::is_mn(mn))?;
+        let (pw, crc, networks, dialect) = (None, CrcPolicy::Strict, Vec::new(), None);
+        Some(Station { mn: mn.to_owned(), pw, crc, networks, dialect, facts: StationFacts::default() })
+    }
+
+    /// How a station of `edition` is answered if nothing else is registered.
+    #[must_use]
+    pub fn dialect_of(&self, edition: Edition) -> &Arc<Dialect> {
+        self.dialects.of(edition)
+    }
+
+    /// How many stations there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stations.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stations.is_empty()
+    }
+
+    /// What is published of the stations, by MN.
+    #[must_use]
+    pub fn facts(&self) -> BTreeMap<String, StationFacts> {
+        self.stations.values().map(|station| (station.mn.clone(), station.facts.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

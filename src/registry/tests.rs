@@ -1,0 +1,87 @@
+//! Every rule broken once, and what is said of it.
+
+use super::*;
+use proptest::prelude::*;
+
+fn read(text: &str) -> Result<Registry, String> {
+    load(&[("s.toml".into(), text.into())], Unknown::Reject)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn the_example_is_read() {
+    let text = include_str!("../../config/stations.toml");
+    let registry = read(text).unwrap();
+    assert!(registry.len() >= 3);
+    assert_eq!(registry.facts().len(), registry.len());
+}
+
+#[test]
+fn all_built_in_dialects_are_read() {
+    let dialects = Dialects::default();
+    assert!(dialects.names().count() >= 6);
+    assert_eq!(dialects.of(Edition::V2005).edition, Edition::V2005);
+    assert_eq!(dialects.find("surface-water").unwrap().answer_flag, Some(8));
+}
+
+#[test]
+fn every_broken_rule_is_named_with_its_line() {
+    for (row, line, says) in [
+        ("mn = \"a b\"", 2, "mn = \"a b\" must be 1 to 64 letters"),
+        ("mn = \"A\"\nst = \"311\"", 3, "st = \"311\" must be two letters"),
+        ("mn = \"A\"\nedition = \"2018\"", 3, "edition = \"2018\" must be"),
+        ("mn = \"A\"\ndialect = \"x\"", 3, "dialect = \"x\" must be one of 2005,"),
+        ("mn = \"A\"\nnetworks = [\"10.0.0.0/8\", \"ten\"]", 3, "networks = \"ten\" must be"),
+        ("mn = \"A\"\npw = \"12;456\"", 3, "pw must be printable"),
+        ("mn = \"A\"\ncrc = \"lax\"", 3, "lax"),
+        ("mn = \"A\"\nregion = \"x\"", 3, "unknown field `region`"),
+        ("name = \"x\"", 1, "missing field `mn`"),
+    ] {
+        let said = read(&format!("[[station]]\n{row}\n")).unwrap_err();
+        assert!(said.starts_with(&format!("s.toml:{line}:")), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(!said.contains("12;456"), "{said}");
+    }
+}
+
+#[test]
+fn all_problems_are_reported_and_both_places_of_a_double_mn() {
+    let first = ("a.toml".to_owned(), "[[station]]\nmn = \"A\"\n".to_owned());
+    let second = ("b.toml".to_owned(), "[[station]]\nmn = \"A\"\n[[station]]\nmn = \"B\"\nst = \"x\"\n".to_owned());
+    let problems = load(&[first, second], Unknown::Reject).unwrap_err();
+    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 2);
+    assert!(said[0].starts_with("b.toml:2:") && said[0].contains("first at a.toml:2"), "{}", said[0]);
+}
+
+#[test]
+fn passwords_are_compared_and_never_printed() {
+    let registry = read("[[station]]\nmn = \"A\"\npw = \"geheim\"\n").unwrap();
+    let station = registry.find(b"A").unwrap();
+    let password = station.pw.as_ref().unwrap();
+    assert!(password.is(b"geheim"));
+    for wrong in [&b"geheiM"[..], b"", b"gehei", b"geheimm"] {
+        assert!(!password.is(wrong));
+    }
+    assert!(!format!("{registry:?}").contains("geheim"));
+}
+
+#[test]
+fn networks_bind_a_station() {
+    let registry =
+        read("[[station]]\nmn = \"A\"\nnetworks = [\"10.1.0.0/16\", \"192.0.2.7\"]\n[[station]]\nmn = \"B\"\n")
+            .unwrap();
+    let bound = registry.find(b"A").unwrap();
+    assert!(bound.allows("10.1.2.3".parse().unwrap()));
+    assert!(bound.allows("::ffff:10.1.2.3".parse().unwrap()));
+    assert!(bound.allows("192.0.2.7".parse().unwrap()));
+    assert!(!bound.allows("10.2.0.1".parse().unwrap()));
+    assert!(registry.find(b"B").unwrap().allows("203.0.113.1".parse().unwrap()));
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "(\\[\\[station\\]\\]|mn|pw|=|\"|\n|[a-z0-9;]){0,60}") {
+        let _ = read(&text);
+    }
+}
