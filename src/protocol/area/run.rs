@@ -1,0 +1,131 @@
+//! What must be remembered while an area is read to say what is odd about the order of its fields.
+//!
+//! A *run* is a row of neighbouring fields with the same code. An item written as the standard says is one run, with `,` inside
+//! and `;` around, its values before its flag. What must stay true: the work is linear in the area, and nothing here changes what
+//! was read.
+
+use super::super::{Deviation, Deviations};
+use super::Span;
+
+/// So many spans at most are compared in one area to find an item that comes back; beyond, that deviation is not looked for.
+const COMPARED_MAX: usize = 16 * 1024;
+
+/// So many names at most of one run are compared with the next.
+const RUN_COMPARED_MAX: usize = 8;
+
+#[derive(Default)]
+pub(super) struct Run {
+    /// The separator before the field at hand; 0 before the first.
+    pub(super) separator: u8,
+    /// The first span of the run.
+    first: usize,
+    /// Whether the run holds nothing but flags so far.
+    flags_only: bool,
+    /// Codes met, as bits by their hash: a code whose bit is not set is new.
+    met: [u64; 16],
+    compared: usize,
+    /// Whether a run of flags only has ended.
+    lonely_flag: bool,
+    deviations: Deviations,
+}
+
+impl Run {
+    /// Takes note of `span`, the field after `spans`.
+    #[inline]
+    pub(super) fn enter(&mut self, area: &[u8], spans: &[Span], span: &Span) {
+        let item = span.item_of(area);
+        let name = span.name_of(area);
+        let is_flag = is_flag(name);
+        let before = spans.last().map_or(&[][..], |before| before.item_of(area));
+        if same(before, item) && !spans.is_empty() {
+            if item.is_empty() {
+                return;
+            }
+            if self.separator == b';' {
+                self.deviations.insert(Deviation::SemicolonWithinItem);
+            }
+            if self.flags_only && !is_flag {
+                self.deviations.insert(Deviation::FlagFirst);
+            }
+            self.flags_only &= is_flag;
+            self.compare_names(area, spans, name);
+            return;
+        }
+        if self.separator == b',' && !item.is_empty() && !before.is_empty() {
+            self.deviations.insert(Deviation::CommaBetweenItems);
+        }
+        self.lonely_flag |= self.flags_only;
+        self.first = spans.len();
+        self.flags_only = is_flag && !item.is_empty();
+        if !item.is_empty() {
+            self.meet(area, spans, item, name);
+        }
+    }
+
+    #[inline]
+    fn compare_names(&mut self, area: &[u8], spans: &[Span], name: &[u8]) {
+        let run = spans.get(self.first..).unwrap_or_default();
+        if run.iter().rev().take(RUN_COMPARED_MAX).any(|other| same(other.name_of(area), name)) {
+            self.deviations.insert(Deviation::ItemTwice);
+        }
+    }
+
+    /// Notes that a run of `item` begins; if there was one before, looks whether it had the same field.
+    #[inline]
+    fn meet(&mut self, area: &[u8], spans: &[Span], item: &[u8], name: &[u8]) {
+        let hash = item.iter().fold(0u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x9E37_79B1).rotate_left(11));
+        let (word, bit) = ((hash >> 6) as usize % self.met.len(), 1u64 << (hash % 64));
+        let Some(word) = self.met.get_mut(word) else { return };
+        let known = *word & bit != 0;
+        *word |= bit;
+        if known {
+            self.look_back(area, spans, item, name);
+        }
+    }
+
+    #[cold]
+    fn look_back(&mut self, area: &[u8], spans: &[Span], item: &[u8], name: &[u8]) {
+        if self.deviations.contains(Deviation::ItemTwice) || self.compared > COMPARED_MAX {
+            return;
+        }
+        self.compared += spans.len();
+        if spans.iter().any(|other| other.item_of(area) == item && other.name_of(area) == name) {
+            self.deviations.insert(Deviation::ItemTwice);
+        }
+    }
+
+    /// What was odd, after the last field.
+    pub(super) fn finish(mut self, area: &[u8], spans: &[Span]) -> Deviations {
+        if self.lonely_flag || self.flags_only {
+            self.look_for_strange_flags(area, spans);
+        }
+        self.deviations
+    }
+
+    /// Looks for flags of items that have nothing else in this area.
+    #[cold]
+    fn look_for_strange_flags(&mut self, area: &[u8], spans: &[Span]) {
+        let mut with_value: Vec<&[u8]> =
+            spans.iter().filter(|span| !is_flag(span.name_of(area))).map(|span| span.item_of(area)).collect();
+        with_value.sort_unstable();
+        let strange = spans
+            .iter()
+            .filter(|span| is_flag(span.name_of(area)))
+            .map(|span| span.item_of(area))
+            .any(|item| !item.is_empty() && with_value.binary_search(&item).is_err());
+        if strange {
+            self.deviations.insert(Deviation::FlagOfOther);
+        }
+    }
+}
+
+#[inline]
+fn is_flag(name: &[u8]) -> bool {
+    matches!(name, b"Flag" | b"EFlag")
+}
+
+/// Codes and names are a few bytes: comparing them here beats a call.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
+}
