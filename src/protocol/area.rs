@@ -222,7 +222,11 @@ impl Fields {
 fn begins_log_text(area: &[u8], from: usize) -> bool {
     match area.get(from..) {
         Some([b'/', b'/', ..]) => true,
-        Some([b' ', padded @ ..]) => padded.iter().take(SPACES_MAX).position(|byte| *byte != b' ').is_some_and(|at| padded.get(at..).is_some_and(|text| text.starts_with(b"//"))),
+        Some([b' ', padded @ ..]) => padded
+            .iter()
+            .take(SPACES_MAX)
+            .position(|byte| *byte != b' ')
+            .is_some_and(|at| padded.get(at..).is_some_and(|text| text.starts_with(b"//"))),
         _ => false,
     }
 }

@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn each_known_mistake_is_named() {
-        let by = |algorithm: &'static crc::Algorithm<u16>| format!("{:04X}", Crc::<u16>::new(algorithm).checksum(ANNEX_A));
+        let by =
+            |algorithm: &'static crc::Algorithm<u16>| format!("{:04X}", Crc::<u16>::new(algorithm).checksum(ANNEX_A));
         let named = |digits: &str| mistake(ANNEX_A, digits.as_bytes());
         assert_eq!(by(&CRC_16_MODBUS), "0759");
         assert_eq!(named("0759"), Some(Deviation::CrcModbus));

@@ -203,6 +203,17 @@ mod tests {
     }
 
     #[test]
+    fn the_document_lists_every_code_as_it_is_explained_here() {
+        let document = include_str!("../../docs/deviations.md");
+        let listed: Vec<&str> = document.lines().filter(|line| line.starts_with("| `")).collect();
+        let wanted: Vec<String> = Deviation::ALL
+            .iter()
+            .map(|d| format!("| `{}` | {} | {} | {} |", d.code(), d.kind(), d.explain_zh(), d.explain_en()))
+            .collect();
+        assert_eq!(listed, wanted);
+    }
+
+    #[test]
     fn a_set_survives_the_journal() {
         let mut set = Deviations::NONE;
         set.insert(Deviation::CrcLowercase);

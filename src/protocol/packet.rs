@@ -102,9 +102,11 @@ fn standard(segment: &[u8]) -> IResult<&[u8], Header<'_>> {
     let (input, pw) = preceded(tag(&b";PW="[..]), verify(take(6usize), is_plain)).parse_complete(input)?;
     let (input, mn) = preceded(tag(&b";MN="[..]), verify(take(24usize), is_epc)).parse_complete(input)?;
     let (input, flag) = preceded(tag(&b";Flag="[..]), digits(1, 3)).parse_complete(input)?;
-    let (input, part) = opt((preceded(tag(&b";PNUM="[..]), digit1), preceded(tag(&b";PNO="[..]), digit1))).parse_complete(input)?;
+    let (input, part) =
+        opt((preceded(tag(&b";PNUM="[..]), digit1), preceded(tag(&b";PNO="[..]), digit1))).parse_complete(input)?;
     let (input, rf) = opt(tag(&b";RF=1"[..])).parse_complete(input)?;
-    let (input, area) = preceded(tag(&b";CP=&&"[..]), verify(rest, |area: &[u8]| area.ends_with(b"&&"))).parse_complete(input)?;
+    let (input, area) =
+        preceded(tag(&b";CP=&&"[..]), verify(rest, |area: &[u8]| area.ends_with(b"&&"))).parse_complete(input)?;
     let mut header = Header {
         qn: Some(qn),
         st: Some(st),
@@ -483,7 +485,10 @@ mod tests {
         assert_eq!(with("Flag=5;", "Flag=5;XX=1;"), ["header-unknown"]);
         assert_eq!(with("Flag=5;", "Flag=5;XX;"), ["header-unknown"]);
         assert_eq!(with("ST=32;", "ST=32;ST=31;"), ["header-twice"]);
-        assert_eq!(codes("QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5"), ["closing-missing"]);
+        assert_eq!(
+            codes("QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5"),
+            ["closing-missing"]
+        );
     }
 
     #[test]
@@ -495,7 +500,8 @@ mod tests {
         }
         let later = "ST=32;CN=1062;QN=20160801085857223;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&&&";
         assert_eq!(codes(later), ["qn-misplaced"]);
-        let inside = "ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&QN=20160801085857223;DataTime=1&&";
+        let inside =
+            "ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&QN=20160801085857223;DataTime=1&&";
         assert_eq!(codes(inside), ["qn-in-area"]);
         assert_eq!(parse(inside.as_bytes()).area_qn, Some(&b"20160801085857223"[..]));
     }
@@ -571,7 +577,8 @@ mod tests {
 
     #[test]
     fn separators_in_an_encrypted_area_change_nothing() {
-        let mut segment = b"QN=20240520210700000;ST=31;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&".to_vec();
+        let mut segment =
+            b"QN=20240520210700000;ST=31;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&".to_vec();
         segment.extend_from_slice(b"\xE4;MN=1;&&CP=&&##\r\n&&&&");
         let header = parse(&segment);
         assert_eq!(header.mn, Some(&b"010000A8900016F000169DC0"[..]));

@@ -37,9 +37,8 @@ impl ValueForm {
 }
 
 /// The placeholders of the field; HJ 212-2025, 8.1.1 writes the largest number of a type (9999.99) where a conversion fails.
-const SENTINELS: [&[u8]; 10] = [
-    b"-9999", b"-9999.0", b"-9999.00", b"-9999.99", b"9999.99", b"-99999", b"-999", b"-999.0", b"-999.9", b"-999.99",
-];
+const SENTINELS: [&[u8]; 10] =
+    [b"-9999", b"-9999.0", b"-9999.00", b"-9999.99", b"9999.99", b"-99999", b"-999", b"-999.0", b"-999.9", b"-999.99"];
 
 /// How `value` is written.
 #[must_use]
@@ -141,11 +140,60 @@ pub enum Spelling {
 
 /// The names of fields in the three editions.
 const NAMES: [&str; 54] = [
-    "DataTime", "Rtd", "Min", "Avg", "Max", "Cou", "Flag", "EFlag", "SampleTime", "ZsRtd", "ZsMin", "ZsAvg", "ZsMax", "RS", "RT",
-    "Data", "DayData", "NightData", "Info", "SN", "SystemTime", "QnRtn", "ExeRtn", "RtdInterval", "MinInterval", "RestartTime",
-    "BeginTime", "EndTime", "PolId", "NewPW", "OverTime", "ReCount", "VaseNo", "CstartTime", "CTime", "Stime", "InfoId", "RawAvg",
-    "CompleteTime", "SampleType", "SampleRd", "StandardValue", "ResultType", "CalibrationType", "SKCreateTime", "NewSK",
-    "WarnTime", "AlarmTime", "AlarmType", "Ala", "LowValue", "UpValue", "AlarmTarget", "ReportTime",
+    "DataTime",
+    "Rtd",
+    "Min",
+    "Avg",
+    "Max",
+    "Cou",
+    "Flag",
+    "EFlag",
+    "SampleTime",
+    "ZsRtd",
+    "ZsMin",
+    "ZsAvg",
+    "ZsMax",
+    "RS",
+    "RT",
+    "Data",
+    "DayData",
+    "NightData",
+    "Info",
+    "SN",
+    "SystemTime",
+    "QnRtn",
+    "ExeRtn",
+    "RtdInterval",
+    "MinInterval",
+    "RestartTime",
+    "BeginTime",
+    "EndTime",
+    "PolId",
+    "NewPW",
+    "OverTime",
+    "ReCount",
+    "VaseNo",
+    "CstartTime",
+    "CTime",
+    "Stime",
+    "InfoId",
+    "RawAvg",
+    "CompleteTime",
+    "SampleType",
+    "SampleRd",
+    "StandardValue",
+    "ResultType",
+    "CalibrationType",
+    "SKCreateTime",
+    "NewSK",
+    "WarnTime",
+    "AlarmTime",
+    "AlarmType",
+    "Ala",
+    "LowValue",
+    "UpValue",
+    "AlarmTarget",
+    "ReportTime",
 ];
 
 /// The standard's spelling of a field's name and how near `name` is to it; `None` for a name that is in no edition.
@@ -203,7 +251,15 @@ mod tests {
     #[test]
     fn kind_13_a_time_has_fourteen_digits_in_their_ranges() {
         assert!(is_time(b"20160801085857"));
-        for no in ["", "20160801085857223", "2016080108585", "20161301085857", "20160800085857", "20160801240000", "2016080108585x"] {
+        for no in [
+            "",
+            "20160801085857223",
+            "2016080108585",
+            "20161301085857",
+            "20160800085857",
+            "20160801240000",
+            "2016080108585x",
+        ] {
             assert!(!is_time(no.as_bytes()), "{no}");
         }
     }

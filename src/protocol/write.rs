@@ -69,7 +69,7 @@ impl Segment<'_> {
         };
         text("QN=", self.qn);
         text("ST=", self.st);
-        text("CN=", self.cn.map(|cn| four_digits(cn)).as_ref().map(<[u8; 4]>::as_slice));
+        text("CN=", self.cn.map(four_digits).as_ref().map(<[u8; 4]>::as_slice));
         text("PW=", self.pw);
         text("MN=", self.mn);
         if let Some(PacketFlags(flag)) = self.flag {
@@ -220,7 +220,10 @@ mod tests {
         assert!(said.contains("ST=91;CN=9014;CP=&&QN=20040516010101001;CN=2051&&"), "{said}");
         let full = Answer { cn: 9013, pw: Some(b"123456"), mn: Some(b"88888880000001"), ..base };
         let said = answer(&full);
-        assert!(said.contains("ST=91;CN=9013;PW=123456;MN=88888880000001;Flag=0;CP=&&QN=20040516010101001&&"), "{said}");
+        assert!(
+            said.contains("ST=91;CN=9013;PW=123456;MN=88888880000001;Flag=0;CP=&&QN=20040516010101001&&"),
+            "{said}"
+        );
         let said = answer(&Answer { qn: None, ..base });
         assert!(said.contains("CP=&&CN=2051&&"), "{said}");
     }

@@ -73,7 +73,8 @@ impl Run {
     /// Notes that a run of `item` begins; if there was one before, looks whether it had the same field.
     #[inline]
     fn meet(&mut self, area: &[u8], spans: &[Span], item: &[u8], name: &[u8]) {
-        let hash = item.iter().fold(0u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x9E37_79B1).rotate_left(11));
+        let hash =
+            item.iter().fold(0u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x9E37_79B1).rotate_left(11));
         let (word, bit) = ((hash >> 6) as usize % self.met.len(), 1u64 << (hash % 64));
         let Some(word) = self.met.get_mut(word) else { return };
         let known = *word & bit != 0;

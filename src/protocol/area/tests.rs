@@ -19,7 +19,9 @@ fn codes(area: &str) -> Vec<&'static str> {
 
 #[test]
 fn an_area_of_the_standard_is_read_without_a_deviation() {
-    let (fields, codes) = read("DataTime=20160801085857;w01018-SampleTime=20160801070000,w01018-Rtd=2.2,w01018-Flag=N,w01018-EFlag=A01;SB1-RS=1;SB2-RS=0");
+    let (fields, codes) = read(
+        "DataTime=20160801085857;w01018-SampleTime=20160801070000,w01018-Rtd=2.2,w01018-Flag=N,w01018-EFlag=A01;SB1-RS=1;SB2-RS=0",
+    );
     assert_eq!(
         fields,
         [
@@ -107,15 +109,7 @@ fn kind_16_any_value_is_kept_as_it_is() {
     let (fields, _) = read("a1-Rtd=,a1-Avg=--,a1-Min=-9999,a1-Max=NaN;a2-Rtd=234.81002445431;a3-Rtd=+007;a4-Rtd=x=y");
     assert_eq!(
         fields,
-        [
-            "a1|Rtd|",
-            "a1|Avg|--",
-            "a1|Min|-9999",
-            "a1|Max|NaN",
-            "a2|Rtd|234.81002445431",
-            "a3|Rtd|+007",
-            "a4|Rtd|x=y"
-        ]
+        ["a1|Rtd|", "a1|Avg|--", "a1|Min|-9999", "a1|Max|NaN", "a2|Rtd|234.81002445431", "a3|Rtd|+007", "a4|Rtd|x=y"]
     );
 }
 
@@ -133,7 +127,9 @@ fn reading_allocates_nothing_once_the_list_has_grown() {
 
 #[test]
 fn a_hostile_area_is_read_in_linear_time() {
-    for pattern in ["a-b=1;c-b=1;", ";", "=", "x-Flag=;", "i-Info=//", "//;", "-=-;", " ", "= //", "a=//b;", "a= //", "=/// "] {
+    for pattern in
+        ["a-b=1;c-b=1;", ";", "=", "x-Flag=;", "i-Info=//", "//;", "-=-;", " ", "= //", "a=//b;", "a= //", "=/// "]
+    {
         let area: String = pattern.chars().cycle().take(64 * 1024).collect();
         let started = std::time::Instant::now();
         Fields::default().read(area.as_bytes());

@@ -41,7 +41,7 @@ pub(super) fn scan<'a>(buffer: &'a [u8], peer: Peer, limits: &Limits) -> Step<'a
 
 /// Bytes of no meaning from `from` on, up to the next frame or to the length of a piece.
 fn noise(buffer: &[u8], from: usize, peer: Peer, reason: FaultReason) -> Step<'_> {
-    let piece = from.max(1) + NOISE_PIECE;
+    let piece = from + NOISE_PIECE;
     // A little more is looked at, so that a frame that begins at the very end of the piece is seen.
     let window = buffer.get(..piece + 32).unwrap_or(buffer);
     match start::next(window, from.max(1)) {
@@ -96,9 +96,7 @@ impl<'a> Begun<'a, '_> {
             return self.search();
         }
         match (sealed::look(segment), crc::mistake(segment, closing.digits)) {
-            (Some(Seal::Bytes), _) if closed => {
-                self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE)
-            }
+            (Some(Seal::Bytes), _) if closed => self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE),
             (Some(Seal::Text { .. }), _) if closed => {
                 self.frame(end, &closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into())
             }
