@@ -3,8 +3,8 @@
 //! HJ 212-2017, 6.3.3: `,` separates the classes of one item, `;` separates items, but the standard's own examples mix them, so
 //! both only end a field and items are grouped by the code before the `-`. How it is read:
 //!
-//! * one sweep stops at `=`, `;` and `,` and nowhere else (`memchr3`); a field is closed at its separator, and only then looked
-//!   at: the first `=` ends its name, the last `-` before that its code;
+//! * one sweep stops at `=`, `;`, `,` and `-` and nowhere else (`sweep`); a field is closed at its separator: the first `=` ended
+//!   its name, the last `-` before that its code;
 //! * a value that begins with `//` is log text up to the next `//` before a separator and may hold anything;
 //! * the list holds positions, not slices, and is reused from frame to frame: reading an area allocates nothing once the list has
 //!   grown to the size of the largest area met;
@@ -13,10 +13,12 @@
 //! What must stay true: no byte of a value is ever lost or changed, the spaces around it excepted.
 
 mod run;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
 use run::Run;
+use sweep::Sweep;
 
 use super::{Deviation, Deviations, value};
 
@@ -56,6 +58,22 @@ struct Span {
     end: u16,
 }
 
+/// The field at hand while it is not closed.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    start: usize,
+    /// The last `-` before the `=`.
+    dash: Option<usize>,
+    /// The first `=`.
+    equals: Option<usize>,
+}
+
+impl Open {
+    fn at(start: usize) -> Open {
+        Open { start, dash: None, equals: None }
+    }
+}
+
 impl Span {
     fn item_of<'a>(&self, area: &'a [u8]) -> &'a [u8] {
         area.get(usize::from(self.item)..usize::from(self.dash)).unwrap_or_default()
@@ -77,17 +95,17 @@ impl Fields {
         self.deviations = Deviations::NONE;
         let area = area.get(..usize::from(u16::MAX)).unwrap_or(area);
         let mut run = Run::default();
-        let (mut start, mut equals) = (0, None);
+        let mut open = Open::at(0);
         // Where the log text ends in which the sweep is; whether log text can still end anywhere.
         let (mut quiet, mut closes) = (0, true);
-        for at in memchr::memchr3_iter(b'=', b';', b',', area) {
+        for at in Sweep::new(area) {
             if at < quiet {
                 continue;
             }
-            let separator = area.get(at).copied().unwrap_or_default();
-            if separator == b'=' {
-                if equals.is_none() {
-                    equals = Some(at);
+            match (area.get(at), open.equals) {
+                (Some(b'-'), None) => open.dash = Some(at),
+                (Some(b'='), None) => {
+                    open.equals = Some(at);
                     if closes && begins_log_text(area, at + 1) {
                         // What has no end from here on has none further on: it is looked for once.
                         match log_text_end(area, at + 1) {
@@ -96,35 +114,33 @@ impl Fields {
                         }
                     }
                 }
-                continue;
+                (Some(b'-' | b'='), Some(_)) => {}
+                (separator, _) => {
+                    self.close(area, open, at, &mut run);
+                    run.separator = separator.copied().unwrap_or_default();
+                    open = Open::at(at + 1);
+                }
             }
-            self.close(area, start, equals, at, &mut run);
-            run.separator = separator;
-            (start, equals) = (at + 1, None);
         }
-        if start < area.len() {
-            self.close(area, start, equals, area.len(), &mut run);
-        } else if start > 0 {
+        if open.start < area.len() {
+            self.close(area, open, area.len(), &mut run);
+        } else if open.start > 0 {
             self.deviations.insert(Deviation::SeparatorExtra);
         }
         self.deviations = self.deviations.union(run.finish(area, &self.spans));
     }
 
-    /// Takes the field `start..end`, whose first `=` stands at `equals`.
+    /// Takes the field that is open and ends at `end`.
     #[inline]
-    fn close(&mut self, area: &[u8], start: usize, equals: Option<usize>, end: usize, run: &mut Run) {
-        let Some(equals) = equals else { return self.close_without_equals(area, start, end) };
-        let (start, name_end) = self.trim(area, start, equals);
+    fn close(&mut self, area: &[u8], open: Open, end: usize, run: &mut Run) {
+        let Some(equals) = open.equals else { return self.close_without_equals(area, open.start, end) };
+        let (start, name_end) = self.trim(area, open.start, equals);
         let (value, end) = self.trim(area, equals + 1, end);
-        let name = area.get(start..name_end).unwrap_or_default();
-        if name.is_empty() {
+        if start == name_end {
             self.deviations.insert(Deviation::ItemMalformed);
             return;
         }
-        let (dash, name) = match name.iter().rposition(|byte| *byte == b'-') {
-            Some(dash) => (start + dash, start + dash + 1),
-            None => (start, start),
-        };
+        let (dash, name) = open.dash.map_or((start, start), |dash| (dash, dash + 1));
         // All positions are below 65,536: the area was cut to that.
         let at = |position: usize| position as u16;
         let mut span = Span {

@@ -10,8 +10,8 @@ use super::Span;
 /// So many spans at most are compared in one area to find an item that comes back; beyond, that deviation is not looked for.
 const COMPARED_MAX: usize = 16 * 1024;
 
-/// So many names at most of one run are compared with the next.
-const RUN_COMPARED_MAX: usize = 8;
+/// So many names at most of one run are compared with one that may have been there.
+const RUN_COMPARED_MAX: usize = 16;
 
 #[derive(Default)]
 pub(super) struct Run {
@@ -19,6 +19,8 @@ pub(super) struct Run {
     pub(super) separator: u8,
     /// The first span of the run.
     first: usize,
+    /// The names of the run, as bits by first and last character and length.
+    names: u64,
     /// Whether the run holds nothing but flags so far.
     flags_only: bool,
     /// Codes met, as bits by their hash: a code whose bit is not set is new.
@@ -56,16 +58,27 @@ impl Run {
         }
         self.lonely_flag |= self.flags_only;
         self.first = spans.len();
+        self.names = bit_of(name);
         self.flags_only = is_flag && !item.is_empty();
         if !item.is_empty() {
             self.meet(area, spans, item, name);
         }
     }
 
+    /// Notes a name of the run; if one like it was there, looks whether it was the same.
     #[inline]
     fn compare_names(&mut self, area: &[u8], spans: &[Span], name: &[u8]) {
+        let bit = bit_of(name);
+        if self.names & bit != 0 {
+            self.look_into_run(area, spans, name);
+        }
+        self.names |= bit;
+    }
+
+    #[cold]
+    fn look_into_run(&mut self, area: &[u8], spans: &[Span], name: &[u8]) {
         let run = spans.get(self.first..).unwrap_or_default();
-        if run.iter().rev().take(RUN_COMPARED_MAX).any(|other| same(other.name_of(area), name)) {
+        if run.iter().rev().take(RUN_COMPARED_MAX).any(|other| other.name_of(area) == name) {
             self.deviations.insert(Deviation::ItemTwice);
         }
     }
@@ -125,8 +138,18 @@ fn is_flag(name: &[u8]) -> bool {
     matches!(name, b"Flag" | b"EFlag")
 }
 
-/// Codes and names are a few bytes: comparing them here beats a call.
+/// A bit that differs for most of the standard's names.
+#[inline]
+fn bit_of(name: &[u8]) -> u64 {
+    let [first, .., last] = name else { return 1 };
+    1 << ((usize::from(*first) * 31 + usize::from(*last) * 7 + name.len()) % 64)
+}
+
+/// Codes have six characters in nearly all cases: comparing those in one go beats a call.
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
+    match (one.as_array::<6>(), other.as_array::<6>()) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.len() == other.len() && one == other,
+    }
 }
