@@ -132,7 +132,7 @@ impl Fields {
 
     /// Takes the field that is open and ends at `end`.
     #[inline]
-    fn close(&mut self, area: &[u8], open: Open, end: usize, run: &mut Run) {
+    fn close<'a>(&mut self, area: &'a [u8], open: Open, end: usize, run: &mut Run<'a>) {
         let Some(equals) = open.equals else { return self.close_without_equals(area, open.start, end) };
         let (start, name_end) = self.trim(area, open.start, equals);
         let (value, end) = self.trim(area, equals + 1, end);
@@ -154,7 +154,7 @@ impl Fields {
         if dash == start {
             self.look_at_own(area, &mut span);
         }
-        run.enter(area, &self.spans, &span);
+        run.enter(area, &self.spans, span.item_of(area), span.name_of(area));
         self.spans.push(span);
     }
 
@@ -183,21 +183,26 @@ impl Fields {
     }
 
     /// `start..end` without the spaces around.
-    #[inline]
+    #[inline(always)]
     fn trim(&mut self, area: &[u8], start: usize, end: usize) -> (usize, usize) {
-        match area.get(start..end) {
-            Some([first, .., last]) if *first > b' ' && *last > b' ' => (start, end),
-            Some([only]) if *only > b' ' => (start, end),
-            Some([]) | None => (start, end),
-            Some(padded) => {
-                let front = padded.len() - padded.trim_ascii_start().len();
-                let kept = padded.trim_ascii().len();
-                if kept != padded.len() {
-                    self.deviations.insert(Deviation::Spaces);
-                }
-                (start + front, start + front + kept)
-            }
+        // Nearly always there is nothing to trim, and two bytes say so.
+        let solid = |at: usize| area.get(at).is_some_and(|byte| *byte > b' ');
+        if start == end || (solid(start) && solid(end.wrapping_sub(1))) {
+            (start, end)
+        } else {
+            self.trimmed(area, start, end)
         }
+    }
+
+    #[cold]
+    fn trimmed(&mut self, area: &[u8], start: usize, end: usize) -> (usize, usize) {
+        let padded = area.get(start..end).unwrap_or_default();
+        let front = padded.len() - padded.trim_ascii_start().len();
+        let kept = padded.trim_ascii().len();
+        if kept != padded.len() {
+            self.deviations.insert(Deviation::Spaces);
+        }
+        (start + front, start + front + kept)
     }
 
     /// The fields in the order in which they stand in `area`, which must be the area that was read.

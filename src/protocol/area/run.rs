@@ -14,9 +14,11 @@ const COMPARED_MAX: usize = 16 * 1024;
 const RUN_COMPARED_MAX: usize = 16;
 
 #[derive(Default)]
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     /// The separator before the field at hand; 0 before the first.
     pub(super) separator: u8,
+    /// The code of the run.
+    item: &'a [u8],
     /// The first span of the run.
     first: usize,
     /// The names of the run, as bits by first and last character and length.
@@ -31,15 +33,13 @@ pub(super) struct Run {
     deviations: Deviations,
 }
 
-impl Run {
-    /// Takes note of `span`, the field after `spans`.
+impl<'a> Run<'a> {
+    /// Takes note of the field after `spans`.
     #[inline]
-    pub(super) fn enter(&mut self, area: &[u8], spans: &[Span], span: &Span) {
-        let item = span.item_of(area);
-        let name = span.name_of(area);
+    pub(super) fn enter(&mut self, area: &[u8], spans: &[Span], item: &'a [u8], name: &[u8]) {
         let is_flag = is_flag(name);
-        let before = spans.last().map_or(&[][..], |before| before.item_of(area));
-        if same(before, item) && !spans.is_empty() {
+        let before = self.item;
+        if same(before, item) {
             if item.is_empty() {
                 return;
             }
@@ -57,6 +57,7 @@ impl Run {
             self.deviations.insert(Deviation::CommaBetweenItems);
         }
         self.lonely_flag |= self.flags_only;
+        self.item = item;
         self.first = spans.len();
         self.names = bit_of(name);
         self.flags_only = is_flag && !item.is_empty();
@@ -86,9 +87,8 @@ impl Run {
     /// Notes that a run of `item` begins; if there was one before, looks whether it had the same field.
     #[inline]
     fn meet(&mut self, area: &[u8], spans: &[Span], item: &[u8], name: &[u8]) {
-        let hash =
-            item.iter().fold(0u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x9E37_79B1).rotate_left(11));
-        let (word, bit) = ((hash >> 6) as usize % self.met.len(), 1u64 << (hash % 64));
+        let hash = hash(item);
+        let (word, bit) = ((hash / 64) % self.met.len(), 1u64 << (hash % 64));
         let Some(word) = self.met.get_mut(word) else { return };
         let known = *word & bit != 0;
         *word |= bit;
@@ -135,7 +135,19 @@ impl Run {
 
 #[inline]
 fn is_flag(name: &[u8]) -> bool {
-    matches!(name, b"Flag" | b"EFlag")
+    // As arrays: compared in place, without a call.
+    matches!(name, [b'F', b'l', b'a', b'g'] | [b'E', b'F', b'l', b'a', b'g'])
+}
+
+/// Ten bits that differ for most codes.
+#[inline]
+fn hash(item: &[u8]) -> usize {
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mixed = match item.as_array::<6>() {
+        Some([a, b, c, d, e, f]) => u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]).wrapping_mul(ODD),
+        None => item.iter().fold(0, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(ODD).rotate_left(29)),
+    };
+    (mixed >> 54) as usize
 }
 
 /// A bit that differs for most of the standard's names.
