@@ -143,8 +143,8 @@ fn is_flag(name: &[u8]) -> bool {
 #[inline]
 fn hash(item: &[u8]) -> usize {
     const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mixed = match item.as_array::<6>() {
-        Some([a, b, c, d, e, f]) => u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]).wrapping_mul(ODD),
+    let mixed = match packed(item) {
+        Some(packed) => packed.wrapping_mul(ODD),
         None => item.iter().fold(0, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(ODD).rotate_left(29)),
     };
     (mixed >> 54) as usize
@@ -157,11 +157,18 @@ fn bit_of(name: &[u8]) -> u64 {
     1 << ((usize::from(*first) * 31 + usize::from(*last) * 7 + name.len()) % 64)
 }
 
-/// Codes have six characters in nearly all cases: comparing those in one go beats a call.
+/// Nearly all codes have six characters: as one number they are compared without a call.
+#[inline]
+fn packed(item: &[u8]) -> Option<u64> {
+    let [a, b, c, d, e, f] = item else { return None };
+    Some(u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]))
+}
+
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
-    match (one.as_array::<6>(), other.as_array::<6>()) {
+    match (packed(one), packed(other)) {
         (Some(one), Some(other)) => one == other,
-        _ => one.len() == other.len() && one == other,
+        (None, None) => one == other,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }
