@@ -67,7 +67,10 @@ fn usual(stream: &[u8]) -> usize {
 
 type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
 
-fn plain_frame(input: &[u8]) -> IResult<&[u8], (&[u8], Pairs<'_>, Pairs<'_>, &[u8])> {
+/// Segment, header, fields, check.
+type Plain<'a> = (&'a [u8], Pairs<'a>, Pairs<'a>, &'a [u8]);
+
+fn plain_frame(input: &[u8]) -> IResult<&[u8], Plain<'_>> {
     let (input, _) = tag(&b"##"[..]).parse(input)?;
     let (input, digits) = take(4usize).parse(input)?;
     let length = digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit.wrapping_sub(b'0')));

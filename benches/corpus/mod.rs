@@ -97,7 +97,7 @@ impl Dice {
 
 fn frame(dice: &mut Dice, stations: &[String], millis: u64) -> Vec<u8> {
     let mn = &stations[dice.below(stations.len())];
-    let air = mn.as_bytes()[23] % 2 == 0;
+    let air = mn.as_bytes()[23].is_multiple_of(2);
     let st = match (dice.percent(85), air) {
         (true, true) => "31",
         (true, false) => "32",
