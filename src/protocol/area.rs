@@ -1,19 +1,39 @@
 //! The data area (数据区): what stands between `CP=&&` and `&&`, as a flat list of fields.
 //!
 //! HJ 212-2017, 6.3.3: `,` separates the classes of one item, `;` separates items, but the standard's own examples mix them, so
-//! both only end a field and items are grouped by the code before the `-`. The list holds spans, not slices, and is reused from
-//! frame to frame: reading an area allocates nothing once the list has grown to the size of the largest area met.
+//! both only end a field and items are grouped by the code before the `-`. How it is read:
+//!
+//! * one sweep stops at `=`, `;`, `,` and `-` and nowhere else (`sweep`); a field is closed at its separator: the first `=` ended
+//!   its name, the last `-` before that its code;
+//! * a value that begins with `//` is log text up to the next `//` before a separator and may hold anything;
+//! * the list holds positions, not slices, and is reused from frame to frame: reading an area allocates nothing once the list has
+//!   grown to the size of the largest area met;
+//! * what is odd is noted on the way (`run` keeps what must be remembered of the item at hand) and never stops the sweep.
+//!
+//! What must stay true: no byte of a value is ever lost or changed, the spaces around it excepted.
 
-use super::{Deviation, Deviations};
+mod run;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use run::Run;
+use sweep::Sweep;
+
+use super::{Deviation, Deviations, value};
+
+/// So many spaces may stand between the end of log text and its separator.
+const SPACES_MAX: usize = 16;
 
 /// One `name=value` of the data area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The item's code (`a21026` of `a21026-Avg`, `SB1` of `SB1-RS`); empty for a field of the record itself (`DataTime`, `PolId`).
+    /// A `Flag` or `EFlag` without a code has that of the item before it.
     pub item: &'a [u8],
     /// The field's name (`Avg`, `RS`, `DataTime`).
     pub name: &'a [u8],
-    /// The value as the station wrote it.
+    /// The value as the station wrote it; log text with its `//`.
     pub value: &'a [u8],
 }
 
@@ -24,15 +44,48 @@ pub struct Fields {
     deviations: Deviations,
 }
 
-/// Where a field stands in its area: `start..dash` code, `name..equals` name, `value..end` value. Areas are shorter than 64 KiB.
-#[derive(Debug, Clone, Copy)]
+/// Where a field stands in its area. Areas are shorter than 64 KiB.
+#[derive(Debug, Clone, Copy, Default)]
 struct Span {
-    start: u16,
+    /// The code: `item..dash`; that of an earlier field for a flag without one.
+    item: u16,
     dash: u16,
+    /// The name: `name..equals`.
     name: u16,
     equals: u16,
+    /// The value: `value..end`.
     value: u16,
     end: u16,
+}
+
+/// The field at hand while it is not closed.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    start: usize,
+    /// The last `-` before the `=`.
+    dash: Option<usize>,
+    /// The first `=`.
+    equals: Option<usize>,
+}
+
+impl Open {
+    fn at(start: usize) -> Open {
+        Open { start, dash: None, equals: None }
+    }
+}
+
+impl Span {
+    fn item_of<'a>(&self, area: &'a [u8]) -> &'a [u8] {
+        area.get(usize::from(self.item)..usize::from(self.dash)).unwrap_or_default()
+    }
+
+    fn name_of<'a>(&self, area: &'a [u8]) -> &'a [u8] {
+        area.get(usize::from(self.name)..usize::from(self.equals)).unwrap_or_default()
+    }
+
+    fn value_of<'a>(&self, area: &'a [u8]) -> &'a [u8] {
+        area.get(usize::from(self.value)..usize::from(self.end)).unwrap_or_default()
+    }
 }
 
 impl Fields {
@@ -40,48 +93,124 @@ impl Fields {
     pub fn read(&mut self, area: &[u8]) {
         self.spans.clear();
         self.deviations = Deviations::NONE;
-        let area = &area[..area.len().min(usize::from(u16::MAX))];
-        let mut start = 0;
-        while start <= area.len() {
-            let length = memchr::memchr2(b';', b',', &area[start..]).unwrap_or(area.len() - start);
-            let end = start + length;
-            if length > 0 {
-                self.push(area, start, end);
+        let area = area.get(..usize::from(u16::MAX)).unwrap_or(area);
+        let mut run = Run::default();
+        let mut open = Open::at(0);
+        // Where the log text ends in which the sweep is; whether log text can still end anywhere.
+        let (mut quiet, mut closes) = (0, true);
+        for at in Sweep::new(area) {
+            if at < quiet {
+                continue;
             }
-            start = end + 1;
+            match (area.get(at), open.equals) {
+                (Some(b'-'), None) => open.dash = Some(at),
+                (Some(b'='), None) => {
+                    open.equals = Some(at);
+                    if closes && begins_log_text(area, at + 1) {
+                        // What has no end from here on has none further on: it is looked for once.
+                        match log_text_end(area, at + 1) {
+                            Some(end) => quiet = end,
+                            None => closes = false,
+                        }
+                    }
+                }
+                (Some(b'-' | b'='), Some(_)) => {}
+                (separator, _) => {
+                    self.close(area, open, at, &mut run);
+                    run.separator = separator.copied().unwrap_or_default();
+                    open = Open::at(at + 1);
+                }
+            }
+        }
+        if open.start < area.len() {
+            self.close(area, open, area.len(), &mut run);
+        } else if open.start > 0 {
+            self.deviations.insert(Deviation::SeparatorExtra);
+        }
+        self.deviations = self.deviations.union(run.finish(area, &self.spans));
+    }
+
+    /// Takes the field that is open and ends at `end`.
+    #[inline]
+    fn close<'a>(&mut self, area: &'a [u8], open: Open, end: usize, run: &mut Run<'a>) {
+        let Some(equals) = open.equals else { return self.close_without_equals(area, open.start, end) };
+        let (start, name_end) = self.trim(area, open.start, equals);
+        let (value, end) = self.trim(area, equals + 1, end);
+        if start == name_end {
+            self.deviations.insert(Deviation::ItemMalformed);
+            return;
+        }
+        let (dash, name) = open.dash.map_or((start, start), |dash| (dash, dash + 1));
+        // All positions are below 65,536: the area was cut to that.
+        let at = |position: usize| position as u16;
+        let mut span = Span {
+            item: at(start),
+            dash: at(dash),
+            name: at(name),
+            equals: at(name_end),
+            value: at(value),
+            end: at(end),
+        };
+        if dash == start {
+            self.look_at_own(area, &mut span);
+        }
+        run.enter(area, &self.spans, span.item_of(area), span.name_of(area));
+        self.spans.push(span);
+    }
+
+    #[cold]
+    fn close_without_equals(&mut self, area: &[u8], start: usize, end: usize) {
+        let blank = area.get(start..end).unwrap_or_default().trim_ascii().is_empty();
+        self.deviations.insert(match (blank, start == end) {
+            (true, true) => Deviation::SeparatorExtra,
+            (true, false) => Deviation::Spaces,
+            (false, _) => Deviation::ItemMalformed,
+        });
+    }
+
+    /// A field without a code: one of the record itself, or a flag that belongs to the item before it.
+    fn look_at_own(&mut self, area: &[u8], span: &mut Span) {
+        match span.name_of(area) {
+            b"DataTime" if !value::is_time(span.value_of(area)) => self.deviations.insert(Deviation::DataTimeForm),
+            b"Flag" | b"EFlag" => {
+                if let Some(before) = self.spans.last().filter(|before| before.item != before.dash) {
+                    (span.item, span.dash) = (before.item, before.dash);
+                }
+                self.deviations.insert(Deviation::FlagWithoutItem);
+            }
+            _ => {}
         }
     }
 
-    fn push(&mut self, area: &[u8], start: usize, end: usize) {
-        let field = &area[start..end];
-        let Some(equals) = memchr::memchr(b'=', field) else {
-            self.deviations.insert(Deviation::ItemMalformed);
-            return;
-        };
-        let (dash, name) = match memchr::memrchr(b'-', &field[..equals]) {
-            Some(dash) => (start + dash, start + dash + 1),
-            None => (start, start),
-        };
-        // All positions are below 65,536: the area was cut to that above.
-        let at = |position: usize| u16::try_from(position).unwrap_or(u16::MAX);
-        self.spans.push(Span {
-            start: at(start),
-            dash: at(dash),
-            name: at(name),
-            equals: at(start + equals),
-            value: at(start + equals + 1),
-            end: at(end),
-        });
+    /// `start..end` without the spaces around.
+    #[inline(always)]
+    fn trim(&mut self, area: &[u8], start: usize, end: usize) -> (usize, usize) {
+        // Nearly always there is nothing to trim, and two bytes say so.
+        let solid = |at: usize| area.get(at).is_some_and(|byte| *byte > b' ');
+        if start == end || (solid(start) && solid(end.wrapping_sub(1))) {
+            (start, end)
+        } else {
+            self.trimmed(area, start, end)
+        }
+    }
+
+    #[cold]
+    fn trimmed(&mut self, area: &[u8], start: usize, end: usize) -> (usize, usize) {
+        let padded = area.get(start..end).unwrap_or_default();
+        let front = padded.len() - padded.trim_ascii_start().len();
+        let kept = padded.trim_ascii().len();
+        if kept != padded.len() {
+            self.deviations.insert(Deviation::Spaces);
+        }
+        (start + front, start + front + kept)
     }
 
     /// The fields in the order in which they stand in `area`, which must be the area that was read.
     pub fn iter<'a>(&self, area: &'a [u8]) -> impl Iterator<Item = Field<'a>> + use<'a, '_> {
-        self.spans.iter().filter_map(move |span| {
-            Some(Field {
-                item: area.get(usize::from(span.start)..usize::from(span.dash))?,
-                name: area.get(usize::from(span.name)..usize::from(span.equals))?,
-                value: area.get(usize::from(span.value)..usize::from(span.end))?,
-            })
+        self.spans.iter().map(move |span| Field {
+            item: span.item_of(area),
+            name: span.name_of(area),
+            value: span.value_of(area),
         })
     }
 
@@ -103,9 +232,34 @@ impl Fields {
         self.deviations
     }
 
-    /// The value of the record's own field `name` (without a code), if it is there.
+    /// The value of the record's own field `name` (without a code), if it is there; the first if there are several.
     #[must_use]
     pub fn own<'a>(&self, area: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
         self.iter(area).find(|field| field.item.is_empty() && field.name == name).map(|field| field.value)
     }
+}
+
+#[inline]
+fn begins_log_text(area: &[u8], from: usize) -> bool {
+    match area.get(from..) {
+        Some([b'/', b'/', ..]) => true,
+        Some([b' ', padded @ ..]) => padded
+            .iter()
+            .take(SPACES_MAX)
+            .position(|byte| *byte != b' ')
+            .is_some_and(|at| padded.get(at..).is_some_and(|text| text.starts_with(b"//"))),
+        _ => false,
+    }
+}
+
+/// Where the log text ends that begins at `from`: at the first `//` before a separator or the end of the area.
+#[cold]
+fn log_text_end(area: &[u8], from: usize) -> Option<usize> {
+    let padded = area.get(from..)?;
+    let text = padded.trim_ascii_start().get(2..)?;
+    let begin = area.len() - text.len();
+    memchr::memmem::find_iter(text, b"//").map(|at| at + 2).find_map(|after| {
+        let spaces = text.get(after..)?.iter().take(SPACES_MAX).take_while(|byte| **byte == b' ').count();
+        matches!(text.get(after + spaces), None | Some(b';' | b',')).then_some(begin + after)
+    })
 }

@@ -105,6 +105,8 @@ deviations! {
     HeaderUnknown = 69, 7, "header-unknown", "数据段头部有标准以外的字段", "a header field that is not in the standard";
     HeaderTwice = 70, 7, "header-twice", "数据段头部字段重复", "a header field twice";
     ItemMalformed = 71, 7, "item-malformed", "数据区内有无法拆开的内容", "something in CP that is no name=value";
+    OpeningMissing = 72, 7, "opening-missing", "数据区缺少开头的 &&", "the opening && of CP is missing";
+    SeparatorOdd = 73, 7, "separator-odd", "头部字段之间的分号缺失或写成逗号", "a semicolon between header fields is missing or a comma";
 }
 
 /// A set of deviations, small enough to be copied about.
@@ -198,6 +200,17 @@ mod tests {
         for kind in 1..=27 {
             assert!(Deviation::ALL.iter().any(|d| d.kind() == kind), "kind {kind}");
         }
+    }
+
+    #[test]
+    fn the_document_lists_every_code_as_it_is_explained_here() {
+        let document = include_str!("../../docs/deviations.md");
+        let listed: Vec<&str> = document.lines().filter(|line| line.starts_with("| `")).collect();
+        let wanted: Vec<String> = Deviation::ALL
+            .iter()
+            .map(|d| format!("| `{}` | {} | {} | {} |", d.code(), d.kind(), d.explain_zh(), d.explain_en()))
+            .collect();
+        assert_eq!(listed, wanted);
     }
 
     #[test]

@@ -8,8 +8,11 @@ pub mod area;
 pub mod crc;
 pub mod deviation;
 pub mod edition;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod packet;
 pub mod scan;
+pub mod value;
 pub mod write;
 
 pub use area::{Field, Fields};

@@ -1,8 +1,22 @@
 //! The header of a data segment: an unordered set of `name=value;` before `CP=`.
 //!
-//! HJ 212-2017, 6.3.2, table 3 gives the order `QN;ST;CN;PW;MN;Flag;[PNUM;PNO;]CP`; HJ/T 212-2005 leaves QN, Flag, PNUM and PNO
-//! out or puts them elsewhere, and the field does the rest. Nothing here fails for a missing field: what is missing is `None`,
-//! and named as a deviation. Who may do without which field is decided by the session.
+//! HJ 212-2017, 6.3.2, table 3 gives the order `QN;ST;CN;PW;MN;Flag;[PNUM;PNO;]CP` (HJ 212-2025 adds RF before CP); HJ/T 212-2005
+//! leaves QN, Flag, PNUM and PNO out or puts them elsewhere, and the field does the rest. Nothing here fails for a missing
+//! field: what is missing is `None`, and named as a deviation. Who may do without which field is decided by the session.
+//!
+//! Two grammars, both in nom: the segment as the standard prints it, one field after the other, which nearly all are; and the
+//! tolerant one, which takes fields in any order. What must stay true: both read a standard segment alike (a test compares
+//! them), and what stands in the data area never changes what the header says, [`Header::area_qn`] excepted.
+//!
+//! A segment without Flag, or with version bits 0, and without an MN of 24 characters is in the form of 2005: there a missing QN
+//! or Flag and a QN inside CP are what the standard says, not deviations.
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take, take_till, take_while_m_n, take_while1};
+use nom::character::complete::digit1;
+use nom::combinator::{opt, rest, verify};
+use nom::sequence::{preceded, terminated};
+use nom::{IResult, Parser};
 
 use super::{Deviation, Deviations, Edition};
 
@@ -21,10 +35,12 @@ pub struct Header<'a> {
     pub mn: Option<&'a [u8]>,
     /// Flag: version, split and answer bits.
     pub flag: Option<PacketFlags>,
-    /// PNUM and PNO, if both are there and are numbers.
+    /// PNUM and PNO, if both are there and are numbers. Whether they make sense is for who merges the parts to check.
     pub part: Option<Part>,
     /// RF=1: a record uploaded again by the station itself (HJ 212-2025, table 3).
     pub rf: bool,
+    /// The QN inside CP, if the header has none: so HJ/T 212-2005 writes answers.
+    pub area_qn: Option<&'a [u8]>,
     /// The data area: the bytes between `CP=&&` and the closing `&&`.
     pub area: &'a [u8],
     /// What was read over in the header and around the area.
@@ -72,42 +88,500 @@ pub struct Part {
 /// Reads the header of a complete data segment. Never fails; see [`Header`] for what a missing field looks like.
 #[must_use]
 pub fn parse(segment: &[u8]) -> Header<'_> {
-    let mut header = Header::default();
-    let (head, area) = match memchr::memmem::find(segment, b"CP=") {
-        Some(at) => (&segment[..at], &segment[at + 3..]),
-        None => (segment, &segment[..0]),
-    };
-    let area = area.strip_prefix(b"&&").unwrap_or(area);
-    header.area = match area.strip_suffix(b"&&") {
-        Some(inner) => inner,
-        None => {
-            header.deviations.insert(Deviation::ClosingMissing);
-            area
-        }
-    };
-    let (mut count, mut number) = (None, None);
-    for field in head.split(|b| *b == b';').filter(|f| !f.is_empty()) {
-        let Some(at) = memchr::memchr(b'=', field) else { continue };
-        let (name, value) = (&field[..at], &field[at + 1..]);
-        match name {
-            b"QN" => header.qn = Some(value),
-            b"ST" => header.st = Some(value),
-            b"CN" => header.cn = number_of(value),
-            b"PW" => header.pw = Some(value),
-            b"MN" => header.mn = Some(value),
-            b"Flag" => header.flag = number_of(value).and_then(|n| u8::try_from(n).ok()).map(PacketFlags),
-            b"PNUM" => count = number_of(value),
-            b"PNO" => number = number_of(value),
-            b"RF" => header.rf = value == b"1",
-            _ => header.deviations.insert(Deviation::HeaderUnknown),
-        }
+    match standard(segment) {
+        Ok((_, header)) => header,
+        Err(_) => tolerant(segment),
     }
-    if let (Some(count), Some(number)) = (count, number) {
-        header.part = Some(Part { count, number });
-    }
-    header
 }
 
-fn number_of(digits: &[u8]) -> Option<u16> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
+/// A segment as HJ 212-2017, table 3 and figure 4 say, with RF of 2025.
+fn standard(segment: &[u8]) -> IResult<&[u8], Header<'_>> {
+    let (input, qn) = preceded(tag(&b"QN="[..]), digits(17, 17)).parse_complete(segment)?;
+    let (input, st) = preceded(tag(&b";ST="[..]), take_while_m_n(2, 2, is_code)).parse_complete(input)?;
+    let (input, cn) = preceded(tag(&b";CN="[..]), digits(4, 4)).parse_complete(input)?;
+    let (input, pw) = preceded(tag(&b";PW="[..]), verify(take(6usize), is_plain)).parse_complete(input)?;
+    let (input, mn) = preceded(tag(&b";MN="[..]), verify(take(24usize), is_epc)).parse_complete(input)?;
+    let (input, flag) = preceded(tag(&b";Flag="[..]), digits(1, 3)).parse_complete(input)?;
+    let (input, part) =
+        opt((preceded(tag(&b";PNUM="[..]), digit1), preceded(tag(&b";PNO="[..]), digit1))).parse_complete(input)?;
+    let (input, rf) = opt(tag(&b";RF=1"[..])).parse_complete(input)?;
+    let (input, area) =
+        preceded(tag(&b";CP=&&"[..]), verify(rest, |area: &[u8]| area.ends_with(b"&&"))).parse_complete(input)?;
+    let mut header = Header {
+        qn: Some(qn),
+        st: Some(st),
+        cn: number(cn),
+        pw: Some(pw),
+        mn: Some(mn),
+        rf: rf.is_some(),
+        area: area.strip_suffix(b"&&").unwrap_or(area),
+        ..Header::default()
+    };
+    header.read_flag(flag);
+    if let Some((count, number)) = part {
+        header.read_part(Some(count), Some(number));
+    }
+    header.compare_flag_with_parts();
+    header.look_at_area();
+    Ok((input, header))
+}
+
+fn digits<'a>(min: usize, max: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = nom::error::Error<&'a [u8]>> {
+    take_while_m_n(min, max, |byte: u8| byte.is_ascii_digit())
+}
+
+/// The characters of ST: digits and capital letters.
+fn is_code(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte.is_ascii_uppercase()
+}
+
+/// No separator inside.
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// An EPC-96 in hexadecimal (HJ 212-2017, 6.3.2, table 3).
+fn is_epc(value: &[u8]) -> bool {
+    value.len() == 24 && value.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'))
+}
+
+/// One field of the header, in any order.
+enum HeaderField<'a> {
+    /// `name=value`, whether there were spaces around, and whether it ended as it should.
+    Pair { name: &'a [u8], value: &'a [u8], spaces: bool, odd_end: bool },
+    /// `CP=` and all that follows.
+    Area { after: &'a [u8], spaces: bool },
+    /// Nothing between two separators.
+    Nothing,
+    /// Something without `=`.
+    Malformed,
+}
+
+/// One field up to and with its `;`, or CP with the rest of the segment.
+fn header_field(input: &[u8]) -> IResult<&[u8], HeaderField<'_>> {
+    let name = take_while1(|byte| byte != b'=' && byte != b';');
+    let area = (
+        take_till(|byte| byte != b' '),
+        alt((tag(&b"CP"[..]), tag(&b"Cp"[..]), tag(&b"cp"[..]))),
+        take_till(|byte| byte != b' '),
+        tag(&b"="[..]),
+        rest,
+    );
+    let end = opt(alt((tag(&b";"[..]), tag(&b","[..]))));
+    let pair = (terminated(name, tag(&b"="[..])), header_value, end);
+    alt((
+        area.map(|(before, _, between, _, after): (&[u8], _, &[u8], _, &[u8])| HeaderField::Area {
+            after,
+            spaces: !before.is_empty() || !between.is_empty(),
+        }),
+        pair.map(|(name, value, end): (&[u8], &[u8], Option<&[u8]>)| HeaderField::Pair {
+            name: name.trim_ascii(),
+            value: value.trim_ascii(),
+            spaces: name.trim_ascii() != name || value.trim_ascii() != value,
+            odd_end: end != Some(b";"),
+        }),
+        tag(&b";"[..]).map(|_| HeaderField::Nothing),
+        (take_while1(|byte| byte != b';'), opt(tag(&b";"[..]))).map(|_| HeaderField::Malformed),
+    ))
+    .parse_complete(input)
+}
+
+/// A value up to its separator; the standard's own table C.19 forgets the one before CP, its table C.22 writes a comma.
+fn header_value(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let end = memchr::memchr2(b';', b',', input).unwrap_or(input.len());
+    let value = input.get(..end).unwrap_or(input);
+    take(memchr::memmem::find(value, b"CP=").unwrap_or(end)).parse_complete(input)
+}
+
+/// What the tolerant grammar gathers on its way through the fields.
+#[derive(Default)]
+struct Gathered<'a> {
+    header: Header<'a>,
+    count: Option<&'a [u8]>,
+    number: Option<&'a [u8]>,
+    flag: Option<&'a [u8]>,
+    fields: usize,
+}
+
+/// A segment with its fields in any order.
+#[cold]
+fn tolerant(segment: &[u8]) -> Header<'_> {
+    let mut gathered = Gathered::default();
+    let mut input = segment;
+    let mut area = None;
+    while let Ok((after, field)) = header_field(input) {
+        input = after;
+        match field {
+            HeaderField::Pair { name, value, spaces, odd_end } => {
+                gathered.note(spaces, Deviation::Spaces);
+                gathered.note(odd_end && !input.is_empty(), Deviation::SeparatorOdd);
+                gathered.take(name, value);
+            }
+            HeaderField::Area { after, spaces } => {
+                gathered.note(spaces, Deviation::Spaces);
+                area = Some(after);
+                break;
+            }
+            HeaderField::Nothing => gathered.note(true, Deviation::SeparatorExtra),
+            HeaderField::Malformed => gathered.note(true, Deviation::HeaderUnknown),
+        }
+    }
+    gathered.header.take_area(area);
+    gathered.finish()
+}
+
+impl<'a> Gathered<'a> {
+    fn note(&mut self, is: bool, deviation: Deviation) {
+        if is {
+            self.header.deviations.insert(deviation);
+        }
+    }
+
+    /// Takes one field; the first of its name counts.
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        let first = self.fields == 0;
+        self.fields += 1;
+        let (name, exact) = known_name(name);
+        self.note(!exact, Deviation::FieldName);
+        match name {
+            b"QN" => {
+                self.note(!first, Deviation::QnMisplaced);
+                self.keep(|gathered| &mut gathered.header.qn, value);
+            }
+            b"ST" => self.keep(|gathered| &mut gathered.header.st, value),
+            b"CN" => {
+                self.note(self.header.cn.is_some(), Deviation::HeaderTwice);
+                self.header.cn = self.header.cn.or(if value.len() > 4 { None } else { number(value) });
+            }
+            b"PW" => self.keep(|gathered| &mut gathered.header.pw, value),
+            b"MN" => self.keep(|gathered| &mut gathered.header.mn, value),
+            b"Flag" => self.keep(|gathered| &mut gathered.flag, value),
+            b"PNUM" => {
+                self.note(self.number.is_some() || self.header.st.is_none(), Deviation::PartsForm);
+                self.keep(|gathered| &mut gathered.count, value);
+            }
+            b"PNO" => {
+                self.note(self.header.st.is_none(), Deviation::PartsForm);
+                self.keep(|gathered| &mut gathered.number, value);
+            }
+            b"RF" => self.header.rf = value == b"1",
+            _ => self.note(true, Deviation::HeaderUnknown),
+        }
+    }
+
+    fn keep(&mut self, slot: impl FnOnce(&mut Self) -> &mut Option<&'a [u8]>, value: &'a [u8]) {
+        let slot = slot(self);
+        let twice = slot.is_some();
+        slot.get_or_insert(value);
+        self.note(twice, Deviation::HeaderTwice);
+    }
+
+    fn finish(mut self) -> Header<'a> {
+        if let Some(flag) = self.flag {
+            self.header.read_flag(flag);
+        }
+        if self.count.is_some() || self.number.is_some() {
+            self.header.read_part(self.count, self.number);
+        }
+        self.header.compare_flag_with_parts();
+        let old = self.header.is_form_of_2005() && !self.header.deviations.contains(Deviation::FlagForm);
+        self.header.look_at_qn(old);
+        self.header.look_at_forms(old, self.flag.is_none());
+        self.header.look_at_area();
+        self.header
+    }
+}
+
+/// The name as the standard writes it, and whether it was written so; an unknown name as it is.
+fn known_name(name: &[u8]) -> (&[u8], bool) {
+    const NAMES: [&[u8]; 9] = [b"QN", b"ST", b"CN", b"PW", b"MN", b"Flag", b"PNUM", b"PNO", b"RF"];
+    match NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(known) => (known, *known == name),
+        None => (name, true),
+    }
+}
+
+impl<'a> Header<'a> {
+    /// Whether QN, Flag and PNUM may be missing and QN may stand in CP, see the head of this file.
+    fn is_form_of_2005(&self) -> bool {
+        let version_0 = self.flag.is_none_or(|flag| flag.edition() == Some(Edition::V2005));
+        version_0 && self.mn.is_none_or(|mn| mn.len() != 24)
+    }
+
+    fn read_flag(&mut self, text: &[u8]) {
+        self.flag = number(text).and_then(|flag| u8::try_from(flag).ok()).map(PacketFlags);
+        if self.flag.is_none() {
+            self.deviations.insert(Deviation::FlagForm);
+        }
+    }
+
+    fn read_part(&mut self, count: Option<&[u8]>, number_text: Option<&[u8]>) {
+        let numbers = (count.and_then(number), number_text.and_then(number));
+        let padded = [count, number_text].into_iter().flatten().any(|text| text.len() > 1 && text.starts_with(b"0"));
+        if let (Some(count), Some(number)) = numbers {
+            self.part = Some(Part { count, number });
+        }
+        if padded || !self.part.is_some_and(|part| (1..=part.count).contains(&part.number)) {
+            self.deviations.insert(Deviation::PartsForm);
+        }
+    }
+
+    fn compare_flag_with_parts(&mut self) {
+        match (self.flag.map(PacketFlags::is_split), self.part) {
+            (Some(true), None) => self.deviations.insert(Deviation::SplitWithoutParts),
+            (Some(false), Some(_)) => self.deviations.insert(Deviation::PartsWithoutSplit),
+            _ => {}
+        }
+    }
+
+    fn take_area(&mut self, after: Option<&'a [u8]>) {
+        let Some(after) = after else {
+            self.deviations.insert(Deviation::ClosingMissing);
+            return;
+        };
+        let opened = after.trim_ascii_start();
+        if opened.len() != after.len() {
+            self.deviations.insert(Deviation::Spaces);
+        }
+        let opened = match opened.strip_prefix(b"&&") {
+            Some(opened) => opened,
+            None => {
+                self.deviations.insert(Deviation::OpeningMissing);
+                opened
+            }
+        };
+        self.area = match opened.strip_suffix(b"&&") {
+            Some(closed) => closed,
+            None => {
+                self.deviations.insert(Deviation::ClosingMissing);
+                opened
+            }
+        };
+    }
+
+    fn look_at_qn(&mut self, old: bool) {
+        match self.qn {
+            Some(b"") => self.deviations.insert(Deviation::QnEmpty),
+            Some(qn) if qn.len() != 17 || !qn.iter().all(u8::is_ascii_digit) => {
+                self.deviations.insert(Deviation::QnForm);
+            }
+            Some(_) => {}
+            None => {
+                self.area_qn = qn_in(self.area);
+                if !old {
+                    let inside = self.area_qn.is_some();
+                    self.deviations.insert(if inside { Deviation::QnInArea } else { Deviation::QnMissing });
+                }
+            }
+        }
+    }
+
+    fn look_at_forms(&mut self, old: bool, flag_missing: bool) {
+        // The answers of 2005 do without PW and MN.
+        let bare_answer = old && self.cn.is_some_and(|cn| (9011..=9014).contains(&cn));
+        let mut when = |is: bool, deviation| {
+            if is {
+                self.deviations.insert(deviation);
+            }
+        };
+        match self.pw {
+            None | Some(b"") => when(!bare_answer, Deviation::PwEmpty),
+            Some(pw) => when(pw.len() != 6, Deviation::PwForm),
+        }
+        match self.mn {
+            None | Some(b"") => when(!bare_answer, Deviation::MnEmpty),
+            Some(mn) => when(!is_epc(mn) && !is_old_mn(mn), Deviation::MnForm),
+        }
+        when(flag_missing && !old, Deviation::FlagMissing);
+        when(!self.st.is_some_and(|st| st.len() == 2 && st.iter().all(|byte| is_code(*byte))), Deviation::StForm);
+    }
+
+    fn look_at_area(&mut self) {
+        if self.area.starts_with(b"{0x") || self.area.starts_with(b"{0X") {
+            self.deviations.insert(Deviation::ParenthesesSealed);
+        }
+    }
+}
+
+/// MN of HJ/T 212-2005: 14 digits.
+fn is_old_mn(mn: &[u8]) -> bool {
+    mn.len() == 14 && mn.iter().all(u8::is_ascii_digit)
+}
+
+/// The value of QN among the fields of a data area.
+fn qn_in(area: &[u8]) -> Option<&[u8]> {
+    area.split(|byte| matches!(byte, b';' | b',')).find_map(|field| field.trim_ascii().strip_prefix(b"QN="))
+}
+
+/// A number of digits only, up to 65,535.
+fn number(digits: &[u8]) -> Option<u16> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u16, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STANDARD: &str =
+        "QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&";
+
+    fn codes(segment: &str) -> Vec<&'static str> {
+        parse(segment.as_bytes()).deviations.iter().map(Deviation::code).collect()
+    }
+
+    /// The standard's segment with one piece of it written otherwise.
+    fn with(from: &str, to: &str) -> Vec<&'static str> {
+        assert!(STANDARD.contains(from));
+        codes(&STANDARD.replacen(from, to, 1))
+    }
+
+    #[test]
+    fn both_grammars_read_a_standard_segment_alike() {
+        for segment in [
+            STANDARD.to_owned(),
+            STANDARD.replace("Flag=5", "Flag=7;PNUM=2;PNO=1"),
+            STANDARD.replace("Flag=5", "Flag=9;RF=1"),
+            STANDARD.replace("Flag=5", "Flag=11;PNUM=2;PNO=2;RF=1"),
+            STANDARD.replace("Flag=5", "Flag=7"),
+            STANDARD.replace("Flag=5", "Flag=4;PNUM=1;PNO=1"),
+            STANDARD.replace("Flag=5", "Flag=999"),
+            STANDARD.replace("RtdInterval=30", ""),
+        ] {
+            let (rest, exact) = standard(segment.as_bytes()).unwrap();
+            assert!(rest.is_empty());
+            assert_eq!(exact, tolerant(segment.as_bytes()), "{segment}");
+        }
+    }
+
+    #[test]
+    fn the_standards_header_is_read_without_a_deviation() {
+        let header = parse(STANDARD.as_bytes());
+        assert_eq!(header.qn, Some(&b"20160801085857223"[..]));
+        assert_eq!(header.st, Some(&b"32"[..]));
+        assert_eq!(header.cn, Some(1062));
+        assert_eq!(header.pw, Some(&b"100000"[..]));
+        assert_eq!(header.mn, Some(&b"010000A8900016F000169DC0"[..]));
+        assert_eq!(header.flag, Some(PacketFlags(5)));
+        assert_eq!((header.part, header.rf), (None, false));
+        assert_eq!(header.area, b"RtdInterval=30");
+        assert!(header.deviations.is_empty());
+    }
+
+    #[test]
+    fn kind_7_odd_separators_in_the_header_are_read_over() {
+        assert_eq!(with("ST=32;", "ST=32;;"), ["separator-extra"]);
+        assert_eq!(with("ST=32;", "ST = 32 ; "), ["spaces"]);
+        assert_eq!(with("CP=&&", "CP= &&"), ["spaces"]);
+        assert_eq!(with("CP=&&", "CP="), ["opening-missing"]);
+        assert_eq!(with("Flag=5;CP", "Flag=5CP"), ["separator-odd"]);
+        assert_eq!(with("223;ST", "223,ST"), ["separator-odd"]);
+        assert_eq!(with("30&&", "30"), ["closing-missing"]);
+        assert_eq!(with("Flag=5;", "Flag=5;XX=1;"), ["header-unknown"]);
+        assert_eq!(with("Flag=5;", "Flag=5;XX;"), ["header-unknown"]);
+        assert_eq!(with("ST=32;", "ST=32;ST=31;"), ["header-twice"]);
+        assert_eq!(
+            codes("QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5"),
+            ["closing-missing"]
+        );
+    }
+
+    #[test]
+    fn kind_8_qn_may_be_missing_empty_odd_or_elsewhere() {
+        assert_eq!(with("QN=20160801085857223;", ""), ["qn-missing"]);
+        assert_eq!(with("QN=20160801085857223;", "QN=;"), ["qn-empty"]);
+        for odd in ["1470013137223", "20160801085857", "201608010858572232016080108585722", "2016080108585722x"] {
+            assert_eq!(with("20160801085857223", odd), ["qn-form"]);
+        }
+        let later = "ST=32;CN=1062;QN=20160801085857223;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&&&";
+        assert_eq!(codes(later), ["qn-misplaced"]);
+        let inside =
+            "ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&QN=20160801085857223;DataTime=1&&";
+        assert_eq!(codes(inside), ["qn-in-area"]);
+        assert_eq!(parse(inside.as_bytes()).area_qn, Some(&b"20160801085857223"[..]));
+    }
+
+    #[test]
+    fn the_form_of_2005_is_no_deviation() {
+        for segment in [
+            "ST=32;CN=2011;PW=123456;MN=88888880000001;CP=&&DataTime=20040516021000;101-Rtd=1.1,101-Flag=N&&",
+            "ST=91;CN=9014;CP=&&QN=20040516010101001;CN=2051&&",
+            "ST=91;CN=9011;PW=123456;MN=88888880000001;Flag=0;CP=&&QN=20040516010101001;QnRtn=1&&",
+        ] {
+            assert_eq!(codes(segment), [""; 0], "{segment}");
+        }
+        let answer = parse(b"ST=91;CN=9014;CP=&&QN=20040516010101001;CN=2051&&");
+        assert_eq!(answer.area_qn, Some(&b"20040516010101001"[..]));
+        assert_eq!(codes("PNUM=1;PNO=1;ST=32;CN=2011;PW=123456;MN=88888880000001;CP=&&&&"), ["parts-form"]);
+    }
+
+    #[test]
+    fn kinds_9_and_10_pw_and_mn_are_taken_as_they_are() {
+        assert_eq!(with("PW=100000;", "PW=;"), ["pw-empty"]);
+        assert_eq!(with("PW=100000;", ""), ["pw-empty"]);
+        assert_eq!(with("PW=100000", "PW=100000100000100000100000"), ["pw-form"]);
+        assert_eq!(with("MN=010000A8900016F000169DC0;", "MN=;"), ["mn-empty"]);
+        for odd in ["010000a8900016f000169dc0", "A110000_0001", "861234567890123", "12"] {
+            let segment = STANDARD.replace("010000A8900016F000169DC0", odd);
+            assert_eq!(codes(&segment), ["mn-form"], "{odd}");
+            assert_eq!(parse(segment.as_bytes()).mn, Some(odd.as_bytes()));
+        }
+        assert_eq!(with("010000A8900016F000169DC0", "88888880000001"), [""; 0]);
+    }
+
+    #[test]
+    fn kind_11_flag_and_parts() {
+        assert_eq!(with("Flag=5;", ""), ["flag-missing"]);
+        assert_eq!(with("Flag=5", "Flag=x"), ["flag-form"]);
+        assert_eq!(with("Flag=5", "Flag=256"), ["flag-form"]);
+        assert_eq!(with("Flag=5", "Flag=7"), ["split-without-parts"]);
+        assert_eq!(with("Flag=5", "Flag=5;PNUM=2;PNO=1"), ["parts-without-split"]);
+        assert_eq!(with("Flag=5", "Flag=7;PNUM=0002;PNO=0002"), ["parts-form"]);
+        assert_eq!(with("Flag=5", "Flag=7;PNO=2;PNUM=2"), ["parts-form"]);
+        assert_eq!(with("Flag=5", "Flag=7;PNUM=2;PNO=3"), ["parts-form"]);
+        assert_eq!(with("Flag=5", "Flag=7;PNUM=2"), ["split-without-parts", "parts-form"]);
+        let padded = STANDARD.replace("Flag=5", "Flag=7;PNO=0002;PNUM=0003");
+        assert_eq!(parse(padded.as_bytes()).part, Some(Part { count: 3, number: 2 }));
+    }
+
+    #[test]
+    fn kind_12_st_of_another_width() {
+        for odd in ["101", "9130", "3", "", "a1"] {
+            assert_eq!(with("ST=32", &format!("ST={odd}")), ["st-form"]);
+        }
+        assert_eq!(with("ST=32", "ST=A1"), [""; 0]);
+    }
+
+    #[test]
+    fn kind_17_names_in_another_case() {
+        assert_eq!(with("Flag=5", "FLAG=5"), ["field-name"]);
+        assert_eq!(parse(STANDARD.replace("Flag=5", "flag=5").as_bytes()).flag, Some(PacketFlags(5)));
+    }
+
+    #[test]
+    fn rf_marks_a_record_uploaded_again() {
+        assert!(parse(STANDARD.replace("Flag=5", "Flag=9;RF=1").as_bytes()).rf);
+        assert!(!parse(STANDARD.replace("Flag=5", "Flag=9;RF=0").as_bytes()).rf);
+        assert!(!parse(STANDARD.as_bytes()).rf);
+    }
+
+    #[test]
+    fn a_printed_ciphertext_is_named() {
+        assert_eq!(with("RtdInterval=30", "{0xE4,0x3E}"), ["sealed-text"]);
+    }
+
+    #[test]
+    fn separators_in_an_encrypted_area_change_nothing() {
+        let mut segment =
+            b"QN=20240520210700000;ST=31;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&".to_vec();
+        segment.extend_from_slice(b"\xE4;MN=1;&&CP=&&##\r\n&&&&");
+        let header = parse(&segment);
+        assert_eq!(header.mn, Some(&b"010000A8900016F000169DC0"[..]));
+        assert_eq!(header.area, b"\xE4;MN=1;&&CP=&&##\r\n&&");
+    }
 }

@@ -1,11 +1,31 @@
 //! Where does a frame begin and end? A pure function over the bytes at hand.
 //!
 //! Framing is by length, never by line: encrypted data contains CR, LF, `&&` and `##`. What must stay true:
-//! * the frames found in a stream do not depend on how the stream was cut into reads;
+//! * the items found in a stream do not depend on how the stream was cut into reads. So a decision is taken only when no byte that
+//!   may still come could change it; until then more is asked for;
 //! * every call either uses bytes or asks for more ([`Peer::Resting`] never asks for more unless nothing is there);
-//! * a good frame is never lost to what stands before it.
+//! * a good frame is never lost to what stands before it;
+//! * the work is linear in the bytes, also on hostile input: whatever is looked at twice is bounded by [`Limits`].
+//!
+//! The road: a frame exactly as the standard prints it is taken here at once. All else goes to `tolerant`, which knows the odd
+//! starts, lengths, endings and checks of the field; `start` and `closing` read the two ends of a frame; `sealed` tells
+//! encrypted areas from damaged ones.
+
+mod closing;
+mod sealed;
+mod start;
+mod tolerant;
+
+#[cfg(test)]
+mod tests;
 
 use super::{Deviation, Deviations, crc};
+
+/// The longest data segment of the standard in bytes (HJ 212-2017, 6.3.1, table 2); longer ones are a deviation.
+pub const SEGMENT_STANDARD: usize = 1024;
+
+/// Noise is handed out in pieces of this many bytes, the last one excepted.
+pub const NOISE_PIECE: usize = 1024;
 
 /// What the scanner accepts at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,47 +144,42 @@ impl FaultReason {
 /// Looks at the front of `buffer` and takes one thing from it.
 #[must_use]
 pub fn scan<'a>(buffer: &'a [u8], peer: Peer, limits: &Limits) -> Step<'a> {
-    let more = Step { used: 0, item: None };
-    let blank = buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n' | b' ')).count();
-    if blank > 0 {
-        return Step { used: blank, item: None };
+    match exact(buffer, limits) {
+        Some(step) => step,
+        None => tolerant::scan(buffer, peer, limits),
     }
-    let Some(start) = memchr::memmem::find(buffer, b"##") else {
-        let keep = usize::from(buffer.last() == Some(&b'#') && peer == Peer::Sending);
-        let used = buffer.len() - keep;
-        return if used == 0 { more } else { fault(&buffer[..used], FaultReason::Noise) };
-    };
-    if start > 0 {
-        return fault(&buffer[..start], FaultReason::Noise);
-    }
-    if buffer.len() < 6 {
-        return if peer == Peer::Sending { more } else { fault(buffer, FaultReason::Truncated) };
-    }
-    let Some(declared) = std::str::from_utf8(&buffer[2..6]).ok().and_then(|t| t.parse::<usize>().ok()) else {
-        return fault(&buffer[..2], FaultReason::Shapeless);
-    };
-    if declared > limits.segment_max {
-        return fault(&buffer[..2], FaultReason::TooLong);
-    }
-    let end = 6 + declared;
-    let Some(said) = buffer.get(end..end + 4) else {
-        return if peer == Peer::Sending { more } else { fault(&buffer[..2], FaultReason::Truncated) };
-    };
-    let Some(said) = std::str::from_utf8(said).ok().and_then(|t| u16::from_str_radix(t, 16).ok()) else {
-        return fault(&buffer[..2], FaultReason::Shapeless);
-    };
-    let (used, deviations) = match &buffer[end + 4..] {
-        [b'\r', b'\n', ..] => (end + 6, Deviations::NONE),
-        [] | [b'\r'] if peer == Peer::Sending => return more,
-        _ => (end + 4, Deviation::EndingMissing.into()),
-    };
-    let segment = &buffer[6..end];
-    let computed = crc::checksum(segment);
-    let verdict = if said == computed { Verdict::Right } else { Verdict::Wrong };
-    let check = Check { said, computed, verdict };
-    Step { used, item: Some(Item::Frame(Frame { raw: &buffer[..used], segment, declared, check, deviations })) }
 }
 
-fn fault(raw: &[u8], reason: FaultReason) -> Step<'_> {
-    Step { used: raw.len(), item: Some(Item::Fault(Fault { raw, reason })) }
+/// A frame as the standard prints it: `##`, four digits, that many bytes, the right check in four digits, CR LF.
+#[inline]
+fn exact<'a>(buffer: &'a [u8], limits: &Limits) -> Option<Step<'a>> {
+    let (head, rest) = buffer.split_first_chunk::<6>()?;
+    let [b'#', b'#', digits @ ..] = head else { return None };
+    let declared = start::decimal(digits)?;
+    if declared > limits.segment_max {
+        return None;
+    }
+    let (segment, tail) = rest.split_at_checked(declared)?;
+    let [c0, c1, c2, c3, b'\r', b'\n', ..] = tail else { return None };
+    // A segment begins with a name; `start` says the same, or the two would disagree over what a frame is.
+    if !segment.first()?.is_ascii_alphabetic() {
+        return None;
+    }
+    let digits = [*c0, *c1, *c2, *c3];
+    let said = crc::hexadecimal(&digits)?;
+    let computed = crc::checksum(segment);
+    if said != computed {
+        return None;
+    }
+    let mut deviations = Deviations::NONE;
+    if digits.iter().any(u8::is_ascii_lowercase) {
+        deviations.insert(Deviation::CrcLowercase);
+    }
+    if declared > SEGMENT_STANDARD {
+        deviations.insert(Deviation::SegmentLong);
+    }
+    let used = declared + 12;
+    let check = Check { said, computed, verdict: Verdict::Right };
+    let frame = Frame { raw: buffer.get(..used)?, segment, declared, check, deviations };
+    Some(Step { used, item: Some(Item::Frame(frame)) })
 }

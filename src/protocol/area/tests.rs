@@ -1,0 +1,165 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(area: &str) -> (Vec<String>, Vec<&'static str>) {
+    let mut fields = Fields::default();
+    fields.read(area.as_bytes());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let list = fields
+        .iter(area.as_bytes())
+        .map(|field| format!("{}|{}|{}", text(field.item), text(field.name), text(field.value)))
+        .collect();
+    (list, fields.deviations().iter().map(Deviation::code).collect())
+}
+
+fn codes(area: &str) -> Vec<&'static str> {
+    read(area).1
+}
+
+#[test]
+fn an_area_of_the_standard_is_read_without_a_deviation() {
+    let (fields, codes) = read(
+        "DataTime=20160801085857;w01018-SampleTime=20160801070000,w01018-Rtd=2.2,w01018-Flag=N,w01018-EFlag=A01;SB1-RS=1;SB2-RS=0",
+    );
+    assert_eq!(
+        fields,
+        [
+            "|DataTime|20160801085857",
+            "w01018|SampleTime|20160801070000",
+            "w01018|Rtd|2.2",
+            "w01018|Flag|N",
+            "w01018|EFlag|A01",
+            "SB1|RS|1",
+            "SB2|RS|0"
+        ]
+    );
+    assert_eq!(codes, [""; 0]);
+    assert_eq!(read(""), (vec![], vec![]));
+}
+
+#[test]
+fn kind_7_odd_separators_lose_nothing() {
+    let plain = ["a1|Rtd|1", "a2|Rtd|2"];
+    for (area, code) in [
+        ("a1-Rtd=1;a2-Rtd=2;", "separator-extra"),
+        ("a1-Rtd=1;;a2-Rtd=2", "separator-extra"),
+        ("a1-Rtd=1,;a2-Rtd=2", "separator-extra"),
+        (";a1-Rtd=1;a2-Rtd=2", "separator-extra"),
+        (" a1-Rtd=1; a2-Rtd = 2 ", "spaces"),
+        ("a1-Rtd=1; ;a2-Rtd=2", "spaces"),
+        ("a1-Rtd=1;garbage;a2-Rtd=2", "item-malformed"),
+        ("a1-Rtd=1;=5;a2-Rtd=2", "item-malformed"),
+    ] {
+        assert_eq!(read(area), (plain.map(String::from).to_vec(), vec![code]), "{area}");
+    }
+    assert_eq!(codes(" "), ["spaces"]);
+    assert_eq!(codes(";"), ["separator-extra"]);
+}
+
+#[test]
+fn log_text_is_kept_whole() {
+    let (fields, codes) = read("DataTime=20160801085857;i11001-Info=//a;b,c=d//e//;PolId=w01018");
+    assert_eq!(fields, ["|DataTime|20160801085857", "i11001|Info|//a;b,c=d//e//", "|PolId|w01018"]);
+    assert_eq!(codes, [""; 0]);
+    assert_eq!(read("i1-Info= //x=1;// ,i2-Info=2").0, ["i1|Info|//x=1;//", "i2|Info|2"]);
+    assert_eq!(read("i1-Info=//open;i2-Info=2").0, ["i1|Info|//open", "i2|Info|2"]);
+    assert_eq!(read("i1-Info=////").0, ["i1|Info|////"]);
+}
+
+#[test]
+fn kind_13_datatime_of_another_width_is_named() {
+    assert_eq!(codes("DataTime=20160801085857223"), ["datatime-form"]);
+    assert_eq!(codes("DataTime="), ["datatime-form"]);
+    assert_eq!(codes("DataTime=20160801085857"), [""; 0]);
+}
+
+#[test]
+fn kind_14_comma_and_semicolon_may_be_mixed_up() {
+    assert_eq!(codes("a1-Rtd=1,a1-Flag=N,a2-Rtd=2"), ["comma-between-items"]);
+    assert_eq!(codes("a1-Rtd=1;a1-Flag=N;a2-Rtd=2"), ["semicolon-within-item"]);
+    assert_eq!(codes("BeginTime=20160801000000,EndTime=20160801000000"), [""; 0]);
+    assert_eq!(read("a1-Rtd=1,a2-Rtd=2").0, ["a1|Rtd|1", "a2|Rtd|2"]);
+}
+
+#[test]
+fn kind_15_flags_first_without_code_or_of_others_and_fields_twice() {
+    assert_eq!(codes("l01001-Flag=N,l01001-Rtd=5"), ["flag-first"]);
+    let (fields, odd) = read("a1-Rtd=1,Flag=N;a2-Rtd=2;Flag=D");
+    assert_eq!(fields, ["a1|Rtd|1", "a1|Flag|N", "a2|Rtd|2", "a2|Flag|D"]);
+    assert_eq!(odd, ["semicolon-within-item", "flag-without-item"]);
+    assert_eq!(read("Flag=N").0, ["|Flag|N"]);
+    assert_eq!(codes("a1-Rtd=1,a2-Flag=N;a3-Rtd=3"), ["comma-between-items", "flag-of-other"]);
+    assert_eq!(codes("a1-Rtd=1;a2-Flag=N"), ["flag-of-other"]);
+    assert_eq!(codes("a1-Flag=N;a2-Rtd=2;a1-Rtd=1"), [""; 0]);
+    assert_eq!(codes("a21-Rtd=1;a21-Rtd=2"), ["semicolon-within-item", "item-twice"]);
+    assert_eq!(codes("a21-Rtd=1;a22-Rtd=3;a21-Rtd=2"), ["item-twice"]);
+    assert_eq!(codes("a21-Rtd=1;a22-Rtd=3;a21-Cou=2"), [""; 0]);
+}
+
+#[test]
+fn a_name_may_come_back_as_a_list() {
+    let (fields, codes) = read("PolId=101,CTime=04,CTime=10");
+    assert_eq!(fields, ["|PolId|101", "|CTime|04", "|CTime|10"]);
+    assert_eq!(codes, [""; 0]);
+}
+
+#[test]
+fn kind_16_any_value_is_kept_as_it_is() {
+    let (fields, _) = read("a1-Rtd=,a1-Avg=--,a1-Min=-9999,a1-Max=NaN;a2-Rtd=234.81002445431;a3-Rtd=+007;a4-Rtd=x=y");
+    assert_eq!(
+        fields,
+        ["a1|Rtd|", "a1|Avg|--", "a1|Min|-9999", "a1|Max|NaN", "a2|Rtd|234.81002445431", "a3|Rtd|+007", "a4|Rtd|x=y"]
+    );
+}
+
+#[test]
+fn reading_allocates_nothing_once_the_list_has_grown() {
+    let area = b"DataTime=20160801085857;a1-Rtd=1,a1-Flag=N;a2-Rtd=1,a2-Flag=N";
+    let mut fields = Fields::default();
+    fields.read(area);
+    let (place, room) = (fields.spans.as_ptr(), fields.spans.capacity());
+    for _ in 0..3 {
+        fields.read(area);
+        assert_eq!((fields.spans.as_ptr(), fields.spans.capacity()), (place, room));
+    }
+}
+
+#[test]
+fn a_hostile_area_is_read_in_linear_time() {
+    for pattern in
+        ["a-b=1;c-b=1;", ";", "=", "x-Flag=;", "i-Info=//", "//;", "-=-;", " ", "= //", "a=//b;", "a= //", "=/// "]
+    {
+        let area: String = pattern.chars().cycle().take(64 * 1024).collect();
+        let started = std::time::Instant::now();
+        Fields::default().read(area.as_bytes());
+        assert!(started.elapsed() < std::time::Duration::from_millis(500), "{pattern}: {:?}", started.elapsed());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_panic_and_every_field_stands_in_the_area(
+        area in proptest::collection::vec(prop_oneof![4 => proptest::sample::select(&b"=;,-/ aF1.&"[..]), 1 => any::<u8>()], 0..400),
+    ) {
+        let mut fields = Fields::default();
+        fields.read(&area);
+        for field in fields.iter(&area) {
+            prop_assert!(!field.name.is_empty() || !field.item.is_empty() || area.contains(&b'-'));
+            prop_assert!(field.value.trim_ascii() == field.value);
+        }
+    }
+
+    #[test]
+    fn well_formed_fields_come_back_as_written(
+        items in proptest::collection::vec(("[aw][0-9]{5}", proptest::collection::vec("[A-Z][a-z]{2,5}=[0-9.N-]{0,8}", 1..4)), 0..12),
+    ) {
+        let area = items.iter().map(|(code, fields)| {
+            fields.iter().map(|field| format!("{code}-{field}")).collect::<Vec<_>>().join(",")
+        }).collect::<Vec<_>>().join(";");
+        let wanted: Vec<String> = items.iter().flat_map(|(code, fields)| {
+            fields.iter().map(move |field| format!("{code}|{}", field.replacen('=', "|", 1)))
+        }).collect();
+        prop_assert_eq!(read(&area).0, wanted);
+    }
+}
