@@ -15,7 +15,8 @@
 //! 00000000000000034567.seg   the newest is written, the others are sealed
 //! journal.id                 a small file (see below): the journal's id, 16 random bytes made with the journal
 //! lock                       held (flock) by the process that writes; readers need no lock
-//! quarantine/                copies of damaged ranges: FIRST-POSITION.bin (first offset of the segment, byte position in it)
+//! quarantine/                copies of damaged ranges: FIRST-POSITION.bin (first offset of the segment, byte
+//!                            position in it; -1, -2 are added to what would be written over)
 //! ```
 //!
 //! # A segment, byte by byte
@@ -292,10 +293,12 @@ pub fn open(disk: Arc<dyn Disk>, settings: &Settings, telemetry: Arc<Telemetry>)
     };
     disk.create_dir(dir).map_err(refused("cannot make", dir))?;
     let lock_path = dir.join("lock");
-    let lock = disk.lock(&lock_path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::WouldBlock => OpenError::Locked { dir: dir.clone() },
-        _ => OpenError::Disk { what: "cannot lock", path: lock_path, source },
-    })?;
+    let lock = match disk.lock(&lock_path) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            return Err(OpenError::Locked { dir: dir.clone() });
+        }
+        locked => locked.map_err(refused("cannot lock", &lock_path))?,
+    };
     let found = recovery::recover(disk.as_ref(), dir).map_err(|at| OpenError::Disk {
         what: "cannot read",
         path: at.path,

@@ -204,39 +204,51 @@ impl Scan<'_> {
         let start = SEGMENT_HEADER as u64;
         if used > start || (bad_header && Rest::measure(walk, 0, start)?.used > 0) {
             let (position, bytes) = if used > start { (start, used - start) } else { (0, start) };
-            let target = self.quarantine(position);
-            let moved =
-                self.disk.create_dir(&self.dir.join(QUARANTINE)).and_then(|()| self.disk.rename(&path, &target));
-            let copy = moved.is_ok().then_some(target);
-            recovery.torn.push(Damage { segment: segment_name(self.first), position, bytes, records: 0, copy });
-            moved?;
+            let (target, _) = self.quarantine(position, None)?;
+            self.disk.rename(&path, &target)?;
+            let (segment, copy) = (segment_name(self.first), Some(target));
+            recovery.torn.push(Damage { segment, position, bytes, records: 0, copy });
         } else {
             self.disk.remove(&path)?;
         }
         Ok(())
     }
 
-    fn quarantine(&self, position: u64) -> PathBuf {
-        self.dir.join(QUARANTINE).join(format!("{:020}-{position:010}.bin", self.first))
+    /// A name in quarantine that is free, or that holds `bytes` already from an earlier start: nothing kept there is written over.
+    fn quarantine(&self, position: u64, bytes: Option<&[u8]>) -> io::Result<(PathBuf, Copied)> {
+        let folder = self.dir.join(QUARANTINE);
+        self.disk.create_dir(&folder)?;
+        for number in 0_u32.. {
+            let count = if number == 0 { String::new() } else { format!("-{number}") };
+            let target = folder.join(format!("{:020}-{position:010}{count}.bin", self.first));
+            let there = match self.disk.open(&target, Access::Read) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((target, Copied::NotYet)),
+                there => there?,
+            };
+            if let Some(bytes) = bytes.filter(|bytes| there.len().is_ok_and(|length| length == bytes.len() as u64)) {
+                let mut held = vec![0; bytes.len()];
+                if there.read_at(&mut held, 0)? == held.len() && held == bytes {
+                    return Ok((target, Copied::Already));
+                }
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     /// Copies a damaged range to quarantine, durably.
     fn damage(&self, walk: &Walk, start: u64, end: u64, records: u64) -> Damage {
-        let target = self.quarantine(start);
         let copied = walk.bytes(start, end).and_then(|bytes| {
-            let folder = self.dir.join(QUARANTINE);
-            self.disk.create_dir(&folder)?;
-            let file = match self.disk.create(&target) {
-                // Copied at an earlier start, or half copied: the range is as it was.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.disk.open(&target, Access::Write)?,
-                created => created?,
-            };
-            file.write_at(&bytes, 0)?;
-            file.sync_all()?;
-            self.disk.sync_dir(&folder)
+            let (target, copied) = self.quarantine(start, Some(&bytes))?;
+            if copied == Copied::NotYet {
+                let file = self.disk.create(&target)?;
+                file.write_at(&bytes, 0)?;
+                file.sync_all()?;
+                self.disk.sync_dir(&self.dir.join(QUARANTINE))?;
+            }
+            Ok(target)
         });
-        let copy = copied.is_ok().then_some(target);
-        Damage { segment: segment_name(self.first), position: start, bytes: end.saturating_sub(start), records, copy }
+        let segment = segment_name(self.first);
+        Damage { segment, position: start, bytes: end.saturating_sub(start), records, copy: copied.ok() }
     }
 
     /// Gives back what was preallocated and not used. Readers do not depend on it.
@@ -249,6 +261,12 @@ impl Scan<'_> {
             tracing::warn!(%error, path = %path.display(), "unused space of a segment could not be given back");
         }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copied {
+    Already,
+    NotYet,
 }
 
 const QUARANTINE: &str = "quarantine";

@@ -154,3 +154,16 @@ fn a_failed_sync_is_final_for_its_file_and_refused_records_are_not_resurrected_o
         assert!(report.is_sound(), "seed {seed}: {report:?}");
     }
 }
+
+#[test]
+fn after_one_failed_sync_the_records_go_to_a_new_file_and_nobody_is_refused() {
+    for (operation, what) in [(1, "write"), (2, "sync")] {
+        let disk = SimDisk::new(6, 1 << 20);
+        let journal = open_on(&disk, &settings()).unwrap();
+        append(&journal, vec![entry(1, 50), entry(2, 50)]);
+        disk.set_fault(Some(Fault::Nth(operation)));
+        assert_eq!(append(&journal, vec![entry(3, 50)]), [Ok(Offset(3))], "{what}");
+        assert!(disk.paths().contains(&Path::new(DIR).join("00000000000000000003.seg")), "{what}");
+        assert!(sound(&disk).is_sound(), "{what}");
+    }
+}

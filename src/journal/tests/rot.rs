@@ -119,6 +119,10 @@ fn a_damaged_middle_of_the_newest_segment_is_copied_to_quarantine_and_counted() 
     assert_eq!(telemetry.get(crate::telemetry::Counter::JournalLost), 2);
     assert_eq!(read_all(journal.reader(Offset(0))).1, [5, 6]);
     assert_eq!(journal.recovered().last, Offset(20));
+    journal.close();
+    let files = disk.paths();
+    let journal = open_on(&disk, &settings()).unwrap();
+    assert_eq!((journal.recovered().damaged.len(), disk.paths()), (2, files), "it is not copied twice");
 }
 
 #[test]
