@@ -187,7 +187,7 @@ impl Scan<'_> {
             recovery.damaged.push(self.damage(&walk, hole.start, hole.end, hole.last - hole.first + 1));
         }
         let mut may_cut = end < length;
-        if rest.used > end && walk.expected() < self.limit {
+        if rest.used > end {
             let torn = self.damage(&walk, end, rest.used, 0);
             may_cut = torn.copy.is_some();
             recovery.torn.push(torn);

@@ -168,3 +168,23 @@ fn without_its_id_file_a_journal_knows_itself_by_its_headers() {
         assert!(sound(&disk).is_sound());
     }
 }
+
+#[test]
+fn the_name_of_a_file_without_a_good_record_overrules_the_end_of_the_one_before() {
+    for bad in [vec![0; 200], vec![7; 200]] {
+        let disk = SimDisk::new(1, 1 << 20);
+        let journal = open_on(&disk, &settings()).unwrap();
+        append(&journal, (1..=4).map(|n| entry(n, 0)).collect());
+        journal.close();
+        disk.create(Path::new("/j/00000000000000000003.seg")).unwrap().write_at(&bad, 0).unwrap();
+        let journal = open_on(&disk, &settings()).unwrap();
+        assert_eq!(journal.recovered().last, Offset(2));
+        let overruled =
+            journal.recovered().torn.iter().find(|torn| torn.segment == "00000000000000000001.seg").unwrap();
+        disk.change(overruled.copy.as_ref().unwrap(), |copy| assert_eq!(copy.len(), 144));
+        assert_eq!(append(&journal, vec![entry(5, 0)]), [Ok(Offset(3))]);
+        let expected = BTreeMap::from([(1, entry(1, 0)), (2, entry(2, 0)), (3, entry(5, 0))]);
+        assert_eq!(read_all(journal.reader(Offset(0))), (expected, vec![]));
+        assert!(sound(&disk).is_sound());
+    }
+}
