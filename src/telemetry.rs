@@ -48,7 +48,10 @@ counters! {
     JournalCommits, "journal_commits", "group commits";
     JournalErrors, "journal_errors", "writes, syncs or renames that failed";
     JournalRefused, "journal_refused", "records refused while the journal could not write";
-    JournalQuarantined, "journal_quarantined", "damaged ranges moved to quarantine";
+    JournalQuarantined, "journal_quarantined", "damaged ranges copied to quarantine";
+    JournalLost, "journal_lost", "records found damaged when the journal was opened";
+    JournalExpired, "journal_expired", "delivered segments removed";
+    JournalDroppedEarly, "journal_dropped_early", "delivered segments removed before their time because the disk was full";
     UplinkRecords, "uplink_records", "records interpreted";
     UplinkResent, "uplink_resent", "exact re-sends not published again";
     UplinkRevisions, "uplink_revisions", "records published again with changed values";

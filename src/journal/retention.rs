@@ -1,0 +1,92 @@
+//! Which segments may go, and their going.
+//!
+//! What must stay true: no undelivered or held record is ever removed, and the newest segment never.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Settings;
+use super::disk::Access;
+use super::format::segment_name;
+use super::segment::read_header;
+use super::tail::{Shared, Span};
+use crate::message::Timestamp;
+use crate::telemetry::{Counter, Telemetry};
+
+/// Removes the segments whose time is over.
+pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Telemetry, now: Timestamp) {
+    let mut removed = false;
+    while let Some(oldest) = removable(shared) {
+        let total: u64 = shared.segments().iter().map(|span| span.size).sum();
+        if total <= settings.keep_size && !is_older(shared, settings, now) {
+            break;
+        }
+        if !remove(shared, oldest, telemetry) {
+            break;
+        }
+        removed = true;
+    }
+    if removed {
+        sync(shared, telemetry);
+    }
+}
+
+/// Removes the oldest segment if it is delivered, whatever its age. True if there is more room now.
+pub(super) fn make_room(shared: &Arc<Shared>, telemetry: &Telemetry) -> bool {
+    let Some(oldest) = removable(shared) else { return false };
+    if !remove(shared, oldest, telemetry) {
+        return false;
+    }
+    telemetry.count(Counter::JournalDroppedEarly);
+    tracing::warn!(first = oldest.first, "the disk is full: a delivered segment was dropped before its time");
+    sync(shared, telemetry);
+    true
+}
+
+/// The oldest segment, if all its records are delivered and none is held.
+fn removable(shared: &Shared) -> Option<Span> {
+    let delivered = shared.delivered.load(Ordering::Relaxed);
+    let floor = shared.keep_from.load(Ordering::Relaxed);
+    let segments = shared.segments();
+    let (oldest, next) = (segments.first()?, segments.get(1)?);
+    let last = next.first - 1;
+    (last <= delivered && last < floor && last <= shared.durable()).then_some(*oldest)
+}
+
+/// Whether the oldest segment was sealed longer ago than `keep`. What has no readable date is judged by the one after it.
+fn is_older(shared: &Shared, settings: &Settings, now: Timestamp) -> bool {
+    let keep = i64::try_from(settings.keep.as_micros()).unwrap_or(i64::MAX);
+    let place = &shared.place;
+    let later: Vec<u64> = shared.segments().iter().skip(1).map(|span| span.first).collect();
+    let sealed = later.into_iter().find_map(|first| {
+        let file = place.disk.open(&place.dir.join(segment_name(first)), Access::Read).ok()?;
+        Some(read_header(file.as_ref(), first).ok()??.created)
+    });
+    sealed.is_some_and(|sealed| now.0.saturating_sub(sealed.0) > keep)
+}
+
+fn remove(shared: &Shared, oldest: Span, telemetry: &Telemetry) -> bool {
+    let place = &shared.place;
+    match place.disk.remove(&place.dir.join(segment_name(oldest.first))) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            telemetry.count(Counter::JournalErrors);
+            tracing::warn!(%error, first = oldest.first, "an old segment could not be removed");
+            return false;
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let mut segments = shared.segments();
+    if segments.first() == Some(&oldest) {
+        segments.remove(0);
+    }
+    telemetry.count(Counter::JournalExpired);
+    true
+}
+
+/// A removal that a power cut takes back is done again: no reason to stop.
+fn sync(shared: &Shared, telemetry: &Telemetry) {
+    if let Err(error) = shared.place.disk.sync_dir(&shared.place.dir) {
+        telemetry.count(Counter::JournalErrors);
+        tracing::warn!(%error, "the journal's folder could not be synced after removing old segments");
+    }
+}

@@ -1,0 +1,205 @@
+//! Walking through one segment: good records one by one, damaged ranges as what they are.
+//!
+//! What must stay true: a record is only believed when its checksum holds and its offset can stand where it stands; whatever
+//! the bytes, the walk ends.
+
+use std::io;
+use std::path::Path;
+
+use super::disk::{Access, Disk, DiskFile};
+use super::format::{
+    ALIGN, JournalId, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, is_intact, record_size,
+};
+
+/// How much is read at a time.
+const CHUNK: usize = 512 * 1024;
+/// How much is compared with zeros at a time.
+const ZEROS: [u8; 4096] = [0; 4096];
+
+/// The next thing in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A good record.
+    Record(Found),
+    /// Records are missing; a good one follows.
+    Damage(Hole),
+    /// No good record follows up to the end.
+    End,
+}
+
+/// A good record and its place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) position: u64,
+    pub(super) header: RecordHeader,
+}
+
+/// Missing records `first..=last`, whose bytes were `start..end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hole {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+/// A walk through one segment.
+#[derive(Debug)]
+pub(super) struct Walk {
+    file: Box<dyn DiskFile>,
+    id: JournalId,
+    position: u64,
+    expected: u64,
+    buffer: Vec<u8>,
+    /// Position in the file of the buffer's first byte.
+    start: u64,
+    filled: usize,
+}
+
+/// The header of the segment at the beginning of `file`, if it is intact and its offset is that of the name.
+pub(super) fn read_header(file: &dyn DiskFile, first: u64) -> io::Result<Option<SegmentHeader>> {
+    let mut bytes = [0; SEGMENT_HEADER];
+    let count = file.read_at(&mut bytes, 0)?;
+    let header = bytes.get(..count).and_then(SegmentHeader::decode);
+    Ok(header.filter(|header| header.first == first))
+}
+
+impl Walk {
+    /// Opens the segment at `path`, whose name says `first`. `id` is used where the header is damaged.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        first: u64,
+        id: JournalId,
+    ) -> io::Result<(Walk, Option<SegmentHeader>)> {
+        let file = disk.open(path, Access::Read)?;
+        let header = read_header(file.as_ref(), first)?;
+        let id = header.as_ref().map_or(id, |header| header.id);
+        let position = SEGMENT_HEADER as u64;
+        Ok((Walk { file, id, position, expected: first, buffer: Vec::new(), start: 0, filled: 0 }, header))
+    }
+
+    /// Length of the file.
+    pub(super) fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    /// Where the next record is expected.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The offset that is expected next.
+    pub(super) fn expected(&self) -> u64 {
+        self.expected
+    }
+
+    /// The next record or damage before offset `limit` and byte `end`. After [`Step::End`] it may be called again with a
+    /// larger end.
+    pub(super) fn next(&mut self, limit: u64, end: u64) -> io::Result<Step> {
+        if self.expected >= limit {
+            return Ok(Step::End);
+        }
+        let highest = limit - 1;
+        if let Some(found) = self.check(self.position, end, self.expected, self.expected)? {
+            self.position += record_size(found.header.length) as u64;
+            self.expected += 1;
+            return Ok(Step::Record(found));
+        }
+        let Some(found) = self.search(highest, end.min(self.file.len()?))? else {
+            // What is held of the tail may be old when more has been written.
+            self.filled = 0;
+            return Ok(Step::End);
+        };
+        let hole =
+            Hole { first: self.expected, last: found.header.offset - 1, start: self.position, end: found.position };
+        self.position = found.position;
+        self.expected = found.header.offset;
+        Ok(Step::Damage(hole))
+    }
+
+    /// The body of the record that [`Walk::next`] returned last.
+    pub(super) fn body(&self, found: &Found) -> &[u8] {
+        let body = found.position.checked_sub(self.start).and_then(|skip| {
+            let start = usize::try_from(skip).ok()?.checked_add(RECORD_HEADER)?;
+            self.buffer.get(start..start.checked_add(found.header.length)?)
+        });
+        body.unwrap_or_default()
+    }
+
+    /// The bytes `start..end`, cut to what the file has.
+    pub(super) fn bytes(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
+        let end = end.min(self.file.len()?);
+        let mut bytes = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
+        let count = self.file.read_at(&mut bytes, start)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    /// The next good record behind a bad one: where the bad one says that it ends, else wherever one is found.
+    fn search(&mut self, highest: u64, end: u64) -> io::Result<Option<Found>> {
+        let (position, expected) = (self.position, self.expected);
+        if highest == expected {
+            return Ok(None);
+        }
+        let claimed = RecordHeader::peek(self.window(position, RECORD_HEADER, end)?);
+        if let Some(claimed) = claimed.filter(|header| header.offset == expected) {
+            let behind = position + record_size(claimed.length) as u64;
+            if let Some(found) = self.check(behind, end, expected + 1, expected + 1)? {
+                return Ok(Some(found));
+            }
+        }
+        let mut at = position + RECORD_HEADER as u64;
+        while at + RECORD_HEADER as u64 <= end {
+            if self.window(at, ZEROS.len(), end)?.starts_with(&ZEROS) {
+                // No record has offset 0; the last place in these zeros where an offset could begin is the next one tried.
+                at += (ZEROS.len() - ALIGN) as u64;
+                continue;
+            }
+            // Each missing record took at least a header's bytes.
+            let missing = (at - position) / RECORD_HEADER as u64;
+            let found = self.check(at, end, expected + 1, highest.min(expected.saturating_add(missing)))?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            at += ALIGN as u64;
+        }
+        Ok(None)
+    }
+
+    /// The record at `position` if it is good and its offset within `lowest..=highest`.
+    fn check(&mut self, position: u64, end: u64, lowest: u64, highest: u64) -> io::Result<Option<Found>> {
+        let Some(header) = RecordHeader::peek(self.window(position, RECORD_HEADER, end)?) else { return Ok(None) };
+        let size = RECORD_HEADER + header.length;
+        if header.offset < lowest || header.offset > highest || position.saturating_add(size as u64) > end {
+            return Ok(None);
+        }
+        let id = self.id;
+        let bytes = self.window(position, size, end)?.get(..size);
+        let good = bytes.is_some_and(|bytes| is_intact(&id, bytes));
+        Ok(good.then_some(Found { position, header }))
+    }
+
+    /// The bytes from `position` on: at least `want` of them, if the file has so many before `end`.
+    fn window(&mut self, position: u64, want: usize, end: u64) -> io::Result<&[u8]> {
+        let left = usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX);
+        let want = want.min(left);
+        let held = position.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
+        let skip = match held.filter(|skip| skip.saturating_add(want) <= self.filled) {
+            Some(skip) => skip,
+            None => {
+                let size = want.max(CHUNK).min(left);
+                if self.buffer.len() < size {
+                    self.buffer.resize(size, 0);
+                }
+                self.filled = 0;
+                self.start = position;
+                if let Some(room) = self.buffer.get_mut(..size) {
+                    self.filled = self.file.read_at(room, position)?;
+                }
+                0
+            }
+        };
+        Ok(self.buffer.get(skip..self.filled).unwrap_or_default())
+    }
+}

@@ -1,0 +1,398 @@
+//! The journal's thread: group commit, new segments, what to do when the disk refuses.
+//!
+//! What must stay true: `Ok` is settled after the sync and never otherwise; every receipt is settled; an error is final for the
+//! file it came from.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::disk::{DiskFile, is_full};
+use super::format::{BODY_MAX, SEGMENT_HEADER, SegmentHeader, put_record, record_size, segment_name};
+use super::tail::{Health, Shared, Span};
+use super::{Entry, Hash, Offset, Receipt, Settings, Unstored, retention};
+use crate::message::Timestamp;
+use crate::telemetry::{Counter, Telemetry};
+
+/// After so many failures in a row the waiting records are refused.
+pub const FAILURES_MAX: u32 = 3;
+/// How many bytes of bodies may wait for the disk, beside `queue_max`.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// How often room is looked for on a full disk.
+const RETRY_FULL: Duration = Duration::from_millis(500);
+/// How often a failing disk is tried.
+const RETRY_FAILED: Duration = Duration::from_secs(1);
+/// How often retention looks around when nothing is appended.
+const ROUND: Duration = Duration::from_secs(10);
+
+trait Settle: Send {
+    fn settle(self: Box<Self>, outcome: Result<Offset, Unstored>);
+}
+
+struct Typed<R>(R);
+
+impl<R: Receipt> Settle for Typed<R> {
+    fn settle(self: Box<Self>, outcome: Result<Offset, Unstored>) {
+        self.0.settle(outcome);
+    }
+}
+
+struct Waiting {
+    entry: Entry,
+    receipt: Box<dyn Settle>,
+}
+
+/// What waits for the thread.
+pub(super) struct Queue {
+    state: Mutex<Line>,
+    wake: Condvar,
+    queue_max: usize,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: Vec<Waiting>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("queue_max", &self.queue_max).finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Queue { state: Mutex::default(), wake: Condvar::new(), queue_max: settings.queue_max }
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn close(&self) {
+        self.line().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// Moves everything that waits to `taken`, waiting for it at most `patience`. True when the queue is closed.
+    fn take(&self, taken: &mut Vec<Waiting>, patience: Duration) -> bool {
+        let line = self.line();
+        let waited = self.wake.wait_timeout_while(line, patience, |line| line.waiting.is_empty() && !line.closed);
+        let mut line = waited.unwrap_or_else(PoisonError::into_inner).0;
+        std::mem::swap(&mut line.waiting, taken);
+        line.bytes = 0;
+        line.closed
+    }
+}
+
+/// A way to append records.
+pub struct Appender<R> {
+    queue: Arc<Queue>,
+    receipts: PhantomData<fn(R)>,
+}
+
+impl<R> Clone for Appender<R> {
+    fn clone(&self) -> Self {
+        Appender { queue: self.queue.clone(), receipts: PhantomData }
+    }
+}
+
+impl<R> fmt::Debug for Appender<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Appender").finish_non_exhaustive()
+    }
+}
+
+impl<R: Receipt> Appender<R> {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Appender { queue, receipts: PhantomData }
+    }
+
+    /// Hands over one record. Never blocks on the disk; records get offsets in the order of the calls. When it is refused at once
+    /// (too long, queue full, closed), the receipt is settled before this returns.
+    pub fn append(&self, entry: Entry, receipt: R) {
+        self.append_all([(entry, receipt)]);
+    }
+
+    /// Hands over several records, with no record of others between them.
+    pub fn append_all(&self, entries: impl IntoIterator<Item = (Entry, R)>) {
+        let mut refused = Vec::new();
+        let mut line = self.queue.line();
+        let was_empty = line.waiting.is_empty();
+        for (entry, receipt) in entries {
+            let why = if line.closed {
+                Some(Unstored::Closed)
+            } else if entry.body.len() > BODY_MAX {
+                Some(Unstored::TooLong)
+            } else if line.waiting.len() >= self.queue.queue_max
+                || line.bytes.saturating_add(entry.body.len()) > QUEUE_BYTES_MAX
+            {
+                Some(Unstored::Busy)
+            } else {
+                None
+            };
+            if let Some(why) = why {
+                refused.push((receipt, why));
+                continue;
+            }
+            line.bytes += entry.body.len();
+            line.waiting.push(Waiting { entry, receipt: Box::new(Typed(receipt)) });
+        }
+        let wake = was_empty && !line.waiting.is_empty();
+        drop(line);
+        if wake {
+            self.queue.wake.notify_one();
+        }
+        for (receipt, why) in refused {
+            receipt.settle(Err(why));
+        }
+    }
+}
+
+/// The segment that is written.
+struct Active {
+    file: Box<dyn DiskFile>,
+    position: u64,
+    capacity: u64,
+}
+
+struct Trouble {
+    why: Unstored,
+    retry: Instant,
+}
+
+pub(super) struct Writer {
+    settings: Settings,
+    telemetry: Arc<Telemetry>,
+    shared: Arc<Shared>,
+    active: Option<Active>,
+    /// Hash of the record before the next one.
+    hash: Hash,
+    next: u64,
+    buffer: Vec<u8>,
+    failures: u32,
+    trouble: Option<Trouble>,
+}
+
+/// Closes the queue and refuses what waits, even if the thread ends by a panic.
+struct LastRites(Arc<Queue>);
+
+impl Drop for LastRites {
+    fn drop(&mut self) {
+        let mut line = self.0.line();
+        line.closed = true;
+        let waiting = std::mem::take(&mut line.waiting);
+        drop(line);
+        for waiting in waiting {
+            waiting.receipt.settle(Err(Unstored::Closed));
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(settings: Settings, telemetry: Arc<Telemetry>, shared: Arc<Shared>, hash: Hash) -> Self {
+        let next = shared.durable() + 1;
+        let (active, buffer, failures, trouble) = (None, Vec::new(), 0, None);
+        Writer { settings, telemetry, shared, active, hash, next, buffer, failures, trouble }
+    }
+
+    pub(super) fn start(self, queue: Arc<Queue>) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("journal".into()).spawn(move || {
+            let rites = LastRites(queue);
+            self.run(&rites.0);
+        })
+    }
+
+    fn run(mut self, queue: &Queue) {
+        let mut taken = Vec::new();
+        let mut pending = VecDeque::new();
+        loop {
+            let patience = match &self.trouble {
+                Some(trouble) => trouble.retry.saturating_duration_since(Instant::now()),
+                None => ROUND,
+            };
+            let closed = queue.take(&mut taken, patience);
+            if taken.is_empty() {
+                if closed {
+                    return;
+                }
+                self.look_around();
+                continue;
+            }
+            pending.extend(taken.drain(..));
+            self.store_all(&mut pending);
+        }
+    }
+
+    /// Stores and settles all of `pending`.
+    fn store_all(&mut self, pending: &mut VecDeque<Waiting>) {
+        while !pending.is_empty() {
+            match self.store(pending) {
+                Ok(count) => {
+                    let first = self.next - count as u64;
+                    for (waiting, offset) in pending.drain(..count).zip(first..) {
+                        waiting.receipt.settle(Ok(Offset(offset)));
+                    }
+                    self.shared.call_hooks();
+                }
+                Err(why) => {
+                    self.telemetry.add(Counter::JournalRefused, pending.len() as u64);
+                    for waiting in pending.drain(..) {
+                        waiting.receipt.settle(Err(why));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes the first records of `pending` durable; returns how many, at least one.
+    fn store(&mut self, pending: &VecDeque<Waiting>) -> Result<usize, Unstored> {
+        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| Instant::now() < trouble.retry) {
+            return Err(trouble.why);
+        }
+        loop {
+            match self.write(pending) {
+                Ok(count) => {
+                    self.recovered();
+                    self.failures = 0;
+                    return Ok(count);
+                }
+                Err(error) => self.refused_by_disk(&error)?,
+            }
+        }
+    }
+
+    /// Judges an error of the disk: `Ok` to try again at once.
+    fn refused_by_disk(&mut self, error: &io::Error) -> Result<(), Unstored> {
+        self.active = None;
+        self.telemetry.count(Counter::JournalErrors);
+        if is_full(error) {
+            if retention::make_room(&self.shared, &self.telemetry) {
+                return Ok(());
+            }
+            return Err(self.in_trouble(Unstored::Full, error));
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < FAILURES_MAX {
+            tracing::warn!(%error, offset = self.next, "the journal's disk failed; writing on in a new segment");
+            return Ok(());
+        }
+        Err(self.in_trouble(Unstored::Failed, error))
+    }
+
+    fn in_trouble(&mut self, why: Unstored, error: &io::Error) -> Unstored {
+        let (health, patience) =
+            if why == Unstored::Full { (Health::Full, RETRY_FULL) } else { (Health::Failed, RETRY_FAILED) };
+        if self.trouble.as_ref().is_none_or(|trouble| trouble.why != why) {
+            let dir = self.shared.place.dir.display();
+            tracing::error!(%error, %dir, "{why}: nothing is stored or acknowledged until it works again");
+        }
+        self.shared.set_health(health);
+        self.trouble = Some(Trouble { why, retry: Instant::now() + patience });
+        why
+    }
+
+    fn recovered(&mut self) {
+        if self.trouble.take().is_some() {
+            self.shared.set_health(Health::Good);
+            tracing::info!(offset = self.next, "the journal stores records again");
+        }
+    }
+
+    /// With nothing to write: tries whether the trouble is over, lets old segments go.
+    fn look_around(&mut self) {
+        if self.trouble.as_ref().is_none_or(|trouble| Instant::now() < trouble.retry) {
+            retention::expire(&self.shared, &self.settings, &self.telemetry, now());
+            return;
+        }
+        loop {
+            match self.new_segment(0) {
+                Ok(_) => return self.recovered(),
+                Err(error) => {
+                    if self.refused_by_disk(&error).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, pending: &VecDeque<Waiting>) -> io::Result<usize> {
+        let Some(first) = pending.front() else { return Ok(0) };
+        let least = record_size(first.entry.body.len()) as u64;
+        let has_room = self.active.as_ref().is_some_and(|active| active.position + least <= active.capacity);
+        if !has_room {
+            self.active = None;
+            retention::expire(&self.shared, &self.settings, &self.telemetry, now());
+            self.new_segment(least)?;
+        }
+        let Some(active) = self.active.as_mut() else { return Ok(0) };
+        let room = (active.capacity - active.position).min(self.settings.batch_bytes_max.max(least));
+        self.buffer.clear();
+        let (mut hash, mut count) = (self.hash, 0);
+        for (waiting, offset) in pending.iter().take(self.settings.batch_records_max.max(1)).zip(self.next..) {
+            if (self.buffer.len() + record_size(waiting.entry.body.len())) as u64 > room {
+                break;
+            }
+            hash = put_record(&mut self.buffer, &self.shared.id, offset, &waiting.entry, &hash);
+            count += 1;
+        }
+        active.file.write_at(&self.buffer, active.position)?;
+        active.file.sync_data()?;
+
+        active.position += self.buffer.len() as u64;
+        self.hash = hash;
+        self.next += count as u64;
+        self.shared.advance(active.position, self.next - 1);
+        self.telemetry.count(Counter::JournalCommits);
+        self.telemetry.add(Counter::JournalRecords, count as u64);
+        self.telemetry.add(Counter::JournalBytes, self.buffer.len() as u64);
+        Ok(count)
+    }
+
+    /// Begins a segment, durable in header and name, with room for at least `least` bytes of records.
+    fn new_segment(&mut self, least: u64) -> io::Result<()> {
+        let shared = self.shared.clone();
+        let (disk, dir) = (shared.place.disk.as_ref(), shared.place.dir.as_path());
+        let path = dir.join(segment_name(self.next));
+        // A file of this name is one in which no record was ever settled.
+        shared.segments().pop_if(|newest| newest.first == self.next);
+        match disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let capacity = self.settings.segment_size.max(SEGMENT_HEADER as u64 + least);
+        if disk.free_space(dir)? < capacity.saturating_add(self.settings.reserve) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let header = SegmentHeader { id: shared.id, first: self.next, previous: self.hash, created: now() };
+        let file = disk.create(&path)?;
+        let made = file
+            .preallocate(capacity)
+            .and_then(|()| file.write_at(&header.encode(), 0))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| disk.sync_dir(dir));
+        if let Err(error) = made {
+            drop(file);
+            // Whatever stays is removed by the next try.
+            let _ = disk.remove(&path);
+            return Err(error);
+        }
+        let position = SEGMENT_HEADER as u64;
+        shared.segments().push(Span { first: self.next, end: position, size: capacity });
+        self.active = Some(Active { file, position, capacity });
+        Ok(())
+    }
+}
+
+/// The clock: when segments are made and how old they are.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
