@@ -17,6 +17,7 @@
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
+pub mod interpret;
 pub mod message;
 pub mod protocol;
 pub mod settings;
