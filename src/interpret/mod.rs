@@ -429,8 +429,10 @@ impl Interpreter {
         let moment = time.and_then(Moment::read);
         let mut deviations = packet.deviations;
         judge_times(&self.settings, packet, kind, time, moment, &mut deviations);
-        write_id(&mut self.id, station, packet, time, report.codes);
-        let known = remember(&self.settings, station, packet, kind, &self.id, time.is_some());
+        // Answers of 2005 carry QN in the data area.
+        let qn = packet.qn.or_else(|| report.own(b"QN")).filter(|qn| !qn.is_empty());
+        write_id(&mut self.id, station, packet, time, qn, report.codes);
+        let known = remember(&self.settings, station, packet, kind, &self.id, time.is_some(), qn);
         if let Some(reused) = known.1 {
             deviations.insert(reused);
         }
@@ -667,8 +669,8 @@ fn judge_times(
 /// Whether a record is late: uploaded again by the station's own word, or older than its kind ever is on arrival.
 fn is_backfill(settings: &Settings, packet: &Packet<'_>, kind: Kind, moment: Option<Moment>) -> bool {
     let limit = match kind.span() {
-        Span::Instant | Span::Timeless => settings.backfill_instant,
-        Span::Minute | Span::FiveMinutes => settings.backfill_minute,
+        Span::Instant if matches!(kind, Kind::Realtime | Kind::State) => settings.backfill_instant,
+        Span::Instant | Span::Timeless | Span::Minute | Span::FiveMinutes => settings.backfill_minute,
         Span::Hour => settings.backfill_hour,
         Span::Day => settings.backfill_day,
     };
@@ -676,14 +678,21 @@ fn is_backfill(settings: &Settings, packet: &Packet<'_>, kind: Kind, moment: Opt
 }
 
 /// Writes the id of a record: see Decisions at the head of the room.
-fn write_id(id: &mut Vec<u8>, station: &Station, packet: &Packet<'_>, time: Option<&[u8]>, codes: u64) {
+fn write_id(
+    id: &mut Vec<u8>,
+    station: &Station,
+    packet: &Packet<'_>,
+    time: Option<&[u8]>,
+    qn: Option<&[u8]>,
+    codes: u64,
+) {
     id.clear();
     id.extend_from_slice(station.level.as_bytes());
     id.push(b'.');
     write_level(id, packet.st.unwrap_or_default());
     id.push(b'.');
     json::number(id, u64::from(packet.cn.unwrap_or_default()));
-    match (time, packet.qn.filter(|qn| !qn.is_empty())) {
+    match (time, qn) {
         (Some(time), _) => {
             id.push(b'.');
             write_level(id, time);
@@ -719,8 +728,8 @@ fn remember(
     kind: Kind,
     id: &[u8],
     timed: bool,
+    qn: Option<&[u8]>,
 ) -> (Known, Option<Deviation>) {
-    let qn = packet.qn.filter(|qn| !qn.is_empty());
     if !timed && qn.is_none() {
         return (Known::New, None);
     }

@@ -71,7 +71,7 @@ impl Moment {
         match span {
             Span::Instant | Span::Timeless => true,
             Span::Minute => whole,
-            Span::FiveMinutes => whole && self.minute % 5 == 0,
+            Span::FiveMinutes => whole && self.minute.is_multiple_of(5),
             Span::Hour => whole && self.minute == 0,
             Span::Day => whole && self.minute == 0 && self.hour == 0,
         }

@@ -359,23 +359,46 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Lets a reading stand under its canonical code only if no other one has that key.
+    /// Lets a reading stand under its canonical code only if no other one has that key. Where the other one has that very code and none
+    /// of the same fields, a code was mistyped within one item (as in the standard's own C.14): the two are one reading.
     fn settle_keys(&mut self, keys: &[u64]) {
-        for at in 0..self.readings.len() {
-            let Some(code) = self.readings.get(at).filter(|r| r.canonical).and_then(|r| r.factor).map(|f| &f.code)
-            else {
+        let mut at = 0;
+        while let Some(reading) = self.readings.get(at).copied() {
+            at += 1;
+            let Some(factor) = reading.factor.filter(|_| reading.canonical) else { continue };
+            let code = factor.code.as_bytes();
+            let wanted = key(code);
+            let said = keys.contains(&wanted).then(|| self.readings.iter().position(|r| r.code == code)).flatten();
+            if let Some(home) = said
+                && self.join(home, &reading)
+            {
+                at -= 1;
+                self.readings.remove(at);
                 continue;
-            };
-            let wanted = key(code.as_bytes());
-            let said = keys.contains(&wanted);
-            let taken = self.readings.iter().take(at).any(|r| r.canonical && r.factor.is_some_and(|f| f.code == *code));
-            if (said || taken)
-                && let Some(reading) = self.readings.get_mut(at)
+            }
+            let taken = |r: &Reading<'_>| r.canonical && r.factor.is_some_and(|f| f.code == factor.code);
+            if (said.is_some() || self.readings.iter().take(at - 1).any(taken))
+                && let Some(reading) = self.readings.get_mut(at - 1)
             {
                 reading.canonical = false;
-                self.deviations.insert(Deviation::ItemTwice);
             }
         }
+    }
+
+    /// Adds the fields of `other` to the reading at `home`, if they are all of the standard and none is there already.
+    fn join(&mut self, home: usize, other: &Reading<'a>) -> bool {
+        let Some(reading) = self.readings.get_mut(home) else { return false };
+        let all_known = |r: &Reading<'_>| r.met.count_ones() == r.count;
+        if reading.met & other.met != 0 || !all_known(reading) || !all_known(other) || reading.count == 0 {
+            return false;
+        }
+        let Some(last) = self.cells.get_mut(reading.last as usize) else { return false };
+        last.next = other.first;
+        reading.last = other.last;
+        reading.count += other.count;
+        reading.met |= other.met;
+        reading.flag = reading.flag.or(other.flag);
+        true
     }
 
     /// Classifies every value.
@@ -439,16 +462,19 @@ fn mark_earlier(cells: &mut [Cell<'_>], first: u32, count: u32, fresh: &mut Cell
 
 /// Whether two names without a known meaning are published under the same name.
 fn same_snake(one: &[u8], other: &[u8]) -> bool {
-    one == other || (one.eq_ignore_ascii_case(other) || one.len() != other.len()) && snake(one).eq(snake(other))
+    one == other || snake(one).eq(snake(other))
 }
 
-/// `name` in lower case with `_` where a word begins: `RtdInterval` is `rtd_interval`, `CTime` is `ctime`. Bytes that are no ASCII
-/// stay.
+/// `name` in lower case with `_` where a word begins: `RtdInterval` is `rtd_interval`, `SKCreateTime` is `sk_create_time`, `CTime` is
+/// `ctime`. Bytes that are no ASCII stay.
 pub(super) fn snake(name: &[u8]) -> impl Iterator<Item = u8> {
-    let mut lower_before = false;
-    name.iter().flat_map(move |byte| {
-        let begins = byte.is_ascii_uppercase() && lower_before;
-        lower_before = byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.iter().enumerate().flat_map(move |(at, byte)| {
+        let before = |back: usize| at.checked_sub(back).and_then(|at| name.get(at));
+        let upper = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_uppercase);
+        let word_ended = before(1).is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let letters_ended =
+            upper(before(1)) && upper(before(2)) && name.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+        let begins = byte.is_ascii_uppercase() && (word_ended || letters_ended);
         begins.then_some(b'_').into_iter().chain([byte.to_ascii_lowercase()])
     })
 }
@@ -464,4 +490,29 @@ pub(super) fn is_taken(snake: &[u8]) -> bool {
 /// Whether a code names a piece of equipment (SB1, SB2 …: HJ 212-2017, 6.3.3, table 4), which no dictionary lists.
 fn is_equipment(code: &[u8]) -> bool {
     code.strip_prefix(b"SB").is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_snakes() {
+        for (name, expected) in [
+            ("RtdInterval", "rtd_interval"),
+            ("QnRtn", "qn_rtn"),
+            ("SKCreateTime", "sk_create_time"),
+            ("NewSK", "new_sk"),
+            ("CTime", "ctime"),
+            ("Ctime", "ctime"),
+            ("PolId", "pol_id"),
+            ("UUID", "uuid"),
+        ] {
+            assert_eq!(String::from_utf8(snake(name.as_bytes()).collect()).unwrap(), expected);
+        }
+        for name in NAMES {
+            assert_eq!(name.key, format!(",\"{}\":", name.snake).as_bytes());
+        }
+        assert!(NAMES.len() <= 64, "one bit each");
+    }
 }

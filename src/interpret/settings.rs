@@ -44,10 +44,10 @@ pub struct Settings {
     /// How far DataTime may lie after the time of arrival.
     #[serde(with = "crate::settings::duration")]
     pub future_max: Duration,
-    /// Sampled data whose DataTime is older than this on arrival is backfill.
+    /// Sampled data and states whose DataTime is older than this on arrival is backfill.
     #[serde(with = "crate::settings::duration")]
     pub backfill_instant: Duration,
-    /// Minute data (and furnace means) whose DataTime is older than this on arrival is backfill.
+    /// Minute data (and furnace means, checks, events, what is told rarely) whose DataTime is older than this on arrival is backfill.
     #[serde(with = "crate::settings::duration")]
     pub backfill_minute: Duration,
     /// Hour data whose DataTime is older than this on arrival is backfill.

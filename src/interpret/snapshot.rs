@@ -68,10 +68,7 @@ impl Interpreter {
             now: self.now,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
-        match postcard::to_extend(&state, bytes) {
-            Ok(bytes) => bytes,
-            Err(_) => Vec::new(),
-        }
+        postcard::to_extend(&state, bytes).unwrap_or_default()
     }
 
     /// An interpreter with the state of a snapshot.
