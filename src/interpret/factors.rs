@@ -111,11 +111,19 @@ impl Codes {
 }
 
 /// A code of up to eight bytes as one number; shorter ones are told apart by the zeros behind them, which no code holds.
-pub(super) fn pack(code: &[u8]) -> Option<u64> {
-    if code.len() > 8 || code.contains(&0) {
+pub(super) const fn pack(code: &[u8]) -> Option<u64> {
+    if code.len() > 8 {
         return None;
     }
-    Some(code.iter().fold(0u64, |packed, byte| packed << 8 | u64::from(*byte)))
+    let (mut packed, mut at) = (0, 0);
+    while at < code.len() {
+        if code[at] == 0 {
+            return None;
+        }
+        packed = packed << 8 | code[at] as u64;
+        at += 1;
+    }
+    Some(packed)
 }
 
 /// A number to compare codes by: equal codes have equal keys; unequal ones of up to eight bytes unequal keys.

@@ -17,12 +17,11 @@ pub(super) const fn fnv(bytes: &[u8]) -> u64 {
 /// A content hash, eight bytes a step.
 pub(super) fn content(bytes: &[u8]) -> u64 {
     let mut hash = mix(bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15);
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let word = chunk.iter().rev().fold(0u64, |w, b| w << 8 | u64::from(*b));
-        hash = fold(hash ^ word, 0xe703_7ed1_a0b4_28db);
+    let (words, tail) = bytes.as_chunks::<8>();
+    for word in words {
+        hash = fold(hash ^ u64::from_le_bytes(*word), 0xe703_7ed1_a0b4_28db);
     }
-    let tail = chunks.remainder().iter().rev().fold(0u64, |w, b| w << 8 | u64::from(*b));
+    let tail = tail.iter().rev().fold(0u64, |w, b| w << 8 | u64::from(*b));
     mix(hash ^ tail)
 }
 

@@ -8,7 +8,7 @@
 //! * Two codes of one frame that stand for the same factor: the canonical spelling takes the key, another one stays under the code it
 //!   was said with. No key of the published object occurs twice.
 
-use super::factors::{Dictionary, Factor, Medium, key};
+use super::factors::{Dictionary, Factor, Medium, key, pack};
 use super::hash::fnv;
 use super::value::{self, Said};
 use crate::message::StationFacts;
@@ -86,9 +86,26 @@ names! {
     "TotalNum", "total_num", Number;
 }
 
+/// The names of up to eight bytes, packed; longer ones are 0, which no name is packed to but the empty one.
+const PACKED: [u64; NAMES.len()] = {
+    let mut packed = [0; NAMES.len()];
+    let mut at = 0;
+    while at < NAMES.len() {
+        if let Some(name) = pack(NAMES[at].said.as_bytes()) {
+            packed[at] = name;
+        }
+        at += 1;
+    }
+    packed
+};
+
 /// The index of the standard's name `said`, and whether it is spelled as in the standard.
 fn known(said: &[u8]) -> Option<(u8, bool)> {
-    let index = NAMES.iter().position(|name| name.said.as_bytes() == said);
+    let index = match pack(said) {
+        Some(packed) if packed != 0 => PACKED.iter().position(|name| *name == packed),
+        Some(_) => None,
+        None => NAMES.iter().position(|name| name.said.as_bytes() == said),
+    };
     let (index, exact) = match index {
         Some(index) => (index, true),
         None if said.eq_ignore_ascii_case(b"td") => (0, false),
