@@ -19,6 +19,7 @@
 
 pub mod clock;
 pub mod journal;
+pub mod interpret;
 pub mod message;
 pub mod protocol;
 pub mod registry;

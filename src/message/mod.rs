@@ -1,11 +1,13 @@
 //! What the house talks about: records, reports, publications. Plain values, no I/O.
 
 pub mod context;
+pub mod kind;
 pub mod publication;
 pub mod record;
 pub mod time;
 
 pub use context::{Context, StationFacts};
+pub use kind::Kind;
 pub use publication::Publication;
 pub use record::{Heard, Peering, Presence, Record, RecordError, RejectReason, Rejected};
 pub use time::Timestamp;

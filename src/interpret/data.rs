@@ -1,0 +1,411 @@
+//! The `data` body: one JSON object for one record (schema `hj212.data/1`, `fixtures/schema/data.schema.json`).
+//!
+//! Written straight into a buffer, in a fixed order of keys. What must stay true: numbers stand as the station wrote them; the same
+//! record always gives the same bytes.
+
+use super::factors::{Medium, write_head};
+use super::json;
+use super::moment::{Moment, write_timestamp};
+use super::parts::Heard;
+use super::report::{Cell, Class, Reading, Report, is_taken, snake};
+use super::value::Said;
+use crate::message::{Kind, Timestamp};
+use crate::protocol::{Deviation, Deviations, Edition};
+
+/// Field names whose values never leave the gateway (HJ 212-2017, 6.3.3, table 4; HJ 212-2025, 6.4.3).
+const SECRETS: &[&[u8]] = &[b"PW", b"NewPW", b"NewSK", b"SK"];
+
+/// What stands in place of a secret.
+const HIDDEN: &[u8] = b"\"***\"";
+
+/// Whether a record came in parts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Parted<'a> {
+    /// In one piece.
+    Whole,
+    /// One part, published on its own.
+    One { count: u16, number: u16 },
+    /// Put together from what was heard of `count` parts, in their order.
+    Merged { count: u16, heard: &'a [Heard] },
+}
+
+/// What a body says besides the report.
+#[derive(Debug)]
+pub(super) struct Envelope<'a> {
+    /// The record's id, safe in a JSON string.
+    pub(super) id: &'a [u8],
+    pub(super) revision: u16,
+    /// `,"gateway":…,"mn":…`, made once for the station.
+    pub(super) head: &'a [u8],
+    /// `,"station":{…}`, made once for the station.
+    pub(super) card: &'a [u8],
+    pub(super) st: Option<&'a [u8]>,
+    pub(super) cn: Option<u16>,
+    pub(super) qn: Option<&'a [u8]>,
+    pub(super) edition: Option<Edition>,
+    pub(super) medium: Medium,
+    pub(super) kind: Kind,
+    pub(super) time: Option<&'a [u8]>,
+    pub(super) moment: Option<Moment>,
+    pub(super) received: Timestamp,
+    pub(super) backfill: bool,
+    pub(super) parted: Parted<'a>,
+    /// Whether the data area is encrypted.
+    pub(super) sealed: bool,
+    pub(super) deviations: Deviations,
+    /// By how many bytes the declared length was off.
+    pub(super) length_off: Option<u32>,
+    pub(super) offset: u64,
+    pub(super) hash: &'a [u8; 32],
+}
+
+/// Appends the body; what is odd about texts is found while they are decoded and returned with the rest.
+pub(super) fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, report: &Report<'_>) -> Deviations {
+    let mut deviations = envelope.deviations.union(report.deviations);
+    write_top(out, envelope, &mut deviations);
+    out.extend_from_slice(b",\"readings\":{");
+    for (at, reading) in report.readings.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_reading(out, envelope, report, reading, &mut deviations);
+    }
+    out.push(b'}');
+    write_own(out, report, &mut deviations);
+    out.extend_from_slice(b",\"marks\":[],\"deviations\":");
+    write_deviations(out, deviations, envelope.length_off);
+    write_journal(out, envelope.offset, envelope.hash);
+    out.push(b'}');
+    deviations
+}
+
+fn write_top(out: &mut Vec<u8>, envelope: &Envelope<'_>, deviations: &mut Deviations) {
+    out.extend_from_slice(b"{\"schema\":\"hj212.data/1\",\"id\":\"");
+    out.extend_from_slice(envelope.id);
+    out.extend_from_slice(b"\",\"revision\":");
+    json::number(out, u64::from(envelope.revision));
+    out.extend_from_slice(envelope.head);
+    optional_name(out, b",\"st\":", envelope.st);
+    out.extend_from_slice(b",\"cn\":");
+    match envelope.cn {
+        Some(cn) => {
+            out.push(b'"');
+            json::number(out, u64::from(cn));
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+    optional_name(out, b",\"qn\":", envelope.qn);
+    out.extend_from_slice(b",\"edition\":");
+    json::optional(out, envelope.edition.map(Edition::year));
+    out.extend_from_slice(b",\"kind\":\"");
+    out.extend_from_slice(envelope.kind.name().as_bytes());
+    out.extend_from_slice(b"\",\"data_time\":");
+    match (envelope.moment, envelope.time) {
+        (Some(moment), _) => quoted(out, |out| moment.write(out)),
+        (None, None) => out.extend_from_slice(b"null"),
+        (None, Some(text)) => {
+            out.extend_from_slice(b"null,\"data_time_text\":");
+            json::said(out, text, deviations);
+        }
+    }
+    out.extend_from_slice(b",\"received_at\":");
+    quoted(out, |out| write_timestamp(out, envelope.received));
+    out.extend_from_slice(if envelope.backfill { b",\"backfill\":true" } else { b",\"backfill\":false" });
+    write_parted(out, envelope.parted);
+    out.extend_from_slice(envelope.card);
+    if envelope.sealed {
+        out.extend_from_slice(b",\"readable\":false,\"reason\":\"sealed\"");
+    }
+}
+
+fn write_parted(out: &mut Vec<u8>, parted: Parted<'_>) {
+    out.extend_from_slice(b",\"part\":");
+    let (count, heard) = match parted {
+        Parted::Whole => return out.extend_from_slice(b"null"),
+        Parted::One { count, number } => {
+            out.extend_from_slice(b"{\"count\":");
+            json::number(out, u64::from(count));
+            out.extend_from_slice(b",\"number\":");
+            json::number(out, u64::from(number));
+            return out.push(b'}');
+        }
+        Parted::Merged { count, heard } => (count, heard),
+    };
+    if heard.len() < usize::from(count) {
+        out.extend_from_slice(b"{\"count\":");
+        json::number(out, u64::from(count));
+        out.extend_from_slice(b",\"missing\":");
+        numbers(out, missing(count, heard));
+        out.push(b'}');
+    } else {
+        out.extend_from_slice(b"null");
+    }
+    out.extend_from_slice(b",\"parts\":[");
+    for (at, part) in heard.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b",{\"number\":" } else { b"{\"number\":" });
+        json::number(out, u64::from(part.number));
+        optional_name(out, b",\"qn\":", part.qn.as_deref());
+        out.extend_from_slice(b",\"offset\":");
+        json::number(out, part.offset);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// The numbers of the parts that were not heard.
+pub(super) fn missing(count: u16, heard: &[Heard]) -> impl Iterator<Item = u64> {
+    (1..=count).filter(|number| !heard.iter().any(|part| part.number == *number)).map(u64::from)
+}
+
+/// Appends a list of whole numbers.
+pub(super) fn numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
+    out.push(b'[');
+    for (at, number) in numbers.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        json::number(out, number);
+    }
+    out.push(b']');
+}
+
+fn write_reading(
+    out: &mut Vec<u8>,
+    envelope: &Envelope<'_>,
+    report: &Report<'_>,
+    reading: &Reading<'_>,
+    deviations: &mut Deviations,
+) {
+    match reading.factor {
+        Some(factor) if reading.unit.is_none() && (reading.canonical || factor.code.as_bytes() == reading.code) => {
+            out.extend_from_slice(&factor.head);
+        }
+        Some(factor) => {
+            let code = if reading.canonical { factor.code.as_bytes() } else { reading.code };
+            write_head(out, code, factor.name.as_deref(), reading.unit.or(factor.unit.as_deref()));
+        }
+        None => write_head(out, reading.code, None, None),
+    }
+    let textual = reading.factor.is_some_and(|factor| factor.textual);
+    let mut unspoken = false;
+    for cell in report.cells(reading).filter(|cell| !cell.earlier) {
+        unspoken |= write_cell(out, cell, textual, deviations);
+    }
+    if unspoken {
+        write_texts(out, report, reading, textual, deviations);
+    }
+    if reading.twice {
+        out.extend_from_slice(b",\"earlier\":");
+        let earlier = report.cells(reading).filter(|cell| cell.earlier).map(|cell| (cell.said, cell.value));
+        write_earlier(out, earlier, deviations);
+    }
+    write_flag(out, envelope, reading, deviations);
+    if reading.canonical {
+        out.extend_from_slice(b",\"reported_code\":");
+        json::name(out, reading.code);
+    }
+    out.push(b'}');
+}
+
+/// Appends one field; true if its value could not be said in its place and belongs to `text`.
+fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>, textual: bool, deviations: &mut Deviations) -> bool {
+    let class = cell.name.map(|name| name.class);
+    if class == Some(Class::Flag) {
+        return false;
+    }
+    write_key(out, cell, b',');
+    if is_secret(cell.said) {
+        out.extend_from_slice(HIDDEN);
+        return false;
+    }
+    match class {
+        Some(Class::Text) => json::said(out, cell.value, deviations),
+        Some(Class::ByFactor) if textual => json::said(out, cell.value, deviations),
+        Some(Class::Time) => match Moment::read(cell.value) {
+            Some(moment) => quoted(out, |out| moment.write(out)),
+            None => {
+                out.extend_from_slice(b"null");
+                return true;
+            }
+        },
+        Some(Class::Number | Class::ByFactor | Class::Flag) | None => {
+            if cell.form == Said::Text {
+                out.extend_from_slice(b"null");
+                return true;
+            }
+            out.extend_from_slice(cell.value);
+        }
+    }
+    false
+}
+
+/// Appends `,"name":` (or with another mark before it).
+fn write_key(out: &mut Vec<u8>, cell: &Cell<'_>, before: u8) {
+    let key = match cell.name {
+        Some(name) => name.key.get(1..).unwrap_or_default(),
+        None => {
+            out.push(before);
+            write_own_name(out, cell.said, is_taken);
+            return out.push(b':');
+        }
+    };
+    out.push(before);
+    out.extend_from_slice(key);
+}
+
+/// Appends a name without a known meaning as a JSON string, prefixed if it is taken.
+fn write_own_name(out: &mut Vec<u8>, said: &[u8], is_taken: fn(&[u8]) -> bool) {
+    let mut name: Vec<u8> = snake(said).collect();
+    if is_taken(&name) {
+        name.splice(0..0, *b"x_");
+    }
+    json::name(out, &name);
+}
+
+/// What was said in the fields that are null.
+fn write_texts(
+    out: &mut Vec<u8>,
+    report: &Report<'_>,
+    reading: &Reading<'_>,
+    textual: bool,
+    deviations: &mut Deviations,
+) {
+    out.extend_from_slice(b",\"text\":{");
+    let mut before = None;
+    for cell in report.cells(reading).filter(|cell| !cell.earlier && !is_secret(cell.said)) {
+        let unspoken = match cell.name.map(|name| name.class) {
+            Some(Class::Flag | Class::Text) => false,
+            Some(Class::Time) => Moment::read(cell.value).is_none(),
+            Some(Class::ByFactor) => cell.form == Said::Text && !textual,
+            Some(Class::Number) | None => cell.form == Said::Text,
+        };
+        if unspoken {
+            if let Some(mark) = before {
+                out.push(mark);
+            }
+            before = Some(b',');
+            match cell.name {
+                Some(name) => json::string(out, name.snake),
+                None => write_own_name(out, cell.said, is_taken),
+            }
+            out.push(b':');
+            json::said(out, cell.value, deviations);
+        }
+    }
+    out.push(b'}');
+}
+
+fn write_flag(out: &mut Vec<u8>, envelope: &Envelope<'_>, reading: &Reading<'_>, deviations: &mut Deviations) {
+    let (Some(flag), Some(valid)) = (reading.flag, reading.valid(envelope.edition, envelope.medium)) else {
+        return out.extend_from_slice(b",\"flag\":null,\"valid\":null,\"marks\":[]");
+    };
+    if flag == b"N" {
+        return out.extend_from_slice(b",\"flag\":\"N\",\"valid\":true,\"marks\":[]");
+    }
+    out.extend_from_slice(b",\"flag\":");
+    json::said(out, flag, deviations);
+    if valid {
+        return out.extend_from_slice(b",\"valid\":true,\"marks\":[]");
+    }
+    // The station's mark in the name space of its edition: h17:B is not h25:B.
+    out.extend_from_slice(b",\"valid\":false,\"marks\":[");
+    let start = out.len();
+    json::said(out, flag, deviations);
+    let space: &[u8] = match envelope.edition {
+        Some(Edition::V2005) => b"h05:",
+        Some(Edition::V2017) | None => b"h17:",
+        Some(Edition::V2025) => b"h25:",
+    };
+    out.splice(start + 1..start + 1, space.iter().copied());
+    out.push(b']');
+}
+
+/// The fields of the record itself, as texts.
+fn write_own(out: &mut Vec<u8>, report: &Report<'_>, deviations: &mut Deviations) {
+    out.extend_from_slice(b",\"fields\":{");
+    let mut first = true;
+    for own in report.own.iter().filter(|own| !own.earlier) {
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        write_own_name(out, own.name, |_| false);
+        out.push(b':');
+        if is_secret(own.name) {
+            out.extend_from_slice(HIDDEN);
+        } else {
+            json::said(out, own.value, deviations);
+        }
+    }
+    out.push(b'}');
+    if report.own.iter().any(|own| own.earlier) {
+        out.extend_from_slice(b",\"fields_earlier\":");
+        let earlier = report.own.iter().filter(|own| own.earlier).map(|own| (own.name, own.value));
+        write_earlier(out, earlier, deviations);
+    }
+}
+
+fn write_earlier<'a>(
+    out: &mut Vec<u8>,
+    earlier: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    deviations: &mut Deviations,
+) {
+    out.push(b'[');
+    for (at, (name, value)) in earlier.enumerate() {
+        out.extend_from_slice(if at > 0 { b",{\"field\":" } else { b"{\"field\":" });
+        write_own_name(out, name, |_| false);
+        out.extend_from_slice(b",\"said\":");
+        if is_secret(name) {
+            out.extend_from_slice(HIDDEN);
+        } else {
+            json::said(out, value, deviations);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// Whether a field holds a password or a key.
+pub(super) fn is_secret(name: &[u8]) -> bool {
+    name.len() <= 5 && SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+/// Appends the codes of a set; the length's is followed by the number of bytes where that is known.
+pub(super) fn write_deviations(out: &mut Vec<u8>, deviations: Deviations, length_off: Option<u32>) {
+    out.push(b'[');
+    for (at, deviation) in deviations.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+        out.extend_from_slice(deviation.code().as_bytes());
+        if let (Deviation::LengthOff, Some(by)) = (deviation, length_off) {
+            out.extend_from_slice(b"-by-");
+            json::number(out, u64::from(by));
+        }
+        out.push(b'"');
+    }
+    out.push(b']');
+}
+
+/// Appends `,"journal":{…}`.
+pub(super) fn write_journal(out: &mut Vec<u8>, offset: u64, hash: &[u8; 32]) {
+    out.extend_from_slice(b",\"journal\":{\"offset\":");
+    json::number(out, offset);
+    out.extend_from_slice(b",\"hash\":\"");
+    json::hex(out, hash);
+    out.extend_from_slice(b"\"}");
+}
+
+/// Appends a key and a name, or null.
+pub(super) fn optional_name(out: &mut Vec<u8>, key: &[u8], name: Option<&[u8]>) {
+    out.extend_from_slice(key);
+    match name {
+        Some(name) => json::name(out, name),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends what `write` appends, in quotes.
+pub(super) fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}

@@ -1,0 +1,75 @@
+//! The `event` body (schema `hj212.event/1`): what happened to a station.
+
+use super::data::{missing, numbers, optional_name, quoted, write_journal};
+use super::json;
+use super::moment::write_timestamp;
+use super::parts::Pending;
+use crate::message::{Peering, Timestamp};
+
+/// Where an event stands in the journal, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) offset: u64,
+    pub(super) time: Timestamp,
+    pub(super) hash: &'a [u8; 32],
+}
+
+fn begin(out: &mut Vec<u8>, head: &[u8], kind: &str, id: &str, place: Place<'_>) {
+    out.extend_from_slice(b"{\"schema\":\"hj212.event/1\",\"id\":");
+    json::string(out, id);
+    out.extend_from_slice(head);
+    out.extend_from_slice(b",\"kind\":");
+    json::string(out, kind);
+    out.extend_from_slice(b",\"time\":");
+    quoted(out, |out| write_timestamp(out, place.time));
+}
+
+/// Appends the event of a station that came, went or moved.
+pub(super) fn write_presence(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    kind: &str,
+    id: &str,
+    place: Place<'_>,
+    on: Peering,
+    was: Option<Peering>,
+) {
+    begin(out, head, kind, id, place);
+    write_peering(out, b",\"on\":", Some(on));
+    write_peering(out, b",\"was\":", was);
+    write_journal(out, place.offset, place.hash);
+    out.push(b'}');
+}
+
+fn write_peering(out: &mut Vec<u8>, key: &[u8], peering: Option<Peering>) {
+    out.extend_from_slice(key);
+    let Some(peering) = peering else { return out.extend_from_slice(b"null") };
+    out.extend_from_slice(b"{\"peer\":");
+    json::string(out, &peering.peer.to_string());
+    out.extend_from_slice(b",\"connection\":");
+    json::number(out, peering.connection);
+    out.push(b'}');
+}
+
+/// Appends the event of a record given up incomplete; `data` is the id under which it was published.
+pub(super) fn write_parts_missing(
+    out: &mut Vec<u8>,
+    head: &[u8],
+    id: &str,
+    place: Place<'_>,
+    pending: &Pending,
+    data: &str,
+) {
+    begin(out, head, "parts-missing", id, place);
+    optional_name(out, b",\"st\":", pending.st.as_deref());
+    out.extend_from_slice(b",\"cn\":\"");
+    json::number(out, u64::from(pending.cn));
+    out.extend_from_slice(b"\",\"data_id\":");
+    json::string(out, data);
+    out.extend_from_slice(b",\"count\":");
+    json::number(out, u64::from(pending.count));
+    out.extend_from_slice(b",\"missing\":");
+    numbers(out, missing(pending.count, &pending.heard));
+    write_journal(out, place.offset, place.hash);
+    out.push(b'}');
+}

@@ -1,0 +1,107 @@
+//! The interpreter's state as bytes, to be kept beside the journal cursor: `hj212-interpret`, the layout's number as u16
+//! little-endian, then the state in postcard.
+//!
+//! A snapshot of another layout is refused, not guessed at: the state is then built again from the journal. What is made from
+//! settings, context and the built-in dictionary is not in it.
+
+use foldhash::{HashMap, HashMapExt};
+use serde::{Deserialize, Serialize};
+
+use super::context::Run;
+use super::factors::Dictionary;
+use super::parts::Waiting;
+use super::report::Scratch;
+use super::station::Station;
+use super::{Interpreter, Settings};
+use crate::message::{Context, Timestamp};
+
+const MAGIC: &[u8] = b"hj212-interpret";
+
+/// The number of this layout; grows with every change of anything in [`State`].
+const LAYOUT: u16 = 1;
+
+/// What a snapshot holds, borrowed for writing.
+#[derive(Serialize)]
+struct State<'a> {
+    context: &'a Context,
+    run: &'a Run,
+    stations: &'a [Station],
+    waiting: &'a Waiting,
+    now: Timestamp,
+}
+
+/// The same, owned by the reader.
+#[derive(Deserialize)]
+struct Restored {
+    context: Context,
+    run: Run,
+    stations: Vec<Station>,
+    waiting: Waiting,
+    now: Timestamp,
+}
+
+/// A snapshot that cannot be used. The journal still can: read it from its beginning.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// Not a snapshot of an interpreter.
+    #[error("these bytes are no snapshot of the interpretation")]
+    NotASnapshot,
+    /// A layout of another version.
+    #[error("the snapshot has layout {0}, this version reads layout {LAYOUT}; replay the journal instead")]
+    Layout(u16),
+    /// Damaged.
+    #[error("the snapshot is damaged; replay the journal instead")]
+    Damaged,
+}
+
+impl Interpreter {
+    /// The state as bytes: what [`Interpreter::restore`] makes of them goes on as this one would.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&LAYOUT.to_le_bytes());
+        let state = State {
+            context: &self.context,
+            run: &self.run,
+            stations: &self.stations,
+            waiting: &self.waiting,
+            now: self.now,
+        };
+        // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
+        postcard::to_extend(&state, bytes).unwrap_or_default()
+    }
+
+    /// An interpreter with the state of a snapshot.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if the bytes are no snapshot, of another layout, or damaged.
+    pub fn restore(settings: Settings, snapshot: &[u8]) -> Result<Interpreter, RestoreError> {
+        let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::NotASnapshot)?;
+        let (layout, rest) = rest.split_first_chunk::<2>().ok_or(RestoreError::Damaged)?;
+        let layout = u16::from_le_bytes(*layout);
+        if layout != LAYOUT {
+            return Err(RestoreError::Layout(layout));
+        }
+        let restored: Restored = postcard::from_bytes(rest).map_err(|_| RestoreError::Damaged)?;
+        let mut stations = restored.stations;
+        let mut by_mn = HashMap::with_capacity(stations.len());
+        for (number, station) in stations.iter_mut().enumerate() {
+            let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.stations.get(mn));
+            station.dress(&settings, facts);
+            by_mn.insert(station.mn.as_slice().into(), u32::try_from(number).map_err(|_| RestoreError::Damaged)?);
+        }
+        Ok(Interpreter {
+            dictionary: Dictionary::new(&restored.context.factors),
+            settings,
+            context: restored.context,
+            run: restored.run,
+            stations,
+            by_mn,
+            waiting: restored.waiting,
+            now: restored.now,
+            scratch: Scratch::default(),
+            body: Vec::new(),
+            id: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! What is remembered of a station, and its retained card (schema `hj212.station/1`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use super::factors::{Dictionary, Medium, write_head};
+use super::json;
+use super::moment::write_timestamp;
+use super::recent::Recent;
+use super::report::Report;
+use super::topic;
+use crate::message::{StationFacts, Timestamp};
+use crate::protocol::{Deviations, Edition};
+
+/// How many different sets of codes are remembered as already on the card.
+const SETS_MAX: usize = 16;
+
+/// A station's memory. Everything here goes into snapshots, except what is made from settings and context.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Station {
+    /// The MN as said.
+    pub(super) mn: Vec<u8>,
+    pub(super) online: bool,
+    pub(super) last_seen: Option<Timestamp>,
+    pub(super) peer: Option<String>,
+    /// The edition met last.
+    pub(super) edition: Option<Edition>,
+    /// The ST met last.
+    pub(super) st: Option<Vec<u8>>,
+    /// Codes met, by published key: the code as said.
+    pub(super) codes: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Sets of codes whose members are all in `codes`.
+    pub(super) sets: Vec<u64>,
+    pub(super) counts: Vec<(u8, u64)>,
+    /// When the card was published last.
+    pub(super) carded: Option<Timestamp>,
+    pub(super) instants: Recent,
+    pub(super) periods: Recent,
+    pub(super) parts: Recent,
+    /// QNs met, with the record they stood for.
+    pub(super) qns: Recent,
+    /// Numbers of the records that wait for parts.
+    pub(super) pending: Vec<u64>,
+    /// `{prefix}/{mn}`
+    #[serde(skip)]
+    pub(super) topic: String,
+    /// `,"gateway":…,"mn":…`
+    #[serde(skip)]
+    pub(super) head: Vec<u8>,
+    /// `,"station":{…}`
+    #[serde(skip)]
+    pub(super) shown: Vec<u8>,
+    /// The last level of `topic`.
+    #[serde(skip)]
+    pub(super) level: String,
+}
+
+impl Station {
+    /// A station that was never heard.
+    pub(super) fn new(mn: &[u8], settings: &Settings, facts: Option<&StationFacts>) -> Station {
+        let mut station = Station { mn: mn.to_owned(), ..Station::default() };
+        station.dress(settings, facts);
+        station
+    }
+
+    /// Makes what is made from settings and context.
+    pub(super) fn dress(&mut self, settings: &Settings, facts: Option<&StationFacts>) {
+        self.level.clear();
+        topic::level(&mut self.level, &self.mn);
+        self.topic = format!("{}/{}", settings.prefix, self.level);
+        self.head.clear();
+        self.head.extend_from_slice(b",\"gateway\":");
+        json::string(&mut self.head, &settings.gateway);
+        self.head.extend_from_slice(b",\"mn\":");
+        json::name(&mut self.head, &self.mn);
+        self.shown.clear();
+        self.shown.extend_from_slice(b",\"station\":{\"name\":");
+        write_name_and_tags(&mut self.shown, facts);
+        self.shown.push(b'}');
+    }
+
+    /// Adds the codes of a report to the card; whether there were new ones.
+    pub(super) fn learn(&mut self, report: &Report<'_>, codes_max: usize) -> bool {
+        if self.sets.contains(&report.codes) {
+            return false;
+        }
+        let before = self.codes.len();
+        for reading in &report.readings {
+            let key = match reading.factor {
+                Some(factor) if reading.canonical => factor.code.as_bytes(),
+                _ => reading.code,
+            };
+            if self.codes.len() < codes_max && !self.codes.contains_key(key) {
+                self.codes.insert(key.to_owned(), reading.code.to_owned());
+            }
+        }
+        if self.sets.len() >= SETS_MAX {
+            self.sets.remove(0);
+        }
+        self.sets.push(report.codes);
+        self.codes.len() > before
+    }
+
+    /// Counts each member of a set of deviations.
+    pub(super) fn count(&mut self, deviations: Deviations) {
+        for deviation in deviations.iter() {
+            let number = deviation as u8;
+            match self.counts.binary_search_by_key(&number, |(known, _)| *known) {
+                Ok(at) => {
+                    if let Some((_, count)) = self.counts.get_mut(at) {
+                        *count += 1;
+                    }
+                }
+                Err(at) => self.counts.insert(at, (number, 1)),
+            }
+        }
+    }
+
+    /// Appends the card.
+    pub(super) fn write_card(&self, out: &mut Vec<u8>, facts: Option<&StationFacts>, dictionary: &Dictionary) {
+        let edition = facts.and_then(|facts| facts.edition).or(self.edition);
+        let st = facts.and_then(|facts| facts.st.as_deref().map(str::as_bytes)).or(self.st.as_deref());
+        out.extend_from_slice(b"{\"schema\":\"hj212.station/1\"");
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(b",\"registered\":");
+        out.extend_from_slice(if facts.is_some() { b"true" } else { b"false" });
+        out.extend_from_slice(b",\"name\":");
+        write_name_and_tags(out, facts);
+        super::data::optional_name(out, b",\"st\":", st);
+        out.extend_from_slice(b",\"edition\":");
+        json::optional(out, edition.map(Edition::year));
+        out.extend_from_slice(b",\"dialect\":");
+        json::optional(out, facts.and_then(|facts| facts.dialect.as_deref()));
+        out.extend_from_slice(if self.online { b",\"online\":true" } else { b",\"online\":false" });
+        out.extend_from_slice(b",\"last_seen\":");
+        match self.last_seen {
+            Some(time) => super::data::quoted(out, |out| write_timestamp(out, time)),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b",\"peer\":");
+        json::optional(out, self.peer.as_deref());
+        self.write_factors(out, facts, dictionary, edition, st.map_or(Medium::Unknown, Medium::of));
+        out.extend_from_slice(b",\"deviations\":{");
+        let known = self.counts.iter().filter_map(|(number, count)| {
+            Some((crate::protocol::Deviation::ALL.get(usize::from(*number))?.code(), *count))
+        });
+        for (at, (code, count)) in known.enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            json::string(out, code);
+            out.push(b':');
+            json::number(out, count);
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    fn write_factors(
+        &self,
+        out: &mut Vec<u8>,
+        facts: Option<&StationFacts>,
+        dictionary: &Dictionary,
+        edition: Option<Edition>,
+        medium: Medium,
+    ) {
+        out.extend_from_slice(b",\"factors\":{");
+        for (at, (key, said)) in self.codes.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            // A station's own alias is not in the dictionary: then the key is.
+            let alias =
+                facts.is_some_and(|facts| std::str::from_utf8(said).is_ok_and(|c| facts.aliases.contains_key(c)));
+            let found = dictionary.find(if alias { key } else { said }, edition, medium);
+            let factor = found.map(|found| found.factor);
+            let declared = factor.and_then(|factor| facts?.units.get(&*factor.code)).map(String::as_str);
+            let unit = declared.or(factor.and_then(|factor| factor.unit.as_deref()));
+            write_head(out, key, factor.and_then(|factor| factor.name.as_deref()), unit);
+            out.push(b'}');
+        }
+        out.push(b'}');
+    }
+}
+
+/// Appends `"name","tags":{…}`.
+fn write_name_and_tags(out: &mut Vec<u8>, facts: Option<&StationFacts>) {
+    json::optional(out, facts.map(|facts| facts.name.as_str()).filter(|name| !name.is_empty()));
+    out.extend_from_slice(b",\"tags\":{");
+    for (at, (tag, value)) in facts.iter().flat_map(|facts| &facts.tags).enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        json::string(out, tag);
+        out.push(b':');
+        json::string(out, value);
+    }
+    out.push(b'}');
+}

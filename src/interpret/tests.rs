@@ -1,0 +1,491 @@
+//! Journals in words played through the interpreter (see `fixtures/interpret/README.md`), and what must hold for any journal.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::moment::Moment;
+use super::*;
+use crate::message::{Heard, RejectReason, Rejected};
+use crate::protocol::write;
+
+/// One record that owns its bytes.
+#[derive(Debug, Clone)]
+struct Step {
+    time: Timestamp,
+    kind: u8,
+    body: Vec<u8>,
+}
+
+fn step(time: Timestamp, record: &Record<'_>) -> Step {
+    let mut body = Vec::new();
+    record.encode(&mut body);
+    Step { time, kind: record.kind(), body }
+}
+
+fn peering(address: &str) -> Peering {
+    let peer: SocketAddr = address.parse().unwrap();
+    Peering { connection: u64::from(peer.port()), peer }
+}
+
+fn frame_step(time: Timestamp, segment: &[u8]) -> Step {
+    let mut raw = Vec::new();
+    write::frame(&mut raw, |out| out.extend_from_slice(segment));
+    let range = 6..6 + segment.len();
+    let heard = Heard { from: peering("10.0.0.9:7000"), deviations: Deviations::NONE, segment: &raw[range], raw: &raw };
+    step(time, &Record::Frame(heard))
+}
+
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'\\' {
+            bytes.push(*first);
+            continue;
+        }
+        let (escape, after) = rest.split_first().unwrap();
+        rest = after;
+        match escape {
+            b'r' => bytes.push(b'\r'),
+            b'n' => bytes.push(b'\n'),
+            b'x' => {
+                let digits = std::str::from_utf8(&rest[..2]).unwrap();
+                bytes.push(u8::from_str_radix(digits, 16).unwrap());
+                rest = &rest[2..];
+            }
+            other => bytes.push(*other),
+        }
+    }
+    bytes
+}
+
+fn deviations(codes: &str) -> Deviations {
+    let mut set = Deviations::NONE;
+    for code in codes.split(',').filter(|code| *code != "-") {
+        set.insert(*Deviation::ALL.iter().find(|d| d.code() == code).unwrap());
+    }
+    set
+}
+
+/// The data segment of a whole frame: what stands between the length and the CRC.
+fn segment_of(raw: &[u8]) -> Option<&[u8]> {
+    raw.strip_prefix(b"##")?.get(4..)?.strip_suffix(b"\r\n").and_then(|rest| rest.get(..rest.len().checked_sub(4)?))
+}
+
+fn script(text: &str) -> Vec<Step> {
+    let mut time = Timestamp(0);
+    let mut steps = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let mut words = rest.split(' ');
+        let mut next = || words.next().unwrap();
+        let record = |record: &Record<'_>| step(time, record);
+        match word {
+            "at" => time = Moment::read(rest.as_bytes()).unwrap().timestamp(),
+            "frame" => steps.push(frame_step(time, &unescaped(rest))),
+            "odd" => {
+                let (codes, raw) = rest.split_once(' ').unwrap();
+                let raw = unescaped(raw);
+                let (segment, deviations) = (segment_of(&raw).unwrap(), deviations(codes));
+                let heard = Heard { from: peering("10.0.0.9:7000"), deviations, segment, raw: &raw };
+                steps.push(record(&Record::Frame(heard)));
+            }
+            "rejected" => {
+                let (reason, rest) = rest.split_once(' ').unwrap();
+                let (codes, raw) = rest.split_once(' ').unwrap();
+                let reason = *RejectReason::ALL.iter().find(|r| r.code() == reason).unwrap();
+                let raw = unescaped(raw);
+                steps.push(record(&Record::Rejected(Rejected {
+                    from: peering("10.0.0.9:7000"),
+                    reason,
+                    detail: deviations(codes),
+                    segment: segment_of(&raw),
+                    heard: raw.len() as u64,
+                    raw: &raw,
+                })));
+            }
+            "online" => steps.push(record(&Record::Presence(Presence::Online { mn: next(), on: peering(next()) }))),
+            "offline" => steps.push(record(&Record::Presence(Presence::Offline { mn: next(), on: peering(next()) }))),
+            "takeover" => {
+                let (mn, on, was) = (next(), peering(next()), peering(next()));
+                steps.push(record(&Record::Presence(Presence::Takeover { mn, on, was })));
+            }
+            "clone" => {
+                let (mn, on, was) = (next(), peering(next()), peering(next()));
+                steps.push(record(&Record::Presence(Presence::CloneSuspected { mn, on, was })));
+            }
+            "context" => {
+                let context: Context = serde_json::from_str(rest).unwrap();
+                steps.extend(context_steps(time, &context));
+            }
+            "tick" => steps.push(record(&Record::Tick)),
+            "started" => steps.push(record(&Record::Started("0.1.0"))),
+            "stopped" => steps.push(record(&Record::Stopped)),
+            other => panic!("no such line: {other}"),
+        }
+    }
+    steps
+}
+
+fn context_steps(time: Timestamp, context: &Context) -> Vec<Step> {
+    let json = serde_json::to_vec(context).unwrap();
+    let hash: [u8; 32] = Sha256::digest(&json).into();
+    let (one, two) = json.split_at(json.len() / 2);
+    [(0, one), (1, two)].map(|(part, json)| step(time, &Record::Context { hash, part, parts: 2, json })).to_vec()
+}
+
+fn settings() -> Settings {
+    Settings { gateway: "ah-01".to_owned(), ..Settings::default() }
+}
+
+struct Player {
+    interpreter: Interpreter,
+    offset: u64,
+    out: Vec<Publication>,
+    done: Vec<Interpreted>,
+}
+
+impl Player {
+    fn new(settings: Settings) -> Player {
+        Player { interpreter: Interpreter::new(settings), offset: 0, out: Vec::new(), done: Vec::new() }
+    }
+
+    fn play(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.offset += 1;
+            let hash: [u8; 32] = Sha256::digest(self.offset.to_le_bytes()).into();
+            let record = Record::decode(step.kind, &step.body).unwrap();
+            let done = self.interpreter.on_record(self.offset, step.time, &hash, &record, &mut self.out);
+            self.done.push(done);
+        }
+    }
+
+    fn data(&self) -> Vec<serde_json::Value> {
+        let bodies = self.out.iter().filter(|p| p.topic.contains("/data/"));
+        bodies.map(|p| serde_json::from_slice(&p.payload).unwrap()).collect()
+    }
+}
+
+fn played(steps: &[Step]) -> Vec<Publication> {
+    let mut player = Player::new(settings());
+    player.play(steps);
+    player.out
+}
+
+fn fixtures() -> Vec<(String, PathBuf, Vec<Step>)> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/interpret");
+    let mut all: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
+        .map(|path| {
+            (
+                path.file_stem().unwrap().to_str().unwrap().to_owned(),
+                path.clone(),
+                script(&std::fs::read_to_string(&path).unwrap()),
+            )
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(all.len() >= 8);
+    all
+}
+
+fn schema(name: &str) -> jsonschema::Validator {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/schema/{name}.schema.json"));
+    let schema: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+struct Schemas([(&'static str, jsonschema::Validator); 4]);
+
+impl Schemas {
+    fn new() -> Schemas {
+        Schemas(["data", "event", "station", "rejected"].map(|name| (name, schema(name))))
+    }
+
+    /// Holds a publication against the schema it names.
+    fn check(&self, publication: &Publication) {
+        if publication.payload.is_empty() {
+            assert!(publication.retain && publication.topic.ends_with("/station"));
+            return;
+        }
+        let text = std::str::from_utf8(&publication.payload).unwrap();
+        let body: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let name = body["schema"].as_str().unwrap().strip_prefix("hj212.").unwrap().strip_suffix("/1").unwrap();
+        let schema = &self.0.iter().find(|(known, _)| *known == name).unwrap().1;
+        let errors: Vec<String> =
+            schema.iter_errors(&body).map(|e| format!("{} at {}", e, e.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{text}");
+        assert_eq!(publication.retain, name == "station");
+        let levels: Vec<&str> = publication.topic.split('/').collect();
+        let right = match name {
+            "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
+            "event" => levels.len() == 5 && levels[3] == "event" && body["kind"] == levels[4],
+            "station" => levels.len() == 4 && levels[3] == "station",
+            _ => levels[2..] == ["gateway", "ah-01", "rejected"],
+        };
+        assert!(right && !publication.topic.contains(['+', '#', '$']), "{}", publication.topic);
+    }
+}
+
+#[test]
+fn journals_give_what_they_gave() {
+    for (name, path, steps) in fixtures() {
+        let mut text = String::new();
+        for publication in played(&steps) {
+            let retained = if publication.retain { "retained" } else { "-" };
+            let payload = std::str::from_utf8(&publication.payload).unwrap();
+            text.push_str(&format!("{}\t{retained}\t{payload}\n", publication.topic));
+        }
+        let expected = path.with_extension("out");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&expected, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&expected).unwrap_or_default();
+        for (number, (now, then)) in text.lines().zip(kept.lines()).enumerate() {
+            assert_eq!(now, then, "{name}.out, line {}", number + 1);
+        }
+        assert_eq!(text.lines().count(), kept.lines().count(), "{name}.out");
+    }
+}
+
+#[test]
+fn every_published_body_keeps_its_schema() {
+    let schemas = Schemas::new();
+    for (_, _, steps) in fixtures() {
+        played(&steps).iter().for_each(|publication| schemas.check(publication));
+    }
+}
+
+#[test]
+fn no_password_and_no_key_is_published() {
+    for (name, _, steps) in fixtures() {
+        for publication in played(&steps) {
+            let text = std::str::from_utf8(&publication.payload).unwrap();
+            for secret in ["123456;", "PW=123456", "654321", "s3cr3t", "733363723374"] {
+                assert!(!text.contains(secret), "{name}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_records_give_the_same_bytes_over_any_snapshot() {
+    for (name, _, steps) in fixtures() {
+        let whole = played(&steps);
+        assert_eq!(played(&steps), whole, "{name}");
+        for cut in 0..=steps.len() {
+            let mut player = Player::new(settings());
+            player.play(&steps[..cut]);
+            let snapshot = player.interpreter.snapshot();
+            player.interpreter = Interpreter::restore(settings(), &snapshot).unwrap();
+            assert_eq!(player.interpreter.snapshot(), snapshot, "{name} after {cut}");
+            player.play(&steps[cut..]);
+            assert_eq!(player.out, whole, "{name} cut after {cut}");
+        }
+    }
+}
+
+#[test]
+fn snapshots_of_other_layouts_are_refused() {
+    let snapshot = Interpreter::new(settings()).snapshot();
+    assert_eq!(Interpreter::restore(settings(), b"x").unwrap_err(), RestoreError::NotASnapshot);
+    let mut other = snapshot.clone();
+    other[15] = 99;
+    assert_eq!(Interpreter::restore(settings(), &other).unwrap_err(), RestoreError::Layout(99));
+    assert_eq!(Interpreter::restore(settings(), &snapshot[..18]).unwrap_err(), RestoreError::Damaged);
+}
+
+const NOON: &str = "20260601120000000";
+
+fn noon() -> Timestamp {
+    Moment::read(NOON.as_bytes()).unwrap().timestamp()
+}
+
+fn part(count: usize, number: usize) -> Step {
+    let text = format!(
+        "QN=2026060112000000{number};ST=31;CN=2061;PW=1;MN=A;Flag=7;PNUM={count};PNO={number};CP=&&DataTime=20260601110000;a2100{number}-Avg={number}.50,a2100{number}-Flag=N&&"
+    );
+    frame_step(noon(), text.as_bytes())
+}
+
+#[test]
+fn parts_in_any_order_give_the_same_readings() {
+    let mut readings = Vec::new();
+    for order in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+        let mut player = Player::new(settings());
+        player.play(&order.map(|number| part(3, number)));
+        let data = player.data();
+        assert_eq!(data.len(), 1, "{order:?}");
+        assert!(data[0]["part"].is_null());
+        readings.push((data[0]["readings"].to_string(), data[0]["id"].to_string()));
+    }
+    assert!(readings.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn waiting_parts_are_bounded_per_station_and_in_all() {
+    let limits = Settings { parts_station_max: 2, ..settings() };
+    let first_parts = |mn: usize, hours: std::ops::Range<usize>| -> Vec<Step> {
+        hours
+            .map(|hour| {
+                let text = format!("QN={NOON};ST=31;CN=2061;MN={mn};Flag=7;PNUM=2;PNO=1;CP=&&DataTime=20260601{hour:02}0000;a21026-Avg=1&&");
+                frame_step(noon(), text.as_bytes())
+            })
+            .collect()
+    };
+    let mut player = Player::new(limits);
+    player.play(&first_parts(1, 0..5));
+    assert_eq!(player.done.iter().map(|done| done.parts_missing).sum::<u32>(), 3, "two wait, the others were given up");
+    let limits = Settings { parts_bytes_max: 200, ..settings() };
+    let mut player = Player::new(limits);
+    for mn in 0..50 {
+        player.play(&first_parts(mn, 0..1));
+        assert!(player.interpreter.waiting.bytes() <= 200 + 100);
+    }
+    assert!(player.done.iter().map(|done| done.parts_missing).sum::<u32>() > 40);
+}
+
+#[test]
+fn stations_beyond_the_limit_are_published_and_not_remembered() {
+    let mut player = Player::new(Settings { stations_max: 1, ..settings() });
+    let frame = |mn: &str| {
+        frame_step(
+            noon(),
+            format!("QN={NOON};ST=31;CN=2011;MN={mn};Flag=5;CP=&&DataTime=20260601120000;a21026-Rtd=1&&").as_bytes(),
+        )
+    };
+    player.play(&[frame("A"), frame("B"), frame("B"), frame("A")]);
+    assert_eq!(player.interpreter.stations.len(), 1);
+    assert_eq!(player.data().len(), 3, "A's re-send is known, B's is not");
+    assert_eq!(player.done.iter().map(|done| done.unremembered).sum::<u32>(), 2);
+}
+
+#[test]
+fn the_door_is_told_what_to_count() {
+    let mut player = Player::new(settings());
+    let frame = |avg: &str| {
+        frame_step(
+            noon(),
+            format!("QN={NOON};ST=31;CN=2061;MN=A;Flag=5;CP=&&DataTime=20260601110000;a21026-Avg={avg}&&").as_bytes(),
+        )
+    };
+    player.play(&[frame("1"), frame("1"), frame("2"), frame("--")]);
+    let counts: Vec<(u32, u32)> = player.done.iter().map(|done| (done.resent, done.revisions)).collect();
+    assert_eq!(counts, [(0, 0), (1, 0), (0, 1), (0, 1)]);
+    assert!(player.done[1].deviations.contains(Deviation::Resent));
+    assert!(player.done[3].deviations.contains(Deviation::ValueNotNumber));
+}
+
+#[test]
+fn a_station_s_state_stays_small() {
+    let mut player = Player::new(settings());
+    for n in 0..2000 {
+        let text =
+            format!("QN=202606011200{n:05};ST=31;CN=2011;MN=A;Flag=5;CP=&&DataTime=202606011{n:05};c{n}-Rtd=1&&");
+        player.play(&[frame_step(noon(), text.as_bytes())]);
+        player.out.clear();
+    }
+    let station = &player.interpreter.stations[0];
+    assert!(station.codes.len() <= 512 && station.sets.len() <= 16);
+    assert!(player.interpreter.snapshot().len() < 32 * 1024);
+}
+
+fn literal() -> impl Strategy<Value = String> {
+    "-?(0|[1-9][0-9]{0,12})(\\.[0-9]{1,15})?"
+}
+
+proptest! {
+    #[test]
+    fn every_number_passes_as_it_was_written(values in proptest::collection::vec(literal(), 1..8)) {
+        let fields = ["Rtd", "Avg", "Min", "Max", "Cou", "ZsAvg", "ZsMin", "ZsMax"];
+        let area: Vec<String> = values.iter().zip(fields).map(|(value, field)| format!("a21026-{field}={value}")).collect();
+        let text = format!("QN={NOON};ST=31;CN=2061;MN=A;Flag=5;CP=&&DataTime=20260601110000;{}&&", area.join(","));
+        let published = played(&[frame_step(noon(), text.as_bytes())]);
+        let body = std::str::from_utf8(&published[0].payload).unwrap().to_owned();
+        for (value, key) in values.iter().zip(["rtd", "avg", "min", "max", "cou", "zs_avg", "zs_min", "zs_max"]) {
+            let said = format!("\"{key}\":{value}");
+            let after = body.split_once(said.as_str()).map(|(_, after)| after.as_bytes()[0]);
+            prop_assert_eq!(after, Some(b','), "{} in {}", said, body);
+        }
+    }
+
+    #[test]
+    fn whatever_is_heard_gives_json_that_keeps_its_schema(area in proptest::collection::vec(any::<u8>(), 0..200), head in "[ -~]{0,40}") {
+        let schemas = Schemas::new();
+        let mut segment = format!("QN={NOON};ST=31;CN=2011;PW=1;{head};MN=A;Flag=5;CP=&&").into_bytes();
+        segment.extend_from_slice(&area);
+        segment.extend_from_slice(b"&&");
+        played(&[frame_step(noon(), &segment), frame_step(noon(), &area)]).iter().for_each(|p| schemas.check(p));
+    }
+
+    #[test]
+    fn fields_of_any_shape_give_json_that_keeps_its_schema(
+        fields in proptest::collection::vec(("[a-cA-C0-9\"\\\\é-]{0,5}", "[A-Za-z_\"]{0,6}|Rtd|Flag|Avg|name|x_y", "[0-9.+e\\-N\"\\\\ \u{1}]{0,8}|//.{0,6}//"), 0..30),
+        cn in prop_oneof![Just(2011u16), Just(2051), Just(3020), Just(2062), 0u16..10_000],
+        flag in 0u8..12,
+    ) {
+        let schemas = Schemas::new();
+        let area: Vec<String> = fields.iter().map(|(code, name, value)| format!("{code}-{name}={value}")).collect();
+        let text = format!("QN={NOON};ST=31;CN={cn};MN=A;Flag={flag};CP=&&DataTime=20260601110000;{}&&", area.join(";"));
+        let published = played(&[frame_step(noon(), text.as_bytes())]);
+        for publication in &published {
+            schemas.check(publication);
+            no_key_twice(std::str::from_utf8(&publication.payload).unwrap());
+        }
+    }
+}
+
+/// Walks the objects of `text` and fails on a key that occurs twice in one of them.
+fn no_key_twice(text: &str) {
+    struct Unique;
+    impl<'de> serde::de::Visitor<'de> for Unique {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("any JSON")
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let mut keys = std::collections::HashSet::new();
+            while let Some(key) = map.next_key::<String>()? {
+                map.next_value_seed(Unique)?;
+                assert!(keys.insert(key.clone()), "{key} twice");
+            }
+            Ok(())
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+            while seq.next_element_seed(Unique)?.is_some() {}
+            Ok(())
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+    }
+    impl<'de> serde::de::DeserializeSeed<'de> for Unique {
+        type Value = ();
+        fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+            from.deserialize_any(self)
+        }
+    }
+    use serde::de::DeserializeSeed;
+    Unique.deserialize(&mut serde_json::Deserializer::from_str(text)).unwrap_or_else(|e| panic!("{e}: {text}"));
+}
