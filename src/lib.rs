@@ -18,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 pub mod message;
+pub mod mqtt;
 pub mod protocol;
 pub mod settings;
 pub mod telemetry;
