@@ -308,3 +308,7 @@ impl Door {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

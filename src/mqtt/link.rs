@@ -201,7 +201,7 @@ async fn run5(mut eventloop: v5::EventLoop, signals: &UnboundedSender<Vec<Signal
 fn passed_on(batch: &mut Vec<Signal>, quiet: bool, signals: &UnboundedSender<Vec<Signal>>) -> bool {
     let ended = batch.iter().rev().take(1).any(|signal| matches!(signal, Signal::Ended(_)));
     let news = batch.iter().any(|signal| !matches!(signal, Signal::Sent(_)));
-    if !ended && !(quiet && news) {
+    if !(ended || quiet && news) {
         return false;
     }
     signals.send(std::mem::take(batch)).is_err() || ended
