@@ -2,7 +2,7 @@
 //!
 //! Where mosquitto is not installed these tests say so and pass, unless `MOSQUITTO_REQUIRED` is set (as in CI).
 
-#![allow(clippy::print_stderr, reason = "tests speak plainly")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, reason = "tests speak plainly")]
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
