@@ -20,6 +20,9 @@ enum Manner {
     Strange,
 }
 
+/// In place of a packet type: the connection has ended.
+const CLOSED: u8 = 0;
+
 /// What each connection of the broker heard: packet type and the rest.
 type Heard = Arc<Mutex<Vec<Vec<(u8, Vec<u8>)>>>>;
 
@@ -81,9 +84,10 @@ async fn serve(mut stream: TcpStream, manner: Manner, heard: Heard, round: usize
             }
         }
         if stream.write_all(&answer).await.is_err() {
-            return;
+            break;
         }
     }
+    heard.lock().unwrap()[round].push((CLOSED, Vec::new()));
 }
 
 fn message(n: u64) -> Publication {
@@ -151,7 +155,14 @@ async fn a_broker_that_does_not_acknowledge_is_left_after_the_time_out_and_all_i
 
 #[tokio::test]
 async fn acknowledgements_that_fit_nothing_lose_nothing() {
-    delivers_in_spite_of(&[Manner::Twice, Manner::Strange, Manner::Twice, Manner::Honest]).await;
+    let manners = &[Manner::Twice, Manner::Strange, Manner::Twice, Manner::Honest];
+    let (_, heard) = delivers_in_spite_of(manners).await;
+    let heard = heard.lock().unwrap();
+    let firsts: Vec<u64> = heard.iter().filter_map(|connection| payloads(connection).first().copied()).collect();
+    assert!(
+        firsts.windows(2).all(|pair| pair[0] < pair[1]),
+        "a good acknowledgement before a bad one counts: {firsts:?}"
+    );
 }
 
 #[tokio::test]
@@ -192,18 +203,25 @@ async fn life(manner: &'static [Manner]) -> Vec<u8> {
     }
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(10), door).await.unwrap().unwrap();
-    let heard = heard.lock().unwrap();
-    heard[0].iter().map(|(kind, _)| *kind).collect()
+    loop {
+        let kinds: Vec<u8> = heard.lock().unwrap()[0].iter().map(|(kind, _)| *kind).collect();
+        if kinds.last() == Some(&CLOSED) {
+            return kinds;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 #[tokio::test]
 async fn leaving_says_farewell_and_disconnects() {
-    let kinds = life(&[Manner::Honest]).await;
-    // The broker may read the DISCONNECT after the door has ended.
-    assert_eq!(kinds[..4], [1, 3, 3, 3], "CONNECT, birth, message, farewell");
+    assert_eq!(
+        life(&[Manner::Honest]).await,
+        [1, 3, 3, 3, 14, CLOSED],
+        "CONNECT, birth, message, farewell, DISCONNECT"
+    );
 }
 
 #[tokio::test]
 async fn a_farewell_without_acknowledgement_leaves_without_disconnect_so_that_the_broker_publishes_the_will() {
-    assert_eq!(life(&[Manner::Silent]).await, [1, 3, 3, 3]);
+    assert_eq!(life(&[Manner::Silent]).await, [1, 3, 3, 3, CLOSED]);
 }

@@ -32,6 +32,12 @@
 //!   and the broker publishes the will. Neither has a number.
 //! - On stop: no more is taken or sent, what is under way may still be acknowledged for `drain_max`, then the farewell, then
 //!   DISCONNECT. What was pushed and not sent is not lost: `delivered` has not named it.
+//!
+//! # Known of brokers
+//!
+//! - mosquitto asks MQTT 5 clients for at most `max_inflight_messages` (20 unless set) under way: over a slow line raise it there.
+//! - mosquitto 2.0.11 with `max_queued_messages 0` closes the connection after it refused a message instead of going on; nothing
+//!   is lost, but nothing passes either until the access list is repaired. Any number above 0 avoids it.
 
 mod connect;
 mod door;
