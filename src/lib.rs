@@ -21,6 +21,7 @@ pub mod clock;
 pub mod journal;
 pub mod interpret;
 pub mod message;
+pub mod mqtt;
 pub mod protocol;
 pub mod registry;
 pub mod settings;

@@ -1,0 +1,314 @@
+//! The task behind an [`Outbox`](super::Outbox): makes connections, feeds them from the window, hears of them, takes leave.
+//!
+//! What must stay true: this task alone owns the window, so nothing needs a lock; it never waits for the broker without also
+//! listening for `stop`; a failed connection is always dropped whole before the next attempt.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::connect::{Backoff, Complaints, Failure, Kind, credentials};
+use super::link::{Gone, Link, Signal, prepare, unsendable};
+use super::window::{Cargo, Collision, Verdict, Window};
+use super::{Settings, State};
+use crate::message::Publication;
+use crate::telemetry::{Counter, Telemetry};
+
+/// How long the farewell may take to be acknowledged.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+/// How long the DISCONNECT may take to be written.
+const LEAVE_MAX: Duration = Duration::from_millis(500);
+/// A wake-up for want of anything better to wait for.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What the gateway says of itself.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) birth: Publication,
+    pub(super) will: Publication,
+}
+
+/// The stages of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Open,
+    Draining,
+    Farewell,
+    Leaving,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+enum End {
+    Stopped,
+    Failed(Failure),
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct Door {
+    settings: Settings,
+    words: Option<Words>,
+    telemetry: Arc<Telemetry>,
+    stop: CancellationToken,
+    pushes: mpsc::Receiver<Publication>,
+    pushes_open: bool,
+    delivered: watch::Sender<u64>,
+    state: watch::Sender<State>,
+    window: Window,
+    complaints: Complaints,
+    packet_max: u64,
+    phase: Phase,
+    /// When the phase, or the wait for the next acknowledgement, is over.
+    phase_until: Instant,
+    connected_at: Option<Instant>,
+}
+
+impl Door {
+    #[allow(clippy::too_many_arguments, reason = "called once, by the room's own front")]
+    pub(super) fn new(
+        settings: Settings,
+        words: Option<Words>,
+        telemetry: Arc<Telemetry>,
+        stop: CancellationToken,
+        pushes: mpsc::Receiver<Publication>,
+        delivered: watch::Sender<u64>,
+        state: watch::Sender<State>,
+    ) -> Self {
+        let window = Window::new(settings.window, settings.retry_min, settings.retry_max);
+        Door {
+            packet_max: settings.packet_max,
+            settings,
+            words,
+            telemetry,
+            stop,
+            pushes,
+            pushes_open: true,
+            delivered,
+            state,
+            window,
+            complaints: Complaints::default(),
+            phase: Phase::Connecting,
+            phase_until: Instant::now(),
+            connected_at: None,
+        }
+    }
+
+    /// Runs until `stop`.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::new(self.settings.retry_min, self.settings.retry_max);
+        while !self.stop.is_cancelled() {
+            let End::Failed(failure) = self.connection().await else { break };
+            let lived = self.connected_at.take().map_or(Duration::ZERO, |at| at.elapsed());
+            self.failed(&failure, lived);
+            let pause = backoff.pause(failure.kind, lived);
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure, lived: Duration) {
+        self.window.reset();
+        if failure.kind != Kind::Unreachable {
+            self.telemetry.count(Counter::MqttDisconnects);
+        }
+        self.complain(&failure.text);
+        tracing::debug!(?lived, error = failure.text, "no connection to the MQTT broker");
+        self.state.send_replace(State::Connecting { last_error: Some(failure.text.clone()) });
+    }
+
+    fn complain(&mut self, text: &str) {
+        if self.complaints.due(text, Instant::now()) {
+            warn!(broker = %format_args!("{}:{}", self.settings.host, self.settings.port), "{text}");
+        }
+    }
+
+    /// One connection from beginning to end. The line's task ends with it.
+    async fn connection(&mut self) -> End {
+        self.enter(Phase::Connecting, self.settings.ack_timeout);
+        let credentials = match credentials(&self.settings).await {
+            Ok(credentials) => credentials,
+            Err(failure) => return End::Failed(failure),
+        };
+        let will = self.words.as_ref().map(|words| &words.will);
+        let (link, line) = prepare(&self.settings, credentials, will);
+        let (signal, mut signals) = mpsc::unbounded_channel();
+        let _line = AbortOnDropHandle::new(tokio::spawn(line.run(signal)));
+        let mut batch = Vec::with_capacity(usize::from(self.settings.window.max(1)));
+        loop {
+            // A client that is gone says why in its last signal, which is on its way.
+            let fed = self.feed(&link);
+            let room =
+                if self.phase == Phase::Open && self.pushes_open && fed.is_ok() { self.window.room() } else { 0 };
+            let wake = tokio::time::Instant::from_std(self.wake());
+            let step = tokio::select! {
+                biased;
+                () = self.stop.cancelled(), if matches!(self.phase, Phase::Connecting | Phase::Open) => self.stopping(),
+                news = signals.recv() => match news {
+                    Some(news) => self.hear_all(news),
+                    None => Some(End::Failed(Failure::new(Kind::Lost, "the MQTT client failed inside"))),
+                },
+                taken = self.pushes.recv_many(&mut batch, room), if room > 0 => {
+                    self.pushes_open = taken > 0;
+                    batch.drain(..).for_each(|publication| { self.window.push(publication); });
+                    None
+                }
+                () = tokio::time::sleep_until(wake) => self.late(),
+            };
+            if let Some(end) = step.or_else(|| self.progress(&link)) {
+                return end;
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, at_most: Duration) {
+        self.phase = phase;
+        self.phase_until = Instant::now() + at_most;
+    }
+
+    /// When something must happen even if nobody says anything.
+    fn wake(&self) -> Instant {
+        if self.phase != Phase::Open {
+            return self.phase_until;
+        }
+        let late = self.window.oldest().map(|at| at + self.settings.ack_timeout);
+        let retry = self.window.next_retry();
+        late.into_iter().chain(retry).min().unwrap_or_else(|| Instant::now() + IDLE)
+    }
+
+    fn late(&mut self) -> Option<End> {
+        let now = Instant::now();
+        match self.phase {
+            Phase::Connecting if now >= self.phase_until => {
+                let text = "the broker cannot be reached: it does not answer";
+                Some(End::Failed(Failure::new(Kind::Unreachable, text)))
+            }
+            Phase::Open => {
+                let oldest = self.window.oldest()?;
+                (now.saturating_duration_since(oldest) >= self.settings.ack_timeout)
+                    .then(|| End::Failed(Failure::new(Kind::Lost, "the broker does not acknowledge: ack_timeout")))
+            }
+            Phase::Connecting | Phase::Draining | Phase::Farewell | Phase::Leaving => None,
+        }
+    }
+
+    fn stopping(&mut self) -> Option<End> {
+        self.pushes.close();
+        if self.phase != Phase::Open {
+            return Some(End::Stopped);
+        }
+        self.window.drain();
+        self.enter(Phase::Draining, self.settings.drain_max);
+        None
+    }
+
+    /// Goes from stage to stage once `stop` was heard.
+    fn progress(&mut self, link: &Link) -> Option<End> {
+        let over = Instant::now() >= self.phase_until;
+        if self.phase == Phase::Draining && (over || self.window.under_way() == 0) {
+            if let Some(words) = &self.words {
+                self.window.announce(words.will.clone());
+            }
+            self.enter(Phase::Farewell, FAREWELL_MAX);
+            self.feed(link).ok()?;
+        }
+        if self.phase == Phase::Farewell {
+            if self.window.announced() {
+                self.enter(Phase::Leaving, LEAVE_MAX);
+                link.disconnect().ok()?;
+            } else if over && Instant::now() >= self.phase_until {
+                // Without DISCONNECT the broker publishes the will itself.
+                return Some(End::Stopped);
+            }
+        }
+        (self.phase == Phase::Leaving && Instant::now() >= self.phase_until).then_some(End::Stopped)
+    }
+
+    /// Hands over as much as the window allows.
+    fn feed(&mut self, link: &Link) -> Result<(), Gone> {
+        let now = Instant::now();
+        let mut handed = 0;
+        let fed = loop {
+            let Some(cargo) = self.window.next(now) else { break Ok(()) };
+            let Some(publication) = self.window.publication(cargo) else { break Ok(()) };
+            if let Some(why) = unsendable(publication, self.packet_max) {
+                self.window.park(cargo, now);
+                self.telemetry.count(Counter::MqttRefused);
+                self.complain(&format!("a message cannot be sent and holds up the cursor: {why}"));
+                continue;
+            }
+            if let Err(gone) = link.publish(publication) {
+                break Err(gone);
+            }
+            self.window.handed(cargo, now);
+            handed += u64::from(matches!(cargo, Cargo::Numbered(_)));
+        };
+        self.telemetry.add(Counter::MqttPublished, handed);
+        fed
+    }
+
+    fn hear_all(&mut self, news: Vec<Signal>) -> Option<End> {
+        let before = self.window.delivered();
+        let mut acknowledged = 0;
+        let end = news.into_iter().find_map(|signal| self.hear(signal, &mut acknowledged));
+        self.telemetry.add(Counter::MqttAcknowledged, acknowledged);
+        if self.window.delivered() != before {
+            self.delivered.send_replace(self.window.delivered());
+        }
+        end
+    }
+
+    fn hear(&mut self, signal: Signal, acknowledged: &mut u64) -> Option<End> {
+        match signal {
+            Signal::Connected { receive_max, packet_max } => self.connected(receive_max, packet_max),
+            Signal::Sent(id) => {
+                if let Err(Collision) = self.window.sent(id) {
+                    let text = format!("the connection to the broker was lost: packet id {id} is in use");
+                    return Some(End::Failed(Failure::new(Kind::Lost, text)));
+                }
+            }
+            Signal::Answered(id, verdict) => {
+                let cargo = self.window.answered(id, verdict, Instant::now());
+                match (cargo, verdict) {
+                    (Some(Cargo::Numbered(_)), Verdict::Taken) => *acknowledged += 1,
+                    (Some(_), Verdict::Refused) => self.telemetry.count(Counter::MqttRefused),
+                    (Some(Cargo::Announcement(_)), Verdict::Taken) | (None, _) => {}
+                }
+            }
+            Signal::Reason(text) => {
+                self.complain(&format!("the broker refuses messages, they are tried again: {text}"))
+            }
+            Signal::Ended(failure) => {
+                let stopped = !matches!(self.phase, Phase::Connecting | Phase::Open);
+                return Some(if stopped { End::Stopped } else { End::Failed(failure) });
+            }
+        }
+        None
+    }
+
+    fn connected(&mut self, receive_max: u16, packet_max: u64) {
+        self.window.open(usize::from(receive_max));
+        self.packet_max = packet_max.min(self.settings.packet_max);
+        self.connected_at = Some(Instant::now());
+        self.telemetry.count(Counter::MqttConnects);
+        if let Some(words) = &self.words {
+            self.window.announce(words.birth.clone());
+        }
+        self.enter(Phase::Open, IDLE);
+        self.state.send_replace(State::Connected);
+        if self.complaints.due("connected", Instant::now()) {
+            info!(broker = %format_args!("{}:{}", self.settings.host, self.settings.port), "connected to the MQTT broker");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

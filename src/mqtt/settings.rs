@@ -1,0 +1,179 @@
+//! What an operator can set about the broker.
+
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The edition of MQTT spoken with the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Version {
+    /// MQTT 3.1.1 (2014), for older brokers. It knows no refusal of a message.
+    #[serde(rename = "3.1.1")]
+    V311,
+    /// MQTT 5 (2019).
+    #[serde(rename = "5")]
+    V5,
+}
+
+/// The broker and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Host name or address of the broker.
+    pub host: String,
+    /// TCP port of the broker, 1..=65535.
+    pub port: u16,
+    /// Client identifier; each gateway of a broker needs its own. Not empty.
+    pub client_id: String,
+    /// First levels of every topic, without a slash at either end.
+    pub prefix: String,
+    /// User name; without it no credentials are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// File with the password on its only line, read for each connection. Used with `username` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// `"5"` or `"3.1.1"`.
+    pub version: Version,
+    /// After this time without traffic the connection is tested, 5s..=18h.
+    #[serde(with = "crate::settings::duration")]
+    pub keep_alive: Duration,
+    /// Messages under way without an acknowledgement, 1..=65535; with MQTT 5 the broker may ask for fewer.
+    pub window: u16,
+    /// A message not acknowledged for so long ends the connection; at least 1s.
+    #[serde(with = "crate::settings::duration")]
+    pub ack_timeout: Duration,
+    /// First pause before a new connection or the second try of a refused message; at least 10ms.
+    #[serde(with = "crate::settings::duration")]
+    pub retry_min: Duration,
+    /// Longest such pause; not below `retry_min`.
+    #[serde(with = "crate::settings::duration")]
+    pub retry_max: Duration,
+    /// Largest MQTT packet sent or accepted, bytes, 1KiB..=255MiB. A larger publication is held, counted as refused and not passed.
+    #[serde(with = "crate::settings::size")]
+    pub packet_max: u64,
+    /// On stop: how long messages under way may still be acknowledged.
+    #[serde(with = "crate::settings::duration")]
+    pub drain_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            host: "127.0.0.1".to_owned(),
+            port: 1883,
+            client_id: "hj212-gateway".to_owned(),
+            prefix: "hj212/v1".to_owned(),
+            username: None,
+            password_file: None,
+            version: Version::V5,
+            keep_alive: Duration::from_secs(30),
+            window: 256,
+            ack_timeout: Duration::from_secs(30),
+            retry_min: Duration::from_millis(500),
+            retry_max: Duration::from_secs(5),
+            packet_max: 1 << 20,
+            drain_max: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A value that cannot work; the text names the setting, its value and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("mqtt: {0}")]
+pub struct WrongSetting(String);
+
+impl Settings {
+    /// Checks each value against its documented range.
+    ///
+    /// # Errors
+    /// The first value out of its range.
+    pub fn check(&self) -> Result<(), WrongSetting> {
+        let wrong = |text: String| Err(WrongSetting(text));
+        let written = crate::settings::duration::format;
+        if self.host.trim().is_empty() || self.port == 0 {
+            return wrong(format!("\"{}:{}\" is no address of a broker: set host and port", self.host, self.port));
+        }
+        if self.client_id.is_empty() {
+            return wrong("client_id is empty: give each gateway a name of its own".to_owned());
+        }
+        if self.prefix.is_empty()
+            || self.prefix.contains(['+', '#', '\0'])
+            || self.prefix.trim_matches('/') != self.prefix
+        {
+            return wrong(format!("prefix \"{}\" is no beginning of a topic: write it as \"hj212/v1\"", self.prefix));
+        }
+        if self.password_file.is_some() && self.username.is_none() {
+            return wrong("password_file without username: MQTT sends no password without a user name".to_owned());
+        }
+        if self.window == 0 {
+            return wrong("window 0 lets nothing through: 1..=65535".to_owned());
+        }
+        if self.keep_alive != self.keep_alive_sent() {
+            return wrong(format!("keep_alive {}: 5s..=18h, whole seconds", written(self.keep_alive)));
+        }
+        if self.ack_timeout < Duration::from_secs(1) {
+            return wrong(format!("ack_timeout {}: at least 1s", written(self.ack_timeout)));
+        }
+        if self.retry_min < Duration::from_millis(10) || self.retry_max < self.retry_min {
+            let (min, max) = (written(self.retry_min), written(self.retry_max));
+            return wrong(format!(
+                "retry_min {min}, retry_max {max}: at least 10ms, and the maximum not below the minimum"
+            ));
+        }
+        if !(1024..=255 << 20).contains(&self.packet_max) {
+            return wrong(format!("packet_max {}: 1KiB..=255MiB", crate::settings::size::format(self.packet_max)));
+        }
+        Ok(())
+    }
+
+    /// The host as the client wants it: an IPv6 address in brackets.
+    pub(super) fn address(&self) -> String {
+        if self.host.parse::<Ipv6Addr>().is_ok() { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+
+    /// The keep-alive that fits the packet and the client.
+    pub(super) fn keep_alive_sent(&self) -> Duration {
+        Duration::from_secs(self.keep_alive.as_secs().clamp(5, 64_800))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_right_and_come_back_from_toml() {
+        let defaults = Settings::default();
+        assert_eq!(defaults.check(), Ok(()));
+        let text = toml::to_string(&defaults).unwrap();
+        assert!(text.contains("version = \"5\"") && text.contains("ack_timeout = \"30s\""), "{text}");
+        assert_eq!(toml::from_str::<Settings>(&text).unwrap(), defaults);
+        assert_eq!(toml::from_str::<Settings>("version = \"3.1.1\"").unwrap().version, Version::V311);
+        assert!(toml::from_str::<Settings>("pasword = \"x\"").is_err());
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let defaults = Settings::default;
+        for (settings, name) in [
+            (Settings { window: 0, ..defaults() }, "window"),
+            (Settings { keep_alive: Duration::from_secs(1), ..defaults() }, "keep_alive"),
+            (Settings { client_id: String::new(), ..defaults() }, "client_id"),
+            (Settings { prefix: "/x".into(), ..defaults() }, "prefix"),
+            (Settings { password_file: Some("x".into()), ..defaults() }, "username"),
+            (Settings { retry_max: Duration::ZERO, ..defaults() }, "retry_max"),
+            (Settings { packet_max: 1, ..defaults() }, "packet_max"),
+        ] {
+            assert!(settings.check().unwrap_err().to_string().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_host_is_put_in_brackets() {
+        assert_eq!(Settings { host: "::1".into(), ..Settings::default() }.address(), "[::1]");
+        assert_eq!(Settings::default().address(), "127.0.0.1");
+    }
+}

@@ -1,0 +1,350 @@
+//! The door to the broker against a real mosquitto: order, restarts, credentials, access lists, birth and will.
+//!
+//! Where mosquitto is not installed these tests say so and pass, unless `MOSQUITTO_REQUIRED` is set (as in CI).
+
+#![allow(clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, reason = "tests speak plainly")]
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hj212_gateway::message::Publication;
+use hj212_gateway::mqtt::{self, Outbox, Settings, State, Version};
+use hj212_gateway::telemetry::{Counter, Telemetry};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn tool(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.push("/usr/sbin".into());
+    let found = folders.into_iter().map(|folder| folder.join(name)).find(|file| file.is_file());
+    assert!(found.is_some() || std::env::var_os("MOSQUITTO_REQUIRED").is_none(), "{name} is not installed");
+    if found.is_none() {
+        eprintln!("{name} is not installed: nothing tested");
+    }
+    found
+}
+
+/// A broker on a port of its own, without persistence.
+struct Broker {
+    binary: PathBuf,
+    folder: tempfile::TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl Broker {
+    fn start(extra: &str) -> Option<Broker> {
+        let binary = tool("mosquitto")?;
+        let folder = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut config = format!("listener {port} 127.0.0.1\nmax_queued_messages 100000\npersistence false\n");
+        // Started by root, mosquitto becomes another user, who could not read files in our folder.
+        let _ = writeln!(config, "user root");
+        config.push_str(&extra.replace("FOLDER", &folder.path().display().to_string()));
+        if !extra.contains("password_file") {
+            config.push_str("\nallow_anonymous true\n");
+        }
+        std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
+        std::fs::write(folder.path().join("acl"), "topic readwrite data/#\ntopic readwrite status\n").unwrap();
+        let child = Self::spawn(&binary, folder.path());
+        let broker = Broker { binary, folder, port, child };
+        broker.answers();
+        Some(broker)
+    }
+
+    fn spawn(binary: &Path, folder: &Path) -> Child {
+        let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+        let config = folder.join("mosquitto.conf");
+        Command::new(binary).arg("-c").arg(config).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    fn answers(&self) {
+        let end = std::time::Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(std::time::Instant::now() < end, "mosquitto does not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn again(&mut self) {
+        self.child = Self::spawn(&self.binary, self.folder.path());
+        self.answers();
+    }
+
+    fn reread(&self) {
+        assert!(Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    fn settings(&self, version: Version) -> Settings {
+        Settings { port: self.port, version, retry_min: Duration::from_millis(50), ..Settings::default() }
+    }
+
+    /// Everything published from now on, in order; the subscription stands when this returns.
+    async fn subscribe(&self, filter: &str) -> mpsc::UnboundedReceiver<Publish> {
+        let mut options = MqttOptions::new(format!("listener-{filter}"), "127.0.0.1", self.port);
+        options.set_max_packet_size(1 << 20, 1 << 20);
+        let (client, mut eventloop) = AsyncClient::new(options, 10);
+        client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (ready, stands) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let (_client, mut ready) = (client, Some(ready));
+            while let Ok(event) = eventloop.poll().await {
+                if let Event::Incoming(Packet::SubAck(_)) = event {
+                    let _ = ready.take().map(|ready| ready.send(()));
+                } else if let Event::Incoming(Packet::Publish(publish)) = event {
+                    let _ = sender.send(publish);
+                }
+            }
+        });
+        tokio::time::timeout(PATIENCE, stands).await.unwrap().unwrap();
+        receiver
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn numbered(n: u64) -> Publication {
+    Publication { topic: "data/1".into(), payload: Bytes::from(n.to_string()), retain: false }
+}
+
+fn status(text: &'static str) -> Publication {
+    Publication { topic: "status".into(), payload: Bytes::from_static(text.as_bytes()), retain: true }
+}
+
+struct House {
+    outbox: Outbox,
+    door: JoinHandle<()>,
+    telemetry: Arc<Telemetry>,
+    stop: CancellationToken,
+}
+
+impl House {
+    fn open(settings: &Settings) -> House {
+        let (telemetry, stop) = (Arc::new(Telemetry::default()), CancellationToken::new());
+        let (outbox, door) =
+            mqtt::start(settings, status("online"), status("offline"), telemetry.clone(), stop.clone());
+        House { outbox, door, telemetry, stop }
+    }
+
+    async fn delivered(&self, n: u64) {
+        let mut delivered = self.outbox.delivered();
+        let reached = tokio::time::timeout(PATIENCE, delivered.wait_for(|now| *now >= n)).await;
+        assert!(reached.is_ok(), "delivered {} of {n}, {:?}", *self.outbox.delivered().borrow(), self.outbox.state());
+    }
+
+    async fn state(&self, wanted: impl FnMut(&State) -> bool) {
+        tokio::time::timeout(PATIENCE, self.outbox.state().wait_for(wanted)).await.unwrap().unwrap();
+    }
+
+    async fn counted(&self, counter: Counter, n: u64) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.telemetry.get(counter) < n {
+            let state = self.outbox.state().borrow().clone();
+            assert!(tokio::time::Instant::now() < end, "{} never came to {n}: {state:?}", counter.name());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn leave(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.door).await.unwrap().unwrap();
+        assert_eq!(self.outbox.push(numbered(0)).await, Err(mqtt::Closed));
+    }
+}
+
+async fn next(heard: &mut mpsc::UnboundedReceiver<Publish>) -> (String, String) {
+    let publish = tokio::time::timeout(PATIENCE, heard.recv()).await.expect("nothing heard").unwrap();
+    (publish.topic, String::from_utf8(publish.payload.to_vec()).unwrap())
+}
+
+async fn ten_thousand_in_order(version: Version) {
+    const N: u64 = 10_000;
+    let Some(broker) = Broker::start("max_inflight_messages 0\n") else { return };
+    let mut heard = broker.subscribe("#").await;
+    let house = House::open(&broker.settings(version));
+    let started = std::time::Instant::now();
+    for n in 1..=N {
+        assert_eq!(house.outbox.push(numbered(n)).await, Ok(n));
+    }
+    house.delivered(N).await;
+    let took = started.elapsed();
+    eprintln!("{version:?}: {N} messages in {took:?}, {:.0} a second", N as f64 / took.as_secs_f64());
+    assert_eq!(house.telemetry.get(Counter::MqttPublished), N);
+    assert_eq!(house.telemetry.get(Counter::MqttAcknowledged), N);
+    house.leave().await;
+    assert_eq!(next(&mut heard).await, ("status".into(), "online".into()));
+    for n in 1..=N {
+        assert_eq!(next(&mut heard).await.1, n.to_string());
+    }
+    assert_eq!(next(&mut heard).await, ("status".into(), "offline".into()));
+    let mut later = broker.subscribe("status").await;
+    assert_eq!(next(&mut later).await.1, "offline", "the farewell is retained");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_messages_arrive_in_order_with_mqtt_311() {
+    ten_thousand_in_order(Version::V311).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_messages_arrive_in_order_with_mqtt_5() {
+    ten_thousand_in_order(Version::V5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_s_receive_maximum_is_respected() {
+    let Some(broker) = Broker::start("max_inflight_messages 3\n") else { return };
+    let house = House::open(&broker.settings(Version::V5));
+    for n in 1..=2_000 {
+        house.outbox.push(numbered(n)).await.unwrap();
+    }
+    house.delivered(2_000).await;
+    assert_eq!(house.telemetry.get(Counter::MqttDisconnects), 0);
+    house.leave().await;
+}
+
+/// Three times the broker is killed while messages are under way, and started without memory. Every message is retained on a
+/// topic of its own, so the last broker still holds all it was sent: whoever subscribes late misses nothing.
+async fn killed_in_the_middle(version: Version) {
+    const N: u64 = 10_000;
+    let Some(mut broker) = Broker::start("") else { return };
+    let settings = broker.settings(version);
+    let house = House::open(&settings);
+    let outbox = house.outbox.clone();
+    let pusher = tokio::spawn(async move {
+        for n in 1..=N {
+            let kept = Publication { topic: format!("data/{n}"), retain: true, ..numbered(n) };
+            assert_eq!(outbox.push(kept).await, Ok(n));
+        }
+    });
+    let mut acknowledged = 0;
+    for round in 1..=3 {
+        house.delivered(round * N / 5).await;
+        broker.kill();
+        house.state(|state| matches!(state, State::Connecting { last_error: Some(_) })).await;
+        acknowledged = *house.outbox.delivered().borrow();
+        assert!(acknowledged < N, "killed too late to tell anything");
+        broker.again();
+    }
+    pusher.await.unwrap();
+    house.delivered(N).await;
+    let published = house.telemetry.get(Counter::MqttPublished);
+    assert!(published >= N && published <= N + 3 * u64::from(settings.window), "{published} sent for {N}");
+    assert_eq!(house.telemetry.get(Counter::MqttAcknowledged), N, "each is acknowledged to us once");
+    assert!(house.telemetry.get(Counter::MqttDisconnects) >= 3);
+    let mut heard = broker.subscribe("data/#").await;
+    let mut missing: HashSet<String> = (acknowledged + 1..=N).map(|n| n.to_string()).collect();
+    while !missing.is_empty() {
+        missing.remove(&next(&mut heard).await.1);
+    }
+    house.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_killed_and_started_without_memory_loses_nothing_with_mqtt_311() {
+    killed_in_the_middle(Version::V311).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_killed_and_started_without_memory_loses_nothing_with_mqtt_5() {
+    killed_in_the_middle(Version::V5).await;
+}
+
+async fn repaired_password(version: Version) {
+    let (Some(passwd), Some(_)) = (tool("mosquitto_passwd"), tool("mosquitto")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    let made = Command::new(passwd).args(["-b", "-c"]).arg(&users).args(["gateway", "right"]).status().unwrap();
+    assert!(made.success());
+    let Some(broker) = Broker::start(&format!("allow_anonymous false\npassword_file {}\n", users.display())) else {
+        return;
+    };
+    let file = folder.path().join("password");
+    std::fs::write(&file, "wrong\n").unwrap();
+    let settings =
+        Settings { username: Some("gateway".into()), password_file: Some(file.clone()), ..broker.settings(version) };
+    let house = House::open(&settings);
+    house.outbox.push(numbered(1)).await.unwrap();
+    house
+        .state(|state| match state {
+            State::Connecting { last_error: Some(text) } => {
+                assert!(text.contains("user"), "{text}");
+                true
+            }
+            State::Connecting { last_error: None } | State::Connected => false,
+        })
+        .await;
+    let refused = std::time::Instant::now();
+    std::fs::write(&file, "right\n").unwrap();
+    house.delivered(1).await;
+    assert!(refused.elapsed() >= Duration::from_millis(4900), "tried again after {:?}", refused.elapsed());
+    assert_eq!(house.telemetry.get(Counter::MqttDisconnects), 1);
+    house.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repaired_password_file_needs_no_restart_with_mqtt_311() {
+    repaired_password(Version::V311).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repaired_password_file_needs_no_restart_with_mqtt_5() {
+    repaired_password(Version::V5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_access_list_refuses_is_held_tried_again_and_not_passed() {
+    let Some(broker) = Broker::start("acl_file FOLDER/acl\n") else { return };
+    let acl = broker.folder.path().join("acl");
+    let house = House::open(&broker.settings(Version::V5));
+    let forbidden = Publication { topic: "forbidden".into(), ..numbered(1) };
+    house.outbox.push(forbidden).await.unwrap();
+    for n in 2..=100 {
+        house.outbox.push(numbered(n)).await.unwrap();
+    }
+    house.counted(Counter::MqttRefused, 3).await;
+    house.counted(Counter::MqttAcknowledged, 99).await;
+    assert_eq!(*house.outbox.delivered().borrow(), 0, "delivered does not pass the refused one");
+    std::fs::write(&acl, "topic readwrite #\n").unwrap();
+    broker.reread();
+    house.delivered(100).await;
+    assert_eq!(house.telemetry.get(Counter::MqttDisconnects), 0);
+    house.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_vanishes_is_declared_offline_by_the_broker() {
+    for version in [Version::V311, Version::V5] {
+        let Some(broker) = Broker::start("") else { return };
+        let mut heard = broker.subscribe("status").await;
+        let house = House::open(&broker.settings(version));
+        assert_eq!(next(&mut heard).await.1, "online");
+        house.door.abort();
+        assert_eq!(next(&mut heard).await.1, "offline");
+    }
+}
