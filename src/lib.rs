@@ -20,4 +20,5 @@
 pub mod message;
 pub mod protocol;
 pub mod settings;
+pub mod sim;
 pub mod telemetry;
