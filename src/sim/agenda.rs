@@ -69,10 +69,9 @@ impl Agenda {
         }
         if station.subject.has_periods() {
             let now = habits.clock.simulated(Duration::ZERO);
-            for (kind, length) in
-                [(Kind::Minute, i64::from(habits.minutes) * MINUTE), (Kind::Hour, HOUR), (Kind::Day, DAY)]
-            {
-                let delay = phase(dice, PERIOD_DELAY_MAX.min(habits.clock.lasts(length) / 2));
+            let minutes = i64::from(habits.minutes) * MINUTE;
+            let delay = phase(dice, PERIOD_DELAY_MAX.min(habits.clock.lasts(minutes) / 2));
+            for (kind, length) in [(Kind::Minute, minutes), (Kind::Hour, HOUR), (Kind::Day, DAY)] {
                 let start = period_start(now, length);
                 let due = habits.clock.reached(Timestamp(start.0 + length)) + delay;
                 entries.push(Entry { kind, due, start, length, delay });
@@ -136,7 +135,11 @@ mod tests {
     use super::*;
 
     fn records(options: &Options) -> Vec<Upload> {
-        let clock = Clock::new(Timestamp(1_795_401_600_000_000), options.effective_speed(), options.duration);
+        records_at(options, 1_795_401_600_000_000)
+    }
+
+    fn records_at(options: &Options, start: i64) -> Vec<Upload> {
+        let clock = Clock::new(Timestamp(start), options.effective_speed(), options.duration);
         let habits = Habits {
             clock,
             interval: options.interval,
@@ -166,9 +169,17 @@ mod tests {
         assert_eq!(count(&made, Kind::Realtime), 2);
         assert_eq!(count(&made, Kind::Boot), 1);
         assert!(count(&made, Kind::State) >= 1);
-        assert!((140..=144).contains(&count(&made, Kind::Minute)), "{}", count(&made, Kind::Minute));
-        assert!((23..=24).contains(&count(&made, Kind::Hour)));
-        assert_eq!(count(&made, Kind::Day), 1);
+        assert!((148..=150).contains(&count(&made, Kind::Minute)), "{}", count(&made, Kind::Minute));
+        assert!((24..=25).contains(&count(&made, Kind::Hour)));
+        assert!((1..=2).contains(&count(&made, Kind::Day)));
+    }
+
+    #[test]
+    fn a_day_ends_within_every_run_whenever_it_starts() {
+        for quarter in 0..96 {
+            let made = records_at(&Options::default(), 1_795_401_600_000_000 + quarter * 15 * MINUTE);
+            assert!(count(&made, Kind::Day) >= 1, "started {quarter} quarters later");
+        }
     }
 
     #[test]

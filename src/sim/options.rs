@@ -43,7 +43,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     pub drain: Duration,
 
-    /// How many times as fast as the wall clock the simulated day runs. Default: a whole day within --duration, so that minute,
+    /// How many times as fast as the wall clock the simulated day runs. Default: a day and an hour within --duration, so that minute,
     /// hour and day records all appear; 1 when the duration is 0s.
     #[arg(
         long,
@@ -53,7 +53,8 @@ pub struct Options {
             DataTime is simulated time. The simulated clock is set so that it meets the wall clock when the run ends: records are \
             dated in the past, never in the future. QN always shows the wall clock, as a logger that re-uploads old records would. \
             Realtime records follow --interval on the wall clock.\n\n\
-            Default: a whole day within --duration, so that all kinds appear (with --duration 60s: 1440). 1 is real time, and the \
+            Default: a day and an hour within --duration, so that a midnight always falls into it and all kinds appear \
+            (with --duration 60s: 1500). 1 is real time, and the \
             default when the duration is 0s."
     )]
     pub speed: Option<f64>,
@@ -235,6 +236,9 @@ pub struct OptionError {
     pub rule: &'static str,
 }
 
+/// Seconds of the time that passes within a run by default: it holds a midnight with an hour to spare, whenever it starts.
+const DAY_AND_HOUR: f64 = 90_000.0;
+
 /// The values of MinInterval (HJ 212-2017, table 4).
 const MIN_INTERVALS: [u32; 11] = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30];
 
@@ -321,7 +325,7 @@ impl Options {
         match self.speed {
             Some(speed) => speed,
             None if self.duration.is_zero() => 1.0,
-            None => (86_400.0 / self.duration.as_secs_f64()).max(1.0),
+            None => (DAY_AND_HOUR / self.duration.as_secs_f64()).max(1.0),
         }
     }
 }
@@ -371,7 +375,7 @@ mod tests {
         assert_eq!(options.mix, [Subject::Air, Subject::Power]);
         assert_eq!(options.rate, Some(Rate::Max));
         assert_eq!((options.station_count(), options.connection_count()), (50, 10));
-        assert_eq!(options.effective_speed(), 720.0);
+        assert_eq!(options.effective_speed(), 750.0);
         assert_eq!(read("--rate 2.5").unwrap().rate, Some(Rate::PerSecond(2.5)));
         assert_eq!(read("--stations 5 --connections 9").unwrap().station_count(), 9);
         assert_eq!(read("--stations 5 --per-connection 2").unwrap().connection_count(), 3);

@@ -5,7 +5,7 @@
 //! record is computed from one sample a minute of the same course (a day's: one in five minutes), hence min ≤ avg ≤ max and the
 //! periods fit together. Only `+ - * /` and `floor` are used: the digits are the same on every machine.
 //!
-//! Instruments are calibrated for ten minutes a day (mark C) and seldom fail (mark D); period marks follow HJ 212-2017,
+//! Instruments are calibrated for ten minutes (mark C), in flue gas every day, in water once a week, and seldom fail (mark D); period marks follow HJ 212-2017,
 //! C.16 to C.18: flue gas is normal from 75 % normal values on, water only without any abnormal value.
 
 use std::io::Write as _;
@@ -321,12 +321,17 @@ fn mark(station: &Profile, factor: &Factor, time: Timestamp) -> &'static str {
     if factor.role != Role::Pollutant {
         return "N";
     }
+    let in_water = station.subject == Subject::Water;
+    let day = period_start(time, DAY).0.div_euclid(DAY).unsigned_abs();
+    let calibrates = !in_water || day % 7 == station.seed % 7;
     let calibration = i64::try_from(station.seed % 24).unwrap_or(0) * HOUR;
-    if (calibration..calibration + 10 * MINUTE).contains(&time_of_day(time)) {
+    if calibrates && (calibration..calibration + 10 * MINUTE).contains(&time_of_day(time)) {
         return "C";
     }
+    // In water a single failure spoils the whole day's mark.
+    let odds = if in_water { 10_000 } else { 1_000 };
     let quarter = time.0.div_euclid(15 * MINUTE).unsigned_abs();
-    let failing = mix(station.seed ^ mix(quarter ^ u64::from_le_bytes(key(factor.code)))).is_multiple_of(1_000);
+    let failing = mix(station.seed ^ mix(quarter ^ u64::from_le_bytes(key(factor.code)))).is_multiple_of(odds);
     if failing { "D" } else { "N" }
 }
 

@@ -72,10 +72,10 @@ fn spoil(frame: &mut Vec<u8>, segment: &[u8], station: FaultSet, sending: FaultS
         let modbus = crc::Crc::<u16>::new(&crc::CRC_16_MODBUS).checksum(segment);
         overwrite(frame, check, format!("{modbus:04X}").as_bytes());
     }
-    if station.contains(Fault::CrcLowercase) {
-        if let Some(digits) = frame.get_mut(check..check + 4) {
-            digits.make_ascii_lowercase();
-        }
+    if station.contains(Fault::CrcLowercase)
+        && let Some(digits) = frame.get_mut(check..check + 4)
+    {
+        digits.make_ascii_lowercase();
     }
     if sending.contains(Fault::CrcWrong) {
         let digits = frame.get(check..check + 4).and_then(|digits| std::str::from_utf8(digits).ok());
