@@ -227,6 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_lists_every_fault_as_it_is() {
+        let manual = include_str!("../../docs/simulator.md");
+        for fault in Fault::ALL {
+            let scope = match fault.scope() {
+                Scope::Station => "stations",
+                Scope::Record => "records",
+                Scope::Send => "transmissions",
+            };
+            let row = format!("| `{}` | {scope} | {} |", fault.name(), fault.meaning());
+            assert!(manual.contains(&row), "docs/simulator.md lacks: {row}");
+        }
+    }
+
+    #[test]
     fn every_fault_fits_the_set_and_has_its_own_name() {
         assert!(Fault::ALL.len() <= 32);
         let names: std::collections::HashSet<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();

@@ -23,7 +23,7 @@
 //!   not like a wrong clock, which is a fault of its own here.
 //! * 2005 uploads carry no QN, as the field does it; their answers are matched by the CN inside CP.
 //! * Chance is our own twenty lines: fixtures must not change with a library's version.
-//! * Stations do not obey commands yet; they are counted. Encrypted uploads (HJ 212-2025, 6.4) will stand in [`upload`].
+//! * Stations do not obey commands yet; they are counted. Encrypted uploads (HJ 212-2025, 6.4) will stand in `upload`.
 
 mod agenda;
 mod clock;

@@ -220,7 +220,7 @@ impl FromStr for Rate {
         }
         let wrong = || format!("\"{text}\" is no rate: write frames a second, as 20000, or max");
         let rate: f64 = text.parse().map_err(|_| wrong())?;
-        if rate.is_finite() && rate > 0.0 { Ok(Rate::PerSecond(rate)) } else { Err(wrong()) }
+        if (0.01..=1e9).contains(&rate) { Ok(Rate::PerSecond(rate)) } else { Err(wrong()) }
     }
 }
 
@@ -235,6 +235,9 @@ pub struct OptionError {
     /// What is allowed.
     pub rule: &'static str,
 }
+
+/// The longest time that an option may give.
+const TIME_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Seconds of the time that passes within a run by default: it holds a midnight with an hour to spare, whenever it starts.
 const DAY_AND_HOUR: f64 = 90_000.0;
@@ -269,6 +272,18 @@ impl Options {
         }
         if self.interval < Duration::from_millis(10) {
             return wrong("interval", &self.interval, "at least 10ms; use --rate to measure throughput");
+        }
+        let times = [
+            self.interval,
+            self.duration,
+            self.drain,
+            self.answer_timeout,
+            self.reconnect_max,
+            self.pace,
+            self.progress,
+        ];
+        if let Some(longest) = times.into_iter().find(|time| *time > TIME_MAX) {
+            return wrong("duration", &longest, "no time is longer than 366 days");
         }
         if self.answer_timeout.is_zero() || self.reconnect_min.is_zero() || self.progress.is_zero() {
             return wrong(
@@ -402,10 +417,20 @@ mod tests {
             ("--first 999999", "first"),
             ("--password 12345", "password"),
             ("--keep 0", "keep"),
+            ("--interval 400d", "duration"),
         ] {
             assert_eq!(read(line).unwrap().check().unwrap_err().option, option, "{line}");
         }
-        for line in ["--rate 0", "--rate fast", "--edition 2011", "--mix fire", "--duration 60", "--stations 0"] {
+        for line in [
+            "--rate 0",
+            "--rate 1e-300",
+            "--rate NaN",
+            "--rate fast",
+            "--edition 2011",
+            "--mix fire",
+            "--duration 60",
+            "--stations 0",
+        ] {
             assert!(read(line).is_err(), "{line}");
         }
         let secret = read("--password ab").unwrap().check().unwrap_err().to_string();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
 
@@ -124,6 +125,9 @@ impl Voice {
     }
 }
 
+/// What the gateway says on one connection.
+type Answers<'a> = FramedRead<ReadHalf<'a>, HostCodec>;
+
 /// When a connection of a run with a fixed rate sends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
@@ -199,50 +203,42 @@ impl Sender {
     async fn converse(&mut self, stream: &mut TcpStream, packet: &mut Option<Packet>) -> bool {
         let (read, mut write) = stream.split();
         let mut answers = FramedRead::with_capacity(read, HostCodec::default(), READ_BUFFER);
-        // One buffer for both, taken back from each answered packet.
+        // Both buffers go from packet to packet.
         let (mut frame, mut text) = (Vec::new(), Vec::new());
         loop {
-            let mut current = match packet.take() {
-                Some(unanswered) => {
-                    self.shared.tally.count(Count::Resent);
-                    unanswered
+            if packet.is_some() {
+                self.shared.tally.count(Count::Resent);
+            } else {
+                self.keep_pace().await;
+                if self.shared.elapsed() >= self.shared.until() {
+                    return true;
                 }
-                None => {
-                    self.keep_pace().await;
-                    if self.shared.elapsed() >= self.shared.until() {
-                        return true;
-                    }
-                    let Some(new) = self.compose(std::mem::take(&mut frame), &mut text) else { return true };
-                    new
-                }
-            };
-            let waiting = packet.insert(current);
-            let mut answered = false;
-            for resend in 0..=self.shared.options.resends {
-                if resend > 0 {
-                    self.shared.tally.count(Count::Resent);
-                }
-                if write.write_all(&waiting.frame).await.is_err() {
-                    return false;
-                }
-                self.shared.tally.add(Count::BytesSent, waiting.frame.len() as u64);
-                match timeout(self.shared.options.answer_timeout, answer(&self.shared, &mut answers, waiting)).await {
-                    Ok(true) => {
-                        answered = true;
-                        break;
-                    }
-                    Ok(false) => return false,
-                    Err(_) => {}
-                }
+                *packet = self.compose(std::mem::take(&mut frame), &mut text);
             }
-            if !answered {
+            let Some(waiting) = packet.as_ref() else { return true };
+            if !self.exchange(&mut write, &mut answers, waiting).await {
                 return false;
             }
-            let Some(done) = packet.take() else { return false };
-            current = done;
-            self.acknowledge(&current);
-            frame = current.frame;
+            let Some(answered) = packet.take() else { return true };
+            self.acknowledge(&answered);
+            frame = answered.frame;
         }
+    }
+
+    /// Sends `packet` until it is answered. False if the answers fail to come or the connection ends.
+    async fn exchange(&self, write: &mut WriteHalf<'_>, answers: &mut Answers<'_>, packet: &Packet) -> bool {
+        for resend in 0..=self.shared.options.resends {
+            if resend > 0 {
+                self.shared.tally.count(Count::Resent);
+            }
+            let both =
+                async { write.write_all(&packet.frame).await.is_ok() && answer(&self.shared, answers, packet).await };
+            self.shared.tally.add(Count::BytesSent, packet.frame.len() as u64);
+            if let Ok(answered) = timeout(self.shared.options.answer_timeout, both).await {
+                return answered;
+            }
+        }
+        false
     }
 
     async fn keep_pace(&self) {
@@ -293,11 +289,7 @@ fn digits(write: impl FnOnce(&mut Vec<u8>)) -> String {
 }
 
 /// Waits for the answer to `packet`. False if the connection ends before.
-async fn answer(
-    shared: &Shared,
-    answers: &mut FramedRead<tokio::net::tcp::ReadHalf<'_>, HostCodec>,
-    packet: &Packet,
-) -> bool {
+async fn answer(shared: &Shared, answers: &mut Answers<'_>, packet: &Packet) -> bool {
     let mut qn = Vec::with_capacity(17);
     stamp_millis(&mut qn, packet.qn);
     while let Some(Ok(item)) = answers.next().await {
