@@ -23,6 +23,15 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// All subjects, in the order in which they are dealt out.
+    pub const ALL: [Subject; 4] = [Self::Air, Self::Water, Self::Power, Self::Condition];
+
+    /// Whether `edition` has a system code for it: electricity and conditions came with 2025.
+    #[must_use]
+    pub fn is_known_to(self, edition: Edition) -> bool {
+        edition == Edition::V2025 || self.has_periods()
+    }
+
     /// The system code (HJ 212-2017, table 5).
     #[must_use]
     pub const fn st(self) -> &'static str {
@@ -72,7 +81,7 @@ impl FromStr for Subject {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Air, Self::Water, Self::Power, Self::Condition]
+        Self::ALL
             .into_iter()
             .find(|subject| subject.name() == text)
             .ok_or_else(|| format!("\"{text}\" is nothing to monitor: write air, water, power or condition"))
@@ -153,12 +162,9 @@ pub(crate) fn numbers(options: &Options) -> std::ops::Range<u32> {
 fn role(options: &Options, number: u32) -> (Edition, Subject) {
     let editions = options.edition.len().max(1);
     let edition = options.edition.get(number as usize % editions).copied().unwrap_or(Edition::V2017);
-    let usual: &[Subject] = match edition {
-        Edition::V2005 | Edition::V2017 => &[Subject::Air, Subject::Water],
-        Edition::V2025 => &[Subject::Air, Subject::Water, Subject::Power, Subject::Condition],
-    };
-    let mix = if options.mix.is_empty() { usual } else { &options.mix };
-    let subject = mix.get(number as usize / editions % mix.len().max(1)).copied().unwrap_or(Subject::Air);
+    let mix: &[Subject] = if options.mix.is_empty() { &Subject::ALL } else { &options.mix };
+    let known: Vec<Subject> = mix.iter().copied().filter(|subject| subject.is_known_to(edition)).collect();
+    let subject = known.get(number as usize / editions % known.len().max(1)).copied().unwrap_or(Subject::Air);
     (edition, subject)
 }
 

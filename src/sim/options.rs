@@ -305,6 +305,10 @@ impl Options {
         if self.edition.is_empty() {
             return wrong("edition", &"", "one of 2005, 2017, 2025, or several with commas");
         }
+        let nothing_known = |edition: &Edition| !self.mix.iter().any(|subject| subject.is_known_to(*edition));
+        if !self.mix.is_empty() && self.edition.iter().any(nothing_known) {
+            return wrong("mix", &self.mix, "power and condition are known to edition 2025 alone");
+        }
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         if self.edition.contains(&Edition::V2005) && (!digits(&self.mn_prefix) || self.mn_prefix.len() > 8) {
             return wrong("mn-prefix", &self.mn_prefix, "at most 8 digits for edition 2005, whose MN has 14 digits");
@@ -417,6 +421,8 @@ mod tests {
             ("--first 999999", "first"),
             ("--password 12345", "password"),
             ("--keep 0", "keep"),
+            ("--mix power --edition 2017", "mix"),
+            ("--mix power,condition --edition 2005,2025", "mix"),
             ("--interval 400d", "duration"),
         ] {
             assert_eq!(read(line).unwrap().check().unwrap_err().option, option, "{line}");

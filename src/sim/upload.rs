@@ -156,6 +156,7 @@ mod tests {
     use super::super::fleet::{Subject, profile};
     use super::super::options::Options;
     use super::*;
+    use crate::protocol::Fields;
     use crate::protocol::packet::parse;
 
     const NOON: Timestamp = Timestamp(1_795_406_400_000_000);
@@ -196,13 +197,16 @@ mod tests {
     #[test]
     fn no_segment_of_a_sound_station_exceeds_the_standard() {
         for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
-            for subject in [Subject::Air, Subject::Water, Subject::Power, Subject::Condition] {
+            for subject in Subject::ALL.into_iter().filter(|subject| subject.is_known_to(edition)) {
                 let station = station(edition, subject, "");
                 for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Log) {
                     let text = text(&station, &Upload::new(kind, NOON));
                     assert!(text.len() <= 1024, "{edition:?} {kind:?} {}", text.len());
                     assert!(parse(text.as_bytes()).area.len() <= 950, "{edition:?} {subject:?} {kind:?}");
                     assert!(parse(text.as_bytes()).deviations.is_empty() || edition == Edition::V2005);
+                    let mut fields = Fields::default();
+                    fields.read(parse(text.as_bytes()).area);
+                    assert!(fields.deviations().is_empty(), "{text} {:?}", fields.deviations());
                 }
             }
         }
