@@ -25,4 +25,5 @@ pub mod mqtt;
 pub mod protocol;
 pub mod registry;
 pub mod settings;
+pub mod sim;
 pub mod telemetry;

@@ -1,0 +1,241 @@
+//! Who the simulated stations are. Everything follows from the options: the same options give the same fleet, so a registry
+//! printed by one run fits the next.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use super::dice::Dice;
+use super::faults::{Fault, FaultSet};
+use super::options::Options;
+use crate::protocol::Edition;
+
+/// What a station monitors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A flue-gas source, ST 31.
+    Air,
+    /// A waste-water source, ST 32.
+    Water,
+    /// Electricity of production and treatment, ST 44 (HJ 212-2025).
+    Power,
+    /// Key production conditions, ST 45 (HJ 212-2025).
+    Condition,
+}
+
+impl Subject {
+    /// All subjects, in the order in which they are dealt out.
+    pub const ALL: [Subject; 4] = [Self::Air, Self::Water, Self::Power, Self::Condition];
+
+    /// Whether `edition` has a system code for it: electricity and conditions came with 2025.
+    #[must_use]
+    pub fn is_known_to(self, edition: Edition) -> bool {
+        edition == Edition::V2025 || self.has_periods()
+    }
+
+    /// The system code (HJ 212-2017, table 5).
+    #[must_use]
+    pub const fn st(self) -> &'static str {
+        match self {
+            Self::Air => "31",
+            Self::Water => "32",
+            Self::Power => "44",
+            Self::Condition => "45",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Air => "air",
+            Self::Water => "water",
+            Self::Power => "power",
+            Self::Condition => "condition",
+        }
+    }
+
+    const fn outlet(self) -> &'static str {
+        match self {
+            Self::Air => "DA",
+            Self::Water => "DW",
+            Self::Power => "DL",
+            Self::Condition => "GK",
+        }
+    }
+
+    const fn name_zh(self) -> &'static str {
+        match self {
+            Self::Air => "模拟废气排口",
+            Self::Water => "模拟废水排口",
+            Self::Power => "模拟用电监控点",
+            Self::Condition => "模拟工况监控点",
+        }
+    }
+
+    /// Whether minute, hour and day records are made of it; electricity and conditions are only told as they are.
+    #[must_use]
+    pub(crate) const fn has_periods(self) -> bool {
+        matches!(self, Self::Air | Self::Water)
+    }
+}
+
+impl FromStr for Subject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|subject| subject.name() == text)
+            .ok_or_else(|| format!("\"{text}\" is nothing to monitor: write air, water, power or condition"))
+    }
+}
+
+/// One station, as it knows itself.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Its number within the fleet, from `--first`.
+    pub number: u32,
+    /// The MN it sends.
+    pub mn: String,
+    /// The PW it sends. Never logged.
+    pub(crate) pw: String,
+    /// What it monitors.
+    pub subject: Subject,
+    /// The edition it speaks.
+    pub edition: Edition,
+    /// Its habits.
+    pub quirks: FaultSet,
+    /// What its values follow from.
+    pub(crate) seed: u64,
+    /// How far its clock is ahead, in microseconds.
+    pub(crate) clock_off: i64,
+}
+
+/// The station with the given number. An unknown-mn or wrong-pw station differs from its entry in the registry on purpose.
+#[must_use]
+pub fn profile(options: &Options, number: u32) -> Profile {
+    let (edition, subject) = role(options, number);
+    let mut dice = Dice::new(options.seed, u64::from(number));
+    let seed = dice.roll();
+    let quirks = options.faults.of_station(&mut dice);
+    let prefix = match (quirks.contains(Fault::UnknownMn), edition) {
+        (false, _) => options.mn_prefix.as_str(),
+        (true, Edition::V2005) => "99999",
+        (true, Edition::V2017 | Edition::V2025) => "FFFFF",
+    };
+    let pw = if quirks.contains(Fault::WrongPw) { wrong(&options.password) } else { options.password.clone() };
+    let clock_off = if quirks.contains(Fault::ClockOff) { wrong_clock(&mut dice) } else { 0 };
+    Profile { number, mn: mn(prefix, edition, number), pw, subject, edition, quirks, seed, clock_off }
+}
+
+/// The registry for the fleet of `options`, as TOML: one `[[station]]` a station, with `mn`, `name`, `pw`, `st`, `edition` and
+/// `tags`. Stations that send an unknown MN or a wrong PW stand in it as they should be.
+#[must_use]
+pub fn stations_toml(options: &Options) -> String {
+    let mut text = String::from("# The registry of simulated stations. Not for stations that exist.\n");
+    for number in numbers(options) {
+        let (edition, subject) = role(options, number);
+        let _ = write!(
+            text,
+            "\n[[station]]\nmn = \"{}\"\nname = \"{} {number}\"\npw = \"{}\"\nst = \"{}\"\nedition = \"{}\"\n\
+             tags = {{ region = \"{}\", enterprise = \"模拟企业 {}\", outlet = \"{}{:03}\" }}\n",
+            mn(&options.mn_prefix, edition, number),
+            subject.name_zh(),
+            options.password,
+            subject.st(),
+            edition.year(),
+            REGIONS[number as usize % REGIONS.len()],
+            number / 4 + 1,
+            subject.outlet(),
+            number % 4 + 1,
+        );
+    }
+    text
+}
+
+/// Regions of Anhui (GB/T 2260).
+const REGIONS: [&str; 4] = ["340100", "340200", "340300", "340800"];
+
+/// The numbers of all stations.
+pub(crate) fn numbers(options: &Options) -> std::ops::Range<u32> {
+    options.first..options.first.saturating_add(options.station_count())
+}
+
+fn role(options: &Options, number: u32) -> (Edition, Subject) {
+    let editions = options.edition.len().max(1);
+    let edition = options.edition.get(number as usize % editions).copied().unwrap_or(Edition::V2017);
+    let mix: &[Subject] = if options.mix.is_empty() { &Subject::ALL } else { &options.mix };
+    let known: Vec<Subject> = mix.iter().copied().filter(|subject| subject.is_known_to(edition)).collect();
+    let subject = known.get(number as usize / editions % known.len().max(1)).copied().unwrap_or(Subject::Air);
+    (edition, subject)
+}
+
+fn mn(prefix: &str, edition: Edition, number: u32) -> String {
+    let width = match edition {
+        Edition::V2005 => 14_usize,
+        Edition::V2017 | Edition::V2025 => 24,
+    };
+    // Decimal digits are hexadecimal ones too, and easier to find in a log.
+    format!("{prefix}{number:0width$}", width = width.saturating_sub(prefix.len()))
+}
+
+fn wrong(pw: &str) -> String {
+    pw.chars().rev().map(|c| if c == 'x' { 'y' } else { 'x' }).collect()
+}
+
+/// Clocks as they are met: a wrong time zone, a flat battery, a slip of weeks or minutes.
+fn wrong_clock(dice: &mut Dice) -> i64 {
+    use super::clock::{DAY, HOUR, MINUTE};
+    let offs = [-8 * HOUR, 8 * HOUR, -21 * DAY, 47 * MINUTE, -14 * 365 * DAY, 3 * DAY];
+    offs.get(usize::try_from(dice.below(offs.len() as u64)).unwrap_or(0)).copied().unwrap_or(HOUR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn options() -> Options {
+        Options { stations: 60, edition: vec![Edition::V2005, Edition::V2017, Edition::V2025], ..Options::default() }
+    }
+
+    #[test]
+    fn mns_have_the_width_of_their_edition_and_differ() {
+        let mut seen = HashSet::new();
+        for number in numbers(&options()) {
+            let station = profile(&options(), number);
+            assert_eq!(station.mn.len(), if station.edition == Edition::V2005 { 14 } else { 24 });
+            assert!(seen.insert(station.mn));
+        }
+        assert_eq!(seen.len(), 60);
+    }
+
+    #[test]
+    fn all_subjects_of_2025_appear_and_only_there() {
+        let all: Vec<Profile> = numbers(&options()).map(|number| profile(&options(), number)).collect();
+        for subject in [Subject::Air, Subject::Water, Subject::Power, Subject::Condition] {
+            assert!(all.iter().any(|s| s.edition == Edition::V2025 && s.subject == subject), "{subject:?}");
+        }
+        assert!(all.iter().all(|s| s.edition == Edition::V2025 || s.subject.has_periods()));
+    }
+
+    #[test]
+    fn the_registry_lists_each_station_as_it_should_be() {
+        let mut options = options();
+        options.faults = "wrong-pw=0.5,unknown-mn=0.5".parse().unwrap();
+        let registry: toml::Table = stations_toml(&options).parse().unwrap();
+        let entries = registry["station"].as_array().unwrap();
+        assert_eq!(entries.len(), 60);
+        let mut impostors = 0;
+        for (entry, number) in entries.iter().zip(numbers(&options)) {
+            let station = profile(&options, number);
+            assert_eq!(entry["pw"].as_str(), Some("123456"));
+            assert_eq!(entry["edition"].as_str(), Some(station.edition.year()));
+            assert_eq!(entry["st"].as_str(), Some(station.subject.st()));
+            assert!(entry["tags"]["region"].as_str().is_some());
+            let same = entry["mn"].as_str() == Some(&station.mn) && entry["pw"].as_str() == Some(&station.pw);
+            let honest = !station.quirks.contains(Fault::WrongPw) && !station.quirks.contains(Fault::UnknownMn);
+            assert_eq!(same, honest);
+            impostors += usize::from(!honest);
+        }
+        assert!((30..60).contains(&impostors), "{impostors}");
+    }
+}

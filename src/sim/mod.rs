@@ -1,0 +1,53 @@
+//! Software stations that behave like real HJ 212 loggers, for demonstrations, load and crash tests.
+//!
+//! ```text
+//! options ─► fleet: who ─► station: what to say when (pure) ─► wire: as it goes out, with its faults ─► connection: the socket
+//!                            ▲   agenda: which record is due                                              │
+//!                            │   upload, values: what stands in it                                        ▼
+//!                            └──────────────────────────── codec ◄──────────────────────────────── the gateway's answers
+//!                                  run: the fleet's life, the ledger, the tally          throughput: instead of a logger's day
+//! ```
+//!
+//! What must stay true:
+//! * a station deletes a record only when its answer has come, like a logger (HJ 212-2017, 6.2): one packet in flight, ten
+//!   seconds, three re-sends of the same packet, a new connection, and re-upload of what was kept, newest first;
+//! * the ledger holds a frame only after its answer arrived, and holds it before it counts, so that what it says can be compared
+//!   with what a gateway published, whoever was killed when;
+//! * values, faults and the fleet follow from the seed; DataTime is never in the future (unless a clock is off on purpose);
+//! * the station's judgement is pure: time is an argument, so its tests wait for nothing.
+//!
+//! # Decisions
+//!
+//! * Records are not stored as text but made again from the seed: 5,000 stations that keep 1,000 records each need 200 MB less.
+//! * QN shows the wall clock and DataTime the simulated one. A compressed day looks like late uploads, which gateways know, and
+//!   not like a wrong clock, which is a fault of its own here.
+//! * 2005 uploads carry no QN, as the field does it; their answers are matched by the CN inside CP.
+//! * Chance is our own twenty lines: fixtures must not change with a library's version.
+//! * Stations do not obey commands yet; they are counted. Encrypted uploads (HJ 212-2025, 6.4) will stand in `upload`.
+
+mod agenda;
+mod clock;
+pub mod codec;
+mod connection;
+mod dice;
+pub mod faults;
+pub mod fleet;
+mod ledger;
+pub mod options;
+mod recorded;
+mod run;
+mod station;
+mod tally;
+mod throughput;
+mod upload;
+mod values;
+mod wire;
+
+pub use faults::{Fault, Faults, FaultsError};
+pub use fleet::{Profile, Subject, profile, stations_toml};
+pub use ledger::LedgerError;
+pub use options::{OptionError, Options, Rate};
+pub use recorded::{recorded_day, recorded_day_of};
+pub use run::{SimError, run};
+pub use tally::{AnswerTimes, Counts, PerKind, Progress, Summary};
+pub use upload::Kind;
