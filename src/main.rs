@@ -1,3 +1,5 @@
 //! The binary: see `hj212-gateway --help`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    hj212_gateway::cli::main()
+}

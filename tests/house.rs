@@ -1,5 +1,7 @@
 //! The house rules that a compiler does not know: floors, clocks, panics, secrets in the repository.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has spoken")]
+
 use std::path::{Path, PathBuf};
 
 /// The floors of the house. A room uses rooms on lower floors only; lib.rs has the same table in words.
@@ -125,7 +127,7 @@ fn protocol_and_judgement_know_no_runtime_no_clock_and_no_files() {
         ["tokio", "rumqttc", "std::fs", "std::net::Tcp", "SystemTime::now", "Instant::now", "clock::now", "rand::"];
     let mut wrong = Vec::new();
     for (room, file, lines) in rooms() {
-        if !floor(&room).is_some_and(|f| f <= 2) || ["clock", "telemetry"].contains(&room.as_str()) {
+        if floor(&room).is_none_or(|f| f > 2) || ["clock", "telemetry"].contains(&room.as_str()) {
             continue;
         }
         for (number, line) in lines.iter().enumerate() {

@@ -1,3 +1,5 @@
+//! Areas as the standard prints them and as the field bends them.
+
 use proptest::prelude::*;
 
 use super::*;

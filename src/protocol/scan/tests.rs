@@ -1,3 +1,5 @@
+//! Frames however they are cut, and what stands between them.
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

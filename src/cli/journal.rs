@@ -1,0 +1,197 @@
+//! `journal verify|stats|dump`: looks into a journal, beside a running gateway too. Nothing is written.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{IO, complain};
+use crate::journal::{self, GapCause, Offset, OsDisk, ReadItem, Reader};
+use crate::message::{Presence, Record, Timestamp};
+use crate::protocol::packet;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Reads every record and checks checksums and the hash chain; exit code 1 when something is wrong
+    Verify(Place),
+    /// Segments, records, bytes, times, kinds
+    Stats(Place),
+    /// Prints the records, one a line
+    Dump {
+        #[command(flatten)]
+        place: Place,
+        /// From this record on
+        #[arg(long, default_value_t = 1, value_name = "OFFSET")]
+        from: u64,
+        /// At most so many records
+        #[arg(long, default_value_t = u64::MAX, hide_default_value = true, value_name = "N")]
+        count: u64,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The journal's folder
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
+pub(super) fn journal(command: &Command) -> u8 {
+    let disk = Arc::new(OsDisk);
+    match command {
+        Command::Verify(place) => match journal::verify(disk, &place.dir) {
+            Ok(report) => {
+                println!("{}", verified(&report));
+                u8::from(!report.is_sound())
+            }
+            Err(error) => broken(&place.dir, &error),
+        },
+        Command::Stats(place) => match journal::stats(disk, &place.dir) {
+            Ok(stats) => {
+                println!("{}", counted(&stats));
+                0
+            }
+            Err(error) => broken(&place.dir, &error),
+        },
+        Command::Dump { place, from, count, json } => dump(place, Offset(*from), *count, *json),
+    }
+}
+
+fn verified(report: &journal::Report) -> String {
+    let mut lines = Vec::new();
+    for (first, last, cause) in &report.gaps {
+        let what = match cause {
+            GapCause::Damaged => "DAMAGED",
+            GapCause::Removed => "removed",
+        };
+        lines.push(format!("records {first} to {last}: {what}"));
+    }
+    lines.extend(
+        report.broken.iter().map(|b| format!("record {}: does not continue the hash chain: CHANGED or put in", b.at)),
+    );
+    lines.extend(report.headers.iter().map(|name| format!("{name}: the header is DAMAGED")));
+    let range = report.range.map_or("none".into(), |(first, last)| format!("{first} to {last}"));
+    lines.push(format!(
+        "{} good records ({range}), head {}",
+        report.records,
+        report.head.map_or("none".into(), |h| hex(&h))
+    ));
+    lines.push(if report.is_sound() { "sound".into() } else { "NOT sound".to_owned() });
+    lines.join("\n")
+}
+
+fn counted(stats: &journal::Stats) -> String {
+    let end =
+        |end: Option<(Offset, Timestamp)>| end.map_or("none".into(), |(o, t)| format!("{o} at {}", t.to_rfc3339()));
+    let mut lines = vec![
+        format!("segments  {} ({} bytes)", stats.segments, stats.file_bytes),
+        format!("records   {} ({} bytes), {} missing", stats.records, stats.body_bytes, stats.missing),
+        format!("first     {}", end(stats.first)),
+        format!("last      {}", end(stats.last)),
+    ];
+    let names = ["", "frame", "rejected", "presence", "context", "tick", "started", "stopped"];
+    for (kind, count) in stats.kinds.iter().enumerate().filter(|(_, count)| **count > 0) {
+        lines.push(format!("{:<9} {count}", names.get(kind).copied().unwrap_or("unknown")));
+    }
+    lines.join("\n")
+}
+
+fn broken(dir: &std::path::Path, error: &dyn std::fmt::Display) -> u8 {
+    complain(&format!("the journal in {}: {error}", dir.display()));
+    IO
+}
+
+fn dump(place: &Place, from: Offset, count: u64, json: bool) -> u8 {
+    let mut reader = match Reader::open(Arc::new(OsDisk), &place.dir, from) {
+        Ok(reader) => reader,
+        Err(error) => return broken(&place.dir, &error),
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for _ in 0..count {
+        let written = match reader.next() {
+            Ok(None) => break,
+            Ok(Some(ReadItem::Gap { first, last, .. })) => writeln!(out, "{:>10}  MISSING up to {last}", first.0),
+            Ok(Some(ReadItem::Record(stored))) => {
+                let record = Record::decode(stored.kind, stored.body);
+                let (kind, says) = match &record {
+                    Ok(record) => describe(record),
+                    Err(error) => ("unknown", error.to_string()),
+                };
+                if json {
+                    let line = serde_json::json!({
+                        "offset": stored.offset.0, "time": stored.time.to_rfc3339(), "kind": kind,
+                        "hash": hex(&stored.hash), "says": says,
+                    });
+                    writeln!(out, "{line}")
+                } else {
+                    writeln!(out, "{:>10}  {}  {kind:<9}  {says}", stored.offset.0, stored.time.to_rfc3339())
+                }
+            }
+            Err(error) => return broken(&place.dir, &error),
+        };
+        if written.is_err() {
+            // The reader of our output has gone; that is its right.
+            return 0;
+        }
+    }
+    u8::from(out.flush().is_err()) * IO
+}
+
+fn describe(record: &Record<'_>) -> (&'static str, String) {
+    match record {
+        Record::Frame(heard) => ("frame", format!("{} {:?} {}", heard.from.peer, heard.deviations, shown(heard.raw))),
+        Record::Rejected(rejected) => (
+            "rejected",
+            format!("{} {} {:?} {}", rejected.from.peer, rejected.reason.code(), rejected.detail, shown(rejected.raw)),
+        ),
+        Record::Presence(presence) => ("presence", presence_in_words(presence)),
+        Record::Context { part, parts, json, .. } => {
+            ("context", format!("part {} of {parts}, {} bytes", part + 1, json.len()))
+        }
+        Record::Tick => ("tick", String::new()),
+        Record::Started(version) => ("started", format!("version {version}")),
+        Record::Stopped => ("stopped", String::new()),
+    }
+}
+
+fn presence_in_words(presence: &Presence<'_>) -> String {
+    match presence {
+        Presence::Online { mn, on } => format!("{} online from {}", mn.escape_default(), on.peer),
+        Presence::Offline { mn, on } => format!("{} offline, was at {}", mn.escape_default(), on.peer),
+        Presence::Takeover { mn, on, was } => {
+            format!("{} now from {}, was at {}", mn.escape_default(), on.peer, was.peer)
+        }
+        Presence::CloneSuspected { mn, on, was } => {
+            format!("{} from {} and {} by turns", mn.escape_default(), on.peer, was.peer)
+        }
+    }
+}
+
+/// The bytes of a frame for people: control and foreign bytes escaped, the password masked.
+fn shown(raw: &[u8]) -> String {
+    let password = packet::parse(raw).pw.unwrap_or_default();
+    let masked = if password.is_empty() {
+        raw.to_vec()
+    } else {
+        let at = password.as_ptr().addr() - raw.as_ptr().addr();
+        let mut masked = raw.to_vec();
+        masked.splice(at..at + password.len(), *b"***");
+        masked
+    };
+    match std::str::from_utf8(&masked) {
+        Ok(text) => text
+            .chars()
+            .flat_map(|c| {
+                if c.is_control() { c.escape_default().to_string() } else { c.to_string() }.chars().collect::<Vec<_>>()
+            })
+            .collect(),
+        Err(_) => masked.escape_ascii().to_string(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
