@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
-//! | 2 | [`registry`], `session` (to come), [`interpret`] | judgement: no I/O, no clock |
+//! | 2 | [`registry`], [`session`], [`interpret`] | judgement: no I/O, no clock |
 //! | 3 | [`journal`] | the truth on disk |
 //! | 4 | `net` (to come), [`mqtt`], [`sim`] | the doors; they never see each other |
 //! | 5 | `config` (to come), `gateway` (to come) | wiring and lifetimes |
@@ -25,6 +25,7 @@ pub mod message;
 pub mod mqtt;
 pub mod protocol;
 pub mod registry;
+pub mod session;
 pub mod settings;
 pub mod sim;
 pub mod telemetry;

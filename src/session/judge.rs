@@ -1,0 +1,152 @@
+//! May this frame be kept as its station's word? The rules, in the order in which they are asked.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::message::RejectReason;
+use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, crc};
+use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
+
+/// So many frames in a row must show the same known CRC mistake before `crc = "learn"` accepts it.
+pub const LEARN_AFTER: u32 = 3;
+
+/// What a station's CRCs have shown, for `crc = "learn"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Learned {
+    /// The mistake that is being seen or was learned.
+    pub mistake: Option<Deviation>,
+    /// How often in a row.
+    pub seen: u32,
+}
+
+impl Learned {
+    /// Whether `frame`'s wrong CRC is the one this station always gives; notes what was seen.
+    fn accepts(&mut self, frame: &Frame<'_>, found: Option<Deviation>) -> Option<Deviation> {
+        if let Some(known) = self.mistake.filter(|_| self.seen >= LEARN_AFTER) {
+            let digits = format!("{:04X}", frame.check.said);
+            let matches = found == Some(known) || crc::mistakes(frame.segment, digits.as_bytes()).contains(known);
+            return matches.then_some(known);
+        }
+        let again = found.is_some() && found == self.mistake;
+        self.seen = if again { self.seen + 1 } else { u32::from(found.is_some()) };
+        self.mistake = found;
+        found.filter(|_| self.seen >= LEARN_AFTER)
+    }
+
+    /// A right CRC before anything was learned: this station does not always make a mistake.
+    fn right(&mut self) {
+        if self.seen < LEARN_AFTER {
+            *self = Learned::default();
+        }
+    }
+}
+
+/// What is to be done with a frame.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It is kept as the station's word and answered in this dialect.
+    Accepted {
+        /// Whose it is.
+        station: Arc<Station>,
+        /// How it is answered.
+        dialect: Arc<Dialect>,
+        /// What was read over in envelope, CRC and registration.
+        deviations: Deviations,
+    },
+    /// It is kept as refused, and not answered.
+    Refused {
+        /// Why.
+        reason: RejectReason,
+        /// What else is known of it.
+        detail: Deviations,
+    },
+}
+
+/// Judges `frame`, whose header is `header`, heard from `address`.
+pub fn judge(
+    frame: &Frame<'_>,
+    header: &Header<'_>,
+    address: IpAddr,
+    registry: &Registry,
+    learned: impl FnOnce(&Station) -> Learned,
+    remember: impl FnOnce(&Station, Learned),
+) -> Verdict {
+    let refused = |reason, detail| Verdict::Refused { reason, detail };
+    let Some(mn) = header.mn.filter(|mn| !mn.is_empty()) else {
+        return refused(RejectReason::MnMissing, frame.deviations);
+    };
+    let station = match (registry.find(mn), registry.unknown()) {
+        (Some(station), _) => Arc::clone(station),
+        (None, Unknown::Accept) => match registry.improvise(mn) {
+            Some(station) => Arc::new(station),
+            None => return refused(RejectReason::MnUnknown, frame.deviations),
+        },
+        (None, Unknown::Reject) => return refused(RejectReason::MnUnknown, frame.deviations),
+    };
+    if !station.allows(address) {
+        return refused(RejectReason::NetworkForbidden, frame.deviations);
+    }
+    let mut state = learned(&station);
+    let crc = crc_of(frame, station.crc, &mut state);
+    remember(&station, state);
+    let found = match crc {
+        Ok(found) => found,
+        Err(detail) => return refused(RejectReason::CrcMismatch, frame.deviations.union(detail)),
+    };
+    if header.cn.is_none() {
+        return refused(RejectReason::CnMissing, frame.deviations);
+    }
+    if station.pw.as_ref().is_some_and(|pw| !pw.is(header.pw.unwrap_or_default())) {
+        return refused(RejectReason::PwWrong, frame.deviations);
+    }
+    let dialect = dialect_of(&station, header, registry);
+    let deviations = frame.deviations.union(found).union(against_registration(&station, header));
+    Verdict::Accepted { station, dialect, deviations }
+}
+
+/// The deviations of an acceptable CRC, or what is known of one that is not.
+fn crc_of(frame: &Frame<'_>, policy: CrcPolicy, learned: &mut Learned) -> Result<Deviations, Deviations> {
+    let found = match frame.check.verdict {
+        protocol::Verdict::Right => {
+            learned.right();
+            return Ok(Deviations::NONE);
+        }
+        protocol::Verdict::Sealed => return Ok(Deviations::NONE),
+        protocol::Verdict::Known(mistake) => Some(mistake),
+        protocol::Verdict::Wrong => None,
+    };
+    let named = found.map_or(Deviations::NONE, Deviations::from);
+    match policy {
+        CrcPolicy::Strict => Err(named),
+        CrcPolicy::Off => Ok(named.union(Deviation::CrcUnchecked.into())),
+        CrcPolicy::Learn => learned.accepts(frame, found).map(Deviations::from).ok_or(named),
+    }
+}
+
+/// The registered dialect, else the one of the edition that the frame shows; without Flag it is the oldest.
+fn dialect_of(station: &Station, header: &Header<'_>, registry: &Registry) -> Arc<Dialect> {
+    if let Some(dialect) = &station.dialect {
+        return Arc::clone(dialect);
+    }
+    let shown = header.flag.and_then(|flag| flag.edition());
+    let edition = match shown {
+        // Many loggers of 2017 leave the version bits at zero; an MN of 24 characters tells them from those of 2005.
+        Some(Edition::V2005) | None if header.mn.is_some_and(|mn| mn.len() == 24) => Edition::V2017,
+        Some(edition) => edition,
+        None => Edition::V2005,
+    };
+    Arc::clone(registry.dialect_of(edition))
+}
+
+fn against_registration(station: &Station, header: &Header<'_>) -> Deviations {
+    let mut found = Deviations::NONE;
+    let interaction = header.st == Some(b"91");
+    if station.facts.st.as_ref().is_some_and(|st| !interaction && header.st != Some(st.as_bytes())) {
+        found.insert(Deviation::StMismatch);
+    }
+    let shown = header.flag.and_then(|flag| flag.edition());
+    if shown.is_some() && station.facts.edition.is_some_and(|edition| shown != Some(edition)) {
+        found.insert(Deviation::FlagEdition);
+    }
+    found
+}

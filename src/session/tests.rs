@@ -1,0 +1,137 @@
+//! Frames judged, answered and placed.
+
+use super::*;
+use crate::message::{Peering, RejectReason, Timestamp};
+use crate::protocol::{Deviation, Item, Limits, Peer, packet, scan, write};
+use crate::registry::{self, Registry, Unknown};
+
+const STATIONS: &str = r#"
+[[station]]
+mn = "010000A8900016F000169DC0"
+pw = "123456"
+st = "32"
+edition = "2017"
+networks = ["127.0.0.0/8"]
+[[station]]
+mn = "88888880000001"
+edition = "2005"
+crc = "learn"
+[[station]]
+mn = "B"
+crc = "off"
+dialect = "surface-water"
+"#;
+
+fn stations() -> Registry {
+    registry::load(&[("s.toml".into(), STATIONS.into())], Unknown::Reject).unwrap()
+}
+
+fn framed(segment: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    write::frame(&mut out, |o| o.extend_from_slice(segment.as_bytes()));
+    out
+}
+
+/// What is done with `bytes` from `address`, in words.
+fn played(bytes: &[u8], address: &str, learned: &mut Learned) -> String {
+    let step = scan(bytes, Peer::Resting, &Limits::default());
+    let Some(Item::Frame(frame)) = step.item else { panic!("no frame") };
+    let header = packet::parse(frame.segment);
+    let before = *learned;
+    match judge(&frame, &header, address.parse().unwrap(), &stations(), |_| before, |_, after| *learned = after) {
+        Verdict::Refused { reason, detail } => format!("refused {} {detail:?}", reason.code()),
+        Verdict::Accepted { dialect, .. } => match Reply::to(&header, &dialect) {
+            None => "silent".into(),
+            Some(reply) => {
+                let text = String::from_utf8(reply.frame).unwrap();
+                text[6..text.len() - 6].to_owned()
+            }
+        },
+    }
+}
+
+fn said(segment: &str) -> String {
+    played(&framed(segment), "127.0.0.1", &mut Learned::default())
+}
+
+const NEW: &str = "PW=123456;MN=010000A8900016F000169DC0";
+
+#[test]
+fn uploads_that_ask_get_9014_with_their_own_qn() {
+    let upload = format!("QN=20160801085857534;ST=32;CN=2061;{NEW};Flag=7;PNUM=2;PNO=1;CP=&&DataTime=20160801080000&&");
+    assert_eq!(said(&upload), format!("QN=20160801085857534;ST=91;CN=9014;{NEW};Flag=4;CP=&&&&"));
+    assert_eq!(said(&upload.replace("Flag=7", "Flag=6")), "silent");
+}
+
+#[test]
+fn notifications_get_9013_logins_9022_and_answers_nothing() {
+    let of = |cn: u16| said(&format!("QN=20160801085857534;ST=32;CN={cn};{NEW};Flag=5;CP=&&&&"));
+    assert!(of(1013).contains("CN=9013"));
+    assert!(of(9021).contains("CN=9022"));
+    assert!(of(4711).contains("CN=9014"));
+    for cn in 9011..=9014 {
+        assert_eq!(of(cn), "silent");
+    }
+}
+
+#[test]
+fn an_answer_of_2005_carries_qn_and_cn_inside_cp() {
+    let upload = "QN=20040516010101001;ST=32;CN=2051;PW=123456;MN=88888880000001;Flag=1;CP=&&DataTime=20040516010101&&";
+    assert!(said(upload).ends_with("CP=&&QN=20040516010101001;CN=2051&&"), "{}", said(upload));
+}
+
+#[test]
+fn what_is_refused_is_not_answered() {
+    let good = format!("QN=20160801085857534;ST=32;CN=2011;{NEW};Flag=5;CP=&&&&");
+    let refused = |segment: &str| said(segment).split(' ').nth(1).unwrap_or_default().to_owned();
+    assert_eq!(refused(&good.replace("PW=123456", "PW=000000")), RejectReason::PwWrong.code());
+    assert_eq!(refused(&good.replace("MN=01", "MN=02")), RejectReason::MnUnknown.code());
+    assert_eq!(refused(&good.replace("MN=010000A8900016F000169DC0", "MN=")), RejectReason::MnMissing.code());
+    assert_eq!(refused(&good.replace("CN=2011;", "")), RejectReason::CnMissing.code());
+    let elsewhere = played(&framed(&good), "10.0.0.1", &mut Learned::default());
+    assert!(elsewhere.starts_with("refused network-forbidden"), "{elsewhere}");
+    let mut wrong = framed(&good);
+    let at = wrong.len() - 6;
+    wrong[at..at + 4].copy_from_slice(b"1235");
+    assert!(played(&wrong, "127.0.0.1", &mut Learned::default()).starts_with("refused crc-mismatch"));
+}
+
+/// `segment` with CRC-16/MODBUS.
+fn modbus(segment: &str) -> Vec<u8> {
+    let check = crc::Crc::<u16>::new(&crc::CRC_16_MODBUS).checksum(segment.as_bytes());
+    format!("##{:04}{segment}{check:04X}\r\n", segment.len()).into_bytes()
+}
+
+#[test]
+fn the_mistake_a_station_always_makes_is_learned_and_no_other() {
+    let segment = |n: u32| format!("ST=32;CN=2011;PW=123456;MN=88888880000001;Flag=1;CP=&&DataTime=2004051601010{n}&&");
+    let mut learned = Learned::default();
+    for n in 1..LEARN_AFTER {
+        let verdict = played(&modbus(&segment(n)), "127.0.0.1", &mut learned);
+        assert!(verdict.starts_with("refused crc-mismatch {\"crc-modbus\"}"), "{verdict}");
+    }
+    assert!(played(&modbus(&segment(7)), "127.0.0.1", &mut learned).contains("CN=9014"));
+    assert_eq!(learned.mistake, Some(Deviation::CrcModbus));
+    assert!(played(&framed(&segment(8)), "127.0.0.1", &mut learned).contains("CN=9014"));
+    let mut wrong = modbus(&segment(9));
+    let at = wrong.len() - 6;
+    wrong[at..at + 4].copy_from_slice(b"1235");
+    assert!(played(&wrong, "127.0.0.1", &mut learned).starts_with("refused"));
+}
+
+#[test]
+fn the_newest_connection_wins_and_going_to_and_fro_is_suspect() {
+    let at = |connection: u64| Peering { connection, peer: "127.0.0.1:1".parse().unwrap() };
+    let mut directory = Directory::default();
+    let now = |seconds: i64| Timestamp(seconds * 1_000_000);
+    assert_eq!(directory.heard("A", at(1), now(0)), Move::Came);
+    assert_eq!(directory.heard("A", at(1), now(1)), Move::Stayed);
+    assert_eq!(directory.heard("A", at(2), now(2)), Move::Moved { was: at(1), suspect: false });
+    assert!(!directory.left("A", 1));
+    assert_eq!(directory.heard("A", at(1), now(3)), Move::Moved { was: at(2), suspect: false });
+    assert_eq!(directory.heard("A", at(2), now(4)), Move::Moved { was: at(1), suspect: true });
+    assert_eq!(directory.heard("A", at(1), now(5)), Move::Moved { was: at(2), suspect: false });
+    assert_eq!(directory.heard("A", at(2), now(700)), Move::Moved { was: at(1), suspect: false });
+    assert!(directory.left("A", 2));
+    assert!(directory.is_empty());
+}
