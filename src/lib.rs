@@ -11,18 +11,21 @@
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
 //! | 2 | [`registry`], [`session`], [`interpret`] | judgement: no I/O, no clock |
 //! | 3 | [`journal`] | the truth on disk |
-//! | 4 | `net` (to come), [`mqtt`], [`sim`] | the doors; they never see each other |
-//! | 5 | `config` (to come), `gateway` (to come) | wiring and lifetimes |
+//! | 4 | [`net`], [`mqtt`], [`sim`] | the doors; they never see each other |
+//! | 5 | [`config`], [`gateway`] | wiring and lifetimes |
 //! | 6 | [`cli`] | arguments, exit codes |
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod gateway;
 pub mod interpret;
 pub mod journal;
 pub mod message;
 pub mod mqtt;
+pub mod net;
 pub mod protocol;
 pub mod registry;
 pub mod session;

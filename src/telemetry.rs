@@ -31,6 +31,11 @@ macro_rules! counters {
 counters! {
     FramesHeard, "frames_heard", "frames with a recognised envelope";
     FramesAnswered, "frames_answered", "answers (9013, 9014, 9022) sent";
+    FramesUnasked, "frames_unasked", "frames stored that want no answer";
+    FramesRejected, "frames_rejected", "frames refused (CRC, MN, PW, network); not answered";
+    AnswersUndelivered, "answers_undelivered", "stored frames whose connection ended before the answer was sent";
+    RejectedUnkept, "rejected_unkept", "rejected things beyond rejected_per_minute, counted and not kept";
+    StationsUnplaced, "stations_unplaced", "frames of stations beyond stations_per_connection_max";
     FramesUnstored, "frames_unstored", "frames that the journal did not take; not answered";
     BytesHeard, "bytes_heard", "bytes read from stations";
     ConnectionsOpened, "connections_opened", "connections accepted";
@@ -56,6 +61,7 @@ counters! {
     UplinkResent, "uplink_resent", "exact re-sends not published again";
     UplinkRevisions, "uplink_revisions", "records published again with changed values";
     UplinkPartsMissing, "uplink_parts_missing", "split records given up incomplete";
+    UplinkLost, "uplink_lost", "damaged records met while publishing; they are not published";
     MqttPublished, "mqtt_published", "messages handed to the broker";
     MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";
     MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";

@@ -1,18 +1,27 @@
 //! Arguments and exit codes. The names here are stable: scripts rely on them.
 //!
-//! Exit codes (sysexits): 0 done, 1 found something wrong (`decode`, `journal verify`), 64 usage, 70 a fault of ours, 74 input or
-//! output failed.
+//! Exit codes (sysexits): 0 done, 1 found something wrong (`decode`, `journal verify`), 64 usage, 69 something needed is not there,
+//! 70 a fault of ours, 74 input or output failed, 75 try again later, 78 the configuration is bad.
 
+mod check;
 mod decode;
 mod journal;
+mod log;
+mod replay;
+mod run;
 mod simulate;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// The configuration is bad (EX_CONFIG).
+const CONFIG: u8 = 78;
 /// Reading or writing failed (EX_IOERR).
 const IO: u8 = 74;
+/// Try again later: another gateway runs, the address is in use (EX_TEMPFAIL).
+const AGAIN: u8 = 75;
 /// A fault of ours (EX_SOFTWARE).
 const FAULT: u8 = 70;
 /// The arguments are wrong (EX_USAGE).
@@ -23,7 +32,9 @@ const USAGE: u8 = 64;
     name = "hj212-gateway",
     version,
     about = "A gateway for HJ 212 data loggers (数采仪): nothing acknowledged is ever lost",
-    after_help = "Exit codes: 0 done; 1 something wrong was found; 64 usage; 70 internal fault; 74 input/output."
+    long_about = "Accepts on-site data loggers that speak HJ 212 (2005, 2017, 2025) over TCP, keeps what they say on disk before \
+                  answering, and publishes it to MQTT.\n\n接收 HJ 212 数采仪的数据,先落盘后应答,再发布到 MQTT。",
+    after_help = "Exit codes: 0 done; 1 something wrong was found; 64 usage; 70 internal fault; 74 input/output; 75 try again; 78 configuration."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -32,10 +43,27 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the gateway; SIGTERM drains and leaves within 5 s
+    Run {
+        /// The configuration file (config/gateway.toml shows every setting)
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Checks the configuration and every file it names; exit code 78 when something is wrong
+    Check {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Prints the configuration with all defaults filled in
+        #[arg(long)]
+        print: bool,
+    },
     /// Explains frames field by field (逐字段解释数据包)
     Decode(decode::Options),
     /// Software stations that behave like real loggers, for trials and load
     Simulate(Box<simulate::Options>),
+    /// Publishes again from the journal
+    Replay(replay::Options),
     /// Looks into a journal; works beside a running gateway
     #[command(subcommand)]
     Journal(journal::Command),
@@ -53,8 +81,11 @@ pub fn main() -> ExitCode {
         }
     };
     let code = match arguments.command {
+        Command::Run { config } => run::run(&config),
+        Command::Check { config, print } => check::check(&config, print),
         Command::Decode(options) => decode::decode(&options),
         Command::Simulate(options) => simulate::simulate(*options),
+        Command::Replay(options) => replay::replay(&options),
         Command::Journal(command) => journal::journal(&command),
     };
     ExitCode::from(code)
@@ -64,4 +95,13 @@ pub fn main() -> ExitCode {
 #[allow(clippy::print_stderr, reason = "the command line speaks to its user")]
 fn complain(what: &dyn std::fmt::Display) {
     eprintln!("hj212-gateway: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_arguments_contradict_nothing() {
+        use clap::CommandFactory;
+        super::Arguments::command().debug_assert();
+    }
 }

@@ -6,6 +6,7 @@ use super::{FAULT, USAGE, complain};
 use crate::sim;
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Options {
     #[command(flatten)]
     run: sim::Options,

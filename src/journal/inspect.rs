@@ -122,6 +122,16 @@ pub struct Stats {
     pub kinds: Box<[u64; 256]>,
 }
 
+/// The id of the journal in `dir`; `None` if there is no journal.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn id(disk: &dyn Disk, dir: &Path) -> Result<Option<[u8; 16]>, ReadError> {
+    let failed = |source| ReadError { path: dir.to_path_buf(), source };
+    let segments = super::recovery::list_segments(disk, dir).map_err(failed)?;
+    super::recovery::journal_id(disk, dir, &segments).map_err(failed)
+}
+
 /// Reads all records in `dir` and counts.
 ///
 /// # Errors

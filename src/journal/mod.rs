@@ -126,7 +126,7 @@ use crate::telemetry::Telemetry;
 
 pub use disk::{Access, DirLock, Disk, DiskFile, OsDisk};
 pub use format::BODY_MAX;
-pub use inspect::{BrokenChain, Report, Stats, offset_at, stats, verify};
+pub use inspect::{BrokenChain, Report, Stats, id, offset_at, stats, verify};
 pub use reader::{GapCause, ReadError, ReadItem, Reader, Stored};
 pub use recovery::{Damage, Recovery};
 pub use small_file::{load_file, store_file};
@@ -330,6 +330,18 @@ impl Journal {
     #[must_use]
     pub fn reader(&self, from: Offset) -> Reader {
         Reader::live(self.shared.clone(), from)
+    }
+
+    /// The journal's id, made with it: what derives from this journal carries it.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.shared.id
+    }
+
+    /// The oldest record's offset; in an empty journal the one that the next record gets.
+    #[must_use]
+    pub fn first(&self) -> Offset {
+        self.shared.segments().first().map_or(Offset(self.shared.durable()).next(), |span| Offset(span.first))
     }
 
     /// What the opening found.

@@ -82,8 +82,13 @@ impl Default for Settings {
 
 /// A value that cannot work; the text names the setting, its value and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("mqtt: {0}")]
-pub struct WrongSetting(String);
+#[error("mqtt.{key}: {text}")]
+pub struct WrongSetting {
+    /// The key within `[mqtt]`.
+    pub key: &'static str,
+    /// The value, and what to write instead.
+    pub text: String,
+}
 
 impl Settings {
     /// Checks each value against its documented range.
@@ -91,40 +96,53 @@ impl Settings {
     /// # Errors
     /// The first value out of its range.
     pub fn check(&self) -> Result<(), WrongSetting> {
-        let wrong = |text: String| Err(WrongSetting(text));
+        let wrong = |key, text: String| Err(WrongSetting { key, text });
         let written = crate::settings::duration::format;
         if self.host.trim().is_empty() || self.port == 0 {
-            return wrong(format!("\"{}:{}\" is no address of a broker: set host and port", self.host, self.port));
+            return wrong(
+                "host",
+                format!("\"{}:{}\" is no address of a broker: set host and port", self.host, self.port),
+            );
         }
         if self.client_id.is_empty() {
-            return wrong("client_id is empty: give each gateway a name of its own".to_owned());
+            return wrong("client_id", "client_id is empty: give each gateway a name of its own".to_owned());
         }
         if self.prefix.is_empty()
             || self.prefix.contains(['+', '#', '\0'])
             || self.prefix.trim_matches('/') != self.prefix
         {
-            return wrong(format!("prefix \"{}\" is no beginning of a topic: write it as \"hj212/v1\"", self.prefix));
+            return wrong(
+                "prefix",
+                format!("prefix \"{}\" is no beginning of a topic: write it as \"hj212/v1\"", self.prefix),
+            );
         }
         if self.password_file.is_some() && self.username.is_none() {
-            return wrong("password_file without username: MQTT sends no password without a user name".to_owned());
+            return wrong(
+                "password_file",
+                "password_file without username: MQTT sends no password without a user name".to_owned(),
+            );
         }
         if self.window == 0 {
-            return wrong("window 0 lets nothing through: 1..=65535".to_owned());
+            return wrong("window", "window 0 lets nothing through: 1..=65535".to_owned());
         }
         if self.keep_alive != self.keep_alive_sent() {
-            return wrong(format!("keep_alive {}: 5s..=18h, whole seconds", written(self.keep_alive)));
+            return wrong("keep_alive", format!("keep_alive {}: 5s..=18h, whole seconds", written(self.keep_alive)));
         }
         if self.ack_timeout < Duration::from_secs(1) {
-            return wrong(format!("ack_timeout {}: at least 1s", written(self.ack_timeout)));
+            return wrong("ack_timeout", format!("ack_timeout {}: at least 1s", written(self.ack_timeout)));
         }
         if self.retry_min < Duration::from_millis(10) || self.retry_max < self.retry_min {
             let (min, max) = (written(self.retry_min), written(self.retry_max));
-            return wrong(format!(
-                "retry_min {min}, retry_max {max}: at least 10ms, and the maximum not below the minimum"
-            ));
+            return wrong(
+                "retry_min",
+                format!("retry_min {min}, retry_max {max}: at least 10ms, and the maximum not below the minimum"),
+            );
         }
         if !(1024..=255 << 20).contains(&self.packet_max) {
-            return wrong(format!("packet_max {}: 1KiB..=255MiB", crate::settings::size::format(self.packet_max)));
+            return wrong(
+                "packet_max",
+                format!("packet_max {}: 1KiB..=255MiB", crate::settings::size::format(self.packet_max)),
+            );
         }
         Ok(())
     }

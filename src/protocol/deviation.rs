@@ -109,6 +109,20 @@ deviations! {
     SeparatorOdd = 73, 7, "separator-odd", "头部字段之间的分号缺失或写成逗号", "a semicolon between header fields is missing or a comma";
 }
 
+impl serde::Serialize for Deviation {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.code())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Deviation {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(from)?;
+        let known = Deviation::ALL.iter().find(|deviation| deviation.code() == code);
+        known.copied().ok_or_else(|| serde::de::Error::custom(format!("\"{code}\" is no deviation")))
+    }
+}
+
 /// A set of deviations, small enough to be copied about.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Deviations(u128);

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::message::RejectReason;
 use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, crc};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
@@ -11,7 +13,7 @@ use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
 pub const LEARN_AFTER: u32 = 3;
 
 /// What a station's CRCs have shown, for `crc = "learn"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Learned {
     /// The mistake that is being seen or was learned.
     pub mistake: Option<Deviation>,

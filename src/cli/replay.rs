@@ -1,0 +1,119 @@
+//! `replay`: publish again from the journal.
+
+use std::path::PathBuf;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{CONFIG, FAULT, IO, USAGE, complain, log};
+use crate::config;
+use crate::gateway::replay::{Range, Summary, replay as publish_again};
+use crate::message::Timestamp;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The messages are the same as before, byte for byte, with the same ids. Works beside a running gateway.\n\
+    Example: hj212-gateway replay --config gateway.toml --since 2026-11-23T00:00:00+08:00 --mn 010000A8900016F000169DC0"
+)]
+pub(super) struct Options {
+    /// The gateway's configuration: its journal, its broker
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// From this arrival time on: RFC 3339, or 2026-11-23T08:00:00 or 2026-11-23 in Beijing time
+    #[arg(long, value_name = "T")]
+    since: Option<String>,
+    /// Before this arrival time
+    #[arg(long, value_name = "T")]
+    until: Option<String>,
+    /// Only this station
+    #[arg(long, value_name = "MN")]
+    mn: Option<String>,
+    /// Another broker than the configured one
+    #[arg(long, value_name = "HOST:PORT")]
+    to: Option<String>,
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to its user")]
+pub(super) fn replay(options: &Options) -> u8 {
+    let mut loaded = match config::load(&options.config) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems);
+            return CONFIG;
+        }
+    };
+    let (since, until) = match (time(options.since.as_deref()), time(options.until.as_deref())) {
+        (Ok(since), Ok(until)) => (since, until),
+        (Err(text), _) | (_, Err(text)) => {
+            complain(&format!(
+                "\"{text}\" is no time: write 2026-11-23T08:00:00+08:00, or 2026-11-23 for the day's beginning in Beijing"
+            ));
+            return USAGE;
+        }
+    };
+    if let Some(to) = &options.to {
+        let Some((host, port)) = to.rsplit_once(':').and_then(|(h, p)| Some((h.to_owned(), p.parse().ok()?))) else {
+            complain(&format!("--to {to}: write HOST:PORT"));
+            return USAGE;
+        };
+        (loaded.config.mqtt.host, loaded.config.mqtt.port) = (host, port);
+    }
+    log::start(&loaded.config.log);
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
+        return FAULT;
+    };
+    let range = Range { since, until, mn: options.mn.clone() };
+    let stop = CancellationToken::new();
+    let progress =
+        |summary: &Summary| eprintln!("{} records read, {} messages published", summary.records, summary.published);
+    let done = runtime.block_on(async {
+        let interrupted = stop.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupted.cancel();
+            }
+        });
+        publish_again(&loaded.config, &range, stop, progress).await
+    });
+    match done {
+        Ok(summary) => {
+            println!("{} records read, {} messages published and acknowledged", summary.records, summary.published);
+            if summary.gaps > 0 {
+                complain(&format!(
+                    "{} damaged ranges were passed over; see hj212-gateway journal verify",
+                    summary.gaps
+                ));
+            }
+            0
+        }
+        Err(error) => {
+            complain(&error);
+            IO
+        }
+    }
+}
+
+/// RFC 3339, or a civil date or time, which is Beijing's.
+fn time(text: Option<&str>) -> Result<Option<Timestamp>, String> {
+    let Some(text) = text else { return Ok(None) };
+    let full = match text.len() {
+        10 => format!("{text}T00:00:00+08:00"),
+        19 => format!("{text}+08:00"),
+        _ => text.to_owned(),
+    };
+    let parsed: jiff::Timestamp = full.parse().map_err(|_| text.to_owned())?;
+    Ok(Some(Timestamp(parsed.as_microsecond())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_without_a_zone_are_beijing_time() {
+        let eight = time(Some("2026-11-23T08:00:00+08:00")).unwrap();
+        assert_eq!(time(Some("2026-11-23T08:00:00")).unwrap(), eight);
+        assert_eq!(time(Some("2026-11-23T00:00:00Z")).unwrap(), eight);
+        assert!(time(Some("yesterday")).is_err());
+        assert_eq!(time(None).unwrap(), None);
+    }
+}

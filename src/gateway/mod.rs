@@ -1,0 +1,264 @@
+//! The house put together: who owns what, and in which order it starts and stops.
+//!
+//! ```text
+//! stations ══► net ──► journal ──► uplink thread ──► mqtt ══► broker
+//!               ▲         │ fsync       (interpreter, cursor)
+//!               └─ answer ┘
+//! ```
+//!
+//! Start: journal (recovery), context, MQTT, uplink, and the listeners last, so that nothing is heard that cannot be kept. Stop, the
+//! other way round: no new connections, the frames on their way to disk are answered, the uplink delivers what it can within
+//! [`DRAIN_MAX`], the broker is told, the journal is closed. What was not delivered is delivered after the next start.
+
+pub mod context;
+pub mod derived;
+mod learned;
+pub mod replay;
+pub mod uplink;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Loaded};
+use crate::interpret;
+use crate::journal::{self, Entry, Journal, OsDisk};
+use crate::message::{Context, Publication, Record};
+use crate::net::{self, House};
+use crate::telemetry::Telemetry;
+use crate::{clock, mqtt};
+use derived::Derived;
+
+/// A tick is journalled when nothing else was for this long: time-outs of the interpretation need time to pass.
+const TICK: Duration = Duration::from_secs(5);
+
+/// How long an orderly stop may take before the rest is left for the next start.
+const DRAIN_MAX: Duration = Duration::from_secs(4);
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal cannot be opened.
+    #[error("the journal: {0}")]
+    Journal(#[from] journal::OpenError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error} (another process on this port? see listen.address)")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The password file cannot be read, or a thread cannot be started.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs the gateway until `stop` is cancelled and everything is closed.
+pub async fn run(loaded: Loaded, stop: CancellationToken) -> Result<(), StartError> {
+    Running::start(loaded, stop).await?.finish().await
+}
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Running {
+    telemetry: Arc<Telemetry>,
+    journal: Arc<Journal>,
+    house: Arc<House>,
+    progress: Arc<uplink::Progress>,
+    addresses: Vec<std::net::SocketAddr>,
+    stop: CancellationToken,
+    /// Cancelled when the journal takes no more from the doors: the uplink ends when it has delivered what is there.
+    last_record: CancellationToken,
+    /// Cancelled when the broker's door may close.
+    farewell: CancellationToken,
+    listeners: tokio::task::JoinSet<()>,
+    uplink: std::thread::JoinHandle<()>,
+    door: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts everything; when it returns, stations can connect.
+    pub async fn start(loaded: Loaded, stop: CancellationToken) -> Result<Running, StartError> {
+        let Loaded { config, registry, factors, .. } = loaded;
+        let telemetry = Arc::new(Telemetry::default());
+        let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
+        let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
+        // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
+        derived.forget_beyond(journal.recovered().last)?;
+        announce(&journal, &derived, &Context { stations: registry.facts(), factors })?;
+
+        let mut listeners = Vec::new();
+        for address in &config.listen.address {
+            let listener =
+                net::bind(address).map_err(|error| StartError::Listen { address: address.clone(), error })?;
+            listeners.push(listener);
+        }
+        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+
+        let farewell = CancellationToken::new();
+        let (birth, will) = status(&config.mqtt.prefix, &config.gateway.id);
+        let (outbox, door) = mqtt::start(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone());
+        let last_record = CancellationToken::new();
+        let progress = Arc::new(uplink::Progress::default());
+        let uplink = uplink::Uplink {
+            settings: config.uplink.clone(),
+            progress: Arc::clone(&progress),
+            journal: Arc::clone(&journal),
+            derived: derived.clone(),
+            interpret: interpretation(&config),
+            outbox,
+            telemetry: Arc::clone(&telemetry),
+            stop: last_record.clone(),
+        }
+        .spawn()?;
+
+        let settings = config.listen.clone();
+        let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
+        house.remember(learned::load(&derived));
+        let mut tasks = tokio::task::JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(net::serve(listener, Arc::clone(&house), stop.clone()));
+        }
+        tasks.spawn(tick(Arc::clone(&journal), stop.clone()));
+        tasks.spawn(learned::keep(Arc::clone(&house), derived.clone(), stop.clone()));
+        tracing::info!(?addresses, journal = %config.journal.dir.display(), "listening");
+        Ok(Running {
+            telemetry,
+            journal,
+            house,
+            progress,
+            addresses,
+            stop,
+            last_record,
+            farewell,
+            listeners: tasks,
+            uplink,
+            door,
+        })
+    }
+
+    /// The addresses that stations connect to.
+    #[must_use]
+    pub fn addresses(&self) -> &[std::net::SocketAddr] {
+        &self.addresses
+    }
+
+    /// The stations' door.
+    #[must_use]
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
+    /// How far the journal is published.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<uplink::Progress> {
+        &self.progress
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
+    /// Waits for the stop, then closes everything in order.
+    pub async fn finish(mut self) -> Result<(), StartError> {
+        self.stop.cancelled().await;
+        while self.listeners.join_next().await.is_some() {}
+        append(&self.journal, &Record::Stopped);
+        self.last_record.cancel();
+        let uplink = self.uplink;
+        let mut drained = tokio::task::spawn_blocking(move || uplink.join());
+        if tokio::time::timeout(DRAIN_MAX, &mut drained).await.is_err() {
+            tracing::warn!("not everything could be delivered; the rest follows after the next start");
+        }
+        self.farewell.cancel();
+        if self.door.await.is_err() {
+            tracing::error!("the MQTT door ended in a panic");
+        }
+        if !drained.is_finished() {
+            let _ = tokio::time::timeout(Duration::from_millis(500), drained).await;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The settings of the interpretation, with what other sections say of it.
+fn interpretation(config: &Config) -> interpret::Settings {
+    let (prefix, gateway) = (config.mqtt.prefix.clone(), config.gateway.id.clone());
+    interpret::Settings { prefix, gateway, ..config.interpret.clone() }
+}
+
+/// Journals that the gateway starts and, if it has changed, the context; returns when both are durable.
+fn announce(journal: &Arc<Journal>, derived: &Derived, context: &Context) -> Result<(), StartError> {
+    let now = clock::now();
+    append(journal, &Record::Started(env!("CARGO_PKG_VERSION")));
+    let records = context::records(context, derived, now);
+    if records.is_empty() {
+        return Ok(());
+    }
+    let (settled, outcomes) = std::sync::mpsc::channel();
+    let count = records.len();
+    let appender = journal.appender();
+    for (kind, body) in records {
+        let settled = settled.clone();
+        appender.append(Entry { time: now, kind, body }, move |outcome: Result<_, _>| {
+            let _ = settled.send(outcome.is_ok());
+        });
+    }
+    let stored = (0..count).all(|_| outcomes.recv().unwrap_or(false));
+    if stored {
+        context::written(context, derived, now)?;
+    } else {
+        tracing::error!(
+            "the station registry could not be journalled; stations are published with the registry of before"
+        );
+    }
+    Ok(())
+}
+
+/// Appends a record nobody waits for.
+fn append(journal: &Journal, record: &Record<'_>) {
+    let mut body = Vec::new();
+    record.encode(&mut body);
+    journal.appender().append(Entry { time: clock::now(), kind: record.kind(), body }, ());
+}
+
+/// Lets time pass in the journal while nobody speaks.
+async fn tick(journal: Arc<Journal>, stop: CancellationToken) {
+    let tail = journal.tail();
+    let mut seen = tail.durable();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        if tail.durable() == seen {
+            append(&journal, &Record::Tick);
+        }
+        seen = tail.durable();
+    }
+}
+
+/// The retained status of this gateway: what it says when it comes, and what the broker says for it when it is gone.
+fn status(prefix: &str, gateway: &str) -> (Publication, Publication) {
+    let body = |state: &str| {
+        let body = serde_json::json!({
+            "schema": "hj212.status/1",
+            "gateway": gateway,
+            "state": state,
+            "version": env!("CARGO_PKG_VERSION"),
+            "since": clock::now().to_rfc3339(),
+        });
+        Publication {
+            topic: format!("{prefix}/gateway/{gateway}/status"),
+            payload: Bytes::from(body.to_string()),
+            retain: true,
+        }
+    };
+    (body("online"), body("offline"))
+}

@@ -1,0 +1,191 @@
+//! Publishes again from the journal, beside a running gateway or without one.
+//!
+//! The interpreter starts from the newest checkpoint before the wanted time (or from the oldest record, if there is none) and reads
+//! to the end of the journal; what falls within the range is published. The messages are the same as they were, byte for byte, as
+//! long as the journal still holds what came before them: de-duplication and merging depend on it.
+//!
+//! Retained topics must not be left in the past: after the range, each retained topic that was published is brought to the state it
+//! has at the end of the journal.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::derived::Derived;
+use super::uplink::interpret;
+use crate::config::Config;
+use crate::interpret::Interpreter;
+use crate::journal::{self, Disk, GapCause, Offset, OsDisk, ReadItem, Reader};
+use crate::message::{Publication, Timestamp};
+use crate::mqtt::{self, Outbox};
+use crate::telemetry::Telemetry;
+
+/// What is to be published again.
+#[derive(Debug, Clone, Default)]
+pub struct Range {
+    /// From this arrival time on; `None`: from the oldest record.
+    pub since: Option<Timestamp>,
+    /// Before this arrival time; `None`: to the end.
+    pub until: Option<Timestamp>,
+    /// This station alone.
+    pub mn: Option<String>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records interpreted.
+    pub records: u64,
+    /// Messages published and acknowledged.
+    pub published: u64,
+    /// Damaged ranges passed over.
+    pub gaps: u64,
+}
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// There is no journal, or it cannot be read.
+    #[error("the journal in {dir}: {error}")]
+    Journal {
+        /// The folder.
+        dir: String,
+        /// Why.
+        error: String,
+    },
+    /// Stopped before the broker had acknowledged everything.
+    #[error("stopped before the broker had acknowledged everything")]
+    Stopped,
+}
+
+/// Replays `range` to the broker of `config`, under a client id of its own.
+pub async fn replay(
+    config: &Config,
+    range: &Range,
+    stop: CancellationToken,
+    progress: impl Fn(&Summary),
+) -> Result<Summary, ReplayError> {
+    let mut settings = config.mqtt.clone();
+    settings.client_id = format!("{}-replay-{}", settings.client_id, std::process::id());
+    let telemetry = Arc::new(Telemetry::default());
+    let (outbox, door) = mqtt::start_quietly(&settings, telemetry, stop.child_token());
+    let (mut interpreter, mut reader) = start(config, range)?;
+    let mut pass = Pass::new(config, range, outbox.clone());
+    loop {
+        let item = reader.next().map_err(|error| broken(&config.journal.dir, &error))?;
+        match item {
+            None => break,
+            Some(ReadItem::Gap { cause: GapCause::Removed, .. }) => {}
+            Some(ReadItem::Gap { .. }) => pass.summary.gaps += 1,
+            Some(ReadItem::Record(stored)) => {
+                let time = stored.time;
+                interpret(&mut interpreter, &stored, &mut pass.publications);
+                tokio::select! {
+                    done = pass.publish(time) => done?,
+                    () = stop.cancelled() => return Err(ReplayError::Stopped),
+                }
+            }
+        }
+        if pass.summary.records.is_multiple_of(50_000) {
+            progress(&pass.summary);
+        }
+    }
+    let last = pass.settle_retained().await?;
+    let mut delivered = outbox.delivered();
+    tokio::select! {
+        result = delivered.wait_for(|d| *d >= last) => drop(result.map_err(|_| ReplayError::Stopped)?),
+        () = stop.cancelled() => return Err(ReplayError::Stopped),
+    }
+    let summary = pass.summary;
+    drop((pass, outbox));
+    stop.cancel();
+    let _ = door.await;
+    Ok(summary)
+}
+
+fn broken(dir: &Path, error: &dyn std::fmt::Display) -> ReplayError {
+    ReplayError::Journal { dir: dir.display().to_string(), error: error.to_string() }
+}
+
+/// Restores the newest checkpoint at or before the range's beginning and gives a reader that stands behind it.
+fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), ReplayError> {
+    let (dir, settings) = (&config.journal.dir, super::interpretation(config));
+    let mut interpreter = Interpreter::new(settings.clone());
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let Some(id) = journal::id(&*disk, dir).map_err(|error| broken(dir, &error))? else {
+        return Err(broken(dir, &"there is none"));
+    };
+    let mut from = Offset(0);
+    if let Some(since) = range.since {
+        let begin = journal::offset_at(Arc::clone(&disk), dir, since).map_err(|error| broken(dir, &error))?;
+        let derived = Derived::new(Arc::clone(&disk), dir.to_owned(), id);
+        for (offset, state) in derived.checkpoints_up_to(Offset(begin.0.saturating_sub(1))) {
+            if let Ok(restored) = Interpreter::restore(settings.clone(), &state) {
+                interpreter = restored;
+                from = offset.next();
+                break;
+            }
+        }
+    }
+    let reader = Reader::open(disk, dir, from).map_err(|error| broken(dir, &error))?;
+    Ok((interpreter, reader))
+}
+
+struct Pass {
+    range: Range,
+    station: Option<String>,
+    outbox: Outbox,
+    publications: Vec<Publication>,
+    /// What each retained topic that was published says at the end of the journal, if it changed after the range.
+    retained: BTreeMap<String, Option<Publication>>,
+    summary: Summary,
+    seq: u64,
+}
+
+impl Pass {
+    fn new(config: &Config, range: &Range, outbox: Outbox) -> Self {
+        Pass {
+            station: range.mn.as_ref().map(|mn| format!("{}/{mn}/", config.mqtt.prefix)),
+            range: range.clone(),
+            outbox,
+            publications: Vec::new(),
+            retained: BTreeMap::new(),
+            summary: Summary::default(),
+            seq: 0,
+        }
+    }
+
+    async fn publish(&mut self, time: Timestamp) -> Result<(), ReplayError> {
+        self.summary.records += 1;
+        let within =
+            self.range.since.is_none_or(|since| time >= since) && self.range.until.is_none_or(|until| time < until);
+        for publication in self.publications.drain(..) {
+            if self.station.as_ref().is_some_and(|station| !publication.topic.starts_with(station)) {
+                continue;
+            }
+            if !within {
+                if let Some(last) = self.retained.get_mut(&publication.topic) {
+                    *last = Some(publication);
+                }
+                continue;
+            }
+            if publication.retain {
+                self.retained.insert(publication.topic.clone(), None);
+            }
+            self.seq = self.outbox.push(publication).await.map_err(|_| ReplayError::Stopped)?;
+            self.summary.published += 1;
+        }
+        Ok(())
+    }
+
+    /// Publishes the last state of retained topics; gives the last sequence number.
+    async fn settle_retained(&mut self) -> Result<u64, ReplayError> {
+        for publication in std::mem::take(&mut self.retained).into_values().flatten() {
+            self.seq = self.outbox.push(publication).await.map_err(|_| ReplayError::Stopped)?;
+            self.summary.published += 1;
+        }
+        Ok(self.seq)
+    }
+}

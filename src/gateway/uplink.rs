@@ -1,0 +1,324 @@
+//! The road up, second half: journal → interpreter → MQTT → cursor. One thread, so that a long backlog never takes time from the
+//! connections.
+//!
+//! What must stay true:
+//! * the **cursor** is the number of a record such that everything published from it and from all before it has been acknowledged
+//!   by the broker. It moves only forward and only so far; after a restart publishing begins with the record behind it. What was
+//!   published and not yet acknowledged is published again: at least once, with the same ids.
+//! * the interpreter's state is never ahead of the cursor on disk. A **checkpoint** `state-<offset>` holds the state after that
+//!   record; it is taken as interpretation passes and written once the cursor has got there. A start loads the newest checkpoint
+//!   not beyond the cursor, interprets up to the cursor without publishing, and goes on. Checkpoints are derived: delete them and
+//!   they are rebuilt from the retained journal.
+//! * nothing here looks at a clock to decide what is published; time is the records' time.
+//!
+//! # Files
+//!
+//! In the journal's folder, each with a checksum and replaced by rename: `cursor` (offset u64, little-endian, then the journal's id)
+//! and `state-<offset, 20 digits>` (see [`crate::interpret`]).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::derived::Derived;
+use crate::interpret::{self, Interpreted, Interpreter};
+use crate::journal::{GapCause, Journal, Offset, ReadItem, Reader};
+use crate::message::{Publication, Record};
+use crate::mqtt::{Closed, Outbox};
+use crate::telemetry::{Counter, Telemetry};
+
+/// How the cursor is kept.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The cursor is written at most this often; what it lags behind is published again after a crash.
+    #[serde(with = "crate::settings::duration")]
+    pub cursor_every: Duration,
+    /// A checkpoint of the interpreter's state is taken after this many records; a start interprets at most about twice as many.
+    pub checkpoint_every: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { cursor_every: Duration::from_millis(500), checkpoint_every: 200_000 }
+    }
+}
+
+/// How far the journal is read and delivered; offsets of records.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The last record interpreted.
+    pub interpreted: AtomicU64,
+    /// The last record such that it and all before are delivered.
+    pub delivered: AtomicU64,
+}
+
+/// What the uplink needs.
+pub struct Uplink {
+    pub(super) settings: Settings,
+    pub(super) progress: Arc<Progress>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) derived: Derived,
+    pub(super) interpret: interpret::Settings,
+    pub(super) outbox: Outbox,
+    pub(super) telemetry: Arc<Telemetry>,
+    /// Set when no more records will come: drain what is there, then end.
+    pub(super) stop: CancellationToken,
+}
+
+/// Records whose publications were handed over, waiting for the broker: when everything up to `seq` is acknowledged, the cursor
+/// may stand at `offset`.
+struct Waiting {
+    seq: u64,
+    offset: Offset,
+}
+
+impl std::fmt::Debug for Uplink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Uplink").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Uplink {
+    /// Starts the thread.
+    pub fn spawn(self) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        std::thread::Builder::new().name("uplink".into()).spawn(move || runtime.block_on(self.run()))
+    }
+
+    async fn run(self) {
+        let cursor = self.derived.cursor();
+        let mut road = Road::new(self, cursor);
+        match road.drive().await {
+            Ok(()) => road.leave(),
+            Err(Closed) => tracing::warn!(
+                cursor = road.cursor.0,
+                "the MQTT door has closed; the rest is published after the next start"
+            ),
+        }
+        road.store_cursor();
+    }
+}
+
+struct Road {
+    house: Uplink,
+    reader: Reader,
+    interpreter: Interpreter,
+    delivered: watch::Receiver<u64>,
+    advanced: Arc<Notify>,
+    waiting: VecDeque<Waiting>,
+    publications: Vec<Publication>,
+    /// The last sequence number handed to the outbox.
+    seq: u64,
+    /// The last record interpreted.
+    position: Offset,
+    cursor: Offset,
+    cursor_stored: Offset,
+    cursor_stored_at: Instant,
+    checkpoint_at: Offset,
+    checkpoint: Option<(Offset, Vec<u8>)>,
+}
+
+impl Road {
+    fn new(house: Uplink, cursor: Offset) -> Self {
+        let (interpreter, position) = catch_up(&house, cursor);
+        let advanced = Arc::new(Notify::new());
+        let hook = Arc::clone(&advanced);
+        house.journal.tail().on_advance(Box::new(move || hook.notify_one()));
+        house.journal.delivered(cursor);
+        Road {
+            reader: house.journal.reader(Offset(position.0 + 1)),
+            delivered: house.outbox.delivered(),
+            advanced,
+            waiting: VecDeque::new(),
+            publications: Vec::new(),
+            seq: 0,
+            position,
+            cursor,
+            cursor_stored: cursor,
+            cursor_stored_at: Instant::now(),
+            checkpoint_at: position,
+            checkpoint: None,
+            interpreter,
+            house,
+        }
+    }
+
+    async fn drive(&mut self) -> Result<(), Closed> {
+        loop {
+            self.note_delivered();
+            if self.interpret_next() {
+                self.publish().await?;
+                continue;
+            }
+            let done = self.waiting.is_empty();
+            if self.house.stop.is_cancelled() && done {
+                return Ok(());
+            }
+            tokio::select! {
+                () = self.advanced.notified() => {}
+                changed = self.delivered.changed() => if changed.is_err() { return Err(Closed) },
+                () = tokio::time::sleep(self.house.settings.cursor_every) => {}
+                () = self.house.stop.cancelled(), if !self.house.stop.is_cancelled() => {}
+            }
+        }
+    }
+
+    /// Interprets one record into `self.publications`; false when the journal has no more for now.
+    fn interpret_next(&mut self) -> bool {
+        match self.reader.next() {
+            Ok(Some(ReadItem::Record(stored))) => {
+                let (offset, interpreted) = interpret(&mut self.interpreter, &stored, &mut self.publications);
+                self.position = offset;
+                self.house.progress.interpreted.store(offset.0, Ordering::Relaxed);
+                count(&self.house.telemetry, &interpreted);
+                true
+            }
+            Ok(Some(ReadItem::Gap { first, last, cause })) => {
+                self.position = last;
+                if cause == GapCause::Damaged {
+                    self.house.telemetry.add(Counter::UplinkLost, last.0 - first.0 + 1);
+                    tracing::error!(first = first.0, last = last.0, "records are damaged and cannot be published");
+                }
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                self.house.telemetry.count(Counter::JournalErrors);
+                tracing::error!(%error, after = self.position.0, "the journal cannot be read; trying again");
+                false
+            }
+        }
+    }
+
+    async fn publish(&mut self) -> Result<(), Closed> {
+        for publication in self.publications.drain(..) {
+            self.seq = self.house.outbox.push(publication).await?;
+        }
+        match self.waiting.back_mut() {
+            Some(last) if last.seq == self.seq => last.offset = self.position,
+            _ => self.waiting.push_back(Waiting { seq: self.seq, offset: self.position }),
+        }
+        if self.position.0 - self.checkpoint_at.0 >= self.house.settings.checkpoint_every {
+            self.checkpoint_at = self.position;
+            self.checkpoint = Some((self.position, self.interpreter.snapshot()));
+        }
+        Ok(())
+    }
+
+    /// Moves the cursor to where the broker has acknowledged everything, and writes what is due.
+    fn note_delivered(&mut self) {
+        let delivered = *self.delivered.borrow_and_update();
+        while let Some(first) = self.waiting.front()
+            && first.seq <= delivered
+        {
+            self.cursor = first.offset;
+            self.waiting.pop_front();
+        }
+        self.house.progress.delivered.store(self.cursor.0, Ordering::Relaxed);
+        if let Some((offset, state)) = self.checkpoint.take_if(|(offset, _)| *offset <= self.cursor) {
+            self.store_cursor();
+            self.store_checkpoint(offset, &state);
+        }
+        if self.cursor > self.cursor_stored && self.cursor_stored_at.elapsed() >= self.house.settings.cursor_every {
+            self.store_cursor();
+        }
+    }
+
+    fn store_cursor(&mut self) {
+        self.cursor_stored_at = Instant::now();
+        if self.cursor == self.cursor_stored {
+            return;
+        }
+        match self.house.derived.store_cursor(self.cursor) {
+            Ok(()) => {
+                self.cursor_stored = self.cursor;
+                self.house.journal.delivered(self.cursor);
+            }
+            Err(error) => {
+                self.house.telemetry.count(Counter::JournalErrors);
+                tracing::warn!(%error, "the cursor cannot be written; after a crash more is published again");
+            }
+        }
+    }
+
+    fn store_checkpoint(&mut self, offset: Offset, state: &[u8]) {
+        match self.house.derived.store_checkpoint(offset, state, self.house.journal.first()) {
+            Ok(keep_from) => self.house.journal.keep_from(keep_from),
+            Err(error) => {
+                self.house.telemetry.count(Counter::JournalErrors);
+                tracing::warn!(%error, "a checkpoint cannot be written; the next start takes longer");
+            }
+        }
+    }
+
+    /// An orderly end: all is delivered, so the state now is a checkpoint.
+    fn leave(&mut self) {
+        self.store_cursor();
+        if self.cursor == self.position && self.cursor == self.cursor_stored {
+            let state = self.interpreter.snapshot();
+            self.store_checkpoint(self.position, &state);
+        }
+    }
+}
+
+/// Brings the interpreter to the state it had after the record at `cursor`; nothing is published. Gives the last record seen.
+fn catch_up(house: &Uplink, cursor: Offset) -> (Interpreter, Offset) {
+    let mut interpreter = Interpreter::new(house.interpret.clone());
+    let mut position = Offset(house.journal.first().0.saturating_sub(1));
+    for (offset, state) in house.derived.checkpoints_up_to(cursor) {
+        match Interpreter::restore(house.interpret.clone(), &state) {
+            Ok(restored) => {
+                interpreter = restored;
+                position = offset;
+                break;
+            }
+            Err(error) => tracing::warn!(offset = offset.0, %error, "a checkpoint is passed over"),
+        }
+    }
+    let mut reader = house.journal.reader(Offset(position.0 + 1));
+    let mut unpublished = Vec::new();
+    while position < cursor {
+        match reader.next() {
+            Ok(Some(ReadItem::Record(stored))) => {
+                let (offset, _) = interpret(&mut interpreter, &stored, &mut unpublished);
+                position = offset;
+                unpublished.clear();
+            }
+            Ok(Some(ReadItem::Gap { last, .. })) => position = last,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(%error, after = position.0, "the journal cannot be read while rebuilding the state");
+                break;
+            }
+        }
+    }
+    (interpreter, position)
+}
+
+/// One record through the interpreter. A record that cannot be decoded is of a newer version: it is passed over, and said.
+pub(super) fn interpret(
+    interpreter: &mut Interpreter,
+    stored: &crate::journal::Stored<'_>,
+    out: &mut Vec<Publication>,
+) -> (Offset, Interpreted) {
+    match Record::decode(stored.kind, stored.body) {
+        Ok(record) => (stored.offset, interpreter.on_record(stored.offset.0, stored.time, &stored.hash, &record, out)),
+        Err(error) => {
+            tracing::error!(offset = stored.offset.0, %error, "a record cannot be interpreted; it stays in the journal");
+            (stored.offset, Interpreted::default())
+        }
+    }
+}
+
+fn count(telemetry: &Telemetry, interpreted: &Interpreted) {
+    telemetry.count(Counter::UplinkRecords);
+    telemetry.add(Counter::UplinkResent, u64::from(interpreted.resent));
+    telemetry.add(Counter::UplinkRevisions, u64::from(interpreted.revisions));
+    telemetry.add(Counter::UplinkPartsMissing, u64::from(interpreted.parts_missing));
+}

@@ -1,0 +1,389 @@
+//! One connection: bytes in, records to the journal, answers out in order.
+//!
+//! What must stay true: while a frame is on its way to disk its answer waits, and at most `in_flight_max` of them do; nothing is
+//! read beyond that. An idle connection holds no buffer: bytes are read into the stack and kept only while a frame is unfinished.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::house::{Admission, StoredNotice, entry};
+use crate::journal::{Offset, Unstored};
+use crate::message::{Heard, Record, RejectReason, Rejected};
+use crate::protocol::{self, Deviation, Deviations, Frame, Header, Item, Limits, Peer, packet, scan};
+use crate::session::{self, Reply, Verdict};
+use crate::telemetry::Counter;
+
+/// Bytes taken from the socket at a time.
+const READ: usize = 8 * 1024;
+
+/// What was stored or not.
+type Outcome = Result<Offset, Unstored>;
+
+/// A frame on its way to disk, and the answer that is due when it is there.
+struct Flight {
+    receipt: oneshot::Receiver<Outcome>,
+    reply: Option<Reply>,
+    mn: Box<str>,
+}
+
+/// Why a connection is closed by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Close {
+    Idle,
+    Partial,
+    Noisy,
+}
+
+/// A connection with a station, or with whoever dialled.
+pub(super) struct Connection<S> {
+    stream: S,
+    admission: Admission,
+    buffer: BytesMut,
+    flights: VecDeque<Flight>,
+    /// The stations that spoke here, each once.
+    stations: Vec<Box<str>>,
+    /// When the last byte came.
+    heard_at: Instant,
+    /// When the first byte of what is in the buffer came.
+    partial_since: Instant,
+    /// Whether the buffer was looked at after a pause since the last byte.
+    paused: bool,
+    /// Whether an accepted frame has come.
+    known: bool,
+    /// Bytes that were no acceptable frame since the last accepted one.
+    noise: u64,
+    /// Whether a fault stood before what comes next.
+    after_fault: bool,
+    close: Option<Close>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S, admission: Admission) -> Self {
+        let now = Instant::now();
+        Connection {
+            stream,
+            admission,
+            buffer: BytesMut::new(),
+            flights: VecDeque::new(),
+            stations: Vec::new(),
+            heard_at: now,
+            partial_since: now,
+            paused: false,
+            known: false,
+            noise: 0,
+            after_fault: false,
+            close: None,
+        }
+    }
+
+    /// Speaks until the peer leaves, a limit closes the connection, or `stop`. Answers that are due are still sent.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let error = self.converse(&stop).await.err();
+        let peering = self.admission.peering;
+        let house = &self.admission.house;
+        for _ in self.flights.drain(..) {
+            house.landed(Counter::AnswersUndelivered);
+        }
+        house.ended(self.stations.iter().map(AsRef::as_ref), peering);
+        let close = self.close;
+        if let Some(close) = close {
+            house.telemetry.count(match close {
+                Close::Idle => Counter::ConnectionsIdle,
+                Close::Partial => Counter::ConnectionsPartial,
+                Close::Noisy => Counter::ConnectionsNoisy,
+            });
+        }
+        tracing::debug!(peer = %peering.peer, connection = peering.connection, ?close, ?error, "connection ended");
+    }
+
+    async fn converse(&mut self, stop: &CancellationToken) -> io::Result<()> {
+        let mut stopped = pin!(stop.cancelled());
+        let mut alarm = pin!(tokio::time::sleep_until(self.deadline()));
+        loop {
+            let reading = self.flights.len() < self.admission.house.settings.in_flight_max;
+            self.arm(alarm.as_mut());
+            tokio::select! {
+                biased;
+                outcome = settled(&mut self.flights), if !self.flights.is_empty() => self.answer(outcome).await?,
+                came = received(&mut self.stream, &mut self.buffer), if reading => match came? {
+                    0 => {
+                        self.take(Peer::Resting);
+                        return self.finish().await;
+                    }
+                    bytes => self.came(bytes),
+                },
+                () = alarm.as_mut(), if reading => self.late(),
+                () = &mut stopped => {
+                    self.take(Peer::Resting);
+                    return self.finish().await;
+                }
+            }
+            // Frames that waited in the buffer for a place on the way to disk.
+            self.take(Peer::Sending);
+            if self.close.is_some() {
+                return self.finish().await;
+            }
+        }
+    }
+
+    /// Sends the answers that are still due, then closes.
+    async fn finish(&mut self) -> io::Result<()> {
+        while !self.flights.is_empty() {
+            let outcome = settled(&mut self.flights).await;
+            self.answer(outcome).await?;
+        }
+        self.stream.shutdown().await
+    }
+
+    /// `count` bytes came at the end of the buffer.
+    fn came(&mut self, count: usize) {
+        self.heard_at = Instant::now();
+        if self.buffer.len() == count {
+            self.partial_since = self.heard_at;
+        }
+        self.paused = false;
+        self.admission.house.telemetry.add(Counter::BytesHeard, count as u64);
+    }
+
+    /// When something must happen although nothing comes.
+    fn deadline(&self) -> Instant {
+        let settings = &self.admission.house.settings;
+        let idle = self.heard_at + if self.known { settings.idle_max } else { settings.unheard_max };
+        if self.buffer.is_empty() {
+            return idle;
+        }
+        let partial = self.partial_since + settings.partial_max;
+        if self.paused { partial } else { partial.min(self.heard_at + settings.pause) }
+    }
+
+    /// Sets the alarm to an earlier deadline; a later one is left to the alarm's next ring, which costs less than moving it.
+    fn arm(&self, alarm: Pin<&mut Sleep>) {
+        let deadline = self.deadline();
+        if deadline < alarm.deadline() || alarm.is_elapsed() {
+            alarm.reset(deadline);
+        }
+    }
+
+    /// The alarm rang.
+    fn late(&mut self) {
+        let now = Instant::now();
+        let settings = &self.admission.house.settings;
+        if self.buffer.is_empty() {
+            let idle_max = if self.known { settings.idle_max } else { settings.unheard_max };
+            if now >= self.heard_at + idle_max {
+                self.close = Some(Close::Idle);
+            }
+        } else if now >= self.partial_since + settings.partial_max {
+            self.close = Some(Close::Partial);
+            self.take(Peer::Resting);
+        } else if now >= self.heard_at + settings.pause {
+            self.paused = true;
+            self.look_again();
+        }
+    }
+
+    /// After a pause: takes what is a good frame if nothing more comes, and nothing else.
+    fn look_again(&mut self) {
+        let limits = self.limits();
+        let step = scan(&self.buffer, Peer::Resting, &limits);
+        if let Some(Item::Frame(frame)) = step.item
+            && matches!(frame.check.verdict, protocol::Verdict::Right | protocol::Verdict::Known(_))
+        {
+            self.take_one(Peer::Resting);
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { segment_max: self.admission.house.settings.segment_max }
+    }
+
+    /// Takes what the buffer holds, as long as there is a place on the way to disk. At the end of a connection
+    /// ([`Peer::Resting`]) everything is taken.
+    fn take(&mut self, peer: Peer) {
+        let settings = &self.admission.house.settings;
+        let (in_flight_max, longest) = (settings.in_flight_max, 2 * (settings.segment_max + 64));
+        while !self.buffer.is_empty() && (peer == Peer::Resting || self.flights.len() < in_flight_max) {
+            // A frame that is not complete after twice the longest one never will be.
+            let peer = if self.buffer.len() >= longest + READ { Peer::Resting } else { peer };
+            if !self.take_one(peer) {
+                break;
+            }
+            self.partial_since = Instant::now();
+            self.paused = false;
+        }
+        if self.buffer.is_empty() {
+            // Gives the memory back: most connections are idle most of the time.
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// Takes one thing off the front of the buffer; false if more bytes are needed first.
+    fn take_one(&mut self, peer: Peer) -> bool {
+        let buffer = std::mem::take(&mut self.buffer);
+        let step = scan(&buffer, peer, &self.limits());
+        let (used, item) = (step.used, step.item);
+        match item {
+            None => {}
+            Some(Item::Frame(frame)) => self.frame(&frame),
+            Some(Item::Fault(fault)) => {
+                let reason = RejectReason::from(fault.reason);
+                let late = self.close == Some(Close::Partial) && reason == RejectReason::Truncated;
+                let reason = if late { RejectReason::PartialTimeout } else { reason };
+                self.refuse(reason, Deviations::NONE, None, fault.raw);
+                self.after_fault = true;
+            }
+        }
+        self.buffer = buffer;
+        self.buffer.advance(used);
+        used > 0
+    }
+
+    /// A frame with an envelope: judged, and sent on its way to disk.
+    fn frame(&mut self, frame: &Frame<'_>) {
+        let house = &self.admission.house;
+        house.telemetry.count(Counter::FramesHeard);
+        let header = packet::parse(frame.segment);
+        let peering = self.admission.peering;
+        let verdict = session::judge(
+            frame,
+            &header,
+            peering.peer.ip(),
+            &house.registry(),
+            |station| house.learned_of(station),
+            |station, learned| house.note_learned(station, learned),
+        );
+        match verdict {
+            Verdict::Refused { reason, detail } => {
+                house.telemetry.count(Counter::FramesRejected);
+                self.refuse(reason, detail, Some(frame.segment), frame.raw);
+            }
+            Verdict::Accepted { station, dialect, mut deviations } => {
+                if std::mem::take(&mut self.after_fault) {
+                    deviations.insert(Deviation::NoiseBefore);
+                }
+                self.keep(frame, &header, &station.mn, deviations, Reply::to(&header, &dialect));
+            }
+        }
+    }
+
+    /// An accepted frame goes to the journal, behind the news that its station is here if that is news.
+    fn keep(&mut self, frame: &Frame<'_>, header: &Header<'_>, mn: &str, deviations: Deviations, reply: Option<Reply>) {
+        let house = &self.admission.house;
+        let now = (house.clock)();
+        let from = self.admission.peering;
+        let news = if self.stations.iter().any(|known| **known == *mn) {
+            house.place(mn, from, now)
+        } else if self.stations.len() < house.settings.stations_per_connection_max {
+            self.stations.push(mn.into());
+            house.place(mn, from, now)
+        } else {
+            house.telemetry.count(Counter::StationsUnplaced);
+            None
+        };
+        house.telemetry.deviated(deviations.union(header.deviations));
+        let heard = Heard { from, deviations, segment: frame.segment, raw: frame.raw };
+        let (notice, receipt) = StoredNotice::wanted();
+        let record = (entry(&Record::Frame(heard), now), notice);
+        house.started_flight();
+        house.append(news.map(|entry| (entry, StoredNotice::nobody())).into_iter().chain([record]));
+        self.flights.push_back(Flight { receipt, reply, mn: mn.into() });
+        (self.known, self.noise) = (true, 0);
+    }
+
+    /// Bytes that are not taken as a station's word: kept as rejected, unless there were too many from there lately.
+    fn refuse(&mut self, reason: RejectReason, detail: Deviations, segment: Option<&[u8]>, raw: &[u8]) {
+        let house = &self.admission.house;
+        let from = self.admission.peering;
+        house.telemetry.rejected(reason);
+        self.noise += raw.len() as u64;
+        if self.noise > house.settings.noise_max {
+            self.close.get_or_insert(Close::Noisy);
+        }
+        if !house.may_keep_rejected(from.peer.ip()) {
+            return;
+        }
+        tracing::info!(peer = %from.peer, reason = reason.code(), bytes = raw.len(), "rejected");
+        let rejected = Rejected { from, reason, detail, segment, heard: raw.len() as u64, raw };
+        house.append([(entry(&Record::Rejected(rejected), (house.clock)()), StoredNotice::nobody())]);
+    }
+
+    /// The oldest flight is settled: its answer is sent, with those of all that are settled by now.
+    async fn answer(&mut self, outcome: Outcome) -> io::Result<()> {
+        let mut answers = Vec::new();
+        let mut answered = 0;
+        let mut outcome = Some(outcome);
+        while let Some(settled) = outcome.take() {
+            let Some(flight) = self.flights.pop_front() else { break };
+            answered += usize::from(self.land(flight, settled, &mut answers));
+            outcome = self.flights.front_mut().and_then(|next| match next.receipt.try_recv() {
+                Ok(settled) => Some(settled),
+                Err(oneshot::error::TryRecvError::Closed) => Some(Err(Unstored::Closed)),
+                Err(oneshot::error::TryRecvError::Empty) => None,
+            });
+        }
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let house = &self.admission.house;
+        let sent = within(house.settings.write_max, self.stream.write_all(&answers)).await;
+        let became = if sent.is_ok() { Counter::FramesAnswered } else { Counter::AnswersUndelivered };
+        (0..answered).for_each(|_| house.landed(became));
+        sent
+    }
+
+    /// Adds the flight's answer to those to be sent; whether there is one. Without one the flight ends here.
+    fn land(&mut self, flight: Flight, outcome: Outcome, answers: &mut Vec<u8>) -> bool {
+        let house = &self.admission.house;
+        match (outcome, flight.reply) {
+            (Ok(_), Some(reply)) => {
+                answers.extend_from_slice(&reply.frame);
+                return true;
+            }
+            (Ok(_), None) => house.landed(Counter::FramesUnasked),
+            (Err(_), _) => {
+                house.displace(&flight.mn, self.admission.peering.connection);
+                house.landed(Counter::FramesUnstored);
+            }
+        }
+        false
+    }
+}
+
+/// The outcome of the oldest flight.
+async fn settled(flights: &mut VecDeque<Flight>) -> Outcome {
+    match flights.front_mut() {
+        Some(flight) => (&mut flight.receipt).await.unwrap_or(Err(Unstored::Closed)),
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads what is there to the end of `buffer`; 0: the peer has closed.
+async fn received<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> io::Result<usize> {
+    std::future::poll_fn(|context| poll_received(stream, buffer, context)).await
+}
+
+/// The bytes pass through the stack, so that a connection that waits needs no buffer.
+fn poll_received<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut BytesMut,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut bytes = [std::mem::MaybeUninit::uninit(); READ];
+    let mut read = ReadBuf::uninit(&mut bytes);
+    ready!(Pin::new(stream).poll_read(context, &mut read))?;
+    buffer.extend_from_slice(read.filled());
+    Poll::Ready(Ok(read.filled().len()))
+}
+
+async fn within(limit: Duration, writing: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    tokio::time::timeout(limit, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}

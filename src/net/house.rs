@@ -1,0 +1,252 @@
+//! What all connections share: who may speak, where it is kept, who is where, and what is counted.
+//!
+//! What must stay true: no lock is held across an await or a write to disk; whatever a connection took from here (its place in the
+//! counts, its stations' places) it gives back when it ends, however it ends.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio::sync::oneshot;
+
+use super::Settings;
+use super::blocks::{Block, Blocks};
+use crate::journal::{Appender, Entry, Offset, Receipt, Unstored};
+use crate::message::{Peering, Presence, Record, Timestamp};
+use crate::registry::{CrcPolicy, Registry, Station};
+use crate::session::{Directory, Learned, Move};
+use crate::telemetry::{Counter, Telemetry};
+
+/// Tells a connection what became of its record; or nobody.
+#[derive(Debug)]
+pub struct StoredNotice(Option<oneshot::Sender<Result<Offset, Unstored>>>);
+
+impl StoredNotice {
+    /// For records that nobody waits for.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        StoredNotice(None)
+    }
+
+    pub(super) fn wanted() -> (Self, oneshot::Receiver<Result<Offset, Unstored>>) {
+        let (sender, receiver) = oneshot::channel();
+        (StoredNotice(Some(sender)), receiver)
+    }
+}
+
+impl Receipt for StoredNotice {
+    fn settle(self, outcome: Result<Offset, Unstored>) {
+        if let Some(waiting) = self.0 {
+            // A connection that has ended meanwhile is not interested.
+            let _ = waiting.send(outcome);
+        }
+    }
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct House {
+    pub(super) settings: Settings,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) clock: fn() -> Timestamp,
+    registry: RwLock<Arc<Registry>>,
+    appender: Appender<StoredNotice>,
+    directory: Mutex<Directory>,
+    learned: Mutex<BTreeMap<String, Learned>>,
+    blocks: Mutex<Blocks>,
+    connections: AtomicUsize,
+    in_flight: AtomicUsize,
+    numbers: AtomicU64,
+}
+
+/// A lock is never poisoned into uselessness: what it guards is consistent after every single step.
+fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl House {
+    /// A house whose connections are numbered on from the present time, so that numbers are unique in a journal.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        registry: Registry,
+        appender: Appender<StoredNotice>,
+        telemetry: Arc<Telemetry>,
+        clock: fn() -> Timestamp,
+    ) -> House {
+        let first = u64::try_from(clock().0).unwrap_or(0);
+        House {
+            settings,
+            telemetry,
+            clock,
+            registry: RwLock::new(Arc::new(registry)),
+            appender,
+            directory: Mutex::default(),
+            learned: Mutex::default(),
+            blocks: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            numbers: AtomicU64::new(first),
+        }
+    }
+
+    /// The stations that may speak.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other stations may speak from the next frame on.
+    pub fn replace_registry(&self, registry: Registry) {
+        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Frames that are on their way to disk or whose answers are being sent.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Stations that are connected.
+    #[must_use]
+    pub fn stations_online(&self) -> usize {
+        open(&self.directory).len()
+    }
+
+    /// What the CRCs of `crc = "learn"` stations have shown.
+    #[must_use]
+    pub fn learned(&self) -> BTreeMap<String, Learned> {
+        open(&self.learned).clone()
+    }
+
+    /// Takes up what an earlier run had learned.
+    pub fn remember(&self, learned: BTreeMap<String, Learned>) {
+        *open(&self.learned) = learned;
+    }
+
+    pub(super) fn learned_of(&self, station: &Station) -> Learned {
+        match station.crc {
+            CrcPolicy::Learn => open(&self.learned).get(&station.mn).copied().unwrap_or_default(),
+            CrcPolicy::Strict | CrcPolicy::Off => Learned::default(),
+        }
+    }
+
+    pub(super) fn note_learned(&self, station: &Station, learned: Learned) {
+        if station.crc == CrcPolicy::Learn {
+            open(&self.learned).insert(station.mn.clone(), learned);
+        }
+    }
+
+    /// A place for a newcomer, or `None` at a limit, which is counted.
+    pub(super) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<Admission> {
+        let all = self.connections.fetch_add(1, Ordering::Relaxed);
+        if all >= self.settings.connections_max {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            self.telemetry.count(Counter::ConnectionsRefusedTotal);
+            return None;
+        }
+        let block = Block::of(peer.ip());
+        let address = peer.ip().to_canonical();
+        let exempt = self.settings.exempt.iter().any(|network| network.contains(&address));
+        let most = if exempt { usize::MAX } else { self.settings.connections_per_block_max };
+        if !open(&self.blocks).enter(block, most, (self.clock)()) {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            self.telemetry.count(Counter::ConnectionsRefusedBlock);
+            return None;
+        }
+        self.telemetry.count(Counter::ConnectionsOpened);
+        let connection = self.numbers.fetch_add(1, Ordering::Relaxed);
+        Some(Admission { house: Arc::clone(self), peering: Peering { connection, peer } })
+    }
+
+    /// Whether something rejected of this address may still be kept this minute; counted if not.
+    pub(super) fn may_keep_rejected(&self, address: IpAddr) -> bool {
+        let most = self.settings.rejected_per_minute;
+        let keep = open(&self.blocks).may_keep(Block::of(address), most, (self.clock)());
+        if !keep {
+            self.telemetry.count(Counter::RejectedUnkept);
+        }
+        keep
+    }
+
+    /// Hands records to the journal, with none of others between them.
+    pub(super) fn append(&self, records: impl IntoIterator<Item = (Entry, StoredNotice)>) {
+        self.appender.append_all(records);
+    }
+
+    /// `mn` was heard on `on`: what that means, and the record that says so, if one does.
+    pub(super) fn place(&self, mn: &str, on: Peering, now: Timestamp) -> Option<Entry> {
+        let moved = open(&self.directory).heard(mn, on, now);
+        let presence = match moved {
+            Move::Stayed => return None,
+            Move::Came => Presence::Online { mn, on },
+            Move::Moved { was, suspect: false } => {
+                self.telemetry.count(Counter::Takeovers);
+                Presence::Takeover { mn, on, was }
+            }
+            Move::Moved { was, suspect: true } => {
+                self.telemetry.count(Counter::Takeovers);
+                self.telemetry.count(Counter::ClonesSuspected);
+                tracing::warn!(mn, peer = %on.peer, other = %was.peer, "two sources use this MN by turns");
+                Presence::CloneSuspected { mn, on, was }
+            }
+        };
+        Some(entry(&Record::Presence(presence), now))
+    }
+
+    /// Takes `mn` off its place without a word: the record that placed it was not stored.
+    pub(super) fn displace(&self, mn: &str, connection: u64) {
+        open(&self.directory).left(mn, connection);
+    }
+
+    /// The connection has ended: its stations are offline unless they have moved.
+    pub(super) fn ended<'a>(&self, stations: impl Iterator<Item = &'a str>, on: Peering) {
+        let now = (self.clock)();
+        let gone: Vec<&str> = {
+            let mut directory = open(&self.directory);
+            stations.filter(|mn| directory.left(mn, on.connection)).collect()
+        };
+        let offline = gone.into_iter().map(|mn| entry(&Record::Presence(Presence::Offline { mn, on }), now));
+        self.append(offline.map(|entry| (entry, StoredNotice::nobody())));
+    }
+
+    pub(super) fn started_flight(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A frame is settled: `as_what` says how.
+    pub(super) fn landed(&self, as_what: Counter) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.telemetry.count(as_what);
+    }
+}
+
+/// A connection's place in the counts; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) house: Arc<House>,
+    pub(super) peering: Peering,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let house = &self.house;
+        house.connections.fetch_sub(1, Ordering::Relaxed);
+        open(&house.blocks).leave(Block::of(self.peering.peer.ip()), (house.clock)());
+        house.telemetry.count(Counter::ConnectionsClosed);
+    }
+}
+
+/// `record` as it is appended.
+pub(super) fn entry(record: &Record<'_>, time: Timestamp) -> Entry {
+    let mut body = Vec::new();
+    record.encode(&mut body);
+    Entry { time, kind: record.kind(), body }
+}

@@ -1,0 +1,95 @@
+//! The accept loop: it never ends while the listener stands.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::Connection;
+use super::house::House;
+use crate::telemetry::Counter;
+
+/// Connections that the system holds for us while we are busy; a crowd redials at once after an outage.
+const BACKLOG: i32 = 4096;
+
+/// How long the loop rests after an error that the next accept would meet again (no descriptors left).
+const REST: Duration = Duration::from_millis(50);
+
+/// Listens on `address` (`HOST:PORT`); an IPv6 wildcard takes IPv4 as well.
+///
+/// # Errors
+/// What the system says, or that the host name means nothing.
+pub fn bind(address: &str) -> io::Result<TcpListener> {
+    use std::net::ToSocketAddrs;
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the host name means no address");
+    for address in address.to_socket_addrs()? {
+        match bind_to(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = if address.is_ipv6() { socket2::Domain::IPV6 } else { socket2::Domain::IPV4 };
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts stations until `stop`; returns when the last connection has sent its answers and is closed.
+pub async fn serve(listener: TcpListener, house: Arc<House>, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => welcome(stream, peer, &house, &connections, &stop),
+            Err(error) => {
+                house.telemetry.count(Counter::AcceptErrors);
+                // A peer that is gone before it was accepted is no reason to rest.
+                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+fn welcome(
+    stream: TcpStream,
+    peer: SocketAddr,
+    house: &Arc<House>,
+    connections: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let Some(admission) = house.admit(peer) else {
+        tracing::debug!(%peer, "refused: too many connections");
+        return;
+    };
+    let alive = socket2::TcpKeepalive::new()
+        .with_time(house.settings.keep_alive)
+        .with_interval((house.settings.keep_alive / 4).max(Duration::from_secs(1)))
+        .with_retries(4);
+    // Both only make things better: without them the connection still works.
+    let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&alive);
+    let _ = stream.set_nodelay(true);
+    connections.spawn(Connection::new(stream, admission).run(stop.clone()));
+}

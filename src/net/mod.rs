@@ -1,0 +1,54 @@
+//! The door for stations: listeners, one task a connection, limits.
+//!
+//! ```text
+//! socket ─► scan ─► header ─► session::judge ─► journal (fsync) ─► receipt ─► answer
+//!             │                     │
+//!             └─ no frame           └─ refused: kept as rejected, never answered
+//! ```
+//!
+//! What must stay true:
+//! * an answer is written only after the journal has settled its record with `Ok`, and answers leave in the order of their frames;
+//! * the accept loop never ends while the listener stands; at a limit the newcomer is refused, not somebody who is there;
+//! * one connection's memory is bounded (unfinished frame, frames on their way to disk, stations), whatever the peer does; an idle
+//!   connection owns no buffer;
+//! * whatever is heard is in the journal or counted by name. The equation (with the gauge `in_flight`):
+//!   `frames_heard = frames_answered + frames_unasked + frames_rejected + frames_unstored + answers_undelivered + in_flight`;
+//! * PW is never logged.
+//!
+//! # Limits
+//!
+//! Every limit is a setting of [`Settings`], with its counter:
+//!
+//! | limit | reached | counter |
+//! |---|---|---|
+//! | `connections_max` | the newcomer is closed at once | `connections_refused_total` |
+//! | `connections_per_block_max` | the newcomer is closed at once | `connections_refused_block` |
+//! | `in_flight_max` | the connection is not read until the disk has caught up (the TCP window closes) | |
+//! | `partial_max` | what is there is decided upon and kept as rejected, the connection is closed | `connections_partial` |
+//! | `unheard_max`, `idle_max` | the connection is closed | `connections_idle` |
+//! | `segment_max` | the bytes are rejected as `too-long`, scanning goes on behind the next `##` | `rejected{too-long}` |
+//! | `noise_max` | the connection is closed | `connections_noisy` |
+//! | `rejected_per_minute` | more of the same address block is counted and not kept | `rejected_unkept` |
+//! | `stations_per_connection_max` | further stations are kept and answered, but not placed (no presence, no commands) | `stations_unplaced` |
+//! | `write_max` | the connection is closed, its answers are lost; the station sends again | `answers_undelivered` |
+//!
+//! # Decisions
+//!
+//! * A pause is not an end. After `pause` without bytes an unfinished frame is decided upon only if it then is a frame whose
+//!   CRC is right or wrong in a known way (some loggers send no line end, or a wrong length); all else waits for `partial_max`, so
+//!   that a slow link costs no frame.
+//! * Rejected frames have no place in the order of answers and are not waited for.
+//! * If the journal refuses a frame, its station is taken off its place, so that the next frame announces it again.
+
+mod blocks;
+mod connection;
+mod house;
+mod listener;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub use house::{House, StoredNotice};
+pub use listener::{bind, serve};
+pub use settings::Settings;

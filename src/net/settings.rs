@@ -1,0 +1,129 @@
+//! `[listen]`: addresses and limits of the stations' door.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the stations' door, `[listen]`. What happens at each limit stands at the head of [`crate::net`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where stations connect, `HOST:PORT` each; `[::]:9002` takes IPv4 as well.
+    pub address: Vec<String>,
+    /// Connections at a time in all; 1 to the process's descriptors.
+    pub connections_max: usize,
+    /// Connections at a time from one address block (one IPv4 address, one IPv6 /64).
+    pub connections_per_block_max: usize,
+    /// Networks for which `connections_per_block_max` does not hold: a carrier's NAT, a forwarding host, this machine.
+    pub exempt: Vec<IpNet>,
+    /// Frames of one connection on their way to disk; 1 to 1024.
+    pub in_flight_max: usize,
+    /// The longest data segment in bytes; 1024 is the standard's, 9999 the most that its length can say.
+    pub segment_max: usize,
+    /// A frame must be complete this long after its first byte.
+    #[serde(with = "crate::settings::duration")]
+    pub partial_max: Duration,
+    /// So long without bytes, an unfinished frame is looked at as if it were complete.
+    #[serde(with = "crate::settings::duration")]
+    pub pause: Duration,
+    /// A connection that has brought no accepted frame is closed after this long.
+    #[serde(with = "crate::settings::duration")]
+    pub unheard_max: Duration,
+    /// A connection that has brought nothing for this long is closed. Dead peers are found sooner, by TCP keep-alive.
+    #[serde(with = "crate::settings::duration")]
+    pub idle_max: Duration,
+    /// TCP keep-alive begins after this long without bytes; then four probes, a quarter of it apart.
+    #[serde(with = "crate::settings::duration")]
+    pub keep_alive: Duration,
+    /// An answer must be taken by the peer within this time.
+    #[serde(with = "crate::settings::duration")]
+    pub write_max: Duration,
+    /// Bytes that are no acceptable frame, since the last accepted one, before a connection is closed.
+    #[serde(with = "crate::settings::size")]
+    pub noise_max: u64,
+    /// Rejected frames and noise kept in the journal per address block and minute.
+    pub rejected_per_minute: u32,
+    /// Stations placed on one connection.
+    pub stations_per_connection_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            address: vec!["[::]:9002".into()],
+            connections_max: 20_000,
+            connections_per_block_max: 1_000,
+            exempt: vec![
+                IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8)),
+                IpNet::V6(ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128)),
+            ],
+            in_flight_max: 8,
+            segment_max: 9999,
+            partial_max: Duration::from_secs(30),
+            pause: Duration::from_millis(200),
+            unheard_max: Duration::from_secs(600),
+            idle_max: Duration::from_secs(6 * 3600),
+            keep_alive: Duration::from_secs(120),
+            write_max: Duration::from_secs(10),
+            noise_max: 64 << 10,
+            rejected_per_minute: 600,
+            stations_per_connection_max: 4096,
+        }
+    }
+}
+
+/// A setting outside its range: which, what it is, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongSetting {
+    /// The key within `[listen]`.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// The rule.
+    pub rule: &'static str,
+}
+
+impl Settings {
+    /// The settings outside their ranges.
+    #[must_use]
+    pub fn wrong(&self) -> Vec<WrongSetting> {
+        let mut wrong = Vec::new();
+        let mut rule = |good: bool, key, value: String, rule| {
+            if !good {
+                wrong.push(WrongSetting { key, value, rule });
+            }
+        };
+        rule(!self.address.is_empty(), "address", "[]".into(), "at least one HOST:PORT");
+        for address in &self.address {
+            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            rule(port.is_some(), "address", address.clone(), "HOST:PORT, as \"[::]:9002\" or \"0.0.0.0:9002\"");
+        }
+        let count = |n: usize, range: std::ops::RangeInclusive<usize>| range.contains(&n);
+        rule(
+            count(self.connections_max, 1..=1_000_000),
+            "connections_max",
+            self.connections_max.to_string(),
+            "1 to 1000000",
+        );
+        let per_block = self.connections_per_block_max;
+        rule(per_block >= 1, "connections_per_block_max", per_block.to_string(), "at least 1");
+        rule(count(self.in_flight_max, 1..=1024), "in_flight_max", self.in_flight_max.to_string(), "1 to 1024");
+        rule(count(self.segment_max, 1024..=9999), "segment_max", self.segment_max.to_string(), "1024 to 9999");
+        rule(self.noise_max >= 1, "noise_max", self.noise_max.to_string(), "at least 1B");
+        let stations = self.stations_per_connection_max;
+        rule(stations >= 1, "stations_per_connection_max", stations.to_string(), "at least 1");
+        for (key, value) in [
+            ("partial_max", self.partial_max),
+            ("pause", self.pause),
+            ("unheard_max", self.unheard_max),
+            ("idle_max", self.idle_max),
+            ("keep_alive", self.keep_alive),
+            ("write_max", self.write_max),
+        ] {
+            let text = crate::settings::duration::format(value);
+            rule(!value.is_zero() && value <= Duration::from_secs(7 * 86_400), key, text, "more than 0 and at most 7d");
+        }
+        wrong
+    }
+}
