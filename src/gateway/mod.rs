@@ -68,6 +68,7 @@ pub struct Running {
     journal: Arc<Journal>,
     house: Arc<House>,
     progress: Arc<uplink::Progress>,
+    broker: tokio::sync::watch::Receiver<mqtt::State>,
     addresses: Vec<std::net::SocketAddr>,
     stop: CancellationToken,
     /// Cancelled when the journal takes no more from the doors: the uplink ends when it has delivered what is there.
@@ -101,6 +102,7 @@ impl Running {
         let farewell = CancellationToken::new();
         let (birth, will) = status(&config.mqtt.prefix, &config.gateway.id);
         let (outbox, door) = mqtt::start(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone());
+        let broker = outbox.state();
         let last_record = CancellationToken::new();
         let progress = Arc::new(uplink::Progress::default());
         let uplink = uplink::Uplink {
@@ -130,6 +132,7 @@ impl Running {
             journal,
             house,
             progress,
+            broker,
             addresses,
             stop,
             last_record,
@@ -172,8 +175,15 @@ impl Running {
         self.last_record.cancel();
         let uplink = self.uplink;
         let mut drained = tokio::task::spawn_blocking(move || uplink.join());
-        if tokio::time::timeout(DRAIN_MAX, &mut drained).await.is_err() {
-            tracing::warn!("not everything could be delivered; the rest follows after the next start");
+        tokio::select! {
+            _ = &mut drained => {}
+            () = tokio::time::sleep(DRAIN_MAX) => {
+                tracing::warn!("not everything could be delivered in time; the rest follows after the next start");
+            }
+            // Without a broker there is nothing to wait for.
+            _ = self.broker.wait_for(|state| !matches!(state, mqtt::State::Connected)) => {
+                tracing::warn!("the broker is away; what is not delivered follows after the next start");
+            }
         }
         self.farewell.cancel();
         if self.door.await.is_err() {

@@ -57,9 +57,22 @@ impl Gateway {
 
     /// Starts the process and waits until stations can connect.
     pub(crate) fn start(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = Command::new(BINARY);
-        command.arg("run").arg("--config").arg(self.path("gateway.toml")).stdout(Stdio::null()).stderr(log);
+        command.arg("run").arg("--config").arg(self.path("gateway.toml"));
+        self.launch(command);
+    }
+
+    /// Starts the process in a mount namespace of its own, after `setup` has run there.
+    pub(crate) fn start_in(&mut self, setup: &str) {
+        let mut command = Command::new("unshare");
+        let script = format!("{setup} && exec {BINARY} run --config gateway.toml");
+        command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+        self.launch(command);
+    }
+
+    fn launch(&mut self, mut command: Command) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        command.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let until = Instant::now() + Duration::from_secs(30);
         while std::net::TcpStream::connect(self.listen).is_err() {
