@@ -1,23 +1,30 @@
-# `make test` does everything on a fresh machine with a Rust toolchain.
+# Two commands do everything on a fresh machine with a Rust toolchain: `make demo` and `make test`.
 
 CARGO ?= cargo
 
-.PHONY: help test lint bench mosquitto deny clean
+.PHONY: help demo test lint long bench mosquitto deny clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-test: mosquitto ## all tests
-	$(CARGO) build --all-targets
-	MOSQUITTO_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --no-fail-fast
+demo: ## the whole road with no set-up: a broker, the gateway, simulated stations; readings printed live
+	$(CARGO) run --quiet --features demo -- demo
+
+test: mosquitto ## all tests, the long ones in their short forms
+	$(CARGO) build --features demo --all-targets
+	MOSQUITTO_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast
 
 lint: deny ## format, lints as errors, licences, duplicates, known advisories
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --all-targets --features demo -- -D warnings
+	$(CARGO) clippy -- -D warnings
 	deploy/check-dependencies
 
+long: ## the long forms: kills, hostile broker, full disk, floods, crowd, fuzzing (an hour or more)
+	tests/long/run
+
 bench: ## every bench, a few minutes
-	$(CARGO) bench
+	$(CARGO) bench --features demo
 
 mosquitto: ## the real broker that the tests talk to
 	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || deploy/install-mosquitto

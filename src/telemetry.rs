@@ -62,6 +62,7 @@ counters! {
     UplinkRevisions, "uplink_revisions", "records published again with changed values";
     UplinkPartsMissing, "uplink_parts_missing", "split records given up incomplete";
     UplinkLost, "uplink_lost", "damaged records met while publishing; they are not published";
+    UplinkOversize, "uplink_oversize", "messages larger than mqtt.packet_max; a notice was published in their place";
     MqttPublished, "mqtt_published", "messages handed to the broker";
     MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";
     MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";

@@ -5,6 +5,8 @@
 
 mod check;
 mod decode;
+#[cfg(feature = "demo")]
+mod demo;
 mod journal;
 mod log;
 mod replay;
@@ -67,6 +69,9 @@ enum Command {
     /// Looks into a journal; works beside a running gateway
     #[command(subcommand)]
     Journal(journal::Command),
+    /// The whole thing with no set-up: broker, gateway, stations; readings printed as they arrive
+    #[cfg(feature = "demo")]
+    Demo(demo::Options),
 }
 
 /// Runs the command line and gives the exit code.
@@ -87,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Replay(options) => replay::replay(&options),
         Command::Journal(command) => journal::journal(&command),
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => demo::demo(&options),
     };
     ExitCode::from(code)
 }

@@ -12,6 +12,7 @@
 
 pub mod context;
 pub mod derived;
+mod envelope;
 mod learned;
 pub mod replay;
 pub mod uplink;
@@ -112,6 +113,7 @@ impl Running {
             derived: derived.clone(),
             interpret: interpretation(&config),
             outbox,
+            envelope: envelope::Envelope::of(&config),
             telemetry: Arc::clone(&telemetry),
             stop: last_record.clone(),
         }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
+use super::envelope::Envelope;
 use super::uplink::interpret;
 use crate::config::Config;
 use crate::interpret::Interpreter;
@@ -80,10 +81,10 @@ pub async fn replay(
             Some(ReadItem::Gap { cause: GapCause::Removed, .. }) => {}
             Some(ReadItem::Gap { .. }) => pass.summary.gaps += 1,
             Some(ReadItem::Record(stored)) => {
-                let time = stored.time;
+                let (offset, time) = (stored.offset, stored.time);
                 interpret(&mut interpreter, &stored, &mut pass.publications);
                 tokio::select! {
-                    done = pass.publish(time) => done?,
+                    done = pass.publish(offset, time) => done?,
                     () = stop.cancelled() => return Err(ReplayError::Stopped),
                 }
             }
@@ -137,6 +138,8 @@ struct Pass {
     range: Range,
     station: Option<String>,
     outbox: Outbox,
+    envelope: Envelope,
+    telemetry: Arc<Telemetry>,
     publications: Vec<Publication>,
     /// What each retained topic that was published says at the end of the journal, if it changed after the range.
     retained: BTreeMap<String, Option<Publication>>,
@@ -150,6 +153,8 @@ impl Pass {
             station: range.mn.as_ref().map(|mn| format!("{}/{mn}/", config.mqtt.prefix)),
             range: range.clone(),
             outbox,
+            envelope: Envelope::of(config),
+            telemetry: Arc::default(),
             publications: Vec::new(),
             retained: BTreeMap::new(),
             summary: Summary::default(),
@@ -157,7 +162,7 @@ impl Pass {
         }
     }
 
-    async fn publish(&mut self, time: Timestamp) -> Result<(), ReplayError> {
+    async fn publish(&mut self, offset: Offset, time: Timestamp) -> Result<(), ReplayError> {
         self.summary.records += 1;
         let within =
             self.range.since.is_none_or(|since| time >= since) && self.range.until.is_none_or(|until| time < until);
@@ -174,6 +179,7 @@ impl Pass {
             if publication.retain {
                 self.retained.insert(publication.topic.clone(), None);
             }
+            let publication = self.envelope.fit(publication, offset, &self.telemetry);
             self.seq = self.outbox.push(publication).await.map_err(|_| ReplayError::Stopped)?;
             self.summary.published += 1;
         }

@@ -26,6 +26,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
+use super::envelope::Envelope;
 use crate::interpret::{self, Interpreted, Interpreter};
 use crate::journal::{GapCause, Journal, Offset, ReadItem, Reader};
 use crate::message::{Publication, Record};
@@ -66,6 +67,7 @@ pub struct Uplink {
     pub(super) derived: Derived,
     pub(super) interpret: interpret::Settings,
     pub(super) outbox: Outbox,
+    pub(super) envelope: Envelope,
     pub(super) telemetry: Arc<Telemetry>,
     /// Set when no more records will come: drain what is there, then end.
     pub(super) stop: CancellationToken,
@@ -198,6 +200,7 @@ impl Road {
 
     async fn publish(&mut self) -> Result<(), Closed> {
         for publication in self.publications.drain(..) {
+            let publication = self.house.envelope.fit(publication, self.position, &self.house.telemetry);
             self.seq = self.house.outbox.push(publication).await?;
         }
         match self.waiting.back_mut() {

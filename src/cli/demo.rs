@@ -1,0 +1,130 @@
+//! `demo`: the whole road in one process, nothing to set up, nothing left behind.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{FAULT, IO, complain, log};
+use crate::broker::Broker;
+use crate::config::{Config, Loaded, Log};
+use crate::gateway::Running;
+use crate::{registry, sim};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// How many stations
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    stations: u32,
+    /// How long to run; without it, until Ctrl-C
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    duration: Option<Duration>,
+    /// Time between two realtime records of a station
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = time)]
+    interval: Duration,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    crate::settings::duration::parse(text).ok_or_else(|| format!("\"{text}\" is no duration: write 30s or 5min"))
+}
+
+pub(super) fn demo(options: &Options) -> u8 {
+    log::start(&Log { level: "warn".into(), ..Log::default() });
+    let folder = std::env::temp_dir().join(format!("hj212-gateway-demo-{}", std::process::id()));
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else { return FAULT };
+    let done = runtime.block_on(play(options, &folder));
+    let _ = std::fs::remove_dir_all(&folder);
+    match done {
+        Ok(()) => 0,
+        Err(error) => {
+            complain(&error);
+            IO
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
+async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+    let broker = Broker::start(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let mut messages = broker.messages();
+    let mut stations = sim::Options {
+        stations: options.stations,
+        interval: options.interval,
+        // Faster than the wall clock there is an end; nobody watches that long.
+        duration: options.duration.unwrap_or(Duration::from_secs(3600)),
+        speed: Some(240.0),
+        ..sim::Options::default()
+    };
+    let mut config = Config::default();
+    config.gateway.id = "demo".into();
+    config.listen.address = vec!["127.0.0.1:0".into()];
+    config.journal.dir = folder.join("journal");
+    config.journal.segment_size = 8 << 20;
+    config.mqtt.host = broker.address().ip().to_string();
+    config.mqtt.port = broker.address().port();
+    let registered = [("the demo's stations".to_owned(), sim::stations_toml(&stations))];
+    let registry = registry::load(&registered, registry::Unknown::Reject).map_err(crate::config::Problems)?;
+    let loaded = Loaded { config, registry, factors: Default::default(), station_files: Vec::new() };
+
+    let stop = CancellationToken::new();
+    let gateway = Running::start(loaded, stop.clone()).await?;
+    let Some(address) = gateway.addresses().first() else { return Err("no address to listen on".into()) };
+    stations.connect = address.to_string();
+    println!(
+        "broker   mqtt://{}   (mosquitto_sub -p {} -v -t 'hj212/v1/#')",
+        broker.address(),
+        broker.address().port()
+    );
+    println!("gateway  {address}   journal in {}", folder.join("journal").display());
+    println!(
+        "stations {} of them, HJ 212-2017, a reading every {:?}; Ctrl-C ends\n",
+        options.stations, options.interval
+    );
+
+    let simulated = tokio::spawn(sim::run(stations, stop.clone(), |_| {}));
+    let end = async {
+        match options.duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => drop(tokio::signal::ctrl_c().await),
+        }
+    };
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => break,
+            message = messages.recv() => match message {
+                Some(message) => print!("{}", in_words(&message.topic, &message.payload)),
+                None => break,
+            },
+        }
+    }
+    stop.cancel();
+    gateway.finish().await?;
+    if let Ok(Ok(summary)) = simulated.await {
+        let (answered, p99) = (summary.counts.acked, Duration::from_micros(summary.answer_micros.p99));
+        println!("\n{answered} packets answered, each after it was on disk; 99 % of the answers within {p99:?}");
+    }
+    Ok(())
+}
+
+/// One line for people.
+fn in_words(topic: &str, payload: &[u8]) -> String {
+    let Ok(body) = serde_json::from_slice::<serde_json::Value>(payload) else { return String::new() };
+    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    let Some(readings) = body["readings"].as_object() else {
+        // Cards repeat what readings say; events are news.
+        return if topic.contains("/event/") { format!("{topic}\n") } else { String::new() };
+    };
+    let mut line =
+        format!("{}  {}  {:<8}", text("data_time"), body["station"]["name"].as_str().unwrap_or_default(), text("kind"));
+    for (code, reading) in readings.iter().take(5) {
+        let value = ["rtd", "avg", "rs", "rt", "cou"].iter().find_map(|f| reading.get(*f)).map(ToString::to_string);
+        let name = reading["name"].as_str().unwrap_or(code);
+        let unit = reading["unit"].as_str().unwrap_or_default();
+        line.push_str(&format!("  {name} {}{unit}", value.unwrap_or_default()));
+    }
+    if readings.len() > 5 {
+        line.push_str(&format!("  … {} more", readings.len() - 5));
+    }
+    line.push('\n');
+    line
+}

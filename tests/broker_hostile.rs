@@ -1,0 +1,201 @@
+//! The door to the broker against a broker that misbehaves: cut at every byte, late, reordered, withheld, refused. Nothing is lost,
+//! nothing is stuck, order holds, repetitions stay within the window.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test that panics has spoken")]
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hj212_gateway::broker::{Behaviour, Broker, Refusal};
+use hj212_gateway::message::Publication;
+use hj212_gateway::mqtt::{self, Settings, State, Version};
+use hj212_gateway::telemetry::{Counter, Telemetry};
+use tokio_util::sync::CancellationToken;
+
+const WINDOW: u16 = 8;
+
+fn settings(broker: &Broker, version: Version) -> Settings {
+    Settings {
+        port: broker.address().port(),
+        version,
+        window: WINDOW,
+        retry_min: Duration::from_millis(10),
+        retry_max: Duration::from_millis(20),
+        ack_timeout: Duration::from_secs(1),
+        drain_max: Duration::from_millis(100),
+        ..Settings::default()
+    }
+}
+
+fn publication(number: usize) -> Publication {
+    Publication { topic: format!("t/{number:04}"), payload: Bytes::from(format!("{number:08}")), retain: false }
+}
+
+/// What came of a delivery.
+struct Came {
+    repeated: usize,
+    connects: u64,
+    disconnects: u64,
+}
+
+/// Hands `count` messages to a door whose broker behaves so, waits until all are delivered, and checks what the broker accepted.
+async fn deliver(behaviour: Behaviour, version: Version, count: usize, what: &str) -> Came {
+    let behaviour = Behaviour { record: true, ..behaviour };
+    // What is refused comes later than its followers, and what is acknowledged late counts late.
+    let disorderly =
+        behaviour.refuse_every.is_some() || behaviour.reorder.is_some() || behaviour.withhold_every.is_some();
+    let broker = Broker::start_with(([127, 0, 0, 1], 0).into(), behaviour).await.unwrap();
+    let telemetry = Arc::new(Telemetry::default());
+    let stop = CancellationToken::new();
+    let (outbox, door) = mqtt::start_quietly(&settings(&broker, version), Arc::clone(&telemetry), stop.clone());
+    let mut delivered = outbox.delivered();
+    let pushing = tokio::spawn(async move {
+        for number in 1..=count {
+            assert_eq!(outbox.push(publication(number)).await.unwrap(), number as u64);
+        }
+        outbox
+    });
+    let all = async {
+        loop {
+            let named = usize::try_from(*delivered.borrow_and_update()).unwrap();
+            // The broker notes a message a moment after its acknowledgement is on the way.
+            let mut patience = 100;
+            while broker.received().iter().map(|m| &m.topic).collect::<HashSet<_>>().len() < named {
+                patience -= 1;
+                assert!(patience > 0, "{what}: {named} are said to be delivered and are not");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if named == count {
+                return;
+            }
+            delivered.changed().await.unwrap();
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(60), all).await;
+    assert!(done.is_ok(), "{what}: stuck after {} messages", broker.received().len());
+    drop(pushing.await.unwrap());
+    let received = broker.received();
+    let mut first = Vec::new();
+    for message in &received {
+        if !first.contains(&message.topic) {
+            first.push(message.topic.clone());
+        }
+        let number: usize = message.topic[2..].parse().unwrap();
+        assert_eq!(message.payload, publication(number).payload, "{what}: altered");
+    }
+    let wanted: Vec<String> = (1..=count).map(|number| publication(number).topic).collect();
+    if disorderly {
+        first.sort();
+    }
+    assert_eq!(first, wanted, "{what}: lost, or out of order");
+    let (repeated, connects) = (received.len() - count, telemetry.get(Counter::MqttConnects));
+    let most = usize::from(WINDOW) * usize::try_from(connects.saturating_sub(1)).unwrap();
+    assert!(repeated <= most, "{what}: {repeated} repetitions in {connects} connections");
+    stop.cancel();
+    door.await.unwrap();
+    broker.stop().await;
+    Came { repeated, connects, disconnects: telemetry.get(Counter::MqttDisconnects) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_at_any_byte_costs_nothing() {
+    let places = Arc::new(tokio::sync::Semaphore::new(32));
+    let mut tasks = tokio::task::JoinSet::new();
+    for version in [Version::V311, Version::V5] {
+        for towards_client in [false, true] {
+            // More than 10 messages and their acknowledgements have: the last deliveries are whole.
+            let bytes = if towards_client { 80 } else { 330 };
+            for cut in 0..bytes {
+                let permit = Arc::clone(&places).acquire_owned().await.unwrap();
+                let connections = Some(2);
+                let behaviour = match towards_client {
+                    true => Behaviour { cut_sent: Some(cut), connections, ..Behaviour::default() },
+                    false => Behaviour { cut_received: Some(cut), connections, ..Behaviour::default() },
+                };
+                tasks.spawn(async move {
+                    let what = format!("{version:?}, cut at byte {cut}, towards client: {towards_client}");
+                    let came = deliver(behaviour, version, 10, &what).await;
+                    drop(permit);
+                    ((version == Version::V5, towards_client), cut, came.disconnects > 0, came.repeated)
+                });
+            }
+        }
+    }
+    let (mut cuts, mut repeated) = (BTreeMap::<_, BTreeMap<u64, bool>>::new(), 0);
+    while let Some(done) = tasks.join_next().await {
+        let (group, cut, was_cut, again) = done.unwrap();
+        cuts.entry(group).or_default().insert(cut, was_cut);
+        repeated += again;
+    }
+    for (group, cuts) in cuts {
+        let places: Vec<u64> = cuts.iter().filter(|(_, was_cut)| **was_cut).map(|(cut, _)| *cut).collect();
+        println!("MQTT 5 {}, towards the client {}: cut at bytes 0 to {}", group.0, group.1, places.len() - 1);
+        assert!(places.len() >= 40 && places.len() < cuts.len(), "the bytes are not all covered: {places:?}");
+        assert!(places.iter().zip(0..).all(|(place, expected)| *place == expected), "{places:?}");
+    }
+    println!("{repeated} messages came again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn late_reordered_doubled_and_invented_acknowledgements_lose_nothing() {
+    let honest = Behaviour::default();
+    let manners = [
+        ("late", Behaviour { delay: Some(Duration::from_millis(50)), ..honest.clone() }),
+        ("reordered", Behaviour { reorder: Some(5), ..honest.clone() }),
+        ("doubled", Behaviour { duplicate: true, connections: Some(3), ..honest.clone() }),
+        ("invented", Behaviour { invent: true, connections: Some(3), ..honest.clone() }),
+        (
+            "late and reordered",
+            Behaviour { delay: Some(Duration::from_millis(30)), reorder: Some(8), ..honest.clone() },
+        ),
+        ("withheld", Behaviour { withhold_every: Some(7), connections: Some(3), ..honest.clone() }),
+        ("all withheld", Behaviour { withhold_every: Some(1), connections: Some(2), ..honest.clone() }),
+        ("mute", Behaviour { mute: true, connections: Some(1), ..honest.clone() }),
+        ("garbage", Behaviour { garbage: true, connections: Some(3), ..honest.clone() }),
+        ("few at a time", Behaviour { receive_maximum: Some(2), ..honest }),
+    ];
+    for version in [Version::V311, Version::V5] {
+        for (name, behaviour) in &manners {
+            let came = deliver(behaviour.clone(), version, 60, &format!("{version:?}, {name}")).await;
+            println!("{version:?}, {name}: {} again, {} connections", came.repeated, came.connects);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_messages_are_tried_again_and_the_others_pass() {
+    for refusal in [Refusal::QuotaExceeded, Refusal::ImplementationSpecific, Refusal::NotAuthorized] {
+        let behaviour = Behaviour { refuse_every: Some((5, refusal)), ..Behaviour::default() };
+        deliver(behaviour, Version::V5, 40, &format!("{refusal:?}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_are_repaired_without_a_restart() {
+    let login = Some(("gateway".to_owned(), "right".to_owned()));
+    let behaviour = Behaviour { record: true, login, ..Behaviour::default() };
+    let broker = Broker::start_with(([127, 0, 0, 1], 0).into(), behaviour).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "wrong\n").unwrap();
+    let settings = Settings {
+        username: Some("gateway".into()),
+        password_file: Some(password.clone()),
+        ..settings(&broker, Version::V5)
+    };
+    let stop = CancellationToken::new();
+    let (outbox, door) = mqtt::start_quietly(&settings, Arc::new(Telemetry::default()), stop.clone());
+    outbox.push(publication(1)).await.unwrap();
+    let failed = |state: &State| matches!(state, State::Connecting { last_error: Some(_) });
+    outbox.state().wait_for(failed).await.unwrap();
+    assert!(broker.received().is_empty());
+    std::fs::write(&password, "right\n").unwrap();
+    let repaired = tokio::time::timeout(Duration::from_secs(20), async {
+        outbox.delivered().wait_for(|delivered| *delivered == 1).await.map(drop)
+    });
+    repaired.await.expect("the repaired password is used").unwrap();
+    stop.cancel();
+    door.await.unwrap();
+}
