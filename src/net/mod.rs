@@ -47,6 +47,8 @@ mod listener;
 mod settings;
 
 #[cfg(test)]
+mod dialogues;
+#[cfg(test)]
 mod tests;
 
 pub use house::{House, StoredNotice};

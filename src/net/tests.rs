@@ -20,14 +20,14 @@ const MN: &str = "010000A8900016F000169DC0";
 const OTHER: &str = "010000A8900016F000169DC1";
 
 /// A door with everything behind it but the uplink.
-struct Gate {
+pub(super) struct Gate {
     house: Arc<House>,
     journal: Journal,
     disk: SimDisk,
     telemetry: Arc<Telemetry>,
 }
 
-fn gate_with(settings: Settings, stations: &str, unknown: Unknown) -> Gate {
+pub(super) fn gate_with(settings: Settings, stations: &str, unknown: Unknown) -> Gate {
     let disk = SimDisk::new(1, 1 << 30);
     let telemetry = Arc::new(Telemetry::default());
     let kept = journal::Settings { segment_size: 1 << 20, reserve: 0, ..journal::Settings::default() };
@@ -43,13 +43,13 @@ fn gate(settings: Settings) -> Gate {
 }
 
 /// Short times, so that tests need not wait.
-fn quick() -> Settings {
+pub(super) fn quick() -> Settings {
     Settings { pause: Duration::from_millis(20), partial_max: Duration::from_millis(400), ..Settings::default() }
 }
 
 impl Gate {
     /// A connection in memory.
-    fn dial(&self) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+    pub(super) fn dial(&self) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let admission = self.house.admit("127.0.0.1:5000".parse().unwrap()).expect("no limit is reached");
         (theirs, tokio::spawn(Connection::new(ours, admission).run(CancellationToken::new())))
@@ -70,7 +70,7 @@ impl Gate {
     }
 
     /// What was journalled after the first `skip` records, in words.
-    async fn said(&self, skip: u64) -> Vec<String> {
+    pub(super) async fn said(&self, skip: u64) -> Vec<String> {
         let marker = self.journal.appender();
         let (done, wait) = tokio::sync::oneshot::channel();
         let entry = journal::Entry { time: clock::now(), kind: Record::Tick.kind(), body: Vec::new() };
@@ -97,7 +97,7 @@ impl Gate {
     }
 
     /// `frames_heard` is the sum of what became of the frames.
-    fn balanced(&self) {
+    pub(super) fn balanced(&self) {
         let of = |counter| self.telemetry.get(counter);
         let sum = of(Counter::FramesAnswered)
             + of(Counter::FramesUnasked)
@@ -109,7 +109,7 @@ impl Gate {
     }
 }
 
-fn framed(segment: &str) -> Vec<u8> {
+pub(super) fn framed(segment: &str) -> Vec<u8> {
     let mut out = Vec::new();
     write::frame(&mut out, |o| o.extend_from_slice(segment.as_bytes()));
     out

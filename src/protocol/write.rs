@@ -126,6 +126,8 @@ pub struct Answer<'a> {
     pub mn: Option<&'a [u8]>,
     /// What CP says.
     pub body: AnswerBody,
+    /// Flag, if it is not to be the edition's version bits.
+    pub flag: Option<PacketFlags>,
 }
 
 impl Answer<'_> {
@@ -155,7 +157,8 @@ impl Answer<'_> {
             pw: self.pw,
             mn: self.mn,
             // The bare form of 2005 has CP alone.
-            flag: (!old || self.pw.is_some() || self.mn.is_some()).then(|| PacketFlags(self.edition.flag_bits())),
+            flag: (!old || self.pw.is_some() || self.mn.is_some())
+                .then(|| self.flag.unwrap_or(PacketFlags(self.edition.flag_bits()))),
             part: None,
             rf: false,
             cp: &cp,
@@ -189,6 +192,7 @@ mod tests {
             pw: Some(b"123456"),
             mn: Some(MN),
             body: AnswerBody::Echo { of: 2011 },
+            flag: None,
         };
         assert_eq!(
             answer(&base),
@@ -215,6 +219,7 @@ mod tests {
             pw: None,
             mn: None,
             body: AnswerBody::Echo { of: 2051 },
+            flag: None,
         };
         let said = answer(&base);
         assert!(said.contains("ST=91;CN=9014;CP=&&QN=20040516010101001;CN=2051&&"), "{said}");
@@ -238,6 +243,7 @@ mod tests {
                 pw: Some(evil),
                 mn: Some(evil),
                 body: AnswerBody::Echo { of: 2011 },
+                flag: None,
             });
             assert!(said.contains("QN=;ST=91;CN=9014;PW=;MN=;Flag=4;CP=&&&&"), "{said}");
         }

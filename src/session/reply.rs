@@ -1,5 +1,6 @@
 //! Which answer a packet gets, if any, and in which form (HJ 212-2017, 6.1 and 6.6.5; HJ 212-2025, C.2, C.54; HJ/T 212-2005).
 
+use crate::protocol::packet::PacketFlags;
 use crate::protocol::write::{Answer, AnswerBody};
 use crate::protocol::{Edition, Header};
 use crate::registry::{AnswerWhen, Dialect};
@@ -41,6 +42,7 @@ impl Reply {
             pw: header.pw.filter(|_| identified),
             mn: header.mn.filter(|_| identified),
             body: AnswerBody::Echo { of },
+            flag: dialect.answer_flag.map(PacketFlags),
         };
         let mut frame = Vec::with_capacity(128);
         answer.frame(&mut frame);

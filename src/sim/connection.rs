@@ -208,7 +208,7 @@ impl Connection {
             meaning = station.heard(now, &header, &self.fields);
             if let Meaning::Acknowledged { kind, again, answer_time, note } = &meaning {
                 self.shared.note_answer(&station.profile.mn, note);
-                self.shared.tally.acked(*kind, *answer_time, self.number);
+                self.shared.tally.acked(*kind, Some(*answer_time), self.number);
                 self.shared.tally.add(Count::Reuploaded, u64::from(*again));
                 return true;
             }

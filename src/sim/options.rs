@@ -107,6 +107,10 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = Options::default().ramp, value_parser = clap::value_parser!(u32).range(1..))]
     pub ramp: u32,
 
+    /// Throughput mode: answer times count from this long after the last connection was due.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    pub settle: Duration,
+
     /// Local addresses to connect from, with commas, taken in turn: more than 28,000 connections to one port need several.
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     pub bind: Vec<IpAddr>,
@@ -184,6 +188,7 @@ impl Default for Options {
             faults: Faults::default(),
             rate: None,
             ramp: 1_000,
+            settle: Duration::ZERO,
             bind: Vec::new(),
             answer_timeout: Duration::from_secs(10),
             resends: 3,

@@ -215,6 +215,12 @@ impl Shared {
         if self.options.duration.is_zero() { Duration::MAX } else { self.options.duration }
     }
 
+    /// From when on answer times count in throughput mode.
+    pub(crate) fn settled(&self) -> Duration {
+        let connections = usize::try_from(self.options.connection_count()).unwrap_or(usize::MAX);
+        self.ramp(connections) + self.options.settle
+    }
+
     /// How long connection `number` waits before its first attempt.
     pub(crate) fn ramp(&self, number: usize) -> Duration {
         Duration::from_secs_f64(number as f64 / f64::from(self.options.ramp))

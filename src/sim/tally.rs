@@ -96,11 +96,11 @@ impl Tally {
         self.sent[kind as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts an answer that came `answer_time` after its packet was first sent.
-    pub(crate) fn acked(&self, kind: Kind, answer_time: Duration, shard: usize) {
+    /// Counts an answer that came `answer_time` after its packet was first sent; without the time, it counts as an answer alone.
+    pub(crate) fn acked(&self, kind: Kind, answer_time: Option<Duration>, shard: usize) {
         self.acked[kind as usize].fetch_add(1, Ordering::Relaxed);
-        let micros = u64::try_from(answer_time.min(ANSWER_TIME_MAX).as_micros()).unwrap_or(u64::MAX);
-        if let Some(times) = self.times.get(shard % SHARDS) {
+        if let (Some(time), Some(times)) = (answer_time, self.times.get(shard % SHARDS)) {
+            let micros = u64::try_from(time.min(ANSWER_TIME_MAX).as_micros()).unwrap_or(u64::MAX);
             times.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros);
         }
         // Last: who waits for a number of answers finds their times counted.
@@ -275,7 +275,7 @@ mod tests {
         let tally = Tally::new();
         for n in 1..=100 {
             tally.sent(Kind::Hour);
-            tally.acked(Kind::Hour, Duration::from_millis(n), n as usize);
+            tally.acked(Kind::Hour, Some(Duration::from_millis(n)), n as usize);
         }
         tally.connection(3);
         tally.connection(-1);

@@ -243,7 +243,8 @@ impl Sender {
 
     async fn keep_pace(&self) {
         let Some(pace) = self.pace else { return };
-        let due = pace.phase + pace.every.mul_f64(self.sent as f64);
+        // Who comes late in the ramp has nothing to catch up with.
+        let due = self.shared.ramp(self.number) + pace.phase + pace.every.mul_f64(self.sent as f64);
         sleep_until(self.shared.instant(due.min(self.shared.until()))).await;
     }
 
@@ -278,7 +279,8 @@ impl Sender {
             self.shared.note_answer(&packet.mn, note);
         }
         let answer_time = self.shared.elapsed().saturating_sub(packet.first_sent);
-        self.shared.tally.acked(packet.kind, answer_time, self.number);
+        let settled = packet.first_sent >= self.shared.settled();
+        self.shared.tally.acked(packet.kind, settled.then_some(answer_time), self.number);
     }
 }
 
