@@ -103,7 +103,7 @@ impl<'a> Run<'a> {
             return;
         }
         self.compared += spans.len();
-        if spans.iter().any(|other| other.item_of(area) == item && other.name_of(area) == name) {
+        if spans.iter().any(|other| same(other.item_of(area), item) && other.name_of(area) == name) {
             self.deviations.insert(Deviation::ItemTwice);
         }
     }
