@@ -26,8 +26,9 @@ impl Gateway {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let stations: String = (0..MANY).map(|n| format!("[[station]]\nmn = \"{}\"\n", mn(n))).collect();
         std::fs::write(folder.join("stations.toml"), stations).unwrap();
-        let text =
-            format!("[listen]\naddress = [\"127.0.0.1:{port}\"]\n[journal]\ndir = \"journal\"\n[mqtt]\nport = 1\n");
+        let text = format!(
+            "[listen]\naddress = [\"127.0.0.1:{port}\"]\n[http]\naddress = \"\"\n[journal]\ndir = \"journal\"\n[mqtt]\nport = 1\n"
+        );
         std::fs::write(folder.join("gateway.toml"), text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_hj212-gateway"));
         command.args(["run", "--config", "gateway.toml"]).current_dir(folder).stderr(Stdio::null());

@@ -124,6 +124,7 @@ fn loaded(folder: &std::path::Path, mqtt: u16) -> Loaded {
     let mut config = Config::default();
     config.listen.address = vec!["127.0.0.1:0".into()];
     config.journal.dir = folder.join("journal");
+    config.http.address = String::new();
     config.mqtt.port = mqtt;
     config.mqtt.client_id = format!("road-{}", std::process::id());
     let stations: String = (0..CONNECTIONS).map(|n| format!("[[station]]\nmn = \"{}\"\n", mn(n))).collect();

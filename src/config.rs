@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{self, Problem, Registry, Unknown};
-use crate::{gateway, interpret, journal, mqtt, net};
+use crate::{gateway, http, interpret, journal, mqtt, net};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub journal: journal::Settings,
     /// Where it is published.
     pub mqtt: mqtt::Settings,
+    /// Where operators look.
+    pub http: http::Settings,
     /// How the journal is read out and how far.
     pub uplink: gateway::uplink::Settings,
     /// How what is read becomes messages.
@@ -213,6 +215,13 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         &config.log.level,
         "error, warn, info, debug, trace, or a filter",
         "write \"info\"",
+    );
+    rule(
+        config.http.address().is_ok(),
+        "http.address",
+        &config.http.address,
+        "IP:PORT, or empty for no door",
+        "write \"127.0.0.1:9080\"",
     );
     for wrong in config.listen.wrong() {
         let key = format!("listen.{}", wrong.key);

@@ -9,20 +9,22 @@
 //! |---|---|---|
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
-//! | 2 | [`registry`], [`session`], [`interpret`] | judgement: no I/O, no clock |
+//! | 2 | [`registry`], [`session`], [`interpret`], [`board`] | judgement: no I/O, no clock |
 //! | 3 | [`journal`] | the truth on disk |
-//! | 4 | [`net`], [`mqtt`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
+//! | 4 | [`net`], [`mqtt`], [`http`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
 //! | 5 | [`config`], [`gateway`] | wiring and lifetimes |
 //! | 6 | [`cli`] | arguments, exit codes |
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
+pub mod board;
 #[cfg(any(test, feature = "demo"))]
 pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod gateway;
+pub mod http;
 pub mod interpret;
 pub mod journal;
 pub mod message;

@@ -4,6 +4,7 @@
 //! stay true: a counter's name stays (dashboards rely on it), and the set of labels is closed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::message::RejectReason;
 use crate::protocol::{Deviation, Deviations};
@@ -40,7 +41,7 @@ counters! {
     BytesHeard, "bytes_heard", "bytes read from stations";
     ConnectionsOpened, "connections_opened", "connections accepted";
     ConnectionsClosed, "connections_closed", "connections ended";
-    ConnectionsRefusedTotal, "connections_refused_total", "newcomers refused at connections_max";
+    ConnectionsRefusedTotal, "connections_refused_max", "newcomers refused at connections_max";
     ConnectionsRefusedBlock, "connections_refused_block", "newcomers refused at connections_per_block_max";
     ConnectionsIdle, "connections_idle", "connections closed after idle_max";
     ConnectionsPartial, "connections_partial", "connections closed for an unfinished frame older than partial_max";
@@ -70,9 +71,54 @@ counters! {
     MqttDisconnects, "mqtt_disconnects", "connections to the broker lost or refused";
 }
 
+/// Something whose duration is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub enum Timing {
+    /// From a frame's last byte to its answer.
+    Answer,
+    /// A group commit: write and sync.
+    Commit,
+}
+
+impl Timing {
+    /// All of them.
+    pub const ALL: &'static [Timing] = &[Timing::Answer, Timing::Commit];
+
+    /// The stable name; a unit follows it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Commit => "journal_commit",
+        }
+    }
+
+    /// What is measured.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Answer => "time from a frame's last byte to its answer",
+            Self::Commit => "time of a group commit, write and sync",
+        }
+    }
+}
+
+/// Upper bounds of the classes of durations, in microseconds; beyond the last there is one more class.
+pub const BOUNDS_MICROS: [u64; 12] =
+    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000];
+
+/// How often durations of each class were met, and their sum.
+#[derive(Debug, Default)]
+struct Histogram {
+    classes: [AtomicU64; BOUNDS_MICROS.len() + 1],
+    micros: AtomicU64,
+}
+
 /// All counters of a running house; shared by reference.
 #[derive(Debug)]
 pub struct Telemetry {
+    timings: [Histogram; Timing::ALL.len()],
     counters: [AtomicU64; Counter::ALL.len()],
     deviations: [AtomicU64; Deviation::ALL.len()],
     rejected: [AtomicU64; RejectReason::ALL.len()],
@@ -81,6 +127,7 @@ pub struct Telemetry {
 impl Default for Telemetry {
     fn default() -> Self {
         Telemetry {
+            timings: std::array::from_fn(|_| Histogram::default()),
             counters: std::array::from_fn(|_| AtomicU64::new(0)),
             deviations: std::array::from_fn(|_| AtomicU64::new(0)),
             rejected: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -103,6 +150,23 @@ impl Telemetry {
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
         self.counters[counter as usize].load(Ordering::Relaxed)
+    }
+
+    /// Notes a duration.
+    pub fn took(&self, timing: Timing, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let class = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        let histogram = &self.timings[timing as usize];
+        histogram.classes[class].fetch_add(1, Ordering::Relaxed);
+        histogram.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// How often each class of [`BOUNDS_MICROS`] was met, the last being beyond all, and the sum in microseconds.
+    #[must_use]
+    pub fn timing(&self, timing: Timing) -> ([u64; BOUNDS_MICROS.len() + 1], u64) {
+        let histogram = &self.timings[timing as usize];
+        let classes = std::array::from_fn(|class| histogram.classes[class].load(Ordering::Relaxed));
+        (classes, histogram.micros.load(Ordering::Relaxed))
     }
 
     /// Counts each member of a set of deviations.

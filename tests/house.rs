@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["protocol"]),
     (1, &["message", "telemetry", "settings", "clock"]),
-    (2, &["registry", "session", "interpret"]),
+    (2, &["registry", "session", "interpret", "board"]),
     (3, &["journal"]),
-    (4, &["net", "mqtt", "sim", "broker"]),
+    (4, &["net", "mqtt", "http", "sim", "broker"]),
     (5, &["config", "gateway"]),
     (6, &["cli"]),
 ];

@@ -1,12 +1,20 @@
-//! `run`: the daemon.
+//! `run`: the daemon, and its manners towards systemd.
+//!
+//! SIGTERM and SIGINT stop in order, a second one at once. SIGHUP takes up a changed configuration; one that is not good changes
+//! nothing. Under `Type=notify` systemd hears when stations can connect, when a reload begins and ends, and, under
+//! `WatchdogSec=`, that the threads that matter move. Sockets that systemd hands over take the place of `listen.address`.
 
 use std::path::Path;
+use std::time::Duration;
 
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{AGAIN, CONFIG, FAULT, IO, complain, log};
-use crate::gateway::{self, StartError};
-use crate::{config, journal};
+use crate::config::{self, Loaded};
+use crate::gateway::{Running, StartError};
+use crate::journal;
 
 pub(super) fn run(path: &Path) -> u8 {
     let loaded = match config::load(path) {
@@ -24,11 +32,7 @@ pub(super) fn run(path: &Path) -> u8 {
             return FAULT;
         }
     };
-    let stop = CancellationToken::new();
-    let code = match runtime.block_on(async {
-        tokio::spawn(stop_at_signal(stop.clone()));
-        gateway::run(loaded, stop).await
-    }) {
+    let code = match runtime.block_on(live(path, loaded)) {
         Ok(()) => 0,
         Err(error) => {
             complain(&error);
@@ -36,7 +40,7 @@ pub(super) fn run(path: &Path) -> u8 {
         }
     };
     // A task that hangs must not keep the process: everything that matters has been closed.
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    runtime.shutdown_timeout(Duration::from_millis(200));
     code
 }
 
@@ -47,23 +51,80 @@ fn code_of(error: &StartError) -> u8 {
     }
 }
 
-/// The first SIGTERM or SIGINT stops in order, the second at once.
-async fn stop_at_signal(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be received: stop with SIGKILL, nothing answered is lost");
-        return;
-    };
-    let mut next = async || {
+/// Starts, serves and stops the gateway.
+async fn live(path: &Path, loaded: Loaded) -> Result<(), StartError> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    let stop = CancellationToken::new();
+    let running = Running::start_on(loaded, inherited()?, stop.clone()).await?;
+    tell(&[NotifyState::Ready]);
+    let mut watchdog = watchdog();
+    let name = loop {
         tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
+            name = either(&mut term, &mut int) => break name,
+            _ = hangup.recv() => reload(path, &running),
+            _ = watchdog.tick() => if running.is_healthy() {
+                tell(&[NotifyState::Watchdog]);
+            },
         }
     };
-    let signal = next().await;
-    tracing::info!(signal, "stopping: delivering what can be delivered");
+    tracing::info!(signal = name, "stopping: delivering what can be delivered");
+    tell(&[NotifyState::Stopping]);
     stop.cancel();
-    let signal = next().await;
-    tracing::warn!(signal, "stopping at once");
-    std::process::exit(0);
+    tokio::spawn(async move {
+        let signal = either(&mut term, &mut int).await;
+        tracing::warn!(signal, "stopping at once");
+        std::process::exit(0);
+    });
+    running.finish().await
+}
+
+async fn either(term: &mut Signal, int: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}
+
+/// Reads the configuration again and takes it up if it is good.
+fn reload(path: &Path, running: &Running) {
+    tell(&[NotifyState::Reloading, NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Custom(""))]);
+    match config::load(path) {
+        Ok(loaded) => {
+            let changes = running.reload(loaded);
+            if changes.is_empty() {
+                tracing::info!("reloaded: nothing has changed");
+            }
+            changes.iter().for_each(|change| tracing::info!(change, "reloaded"));
+        }
+        Err(problems) => {
+            problems.0.iter().for_each(|problem| tracing::error!(%problem, "not reloaded, nothing has changed"));
+        }
+    }
+    tell(&[NotifyState::Ready]);
+}
+
+/// The listening sockets that systemd hands over, if any.
+fn inherited() -> std::io::Result<Vec<std::net::TcpListener>> {
+    let mut handed = listenfd::ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for place in 0..handed.len() {
+        listeners.extend(handed.take_tcp_listener(place)?);
+    }
+    Ok(listeners)
+}
+
+/// Tells systemd; without systemd there is nobody to tell.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(false, state) {
+        tracing::debug!(%error, "systemd cannot be told");
+    }
+}
+
+/// Rings twice within the time that systemd waits; without a watchdog, hardly ever.
+fn watchdog() -> tokio::time::Interval {
+    let mut micros = 0;
+    let asked = sd_notify::watchdog_enabled(false, &mut micros) && micros > 0;
+    let every = if asked { Duration::from_micros(micros / 2) } else { Duration::from_secs(3600) };
+    tokio::time::interval(every.max(Duration::from_millis(10)))
 }

@@ -13,24 +13,38 @@
 pub mod context;
 pub mod derived;
 mod envelope;
+mod history;
 mod learned;
+mod pulse;
+mod reload;
 pub mod replay;
 pub mod uplink;
+mod view;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::Board;
 use crate::config::{Config, Loaded};
+use crate::http::View;
 use crate::interpret;
 use crate::journal::{self, Entry, Journal, OsDisk};
 use crate::message::{Context, Publication, Record};
 use crate::net::{self, House};
 use crate::telemetry::Telemetry;
-use crate::{clock, mqtt};
+use crate::{clock, http, mqtt};
 use derived::Derived;
+use pulse::Pulse;
+use view::Shown;
+
+/// Dictionary rows: code to name and unit.
+type Factors = BTreeMap<String, (String, String)>;
 
 /// A tick is journalled when nothing else was for this long: time-outs of the interpretation need time to pass.
 const TICK: Duration = Duration::from_secs(5);
@@ -45,7 +59,7 @@ pub enum StartError {
     #[error("the journal: {0}")]
     Journal(#[from] journal::OpenError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {error} (another process on this port? see listen.address)")]
+    #[error("cannot listen on {address}: {error} (another process on this port? see listen.address and http.address)")]
     Listen {
         /// The address.
         address: String,
@@ -57,11 +71,6 @@ pub enum StartError {
     Io(#[from] std::io::Error),
 }
 
-/// Runs the gateway until `stop` is cancelled and everything is closed.
-pub async fn run(loaded: Loaded, stop: CancellationToken) -> Result<(), StartError> {
-    Running::start(loaded, stop).await?.finish().await
-}
-
 /// A gateway that runs.
 #[derive(Debug)]
 pub struct Running {
@@ -70,7 +79,13 @@ pub struct Running {
     house: Arc<House>,
     progress: Arc<uplink::Progress>,
     broker: tokio::sync::watch::Receiver<mqtt::State>,
-    addresses: Vec<std::net::SocketAddr>,
+    board: Arc<Mutex<Board>>,
+    derived: Derived,
+    shown: Arc<Shown>,
+    page_address: Option<SocketAddr>,
+    /// The configuration that holds.
+    current: Mutex<(Config, Factors)>,
+    addresses: Vec<SocketAddr>,
     stop: CancellationToken,
     /// Cancelled when the journal takes no more from the doors: the uplink ends when it has delivered what is there.
     last_record: CancellationToken,
@@ -83,17 +98,37 @@ pub struct Running {
 
 impl Running {
     /// Starts everything; when it returns, stations can connect.
+    ///
+    /// # Errors
+    /// If the journal cannot be opened or an address cannot be listened on.
     pub async fn start(loaded: Loaded, stop: CancellationToken) -> Result<Running, StartError> {
+        Self::start_on(loaded, Vec::new(), stop).await
+    }
+
+    /// The same with listeners that somebody else opened, in place of those of `listen.address`.
+    ///
+    /// # Errors
+    /// As [`Running::start`].
+    pub async fn start_on(
+        loaded: Loaded,
+        inherited: Vec<std::net::TcpListener>,
+        stop: CancellationToken,
+    ) -> Result<Running, StartError> {
         let Loaded { config, registry, factors, .. } = loaded;
         let telemetry = Arc::new(Telemetry::default());
         let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
         let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
         // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
         derived.forget_beyond(journal.recovered().last)?;
-        announce(&journal, &derived, &Context { stations: registry.facts(), factors })?;
+        announce(&journal, &derived, &Context { stations: registry.facts(), factors: factors.clone() })?;
 
         let mut listeners = Vec::new();
-        for address in &config.listen.address {
+        for listener in inherited {
+            listener.set_nonblocking(true)?;
+            listeners.push(TcpListener::from_std(listener)?);
+        }
+        let own: &[String] = if listeners.is_empty() { &config.listen.address } else { &[] };
+        for address in own {
             let listener =
                 net::bind(address).map_err(|error| StartError::Listen { address: address.clone(), error })?;
             listeners.push(listener);
@@ -105,6 +140,7 @@ impl Running {
         let (outbox, door) = mqtt::start(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone());
         let broker = outbox.state();
         let last_record = CancellationToken::new();
+        let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &registry.facts())));
         let progress = Arc::new(uplink::Progress::default());
         let uplink = uplink::Uplink {
             settings: config.uplink.clone(),
@@ -114,6 +150,7 @@ impl Running {
             interpret: interpretation(&config),
             outbox,
             envelope: envelope::Envelope::of(&config),
+            board: Arc::clone(&board),
             telemetry: Arc::clone(&telemetry),
             stop: last_record.clone(),
         }
@@ -126,7 +163,27 @@ impl Running {
         for listener in listeners {
             tasks.spawn(net::serve(listener, Arc::clone(&house), stop.clone()));
         }
-        tasks.spawn(tick(Arc::clone(&journal), stop.clone()));
+        let pulse = Arc::new(Pulse::new());
+        tasks.spawn(tick(Arc::clone(&journal), Arc::clone(&pulse), stop.clone()));
+        let shown = Arc::new(Shown {
+            gateway: config.gateway.id.clone(),
+            started: Instant::now(),
+            started_at: clock::now(),
+            telemetry: Arc::clone(&telemetry),
+            journal: Arc::clone(&journal),
+            dir: config.journal.dir.clone(),
+            interpret: interpretation(&config),
+            house: Arc::clone(&house),
+            progress: Arc::clone(&progress),
+            pulse,
+            broker: broker.clone(),
+            board: Arc::clone(&board),
+        });
+        let page = operators(&config).await?;
+        let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = page {
+            tasks.spawn(http::serve(listener, Arc::clone(&shown) as Arc<dyn http::View>, stop.clone()));
+        }
         tasks.spawn(learned::keep(Arc::clone(&house), derived.clone(), stop.clone()));
         tracing::info!(?addresses, journal = %config.journal.dir.display(), "listening");
         Ok(Running {
@@ -135,6 +192,11 @@ impl Running {
             house,
             progress,
             broker,
+            board,
+            derived,
+            shown,
+            page_address,
+            current: Mutex::new((config, factors)),
             addresses,
             stop,
             last_record,
@@ -147,8 +209,20 @@ impl Running {
 
     /// The addresses that stations connect to.
     #[must_use]
-    pub fn addresses(&self) -> &[std::net::SocketAddr] {
+    pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where the status page is.
+    #[must_use]
+    pub fn page_address(&self) -> Option<SocketAddr> {
+        self.page_address
+    }
+
+    /// Whether the threads that matter move, for a watchdog.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.shown.health().iter().all(|check| check.good)
     }
 
     /// The stations' door.
@@ -207,8 +281,13 @@ fn interpretation(config: &Config) -> interpret::Settings {
 
 /// Journals that the gateway starts and, if it has changed, the context; returns when both are durable.
 fn announce(journal: &Arc<Journal>, derived: &Derived, context: &Context) -> Result<(), StartError> {
-    let now = clock::now();
     append(journal, &Record::Started(env!("CARGO_PKG_VERSION")));
+    announce_context(journal, derived, context)
+}
+
+/// Journals the context if it has changed; returns when it is durable.
+fn announce_context(journal: &Arc<Journal>, derived: &Derived, context: &Context) -> Result<(), StartError> {
+    let now = clock::now();
     let records = context::records(context, derived, now);
     if records.is_empty() {
         return Ok(());
@@ -234,14 +313,26 @@ fn announce(journal: &Arc<Journal>, derived: &Derived, context: &Context) -> Res
 }
 
 /// Appends a record nobody waits for.
-fn append(journal: &Journal, record: &Record<'_>) {
+fn append(journal: &Journal, said: &Record<'_>) {
+    journal.appender().append(record(said), ());
+}
+
+/// `record` as it is appended now.
+fn record(record: &Record<'_>) -> Entry {
     let mut body = Vec::new();
     record.encode(&mut body);
-    journal.appender().append(Entry { time: clock::now(), kind: record.kind(), body }, ());
+    Entry { time: clock::now(), kind: record.kind(), body }
+}
+
+/// Listens for operators, if they are to have a door.
+async fn operators(config: &Config) -> Result<Option<TcpListener>, StartError> {
+    let Ok(Some(address)) = config.http.address() else { return Ok(None) };
+    let refused = |error| StartError::Listen { address: config.http.address.clone(), error };
+    TcpListener::bind(address).await.map(Some).map_err(refused)
 }
 
 /// Lets time pass in the journal while nobody speaks.
-async fn tick(journal: Arc<Journal>, stop: CancellationToken) {
+async fn tick(journal: Arc<Journal>, pulse: Arc<Pulse>, stop: CancellationToken) {
     let tail = journal.tail();
     let mut seen = tail.durable();
     loop {
@@ -250,7 +341,11 @@ async fn tick(journal: Arc<Journal>, stop: CancellationToken) {
             () = tokio::time::sleep(TICK) => {}
         }
         if tail.durable() == seen {
-            append(&journal, &Record::Tick);
+            let beating = Arc::clone(&pulse);
+            // Good news or bad: the writer lives.
+            journal.appender().append(record(&Record::Tick), move |_: Result<_, _>| beating.beat());
+        } else {
+            pulse.beat();
         }
         seen = tail.durable();
     }

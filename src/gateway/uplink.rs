@@ -18,7 +18,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -27,9 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use super::envelope::Envelope;
+use super::view::open;
+use crate::board::Board;
 use crate::interpret::{self, Interpreted, Interpreter};
 use crate::journal::{GapCause, Journal, Offset, ReadItem, Reader};
-use crate::message::{Publication, Record};
+use crate::message::{Publication, Record, Timestamp};
 use crate::mqtt::{Closed, Outbox};
 use crate::telemetry::{Counter, Telemetry};
 
@@ -57,6 +60,10 @@ pub struct Progress {
     pub interpreted: AtomicU64,
     /// The last record such that it and all before are delivered.
     pub delivered: AtomicU64,
+    /// When that record arrived, microseconds since 1970.
+    pub delivered_time: AtomicI64,
+    /// Whether the thread has ended.
+    pub ended: AtomicBool,
 }
 
 /// What the uplink needs.
@@ -68,6 +75,7 @@ pub struct Uplink {
     pub(super) interpret: interpret::Settings,
     pub(super) outbox: Outbox,
     pub(super) envelope: Envelope,
+    pub(super) board: Arc<Mutex<Board>>,
     pub(super) telemetry: Arc<Telemetry>,
     /// Set when no more records will come: drain what is there, then end.
     pub(super) stop: CancellationToken,
@@ -78,6 +86,7 @@ pub struct Uplink {
 struct Waiting {
     seq: u64,
     offset: Offset,
+    time: Timestamp,
 }
 
 impl std::fmt::Debug for Uplink {
@@ -104,6 +113,7 @@ impl Uplink {
             ),
         }
         road.store_cursor();
+        road.house.progress.ended.store(true, Ordering::Relaxed);
     }
 }
 
@@ -117,8 +127,9 @@ struct Road {
     publications: Vec<Publication>,
     /// The last sequence number handed to the outbox.
     seq: u64,
-    /// The last record interpreted.
+    /// The last record interpreted, and its time.
     position: Offset,
+    time: Timestamp,
     cursor: Offset,
     cursor_stored: Offset,
     cursor_stored_at: Instant,
@@ -141,6 +152,7 @@ impl Road {
             publications: Vec::new(),
             seq: 0,
             position,
+            time: Timestamp(0),
             cursor,
             cursor_stored: cursor,
             cursor_stored_at: Instant::now(),
@@ -175,6 +187,7 @@ impl Road {
     fn interpret_next(&mut self) -> bool {
         match self.reader.next() {
             Ok(Some(ReadItem::Record(stored))) => {
+                self.time = stored.time;
                 let (offset, interpreted) = interpret(&mut self.interpreter, &stored, &mut self.publications);
                 self.position = offset;
                 self.house.progress.interpreted.store(offset.0, Ordering::Relaxed);
@@ -200,12 +213,13 @@ impl Road {
 
     async fn publish(&mut self) -> Result<(), Closed> {
         for publication in self.publications.drain(..) {
+            open(&self.house.board).published(&publication);
             let publication = self.house.envelope.fit(publication, self.position, &self.house.telemetry);
             self.seq = self.house.outbox.push(publication).await?;
         }
         match self.waiting.back_mut() {
-            Some(last) if last.seq == self.seq => last.offset = self.position,
-            _ => self.waiting.push_back(Waiting { seq: self.seq, offset: self.position }),
+            Some(last) if last.seq == self.seq => (last.offset, last.time) = (self.position, self.time),
+            _ => self.waiting.push_back(Waiting { seq: self.seq, offset: self.position, time: self.time }),
         }
         if self.position.0 - self.checkpoint_at.0 >= self.house.settings.checkpoint_every {
             self.checkpoint_at = self.position;
@@ -221,6 +235,7 @@ impl Road {
             && first.seq <= delivered
         {
             self.cursor = first.offset;
+            self.house.progress.delivered_time.store(first.time.0, Ordering::Relaxed);
             self.waiting.pop_front();
         }
         self.house.progress.delivered.store(self.cursor.0, Ordering::Relaxed);
@@ -291,7 +306,8 @@ fn catch_up(house: &Uplink, cursor: Offset) -> (Interpreter, Offset) {
             Ok(Some(ReadItem::Record(stored))) => {
                 let (offset, _) = interpret(&mut interpreter, &stored, &mut unpublished);
                 position = offset;
-                unpublished.clear();
+                let mut board = open(&house.board);
+                unpublished.drain(..).for_each(|publication| board.published(&publication));
             }
             Ok(Some(ReadItem::Gap { last, .. })) => position = last,
             Ok(None) => break,

@@ -38,6 +38,7 @@ mod tests;
 mod topic;
 mod value;
 
+pub use rejected::masked;
 pub use settings::Settings;
 pub use snapshot::RestoreError;
 

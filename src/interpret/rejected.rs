@@ -65,7 +65,7 @@ fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// The bytes with every byte of a password or key replaced by `*`.
-pub(super) fn masked(raw: &[u8]) -> Vec<u8> {
+pub fn masked(raw: &[u8]) -> Vec<u8> {
     let mut bytes = raw.to_owned();
     mask_torn(&mut bytes);
     for at in 0..raw.len() {

@@ -16,7 +16,7 @@ use super::format::{BODY_MAX, SEGMENT_HEADER, SegmentHeader, put_record, record_
 use super::tail::{Health, Shared, Span};
 use super::{Entry, Hash, Offset, Receipt, Settings, Unstored, retention};
 use crate::message::Timestamp;
-use crate::telemetry::{Counter, Telemetry};
+use crate::telemetry::{Counter, Telemetry, Timing};
 
 /// After so many failures in a row the waiting records are refused.
 pub const FAILURES_MAX: u32 = 3;
@@ -343,8 +343,10 @@ impl Writer {
             hash = put_record(&mut self.buffer, &self.shared.id, offset, &waiting.entry, &hash);
             count += 1;
         }
+        let begun = Instant::now();
         active.file.write_at(&self.buffer, active.position)?;
         active.file.sync_data()?;
+        self.telemetry.took(Timing::Commit, begun.elapsed());
 
         active.position += self.buffer.len() as u64;
         self.hash = hash;

@@ -20,7 +20,7 @@ use crate::journal::{Offset, Unstored};
 use crate::message::{Heard, Record, RejectReason, Rejected};
 use crate::protocol::{self, Deviation, Deviations, Frame, Header, Item, Limits, Peer, packet, scan};
 use crate::session::{self, Reply, Verdict};
-use crate::telemetry::Counter;
+use crate::telemetry::{Counter, Timing};
 
 /// Bytes taken from the socket at a time.
 const READ: usize = 8 * 1024;
@@ -33,6 +33,7 @@ struct Flight {
     receipt: oneshot::Receiver<Outcome>,
     reply: Option<Reply>,
     mn: Box<str>,
+    heard_at: Instant,
 }
 
 /// Why a connection is closed by us.
@@ -109,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut stopped = pin!(stop.cancelled());
         let mut alarm = pin!(tokio::time::sleep_until(self.deadline()));
         loop {
-            let reading = self.flights.len() < self.admission.house.settings.in_flight_max;
+            let reading = self.flights.len() < self.admission.settings.in_flight_max;
             self.arm(alarm.as_mut());
             tokio::select! {
                 biased;
@@ -156,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// When something must happen although nothing comes.
     fn deadline(&self) -> Instant {
-        let settings = &self.admission.house.settings;
+        let settings = &self.admission.settings;
         let idle = self.heard_at + if self.known { settings.idle_max } else { settings.unheard_max };
         if self.buffer.is_empty() {
             return idle;
@@ -176,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The alarm rang.
     fn late(&mut self) {
         let now = Instant::now();
-        let settings = &self.admission.house.settings;
+        let settings = &self.admission.settings;
         if self.buffer.is_empty() {
             let idle_max = if self.known { settings.idle_max } else { settings.unheard_max };
             if now >= self.heard_at + idle_max {
@@ -203,13 +204,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn limits(&self) -> Limits {
-        Limits { segment_max: self.admission.house.settings.segment_max }
+        Limits { segment_max: self.admission.settings.segment_max }
     }
 
     /// Takes what the buffer holds, as long as there is a place on the way to disk. At the end of a connection
     /// ([`Peer::Resting`]) everything is taken.
     fn take(&mut self, peer: Peer) {
-        let settings = &self.admission.house.settings;
+        let settings = &self.admission.settings;
         let (in_flight_max, longest) = (settings.in_flight_max, 2 * (settings.segment_max + 64));
         while !self.buffer.is_empty() && (peer == Peer::Resting || self.flights.len() < in_flight_max) {
             // A frame that is not complete after twice the longest one never will be.
@@ -282,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let from = self.admission.peering;
         let news = if self.stations.iter().any(|known| **known == *mn) {
             house.place(mn, from, now)
-        } else if self.stations.len() < house.settings.stations_per_connection_max {
+        } else if self.stations.len() < self.admission.settings.stations_per_connection_max {
             self.stations.push(mn.into());
             house.place(mn, from, now)
         } else {
@@ -295,7 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let record = (entry(&Record::Frame(heard), now), notice);
         house.started_flight();
         house.append(news.map(|entry| (entry, StoredNotice::nobody())).into_iter().chain([record]));
-        self.flights.push_back(Flight { receipt, reply, mn: mn.into() });
+        self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.heard_at });
         (self.known, self.noise) = (true, 0);
     }
 
@@ -305,7 +306,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let from = self.admission.peering;
         house.telemetry.rejected(reason);
         self.noise += raw.len() as u64;
-        if self.noise > house.settings.noise_max {
+        if self.noise > self.admission.settings.noise_max {
             self.close.get_or_insert(Close::Noisy);
         }
         if !house.may_keep_rejected(from.peer.ip()) {
@@ -319,10 +320,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The oldest flight is settled: its answer is sent, with those of all that are settled by now.
     async fn answer(&mut self, outcome: Outcome) -> io::Result<()> {
         let mut answers = Vec::new();
-        let mut answered = 0;
+        let (mut answered, mut oldest) = (0, None);
         let mut outcome = Some(outcome);
         while let Some(settled) = outcome.take() {
             let Some(flight) = self.flights.pop_front() else { break };
+            oldest.get_or_insert(flight.heard_at);
             answered += usize::from(self.land(flight, settled, &mut answers));
             outcome = self.flights.front_mut().and_then(|next| match next.receipt.try_recv() {
                 Ok(settled) => Some(settled),
@@ -334,8 +336,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         let house = &self.admission.house;
-        let sent = within(house.settings.write_max, self.stream.write_all(&answers)).await;
+        let sent = within(self.admission.settings.write_max, self.stream.write_all(&answers)).await;
         let became = if sent.is_ok() { Counter::FramesAnswered } else { Counter::AnswersUndelivered };
+        // Of answers sent together the slowest is noted.
+        if let Some(heard_at) = oldest {
+            house.telemetry.took(Timing::Answer, heard_at.elapsed());
+        }
         (0..answered).for_each(|_| house.landed(became));
         sent
     }

@@ -47,7 +47,7 @@ impl Receipt for StoredNotice {
 /// See the head of the file.
 #[derive(Debug)]
 pub struct House {
-    pub(super) settings: Settings,
+    settings: RwLock<Arc<Settings>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) clock: fn() -> Timestamp,
     registry: RwLock<Arc<Registry>>,
@@ -77,7 +77,7 @@ impl House {
     ) -> House {
         let first = u64::try_from(clock().0).unwrap_or(0);
         House {
-            settings,
+            settings: RwLock::new(Arc::new(settings)),
             telemetry,
             clock,
             registry: RwLock::new(Arc::new(registry)),
@@ -100,6 +100,17 @@ impl House {
     /// Other stations may speak from the next frame on.
     pub fn replace_registry(&self, registry: Registry) {
         *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
+    }
+
+    /// The settings that hold for newcomers.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other limits hold for newcomers; who is here keeps those that held when it came.
+    pub fn replace_settings(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// Connections that are open.
@@ -146,16 +157,17 @@ impl House {
 
     /// A place for a newcomer, or `None` at a limit, which is counted.
     pub(super) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<Admission> {
+        let settings = self.settings();
         let all = self.connections.fetch_add(1, Ordering::Relaxed);
-        if all >= self.settings.connections_max {
+        if all >= settings.connections_max {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             self.telemetry.count(Counter::ConnectionsRefusedTotal);
             return None;
         }
         let block = Block::of(peer.ip());
         let address = peer.ip().to_canonical();
-        let exempt = self.settings.exempt.iter().any(|network| network.contains(&address));
-        let most = if exempt { usize::MAX } else { self.settings.connections_per_block_max };
+        let exempt = settings.exempt.iter().any(|network| network.contains(&address));
+        let most = if exempt { usize::MAX } else { settings.connections_per_block_max };
         if !open(&self.blocks).enter(block, most, (self.clock)()) {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             self.telemetry.count(Counter::ConnectionsRefusedBlock);
@@ -163,12 +175,12 @@ impl House {
         }
         self.telemetry.count(Counter::ConnectionsOpened);
         let connection = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Some(Admission { house: Arc::clone(self), peering: Peering { connection, peer } })
+        Some(Admission { house: Arc::clone(self), settings, peering: Peering { connection, peer } })
     }
 
     /// Whether something rejected of this address may still be kept this minute; counted if not.
     pub(super) fn may_keep_rejected(&self, address: IpAddr) -> bool {
-        let most = self.settings.rejected_per_minute;
+        let most = self.settings().rejected_per_minute;
         let keep = open(&self.blocks).may_keep(Block::of(address), most, (self.clock)());
         if !keep {
             self.telemetry.count(Counter::RejectedUnkept);
@@ -232,6 +244,8 @@ impl House {
 #[derive(Debug)]
 pub(super) struct Admission {
     pub(super) house: Arc<House>,
+    /// The limits that hold for it.
+    pub(super) settings: Arc<Settings>,
     pub(super) peering: Peering,
 }
 

@@ -84,9 +84,10 @@ fn welcome(
         tracing::debug!(%peer, "refused: too many connections");
         return;
     };
+    let keep_alive = admission.settings.keep_alive;
     let alive = socket2::TcpKeepalive::new()
-        .with_time(house.settings.keep_alive)
-        .with_interval((house.settings.keep_alive / 4).max(Duration::from_secs(1)))
+        .with_time(keep_alive)
+        .with_interval((keep_alive / 4).max(Duration::from_secs(1)))
         .with_retries(4);
     // Both only make things better: without them the connection still works.
     let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&alive);

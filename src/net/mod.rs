@@ -21,7 +21,7 @@
 //!
 //! | limit | reached | counter |
 //! |---|---|---|
-//! | `connections_max` | the newcomer is closed at once | `connections_refused_total` |
+//! | `connections_max` | the newcomer is closed at once | `connections_refused_max` |
 //! | `connections_per_block_max` | the newcomer is closed at once | `connections_refused_block` |
 //! | `in_flight_max` | the connection is not read until the disk has caught up (the TCP window closes) | |
 //! | `partial_max` | what is there is decided upon and kept as rejected, the connection is closed | `connections_partial` |

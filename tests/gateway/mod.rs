@@ -41,7 +41,7 @@ impl Gateway {
         std::fs::write(folder.path().join("stations.toml"), stations).unwrap();
         let text = format!(
             "[gateway]\nid = \"test\"\n[listen]\naddress = [\"{listen}\"]\n[mqtt]\nport = {mqtt}\nretry_min = \"50ms\"\n\
-             retry_max = \"200ms\"\n[journal]\ndir = \"journal\"\nsegment_size = \"1MiB\"\nreserve = \"64KiB\"\n{more}"
+             retry_max = \"200ms\"\n[http]\naddress = \"\"\n[journal]\ndir = \"journal\"\nsegment_size = \"1MiB\"\nreserve = \"64KiB\"\n{more}"
         );
         std::fs::write(folder.path().join("gateway.toml"), text).unwrap();
         Gateway { folder, listen, child: None }
@@ -67,6 +67,16 @@ impl Gateway {
         let mut command = Command::new("unshare");
         let script = format!("{setup} && exec {BINARY} run --config gateway.toml");
         command.args(["--mount", "--map-root-user", "sh", "-c", &script]);
+        self.launch(command);
+    }
+
+    /// Starts the process with `listener` as systemd would hand it over: descriptor 3, named in the environment.
+    pub(crate) fn start_on(&mut self, listener: &std::net::TcpListener) {
+        let handed: std::os::fd::OwnedFd = listener.try_clone().unwrap().into();
+        let script =
+            format!("exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec {BINARY} run --config gateway.toml");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdin(handed);
         self.launch(command);
     }
 

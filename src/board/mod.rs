@@ -1,0 +1,239 @@
+//! The board (看板): what an operator wants to see of each station now, gathered from what is published. Pure and derived: it can
+//! be thrown away at any time.
+//!
+//! What must stay true: everything that is registered is on it, heard or not; what it keeps of a station is bounded ([`KINDS_MAX`],
+//! [`EVENTS_MAX`] messages), and so are the stations ([`STATIONS_MAX`]) and the rejected messages ([`REJECTED_MAX`]); it shows
+//! messages as they were published and judges nothing.
+
+mod query;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::message::{Publication, StationFacts};
+pub use query::{Only, Query};
+
+/// Latest messages kept of a station, one a kind of report.
+pub const KINDS_MAX: usize = 12;
+/// Last events kept of a station.
+pub const EVENTS_MAX: usize = 8;
+/// Stations on the board. Unregistered ones beyond are not shown.
+pub const STATIONS_MAX: usize = 100_000;
+/// Last rejected messages kept of all.
+pub const REJECTED_MAX: usize = 200;
+/// Rows on one page.
+pub const ROWS_MAX: usize = 200;
+
+/// One station.
+#[derive(Debug, Default)]
+struct Row {
+    name: String,
+    tags: BTreeMap<String, String>,
+    registered: bool,
+    online: bool,
+    /// The card as it was last published.
+    card: Bytes,
+    /// The last message of each kind of report.
+    latest: BTreeMap<String, Bytes>,
+    /// The kind that came last.
+    last_kind: String,
+    events: VecDeque<Bytes>,
+    marks: BTreeMap<String, Bytes>,
+    /// Whether the last report had deviations.
+    odd: bool,
+    refused: u64,
+    /// The last refusal, until a report comes after it.
+    refusal: Option<Bytes>,
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+pub struct Board {
+    prefix: String,
+    rows: BTreeMap<String, Row>,
+    rejected: VecDeque<Bytes>,
+}
+
+impl Board {
+    /// A board for topics that begin with `prefix`, with every registered station on it.
+    #[must_use]
+    pub fn new(prefix: &str, stations: &BTreeMap<String, StationFacts>) -> Board {
+        let mut board = Board { prefix: format!("{prefix}/"), rows: BTreeMap::new(), rejected: VecDeque::new() };
+        board.register(stations);
+        board
+    }
+
+    /// Other stations are registered now. What was seen of those that are not any more goes.
+    pub fn register(&mut self, stations: &BTreeMap<String, StationFacts>) {
+        self.rows.retain(|mn, row| !row.registered || stations.contains_key(mn));
+        for (mn, facts) in stations {
+            let row = self.rows.entry(mn.clone()).or_default();
+            (row.name, row.tags, row.registered) = (facts.name.clone(), facts.tags.clone(), true);
+        }
+    }
+
+    /// Takes note of what was published.
+    pub fn published(&mut self, publication: &Publication) {
+        let Some(rest) = publication.topic.strip_prefix(&self.prefix) else { return };
+        let mut levels = rest.splitn(3, '/');
+        let (Some(mn), Some(what)) = (levels.next(), levels.next()) else { return };
+        let rest = levels.next().unwrap_or_default();
+        if mn == "gateway" {
+            if rest == "rejected" {
+                self.rejected(&publication.payload);
+            }
+            return;
+        }
+        let Some(row) = self.row(mn) else { return };
+        let payload = publication.payload.clone();
+        match what {
+            "station" => row.card = payload,
+            "data" => row.report(rest, payload),
+            "event" => row.event(rest, payload),
+            "mark" => {
+                if payload.is_empty() {
+                    row.marks.remove(rest);
+                } else {
+                    row.marks.insert(rest.to_owned(), payload);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn row(&mut self, mn: &str) -> Option<&mut Row> {
+        if !self.rows.contains_key(mn) {
+            if self.rows.len() >= STATIONS_MAX {
+                return None;
+            }
+            self.rows.insert(mn.to_owned(), Row::default());
+        }
+        self.rows.get_mut(mn)
+    }
+
+    fn rejected(&mut self, payload: &Bytes) {
+        self.rejected.push_front(payload.clone());
+        self.rejected.truncate(REJECTED_MAX);
+        let body: Value = serde_json::from_slice(payload).unwrap_or_default();
+        // Only of those who are registered: anybody can invent an MN.
+        if let Some(row) = body["mn"].as_str().and_then(|mn| self.rows.get_mut(mn)) {
+            row.refused += 1;
+            row.refusal = Some(payload.clone());
+        }
+    }
+
+    /// The last rejected messages, the newest first.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Value> {
+        self.rejected.iter().map(parsed).collect()
+    }
+
+    /// Registered stations, those that are online, and those that need a look.
+    #[must_use]
+    pub fn counts(&self) -> Value {
+        let of = |what: fn(&Row) -> bool| self.rows.values().filter(|row| what(row)).count();
+        json!({
+            "stations": self.rows.len(),
+            "online": of(|row| row.online),
+            "never": of(|row| row.latest.is_empty()),
+            "failing": of(Row::fails),
+        })
+    }
+
+    /// The values of the tag `region`, with how many stations have each.
+    #[must_use]
+    pub fn regions(&self) -> BTreeMap<&str, usize> {
+        let mut regions = BTreeMap::new();
+        for region in self.rows.values().filter_map(|row| row.tags.get("region")) {
+            *regions.entry(region.as_str()).or_default() += 1;
+        }
+        regions
+    }
+
+    /// The rows of one page, and how many there are in all.
+    #[must_use]
+    pub fn page(&self, query: &Query) -> Value {
+        let found: Vec<_> = self.rows.iter().filter(|(mn, row)| query.wants(mn, row)).collect();
+        let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.shown(mn));
+        json!({ "found": found.len(), "first": query.first, "rows": rows.collect::<Vec<_>>() })
+    }
+
+    /// All that is known of one station.
+    #[must_use]
+    pub fn station(&self, mn: &str) -> Option<Value> {
+        let row = self.rows.get(mn)?;
+        let mut shown = row.shown(mn);
+        shown["card"] = parsed(&row.card);
+        shown["latest"] = row.latest.iter().map(|(kind, body)| (kind.clone(), parsed(body))).collect();
+        shown["events"] = row.events.iter().map(parsed).collect();
+        shown["marks"] = row.marks.values().map(parsed).collect();
+        Some(shown)
+    }
+
+    /// Calls `each` with every station's MN, whether it is online, and how much of it was refused.
+    pub fn figures(&self, mut each: impl FnMut(&str, bool, u64)) {
+        self.rows.iter().for_each(|(mn, row)| each(mn, row.online, row.refused));
+    }
+}
+
+impl Row {
+    fn report(&mut self, kind: &str, payload: Bytes) {
+        // A member that is not empty; the bodies are written by us, without spaces.
+        self.odd = memchr::memmem::find(&payload, b"\"deviations\":[\"").is_some();
+        self.refusal = None;
+        kind.clone_into(&mut self.last_kind);
+        if self.latest.len() < KINDS_MAX || self.latest.contains_key(kind) {
+            self.latest.insert(kind.to_owned(), payload);
+        }
+    }
+
+    fn event(&mut self, kind: &str, payload: Bytes) {
+        match kind {
+            "online" | "takeover" | "clone-suspected" => self.online = true,
+            "offline" => self.online = false,
+            _ => {}
+        }
+        self.events.push_front(payload);
+        self.events.truncate(EVENTS_MAX);
+    }
+
+    /// Registered and away, refused since its last report, or departing from the standard.
+    fn fails(&self) -> bool {
+        (self.registered && !self.online) || self.refusal.is_some() || self.odd
+    }
+
+    fn shown(&self, mn: &str) -> Value {
+        let card = parsed(&self.card);
+        let last = self.latest.get(&self.last_kind).map(parsed).unwrap_or_default();
+        let refusal = self.refusal.as_ref().map(parsed).unwrap_or_default();
+        json!({
+            "mn": mn,
+            "name": self.name,
+            "tags": self.tags,
+            "registered": self.registered,
+            "online": self.online,
+            "fails": self.fails(),
+            "peer": card["peer"],
+            "last_seen": card["last_seen"],
+            "deviations": card["deviations"],
+            "kind": last["kind"],
+            "data_time": last["data_time"],
+            "received_at": last["received_at"],
+            "qn": last["qn"],
+            "backfill": last["backfill"],
+            "now_odd": if self.odd { last["deviations"].clone() } else { Value::Null },
+            "marks": self.marks.len(),
+            "refused": self.refused,
+            "refusal": refusal["reason"],
+        })
+    }
+}
+
+fn parsed(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

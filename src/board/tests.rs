@@ -1,0 +1,82 @@
+//! What is on the board after what was published.
+
+use super::*;
+
+fn said(topic: &str, body: &Value) -> Publication {
+    Publication { topic: format!("hj212/v1/{topic}"), payload: Bytes::from(body.to_string()), retain: false }
+}
+
+fn board() -> Board {
+    let facts = |name: &str, region: &str| StationFacts {
+        name: name.into(),
+        tags: [("region".to_owned(), region.to_owned())].into(),
+        ..StationFacts::default()
+    };
+    let stations = [("A1".to_owned(), facts("电厂", "340100")), ("B2".to_owned(), facts("水厂", "340200"))];
+    Board::new("hj212/v1", &stations.into())
+}
+
+fn found(board: &Board, query: Query) -> Vec<String> {
+    let page = board.page(&query);
+    page["rows"].as_array().unwrap().iter().map(|row| row["mn"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn registered_stations_are_shown_before_they_speak() {
+    let board = board();
+    assert_eq!(found(&board, Query::default()), ["A1", "B2"]);
+    assert_eq!(board.counts()["never"], 2);
+    assert_eq!(board.regions(), [("340100", 1), ("340200", 1)].into());
+}
+
+#[test]
+fn pages_are_searched_and_filtered() {
+    let mut board = board();
+    board.published(&said("A1/event/online", &json!({})));
+    board.published(&said("A1/data/realtime", &json!({ "kind": "realtime", "deviations": [] })));
+    let of = |query| found(&board, query);
+    assert_eq!(of(Query { text: "水".into(), ..Query::default() }), ["B2"]);
+    assert_eq!(of(Query { text: "a1".into(), ..Query::default() }), ["A1"]);
+    assert_eq!(of(Query { region: "340200".into(), ..Query::default() }), ["B2"]);
+    assert_eq!(of(Query { only: Only::Online, ..Query::default() }), ["A1"]);
+    assert_eq!(of(Query { only: Only::Failing, ..Query::default() }), ["B2"]);
+    assert_eq!(of(Query { first: 1, ..Query::default() }), ["B2"]);
+    assert_eq!(board.page(&Query { rows: 1, ..Query::default() })["found"], 2);
+}
+
+#[test]
+fn a_refusal_shows_until_a_report_comes() {
+    let mut board = board();
+    board.published(&said("gateway/g/rejected", &json!({ "mn": "A1", "reason": "pw-wrong" })));
+    board.published(&said("gateway/g/rejected", &json!({ "mn": "never-registered", "reason": "mn-unknown" })));
+    assert_eq!(board.station("A1").unwrap()["refusal"], "pw-wrong");
+    assert!(board.station("never-registered").is_none());
+    assert_eq!(board.refusals().len(), 2);
+    board.published(&said("A1/data/minute", &json!({ "kind": "minute", "deviations": ["crc-lowercase"] })));
+    let station = board.station("A1").unwrap();
+    assert_eq!((&station["refusal"], &station["refused"]), (&Value::Null, &json!(1)));
+    assert_eq!(station["now_odd"], json!(["crc-lowercase"]));
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    let mut board = board();
+    for number in 0..1000 {
+        board.published(&said("A1/event/parts-missing", &json!({ "n": number })));
+        board.published(&said(&format!("A1/data/kind{number}"), &json!({})));
+        board.published(&said("gateway/g/rejected", &json!({})));
+    }
+    let station = board.station("A1").unwrap();
+    assert_eq!(station["events"].as_array().unwrap().len(), EVENTS_MAX);
+    assert_eq!(station["events"][0]["n"], 999);
+    assert_eq!(station["latest"].as_object().unwrap().len(), KINDS_MAX);
+    assert_eq!(board.refusals().len(), REJECTED_MAX);
+}
+
+#[test]
+fn stations_that_are_registered_no_more_go() {
+    let mut board = board();
+    board.published(&said("C3/event/online", &json!({})));
+    board.register(&[("B2".to_owned(), StationFacts::default())].into());
+    assert_eq!(found(&board, Query::default()), ["B2", "C3"]);
+}

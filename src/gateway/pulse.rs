@@ -1,0 +1,31 @@
+//! Whether the journal's writer moves: seen from records that become durable, and asked for with a tick when nothing else comes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// When something was last settled by the writer, be it with good or with bad news.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    begun: Instant,
+    millis: AtomicU64,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Pulse {
+        Pulse { begun: Instant::now(), millis: AtomicU64::new(0) }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The writer has moved.
+    pub(super) fn beat(&self) {
+        self.millis.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// For how long it has not.
+    pub(super) fn still(&self) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(self.millis.load(Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,103 @@
+//! A changed configuration while the gateway runs: what can change at once does, and what needs a restart is said.
+//!
+//! What must stay true: a configuration that is not good changes nothing (it never gets here); no connection is lost; the change is a
+//! record of the journal before any frame that it changes, so that a replay finds it in its place.
+
+use std::sync::PoisonError;
+
+use super::view::open;
+use super::{Running, announce_context};
+use crate::config::{Config, Loaded};
+use crate::message::Context;
+use crate::registry::Registry;
+
+/// Names of stations shown of each kind of change.
+const NAMED_MAX: usize = 20;
+
+impl Running {
+    /// Takes up `loaded`; gives what has changed, a line each.
+    pub fn reload(&self, loaded: Loaded) -> Vec<String> {
+        let Loaded { config, registry, factors, .. } = loaded;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (old, old_factors) = &*current;
+        let mut changes = needs_restart(old, &config);
+        let after = registry.facts();
+        changes.extend(stations(&self.house.registry(), &registry));
+        if *old_factors != factors {
+            changes.push(format!("dictionary: {} rows of one's own, {} before", factors.len(), old_factors.len()));
+        }
+        if old.listen != config.listen {
+            changes.push("listen: the limits hold for new connections".into());
+        }
+        let context = Context { stations: after, factors: factors.clone() };
+        if let Err(error) = announce_context(&self.journal, &self.derived, &context) {
+            tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
+        }
+        open(&self.board).register(&context.stations);
+        self.house.replace_registry(registry);
+        self.house.replace_settings(config.listen.clone());
+        // What needs a restart still is as it was; only what was taken up is compared with next time.
+        let (listen, stations, dictionary) = (config.listen, config.stations, config.dictionary);
+        let address = old.listen.address.clone();
+        let kept = Config { listen, stations, dictionary, ..old.clone() };
+        *current = (kept, factors);
+        current.0.listen.address = address;
+        changes
+    }
+}
+
+/// Sections whose changes wait for a restart.
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let changed = [
+        ("gateway", old.gateway != new.gateway),
+        ("listen.address", old.listen.address != new.listen.address),
+        ("journal", old.journal != new.journal),
+        ("mqtt", old.mqtt != new.mqtt),
+        ("http", old.http != new.http),
+        ("uplink", old.uplink != new.uplink),
+        ("interpret", old.interpret != new.interpret),
+        ("log", old.log != new.log),
+    ];
+    let waiting = changed.iter().filter(|(_, is)| *is);
+    waiting.map(|(section, _)| format!("{section}: changed in the file, needs a restart")).collect()
+}
+
+/// Stations that are new, gone, or registered otherwise (passwords, networks and policies included, and never shown).
+fn stations(before: &Registry, after: &Registry) -> Vec<String> {
+    let (old, new) = (before.facts(), after.facts());
+    let other = |mn: &str| before.find(mn.as_bytes()) != after.find(mn.as_bytes());
+    let mut lines = Vec::new();
+    line(&mut lines, "added", new.keys().filter(|mn| !old.contains_key(*mn)).collect());
+    line(&mut lines, "removed", old.keys().filter(|mn| !new.contains_key(*mn)).collect());
+    line(&mut lines, "changed", new.keys().filter(|mn| old.contains_key(*mn) && other(mn)).collect());
+    lines
+}
+
+fn line(lines: &mut Vec<String>, what: &str, mns: Vec<&String>) {
+    if mns.is_empty() {
+        return;
+    }
+    let named: Vec<&str> = mns.iter().take(NAMED_MAX).map(|mn| mn.as_str()).collect();
+    let more = if mns.len() > NAMED_MAX { " …" } else { "" };
+    lines.push(format!("stations {what}: {} ({}{more})", mns.len(), named.join(" ")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{self, Unknown};
+
+    #[test]
+    fn differences_are_named() {
+        let of = |text: &str| registry::load(&[("s".into(), text.into())], Unknown::Reject).unwrap();
+        let before = of("[[station]]\nmn = \"A\"\n[[station]]\nmn = \"B\"\npw = \"1\"\n[[station]]\nmn = \"D\"\n");
+        let after = of("[[station]]\nmn = \"B\"\npw = \"2\"\n[[station]]\nmn = \"C\"\n[[station]]\nmn = \"D\"\n");
+        assert_eq!(
+            stations(&before, &after),
+            ["stations added: 1 (C)", "stations removed: 1 (A)", "stations changed: 1 (B)"]
+        );
+        let mut new = Config::default();
+        new.mqtt.port = 1;
+        assert_eq!(needs_restart(&Config::default(), &new), ["mqtt: changed in the file, needs a restart"]);
+    }
+}

@@ -1,0 +1,256 @@
+//! What the operators' door shows of a running gateway.
+//!
+//! What must stay true: nothing here waits for the journal's writer, the uplink or the broker; a history reads the journal's files
+//! beside them, at most [`HISTORY_BYTES_MAX`] of bodies.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::history;
+use super::pulse::Pulse;
+use super::uplink::Progress;
+use crate::board::{Board, Query};
+use crate::http::{Check, View};
+use crate::journal::{Health, Journal};
+use crate::message::{RejectReason, Timestamp};
+use crate::net::House;
+use crate::protocol::Deviation;
+use crate::telemetry::{BOUNDS_MICROS, Counter, Telemetry, Timing};
+use crate::{interpret, mqtt};
+
+/// Bodies of records that a history reads at most; beyond, it begins later.
+pub(super) const HISTORY_BYTES_MAX: u64 = 512 << 20;
+
+/// Records that may wait for the broker before `/ready` says no.
+const READY_BACKLOG_MAX: u64 = 100_000;
+
+/// A thread that has not moved for this long is not healthy.
+const STILL_MAX: Duration = Duration::from_secs(30);
+
+/// See the head of the file.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) gateway: String,
+    pub(super) started: Instant,
+    pub(super) started_at: Timestamp,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) dir: std::path::PathBuf,
+    pub(super) interpret: interpret::Settings,
+    pub(super) house: Arc<House>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) broker: watch::Receiver<mqtt::State>,
+    pub(super) board: Arc<Mutex<Board>>,
+}
+
+/// The board is consistent after every single step.
+pub(super) fn open(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shown {
+    fn backlog(&self) -> u64 {
+        self.journal.tail().durable().0.saturating_sub(self.progress.delivered.load(Ordering::Relaxed))
+    }
+
+    fn journal_state(&self) -> &'static str {
+        match self.journal.health() {
+            Health::Good => "good",
+            Health::Full => "full",
+            Health::Failed => "failed",
+        }
+    }
+
+    fn connected(&self) -> bool {
+        matches!(*self.broker.borrow(), mqtt::State::Connected)
+    }
+
+    fn why_not_connected(&self) -> Option<String> {
+        match &*self.broker.borrow() {
+            mqtt::State::Connected => None,
+            mqtt::State::Connecting { last_error } => last_error.clone(),
+        }
+    }
+}
+
+impl View for Shown {
+    fn health(&self) -> Vec<Check> {
+        let writer = self.pulse.still();
+        let what = format!("last moved {} s ago", writer.as_secs());
+        vec![
+            Check { name: "journal-writer", good: writer < STILL_MAX, what },
+            Check {
+                name: "uplink",
+                good: !self.progress.ended.load(Ordering::Relaxed),
+                what: format!("record {}", self.progress.interpreted.load(Ordering::Relaxed)),
+            },
+        ]
+    }
+
+    fn ready(&self) -> Vec<Check> {
+        let backlog = self.backlog();
+        let broker = if self.connected() {
+            "connected".to_owned()
+        } else {
+            format!("away: {}", self.why_not_connected().unwrap_or_default())
+        };
+        vec![
+            Check {
+                name: "journal",
+                good: self.journal.health() == Health::Good,
+                what: self.journal_state().to_owned(),
+            },
+            Check {
+                name: "backlog",
+                good: self.connected() || backlog < READY_BACKLOG_MAX,
+                what: format!("{backlog} records wait; broker {broker}"),
+            },
+        ]
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = Text::default();
+        for counter in Counter::ALL {
+            text.metric("counter", counter.name(), counter.meaning());
+            text.line(&format!("{}_total", counter.name()), "", self.telemetry.get(*counter));
+        }
+        text.metric("counter", "deviations", "departures from the standard that were read over");
+        for deviation in Deviation::ALL {
+            let label = format!("{{code=\"{}\"}}", deviation.code());
+            text.line("deviations_total", &label, self.telemetry.deviations(*deviation));
+        }
+        text.metric("counter", "rejected", "things that were refused, by reason");
+        for reason in RejectReason::ALL {
+            let label = format!("{{reason=\"{}\"}}", reason.code());
+            text.line("rejected_total", &label, self.telemetry.rejections(*reason));
+        }
+        for timing in Timing::ALL {
+            text.histogram(*timing, &self.telemetry);
+        }
+        let gauges: [(&str, &str, u64); 9] = [
+            ("connections", "connections that are open", self.house.connections() as u64),
+            ("stations_online", "stations that are connected", self.house.stations_online() as u64),
+            ("frames_in_flight", "frames on their way to disk or to their answer", self.house.in_flight() as u64),
+            ("journal_records_held", "records from the oldest that is kept to the newest", {
+                (self.journal.tail().durable().0 + 1).saturating_sub(self.journal.first().0)
+            }),
+            ("journal_offset", "the newest durable record", self.journal.tail().durable().0),
+            ("uplink_offset", "the last record that is delivered with all before it", {
+                self.progress.delivered.load(Ordering::Relaxed)
+            }),
+            ("backlog_records", "records that wait for the broker", self.backlog()),
+            ("journal_good", "1 while records can be stored", u64::from(self.journal.health() == Health::Good)),
+            ("mqtt_connected", "1 while there is a connection to the broker", u64::from(self.connected())),
+        ];
+        for (name, meaning, value) in gauges {
+            text.metric("gauge", name, meaning);
+            text.line(name, "", value);
+        }
+        text.metric("gauge", "start_time_seconds", "when the process started, seconds since 1970");
+        text.line("start_time_seconds", "", u64::try_from(self.started_at.0 / 1_000_000).unwrap_or(0));
+        text.metric("gauge", "build_info", "always 1; the version is the label");
+        text.line("build_info", &format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1);
+        text.end()
+    }
+
+    fn station_metrics(&self) -> String {
+        let (mut online, mut refused) = (Text::default(), Text::default());
+        online.metric("gauge", "station_online", "1 while the station is connected");
+        refused.metric("counter", "station_refused", "frames of the station that were refused");
+        open(&self.board).figures(|mn, is_online, count| {
+            // An MN is letters, digits, '_' and '-': nothing to escape.
+            let label = format!("{{mn=\"{mn}\"}}");
+            online.line("station_online", &label, u64::from(is_online));
+            refused.line("station_refused_total", &label, count);
+        });
+        online.0.push_str(&refused.0);
+        online.end()
+    }
+
+    fn overview(&self) -> Value {
+        let counters: Value =
+            Counter::ALL.iter().map(|counter| (counter.name(), json!(self.telemetry.get(*counter)))).collect();
+        let rejected = RejectReason::ALL.iter().map(|reason| (reason.code(), self.telemetry.rejections(*reason)));
+        let rejected: Value = rejected.filter(|(_, n)| *n > 0).map(|(code, n)| (code, json!(n))).collect();
+        let (classes, micros) = self.telemetry.timing(Timing::Commit);
+        let commits = classes.iter().sum::<u64>().max(1);
+        let backlog = self.backlog();
+        let oldest = Timestamp(self.progress.delivered_time.load(Ordering::Relaxed));
+        let board = open(&self.board);
+        json!({
+            "gateway": self.gateway,
+            "version": env!("CARGO_PKG_VERSION"),
+            "seconds": self.started.elapsed().as_secs(),
+            "stations": board.counts(),
+            "regions": board.regions(),
+            "connections": self.house.connections(),
+            "counters": counters,
+            "rejected": rejected,
+            "journal": {
+                "health": self.journal_state(),
+                "records": self.journal.tail().durable().0,
+                "backlog": backlog,
+                "oldest": (backlog > 0 && oldest.0 > 0).then(|| oldest.to_rfc3339()),
+                "commit_ms": micros as f64 / 1000.0 / commits as f64,
+            },
+            "broker": { "connected": self.connected(), "why": self.why_not_connected() },
+        })
+    }
+
+    fn stations(&self, query: &Query) -> Value {
+        open(&self.board).page(query)
+    }
+
+    fn station(&self, mn: &str) -> Option<Value> {
+        open(&self.board).station(mn)
+    }
+
+    fn history(&self, mn: &str, hours: u32) -> Value {
+        history::read(&self.dir, &self.interpret, &self.house.registry(), mn, hours).unwrap_or_else(|error| {
+            tracing::warn!(mn, %error, "a history cannot be read");
+            json!({ "error": error.to_string(), "hours": hours, "series": [], "frames": [], "complete": false })
+        })
+    }
+
+    fn rejected(&self) -> Value {
+        Value::Array(open(&self.board).refusals())
+    }
+}
+
+/// An OpenMetrics text.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn metric(&mut self, kind: &str, name: &str, meaning: &str) {
+        self.0.push_str(&format!("# TYPE hj212_{name} {kind}\n# HELP hj212_{name} {meaning}\n"));
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: u64) {
+        self.0.push_str(&format!("hj212_{name}{labels} {value}\n"));
+    }
+
+    fn histogram(&mut self, timing: Timing, telemetry: &Telemetry) {
+        let name = format!("{}_seconds", timing.name());
+        self.metric("histogram", &name, timing.meaning());
+        let (classes, micros) = telemetry.timing(timing);
+        let mut sum = 0;
+        for (class, count) in classes.iter().enumerate() {
+            sum += count;
+            let bound = BOUNDS_MICROS.get(class).map_or("+Inf".to_owned(), |bound| (*bound as f64 / 1e6).to_string());
+            self.line(&format!("{name}_bucket"), &format!("{{le=\"{bound}\"}}"), sum);
+        }
+        self.0.push_str(&format!("hj212_{name}_sum {}\n", micros as f64 / 1e6));
+        self.line(&format!("{name}_count"), "", sum);
+    }
+
+    fn end(mut self) -> String {
+        self.0.push_str("# EOF\n");
+        self.0
+    }
+}

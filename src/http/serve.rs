@@ -1,0 +1,136 @@
+//! Routes and answers.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, Query as Asked, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, page};
+use crate::board::Query;
+
+/// How often live viewers hear.
+const LIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// The hours of history asked for at most.
+const HOURS_MAX: u32 = 24;
+
+/// The type of OpenMetrics texts.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone)]
+struct Door {
+    view: Arc<dyn View>,
+    viewers: Arc<AtomicUsize>,
+    histories: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// Serves `view` until `stop`.
+pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: CancellationToken) {
+    let door =
+        Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
+    let app = Router::new()
+        .route("/", get(page::page))
+        .route("/health", get(async |State(door): State<Door>| checked(&door.view.health())))
+        .route("/ready", get(async |State(door): State<Door>| checked(&door.view.ready())))
+        .route("/metrics", get(async |State(door): State<Door>| metrics(door.view.metrics())))
+        .route("/metrics/stations", get(async |State(door): State<Door>| metrics(door.view.station_metrics())))
+        .route("/api/overview", get(async |State(door): State<Door>| Json(door.view.overview())))
+        .route(
+            "/api/stations",
+            get(async |State(door): State<Door>, Asked(query): Asked<Query>| Json(door.view.stations(&query))),
+        )
+        .route("/api/station/{mn}", get(station))
+        .route("/api/station/{mn}/history", get(history))
+        .route("/api/rejected", get(async |State(door): State<Door>| Json(door.view.rejected())))
+        .route("/api/live", get(live))
+        .with_state(door);
+    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the operators' door has closed");
+    }
+}
+
+fn checked(checks: &[Check]) -> Response {
+    let good = checks.iter().all(|check| check.good);
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let line = |check: &Check| format!("{} {}: {}\n", if check.good { "ok  " } else { "FAIL" }, check.name, check.what);
+    (status, checks.iter().map(line).collect::<String>()).into_response()
+}
+
+fn metrics(text: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS))], text).into_response()
+}
+
+async fn station(State(door): State<Door>, Path(mn): Path<String>) -> Response {
+    match door.view.station(&mn) {
+        Some(station) => Json(station).into_response(),
+        None => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station" }))).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Hours {
+    #[serde(default = "three")]
+    hours: u32,
+}
+
+fn three() -> u32 {
+    3
+}
+
+async fn history(State(door): State<Door>, Path(mn): Path<String>, Asked(Hours { hours }): Asked<Hours>) -> Response {
+    let busy = || (StatusCode::SERVICE_UNAVAILABLE, "others are reading the journal; try again\n").into_response();
+    let Ok(permit) = Arc::clone(&door.histories).try_acquire_owned() else { return busy() };
+    let read = tokio::task::spawn_blocking(move || {
+        let history = door.view.history(&mn, hours.clamp(1, HOURS_MAX));
+        drop(permit);
+        history
+    });
+    match read.await {
+        Ok(history) => Json(history).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Counts a viewer out when its stream is dropped.
+struct Viewer(Arc<AtomicUsize>);
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn live(State(door): State<Door>, Asked(query): Asked<Query>) -> Response {
+    let viewer = Viewer(Arc::clone(&door.viewers));
+    if door.viewers.fetch_add(1, Ordering::Relaxed) >= VIEWERS_MAX {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers\n").into_response();
+    }
+    let first = true;
+    let events = futures_util::stream::unfold((door, query, viewer, first), async |(door, query, viewer, first)| {
+        if !first {
+            tokio::select! {
+                () = tokio::time::sleep(LIVE_EVERY) => {}
+                () = door.stop.cancelled() => return None,
+            }
+        }
+        let news = json!({ "overview": door.view.overview(), "stations": door.view.stations(&query) });
+        let event = Event::default().data(news.to_string());
+        Some((Ok::<_, Infallible>(event), (door, query, viewer, false)))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}

@@ -1,0 +1,177 @@
+//! The gateway as operators see and change it while it runs: health, metrics, page data, reloads, restarts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test that panics has spoken")]
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod gateway;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use gateway::{Gateway, free_port, ledger};
+use hj212_gateway::sim;
+use tokio_util::sync::CancellationToken;
+
+/// Status and body of `GET path`.
+fn get(port: u16, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+fn json(port: u16, path: &str) -> serde_json::Value {
+    let (status, body) = get(port, path);
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+fn options(stations: u32, seconds: u64) -> sim::Options {
+    sim::Options {
+        stations,
+        interval: Duration::from_millis(200),
+        duration: Duration::from_secs(seconds),
+        speed: Some(1.0),
+        answer_timeout: Duration::from_secs(2),
+        reconnect_min: Duration::from_millis(20),
+        reconnect_max: Duration::from_millis(100),
+        ..sim::Options::default()
+    }
+}
+
+/// A gateway with an operators' door.
+fn seen(options: &sim::Options) -> (Gateway, u16) {
+    let (gateway, port) = (Gateway::new(options, free_port(), ""), free_port());
+    let file = gateway.path("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("address = \"\"", &format!("address = \"127.0.0.1:{port}\""))).unwrap();
+    (gateway, port)
+}
+
+fn hang_up(gateway: &Gateway) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(gateway.pid()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+}
+
+/// Waits until the log holds `text` more than `before` times.
+fn logged(gateway: &Gateway, text: &str, before: usize) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while gateway.log().matches(text).count() <= before {
+        assert!(Instant::now() < until, "\"{text}\" is not logged:\n{}", gateway.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_pages_and_histories_say_what_happened() {
+    let mut options = options(6, 3);
+    let (mut gateway, port) = seen(&options);
+    gateway.start();
+    options.connect = gateway.listen.to_string();
+    let summary = sim::run(options, CancellationToken::new(), |_| {}).await.unwrap();
+    let mut stream = TcpStream::connect(gateway.listen).unwrap();
+    stream
+        .write_all(
+            b"##0071QN=20260801090000005;ST=32;CN=2011;PW=hidden;MN=021200000000000000000001;Flag=5;CP=&&A=1&&0000\r\n",
+        )
+        .unwrap();
+    drop(stream);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    assert_eq!(get(port, "/health").0, 200);
+    let (status, ready) = get(port, "/ready");
+    assert!(status == 200 && ready.contains("backlog"), "no broker, and a small backlog: {ready}");
+    let (_, metrics) = get(port, "/metrics");
+    let of = |name: &str| -> u64 {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("hj212_{name} "))).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(of("frames_answered_total"), summary.counts.acked);
+    let settled = ["frames_answered", "frames_unasked", "frames_rejected", "frames_unstored", "answers_undelivered"];
+    let settled: u64 = settled.iter().map(|name| of(&format!("{name}_total"))).sum();
+    assert_eq!(of("frames_heard_total"), settled + of("frames_in_flight"), "heard is what became of it");
+    assert_eq!(of("journal_offset"), of("uplink_offset") + of("backlog_records"));
+    assert_eq!(of("answer_seconds_count"), of("answer_seconds_bucket{le=\"+Inf\"}"));
+    assert!(metrics.ends_with("# EOF\n"));
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        assert!(line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok()), "{line}");
+    }
+
+    let rejected = json(port, "/api/rejected");
+    assert_eq!(rejected[0]["reason"], "crc-mismatch", "{rejected}");
+    let page = json(port, "/api/stations?rows=2&text=%E6%A8%A1%E6%8B%9F");
+    assert_eq!((&page["found"], page["rows"].as_array().unwrap().len()), (&6.into(), 2));
+    let history = json(port, "/api/station/021200000000000000000001/history?hours=1");
+    assert_eq!(history["frames"][0]["reason"], "crc-mismatch");
+    assert!(history["frames"].as_array().unwrap().len() > 5 && !history["series"].as_array().unwrap().is_empty());
+    assert!(!history.to_string().contains("hidden") && !rejected.to_string().contains("hidden"), "PW is never shown");
+    assert_eq!(get(port, "/api/station/nobody").0, 404);
+    let (status, html) = get(port, "/");
+    assert!(status == 200 && html.contains("<!DOCTYPE html>"));
+    assert!(!gateway.log().contains("hidden"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_lose_nothing_and_bad_ones_change_nothing() {
+    let reloads = if gateway::long() { 1000 } else { 60 };
+    let mut options = options(100, if gateway::long() { 60 } else { 8 });
+    let (mut gateway, port) = seen(&options);
+    options.ledger = Some(gateway.path("ledger"));
+    gateway.start();
+    options.connect = gateway.listen.to_string();
+    let simulated = tokio::spawn(sim::run(options, CancellationToken::new(), |_| {}));
+    let file = gateway.path("stations.toml");
+    let stations = std::fs::read_to_string(&file).unwrap();
+    for number in 0..reloads {
+        let good = number % 2 == 0;
+        let text =
+            if good { format!("{stations}\n[[station]]\nmn = \"R{number}\"\n") } else { format!("{stations}\nbroken") };
+        std::fs::write(&file, text).unwrap();
+        let word = if good { "stations added" } else { "nothing has changed" };
+        let before = gateway.log().matches(word).count();
+        hang_up(&gateway);
+        logged(&gateway, word, before);
+        if !good {
+            assert_eq!(json(port, &format!("/api/stations?text=R{}", number - 1))["found"], 1);
+        }
+    }
+    let summary = simulated.await.unwrap().unwrap();
+    assert_eq!(summary.counts.reconnects, 0, "no session was lost: {summary}");
+    assert_eq!((summary.counts.sent, summary.counts.kept), (summary.counts.acked, 0), "{summary}");
+    println!("{reloads} reloads beside {} answered packets", summary.counts.acked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarts_behind_an_inherited_socket_refuse_nobody() {
+    let restarts = if gateway::long() { 100 } else { 6 };
+    let mut options = options(100, restarts);
+    let mut gateway = Gateway::new(&options, free_port(), "");
+    options.ledger = Some(gateway.path("ledger"));
+    options.connect = gateway.listen.to_string();
+    let listener = std::net::TcpListener::bind(gateway.listen).unwrap();
+    gateway.start_on(&listener);
+    let simulated = tokio::spawn(sim::run(options, CancellationToken::new(), |_| {}));
+    let mut slowest = Duration::ZERO;
+    for _ in 0..restarts {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        let (took, well) = gateway.stop();
+        assert!(well, "{}", gateway.log());
+        slowest = slowest.max(took);
+        gateway.start_on(&listener);
+    }
+    let summary = simulated.await.unwrap().unwrap();
+    assert!(slowest < Duration::from_secs(5), "a stop took {slowest:?}");
+    assert_eq!(summary.counts.connect_failures, 0, "nobody was refused: {summary}");
+    assert_eq!(summary.counts.kept, 0, "every record was answered in the end: {summary}");
+    let answered = ledger(&gateway.path("ledger"));
+    gateway.stop();
+    let (code, dump, said) = gateway::run(&["journal", "dump", "--dir", "journal"], gateway.folder.path());
+    assert_eq!(code, 0, "{said}");
+    let missing = answered.iter().filter(|a| !dump.contains(&a.data_time)).count();
+    assert_eq!(missing, 0, "answered and not in the journal");
+    println!("{restarts} restarts, the slowest stop {slowest:?}, {} answered", answered.len());
+}
