@@ -201,17 +201,18 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 4]);
+struct Schemas([(&'static str, jsonschema::Validator); 5]);
 
 impl Schemas {
     fn new() -> Schemas {
-        Schemas(["data", "event", "station", "rejected"].map(|name| (name, schema(name))))
+        Schemas(["data", "event", "station", "rejected", "mark"].map(|name| (name, schema(name))))
     }
 
     /// Holds a publication against the schema it names.
     fn check(&self, publication: &Publication) {
         if publication.payload.is_empty() {
-            assert!(publication.retain && publication.topic.ends_with("/station"));
+            assert!(publication.retain);
+            assert!(publication.topic.ends_with("/station") || publication.topic.contains("/mark/"), "{}", publication.topic);
             return;
         }
         let text = std::str::from_utf8(&publication.payload).unwrap();
@@ -221,11 +222,12 @@ impl Schemas {
         let errors: Vec<String> =
             schema.iter_errors(&body).map(|e| format!("{} at {}", e, e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}\n{text}");
-        assert_eq!(publication.retain, name == "station");
+        assert_eq!(publication.retain, name == "station" || name == "mark");
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
             "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
             "event" => levels.len() == 5 && levels[3] == "event" && body["kind"] == levels[4],
+            "mark" => levels.len() == 7 && levels[3] == "mark" && body["mark"]["mark"] == format!("{}:{}", levels[4], levels[5]),
             "station" => levels.len() == 4 && levels[3] == "station",
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };

@@ -20,6 +20,8 @@ const AHEAD_MAX: i64 = 300 * SECOND;
 const RANK_KEPT: i64 = 24 * 3600 * SECOND;
 /// How often silence, limits and ends are looked at when nothing else happens.
 pub const SWEEP: i64 = 60 * SECOND;
+/// Longer codes are judged by their own flags only.
+const CODE_BYTES_MAX: usize = 48;
 /// How far before a mark's begin an exceedance counts as its neighbour.
 const BEFORE: i64 = 3600 * SECOND;
 
@@ -166,6 +168,9 @@ impl Marks {
     pub(super) fn slot_of(&mut self, code: &str) -> Option<u16> {
         if let Some(at) = self.index.get(code) {
             return Some(*at);
+        }
+        if code.is_empty() || code.len() > CODE_BYTES_MAX {
+            return None;
         }
         let at = u16::try_from(self.slots.len()).ok().filter(|at| usize::from(*at) < CODES_MAX)?;
         let holds = vec![Hold::default(); self.factor_keys.len()];
@@ -337,6 +342,10 @@ impl Marks {
 
     fn test(&self, test: &Test<Sig>, own: Option<&Slot>) -> Option<bool> {
         match test {
+            // A state that was never said is not that state.
+            Test::Compare(sig @ Sig::OfOwn(_), op, number) => {
+                Some(self.look(*sig, own).and_then(|slot| slot.compare(*op, *number)).unwrap_or(false))
+            }
             Test::Compare(sig, op, number) => self.look(*sig, own)?.compare(*op, *number),
             Test::Flag(sig, letters) => {
                 let slot = self.look(*sig, own)?;
@@ -502,7 +511,7 @@ impl Marks {
         for mark in self.held.values().chain(&self.ended) {
             let over = mark.overlap(now, end);
             let Some(kind) = plan.marks.get(&mark.mark).filter(|kind| over > 0 && plan.covers(kind, &mark.object, reading.code)) else { continue };
-            let list = if mark.standing == Standing::Proposed { &mut judged.proposed } else { &mut judged.marks };
+            let list = if mark.standing.counts() { &mut judged.marks } else { &mut judged.proposed };
             if !list.contains(&kind.name) {
                 list.push(kind.name.clone());
             }
@@ -636,7 +645,7 @@ impl Marks {
         if plan.limits.is_empty() {
             return;
         }
-        let counts = |mark: &&Mark| mark.standing != Standing::Proposed && !mark.late;
+        let counts = |mark: &&Mark| mark.standing.counts() && !mark.late;
         let open: Vec<Mark> = self.held.values().filter(counts).cloned().collect();
         let recent: Vec<Mark> = self.ended.iter().rev().take(8).filter(counts).cloned().collect();
         for mark in recent.iter().chain(&open) {
@@ -667,7 +676,9 @@ impl Marks {
                         "limit": limit.name, "object": mark.object, "per": limit.per.name(), "since": Timestamp(start).to_rfc3339(),
                         "used_s": used / SECOND, "max_s": limit.max / SECOND, "clause": limit.clause, "certainty": format!("{:?}", limit.certainty),
                     });
-                    out.add(kind, to, Some(mark.clone()), detail);
+                    let mut shown = mark.clone();
+                    shown.spent |= spent;
+                    out.add(kind, to, Some(shown), detail);
                 }
                 if spent {
                     let concerned = |m: &&mut Mark| m.object == mark.object && limit.marks.contains(&m.mark);

@@ -12,9 +12,9 @@ use super::state::*;
 use crate::message::Timestamp;
 
 /// The longest text in an entry, bytes.
-pub const TEXT_MAX: usize = 2000;
+pub(super) const TEXT_MAX: usize = 2000;
 /// The longest id, and the longest name of anything.
-pub const ID_MAX: usize = 64;
+pub(super) const ID_MAX: usize = 64;
 /// How far in the future an entry may begin.
 const AHEAD_MAX: i64 = 24 * 3600 * SECOND;
 

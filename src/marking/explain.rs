@@ -58,6 +58,7 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
     let (zh_effect, en_effect) = match mark.effect() {
         Some(_) => (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
         None if mark.late => ("逾期填报，保留但不生效".into(), "entered after the deadline: kept, without effect".into()),
+        None if mark.standing == Standing::Confirmed => ("已确认，以人工填报的时段为准".into(), "confirmed: the entry takes effect over its own time".into()),
         None if mark.standing == Standing::Proposed => ("仅为建议，须经排污单位确认".into(), "only proposed, until the discharger confirms it".into()),
         None => ("限额已用尽，不再豁免".into(), "the limit is spent: it exempts no more".into()),
     };

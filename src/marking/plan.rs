@@ -136,7 +136,9 @@ impl Plan {
     /// The facilities and the outlet a kind of object stands for: id, and the facility's place.
     fn objects(&self, kind: &str) -> Vec<(String, Option<usize>)> {
         if kind == OBJECT_OUTLET {
-            return vec![(OBJECT_OUTLET.to_owned(), Some(0).filter(|_| self.facilities.len() == 1))];
+            // A facility of kind outlet holds the outlet's own aliases; so does the only one of a station.
+            let own = self.facilities.iter().position(|(_, kind, _)| kind == OBJECT_OUTLET);
+            return vec![(OBJECT_OUTLET.to_owned(), own.or(Some(0).filter(|_| self.facilities.len() == 1)))];
         }
         let fits = |(_, (_, of, _)): &(usize, &(String, String, BTreeSet<String>))| kind == OBJECT_FACILITY || of == kind;
         self.facilities.iter().enumerate().filter(fits).map(|(at, (id, ..))| (id.clone(), Some(at))).collect()

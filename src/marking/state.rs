@@ -189,13 +189,19 @@ pub enum Standing {
     Applied,
     /// Suggested by a rule; changes nothing.
     Proposed,
-    /// Suggested by a rule and confirmed by an entry.
+    /// Suggested by a rule and confirmed by an entry; what takes effect is the entry, over its own time.
     Confirmed,
     /// Entered by hand.
     Entered,
 }
 
 impl Standing {
+    /// Whether a mark of this standing takes effect and is counted against limits.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Applied | Self::Entered)
+    }
+
     /// The published name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -281,7 +287,7 @@ impl Mark {
     /// What it makes of a reading now.
     #[must_use]
     pub fn effect(&self) -> Option<Validity> {
-        let without = self.standing == Standing::Proposed || self.late || (self.spent && self.validity.needs_confirmation());
+        let without = !self.standing.counts() || self.late || (self.spent && self.validity.needs_confirmation());
         (!without).then_some(self.validity)
     }
 
@@ -392,6 +398,13 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// The gateway was away until `at`: that is not the station's silence.
+    pub fn restart(&mut self, at: Timestamp) {
+        if self.heard != 0 {
+            self.heard = self.heard.max(at.0);
+        }
+    }
+
     /// The marks that hold now.
     pub fn held(&self) -> impl Iterator<Item = &Mark> {
         self.held.values()
