@@ -52,6 +52,8 @@ pub struct Observation<'a> {
 /// What the marks make of one reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judged {
+    /// By the rules on the reading alone: what its own flag and value say.
+    pub own: Option<Validity>,
     /// `None`: nothing is known of it.
     pub validity: Option<Validity>,
     /// The marks on it, `set:id`, without proposals.
@@ -197,6 +199,9 @@ impl Marks {
             self.now = now;
             self.areas(plan, now, gap, false, out);
             self.watch(plan, now, out);
+        } else {
+            // Whatever came, silence is over.
+            self.areas(plan, seen.at.0, false, true, out);
         }
         for (at, reading) in seen.readings.iter().enumerate() {
             if let Some(judged) = out.readings.get_mut(at) {
@@ -276,6 +281,7 @@ impl Marks {
             judged.validity = judged.validity.max(Some(*validity));
             judged.marks.push(format!("{set}:{flag}"));
         }
+        judged.own = judged.validity;
         if let Some(home) = place.and_then(|place| self.slots.get_mut(usize::from(place))) {
             *home = slot;
         }
@@ -433,6 +439,7 @@ impl Marks {
                     said: None,
                     late: false,
                     spent: false,
+                    silence: armed.of_silence,
                 };
                 let entered = |m: &&Mark| m.said.is_some() && !m.late && m.mark == mark.mark && m.object == mark.object;
                 if mark.standing == Standing::Proposed && self.held.values().any(|m| entered(&m) && m.overlap(since, since) > 0) {
@@ -509,6 +516,10 @@ impl Marks {
         }
         let end = span_of(rank).filter(|_| rank > 1).map_or(now, |(length, ..)| now + length);
         for mark in self.held.values().chain(&self.ended) {
+            // What came is not missing, however long nothing came.
+            if mark.silence && reading.text.parse::<f64>().is_ok() {
+                continue;
+            }
             let over = mark.overlap(now, end);
             let Some(kind) = plan.marks.get(&mark.mark).filter(|kind| over > 0 && plan.covers(kind, &mark.object, reading.code)) else { continue };
             let list = if mark.standing.counts() { &mut judged.marks } else { &mut judged.proposed };
@@ -551,7 +562,7 @@ impl Marks {
                 Good::All => good == seen,
                 Good::Share(some, all) => u64::from(good) * u64::from(all) >= u64::from(some) * u64::from(expected),
             };
-            let own = reading.flag.and(judged.validity).map(Validity::is_usable);
+            let own = reading.flag.and(judged.own).map(Validity::is_usable);
             if own.is_some_and(|own| own != valid) {
                 let detail = json!({
                     "code": reading.code, "period": of, "data_time": Timestamp(now).to_rfc3339(), "flag": reading.flag, "valid": own,

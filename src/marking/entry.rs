@@ -156,6 +156,7 @@ impl Marks {
             said: Some((entry.reason.clone(), entry.proof.clone(), entry.author.clone())),
             late: deadline.is_some_and(|deadline| now > deadline),
             spent: false,
+            silence: false,
         }))
     }
 

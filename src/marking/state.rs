@@ -281,6 +281,8 @@ pub struct Mark {
     pub late: bool,
     /// Whether its limit is spent: it holds, but exempts no more.
     pub spent: bool,
+    /// Whether it says that nothing came: then it says nothing of what came late.
+    pub silence: bool,
 }
 
 impl Mark {

@@ -344,6 +344,17 @@ fn period_flags_are_recomputed_from_finer_values() {
 }
 
 #[test]
+fn values_that_come_late_are_not_missing() {
+    let book = book();
+    let mut player = Player::new(&book, &rig("dev22"), "2017", "air");
+    player.steps("a21026=5/N | ~2h | a21026=5/N", "", "");
+    player.now -= 60 * MINUTE;
+    player.steps("a21026=6/N", "", "");
+    let (_, late) = player.judged.last().unwrap();
+    assert_eq!((late.validity, late.marks.len()), (Some(Validity::Valid), 0));
+}
+
+#[test]
 fn overlays_change_only_stations_that_name_them() {
     let book = book();
     for (rules, begun) in [("inc19", false), ("inc19,example-province", true)] {
