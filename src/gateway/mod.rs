@@ -90,7 +90,11 @@ impl Running {
         let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
         // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
         derived.forget_beyond(journal.recovered().last)?;
-        announce(&journal, &derived, &Context { stations: registry.facts(), factors, rules: crate::marking::built_in_texts() })?;
+        announce(
+            &journal,
+            &derived,
+            &Context { stations: registry.facts(), factors, rules: crate::marking::built_in_texts() },
+        )?;
 
         let mut listeners = Vec::new();
         for address in &config.listen.address {

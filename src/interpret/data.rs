@@ -3,7 +3,7 @@
 //! Written straight into a buffer, in a fixed order of keys. What must stay true: numbers stand as the station wrote them; the same
 //! record always gives the same bytes.
 
-use super::factors::{Medium, write_head};
+use super::factors::write_head;
 use super::json;
 use super::moment::{Moment, write_timestamp};
 use super::parts::Heard;
@@ -44,7 +44,6 @@ pub(super) struct Envelope<'a> {
     pub(super) cn: Option<u16>,
     pub(super) qn: Option<&'a [u8]>,
     pub(super) edition: Option<Edition>,
-    pub(super) medium: Medium,
     pub(super) kind: Kind,
     pub(super) time: Option<&'a [u8]>,
     pub(super) moment: Option<Moment>,

@@ -114,7 +114,8 @@ impl Rulings {
                 plan
             }
         };
-        let about = report.own(b"PolId").filter(|_| told.kind == Kind::Info).and_then(|id| std::str::from_utf8(id).ok());
+        let about =
+            report.own(b"PolId").filter(|_| told.kind == Kind::Info).and_then(|id| std::str::from_utf8(id).ok());
         let codes: Vec<Cow<'_, str>> = report
             .readings
             .iter()
@@ -228,7 +229,9 @@ impl Interpreter {
         };
         for station in &mut self.stations {
             let mn = std::str::from_utf8(&station.mn).unwrap_or_default();
-            let Some(ruled) = station.ruled.clone().filter(|_| all || changed.iter().any(|c| c == mn)) else { continue };
+            let Some(ruled) = station.ruled.clone().filter(|_| all || changed.iter().any(|c| c == mn)) else {
+                continue;
+            };
             let plan = self.rulings.plan(self.context.stations.get(mn), &ruled);
             let mut verdict = Verdict::default();
             station.marks.install(&plan, &mut verdict);

@@ -47,13 +47,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
+use crate::marking::Verdict;
 use crate::message::kind::Span;
 use crate::message::{Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp};
 use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
 use context::{Gathered, Run};
 use data::{Envelope, Parted};
 use events::Place;
-use crate::marking::Verdict;
 use factors::{Dictionary, Medium};
 use marks::Rulings;
 use moment::Moment;
@@ -474,7 +474,6 @@ impl Interpreter {
             cn: packet.cn,
             qn: packet.qn,
             edition: packet.edition,
-            medium,
             kind,
             time,
             moment,

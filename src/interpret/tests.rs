@@ -212,7 +212,11 @@ impl Schemas {
     fn check(&self, publication: &Publication) {
         if publication.payload.is_empty() {
             assert!(publication.retain);
-            assert!(publication.topic.ends_with("/station") || publication.topic.contains("/mark/"), "{}", publication.topic);
+            assert!(
+                publication.topic.ends_with("/station") || publication.topic.contains("/mark/"),
+                "{}",
+                publication.topic
+            );
             return;
         }
         let text = std::str::from_utf8(&publication.payload).unwrap();
@@ -227,7 +231,11 @@ impl Schemas {
         let right = match name {
             "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
             "event" => levels.len() == 5 && levels[3] == "event" && body["kind"] == levels[4],
-            "mark" => levels.len() == 7 && levels[3] == "mark" && body["mark"]["mark"] == format!("{}:{}", levels[4], levels[5]),
+            "mark" => {
+                levels.len() == 7
+                    && levels[3] == "mark"
+                    && body["mark"]["mark"] == format!("{}:{}", levels[4], levels[5])
+            }
             "station" => levels.len() == 4 && levels[3] == "station",
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };

@@ -22,7 +22,8 @@ pub(super) fn period(per: Per, at: i64) -> (i64, i64) {
         Per::Quarter => 3,
         Per::Year => 12,
     };
-    let civil = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_microsecond(at + OFFSET).unwrap_or_default()).date();
+    let civil =
+        jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_microsecond(at + OFFSET).unwrap_or_default()).date();
     let month = (i32::from(civil.month()) - 1) / months * months;
     (month_start(i32::from(civil.year()), month), month_start(i32::from(civil.year()), month + months))
 }
@@ -30,8 +31,10 @@ pub(super) fn period(per: Per, at: i64) -> (i64, i64) {
 /// The start of a month, counted from 0, which may lie beyond the year.
 fn month_start(year: i32, month: i32) -> i64 {
     let (year, month) = (year + month.div_euclid(12), month.rem_euclid(12) + 1);
-    let date = i16::try_from(year).ok().zip(i8::try_from(month).ok()).and_then(|(y, m)| jiff::civil::Date::new(y, m, 1).ok());
-    let start = date.and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight())).ok());
+    let date =
+        i16::try_from(year).ok().zip(i8::try_from(month).ok()).and_then(|(y, m)| jiff::civil::Date::new(y, m, 1).ok());
+    let start =
+        date.and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight())).ok());
     start.map_or(i64::MAX, |start| start.as_microsecond() - OFFSET)
 }
 

@@ -10,6 +10,7 @@ use super::expr::{Expr, SECOND, Test};
 use super::plan::{Armed, Plan, Sig};
 use super::rules::*;
 use super::state::*;
+use crate::message::kind::Span;
 use crate::message::{Kind, Timestamp};
 
 /// Values further apart than this do not belong to one hold.
@@ -117,11 +118,11 @@ impl Verdict {
 
 /// The level of a kind: 0 sampled, 1 minutes, 2 hours, 3 days.
 fn rank(kind: Kind) -> u8 {
-    match kind {
-        Kind::Minute | Kind::Furnace => 1,
-        Kind::Hour => 2,
-        Kind::Day | Kind::Runtime => 3,
-        _ => 0,
+    match kind.span() {
+        Span::Instant | Span::Timeless => 0,
+        Span::Minute | Span::FiveMinutes => 1,
+        Span::Hour => 2,
+        Span::Day => 3,
     }
 }
 
@@ -140,10 +141,12 @@ impl Marks {
     pub fn install(&mut self, plan: &Plan, out: &mut Verdict) {
         let keys: Vec<String> = plan.factor_rules.iter().map(|armed| armed.key.clone()).collect();
         if keys != self.factor_keys {
-            let from: Vec<Option<usize>> = keys.iter().map(|key| self.factor_keys.iter().position(|k| k == key)).collect();
+            let from: Vec<Option<usize>> =
+                keys.iter().map(|key| self.factor_keys.iter().position(|k| k == key)).collect();
             for slot in &mut self.slots {
                 let before = std::mem::take(&mut slot.holds);
-                slot.holds = from.iter().map(|at| at.and_then(|at| before.get(at)).copied().unwrap_or_default()).collect();
+                slot.holds =
+                    from.iter().map(|at| at.and_then(|at| before.get(at)).copied().unwrap_or_default()).collect();
             }
             self.factor_keys = keys;
         }
@@ -158,7 +161,11 @@ impl Marks {
         }
         let lives = |mark: &Mark| {
             mark.said.is_some()
-                || plan.factor_rules.iter().chain(&plan.area_rules).any(|armed| armed.rule.name == mark.by && armed.rule.version == mark.version)
+                || plan
+                    .factor_rules
+                    .iter()
+                    .chain(&plan.area_rules)
+                    .any(|armed| armed.rule.name == mark.by && armed.rule.version == mark.version)
         };
         let gone: Vec<_> = self.held.iter().filter(|(_, mark)| !lives(mark)).map(|(key, _)| key.clone()).collect();
         let now = self.now;
@@ -214,7 +221,16 @@ impl Marks {
 
     /// Takes one value and runs the rules on factors over it.
     #[allow(clippy::too_many_arguments, reason = "one value with all that surrounds it")]
-    fn read(&mut self, plan: &Plan, reading: &Reading<'_>, rank: u8, now: i64, at: i64, drives: &mut bool, out: &mut Verdict) -> Judged {
+    fn read(
+        &mut self,
+        plan: &Plan,
+        reading: &Reading<'_>,
+        rank: u8,
+        now: i64,
+        at: i64,
+        drives: &mut bool,
+        out: &mut Verdict,
+    ) -> Judged {
         let mut judged = Judged::default();
         let known = self.index.len();
         let place = self.slot_of(reading.code);
@@ -271,13 +287,15 @@ impl Marks {
             let until = if hold.active { self.until(armed, when, subject) } else { None };
             match hold.step(when, until, now, (armed.rule.begin_after, armed.rule.end_after)) {
                 Turn::Stays => {}
-                turn => turns.push((number, turn)),
+                turn @ (Turn::Begins(_) | Turn::Ends(_)) => turns.push((number, turn)),
             }
         }
         if driving {
             subject.holds = holds;
         }
-        if let Some((set, validity)) = plan.other_flags.as_ref().filter(|_| !flag.is_empty() && !plan.known_flags.contains(flag)) {
+        if let Some((set, validity)) =
+            plan.other_flags.as_ref().filter(|_| !flag.is_empty() && !plan.known_flags.contains(flag))
+        {
             judged.validity = judged.validity.max(Some(*validity));
             judged.marks.push(format!("{set}:{flag}"));
         }
@@ -355,9 +373,9 @@ impl Marks {
             Test::Compare(sig, op, number) => self.look(*sig, own)?.compare(*op, *number),
             Test::Flag(sig, letters) => {
                 let slot = self.look(*sig, own)?;
-                (!slot.flag.is_empty()).then(|| letters.iter().any(|letter| *letter == slot.flag))
+                (!slot.flag.is_empty()).then(|| letters.contains(&slot.flag))
             }
-            Test::Says(sig, texts) => self.look(*sig, own).map(|slot| texts.iter().any(|text| *text == slot.text)),
+            Test::Says(sig, texts) => self.look(*sig, own).map(|slot| texts.contains(&slot.text)),
             Test::Over(sig) => {
                 let slot = self.look(*sig, own)?;
                 Some(slot.value? > slot.range?.1)
@@ -442,7 +460,9 @@ impl Marks {
                     silence: armed.of_silence,
                 };
                 let entered = |m: &&Mark| m.said.is_some() && !m.late && m.mark == mark.mark && m.object == mark.object;
-                if mark.standing == Standing::Proposed && self.held.values().any(|m| entered(&m) && m.overlap(since, since) > 0) {
+                if mark.standing == Standing::Proposed
+                    && self.held.values().any(|m| entered(&m) && m.overlap(since, since) > 0)
+                {
                     mark.standing = Standing::Confirmed;
                 }
                 let kind = if mark.standing == Standing::Proposed { "mark-proposed" } else { "mark-begin" };
@@ -475,12 +495,19 @@ impl Marks {
                 (Sig::Own, None) => self.index.get(object).and_then(|at| self.slots.get(usize::from(*at))),
                 (Sig::Own, Some(own)) => self.look(Sig::Code(own), None),
                 (Sig::Code(_), _) => self.look(*sig, None),
-                (Sig::OfOwn(_), _) => self.index.get(object).and_then(|at| self.look(*sig, self.slots.get(usize::from(*at)))),
+                (Sig::OfOwn(_), _) => {
+                    self.index.get(object).and_then(|at| self.look(*sig, self.slots.get(usize::from(*at))))
+                }
             };
-            let Some(slot) = slot.filter(|slot| slot.at != 0 && !inputs.iter().any(|input| input.code == slot.code)) else { continue };
+            let Some(slot) = slot.filter(|slot| slot.at != 0 && !inputs.iter().any(|input| input.code == slot.code))
+            else {
+                continue;
+            };
             let signal = match sig {
                 Sig::Own => "value",
-                Sig::Code(_) | Sig::OfOwn(_) => plan.signals.get(slot.code.split('@').next().unwrap_or_default()).map_or("value", String::as_str),
+                Sig::Code(_) | Sig::OfOwn(_) => {
+                    plan.signals.get(slot.code.split('@').next().unwrap_or_default()).map_or("value", String::as_str)
+                }
             };
             inputs.push(Input {
                 signal: signal.to_owned(),
@@ -498,13 +525,21 @@ impl Marks {
         if kind.dimension != Dimension::Condition && !kind.validity.needs_confirmation() {
             return Vec::new();
         }
-        let near = |slot: &&Slot| slot.above.as_ref().is_some_and(|(first, last, _)| *first <= since && *last >= since - BEFORE);
+        let near = |slot: &&Slot| {
+            slot.above.as_ref().is_some_and(|(first, last, _)| *first <= since && *last >= since - BEFORE)
+        };
         let found = self.slots.iter().filter(near).filter(|slot| plan.covers(kind, object, &slot.code));
         found
             .filter_map(|slot| {
                 let (first, last, value) = slot.above.clone()?;
                 let limit = slot.limit.map(|limit| limit.to_string()).unwrap_or_default();
-                Some(Exceedance { code: slot.code.clone(), value, limit, first: Timestamp(first), last: Timestamp(last) })
+                Some(Exceedance {
+                    code: slot.code.clone(),
+                    value,
+                    limit,
+                    first: Timestamp(first),
+                    last: Timestamp(last),
+                })
             })
             .collect()
     }
@@ -521,7 +556,11 @@ impl Marks {
                 continue;
             }
             let over = mark.overlap(now, end);
-            let Some(kind) = plan.marks.get(&mark.mark).filter(|kind| over > 0 && plan.covers(kind, &mark.object, reading.code)) else { continue };
+            let Some(kind) =
+                plan.marks.get(&mark.mark).filter(|kind| over > 0 && plan.covers(kind, &mark.object, reading.code))
+            else {
+                continue;
+            };
             let list = if mark.standing.counts() { &mut judged.marks } else { &mut judged.proposed };
             if !list.contains(&kind.name) {
                 list.push(kind.name.clone());
@@ -544,7 +583,9 @@ impl Marks {
             return;
         }
         for (at, reading) in seen.readings.iter().enumerate() {
-            let Some(slot) = self.index.get(reading.code).and_then(|at| self.slots.get_mut(usize::from(*at))) else { continue };
+            let Some(slot) = self.index.get(reading.code).and_then(|at| self.slots.get_mut(usize::from(*at))) else {
+                continue;
+            };
             let Some(judged) = out.readings.get_mut(at) else { continue };
             if let Some((length, unit, _)) = span_of(rank + 1)
                 && let Some(tally) = slot.tallies.get_mut(usize::from(rank))
@@ -577,7 +618,9 @@ impl Marks {
 
     fn watch(&mut self, plan: &Plan, now: i64, out: &mut Verdict) {
         for (number, watch) in plan.watches.iter().enumerate() {
-            let find = |mark: &str| self.held.values().find(|m| m.mark == mark && m.object == watch.object && m.overlap(now, now) > 0);
+            let find = |mark: &str| {
+                self.held.values().find(|m| m.mark == mark && m.object == watch.object && m.overlap(now, now) > 0)
+            };
             let mark = find(&watch.conflict.mark).cloned();
             let within = watch.conflict.within.as_ref().map(|name| find(name).is_some());
             let against = watch.against.as_ref().map(|against| self.eval(against, None) == Some(true));
@@ -617,7 +660,12 @@ impl Marks {
             self.areas(plan, at, false, true, out);
         }
         self.missing(plan, at, out);
-        let over: Vec<_> = self.held.iter().filter(|(_, mark)| mark.until.is_some_and(|until| until.0 <= at)).map(|(key, _)| key.clone()).collect();
+        let over: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(_, mark)| mark.until.is_some_and(|until| until.0 <= at))
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in over {
             let until = self.held.get(&key).and_then(|mark| mark.until).map_or(at, |until| until.0);
             self.end(&key, until, Value::Null, out);
@@ -627,20 +675,25 @@ impl Marks {
 
     /// Runs the rules on factors that can become true without a report.
     fn missing(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
-        let silent: Vec<usize> = plan.factor_rules.iter().enumerate().filter(|(_, armed)| armed.of_silence).map(|(n, _)| n).collect();
+        let silent: Vec<usize> =
+            plan.factor_rules.iter().enumerate().filter(|(_, armed)| armed.of_silence).map(|(n, _)| n).collect();
         if silent.is_empty() {
             return;
         }
         for place in 0..self.slots.len() {
             for number in &silent {
-                let (Some(armed), Some(slot)) = (plan.factor_rules.get(*number), self.slots.get(place)) else { continue };
+                let (Some(armed), Some(slot)) = (plan.factor_rules.get(*number), self.slots.get(place)) else {
+                    continue;
+                };
                 if slot.at == 0 || (!armed.kind.factors.is_empty() && !armed.kind.factors.contains(&slot.code)) {
                     continue;
                 }
                 let when = self.eval(&armed.when, Some(slot));
                 let until = self.until(armed, when, slot);
                 let (code, heard) = (slot.code.clone(), slot.heard);
-                let Some(hold) = self.slots.get_mut(place).and_then(|slot| slot.holds.get_mut(*number)) else { continue };
+                let Some(hold) = self.slots.get_mut(place).and_then(|slot| slot.holds.get_mut(*number)) else {
+                    continue;
+                };
                 let mut turn = hold.step(when, until, at, (armed.rule.begin_after, armed.rule.end_after));
                 if matches!(turn, Turn::Begins(_)) {
                     turn = Turn::Begins(heard);
@@ -670,7 +723,8 @@ impl Marks {
         for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&mark.mark)) {
             let mut from = mark.since.0;
             while from < to {
-                let (start, end) = if limit.per == Per::Each { (mark.since.0, i64::MAX) } else { calendar::period(limit.per, from) };
+                let (start, end) =
+                    if limit.per == Per::Each { (mark.since.0, i64::MAX) } else { calendar::period(limit.per, from) };
                 let key = (limit.name.clone(), mark.object.clone(), start);
                 if !self.counters.contains_key(&key) && self.counters.len() >= COUNTERS_MAX {
                     let oldest = self.counters.keys().min_by_key(|(.., start)| *start).cloned();
@@ -682,7 +736,9 @@ impl Marks {
                 let (near, spent) = (used >= limit.warn && !counter.warned, used >= limit.max && !counter.spent);
                 counter.warned |= near;
                 counter.spent |= spent;
-                for (kind, _) in [("limit-near", near && !spent), ("limit-spent", spent)].into_iter().filter(|(_, is)| *is) {
+                for (kind, _) in
+                    [("limit-near", near && !spent), ("limit-spent", spent)].into_iter().filter(|(_, is)| *is)
+                {
                     let detail = json!({
                         "limit": limit.name, "object": mark.object, "per": limit.per.name(), "since": Timestamp(start).to_rfc3339(),
                         "used_s": used / SECOND, "max_s": limit.max / SECOND, "clause": limit.clause, "certainty": format!("{:?}", limit.certainty),
@@ -693,13 +749,19 @@ impl Marks {
                 }
                 if spent {
                     let concerned = |m: &&mut Mark| m.object == mark.object && limit.marks.contains(&m.mark);
-                    self.held.values_mut().filter(concerned).filter(|m| limit.per != Per::Each || m.since == mark.since).for_each(|m| m.spent = true);
+                    self.held
+                        .values_mut()
+                        .filter(concerned)
+                        .filter(|m| limit.per != Per::Each || m.since == mark.since)
+                        .for_each(|m| m.spent = true);
                 }
                 from = end.min(to);
             }
             // A mark that begins when the limit is spent exempts nothing from the start.
             let start = if limit.per == Per::Each { mark.since.0 } else { calendar::period(limit.per, to).0 };
-            if self.counters.get(&(limit.name.clone(), mark.object.clone(), start)).is_some_and(|c| c.spent) && limit.per != Per::Each {
+            if self.counters.get(&(limit.name.clone(), mark.object.clone(), start)).is_some_and(|c| c.spent)
+                && limit.per != Per::Each
+            {
                 let key = (mark.mark.clone(), mark.object.clone(), mark.by.clone());
                 self.held.get_mut(&key).into_iter().for_each(|m| m.spent = true);
             }

@@ -72,7 +72,8 @@ impl Marks {
         let entry: Entry = match serde_json::from_str(text) {
             Ok(entry) => entry,
             Err(error) => {
-                let why = ("unreadable", format!("无法读取该标记：{error}"), format!("the entry cannot be read: {error}"));
+                let why =
+                    ("unreadable", format!("无法读取该标记：{error}"), format!("the entry cannot be read: {error}"));
                 return Answer { id: String::new(), refused: Some(why), late: false };
             }
         };
@@ -97,12 +98,22 @@ impl Marks {
         if entry.schema != "hj212.mark-entry/1" {
             return Err(refusal("schema", "schema 必须为 hj212.mark-entry/1", "schema must be hj212.mark-entry/1"));
         }
-        let plain = |id: &str| (1..=ID_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let plain = |id: &str| {
+            (1..=ID_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
         if !plain(&entry.id) {
-            return Err(refusal("id", "id 须为 1 至 64 个字母、数字、- 或 _", "id must be 1 to 64 letters, digits, '-' or '_'"));
+            return Err(refusal(
+                "id",
+                "id 须为 1 至 64 个字母、数字、- 或 _",
+                "id must be 1 to 64 letters, digits, '-' or '_'",
+            ));
         }
         if self.entries.contains(&entry.id) {
-            return Err(refusal("id-used", "该 id 已使用；更正请用新 id 并填写 supersedes", "this id was used; correct with a new id and supersedes"));
+            return Err(refusal(
+                "id-used",
+                "该 id 已使用；更正请用新 id 并填写 supersedes",
+                "this id was used; correct with a new id and supersedes",
+            ));
         }
         if [&entry.reason, &entry.proof, &entry.author].iter().any(|text| text.len() > TEXT_MAX) {
             return Err(refusal("too-long", "reason、proof、author 过长", "reason, proof or author is too long"));
@@ -112,7 +123,11 @@ impl Marks {
         }
         let unknown = entry.supersedes.iter().chain(&entry.withdraws).find(|id| !self.entries.contains(id));
         if let Some(unknown) = unknown {
-            return Err(("unknown-entry", format!("没有 id 为 {unknown} 的标记"), format!("there is no entry {unknown}")));
+            return Err((
+                "unknown-entry",
+                format!("没有 id 为 {unknown} 的标记"),
+                format!("there is no entry {unknown}"),
+            ));
         }
         if entry.withdraws.is_some() {
             return Ok(None);
@@ -120,22 +135,37 @@ impl Marks {
         let Some(kind) = plan.marks.get(&entry.mark) else {
             let known: Vec<&str> = plan.marks.keys().map(String::as_str).collect();
             let known = known.join(", ");
-            return Err(("unknown-mark", format!("本站点没有标记 {}，可用：{known}", entry.mark), format!("this station has no mark {}; it has {known}", entry.mark)));
+            return Err((
+                "unknown-mark",
+                format!("本站点没有标记 {}，可用：{known}", entry.mark),
+                format!("this station has no mark {}; it has {known}", entry.mark),
+            ));
         };
         if !kind.by_hand || kind.normal {
             return Err(refusal("not-by-hand", "该标记不可人工填报", "this mark cannot be entered by hand"));
         }
         if !plan.may_hang(kind, &entry.object) {
-            let (zh, en) = (format!("标记 {} 不能用于对象 {}", entry.mark, entry.object), format!("mark {} cannot hang on {}", entry.mark, entry.object));
+            let (zh, en) = (
+                format!("标记 {} 不能用于对象 {}", entry.mark, entry.object),
+                format!("mark {} cannot hang on {}", entry.mark, entry.object),
+            );
             return Err(("object", zh, format!("{en}: it is for objects of kind {}", kind.object)));
         }
         let end = entry.end.as_deref().map(calendar::read);
         let (Some(begin), false) = (calendar::read(&entry.begin), matches!(end, Some(None))) else {
-            return Err(refusal("time", "begin、end 须为带时区的 RFC 3339 时间", "begin and end must be RFC 3339 with an offset"));
+            return Err(refusal(
+                "time",
+                "begin、end 须为带时区的 RFC 3339 时间",
+                "begin and end must be RFC 3339 with an offset",
+            ));
         };
         let end = end.flatten();
         if end.is_some_and(|end| end <= begin) || begin.0 > now + AHEAD_MAX {
-            return Err(refusal("interval", "end 须晚于 begin，begin 不得晚于 24 小时后", "end must be after begin, and begin at most 24 h ahead"));
+            return Err(refusal(
+                "interval",
+                "end 须晚于 begin，begin 不得晚于 24 小时后",
+                "end must be after begin, and begin at most 24 h ahead",
+            ));
         }
         let deadline = plan.entries.as_ref().map(|e| calendar::deadline(begin.0, e.deadline_days, e.deadline_hour));
         Ok(Some(Mark {
@@ -169,12 +199,15 @@ impl Marks {
 
     fn withdraw(&mut self, id: &str, by: &Entry, at: i64, out: &mut Verdict) {
         let key = self.held.iter().find(|(_, mark)| mark.said.is_some() && mark.by == id).map(|(key, _)| key.clone());
-        let ended = self.ended.iter().position(|mark| mark.said.is_some() && mark.by == id).map(|at| self.ended.remove(at));
+        let ended =
+            self.ended.iter().position(|mark| mark.said.is_some() && mark.by == id).map(|at| self.ended.remove(at));
         let gone = key.and_then(|key| self.held.remove(&key)).or(ended);
         self.counters.values_mut().for_each(|counter| counter.forget(id));
         let Some(gone) = gone else { return };
         // A proposal that rested on it is a proposal again.
-        let rests = |mark: &&mut Mark| mark.standing == Standing::Confirmed && mark.mark == gone.mark && mark.object == gone.object;
+        let rests = |mark: &&mut Mark| {
+            mark.standing == Standing::Confirmed && mark.mark == gone.mark && mark.object == gone.object
+        };
         self.held.values_mut().chain(&mut self.ended).filter(rests).for_each(|mark| mark.standing = Standing::Proposed);
         let detail = json!({ "entry": by.id, "reason": by.reason, "author": by.author });
         out.add("mark-withdrawn", at, Some(gone), detail);
@@ -184,7 +217,12 @@ impl Marks {
         let (from, to) = (mark.since.0, mark.until.map_or(i64::MAX, |until| until.0));
         out.add("mark-begin", from, Some(mark.clone()), serde_json::Value::Null);
         if !mark.late {
-            let proposal = |m: &&mut Mark| m.standing == Standing::Proposed && m.mark == mark.mark && m.object == mark.object && m.overlap(from, to) > 0;
+            let proposal = |m: &&mut Mark| {
+                m.standing == Standing::Proposed
+                    && m.mark == mark.mark
+                    && m.object == mark.object
+                    && m.overlap(from, to) > 0
+            };
             for confirmed in self.held.values_mut().chain(&mut self.ended).filter(proposal) {
                 confirmed.standing = Standing::Confirmed;
                 out.add("mark-confirmed", at, Some(confirmed.clone()), json!({ "entry": mark.by }));

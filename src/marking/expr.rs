@@ -219,10 +219,19 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, Fault> {
             let length = run(|c| c.is_ascii_alphanumeric() || c == '_');
             (length, Token::Word(rest.get(..length).unwrap_or_default().to_owned()))
         } else if first.is_ascii_digit() || first == '-' {
-            let length = 1 + rest.get(1..).and_then(|r| r.find(|c: char| !c.is_ascii_alphanumeric() && c != '.')).unwrap_or(rest.len() - 1);
+            let length = 1 + rest
+                .get(1..)
+                .and_then(|r| r.find(|c: char| !c.is_ascii_alphanumeric() && c != '.'))
+                .unwrap_or(rest.len() - 1);
             let said = rest.get(..length).unwrap_or_default();
             let token = span(said).map(Token::Span).or_else(|| said.parse().ok().map(Token::Number));
-            (length, token.ok_or_else(|| Fault { at, what: format!("`{said}` is neither a number nor a time such as 30min") })?)
+            (
+                length,
+                token.ok_or_else(|| Fault {
+                    at,
+                    what: format!("`{said}` is neither a number nor a time such as 30min"),
+                })?,
+            )
         } else if first == '"' || first == '\'' {
             let inner = rest.get(1..).and_then(|r| r.split_once(first)).map(|(inner, _)| inner);
             let inner = inner.ok_or_else(|| Fault { at, what: "this text has no end".to_owned() })?;
@@ -345,7 +354,9 @@ impl Reader<'_> {
             }
             _ => {
                 self.at -= 2;
-                return self.fault("expected flag, flag_of, says, over, under, constant, zero, missing, silent, rising or falling");
+                return self.fault(
+                    "expected flag, flag_of, says, over, under, constant, zero, missing, silent, rising or falling",
+                );
             }
         };
         self.need_sign(")")?;

@@ -79,7 +79,8 @@ impl RuleBook {
 
 /// Whether the dictionary has `code`; an `x` there stands for any device number.
 fn is_code(codes: &BTreeSet<&str>, code: &str) -> bool {
-    let fits = |known: &str| known.len() == code.len() && known.bytes().zip(code.bytes()).all(|(k, c)| k == c || k == b'x');
+    let fits =
+        |known: &str| known.len() == code.len() && known.bytes().zip(code.bytes()).all(|(k, c)| k == c || k == b'x');
     codes.contains(code) || codes.iter().any(|known| known.contains('x') && fits(known))
 }
 
@@ -106,7 +107,11 @@ impl Reader<'_> {
     fn clause(&mut self, owner: &str, clause: &Spanned<String>) {
         if clause.get_ref().trim().is_empty() {
             let what = format!("{owner}: the clause is empty");
-            self.problem(&clause.span(), what, "name the document and its article, or say that none is known and who decided");
+            self.problem(
+                &clause.span(),
+                what,
+                "name the document and its article, or say that none is known and who decided",
+            );
         }
     }
 
@@ -135,7 +140,11 @@ impl Reader<'_> {
         for name in &unknown {
             let what = format!("{owner}: unknown factor or signal {name:?} in `{}`", said.get_ref());
             let known: Vec<&str> = book.signals.keys().map(String::as_str).collect();
-            self.problem(&said.span(), what, &format!("declare it with [[signal]], or use value or one of {}", known.join(", ")));
+            self.problem(
+                &said.span(),
+                what,
+                &format!("declare it with [[signal]], or use value or one of {}", known.join(", ")),
+            );
         }
         unknown.is_empty().then_some(read)
     }
@@ -149,7 +158,11 @@ impl Reader<'_> {
             self.id(&row.id);
             if let Some(code) = row.code.as_ref().filter(|code| !is_code(codes, code.get_ref())) {
                 let what = format!("signal {}: unknown factor {:?}", row.id.get_ref(), code.get_ref());
-                self.problem(&code.span(), what, "use a code of config/factors.csv, or leave it to the stations' aliases");
+                self.problem(
+                    &code.span(),
+                    what,
+                    "use a code of config/factors.csv, or leave it to the stations' aliases",
+                );
             }
             let signal = Signal {
                 zh: row.zh.clone(),
@@ -235,7 +248,11 @@ impl Reader<'_> {
         for row in &file.rule {
             if let Some(rule) = self.rule(book, &set_name, row) {
                 if set.rules.iter().any(|other| other.name == rule.name) {
-                    self.problem(&row.id.span(), format!("rule {} is defined twice", rule.name), "remove one of the two");
+                    self.problem(
+                        &row.id.span(),
+                        format!("rule {} is defined twice", rule.name),
+                        "remove one of the two",
+                    );
                 }
                 set.rules.push(rule);
             }
@@ -247,7 +264,11 @@ impl Reader<'_> {
             self.clause(&owner, &row.clause);
             self.one_of(&owner, &row.of, &["minute", "hour", "day"]);
             self.one_of(&owner, &row.medium, &["air", "water"]);
-            let share = row.good.get_ref().split_once('/').and_then(|(good, all)| Some((good.parse().ok()?, all.parse().ok()?)));
+            let share = row
+                .good
+                .get_ref()
+                .split_once('/')
+                .and_then(|(good, all)| Some((good.parse().ok()?, all.parse().ok()?)));
             let good = match (row.good.get_ref().as_str(), share) {
                 ("all", _) => Good::All,
                 (_, Some((good, all))) if good > 0 && good <= all => Good::Share(good, all),
@@ -269,10 +290,15 @@ impl Reader<'_> {
         if let Some(row) = &file.entries {
             self.clause("entries", &row.clause);
             let (days, hour) = (row.deadline_days.min(31), row.deadline_hour.min(23));
-            set.entries = Some(Entries { deadline_days: days, deadline_hour: hour, clause: row.clause.get_ref().clone() });
+            set.entries =
+                Some(Entries { deadline_days: days, deadline_hour: hour, clause: row.clause.get_ref().clone() });
         }
         if book.sets.insert(set_name.clone(), set).is_some() {
-            self.problem(&name.span(), format!("set {set_name:?} is defined twice"), "give one of the two another name");
+            self.problem(
+                &name.span(),
+                format!("set {set_name:?} is defined twice"),
+                "give one of the two another name",
+            );
         }
     }
 
@@ -292,7 +318,11 @@ impl Reader<'_> {
         let kind = book.marks.get(&mark);
         if row.effect == Effect::Apply && kind.is_some_and(|kind| kind.validity.needs_confirmation()) {
             let what = format!("{owner}: effect = \"apply\", but {mark} takes values out of judgement");
-            self.problem(&row.id.span(), what, "write effect = \"propose\": only the discharger's entry may exempt or exclude");
+            self.problem(
+                &row.id.span(),
+                what,
+                "write effect = \"propose\": only the discharger's entry may exempt or exclude",
+            );
         }
         if let Some(medium) = &row.medium {
             self.one_of(&owner, medium, &["air", "water"]);
@@ -305,7 +335,8 @@ impl Reader<'_> {
             let what = format!("{owner}: `value` has no meaning for a mark that is not on a factor");
             self.problem(&row.when.span(), what, "name a signal");
         }
-        let (begin_after, end_after) = (self.time(&owner, row.begin_after.as_ref()), self.time(&owner, row.end_after.as_ref()));
+        let (begin_after, end_after) =
+            (self.time(&owner, row.begin_after.as_ref()), self.time(&owner, row.end_after.as_ref()));
         Some(Rule {
             name,
             version: row.version,
@@ -352,7 +383,11 @@ impl Reader<'_> {
             let owner = format!("conflict {name}");
             self.clause(&owner, &row.clause);
             if row.within.is_none() && row.against.is_none() {
-                self.problem(&row.id.span(), format!("{owner}: nothing to conflict with"), "give within (a mark) or against (a condition)");
+                self.problem(
+                    &row.id.span(),
+                    format!("{owner}: nothing to conflict with"),
+                    "give within (a mark) or against (a condition)",
+                );
             }
             let mark = self.mark_of(book, &set.name, &owner, &row.mark);
             let within = row.within.as_ref().map(|mark| self.mark_of(book, &set.name, &owner, mark));
@@ -386,7 +421,11 @@ impl Reader<'_> {
             self.clause(&owner, &row.clause);
             if row.version <= old.version {
                 let what = format!("{owner}: version {} is not above {}", row.version, old.version);
-                self.problem(&row.rule.span(), what, "a changed rule needs a higher version, or evidence cannot tell them apart");
+                self.problem(
+                    &row.rule.span(),
+                    what,
+                    "a changed rule needs a higher version, or evidence cannot tell them apart",
+                );
             }
             let when = row.when.as_ref().map(|said| (said, self.condition(before, &owner, said)));
             let until = row.until.as_ref().map(|said| (said, self.condition(before, &owner, said)));
@@ -403,7 +442,7 @@ impl Reader<'_> {
             if row.end_after.is_some() {
                 rule.end_after = self.time(&owner, row.end_after.as_ref());
             }
-            changes.push(Change::Override(rule));
+            changes.push(Change::Override(Box::new(rule)));
         }
         for row in &file.disable {
             match find(row.rule.get_ref()) {
@@ -429,7 +468,7 @@ impl Reader<'_> {
         let Some(set) = file.set.as_ref().and_then(|set| book.sets.get(set.get_ref())) else { return };
         let changed = |name: &str| {
             set.changes.iter().find_map(|change| match change {
-                Change::Override(rule) if rule.name == name => Some(rule),
+                Change::Override(rule) if rule.name == name => Some(rule.as_ref()),
                 Change::Override(_) | Change::Disable(..) => None,
             })
         };
@@ -440,7 +479,7 @@ impl Reader<'_> {
             .chain(file.overrides.iter().map(|row| (row.rule.get_ref().clone(), row.rule.span())))
             .collect();
         let overrides = set.changes.iter().filter_map(|change| match change {
-            Change::Override(rule) => Some(rule),
+            Change::Override(rule) => Some(rule.as_ref()),
             Change::Disable(..) => None,
         });
         for rule in set.rules.iter().chain(overrides) {

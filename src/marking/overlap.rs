@@ -110,13 +110,20 @@ fn is_possible(term: &Term<'_>) -> bool {
                 let key = (name.as_str(), matches!(test, Test::Flag(..)));
                 let said: BTreeSet<&str> = said.iter().map(String::as_str).collect();
                 if *wanted {
-                    let kept = texts.get(&key).map_or_else(|| said.clone(), |before| before.intersection(&said).copied().collect());
+                    let kept = texts
+                        .get(&key)
+                        .map_or_else(|| said.clone(), |before| before.intersection(&said).copied().collect());
                     texts.insert(key, kept);
                 } else {
                     banned.extend(said.into_iter().map(|text| (key, text)));
                 }
             }
-            Test::Over(_) | Test::Under(_) | Test::Constant(..) | Test::Zero(..) | Test::Missing(..) | Test::Silent(_) => {}
+            Test::Over(_)
+            | Test::Under(_)
+            | Test::Constant(..)
+            | Test::Zero(..)
+            | Test::Missing(..)
+            | Test::Silent(_) => {}
             Test::Rising(..) | Test::Falling(..) => {}
         }
         if term.iter().skip(at + 1).any(|(other, also)| clash((test, *wanted), (other, *also))) {
@@ -166,7 +173,9 @@ mod tests {
         ] {
             assert!(!can(one, other), "{one} | {other}");
         }
-        for (one, other) in [("a < 1", "a < 2"), ("a <= 1", "a >= 1"), ("flag('D')", "a > 3"), ("flag('C')", "flag('C', 'M')")] {
+        for (one, other) in
+            [("a < 1", "a < 2"), ("a <= 1", "a >= 1"), ("flag('D')", "a > 3"), ("flag('C')", "flag('C', 'M')")]
+        {
             assert!(can(one, other), "{one} | {other}");
         }
     }

@@ -86,9 +86,8 @@ impl Plan {
         let facts = facts.unwrap_or(&nothing);
         // Two sets of flags on one station would read one letter in two ways: one that is named takes the edition's place.
         let named = facts.rules.iter().any(|name| book.sets.get(name).is_some_and(|set| set.other_flags.is_some()));
-        let of_edition = |set: &&RuleSet| {
-            set.default_for.iter().any(|e| e == edition) && !(named && set.other_flags.is_some())
-        };
+        let of_edition =
+            |set: &&RuleSet| set.default_for.iter().any(|e| e == edition) && !(named && set.other_flags.is_some());
         let sets: Vec<&RuleSet> =
             book.sets.values().filter(|set| facts.rules.contains(&set.name) || of_edition(set)).collect();
         let number = |text: &String| text.parse().ok();
@@ -140,12 +139,15 @@ impl Plan {
             let own = self.facilities.iter().position(|(_, kind, _)| kind == OBJECT_OUTLET);
             return vec![(OBJECT_OUTLET.to_owned(), own.or(Some(0).filter(|_| self.facilities.len() == 1)))];
         }
-        let fits = |(_, (_, of, _)): &(usize, &(String, String, BTreeSet<String>))| kind == OBJECT_FACILITY || of == kind;
+        let fits =
+            |(_, (_, of, _)): &(usize, &(String, String, BTreeSet<String>))| kind == OBJECT_FACILITY || of == kind;
         self.facilities.iter().enumerate().filter(fits).map(|(at, (id, ..))| (id.clone(), Some(at))).collect()
     }
 
     fn arm(&mut self, book: &RuleBook, facts: &StationFacts, rule: Option<&Rule>) {
-        let Some(rule) = rule.filter(|rule| rule.medium.as_ref().is_none_or(|medium| *medium == self.medium)) else { return };
+        let Some(rule) = rule.filter(|rule| rule.medium.as_ref().is_none_or(|medium| *medium == self.medium)) else {
+            return;
+        };
         let Some(kind) = book.marks.get(&rule.mark) else { return };
         let objects = match kind.object.as_str() {
             OBJECT_FACTOR => vec![(String::new(), None, None)],
@@ -188,7 +190,8 @@ impl Plan {
     fn watch(&mut self, book: &RuleBook, facts: &StationFacts, conflict: &Conflict) {
         let Some(kind) = book.marks.get(&conflict.mark) else { return };
         for (object, facility) in self.objects(&kind.object) {
-            let resolved = conflict.against.as_ref().map(|expr| expr.resolve(&mut |n| self.signal(book, facts, facility, n)));
+            let resolved =
+                conflict.against.as_ref().map(|expr| expr.resolve(&mut |n| self.signal(book, facts, facility, n)));
             if matches!(resolved, Some(None)) {
                 continue;
             }

@@ -461,7 +461,7 @@ pub struct Entries {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// The rule is replaced by this one.
-    Override(Rule),
+    Override(Box<Rule>),
     /// The rule does not apply, by this clause.
     Disable(String, String),
 }

@@ -136,7 +136,10 @@ impl Slot {
             self.trend.push((now, number));
         }
         if self.limit.is_some_and(|limit| number > limit) {
-            let first = self.above.as_ref().map_or(now, |(first, last, _)| if now - last > 3600 * SECOND { now } else { *first });
+            let first = self
+                .above
+                .as_ref()
+                .map_or(now, |(first, last, _)| if now - last > 3600 * SECOND { now } else { *first });
             self.above = Some((first, now, text.to_owned()));
         }
     }
@@ -157,7 +160,8 @@ impl Tally {
             Some(at) => at,
             None => {
                 if self.periods.len() >= TALLIES_MAX {
-                    let oldest = self.periods.iter().enumerate().min_by_key(|(_, (period, ..))| *period).map_or(0, |(at, _)| at);
+                    let oldest =
+                        self.periods.iter().enumerate().min_by_key(|(_, (period, ..))| *period).map_or(0, |(at, _)| at);
                     self.periods.remove(oldest);
                 }
                 self.periods.push((start, 0, 0));
@@ -419,6 +423,8 @@ impl Marks {
 
     /// Time used of limits: limit, object, start of the period (of an `each`: of the mark), µs.
     pub fn used(&self) -> impl Iterator<Item = (&str, &str, Timestamp, i64)> {
-        self.counters.iter().map(|((limit, object, start), c)| (limit.as_str(), object.as_str(), Timestamp(*start), c.used()))
+        self.counters
+            .iter()
+            .map(|((limit, object, start), c)| (limit.as_str(), object.as_str(), Timestamp(*start), c.used()))
     }
 }

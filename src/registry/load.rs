@@ -158,7 +158,11 @@ impl Reader<'_> {
             rules: row.rules,
             facilities,
             limits: row.limits.into_iter().map(|(code, limit)| (code, limit.to_string())).collect(),
-            ranges: row.ranges.into_iter().map(|(code, [low, high])| (code, (low.to_string(), high.to_string()))).collect(),
+            ranges: row
+                .ranges
+                .into_iter()
+                .map(|(code, [low, high])| (code, (low.to_string(), high.to_string())))
+                .collect(),
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
@@ -174,7 +178,13 @@ impl Reader<'_> {
             }
             let taken = ["outlet", "factor"].contains(&row.id.get_ref().as_str());
             let again = taken || facilities.iter().any(|other| other.id == *row.id.get_ref());
-            self.rule(&row.id, !again, "facility", "neither used twice nor \"outlet\" or \"factor\"", "choose another id");
+            self.rule(
+                &row.id,
+                !again,
+                "facility",
+                "neither used twice nor \"outlet\" or \"factor\"",
+                "choose another id",
+            );
             let (id, kind) = (row.id.into_inner(), row.kind.into_inner());
             facilities.push(Facility { id, kind, factors: row.factors, aliases: row.aliases });
         }

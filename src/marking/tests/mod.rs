@@ -20,7 +20,8 @@ fn fixture(name: &str) -> String {
 }
 
 fn facility(id: &str, kind: &str, aliases: &str) -> Facility {
-    let aliases = aliases.split(' ').map(|pair| pair.split_once('=').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let aliases =
+        aliases.split(' ').map(|pair| pair.split_once('=').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned()));
     Facility { id: id.into(), kind: kind.into(), factors: Vec::new(), aliases: aliases.collect() }
 }
 
@@ -73,7 +74,8 @@ impl Player {
 
     fn report(&mut self, kind: Kind, values: &[(String, String, Option<String>)]) {
         self.restore();
-        let readings: Vec<Reading<'_>> = values.iter().map(|(c, t, f)| Reading { code: c, text: t, flag: f.as_deref() }).collect();
+        let readings: Vec<Reading<'_>> =
+            values.iter().map(|(c, t, f)| Reading { code: c, text: t, flag: f.as_deref() }).collect();
         let at = Timestamp(self.now);
         let mut out = Verdict::default();
         self.marks.observe(&self.plan, &Observation { at, data: Some(at), kind, readings: &readings }, &mut out);
@@ -136,7 +138,8 @@ impl Player {
                 .split_whitespace()
                 .map(|value| {
                     let (code, said) = value.split_once('=').unwrap();
-                    let (text, flag) = said.split_once('/').map_or((said, None), |(text, flag)| (text, Some(flag.to_owned())));
+                    let (text, flag) =
+                        said.split_once('/').map_or((said, None), |(text, flag)| (text, Some(flag.to_owned())));
                     let text = text.split_once("..").map_or(text.to_owned(), |(from, to)| {
                         let (from, to): (f64, f64) = (from.parse().unwrap(), to.parse().unwrap());
                         format!("{:.2}", from + (to - from) * f64::from(n) / f64::from((count - 1).max(1)))
@@ -167,7 +170,15 @@ fn cases() -> Vec<Case> {
                 words.iter().find_map(|w| w.strip_prefix(name)?.strip_prefix('=')).unwrap_or(or).to_owned()
             };
             let empty = String::new;
-            cases.push((words[0].into(), words[2].into(), option("rules", ""), option("edition", "2017"), option("medium", "air"), empty(), empty()));
+            cases.push((
+                words[0].into(),
+                words[2].into(),
+                option("rules", ""),
+                option("edition", "2017"),
+                option("medium", "air"),
+                empty(),
+                empty(),
+            ));
         } else {
             let (word, series) = line.trim().split_once(' ').unwrap();
             let case = cases.last_mut().unwrap();
@@ -201,7 +212,9 @@ fn every_mark_is_set_and_ended_by_its_series_and_not_by_one_just_below() {
                 };
                 let ended = normal || player.has(&["mark-end"], &mark, &object);
                 if begun != wanted || (wanted && !ended) {
-                    wrong.push(format!("{mark} restored={restored} wanted={wanted}: begun {begun}, ended {ended}: {series}"));
+                    wrong.push(format!(
+                        "{mark} restored={restored} wanted={wanted}: begun {begun}, ended {ended}: {series}"
+                    ));
                 }
             }
         }
@@ -297,7 +310,9 @@ fn late_entries_are_kept_and_have_no_effect_and_withdrawals_undo() {
     let mut player = Player::new(&book, &rig("inc19"), "2017", "air");
     player.now += 27 * 60 * MINUTE;
     let entry = |id: &str, begin: &str, more: &str| {
-        format!(r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:fault","object":"furnace-1","begin":"{begin}","end":null,"reason":"r","author":"a"{more}}}"#)
+        format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:fault","object":"furnace-1","begin":"{begin}","end":null,"reason":"r","author":"a"{more}}}"#
+        )
     };
     assert!(!player.enter(&entry("on-time", "2026-03-02T09:00:00+08:00", "")).late, "11:00 of the next day");
     player.now += 61 * MINUTE;
@@ -309,7 +324,8 @@ fn late_entries_are_kept_and_have_no_effect_and_withdrawals_undo() {
     assert!(player.has(&["mark-withdrawn"], "inc19:fault", "furnace-1"));
     let held: Vec<_> = player.marks.held().map(|mark| mark.by.clone()).collect();
     assert_eq!(held, ["better", "late"]);
-    let withdrawal = r#"{"schema":"hj212.mark-entry/1","id":"w","withdraws":"better","reason":"mistaken","author":"a"}"#;
+    let withdrawal =
+        r#"{"schema":"hj212.mark-entry/1","id":"w","withdraws":"better","reason":"mistaken","author":"a"}"#;
     assert!(player.enter(withdrawal).refused.is_none());
     assert_eq!(player.marks.held().count(), 1);
     assert!(player.marks.used().all(|(.., used)| used == 0), "what was withdrawn is not counted");
@@ -376,7 +392,11 @@ fn changed_rules_end_their_marks_and_leave_the_others() {
     let plan = Plan::new(&book, Some(&rig("inc19,example-province")), "2017", "air");
     let mut out = Verdict::default();
     player.marks.install(&plan, &mut out);
-    let ended: Vec<_> = out.happenings.iter().map(|h| (h.kind, h.mark.as_ref().unwrap().mark.as_str(), h.detail["reason"].as_str())).collect();
+    let ended: Vec<_> = out
+        .happenings
+        .iter()
+        .map(|h| (h.kind, h.mark.as_ref().unwrap().mark.as_str(), h.detail["reason"].as_str()))
+        .collect();
     assert_eq!(ended, [("mark-end", "inc19:off", Some("rule-changed"))]);
     assert_eq!(player.marks.held().next().unwrap().mark, "h17:D");
 }
@@ -384,7 +404,9 @@ fn changed_rules_end_their_marks_and_leave_the_others() {
 #[test]
 fn wrong_rule_files_are_refused_with_place_rule_and_remedy() {
     let rule = |when: &str, more: &str| {
-        format!("[[rule]]\nid = \"r\"\nversion = 1\nmark = \"m\"\neffect = \"apply\"\nwhen = '{when}'\nclause = \"c\"\ncertainty = \"I\"\n{more}")
+        format!(
+            "[[rule]]\nid = \"r\"\nversion = 1\nmark = \"m\"\neffect = \"apply\"\nwhen = '{when}'\nclause = \"c\"\ncertainty = \"I\"\n{more}"
+        )
     };
     let mark = "mark = [ { id = \"m\", zh = \"z\", en = \"e\", object = \"factor\", dimension = \"device\", validity = \"invalid\", source = \"s\", certainty = \"I\" } ]\n";
     let other = rule("value > 3", "").replace("\"r\"", "\"q\"") + "group = \"g\"\n";
@@ -393,13 +415,25 @@ fn wrong_rule_files_are_refused_with_place_rule_and_remedy() {
         (format!("{mark}{}", rule("temp <", "")), 9, "expected a number"),
         (format!("{mark}{}", rule("temp < 3 and temp > 4", "")), 9, "can never be true"),
         (format!("{mark}{other}{}", rule("value > 4", "group = \"g\"\n")), 9, "can be true together"),
-        (format!("{mark}{}", rule("temp < 3", "").replace("clause = \"c\"", "clause = \" \"")), 10, "the clause is empty"),
+        (
+            format!("{mark}{}", rule("temp < 3", "").replace("clause = \"c\"", "clause = \" \"")),
+            10,
+            "the clause is empty",
+        ),
         (format!("{mark}{}", rule("temp < 3", "").replace("clause = \"c\"\n", "")), 4, "missing field `clause`"),
         (format!("{mark}{}", rule("temp < 3", "colour = 1\n")), 12, "unknown field `colour`"),
         (format!("{mark}{}", rule("temp < 3", "begin_after = \"soon\"\n")), 12, "is no time"),
         (format!("{mark}{}", rule("temp < 3", "").replace("\"m\"", "\"n\"")), 7, "there is no mark \"t:n\""),
-        (format!("{}{}", mark.replace("\"invalid\"", "\"exempt\""), rule("temp < 3", "")), 5, "takes values out of judgement"),
-        (mark.replace("certainty = \"I\" }", "certainty = \"I\", factors = [\"a99999\"] }"), 3, "unknown factor \"a99999\""),
+        (
+            format!("{}{}", mark.replace("\"invalid\"", "\"exempt\""), rule("temp < 3", "")),
+            5,
+            "takes values out of judgement",
+        ),
+        (
+            mark.replace("certainty = \"I\" }", "certainty = \"I\", factors = [\"a99999\"] }"),
+            3,
+            "unknown factor \"a99999\"",
+        ),
         (mark.replace("certainty = \"I\" }", "certainty = \"I\", by_hand = false }"), 3, "no rule sets it"),
         ("[[disable]]\nrule = \"inc19:nothing\"\nclause = \"c\"\n".to_owned(), 4, "there is no rule"),
     ] {

@@ -19,7 +19,9 @@ fn play(restored: bool) -> Player {
     for line in fixture("year.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (word, rest) = line.split_once(' ').unwrap();
         match word {
-            "at" => player.now = super::super::calendar::read(&format!("{}:00+08:00", rest.replace(' ', "T"))).unwrap().0,
+            "at" => {
+                player.now = super::super::calendar::read(&format!("{}:00+08:00", rest.replace(' ', "T"))).unwrap().0
+            }
             "hand" => {
                 let words: Vec<&str> = rest.splitn(4, ' ').collect();
                 let answer = player.by_hand(words[0], words[1], expr::span(words[2]).unwrap(), words[3]);
@@ -33,19 +35,33 @@ fn play(restored: bool) -> Player {
 }
 
 fn table(player: &Player) -> String {
-    let mut text = String::from("# time              what             mark            object     standing   validity  effective  more\n");
+    let mut text = String::from(
+        "# time              what             mark            object     standing   validity  effective  more\n",
+    );
     let day = |at: Timestamp| at.to_rfc3339()[..16].replace('T', " ");
     for h in &player.happenings {
         let limit = h.detail["limit"].as_str().map(|limit| {
-            format!("{limit} {:.1} h of {} h", h.detail["used_s"].as_f64().unwrap() / 3600.0, h.detail["max_s"].as_i64().unwrap() / 3600)
+            format!(
+                "{limit} {:.1} h of {} h",
+                h.detail["used_s"].as_f64().unwrap() / 3600.0,
+                h.detail["max_s"].as_i64().unwrap() / 3600
+            )
         });
         let more = limit.or_else(|| h.detail["conflict"].as_str().map(str::to_owned)).unwrap_or_default();
         let Some(mark) = &h.mark else { continue };
         let effective = if mark.effect().is_some() { "yes" } else { "no" };
-        let near: Vec<String> = mark.exceedances.iter().map(|e| format!("after {} = {} > {}", e.code, e.value, e.limit)).collect();
+        let near: Vec<String> =
+            mark.exceedances.iter().map(|e| format!("after {} = {} > {}", e.code, e.value, e.limit)).collect();
         let line = format!(
             "{}    {:<16} {:<15} {:<10} {:<10} {:<9} {:<10} {more} {}",
-            day(h.at), h.kind, mark.mark, mark.object, mark.standing.name(), mark.validity.name(), effective, near.join(", ")
+            day(h.at),
+            h.kind,
+            mark.mark,
+            mark.object,
+            mark.standing.name(),
+            mark.validity.name(),
+            effective,
+            near.join(", ")
         );
         text.push_str(line.trim_end());
         text.push('\n');
