@@ -458,6 +458,7 @@ impl Marks {
                     late: false,
                     spent: false,
                     silence: armed.of_silence,
+                    on_code: armed.kind.is_on_code(),
                 };
                 let entered = |m: &&Mark| m.said.is_some() && !m.late && m.mark == mark.mark && m.object == mark.object;
                 if mark.standing == Standing::Proposed
@@ -551,6 +552,9 @@ impl Marks {
         }
         let end = span_of(rank).filter(|_| rank > 1).map_or(now, |(length, ..)| now + length);
         for mark in self.held.values().chain(&self.ended) {
+            if mark.on_code && mark.object != reading.code {
+                continue;
+            }
             // What came is not missing, however long nothing came.
             if mark.silence && reading.text.parse::<f64>().is_ok() {
                 continue;
@@ -709,7 +713,8 @@ impl Marks {
         if plan.limits.is_empty() {
             return;
         }
-        let counts = |mark: &&Mark| mark.standing.counts() && !mark.late;
+        let limited = |mark: &Mark| plan.limits.iter().any(|limit| limit.marks.contains(&mark.mark));
+        let counts = |mark: &&Mark| mark.standing.counts() && !mark.late && limited(mark);
         let open: Vec<Mark> = self.held.values().filter(counts).cloned().collect();
         let recent: Vec<Mark> = self.ended.iter().rev().take(8).filter(counts).cloned().collect();
         for mark in recent.iter().chain(&open) {

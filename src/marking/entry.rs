@@ -187,6 +187,7 @@ impl Marks {
             late: deadline.is_some_and(|deadline| now > deadline),
             spent: false,
             silence: false,
+            on_code: kind.is_on_code(),
         }))
     }
 

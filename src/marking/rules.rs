@@ -343,6 +343,14 @@ pub struct MarkKind {
     pub signals: Vec<String>,
 }
 
+impl MarkKind {
+    /// Whether it hangs on codes.
+    #[must_use]
+    pub fn is_on_code(&self) -> bool {
+        self.object == OBJECT_FACTOR || self.object == OBJECT_PARAMETER
+    }
+}
+
 /// A rule that sets a mark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {

@@ -287,6 +287,8 @@ pub struct Mark {
     pub spent: bool,
     /// Whether it says that nothing came: then it says nothing of what came late.
     pub silence: bool,
+    /// Whether its object is a code, and it covers nothing else.
+    pub on_code: bool,
 }
 
 impl Mark {
