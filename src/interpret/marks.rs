@@ -48,7 +48,8 @@ pub(super) struct Told {
 
 impl Rulings {
     pub(super) fn new(texts: BTreeMap<String, String>) -> Rulings {
-        let book = read(&texts).unwrap_or_default();
+        // Texts that an earlier version took and this one does not: better the rules built in than none.
+        let book = read(&texts).or_else(|| RuleBook::built_in().ok()).unwrap_or_default();
         Rulings { texts, book, plain: BTreeMap::new() }
     }
 

@@ -151,6 +151,13 @@ impl Marks {
             );
             return Err(("object", zh, format!("{en}: it is for objects of kind {}", kind.object)));
         }
+        if self.held.values().filter(|mark| mark.said.is_some()).count() >= ENTRIES_MAX {
+            return Err(refusal(
+                "too-many",
+                "未结束的人工标记过多，请先结束或撤回",
+                "too many entries are open: end or withdraw some first",
+            ));
+        }
         let end = entry.end.as_deref().map(calendar::read);
         let (Some(begin), false) = (calendar::read(&entry.begin), matches!(end, Some(None))) else {
             return Err(refusal(
