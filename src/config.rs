@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::marking::{self, RuleBook};
 use crate::registry::{self, Problem, Registry, Unknown};
 use crate::{gateway, http, interpret, journal, mqtt, net};
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub stations: Stations,
     /// Names and units of factors.
     pub dictionary: Dictionary,
+    /// What readings are marked by.
+    pub marking: Marking,
     /// What is logged.
     pub log: Log,
 }
@@ -76,6 +79,14 @@ pub struct Dictionary {
     pub file: PathBuf,
 }
 
+/// `[marking]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Marking {
+    /// Rule files, or folders of them, that add to the built-in ones or replace those of the same name.
+    pub files: Vec<PathBuf>,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -112,6 +123,8 @@ pub struct Loaded {
     pub registry: Registry,
     /// Dictionary rows that replace or add to the built-in ones.
     pub factors: BTreeMap<String, (String, String)>,
+    /// The marking rules in force, file name to text.
+    pub rules: BTreeMap<String, String>,
     /// The station files that were read.
     pub station_files: Vec<PathBuf>,
 }
@@ -151,6 +164,13 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             Default::default()
         }
     };
+    let rules = match load_rules(&config.marking, &registry) {
+        Ok(rules) => rules,
+        Err(found) => {
+            problems.extend(found);
+            BTreeMap::new()
+        }
+    };
     if let Some(file) = &config.mqtt.password_file
         && let Err(error) = std::fs::metadata(file)
     {
@@ -163,7 +183,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    Ok(Loaded { config, registry, factors, station_files })
+    Ok(Loaded { config, registry, factors, rules, station_files })
 }
 
 /// Reads the text of a configuration; no other file is touched.
@@ -180,6 +200,7 @@ impl Config {
             }
         };
         self.stations.files.iter_mut().for_each(anchor);
+        self.marking.files.iter_mut().for_each(anchor);
         anchor(&mut self.journal.dir);
         anchor(&mut self.dictionary.file);
         self.mqtt.password_file.iter_mut().for_each(anchor);
@@ -241,9 +262,23 @@ fn read(path: &Path) -> Result<String, Problem> {
 }
 
 fn load_stations(settings: &Stations) -> Result<(Registry, Vec<PathBuf>), Vec<Problem>> {
-    let (mut files, mut problems) = (Vec::new(), Vec::new());
-    for path in &settings.files {
-        match station_files(path) {
+    let mut problems = Vec::new();
+    let (files, texts) = read_all(&settings.files, "stations.files", &mut problems);
+    match registry::load(&texts, settings.unknown) {
+        Ok(registry) if problems.is_empty() => Ok((registry, files)),
+        Ok(_) => Err(problems),
+        Err(found) => {
+            problems.extend(found);
+            Err(problems)
+        }
+    }
+}
+
+/// The files that `paths` name, and their names and texts; what cannot be read becomes a problem of `key`.
+fn read_all(paths: &[PathBuf], key: &str, problems: &mut Vec<Problem>) -> (Vec<PathBuf>, Vec<(String, String)>) {
+    let mut files = Vec::new();
+    for path in paths {
+        match toml_files(path, key) {
             Ok(found) => files.extend(found),
             Err(problem) => problems.push(problem),
         }
@@ -255,20 +290,43 @@ fn load_stations(settings: &Stations) -> Result<(Registry, Vec<PathBuf>), Vec<Pr
             Err(problem) => problems.push(problem),
         }
     }
-    match registry::load(&texts, settings.unknown) {
-        Ok(registry) if problems.is_empty() => Ok((registry, files)),
-        Ok(_) => Err(problems),
-        Err(found) => {
-            problems.extend(found);
-            Err(problems)
+    (files, texts)
+}
+
+/// The built-in marking rules with those of one's own, if they and what stations say of them are good.
+fn load_rules(settings: &Marking, registry: &Registry) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let (_, own) = read_all(&settings.files, "marking.files", &mut problems);
+    let mut rules = marking::built_in_texts();
+    for (file, text) in own {
+        let name = Path::new(&file).file_name().map_or(file.clone(), |name| name.to_string_lossy().into_owned());
+        // A file of the same name takes the place of the built-in one; its own path is what problems should name.
+        rules.remove(&name);
+        rules.insert(file, text);
+    }
+    let texts: Vec<(String, String)> = rules.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    match RuleBook::load(&texts) {
+        Err(found) => problems.extend(found),
+        Ok(book) => {
+            for (mn, facts) in registry.facts() {
+                let strange = marking::unknown_names(&book, &facts);
+                problems.extend(strange.into_iter().map(|name| Problem {
+                    file: format!("station {mn}"),
+                    line: 0,
+                    column: 0,
+                    what: format!("{name} stands in no rule file"),
+                    remedy: "correct the name, or name the rule file in marking.files".into(),
+                }));
+            }
         }
     }
+    if problems.is_empty() { Ok(rules) } else { Err(problems) }
 }
 
 /// `path` itself, or the `*.toml` files of the folder `path` in the order of their names.
-fn station_files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+fn toml_files(path: &Path, key: &str) -> Result<Vec<PathBuf>, Problem> {
     let problem = |error: std::io::Error| {
-        Problem::of_file(path, &error.to_string(), "name a file or a folder of *.toml files in stations.files")
+        Problem::of_file(path, &error.to_string(), &format!("name a file or a folder of *.toml files in {key}"))
     };
     if !std::fs::metadata(path).map_err(problem)?.is_dir() {
         return Ok(vec![path.to_owned()]);

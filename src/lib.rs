@@ -10,6 +10,7 @@
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
 //! | 2 | [`registry`], [`session`], [`interpret`], [`board`] | judgement: no I/O, no clock |
+//! | 2 | [`registry`], [`session`], [`marking`], [`interpret`] | judgement: no I/O, no clock |
 //! | 3 | [`journal`] | the truth on disk |
 //! | 4 | [`net`], [`mqtt`], [`http`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
 //! | 5 | [`config`], [`gateway`] | wiring and lifetimes |
@@ -27,6 +28,7 @@ pub mod gateway;
 pub mod http;
 pub mod interpret;
 pub mod journal;
+pub mod marking;
 pub mod message;
 pub mod mqtt;
 pub mod net;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["protocol"]),
     (1, &["message", "telemetry", "settings", "clock"]),
-    (2, &["registry", "session", "interpret", "board"]),
+    (2, &["registry", "session", "marking", "interpret", "board"]),
     (3, &["journal"]),
     (4, &["net", "mqtt", "http", "sim", "broker"]),
     (5, &["config", "gateway"]),
@@ -23,6 +23,10 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("clock", "message"),
     // A session judges by what is registered.
     ("session", "registry"),
+    // Problems of rule files are problems of configuration files.
+    ("marking", "registry"),
+    // What is interpreted is marked before it is said.
+    ("interpret", "marking"),
     // The gateway is built from the configuration; each part's settings are the part's own.
     ("gateway", "config"),
     ("config", "gateway"),

@@ -21,7 +21,6 @@ pub mod replay;
 pub mod uplink;
 mod view;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -42,9 +41,6 @@ use crate::{clock, http, mqtt};
 use derived::Derived;
 use pulse::Pulse;
 use view::Shown;
-
-/// Dictionary rows: code to name and unit.
-type Factors = BTreeMap<String, (String, String)>;
 
 /// A tick is journalled when nothing else was for this long: time-outs of the interpretation need time to pass.
 const TICK: Duration = Duration::from_secs(5);
@@ -83,8 +79,8 @@ pub struct Running {
     derived: Derived,
     shown: Arc<Shown>,
     page_address: Option<SocketAddr>,
-    /// The configuration that holds.
-    current: Mutex<(Config, Factors)>,
+    /// The configuration and the context that hold.
+    current: Mutex<(Config, Context)>,
     addresses: Vec<SocketAddr>,
     stop: CancellationToken,
     /// Cancelled when the journal takes no more from the doors: the uplink ends when it has delivered what is there.
@@ -114,13 +110,14 @@ impl Running {
         inherited: Vec<std::net::TcpListener>,
         stop: CancellationToken,
     ) -> Result<Running, StartError> {
-        let Loaded { config, registry, factors, .. } = loaded;
+        let Loaded { config, registry, factors, rules, .. } = loaded;
         let telemetry = Arc::new(Telemetry::default());
         let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
         let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
         // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
         derived.forget_beyond(journal.recovered().last)?;
-        announce(&journal, &derived, &Context { stations: registry.facts(), factors: factors.clone() })?;
+        let context = Context { stations: registry.facts(), factors, rules };
+        announce(&journal, &derived, &context)?;
 
         let mut listeners = Vec::new();
         for listener in inherited {
@@ -196,7 +193,7 @@ impl Running {
             derived,
             shown,
             page_address,
-            current: Mutex::new((config, factors)),
+            current: Mutex::new((config, context)),
             addresses,
             stop,
             last_record,

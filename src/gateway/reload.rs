@@ -17,19 +17,22 @@ const NAMED_MAX: usize = 20;
 impl Running {
     /// Takes up `loaded`; gives what has changed, a line each.
     pub fn reload(&self, loaded: Loaded) -> Vec<String> {
-        let Loaded { config, registry, factors, .. } = loaded;
+        let Loaded { config, registry, factors, rules, .. } = loaded;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let (old, old_factors) = &*current;
+        let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
-        let after = registry.facts();
         changes.extend(stations(&self.house.registry(), &registry));
-        if *old_factors != factors {
-            changes.push(format!("dictionary: {} rows of one's own, {} before", factors.len(), old_factors.len()));
+        if before.factors != factors {
+            changes.push(format!("dictionary: {} rows of one's own, {} before", factors.len(), before.factors.len()));
+        }
+        let rule_files = rules.iter().filter(|(name, text)| before.rules.get(*name) != Some(text)).count();
+        if before.rules != rules {
+            changes.push(format!("marking: {rule_files} rule files are new or changed, {} in all", rules.len()));
         }
         if old.listen != config.listen {
             changes.push("listen: the limits hold for new connections".into());
         }
-        let context = Context { stations: after, factors: factors.clone() };
+        let context = Context { stations: registry.facts(), factors, rules };
         if let Err(error) = announce_context(&self.journal, &self.derived, &context) {
             tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
         }
@@ -37,10 +40,10 @@ impl Running {
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
         // What needs a restart still is as it was; only what was taken up is compared with next time.
-        let (listen, stations, dictionary) = (config.listen, config.stations, config.dictionary);
+        let Config { listen, stations, dictionary, marking, .. } = config;
         let address = old.listen.address.clone();
-        let kept = Config { listen, stations, dictionary, ..old.clone() };
-        *current = (kept, factors);
+        let kept = Config { listen, stations, dictionary, marking, ..old.clone() };
+        *current = (kept, context);
         current.0.listen.address = address;
         changes
     }

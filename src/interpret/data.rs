@@ -3,12 +3,13 @@
 //! Written straight into a buffer, in a fixed order of keys. What must stay true: numbers stand as the station wrote them; the same
 //! record always gives the same bytes.
 
-use super::factors::{Medium, write_head};
+use super::factors::write_head;
 use super::json;
 use super::moment::{Moment, write_timestamp};
 use super::parts::Heard;
 use super::report::{Cell, Class, Reading, Report, is_taken, snake};
 use super::value::Said;
+use crate::marking::{Judged, Marks, Validity, Verdict};
 use crate::message::{Kind, Timestamp};
 use crate::protocol::{Deviation, Deviations, Edition};
 
@@ -43,7 +44,6 @@ pub(super) struct Envelope<'a> {
     pub(super) cn: Option<u16>,
     pub(super) qn: Option<&'a [u8]>,
     pub(super) edition: Option<Edition>,
-    pub(super) medium: Medium,
     pub(super) kind: Kind,
     pub(super) time: Option<&'a [u8]>,
     pub(super) moment: Option<Moment>,
@@ -60,7 +60,13 @@ pub(super) struct Envelope<'a> {
 }
 
 /// Appends the body; what is odd about texts is found while they are decoded and returned with the rest.
-pub(super) fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, report: &Report<'_>) -> Deviations {
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    envelope: &Envelope<'_>,
+    report: &Report<'_>,
+    verdict: &Verdict,
+    marks: &Marks,
+) -> Deviations {
     let mut deviations = envelope.deviations.union(report.deviations);
     write_top(out, envelope, &mut deviations);
     out.extend_from_slice(b",\"readings\":{");
@@ -68,11 +74,13 @@ pub(super) fn write(out: &mut Vec<u8>, envelope: &Envelope<'_>, report: &Report<
         if at > 0 {
             out.push(b',');
         }
-        write_reading(out, envelope, report, reading, &mut deviations);
+        write_reading(out, report, reading, verdict.readings.get(at), &mut deviations);
     }
     out.push(b'}');
     write_own(out, report, &mut deviations);
-    out.extend_from_slice(b",\"marks\":[],\"deviations\":");
+    out.extend_from_slice(b",\"marks\":");
+    write_marks(out, marks);
+    out.extend_from_slice(b",\"deviations\":");
     write_deviations(out, deviations, envelope.length_off);
     write_journal(out, envelope.offset, envelope.hash);
     out.push(b'}');
@@ -172,9 +180,9 @@ pub(super) fn numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
 
 fn write_reading(
     out: &mut Vec<u8>,
-    envelope: &Envelope<'_>,
     report: &Report<'_>,
     reading: &Reading<'_>,
+    judged: Option<&Judged>,
     deviations: &mut Deviations,
 ) {
     match reading.factor {
@@ -200,7 +208,7 @@ fn write_reading(
         let earlier = report.cells(reading).filter(|cell| cell.earlier).map(|cell| (cell.said, cell.value));
         write_earlier(out, earlier, deviations);
     }
-    write_flag(out, envelope, reading, deviations);
+    write_flag(out, reading, judged, deviations);
     if reading.canonical {
         out.extend_from_slice(b",\"reported_code\":");
         json::name(out, reading.code);
@@ -296,28 +304,76 @@ fn write_texts(
     out.push(b'}');
 }
 
-fn write_flag(out: &mut Vec<u8>, envelope: &Envelope<'_>, reading: &Reading<'_>, deviations: &mut Deviations) {
-    let (Some(flag), Some(valid)) = (reading.flag, reading.valid(envelope.edition, envelope.medium)) else {
-        return out.extend_from_slice(b",\"flag\":null,\"valid\":null,\"marks\":[]");
-    };
-    if flag == b"N" {
-        return out.extend_from_slice(b",\"flag\":\"N\",\"valid\":true,\"marks\":[]");
-    }
+/// Appends the station's mark as it said it, and beside it what the rules make of the reading.
+fn write_flag(out: &mut Vec<u8>, reading: &Reading<'_>, judged: Option<&Judged>, deviations: &mut Deviations) {
     out.extend_from_slice(b",\"flag\":");
-    json::said(out, flag, deviations);
-    if valid {
-        return out.extend_from_slice(b",\"valid\":true,\"marks\":[]");
+    match reading.flag {
+        Some(flag) => json::said(out, flag, deviations),
+        None => out.extend_from_slice(b"null"),
     }
-    // The station's mark in the name space of its edition: h17:B is not h25:B.
-    out.extend_from_slice(b",\"valid\":false,\"marks\":[");
-    let start = out.len();
-    json::said(out, flag, deviations);
-    let space: &[u8] = match envelope.edition {
-        Some(Edition::V2005) => b"h05:",
-        Some(Edition::V2017) | None => b"h17:",
-        Some(Edition::V2025) => b"h25:",
-    };
-    out.splice(start + 1..start + 1, space.iter().copied());
+    let validity = judged.and_then(|judged| judged.validity);
+    out.extend_from_slice(match validity.map(Validity::is_usable) {
+        Some(true) => b",\"valid\":true",
+        Some(false) => b",\"valid\":false",
+        None => b",\"valid\":null",
+    });
+    if let Some(special) = validity.filter(|validity| !matches!(validity, Validity::Valid | Validity::Invalid)) {
+        out.extend_from_slice(b",\"validity\":");
+        json::string(out, special.name());
+    }
+    out.extend_from_slice(b",\"marks\":");
+    write_names(out, judged.map_or(&[], |judged| &judged.marks));
+    let Some(judged) = judged else { return };
+    if !judged.proposed.is_empty() {
+        out.extend_from_slice(b",\"proposed\":");
+        write_names(out, &judged.proposed);
+    }
+    if let Some(recomputed) = &judged.recomputed {
+        out.extend_from_slice(if recomputed.valid {
+            b",\"recomputed\":{\"valid\":true,\"good\":"
+        } else {
+            b",\"recomputed\":{\"valid\":false,\"good\":"
+        });
+        json::number(out, u64::from(recomputed.good));
+        out.extend_from_slice(b",\"seen\":");
+        json::number(out, u64::from(recomputed.seen));
+        out.extend_from_slice(b",\"expected\":");
+        json::number(out, u64::from(recomputed.expected));
+        out.extend_from_slice(b",\"needed\":");
+        json::string(out, &recomputed.needed);
+        out.extend_from_slice(b",\"clause\":");
+        json::string(out, &recomputed.clause);
+        out.push(b'}');
+    }
+}
+
+fn write_names(out: &mut Vec<u8>, names: &[String]) {
+    out.push(b'[');
+    for (at, name) in names.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        json::string(out, name);
+    }
+    out.push(b']');
+}
+
+/// The marks that hold at the station, in short.
+fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
+    out.push(b'[');
+    for (at, mark) in marks.held().enumerate() {
+        out.extend_from_slice(if at > 0 { b",{\"mark\":" } else { b"{\"mark\":" });
+        json::string(out, &mark.mark);
+        out.extend_from_slice(b",\"object\":");
+        json::string(out, &mark.object);
+        out.extend_from_slice(b",\"standing\":");
+        json::string(out, mark.standing.name());
+        out.extend_from_slice(b",\"by\":");
+        json::string(out, &mark.by);
+        out.extend_from_slice(b",\"since\":");
+        quoted(out, |out| write_timestamp(out, mark.since));
+        out.push(b'}');
+    }
     out.push(b']');
 }
 

@@ -1,7 +1,7 @@
 //! Journal records in, MQTT publications out: what a frame means, and how that is said downstream.
 //!
 //! The road of a frame: [`packet::parse`] → `report` (fields grouped by code, factors resolved, values classified) → re-send and
-//! part bookkeeping → `data` (the JSON). Marking will stand between `report` and `data`. Topics and bodies are written down in
+//! part bookkeeping → `marks` (what the readings are worth, see [`crate::marking`]) → `data` (the JSON). Topics and bodies are written down in
 //! `docs/mqtt.md`; the schemas in `fixtures/schema` are what the tests hold every body against.
 //!
 //! What must stay true:
@@ -25,6 +25,7 @@ mod events;
 mod factors;
 mod hash;
 mod json;
+mod marks;
 mod moment;
 mod parts;
 mod recent;
@@ -47,6 +48,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
+use crate::marking::Verdict;
 use crate::message::kind::Span;
 use crate::message::{Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp};
 use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
@@ -54,6 +56,7 @@ use context::{Gathered, Run};
 use data::{Envelope, Parted};
 use events::Place;
 use factors::{Dictionary, Medium};
+use marks::Rulings;
 use moment::Moment;
 use parts::{Joined, Pending, Waiting};
 use recent::Known;
@@ -80,6 +83,8 @@ pub struct Interpreted {
     pub unremembered: u32,
     /// Runs of context records that did not come whole.
     pub contexts_broken: u32,
+    /// Contexts whose marking rules were wrong: the former rules stay in force.
+    pub rules_refused: u32,
 }
 
 /// The state of the interpretation.
@@ -94,6 +99,10 @@ pub struct Interpreter {
     waiting: Waiting,
     /// The latest time of any record: times of records can step back, this cannot.
     now: Timestamp,
+    /// When silence and limits of all stations were last looked at.
+    swept: Timestamp,
+    rulings: Rulings,
+    verdict: Verdict,
     scratch: Scratch,
     body: Vec<u8>,
     id: Vec<u8>,
@@ -129,6 +138,9 @@ impl Interpreter {
             by_mn: HashMap::new(),
             waiting: Waiting::default(),
             now: Timestamp(i64::MIN),
+            swept: Timestamp(0),
+            rulings: Rulings::new(std::collections::BTreeMap::new()),
+            verdict: Verdict::default(),
             scratch: Scratch::default(),
             body: Vec::new(),
             id: Vec::new(),
@@ -148,6 +160,7 @@ impl Interpreter {
         let place = Place { offset, time, hash };
         self.now = self.now.max(time);
         self.expire(place, out, &mut done);
+        self.sweep(place, out);
         match record {
             Record::Frame(heard) => self.on_frame(heard, place, out, &mut done),
             Record::Rejected(rejected) => self.on_rejected(rejected, place, out),
@@ -155,10 +168,10 @@ impl Interpreter {
             Record::Context { hash, part, parts, json } => match self.run.gather(*hash, *part, *parts, json) {
                 Gathered::More => {}
                 Gathered::Broken => done.contexts_broken += 1,
-                Gathered::Whole(context) => self.on_context(*context, out),
+                Gathered::Whole(context) => self.on_context(*context, place, out, &mut done),
             },
             Record::Tick => {}
-            Record::Started(_) | Record::Stopped => self.on_restart(out),
+            Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done
     }
@@ -451,6 +464,8 @@ impl Interpreter {
                 revision
             }
         };
+        let told = marks::Told { edition: packet.edition, medium, kind, moment, received: packet.place.time };
+        self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {
             id: &self.id,
             revision,
@@ -460,7 +475,6 @@ impl Interpreter {
             cn: packet.cn,
             qn: packet.qn,
             edition: packet.edition,
-            medium,
             kind,
             time,
             moment,
@@ -474,7 +488,7 @@ impl Interpreter {
             hash: packet.place.hash,
         };
         self.body.clear();
-        let all = data::write(&mut self.body, &envelope, &report);
+        let all = data::write(&mut self.body, &envelope, &report, &self.verdict, &station.marks);
         let mut topic = String::with_capacity(station.topic.len() + 20);
         topic.push_str(&station.topic);
         topic.push_str("/data/");
@@ -482,6 +496,7 @@ impl Interpreter {
         out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain: false });
         done.deviations = done.deviations.union(all);
         station.count(all);
+        marks::publish(&self.settings, &self.rulings, station, &self.verdict, packet.place, out);
         let learned = station.learn(&report, self.settings.card_codes_max as usize);
         self.scratch.reuse(report);
         learned
@@ -543,7 +558,7 @@ impl Interpreter {
     }
 
     /// Puts a new context in force and publishes the cards it changes.
-    fn on_context(&mut self, context: Context, out: &mut Vec<Publication>) {
+    fn on_context(&mut self, context: Context, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
         let before = std::mem::replace(&mut self.context, context);
         let renamed = before.factors != self.context.factors;
         if renamed {
@@ -567,6 +582,7 @@ impl Interpreter {
                 self.publish_card_of(number, out);
             }
         }
+        self.rule(before.rules != self.context.rules, &changed, place, out, done);
         if renamed {
             for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
                 let shown = self.stations.get(number as usize).is_some_and(|s| {
@@ -580,8 +596,9 @@ impl Interpreter {
     }
 
     /// After a start or a stop no station is connected.
-    fn on_restart(&mut self, out: &mut Vec<Publication>) {
+    fn on_restart(&mut self, at: Timestamp, out: &mut Vec<Publication>) {
         for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
+            self.stations.get_mut(number as usize).into_iter().for_each(|station| station.marks.restart(at));
             let was_online = self.stations.get_mut(number as usize).is_some_and(|s| std::mem::take(&mut s.online));
             if was_online {
                 self.publish_card_of(number, out);

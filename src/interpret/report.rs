@@ -1,7 +1,7 @@
 //! From a data area to what the station reported: its own fields, and readings grouped by code.
 //!
-//! Everything borrows from the area; the lists are reused from frame to frame. Here is where marking will look at readings: after
-//! this, before [`super::data`] writes them. What must stay true: every field of the area is in the report exactly once.
+//! Everything borrows from the area; the lists are reused from frame to frame. Marking looks at the readings after this,
+//! before [`super::data`] writes them. What must stay true: every field of the area is in the report exactly once.
 //!
 //! # Decisions
 //! * A field said twice in one item: the last one holds, the earlier ones stay in the report as earlier (catalogue, kind 15).
@@ -149,15 +149,6 @@ pub(super) struct Reading<'a> {
     met: u64,
 }
 
-impl Reading<'_> {
-    /// Whether the station says that the value is good: N (HJ 212-2017, 6.6.4, table 8), or 3 of an air station of 2005. `None` without a
-    /// mark.
-    pub(super) fn valid(&self, edition: Option<Edition>, medium: Medium) -> Option<bool> {
-        let flag = self.flag?;
-        Some(flag == b"N" || (flag == b"3" && edition == Some(Edition::V2005) && medium == Medium::Air))
-    }
-}
-
 /// A field of the record itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Own<'a> {
@@ -249,6 +240,16 @@ impl<'a> Report<'a> {
             at = cell.next;
             Some(cell)
         })
+    }
+
+    /// The value of `reading` that rules compare: sampled value or mean, else state, else the first that is no mark.
+    pub(super) fn main(&self, reading: &Reading<'a>) -> &'a [u8] {
+        let said = || self.cells(reading).filter(|cell| !cell.earlier);
+        let named = |cell: &&Cell<'a>| {
+            cell.name.is_some_and(|name| matches!(name.snake, "rtd" | "avg" | "info" | "rs" | "data" | "sample_rd"))
+        };
+        let other = |cell: &&Cell<'a>| cell.name.is_none_or(|name| name.class != Class::Flag);
+        said().find(named).or_else(|| said().find(other)).map_or(&[], |cell| cell.value)
     }
 
     /// The value of the record's own field `name`.

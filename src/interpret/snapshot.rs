@@ -9,16 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Run;
 use super::factors::Dictionary;
+use super::marks::Rulings;
 use super::parts::Waiting;
 use super::report::Scratch;
 use super::station::Station;
 use super::{Interpreter, Settings};
+use crate::marking::Verdict;
 use crate::message::{Context, Timestamp};
 
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 1;
+const LAYOUT: u16 = 2;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -28,6 +30,8 @@ struct State<'a> {
     stations: &'a [Station],
     waiting: &'a Waiting,
     now: Timestamp,
+    swept: Timestamp,
+    rules: &'a std::collections::BTreeMap<String, String>,
 }
 
 /// The same, owned by the reader.
@@ -38,6 +42,8 @@ struct Restored {
     stations: Vec<Station>,
     waiting: Waiting,
     now: Timestamp,
+    swept: Timestamp,
+    rules: std::collections::BTreeMap<String, String>,
 }
 
 /// A snapshot that cannot be used. The journal still can: read it from its beginning.
@@ -66,6 +72,8 @@ impl Interpreter {
             stations: &self.stations,
             waiting: &self.waiting,
             now: self.now,
+            swept: self.swept,
+            rules: &self.rulings.texts,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
         postcard::to_extend(&state, bytes).unwrap_or_default()
@@ -90,7 +98,15 @@ impl Interpreter {
             station.dress(&settings, facts);
             by_mn.insert(station.mn.as_slice().into(), u32::try_from(number).map_err(|_| RestoreError::Damaged)?);
         }
+        let mut rulings = Rulings::new(restored.rules);
+        for station in &mut stations {
+            let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.stations.get(mn));
+            rulings.renew(station, facts);
+        }
         Ok(Interpreter {
+            rulings,
+            swept: restored.swept,
+            verdict: Verdict::default(),
             dictionary: Dictionary::new(&restored.context.factors),
             settings,
             context: restored.context,

@@ -43,6 +43,13 @@ pub(super) struct Station {
     pub(super) qns: Recent,
     /// Numbers of the records that wait for parts.
     pub(super) pending: Vec<u64>,
+    /// What its readings are worth.
+    pub(super) marks: crate::marking::Marks,
+    /// The edition and the medium whose rules are in force.
+    pub(super) ruled: Option<(String, String)>,
+    /// The rules in force.
+    #[serde(skip)]
+    pub(super) plan: Option<std::sync::Arc<crate::marking::Plan>>,
     /// `{prefix}/{mn}`
     #[serde(skip)]
     pub(super) topic: String,

@@ -201,17 +201,22 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 4]);
+struct Schemas([(&'static str, jsonschema::Validator); 5]);
 
 impl Schemas {
     fn new() -> Schemas {
-        Schemas(["data", "event", "station", "rejected"].map(|name| (name, schema(name))))
+        Schemas(["data", "event", "station", "rejected", "mark"].map(|name| (name, schema(name))))
     }
 
     /// Holds a publication against the schema it names.
     fn check(&self, publication: &Publication) {
         if publication.payload.is_empty() {
-            assert!(publication.retain && publication.topic.ends_with("/station"));
+            assert!(publication.retain);
+            assert!(
+                publication.topic.ends_with("/station") || publication.topic.contains("/mark/"),
+                "{}",
+                publication.topic
+            );
             return;
         }
         let text = std::str::from_utf8(&publication.payload).unwrap();
@@ -221,11 +226,16 @@ impl Schemas {
         let errors: Vec<String> =
             schema.iter_errors(&body).map(|e| format!("{} at {}", e, e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}\n{text}");
-        assert_eq!(publication.retain, name == "station");
+        assert_eq!(publication.retain, name == "station" || name == "mark");
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
             "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
             "event" => levels.len() == 5 && levels[3] == "event" && body["kind"] == levels[4],
+            "mark" => {
+                levels.len() == 7
+                    && levels[3] == "mark"
+                    && body["mark"]["mark"] == format!("{}:{}", levels[4], levels[5])
+            }
             "station" => levels.len() == 4 && levels[3] == "station",
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };
@@ -394,6 +404,51 @@ fn a_station_s_state_stays_small() {
     let station = &player.interpreter.stations[0];
     assert!(station.codes.len() <= 512 && station.sets.len() <= 16);
     assert!(player.interpreter.snapshot().len() < 32 * 1024);
+}
+
+#[test]
+fn a_mark_entered_by_hand_is_answered_published_and_kept_over_a_snapshot() {
+    let steps = fixtures().into_iter().find(|(name, ..)| name == "marks").unwrap().2;
+    let mut player = Player::new(settings());
+    player.play(&steps[..4]);
+    let enter = |player: &mut Player, id: &str, reason: &str| {
+        player.out.clear();
+        let entry = format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:fault","object":"furnace-1","begin":"2026-06-01T10:00:00+08:00","end":null,"reason":"{reason}","proof":"photo","author":"王"}}"#
+        );
+        player.interpreter.on_mark_entry(99, steps[3].time, &[7; 32], (b"M1", &entry), &mut player.out).unwrap()
+    };
+    assert!(enter(&mut player, "e1", " ").refused.is_some());
+    assert_eq!(player.out.len(), 1, "nothing but the refusal");
+    assert!(enter(&mut player, "e2", "风机跳闸").refused.is_none());
+    let topics: Vec<&str> = player.out.iter().map(|p| p.topic.trim_start_matches("hj212/v1/M1/")).collect();
+    assert_eq!(topics, ["mark-entry/e2/status", "event/mark-begin", "mark/inc19/fault/furnace-1"]);
+    let schemas = Schemas::new();
+    player.out.iter().skip(1).for_each(|publication| schemas.check(publication));
+    let snapshot = player.interpreter.snapshot();
+    player.interpreter = Interpreter::restore(settings(), &snapshot).unwrap();
+    player.out.clear();
+    player.play(&steps[4..5]);
+    assert_eq!(player.data()[0]["readings"]["a21026"]["validity"], serde_json::Value::Null, "over range prevails");
+    let marks = player.data()[0]["readings"]["a21026"]["marks"].to_string();
+    assert!(marks.contains("inc19:fault") && marks.contains("h17:T"), "{marks}");
+}
+
+#[test]
+fn wrong_rules_in_a_context_leave_the_former_ones_in_force() {
+    let frame = |avg: &str| {
+        let text = format!(
+            "QN={NOON};ST=31;CN=2011;MN=A;Flag=5;CP=&&DataTime=20260601120000;a21026-Rtd={avg},a21026-Flag=D&&"
+        );
+        frame_step(noon(), text.as_bytes())
+    };
+    let mut player = Player::new(settings());
+    player.play(&[frame("1")]);
+    let rules = std::collections::BTreeMap::from([("x.toml".to_owned(), "schema = \"marks/9\"".to_owned())]);
+    player.play(&context_steps(noon(), &Context { rules, ..Context::default() }));
+    player.play(&[frame("2")]);
+    assert_eq!(player.done.iter().map(|done| done.rules_refused).sum::<u32>(), 1);
+    assert_eq!(player.data()[1]["readings"]["a21026"]["marks"].to_string(), r#"["h17:D"]"#);
 }
 
 fn literal() -> impl Strategy<Value = String> {

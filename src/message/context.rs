@@ -14,6 +14,9 @@ pub struct Context {
     pub stations: BTreeMap<String, StationFacts>,
     /// Dictionary rows that replace or add to the built-in ones, by code: `[name, unit]`.
     pub factors: BTreeMap<String, (String, String)>,
+    /// The marking rules in force, file name to text; none: those built in.
+    #[serde(default)]
+    pub rules: BTreeMap<String, String>,
 }
 
 /// What is registered of a station and shows in what is published of it.
@@ -34,4 +37,26 @@ pub struct StationFacts {
     pub aliases: BTreeMap<String, String>,
     /// The units this station really uses, by canonical code.
     pub units: BTreeMap<String, String>,
+    /// The marking rule sets that apply besides those of the edition.
+    pub rules: Vec<String>,
+    /// What the marks of operating conditions hang on.
+    pub facilities: Vec<Facility>,
+    /// Emission limits by canonical code, as decimals.
+    pub limits: BTreeMap<String, String>,
+    /// Measuring ranges by canonical code: lowest and highest, as decimals.
+    pub ranges: BTreeMap<String, (String, String)>,
+}
+
+/// A furnace, kiln, unit, treatment … of a station.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facility {
+    /// Its name in marks: letters, digits, `-` and `_`.
+    pub id: String,
+    /// What it is, as the rules say it: `furnace`, `kiln`, `unit`, `production`, `treatment` …
+    pub kind: String,
+    /// The factors it stands behind; none: all of the station's.
+    pub factors: Vec<String>,
+    /// Its signals: what rules call them, and their codes here.
+    pub aliases: BTreeMap<String, String>,
 }

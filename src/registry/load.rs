@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
-use crate::message::StationFacts;
+use crate::message::{Facility, StationFacts};
 use crate::protocol::Edition;
 
 /// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
@@ -44,6 +44,26 @@ struct Row {
     aliases: BTreeMap<String, String>,
     #[serde(default)]
     units: BTreeMap<String, String>,
+    #[serde(default)]
+    rules: Vec<String>,
+    #[serde(default)]
+    facility: Vec<FacilityRow>,
+    #[serde(default)]
+    limits: BTreeMap<String, f64>,
+    #[serde(default)]
+    ranges: BTreeMap<String, [f64; 2]>,
+}
+
+/// One `[[station.facility]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FacilityRow {
+    id: Spanned<String>,
+    kind: Spanned<String>,
+    #[serde(default)]
+    factors: Vec<String>,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
 }
 
 /// Reads station files, given as (name, text). All problems of all files are reported.
@@ -125,6 +145,7 @@ impl Reader<'_> {
         let edition = row.edition.as_ref().and_then(|edition| self.edition(edition));
         let dialect = row.dialect.as_ref().and_then(|name| self.dialect(name, dialects));
         let networks = row.networks.iter().filter_map(|network| self.network(network)).collect();
+        let facilities = self.facilities(row.facility);
         let facts = StationFacts {
             name: row.name,
             tags: row.tags,
@@ -134,10 +155,40 @@ impl Reader<'_> {
             dialect: row.dialect.map(Spanned::into_inner),
             aliases: row.aliases,
             units: row.units,
+            rules: row.rules,
+            facilities,
+            limits: row.limits.into_iter().map(|(code, limit)| (code, limit.to_string())).collect(),
+            ranges: row
+                .ranges
+                .into_iter()
+                .map(|(code, [low, high])| (code, (low.to_string(), high.to_string())))
+                .collect(),
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
         Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, facts }
+    }
+
+    fn facilities(&mut self, rows: Vec<FacilityRow>) -> Vec<Facility> {
+        let mut facilities: Vec<Facility> = Vec::new();
+        for row in rows {
+            for word in [&row.id, &row.kind] {
+                let remedy = "choose a plain word: it becomes a level of topics";
+                self.rule(word, is_mn(word.get_ref()), "facility", "1 to 64 letters, digits, '_' or '-'", remedy);
+            }
+            let taken = ["outlet", "factor"].contains(&row.id.get_ref().as_str());
+            let again = taken || facilities.iter().any(|other| other.id == *row.id.get_ref());
+            self.rule(
+                &row.id,
+                !again,
+                "facility",
+                "neither used twice nor \"outlet\" or \"factor\"",
+                "choose another id",
+            );
+            let (id, kind) = (row.id.into_inner(), row.kind.into_inner());
+            facilities.push(Facility { id, kind, factors: row.factors, aliases: row.aliases });
+        }
+        facilities
     }
 
     fn edition(&mut self, said: &Spanned<String>) -> Option<Edition> {

@@ -45,6 +45,21 @@ fn every_broken_rule_is_named_with_its_line() {
 }
 
 #[test]
+fn facilities_are_read_and_named_once() {
+    let row =
+        "[[station]]\nmn = \"A\"\nrules = [\"inc19\"]\nlimits = { a21026 = 100.5 }\nranges = { a21026 = [0, 500] }\n";
+    let furnace = "[[station.facility]]\nid = \"f-1\"\nkind = \"furnace\"\naliases = { temp = \"a01901\" }\n";
+    let registry = read(&format!("{row}{furnace}")).unwrap();
+    let facts = &registry.find(b"A").unwrap().facts;
+    assert_eq!((facts.limits["a21026"].as_str(), facts.ranges["a21026"].1.as_str()), ("100.5", "500"));
+    assert_eq!(facts.facilities[0].aliases["temp"], "a01901");
+    let said = read(&format!("{row}{furnace}{furnace}")).unwrap_err();
+    assert!(said.starts_with("s.toml:11:") && said.contains("used twice"), "{said}");
+    let said = read(&format!("{row}{}", furnace.replace("f-1", "a/b"))).unwrap_err();
+    assert!(said.starts_with("s.toml:7:") && said.contains("facility = \"a/b\""), "{said}");
+}
+
+#[test]
 fn all_problems_are_reported_and_both_places_of_a_double_mn() {
     let first = ("a.toml".to_owned(), "[[station]]\nmn = \"A\"\n".to_owned());
     let second = ("b.toml".to_owned(), "[[station]]\nmn = \"A\"\n[[station]]\nmn = \"B\"\nst = \"x\"\n".to_owned());

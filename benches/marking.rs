@@ -1,0 +1,69 @@
+//! What marking costs: reports of twelve factors from a furnace line, with all the rules of three sets.
+//!
+//! Throughput is in readings: the time of one element is what one reading costs.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr, reason = "a bench speaks plainly")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hj212_gateway::marking::{Marks, Observation, Plan, Reading, RuleBook, Verdict};
+use hj212_gateway::message::{Facility, Kind, StationFacts, Timestamp};
+
+const CODES: [&str; 12] =
+    ["a34013", "a21026", "a21002", "a19001", "a01011", "a01012", "a01013", "a01014", "feed", "temp", "burner", "fan"];
+const START: i64 = 1_780_243_200_000_000;
+const FRAMES: i64 = 1000;
+
+fn marking(criterion: &mut Criterion) {
+    let book = RuleBook::built_in().unwrap_or_default();
+    let alias = |name: &str| (name.to_owned(), name.to_owned());
+    let furnace = Facility {
+        id: "furnace-1".into(),
+        kind: "furnace".into(),
+        factors: Vec::new(),
+        aliases: ["feed", "temp", "burner", "fan"].map(alias).into(),
+    };
+    let facts = StationFacts {
+        rules: ["inc19", "dev22", "check"].map(str::to_owned).into(),
+        facilities: vec![furnace],
+        limits: [("a21026".to_owned(), "100".to_owned())].into(),
+        ranges: [("a21026".to_owned(), ("0".to_owned(), "500".to_owned()))].into(),
+        ..StationFacts::default()
+    };
+    let plan = Plan::new(&book, Some(&facts), "2017", "air");
+    let rules: usize = plan.sets().iter().filter_map(|set| book.sets.get(set)).map(|set| set.rules.len()).sum();
+    eprintln!("{rules} rules of {:?}", plan.sets());
+    for (name, flag, stopped) in [("running", "N", false), ("calibrating_and_stopped", "C", true)] {
+        let mut group = criterion.benchmark_group("marking");
+        group.throughput(Throughput::Elements(FRAMES as u64 * CODES.len() as u64));
+        let mut marks = Marks::default();
+        let mut verdict = Verdict::default();
+        marks.install(&plan, &mut verdict);
+        let mut now = START;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                for n in 0..FRAMES {
+                    now += 30_000_000;
+                    let text = ["12.5", "12.6", "12.7"][n as usize % 3];
+                    let readings = CODES.map(|code| {
+                        let text = match code {
+                            "feed" | "fan" | "burner" if stopped => "0",
+                            "temp" if !stopped => "905.5",
+                            _ => text,
+                        };
+                        Reading { code, text, flag: Some(flag) }
+                    });
+                    let at = Timestamp(now);
+                    let seen = Observation { at, data: Some(at), kind: Kind::Realtime, readings: &readings };
+                    marks.observe(&plan, black_box(&seen), &mut verdict);
+                    black_box(&verdict);
+                }
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, marking);
+criterion_main!(benches);

@@ -1,0 +1,267 @@
+//! Readings to [`crate::marking`] and back: which rules hold for a station, and what is published of its marks.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::data::{quoted, write_journal};
+use super::events::Place;
+use super::factors::Medium;
+use super::moment::{Moment, write_timestamp};
+use super::report::Report;
+use super::station::Station;
+use super::{Interpreted, Interpreter, Settings, json, topic};
+use crate::marking::{Answer, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, explain};
+use crate::message::{Kind, Publication, StationFacts, Timestamp};
+use crate::protocol::Edition;
+
+/// The rules in force, and the plans that many stations share.
+#[derive(Debug, Default)]
+pub(super) struct Rulings {
+    /// The texts of `book`; none: those built in.
+    pub(super) texts: BTreeMap<String, String>,
+    book: RuleBook,
+    /// Plans of stations with no rules of their own, by edition and medium.
+    plain: BTreeMap<(String, String), Arc<Plan>>,
+}
+
+fn read(texts: &BTreeMap<String, String>) -> Option<RuleBook> {
+    if texts.is_empty() {
+        return RuleBook::built_in().ok();
+    }
+    let files: Vec<(String, String)> = texts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    RuleBook::load(&files).ok()
+}
+
+/// What of a record, besides its readings, matters to rules.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    pub(super) edition: Option<Edition>,
+    pub(super) medium: Medium,
+    pub(super) kind: Kind,
+    pub(super) moment: Option<Moment>,
+    pub(super) received: Timestamp,
+}
+
+impl Rulings {
+    pub(super) fn new(texts: BTreeMap<String, String>) -> Rulings {
+        // Texts that an earlier version took and this one does not: better the rules built in than none.
+        let book = read(&texts).or_else(|| RuleBook::built_in().ok()).unwrap_or_default();
+        Rulings { texts, book, plain: BTreeMap::new() }
+    }
+
+    /// Puts other rules in force; false if they are wrong, and nothing changes.
+    fn replace(&mut self, texts: &BTreeMap<String, String>) -> bool {
+        let Some(book) = read(texts) else { return false };
+        *self = Rulings { texts: texts.clone(), book, plain: BTreeMap::new() };
+        true
+    }
+
+    fn plan(&mut self, facts: Option<&StationFacts>, ruled: &(String, String)) -> Arc<Plan> {
+        let own = facts.is_some_and(|f| {
+            !(f.rules.is_empty() && f.facilities.is_empty() && f.limits.is_empty() && f.ranges.is_empty())
+        });
+        let make = || Arc::new(Plan::new(&self.book, facts, &ruled.0, &ruled.1));
+        if own {
+            return make();
+        }
+        if let Some(plan) = self.plain.get(ruled) {
+            return Arc::clone(plan);
+        }
+        let plan = make();
+        self.plain.insert(ruled.clone(), Arc::clone(&plan));
+        plan
+    }
+
+    /// Makes the plan of a restored station again.
+    pub(super) fn renew(&mut self, station: &mut Station, facts: Option<&StationFacts>) {
+        let Some(ruled) = station.ruled.clone() else { return };
+        let plan = self.plan(facts, &ruled);
+        station.marks.install(&plan, &mut Verdict::default());
+        station.plan = Some(plan);
+    }
+
+    /// Judges a report; the verdict has one entry for each of its readings.
+    pub(super) fn judge(
+        &mut self,
+        station: &mut Station,
+        facts: Option<&StationFacts>,
+        told: Told,
+        report: &Report<'_>,
+        verdict: &mut Verdict,
+    ) {
+        verdict.readings.clear();
+        verdict.happenings.clear();
+        let medium = match told.medium {
+            Medium::Air => "air",
+            Medium::Water => "water",
+            Medium::Unknown => "",
+        };
+        let edition = told.edition.unwrap_or(Edition::V2017).year();
+        let same = station.ruled.as_ref().is_some_and(|(e, m)| e == edition && m == medium);
+        let mut before = Vec::new();
+        let plan = match station.plan.as_ref().filter(|_| same) {
+            Some(plan) => Arc::clone(plan),
+            None => {
+                let ruled = (edition.to_owned(), medium.to_owned());
+                let plan = self.plan(facts, &ruled);
+                let mut changed = Verdict::default();
+                station.marks.install(&plan, &mut changed);
+                before = changed.happenings;
+                (station.plan, station.ruled) = (Some(Arc::clone(&plan)), Some(ruled));
+                plan
+            }
+        };
+        let about =
+            report.own(b"PolId").filter(|_| told.kind == Kind::Info).and_then(|id| std::str::from_utf8(id).ok());
+        let codes: Vec<Cow<'_, str>> = report
+            .readings
+            .iter()
+            .map(|reading| {
+                let code = match reading.factor {
+                    Some(factor) if reading.canonical => &factor.code,
+                    _ => std::str::from_utf8(reading.code).unwrap_or_default(),
+                };
+                about.map_or(Cow::Borrowed(code), |about| Cow::Owned(format!("{code}@{about}")))
+            })
+            .collect();
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or("?");
+        let readings: Vec<Reading<'_>> = report
+            .readings
+            .iter()
+            .zip(&codes)
+            .map(|(reading, code)| Reading { code, text: text(report.main(reading)), flag: reading.flag.map(text) })
+            .collect();
+        let data = told.moment.map(Moment::timestamp);
+        let seen = Observation { at: told.received, data, kind: told.kind, readings: &readings };
+        station.marks.observe(&plan, &seen, verdict);
+        verdict.happenings.splice(0..0, before);
+    }
+}
+
+/// Publishes what happened to a station's marks: an event each, and the retained mark.
+pub(super) fn publish(
+    settings: &Settings,
+    rulings: &Rulings,
+    station: &Station,
+    verdict: &Verdict,
+    place: Place<'_>,
+    out: &mut Vec<Publication>,
+) {
+    for (number, happening) in verdict.happenings.iter().enumerate() {
+        let id = format!("{}-{}-{}-{number}", settings.gateway, place.offset, happening.kind);
+        let mut body = b"{\"schema\":\"hj212.event/1\",\"id\":".to_vec();
+        json::string(&mut body, &id);
+        body.extend_from_slice(&station.head);
+        body.extend_from_slice(b",\"kind\":");
+        json::string(&mut body, happening.kind);
+        body.extend_from_slice(b",\"time\":");
+        quoted(&mut body, |out| write_timestamp(out, happening.at));
+        body.extend_from_slice(b",\"mark\":");
+        body.extend_from_slice(happening.mark.as_ref().map_or(json!(null), Mark::view).to_string().as_bytes());
+        body.extend_from_slice(b",\"detail\":");
+        body.extend_from_slice(happening.detail.to_string().as_bytes());
+        write_journal(&mut body, place.offset, place.hash);
+        body.push(b'}');
+        let topic = format!("{}/event/{}", station.topic, happening.kind);
+        out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+        if let Some(mark) = &happening.mark {
+            retain(rulings, station, mark, place, out);
+        }
+    }
+}
+
+/// The retained topic of a mark on an object: what holds now, entries before rules; empty if nothing does.
+fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: Place<'_>, out: &mut Vec<Publication>) {
+    let mut topic = format!("{}/mark/{}/", station.topic, mark.mark.replacen(':', "/", 1));
+    topic::level(&mut topic, mark.object.as_bytes());
+    let same = |m: &&Mark| m.mark == mark.mark && m.object == mark.object;
+    let holds = station.marks.held().filter(same).max_by_key(|m| m.said.is_some());
+    let payload = holds.map_or_else(Bytes::new, |holds| {
+        let words = explain(&rulings.book, holds);
+        let mut body = b"{\"schema\":\"hj212.mark/1\"".to_vec();
+        body.extend_from_slice(&station.head);
+        body.extend_from_slice(b",\"mark\":");
+        body.extend_from_slice(holds.view().to_string().as_bytes());
+        body.extend_from_slice(b",\"explain\":{\"zh\":");
+        json::string(&mut body, &words.zh);
+        body.extend_from_slice(b",\"en\":");
+        json::string(&mut body, &words.en);
+        body.push(b'}');
+        write_journal(&mut body, place.offset, place.hash);
+        body.push(b'}');
+        Bytes::from(body)
+    });
+    out.push(Publication { topic, payload, retain: true });
+}
+
+impl Interpreter {
+    /// Lets time pass for all stations: silence, ends of entries, limits. At most once a minute of the records' time.
+    pub(super) fn sweep(&mut self, place: Place<'_>, out: &mut Vec<Publication>) {
+        if self.now.0.saturating_sub(self.swept.0) < SWEEP {
+            return;
+        }
+        self.swept = self.now;
+        let mut verdict = std::mem::take(&mut self.verdict);
+        for station in &mut self.stations {
+            let Some(plan) = station.plan.clone() else { continue };
+            station.marks.tick(&plan, self.now, &mut verdict);
+            publish(&self.settings, &self.rulings, station, &verdict, place, out);
+        }
+        self.verdict = verdict;
+    }
+
+    /// Puts the context's rules in force, for all stations or for those whose registration changed.
+    pub(super) fn rule(
+        &mut self,
+        all: bool,
+        changed: &[String],
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
+        let all = all && self.context.rules != self.rulings.texts && {
+            let taken = self.rulings.replace(&self.context.rules);
+            done.rules_refused += u32::from(!taken);
+            taken
+        };
+        for station in &mut self.stations {
+            let mn = std::str::from_utf8(&station.mn).unwrap_or_default();
+            let Some(ruled) = station.ruled.clone().filter(|_| all || changed.iter().any(|c| c == mn)) else {
+                continue;
+            };
+            let plan = self.rulings.plan(self.context.stations.get(mn), &ruled);
+            let mut verdict = Verdict::default();
+            station.marks.install(&plan, &mut verdict);
+            station.plan = Some(plan);
+            publish(&self.settings, &self.rulings, station, &verdict, place, out);
+        }
+    }
+
+    /// Takes a mark entered by hand for the station `mn`, as it stands in the journal at `offset`: publishes the answer on
+    /// `{mn}/mark-entry/{id}/status`, and what the entry changes. `None`: no such station has been heard.
+    pub fn on_mark_entry(
+        &mut self,
+        offset: u64,
+        time: Timestamp,
+        hash: &[u8; 32],
+        (mn, entry): (&[u8], &str),
+        out: &mut Vec<Publication>,
+    ) -> Option<Answer> {
+        self.now = self.now.max(time);
+        let place = Place { offset, time, hash };
+        let station = self.by_mn.get(mn).and_then(|n| self.stations.get_mut(*n as usize))?;
+        let plan = station.plan.clone()?;
+        let mut verdict = Verdict::default();
+        let answer = station.marks.enter(&plan, time, entry, &mut verdict);
+        let mut status = format!("{}/mark-entry/", station.topic);
+        topic::level(&mut status, answer.id.as_bytes());
+        status.push_str("/status");
+        out.push(Publication { topic: status, payload: Bytes::from(answer.view().to_string()), retain: false });
+        publish(&self.settings, &self.rulings, station, &verdict, place, out);
+        Some(answer)
+    }
+}

@@ -1,0 +1,82 @@
+//! Why a reading is marked, in words.
+
+use super::rules::{Dimension, RuleBook, Validity};
+use super::state::{Mark, Standing};
+
+/// The same in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+}
+
+fn validity(validity: Validity) -> (&'static str, &'static str) {
+    match validity {
+        Validity::Valid => ("有效", "valid"),
+        Validity::Conditional => ("需人工裁定", "left to a ruling by people"),
+        Validity::Exempt => ("豁免（数值有效，不作超标判定）", "exempt (a good value that is not judged)"),
+        Validity::Excluded => ("不参与统计", "not counted"),
+        Validity::Invalid => ("无效", "invalid"),
+        Validity::Missing => ("缺失", "missing"),
+    }
+}
+
+/// Says why `mark` is there and what it does, with its clause.
+#[must_use]
+pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
+    let kind = book.marks.get(&mark.mark);
+    let (zh_name, en_name) = kind.map_or((mark.mark.as_str(), mark.mark.as_str()), |kind| (&kind.zh, &kind.en));
+    let since = mark.since.to_rfc3339();
+    let (zh_dimension, en_dimension) = match mark.dimension {
+        Dimension::Device => ("设备标记", "device mark"),
+        Dimension::Condition => ("工况标记", "condition mark"),
+    };
+    let until = mark.until.map(|until| until.to_rfc3339());
+    let (zh_until, en_until) = until
+        .map_or(("尚未结束".to_owned(), "has not ended".to_owned()), |u| (format!("至 {u}"), format!("until {u}")));
+    let mut zh = format!("{}：{zh_dimension}「{zh_name}」（{}），自 {since} {zh_until}。", mark.object, mark.mark);
+    let mut en = format!("{}: {en_dimension} \"{en_name}\" ({}), since {since}, {en_until}.", mark.object, mark.mark);
+    match &mark.said {
+        Some((reason, proof, author)) => {
+            zh.push_str(&format!("人工填报 {}：{reason}；凭证：{proof}；填报人：{author}。", mark.by));
+            en.push_str(&format!(" Entered by hand ({}) by {author}: {reason}; proof: {proof}.", mark.by));
+        }
+        None => {
+            let inputs: Vec<String> =
+                mark.inputs.iter().map(|i| format!("{} {} = {}", i.signal, i.code, i.value)).collect();
+            let inputs = inputs.join(", ");
+            zh.push_str(&format!("规则 {} 第 {} 版：{}；依据数据：{inputs}。", mark.by, mark.version, mark.when));
+            en.push_str(&format!(" Rule {} version {}: {}; it saw {inputs}.", mark.by, mark.version, mark.when));
+        }
+    }
+    for exceedance in &mark.exceedances {
+        let last = exceedance.last.to_rfc3339();
+        zh.push_str(&format!(
+            "注意：{} 在 {last} 超标（{} > {}）。",
+            exceedance.code, exceedance.value, exceedance.limit
+        ));
+        en.push_str(&format!(
+            " Note: {} exceeded at {last} ({} > {}).",
+            exceedance.code, exceedance.value, exceedance.limit
+        ));
+    }
+    let (zh_validity, en_validity) = validity(mark.validity);
+    let (zh_effect, en_effect) = match mark.effect() {
+        Some(_) => (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
+        None if mark.late => {
+            ("逾期填报，保留但不生效".into(), "entered after the deadline: kept, without effect".into())
+        }
+        None if mark.standing == Standing::Confirmed => {
+            ("已确认，以人工填报的时段为准".into(), "confirmed: the entry takes effect over its own time".into())
+        }
+        None if mark.standing == Standing::Proposed => {
+            ("仅为建议，须经排污单位确认".into(), "only proposed, until the discharger confirms it".into())
+        }
+        None => ("限额已用尽，不再豁免".into(), "the limit is spent: it exempts no more".into()),
+    };
+    zh.push_str(&format!("{zh_effect}。依据：{}（确定性 {:?}）。", mark.clause, mark.certainty));
+    en.push_str(&format!(" Effect: {en_effect}. Clause: {} (certainty {:?}).", mark.clause, mark.certainty));
+    Words { zh, en }
+}

@@ -1,0 +1,39 @@
+//! Marks (标记): what a reading is worth, by which rule, and who says so.
+//!
+//! Rules are data (`config/marking/*.toml`, described in `docs/marking.md`): the engine knows no code and no mark by name. A [`RuleBook`] is all
+//! rules; a [`Plan`] those of one station; [`Marks`] what is remembered of it. The station's own words are never altered: marks, proposals and
+//! judgements stand beside them, with rule, version, inputs and thresholds.
+//!
+//! What must stay true:
+//! * pure: the same observations, ticks and entries in the same order give the same verdicts, also over a snapshot in between;
+//! * a rule may set a mark that says what a device does; a mark that would exempt or exclude is only proposed until an entry confirms it;
+//! * memory per station is bounded: [`CODES_MAX`], [`ENDED_MAX`], [`ENTRIES_MAX`], [`COUNTERS_MAX`];
+//! * a rule file with a mistake changes nothing, and neither does an entry with one.
+//!
+//! # Decisions
+//! * Conditions are three-valued. What is not known begins nothing and ends nothing.
+//! * Only the finest kind of data of a code drives its rules; coarser and late reports are judged and drive nothing.
+//! * The severest effect of all marks on a reading is its validity: missing, invalid, excluded, exempt, conditional, valid.
+//! * A period is judged by its own flag and by marks that cover three quarters of it; the verdict of its finer values stands beside that.
+//! * Time that marks of one limit share counts once. Proposals and late entries count nothing.
+
+mod calendar;
+mod engine;
+mod entry;
+mod explain;
+pub mod expr;
+mod load;
+mod overlap;
+mod plan;
+mod rules;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Happening, Judged, Observation, Reading, Recomputed, SWEEP, Verdict};
+pub use entry::Answer;
+pub use explain::{Words, explain};
+pub use load::{BUILT_IN, built_in_texts};
+pub use plan::{Plan, unknown_names};
+pub use rules::*;
+pub use state::*;

@@ -1,0 +1,272 @@
+//! The rules of one station, ready to be run: sets chosen, overlays laid over, names turned into places among the station's values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::expr::{Expr, Test};
+use super::rules::*;
+use crate::message::StationFacts;
+
+/// Where a condition looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sig {
+    /// At the value the rule is about.
+    Own,
+    /// At this one of [`Plan::codes`].
+    Code(u16),
+    /// At the state of that name which is reported for the code the rule is about.
+    OfOwn(u16),
+}
+
+/// A rule on one object, or on every factor.
+#[derive(Debug, Clone)]
+pub(super) struct Armed {
+    pub(super) rule: Rule,
+    pub(super) kind: MarkKind,
+    pub(super) when: Expr<Sig>,
+    pub(super) until: Option<Expr<Sig>>,
+    /// The object; empty for rules on factors.
+    pub(super) object: String,
+    /// The code that `value` means, for rules on parameters.
+    pub(super) own: Option<u16>,
+    /// Whether it can change without any report.
+    pub(super) of_silence: bool,
+    /// `name@version#object`: what must be the same for its state to go on.
+    pub(super) key: String,
+}
+
+/// A conflict on one object.
+#[derive(Debug, Clone)]
+pub(super) struct Watch {
+    pub(super) conflict: Conflict,
+    pub(super) against: Option<Expr<Sig>>,
+    pub(super) object: String,
+    pub(super) key: String,
+}
+
+/// The rules of one station.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub(super) sets: Vec<String>,
+    pub(super) codes: Vec<String>,
+    /// The names of `codes` in rules, for evidence.
+    pub(super) signals: BTreeMap<String, String>,
+    pub(super) factor_rules: Vec<Armed>,
+    pub(super) area_rules: Vec<Armed>,
+    pub(super) watches: Vec<Watch>,
+    pub(super) limits: Vec<Limit>,
+    pub(super) periods: Vec<Period>,
+    pub(super) entries: Option<Entries>,
+    pub(super) marks: BTreeMap<String, MarkKind>,
+    pub(super) known_flags: BTreeSet<String>,
+    pub(super) other_flags: Option<(String, Validity)>,
+    pub(super) facilities: Vec<(String, String, BTreeSet<String>)>,
+    /// Codes of signals, with what rules call them.
+    pub(super) parameters: BTreeMap<String, BTreeSet<String>>,
+    pub(super) trended: BTreeSet<String>,
+    pub(super) ranges: BTreeMap<String, (f64, f64)>,
+    pub(super) emission: BTreeMap<String, f64>,
+    medium: String,
+}
+
+/// Names in a station's registration that no rule book has.
+pub fn unknown_names(book: &RuleBook, facts: &StationFacts) -> Vec<String> {
+    let sets = facts.rules.iter().filter(|set| !book.sets.contains_key(*set)).map(|set| format!("rule set {set:?}"));
+    let signals = facts.facilities.iter().flat_map(|facility| facility.aliases.keys());
+    let signals = signals.filter(|name| !book.signals.contains_key(*name)).map(|name| format!("signal {name:?}"));
+    sets.chain(signals).collect()
+}
+
+impl Plan {
+    /// The rules of a station: the sets it names, and those of its edition.
+    ///
+    /// `edition` is `2005`, `2017` or `2025`; `medium` is `air`, `water` or empty.
+    #[must_use]
+    pub fn new(book: &RuleBook, facts: Option<&StationFacts>, edition: &str, medium: &str) -> Plan {
+        let nothing = StationFacts::default();
+        let facts = facts.unwrap_or(&nothing);
+        // Two sets of flags on one station would read one letter in two ways: one that is named takes the edition's place.
+        let named = facts.rules.iter().any(|name| book.sets.get(name).is_some_and(|set| set.other_flags.is_some()));
+        let of_edition =
+            |set: &&RuleSet| set.default_for.iter().any(|e| e == edition) && !(named && set.other_flags.is_some());
+        let sets: Vec<&RuleSet> =
+            book.sets.values().filter(|set| facts.rules.contains(&set.name) || of_edition(set)).collect();
+        let number = |text: &String| text.parse().ok();
+        let mut plan = Plan {
+            sets: sets.iter().map(|set| set.name.clone()).collect(),
+            entries: sets.iter().find_map(|set| set.entries.clone()),
+            medium: medium.to_owned(),
+            ranges: facts.ranges.iter().filter_map(|(c, (l, h))| Some((c.clone(), (number(l)?, number(h)?)))).collect(),
+            emission: facts.limits.iter().filter_map(|(code, limit)| Some((code.clone(), number(limit)?))).collect(),
+            ..Plan::default()
+        };
+        let changes: Vec<&Change> = sets.iter().flat_map(|set| &set.changes).collect();
+        plan.facilities = facts
+            .facilities
+            .iter()
+            .map(|f| (f.id.clone(), f.kind.clone(), f.factors.iter().cloned().collect()))
+            .collect();
+        for (name, code) in facts.facilities.iter().flat_map(|facility| &facility.aliases) {
+            plan.parameters.entry(code.clone()).or_default().insert(name.clone());
+        }
+        for set in &sets {
+            let own = book.marks.iter().filter(|(name, _)| name.split(':').next() == Some(set.name.as_str()));
+            plan.marks.extend(own.map(|(name, kind)| (name.clone(), kind.clone())));
+            plan.limits.extend(set.limits.iter().cloned());
+            plan.periods.extend(set.periods.iter().filter(|period| period.medium == medium).cloned());
+            if let Some(validity) = set.other_flags.filter(|_| plan.other_flags.is_none()) {
+                plan.other_flags = Some((set.name.clone(), validity));
+            }
+            for rule in &set.rules {
+                plan.arm(book, facts, changed(rule, &changes));
+            }
+            for conflict in &set.conflicts {
+                plan.watch(book, facts, conflict);
+            }
+        }
+        plan
+    }
+
+    /// The names of its sets.
+    #[must_use]
+    pub fn sets(&self) -> &[String] {
+        &self.sets
+    }
+
+    /// The facilities and the outlet a kind of object stands for: id, and the facility's place.
+    fn objects(&self, kind: &str) -> Vec<(String, Option<usize>)> {
+        if kind == OBJECT_OUTLET {
+            // A facility of kind outlet holds the outlet's own aliases; so does the only one of a station.
+            let own = self.facilities.iter().position(|(_, kind, _)| kind == OBJECT_OUTLET);
+            return vec![(OBJECT_OUTLET.to_owned(), own.or(Some(0).filter(|_| self.facilities.len() == 1)))];
+        }
+        let fits =
+            |(_, (_, of, _)): &(usize, &(String, String, BTreeSet<String>))| kind == OBJECT_FACILITY || of == kind;
+        self.facilities.iter().enumerate().filter(fits).map(|(at, (id, ..))| (id.clone(), Some(at))).collect()
+    }
+
+    fn arm(&mut self, book: &RuleBook, facts: &StationFacts, rule: Option<&Rule>) {
+        let Some(rule) = rule.filter(|rule| rule.medium.as_ref().is_none_or(|medium| *medium == self.medium)) else {
+            return;
+        };
+        let Some(kind) = book.marks.get(&rule.mark) else { return };
+        let objects = match kind.object.as_str() {
+            OBJECT_FACTOR => vec![(String::new(), None, None)],
+            OBJECT_PARAMETER => {
+                let fits = |(_, names): &(&String, &BTreeSet<String>)| is_of(kind, names);
+                self.parameters.iter().filter(fits).map(|(code, _)| (code.clone(), None, Some(code.clone()))).collect()
+            }
+            other => self.objects(other).into_iter().map(|(id, at)| (id, at, None)).collect(),
+        };
+        for test in rule.when.tests() {
+            if let Test::Flag(_, letters) = test {
+                self.known_flags.extend(letters.iter().cloned());
+            }
+        }
+        for (object, facility, own) in objects {
+            let own = own.map(|code| self.place(&code));
+            let mut resolve = |expr: &Expr<String>| expr.resolve(&mut |name| self.signal(book, facts, facility, name));
+            let Some(when) = resolve(&rule.when) else { continue };
+            let until = match rule.until.as_ref().map(resolve) {
+                Some(None) => continue,
+                Some(some) => some,
+                None => None,
+            };
+            for test in when.tests().iter().chain(until.iter().flat_map(Expr::tests).collect::<Vec<_>>().iter()) {
+                if let Test::Rising(Sig::Code(at), ..) | Test::Falling(Sig::Code(at), ..) = test {
+                    self.trended.extend(self.codes.get(usize::from(*at)).cloned());
+                }
+            }
+            let of_silence = rule.when.tests().iter().any(|test| test.is_of_silence());
+            let key = format!("{}@{}#{object}", rule.name, rule.version);
+            let armed = Armed { rule: rule.clone(), kind: kind.clone(), when, until, object, own, of_silence, key };
+            if kind.object == OBJECT_FACTOR {
+                self.factor_rules.push(armed);
+            } else {
+                self.area_rules.push(armed);
+            }
+        }
+    }
+
+    fn watch(&mut self, book: &RuleBook, facts: &StationFacts, conflict: &Conflict) {
+        let Some(kind) = book.marks.get(&conflict.mark) else { return };
+        for (object, facility) in self.objects(&kind.object) {
+            let resolved =
+                conflict.against.as_ref().map(|expr| expr.resolve(&mut |n| self.signal(book, facts, facility, n)));
+            if matches!(resolved, Some(None)) {
+                continue;
+            }
+            let key = format!("{}#{object}", conflict.name);
+            self.watches.push(Watch { conflict: conflict.clone(), against: resolved.flatten(), object, key });
+        }
+    }
+
+    /// Where a name looks: the facility's alias, the only one of the station, else the signal's own code.
+    fn signal(&mut self, book: &RuleBook, facts: &StationFacts, facility: Option<usize>, name: &str) -> Option<Sig> {
+        if name == "value" {
+            return Some(Sig::Own);
+        }
+        if let Some(signal) = book.signals.get(name).filter(|signal| signal.of_factor) {
+            let code = signal.code.clone()?;
+            self.signals.insert(code.clone(), name.to_owned());
+            return Some(Sig::OfOwn(self.place(&code)));
+        }
+        let own = facility.and_then(|at| facts.facilities.get(at)).and_then(|f| f.aliases.get(name));
+        let code = own.or_else(|| book.signals.get(name)?.code.as_ref())?.clone();
+        self.signals.insert(code.clone(), name.to_owned());
+        Some(Sig::Code(self.place(&code)))
+    }
+
+    fn place(&mut self, code: &str) -> u16 {
+        let at = self.codes.iter().position(|known| known == code).unwrap_or_else(|| {
+            self.codes.push(code.to_owned());
+            self.codes.len() - 1
+        });
+        // A station has at most some hundred signals: registration is bounded by the size of its file.
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    /// Whether a mark on `object` is about `code`.
+    pub(super) fn covers(&self, kind: &MarkKind, object: &str, code: &str) -> bool {
+        if object == code {
+            return true;
+        }
+        if !kind.factors.is_empty() && !kind.factors.iter().any(|factor| factor == code) {
+            return false;
+        }
+        if object == OBJECT_OUTLET {
+            return true;
+        }
+        let facility = self.facilities.iter().find(|(id, ..)| id == object);
+        facility.is_some_and(|(_, _, factors)| factors.is_empty() || factors.contains(code))
+    }
+
+    /// Whether a mark of `kind` can hang on `object`.
+    pub(super) fn may_hang(&self, kind: &MarkKind, object: &str) -> bool {
+        match kind.object.as_str() {
+            OBJECT_OUTLET => object == OBJECT_OUTLET,
+            OBJECT_PARAMETER => self.parameters.get(object).is_some_and(|names| is_of(kind, names)),
+            OBJECT_FACTOR => {
+                let named = kind.factors.is_empty() || kind.factors.iter().any(|code| code == object);
+                named && object != OBJECT_OUTLET && !self.facilities.iter().any(|(id, ..)| id == object)
+            }
+            of => self.facilities.iter().any(|(id, kind, _)| id == object && (of == OBJECT_FACILITY || kind == of)),
+        }
+    }
+}
+
+fn is_of(kind: &MarkKind, names: &BTreeSet<String>) -> bool {
+    kind.signals.is_empty() || kind.signals.iter().any(|signal| names.contains(signal))
+}
+
+/// The rule as the overlays leave it.
+fn changed<'r>(rule: &'r Rule, changes: &[&'r Change]) -> Option<&'r Rule> {
+    let change = changes.iter().rev().find(|change| match change {
+        Change::Override(new) => new.name == rule.name,
+        Change::Disable(name, _) => *name == rule.name,
+    });
+    match change {
+        None => Some(rule),
+        Some(Change::Override(new)) => Some(new),
+        Some(Change::Disable(..)) => None,
+    }
+}

@@ -1,0 +1,515 @@
+//! What rule files say: marks, the rules that set them, limits, conflicts, periods, overlays. The keys are described in `docs/marking.md`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::expr::Expr;
+
+/// What a mark makes of a reading, from the mildest to the one that prevails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Validity {
+    /// A good value.
+    Valid,
+    /// Needs a ruling by people; the gateway changes nothing.
+    Conditional,
+    /// A good value that is not judged against the emission limit.
+    Exempt,
+    /// Not in the denominator of any rate.
+    Excluded,
+    /// Not usable.
+    Invalid,
+    /// Not there.
+    Missing,
+}
+
+impl Validity {
+    /// The published name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Conditional => "conditional",
+            Self::Exempt => "exempt",
+            Self::Excluded => "excluded",
+            Self::Invalid => "invalid",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// Whether a value of this kind can be used as a measurement.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Valid | Self::Conditional | Self::Exempt)
+    }
+
+    /// Whether a mark with this effect needs the word of the discharger: it takes a value out of judgement.
+    #[must_use]
+    pub const fn needs_confirmation(self) -> bool {
+        matches!(self, Self::Exempt | Self::Excluded)
+    }
+}
+
+/// What a mark is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dimension {
+    /// The state of a measuring device or of the link.
+    Device,
+    /// The operating condition of a facility.
+    Condition,
+}
+
+impl Dimension {
+    /// The published name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Condition => "condition",
+        }
+    }
+}
+
+/// How sure it is that a rule stands in its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Certainty {
+    /// Read in the text itself.
+    V,
+    /// Read in a secondary text.
+    S,
+    /// Seen in a working system.
+    C,
+    /// Recalled.
+    R,
+    /// Inferred.
+    I,
+    /// Unsure.
+    U,
+}
+
+/// What a rule may do with its mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Set it.
+    Apply,
+    /// Suggest it until an entry confirms it.
+    Propose,
+}
+
+/// What kind of object a mark hangs on: `factor`, `outlet`, `parameter` (a code that stands for a facility's signal), `facility` (any), or
+/// a kind of facility by name.
+pub const OBJECT_FACTOR: &str = "factor";
+/// The whole station.
+pub const OBJECT_OUTLET: &str = "outlet";
+/// A code that stands for a facility's signal.
+pub const OBJECT_PARAMETER: &str = "parameter";
+/// A facility of any kind.
+pub const OBJECT_FACILITY: &str = "facility";
+
+/// One file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) schema: Spanned<String>,
+    pub(super) set: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) version: String,
+    #[serde(default)]
+    pub(super) zh: String,
+    #[serde(default)]
+    pub(super) en: String,
+    #[serde(default)]
+    pub(super) default_for: Vec<Spanned<String>>,
+    pub(super) other_flags: Option<Validity>,
+    #[serde(default)]
+    pub(super) signal: Vec<SignalRow>,
+    #[serde(default)]
+    pub(super) mark: Vec<MarkRow>,
+    #[serde(default)]
+    pub(super) rule: Vec<RuleRow>,
+    #[serde(default)]
+    pub(super) limit: Vec<LimitRow>,
+    #[serde(default)]
+    pub(super) conflict: Vec<ConflictRow>,
+    #[serde(default)]
+    pub(super) period: Vec<PeriodRow>,
+    #[serde(default)]
+    pub(super) entries: Option<EntriesRow>,
+    #[serde(default, rename = "override")]
+    pub(super) overrides: Vec<OverrideRow>,
+    #[serde(default)]
+    pub(super) disable: Vec<DisableRow>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignalRow {
+    pub(super) id: Spanned<String>,
+    pub(super) zh: String,
+    pub(super) en: String,
+    #[serde(default)]
+    pub(super) unit: String,
+    pub(super) code: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) of_factor: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MarkRow {
+    pub(super) id: Spanned<String>,
+    pub(super) zh: String,
+    pub(super) en: String,
+    pub(super) object: Spanned<String>,
+    pub(super) dimension: Dimension,
+    pub(super) validity: Validity,
+    pub(super) source: Spanned<String>,
+    pub(super) certainty: Certainty,
+    #[serde(default = "yes")]
+    pub(super) by_hand: bool,
+    #[serde(default)]
+    pub(super) normal: bool,
+    #[serde(default)]
+    pub(super) factors: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) signals: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleRow {
+    pub(super) id: Spanned<String>,
+    pub(super) version: u32,
+    pub(super) mark: Spanned<String>,
+    pub(super) effect: Effect,
+    pub(super) clause: Spanned<String>,
+    pub(super) certainty: Certainty,
+    pub(super) when: Spanned<String>,
+    pub(super) until: Option<Spanned<String>>,
+    pub(super) begin_after: Option<Spanned<String>>,
+    pub(super) end_after: Option<Spanned<String>>,
+    pub(super) group: Option<String>,
+    pub(super) medium: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitRow {
+    pub(super) id: Spanned<String>,
+    pub(super) marks: Vec<Spanned<String>>,
+    pub(super) per: Per,
+    pub(super) max: Spanned<String>,
+    #[serde(default = "nearly")]
+    pub(super) warn_percent: u8,
+    pub(super) clause: Spanned<String>,
+    pub(super) certainty: Certainty,
+}
+
+fn nearly() -> u8 {
+    80
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConflictRow {
+    pub(super) id: Spanned<String>,
+    pub(super) mark: Spanned<String>,
+    pub(super) within: Option<Spanned<String>>,
+    pub(super) against: Option<Spanned<String>>,
+    pub(super) after: Option<Spanned<String>>,
+    pub(super) zh: String,
+    pub(super) en: String,
+    pub(super) clause: Spanned<String>,
+    pub(super) certainty: Certainty,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PeriodRow {
+    pub(super) medium: Spanned<String>,
+    pub(super) of: Spanned<String>,
+    /// `all`, or good ones of expected ones: `45/60`.
+    pub(super) good: Spanned<String>,
+    pub(super) clause: Spanned<String>,
+    pub(super) certainty: Certainty,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntriesRow {
+    pub(super) deadline_days: u8,
+    pub(super) deadline_hour: u8,
+    pub(super) clause: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OverrideRow {
+    pub(super) rule: Spanned<String>,
+    pub(super) version: u32,
+    pub(super) when: Option<Spanned<String>>,
+    pub(super) until: Option<Spanned<String>>,
+    pub(super) begin_after: Option<Spanned<String>>,
+    pub(super) end_after: Option<Spanned<String>>,
+    pub(super) clause: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DisableRow {
+    pub(super) rule: Spanned<String>,
+    pub(super) clause: Spanned<String>,
+}
+
+/// The time over which a limit counts. Years, quarters, months and days are those of the Beijing calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// One mark from begin to end.
+    Each,
+    /// A day.
+    Day,
+    /// A month.
+    Month,
+    /// A quarter.
+    Quarter,
+    /// A year.
+    Year,
+}
+
+impl Per {
+    /// The published name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Each => "each",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+        }
+    }
+}
+
+/// A signal: what rules call a quantity, whatever its code at a station.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+    /// The unit in which rules compare it.
+    pub unit: String,
+    /// Its code where a station does not say otherwise.
+    pub code: Option<String>,
+    /// Whether stations report it for each factor (3020 with PolId) rather than once.
+    pub of_factor: bool,
+}
+
+/// A mark that can be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkKind {
+    /// `set:id`
+    pub name: String,
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+    /// The kind of object it hangs on.
+    pub object: String,
+    /// What it is about.
+    pub dimension: Dimension,
+    /// What it makes of a reading.
+    pub validity: Validity,
+    /// Where it stands.
+    pub source: String,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Whether people may enter it.
+    pub by_hand: bool,
+    /// Whether it only says that all is well: never an episode of its own.
+    pub normal: bool,
+    /// The only factors it may hang on; empty: any.
+    pub factors: Vec<String>,
+    /// The only signals whose codes it may hang on, if it is for parameters; empty: any.
+    pub signals: Vec<String>,
+}
+
+impl MarkKind {
+    /// Whether it hangs on codes.
+    #[must_use]
+    pub fn is_on_code(&self) -> bool {
+        self.object == OBJECT_FACTOR || self.object == OBJECT_PARAMETER
+    }
+}
+
+/// A rule that sets a mark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// `set:id`
+    pub name: String,
+    /// Grows with every change.
+    pub version: u32,
+    /// The mark's `set:id`.
+    pub mark: String,
+    /// What it may do.
+    pub effect: Effect,
+    /// Its clause.
+    pub clause: String,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// When the mark begins, as written.
+    pub when_text: String,
+    /// When it begins.
+    pub when: Expr<String>,
+    /// When it ends, as written; `None`: when `when` no longer holds.
+    pub until_text: Option<String>,
+    /// When it ends.
+    pub until: Option<Expr<String>>,
+    /// How long `when` must hold, µs.
+    pub begin_after: i64,
+    /// How long `until` must hold, µs.
+    pub end_after: i64,
+    /// Rules of one group and set never hold at the same time.
+    pub group: Option<String>,
+    /// The only medium it is for: `air` or `water`.
+    pub medium: Option<String>,
+}
+
+/// How long marks may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// `set:id`
+    pub name: String,
+    /// The marks that share it.
+    pub marks: Vec<String>,
+    /// The time over which it counts.
+    pub per: Per,
+    /// The most, µs.
+    pub max: i64,
+    /// From where on it is nearly spent, µs.
+    pub warn: i64,
+    /// Its clause.
+    pub clause: String,
+    /// How sure it is.
+    pub certainty: Certainty,
+}
+
+/// What must not be true while a mark holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conflict {
+    /// `set:id`
+    pub name: String,
+    /// The mark.
+    pub mark: String,
+    /// Another mark on the same object.
+    pub within: Option<String>,
+    /// A condition, as written.
+    pub against_text: Option<String>,
+    /// A condition.
+    pub against: Option<Expr<String>>,
+    /// How long the condition must hold, µs.
+    pub after: i64,
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+    /// Its clause.
+    pub clause: String,
+    /// How sure it is.
+    pub certainty: Certainty,
+}
+
+/// How many good finer values a period needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Good {
+    /// All that there are.
+    All,
+    /// This many of so many that are expected.
+    Share(u32, u32),
+}
+
+/// How the flag of a period follows from finer values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    /// `air` or `water`.
+    pub medium: String,
+    /// `minute`, `hour` or `day`.
+    pub of: String,
+    /// What is needed.
+    pub good: Good,
+    /// As written.
+    pub good_text: String,
+    /// Its clause.
+    pub clause: String,
+    /// How sure it is.
+    pub certainty: Certainty,
+}
+
+/// Until when marks may be entered by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entries {
+    /// So many days after the day of the mark's begin,
+    pub deadline_days: u8,
+    /// at this hour, Beijing time.
+    pub deadline_hour: u8,
+    /// Its clause.
+    pub clause: String,
+}
+
+/// What an overlay changes in rules of other sets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The rule is replaced by this one.
+    Override(Box<Rule>),
+    /// The rule does not apply, by this clause.
+    Disable(String, String),
+}
+
+/// A rule set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleSet {
+    /// Its name space.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+    /// The editions whose stations have it without naming it.
+    pub default_for: Vec<String>,
+    /// What flags that no rule knows make of a reading.
+    pub other_flags: Option<Validity>,
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// The limits.
+    pub limits: Vec<Limit>,
+    /// The conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// How period flags are computed.
+    pub periods: Vec<Period>,
+    /// Until when marks may be entered.
+    pub entries: Option<Entries>,
+    /// What it changes elsewhere.
+    pub changes: Vec<Change>,
+}
+
+/// All rule sets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RuleBook {
+    /// By name.
+    pub sets: BTreeMap<String, RuleSet>,
+    /// All marks by `set:id`.
+    pub marks: BTreeMap<String, MarkKind>,
+    /// All signals.
+    pub signals: BTreeMap<String, Signal>,
+}

@@ -1,0 +1,432 @@
+//! What is remembered of a station: its latest values, how long conditions have held, the marks that hold and held, counters.
+//!
+//! Everything here goes into snapshots. What must stay true: ordered containers only, and a name for every bound.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::expr::{Op, SECOND};
+use super::rules::*;
+use crate::message::Timestamp;
+
+/// Codes followed per station; readings of further ones are judged by their own flags only.
+pub const CODES_MAX: usize = 256;
+/// Ended marks remembered per station, for late data, periods and corrections.
+pub const ENDED_MAX: usize = 128;
+/// Entries remembered per station; the oldest are forgotten first and can then no longer be superseded.
+pub const ENTRIES_MAX: usize = 256;
+/// Counters kept per station; those of the oldest periods go first.
+pub const COUNTERS_MAX: usize = 256;
+/// Intervals kept apart in one counter; beyond, the oldest become a sum.
+pub const SPANS_MAX: usize = 128;
+/// Values kept for trends, and how far they are apart at least.
+pub const TREND_POINTS_MAX: usize = 16;
+const TREND_STEP: i64 = 300 * SECOND;
+/// Periods of one kind whose finer values are counted at the same time.
+const TALLIES_MAX: usize = 3;
+
+/// How long a condition has held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hold {
+    /// Since when `when` holds, if it does and the mark has not begun.
+    pub(super) since: Option<i64>,
+    pub(super) active: bool,
+    /// Since when `until` holds, if it does and the mark has not ended.
+    pub(super) ending: Option<i64>,
+}
+
+/// A change of a [`Hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Stays,
+    Begins(i64),
+    Ends(i64),
+}
+
+impl Hold {
+    /// Takes what the conditions are at `now`. Unknown conditions begin nothing and end nothing.
+    pub(super) fn step(&mut self, when: Option<bool>, until: Option<bool>, now: i64, after: (i64, i64)) -> Turn {
+        if !self.active {
+            if when != Some(true) {
+                self.since = None;
+                return Turn::Stays;
+            }
+            let since = *self.since.get_or_insert(now);
+            if now - since < after.0 {
+                return Turn::Stays;
+            }
+            *self = Hold { active: true, ..Hold::default() };
+            return Turn::Begins(since);
+        }
+        if until != Some(true) {
+            self.ending = None;
+            return Turn::Stays;
+        }
+        let ending = *self.ending.get_or_insert(now);
+        if now - ending < after.1 {
+            return Turn::Stays;
+        }
+        *self = Hold::default();
+        Turn::Ends(ending)
+    }
+}
+
+/// The values of one code.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Slot {
+    pub(super) code: String,
+    /// The finest kind of data it comes in: 0 sampled, 1 minutes, 2 hours, 3 days.
+    pub(super) rank: u8,
+    pub(super) value: Option<f64>,
+    pub(super) text: String,
+    pub(super) flag: String,
+    /// The data time of the latest value.
+    pub(super) at: i64,
+    /// The arrival of the latest number.
+    pub(super) heard: i64,
+    pub(super) same_since: i64,
+    pub(super) zero_since: Option<i64>,
+    pub(super) trend: Vec<(i64, f64)>,
+    pub(super) holds: Vec<Hold>,
+    /// The latest run above the emission limit: first, last, and the last value said.
+    pub(super) above: Option<(i64, i64, String)>,
+    pub(super) tallies: [Tally; 3],
+    #[serde(skip)]
+    pub(super) range: Option<(f64, f64)>,
+    #[serde(skip)]
+    pub(super) limit: Option<f64>,
+    #[serde(skip)]
+    pub(super) trended: bool,
+}
+
+impl Slot {
+    pub(super) fn compare(&self, op: Op, number: f64) -> Option<bool> {
+        self.value.map(|value| op.holds(value, number))
+    }
+
+    /// The change since the earliest value within `over`.
+    pub(super) fn change(&self, over: i64) -> Option<f64> {
+        let value = self.value?;
+        let first = self.trend.iter().find(|(at, _)| self.at - at <= over && *at < self.at)?;
+        Some(value - first.1)
+    }
+
+    /// Takes a value as the latest.
+    pub(super) fn take(&mut self, value: Option<f64>, text: &str, flag: &str, now: i64, heard: i64) {
+        if self.text != text || self.at == 0 {
+            self.text.clear();
+            self.text.push_str(text);
+            self.same_since = now;
+        }
+        if self.flag != flag {
+            self.flag.clear();
+            self.flag.push_str(flag);
+        }
+        self.at = now;
+        self.value = value;
+        let Some(number) = value else { return };
+        self.heard = heard;
+        self.zero_since = if number == 0.0 { self.zero_since.or(Some(now)) } else { None };
+        if self.trended && self.trend.last().is_none_or(|(at, _)| now - at >= TREND_STEP) {
+            if self.trend.len() >= TREND_POINTS_MAX {
+                self.trend.remove(0);
+            }
+            self.trend.push((now, number));
+        }
+        if self.limit.is_some_and(|limit| number > limit) {
+            let first = self
+                .above
+                .as_ref()
+                .map_or(now, |(first, last, _)| if now - last > 3600 * SECOND { now } else { *first });
+            self.above = Some((first, now, text.to_owned()));
+        }
+    }
+}
+
+/// Good and seen finer values of a few periods, one bit each: a value said again changes nothing twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tally {
+    /// Start of the period, seen, good.
+    periods: Vec<(i64, u64, u64)>,
+    /// The smallest distance of two finer values, in units.
+    gap: u32,
+}
+
+impl Tally {
+    pub(super) fn count(&mut self, start: i64, unit: u32, good: bool) {
+        let at = match self.periods.iter().position(|(period, ..)| *period == start) {
+            Some(at) => at,
+            None => {
+                if self.periods.len() >= TALLIES_MAX {
+                    let oldest =
+                        self.periods.iter().enumerate().min_by_key(|(_, (period, ..))| *period).map_or(0, |(at, _)| at);
+                    self.periods.remove(oldest);
+                }
+                self.periods.push((start, 0, 0));
+                self.periods.len() - 1
+            }
+        };
+        let Some((_, seen, fine)) = self.periods.get_mut(at) else { return };
+        let bit = 1u64 << unit.min(63);
+        let before = *seen & (bit - 1);
+        if before != 0 {
+            let gap = unit - (63 - before.leading_zeros());
+            self.gap = if self.gap == 0 { gap } else { self.gap.min(gap) };
+        }
+        *seen |= bit;
+        *fine = if good { *fine | bit } else { *fine & !bit };
+    }
+
+    /// Good, seen and expected values of the period that starts at `start`, of `units` units.
+    pub(super) fn of(&self, start: i64, units: u32) -> Option<(u32, u32, u32)> {
+        let (_, seen, good) = self.periods.iter().find(|(period, ..)| *period == start)?;
+        Some((good.count_ones(), seen.count_ones(), units / self.gap.max(1)))
+    }
+}
+
+/// Whether a mark takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Set by a rule that may.
+    Applied,
+    /// Suggested by a rule; changes nothing.
+    Proposed,
+    /// Suggested by a rule and confirmed by an entry; what takes effect is the entry, over its own time.
+    Confirmed,
+    /// Entered by hand.
+    Entered,
+}
+
+impl Standing {
+    /// Whether a mark of this standing takes effect and is counted against limits.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Applied | Self::Entered)
+    }
+
+    /// The published name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Proposed => "proposed",
+            Self::Confirmed => "confirmed",
+            Self::Entered => "entered",
+        }
+    }
+}
+
+/// A value that a rule looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// What the rule calls it.
+    pub signal: String,
+    /// Its code.
+    pub code: String,
+    /// The value, verbatim.
+    pub value: String,
+    /// The station's mark on it, verbatim.
+    pub flag: String,
+    /// Its data time.
+    pub at: Timestamp,
+}
+
+/// An exceedance that a mark begins within or just after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exceedance {
+    /// The factor.
+    pub code: String,
+    /// The last value above the limit, verbatim.
+    pub value: String,
+    /// The limit registered for the station.
+    pub limit: String,
+    /// The first time above it in that run.
+    pub first: Timestamp,
+    /// The last time above it.
+    pub last: Timestamp,
+}
+
+/// A mark on an object over a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// `set:id`
+    pub mark: String,
+    /// The code, facility or outlet it hangs on.
+    pub object: String,
+    /// The rule's or the entry's name.
+    pub by: String,
+    /// The rule's version; 0 of an entry.
+    pub version: u32,
+    /// Whether it takes effect.
+    pub standing: Standing,
+    /// What it makes of readings.
+    pub validity: Validity,
+    /// What it is about.
+    pub dimension: Dimension,
+    /// The clause of rule or mark.
+    pub clause: String,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// The conditions as written: the thresholds.
+    pub when: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None`: it holds, or its end is open.
+    pub until: Option<Timestamp>,
+    /// What the rule saw when it began.
+    pub inputs: Vec<Input>,
+    /// Exceedances within an hour before its begin.
+    pub exceedances: Vec<Exceedance>,
+    /// Reason, proof and author of an entry.
+    pub said: Option<(String, String, String)>,
+    /// Whether the entry came after the deadline: kept, without effect.
+    pub late: bool,
+    /// Whether its limit is spent: it holds, but exempts no more.
+    pub spent: bool,
+    /// Whether it says that nothing came: then it says nothing of what came late.
+    pub silence: bool,
+    /// Whether its object is a code, and it covers nothing else.
+    pub on_code: bool,
+}
+
+impl Mark {
+    /// What it makes of a reading now.
+    #[must_use]
+    pub fn effect(&self) -> Option<Validity> {
+        let without = !self.standing.counts() || self.late || (self.spent && self.validity.needs_confirmation());
+        (!without).then_some(self.validity)
+    }
+
+    /// How much of `from..to` it covers, µs; of an instant (`from == to`) 1 or 0.
+    #[must_use]
+    pub fn overlap(&self, from: i64, to: i64) -> i64 {
+        let end = self.until.map_or(i64::MAX, |until| until.0);
+        if from == to { i64::from(self.since.0 <= from && from < end) } else { end.min(to) - self.since.0.max(from) }
+    }
+
+    /// As published.
+    #[must_use]
+    pub fn view(&self) -> Value {
+        let entry = self.said.as_ref().map(|(reason, proof, author)| {
+            json!({ "id": self.by, "reason": reason, "proof": proof, "author": author, "late": self.late })
+        });
+        let rule = entry.is_none().then(|| json!({ "id": self.by, "version": self.version, "when": self.when }));
+        let inputs: Vec<Value> = self
+            .inputs
+            .iter()
+            .map(|i| json!({ "signal": i.signal, "code": i.code, "value": i.value, "flag": i.flag, "at": i.at.to_rfc3339() }))
+            .collect();
+        let exceedances: Vec<Value> = self
+            .exceedances
+            .iter()
+            .map(|e| json!({ "code": e.code, "value": e.value, "limit": e.limit, "first": e.first.to_rfc3339(), "last": e.last.to_rfc3339() }))
+            .collect();
+        json!({
+            "mark": self.mark, "object": self.object, "dimension": self.dimension.name(), "standing": self.standing.name(),
+            "validity": self.validity.name(), "effective": self.effect().is_some(), "clause": self.clause,
+            "certainty": format!("{:?}", self.certainty), "since": self.since.to_rfc3339(),
+            "until": self.until.map(Timestamp::to_rfc3339), "rule": rule, "entry": entry, "spent": self.spent,
+            "evidence": { "inputs": inputs, "exceedances": exceedances },
+        })
+    }
+}
+
+/// Time used of a limit, in one period.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counter {
+    /// Of intervals no longer kept apart, µs.
+    base: i64,
+    /// Who, from, to.
+    spans: Vec<(String, i64, i64)>,
+    /// Whether it was said that it is nearly spent.
+    pub(super) warned: bool,
+    /// Whether it is spent.
+    pub(super) spent: bool,
+}
+
+impl Counter {
+    pub(super) fn charge(&mut self, who: &str, from: i64, to: i64) {
+        self.drop(who, from);
+        if self.spans.len() >= SPANS_MAX {
+            let (_, from, to) = self.spans.remove(0);
+            self.base += to - from;
+        }
+        self.spans.push((who.to_owned(), from, to));
+    }
+
+    pub(super) fn drop(&mut self, who: &str, from: i64) {
+        self.spans.retain(|(known, since, _)| known != who || *since != from);
+    }
+
+    pub(super) fn forget(&mut self, who: &str) {
+        self.spans.retain(|(known, ..)| known != who);
+    }
+
+    /// The time used, counting what overlaps once; µs.
+    #[must_use]
+    pub fn used(&self) -> i64 {
+        let mut spans: Vec<(i64, i64)> = self.spans.iter().map(|(_, from, to)| (*from, *to)).collect();
+        spans.sort_unstable();
+        let (mut sum, mut end) = (self.base, i64::MIN);
+        for (from, to) in spans {
+            sum += (to - from.max(end)).max(0);
+            end = end.max(to);
+        }
+        sum
+    }
+}
+
+/// A station's marks and what they come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Marks {
+    pub(super) slots: Vec<Slot>,
+    pub(super) index: BTreeMap<String, u16>,
+    pub(super) factor_keys: Vec<String>,
+    pub(super) areas: Vec<(String, Hold)>,
+    pub(super) conflicts: Vec<(String, Hold)>,
+    /// By mark, object, rule or entry.
+    pub(super) held: BTreeMap<(String, String, String), Mark>,
+    pub(super) ended: Vec<Mark>,
+    /// By limit, object, start of the period.
+    pub(super) counters: BTreeMap<(String, String, i64), Counter>,
+    /// Ids of entries, in the order in which they came.
+    pub(super) entries: Vec<String>,
+    /// The latest data time of anything.
+    pub(super) now: i64,
+    /// The latest arrival.
+    pub(super) heard: i64,
+    pub(super) swept: i64,
+    /// Whether states of single factors were heard.
+    pub(super) stated: bool,
+    /// Where each of the plan's codes stands among `slots`.
+    #[serde(skip)]
+    pub(super) places: Vec<u16>,
+}
+
+impl Marks {
+    /// The gateway was away until `at`: that is not the station's silence.
+    pub fn restart(&mut self, at: Timestamp) {
+        if self.heard != 0 {
+            self.heard = self.heard.max(at.0);
+        }
+    }
+
+    /// The marks that hold now.
+    pub fn held(&self) -> impl Iterator<Item = &Mark> {
+        self.held.values()
+    }
+
+    /// Marks that have ended, oldest first.
+    pub fn ended(&self) -> &[Mark] {
+        &self.ended
+    }
+
+    /// Time used of limits: limit, object, start of the period (of an `each`: of the mark), µs.
+    pub fn used(&self) -> impl Iterator<Item = (&str, &str, Timestamp, i64)> {
+        self.counters
+            .iter()
+            .map(|((limit, object, start), c)| (limit.as_str(), object.as_str(), Timestamp(*start), c.used()))
+    }
+}
