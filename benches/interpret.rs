@@ -11,6 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hj212_gateway::interpret::{Interpreter, Settings};
 use hj212_gateway::message::{Heard, Peering, Record, Timestamp};
 use hj212_gateway::protocol::{Deviations, write};
+use sha2::{Digest, Sha256};
 
 const FRAMES: usize = 2000;
 const STATIONS: usize = 200;
@@ -92,33 +93,46 @@ fn interpret(criterion: &mut Criterion) {
     let start = 1_780_243_200_000_000;
     let mut group = criterion.benchmark_group("interpret");
     group.throughput(Throughput::Elements(FRAMES as u64));
-    let mut interpreter = Interpreter::new(Settings::default());
-    let (mut round, mut offset, mut out) = (0, 0, Vec::new());
     let mut published = (0usize, 0usize);
-    group.bench_function("records_to_json", |bencher| {
-        bencher.iter_custom(|rounds| {
-            let mut spent = std::time::Duration::ZERO;
-            for _ in 0..rounds {
-                let frames = frames(round);
-                let time = Timestamp(start + round as i64 * 60_000_000);
-                round += 1;
-                let begun = std::time::Instant::now();
-                for raw in &frames {
-                    offset += 1;
-                    let segment = &raw[6..raw.len() - 6];
-                    let heard = Heard { from, deviations: Deviations::NONE, segment, raw };
-                    interpreter.on_record(offset, time, &[7; 32], &Record::Frame(heard), &mut out);
-                    if out.len() >= 64 {
-                        published.0 += out.len();
-                        published.1 += black_box(&out).iter().map(|p| p.payload.len()).sum::<usize>();
-                        out.clear();
+    // The interpretation alone, and with the marking rules that come with the gateway in force.
+    for (name, ruled) in [("records_to_json", false), ("records_to_json, marked by rules", true)] {
+        let mut interpreter = Interpreter::new(Settings::default());
+        let (mut round, mut offset, mut out) = (0, 0, Vec::new());
+        if !ruled {
+            // Signals are names only: a book with no rule in it.
+            let names = include_str!("../config/marking/signals.toml");
+            let json = serde_json::json!({ "stations": {}, "factors": {}, "rules": { "signals.toml": names } });
+            let json = json.to_string().into_bytes();
+            let hash = Sha256::digest(&json).into();
+            let context = Record::Context { hash, part: 0, parts: 1, json: &json };
+            let done = interpreter.on_record(0, Timestamp(start), &[7; 32], &context, &mut out);
+            assert_eq!((done.contexts_broken, done.rules_refused), (0, 0));
+        }
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|rounds| {
+                let mut spent = std::time::Duration::ZERO;
+                for _ in 0..rounds {
+                    let frames = frames(round);
+                    let time = Timestamp(start + round as i64 * 60_000_000);
+                    round += 1;
+                    let begun = std::time::Instant::now();
+                    for raw in &frames {
+                        offset += 1;
+                        let segment = &raw[6..raw.len() - 6];
+                        let heard = Heard { from, deviations: Deviations::NONE, segment, raw };
+                        interpreter.on_record(offset, time, &[7; 32], &Record::Frame(heard), &mut out);
+                        if out.len() >= 64 {
+                            published.0 += out.len();
+                            published.1 += black_box(&out).iter().map(|p| p.payload.len()).sum::<usize>();
+                            out.clear();
+                        }
                     }
+                    spent += begun.elapsed();
                 }
-                spent += begun.elapsed();
-            }
-            spent
+                spent
+            });
         });
-    });
+    }
     let frames = frames(0);
     group.bench_function("split_and_value", |bencher| {
         bencher.iter(|| {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::calendar;
 use super::expr::{Expr, SECOND, Test};
-use super::plan::{Armed, Plan, Sig};
+use super::plan::{Armed, Plan, Sig, letter};
 use super::rules::*;
 use super::state::*;
 use crate::message::kind::Span;
@@ -175,7 +175,13 @@ impl Marks {
     }
 
     pub(super) fn slot_of(&mut self, code: &str) -> Option<u16> {
+        let next = self.last.wrapping_add(1);
+        if self.slots.get(usize::from(next)).is_some_and(|slot| slot.code == code) {
+            self.last = next;
+            return Some(next);
+        }
         if let Some(at) = self.index.get(code) {
+            self.last = *at;
             return Some(*at);
         }
         if code.is_empty() || code.len() > CODE_BYTES_MAX {
@@ -236,32 +242,45 @@ impl Marks {
         let place = self.slot_of(reading.code);
         let value = reading.text.parse::<f64>().ok().filter(|value| value.is_finite());
         let flag = reading.flag.unwrap_or_default();
-        let mut slot = match place.and_then(|place| self.slots.get_mut(usize::from(place))) {
-            Some(slot) => std::mem::take(slot),
-            None => Slot { holds: vec![Hold::default(); plan.factor_rules.len()], ..Slot::default() },
-        };
-        if self.index.len() > known {
-            dress(&mut slot, plan);
-        }
-        let finer = rank <= slot.rank || now - slot.at > RANK_KEPT;
-        let driving = place.is_some() && finer && now >= slot.at;
+        let home = place.map(usize::from);
+        let (mut holds, mut gap) = (Vec::new(), false);
         // What is judged only is judged on a copy that is thrown away.
-        let mut passing;
-        let (subject, gap) = if driving {
-            let gap = slot.at != 0 && now - slot.at > HOLD_GAP_MAX;
-            slot.rank = rank;
-            slot.take(value, reading.text, flag, now, at);
-            *drives = true;
-            (&mut slot, gap)
-        } else {
-            passing = Slot { code: slot.code.clone(), range: slot.range, limit: slot.limit, ..Slot::default() };
+        let mut passing = None;
+        match home.and_then(|home| self.slots.get_mut(home)) {
+            Some(slot) => {
+                if self.index.len() > known {
+                    dress(slot, plan);
+                }
+                let finer = rank <= slot.rank || now - slot.at > RANK_KEPT;
+                if finer && now >= slot.at {
+                    gap = slot.at != 0 && now - slot.at > HOLD_GAP_MAX;
+                    slot.rank = rank;
+                    slot.take(value, reading.text, flag, now, at);
+                    *drives = true;
+                    holds = std::mem::take(&mut slot.holds);
+                } else {
+                    let rules = slot.rules.clone();
+                    let (code, range, limit) = (slot.code.clone(), slot.range, slot.limit);
+                    passing = Some(Slot { code, range, limit, rules, ..Slot::default() });
+                }
+            }
+            None => {
+                let mut slot = Slot { code: reading.code.to_owned(), ..Slot::default() };
+                dress(&mut slot, plan);
+                passing = Some(slot);
+            }
+        }
+        if let Some(passing) = &mut passing {
             passing.take(value, reading.text, flag, now, at);
-            (&mut passing, false)
-        };
+        }
+        let driving = passing.is_none();
         let mut turns = Vec::new();
-        let mut holds = if driving { std::mem::take(&mut subject.holds) } else { Vec::new() };
-        for (number, armed) in plan.factor_rules.iter().enumerate() {
-            if !armed.kind.factors.is_empty() && !armed.kind.factors.iter().any(|code| code == reading.code) {
+        let letter = letter(flag);
+        let Some(subject) = passing.as_ref().or_else(|| self.slots.get(home?)) else { return judged };
+        for number in subject.rules.iter().map(|number| usize::from(*number)) {
+            let Some(armed) = plan.factor_rules.get(number) else { continue };
+            let idle = holds.get(number).is_none_or(|hold: &Hold| !hold.active && hold.since.is_none());
+            if armed.letters != 0 && armed.letters & letter == 0 && idle {
                 continue;
             }
             let when = self.eval(&armed.when, Some(subject));
@@ -290,8 +309,8 @@ impl Marks {
                 turn @ (Turn::Begins(_) | Turn::Ends(_)) => turns.push((number, turn)),
             }
         }
-        if driving {
-            subject.holds = holds;
+        if let Some(slot) = home.filter(|_| driving).and_then(|home| self.slots.get_mut(home)) {
+            slot.holds = holds;
         }
         if let Some((set, validity)) =
             plan.other_flags.as_ref().filter(|_| !flag.is_empty() && !plan.known_flags.contains(flag))
@@ -300,9 +319,6 @@ impl Marks {
             judged.marks.push(format!("{set}:{flag}"));
         }
         judged.own = judged.validity;
-        if let Some(home) = place.and_then(|place| self.slots.get_mut(usize::from(place))) {
-            *home = slot;
-        }
         for (number, turn) in turns {
             if let Some(armed) = plan.factor_rules.get(number) {
                 self.turn(plan, armed, reading.code, turn, out);
@@ -587,10 +603,9 @@ impl Marks {
             return;
         }
         for (at, reading) in seen.readings.iter().enumerate() {
-            let Some(slot) = self.index.get(reading.code).and_then(|at| self.slots.get_mut(usize::from(*at))) else {
-                continue;
-            };
             let Some(judged) = out.readings.get_mut(at) else { continue };
+            let Some(place) = self.slot_of(reading.code) else { continue };
+            let Some(slot) = self.slots.get_mut(usize::from(place)) else { continue };
             if let Some((length, unit, _)) = span_of(rank + 1)
                 && let Some(tally) = slot.tallies.get_mut(usize::from(rank))
                 && let Some(validity) = judged.validity
@@ -778,4 +793,6 @@ fn dress(slot: &mut Slot, plan: &Plan) {
     slot.range = plan.ranges.get(&slot.code).copied();
     slot.limit = plan.emission.get(&slot.code).copied();
     slot.trended = plan.trended.contains(&slot.code);
+    let about = |armed: &Armed| armed.kind.factors.is_empty() || armed.kind.factors.contains(&slot.code);
+    slot.rules = (0..).zip(&plan.factor_rules).filter(|(_, armed)| about(armed)).map(|(number, _)| number).collect();
 }

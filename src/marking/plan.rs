@@ -32,6 +32,26 @@ pub(super) struct Armed {
     pub(super) of_silence: bool,
     /// `name@version#object`: what must be the same for its state to go on.
     pub(super) key: String,
+    /// The letters A to Z of the value's own flag, as bits, of which one must stand for the rule to begin; 0: it looks at more.
+    pub(super) letters: u32,
+}
+
+/// The bit of a flag that is one capital letter; 0 for all others.
+pub(super) fn letter(flag: &str) -> u32 {
+    match flag.as_bytes() {
+        [letter @ b'A'..=b'Z'] => 1 << (letter - b'A'),
+        _ => 0,
+    }
+}
+
+/// The letters that a condition asks for, if it asks for nothing else.
+fn letters(condition: &Expr<Sig>) -> u32 {
+    match condition {
+        Expr::Test(Test::Flag(Sig::Own, letters)) if letters.iter().all(|flag| letter(flag) != 0) => {
+            letters.iter().fold(0, |bits, flag| bits | letter(flag))
+        }
+        _ => 0,
+    }
 }
 
 /// A conflict on one object.
@@ -178,8 +198,11 @@ impl Plan {
             }
             let of_silence = rule.when.tests().iter().any(|test| test.is_of_silence());
             let key = format!("{}@{}#{object}", rule.name, rule.version);
-            let armed = Armed { rule: rule.clone(), kind: kind.clone(), when, until, object, own, of_silence, key };
-            if kind.object == OBJECT_FACTOR {
+            let letters = letters(&when);
+            let (rule, kind) = (rule.clone(), kind.clone());
+            let on_factor = kind.object == OBJECT_FACTOR;
+            let armed = Armed { rule, kind, when, until, object, own, of_silence, key, letters };
+            if on_factor {
                 self.factor_rules.push(armed);
             } else {
                 self.area_rules.push(armed);

@@ -99,6 +99,9 @@ pub(super) struct Slot {
     pub(super) limit: Option<f64>,
     #[serde(skip)]
     pub(super) trended: bool,
+    /// The plan's rules on factors that are about this code.
+    #[serde(skip)]
+    pub(super) rules: Vec<u16>,
 }
 
 impl Slot {
@@ -400,6 +403,9 @@ pub struct Marks {
     pub(super) swept: i64,
     /// Whether states of single factors were heard.
     pub(super) stated: bool,
+    /// The slot of the last code that was looked up: reports say their codes in the same order again and again.
+    #[serde(skip)]
+    pub(super) last: u16,
     /// Where each of the plan's codes stands among `slots`.
     #[serde(skip)]
     pub(super) places: Vec<u16>,
