@@ -115,6 +115,10 @@ impl Rulings {
                 plan
             }
         };
+        if plan.is_silent() {
+            verdict.happenings = before;
+            return;
+        }
         let about =
             report.own(b"PolId").filter(|_| told.kind == Kind::Info).and_then(|id| std::str::from_utf8(id).ok());
         let codes: Vec<Cow<'_, str>> = report

@@ -3,6 +3,8 @@
 //! Holds are measured in data time; silence and missing values in time of arrival. A report that is older than what is known of a code, or of
 //! a coarser kind than the finest it comes in, is judged but drives nothing.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::calendar;
@@ -62,7 +64,7 @@ pub struct Judged {
     /// Marks that are only proposed.
     pub proposed: Vec<String>,
     /// For periods: what finer values say.
-    pub recomputed: Option<Recomputed>,
+    pub recomputed: Option<Box<Recomputed>>,
 }
 
 /// A period's validity by its finer values.
@@ -77,9 +79,9 @@ pub struct Recomputed {
     /// Finer values that were due.
     pub expected: u32,
     /// What was needed, as the rule says it.
-    pub needed: String,
+    pub needed: Arc<str>,
     /// The clause.
-    pub clause: String,
+    pub clause: Arc<str>,
 }
 
 /// Something to be published as an event.
@@ -626,12 +628,12 @@ impl Marks {
             if own.is_some_and(|own| own != valid) {
                 let detail = json!({
                     "code": reading.code, "period": of, "data_time": Timestamp(now).to_rfc3339(), "flag": reading.flag, "valid": own,
-                    "recomputed": valid, "good": good, "seen": seen, "expected": expected, "needed": rule.good_text, "clause": rule.clause,
+                    "recomputed": valid, "good": good, "seen": seen, "expected": expected, "needed": *rule.good_text, "clause": *rule.clause,
                 });
                 out.happenings.push(Happening { kind: "flag-differs", at: Timestamp(now), mark: None, detail });
             }
             let (needed, clause) = (rule.good_text.clone(), rule.clause.clone());
-            judged.recomputed = Some(Recomputed { valid, good, seen, expected, needed, clause });
+            judged.recomputed = Some(Box::new(Recomputed { valid, good, seen, expected, needed, clause }));
         }
     }
 

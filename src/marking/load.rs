@@ -282,8 +282,8 @@ impl Reader<'_> {
                 medium: row.medium.get_ref().clone(),
                 of: row.of.get_ref().clone(),
                 good,
-                good_text: row.good.get_ref().clone(),
-                clause: row.clause.get_ref().clone(),
+                good_text: row.good.get_ref().as_str().into(),
+                clause: row.clause.get_ref().as_str().into(),
                 certainty: row.certainty,
             });
         }

@@ -146,6 +146,17 @@ impl Plan {
         plan
     }
 
+    /// Whether no rule, period or conflict of it could ever say anything.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.factor_rules.is_empty()
+            && self.area_rules.is_empty()
+            && self.watches.is_empty()
+            && self.periods.is_empty()
+            && self.other_flags.is_none()
+            && self.entries.is_none()
+    }
+
     /// The names of its sets.
     #[must_use]
     pub fn sets(&self) -> &[String] {

@@ -1,6 +1,7 @@
 //! What rule files say: marks, the rules that set them, limits, conflicts, periods, overlays. The keys are described in `docs/marking.md`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -447,9 +448,9 @@ pub struct Period {
     /// What is needed.
     pub good: Good,
     /// As written.
-    pub good_text: String,
+    pub good_text: Arc<str>,
     /// Its clause.
-    pub clause: String,
+    pub clause: Arc<str>,
     /// How sure it is.
     pub certainty: Certainty,
 }
