@@ -10,7 +10,7 @@
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
 //! | 2 | [`registry`], [`session`], [`interpret`], [`board`] | judgement: no I/O, no clock |
-//! | 2 | [`registry`], [`session`], [`marking`], [`interpret`] | judgement: no I/O, no clock |
+//! | 2 | [`registry`], [`session`], [`marking`], [`interpret`], [`board`] | judgement: no I/O, no clock |
 //! | 3 | [`journal`] | the truth on disk |
 //! | 4 | [`net`], [`mqtt`], [`http`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
 //! | 5 | [`config`], [`gateway`] | wiring and lifetimes |

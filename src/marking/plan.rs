@@ -50,7 +50,7 @@ fn letters(condition: &Expr<Sig>) -> u32 {
         Expr::Test(Test::Flag(Sig::Own, letters)) if letters.iter().all(|flag| letter(flag) != 0) => {
             letters.iter().fold(0, |bits, flag| bits | letter(flag))
         }
-        _ => 0,
+        Expr::Test(_) | Expr::Not(_) | Expr::All(_) | Expr::Any(_) => 0,
     }
 }
 
