@@ -9,7 +9,6 @@
 //! |---|---|---|
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
-//! | 2 | [`registry`], [`session`], [`interpret`], [`board`] | judgement: no I/O, no clock |
 //! | 2 | [`registry`], [`session`], [`marking`], [`interpret`], [`board`] | judgement: no I/O, no clock |
 //! | 3 | [`journal`] | the truth on disk |
 //! | 4 | [`net`], [`mqtt`], [`http`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
