@@ -12,6 +12,7 @@ pub mod edition;
 pub(crate) mod fixtures;
 pub mod packet;
 pub mod scan;
+pub mod sm4;
 pub mod value;
 pub mod write;
 

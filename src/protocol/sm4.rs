@@ -1,0 +1,216 @@
+//! SM4 over data areas (HJ 212-2025, 6.4 and annex A.2): ECB, no padding, whole groups of 16 bytes; what is left over stays plain.
+//!
+//! The check is taken over the plain segment and is not computed anew, so it tells whether a key was right; but one wrong key in 256
+//! passes it, so the plain text must be printable as well. ECB authenticates nothing: what a key opens is
+//! readable, not proven.
+//!
+//! Two forms are met on the wire: the ciphertext as bytes (what the length of the printed examples fits, and what is written here), and
+//! printed as `{0xE4,0x3E,…}` followed by the plain remainder. What must stay true: a key is never printed, and is wiped when dropped.
+
+use std::fmt;
+
+use sm4::Sm4;
+use sm4::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{crc, packet, scan};
+
+/// The length of a group and of a key in bytes.
+pub const GROUP: usize = 16;
+
+/// A key of 16 bytes. Never printed; wiped from memory when dropped.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Key([u8; GROUP]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(***)")
+    }
+}
+
+/// Why something is no key or was not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unsealed {
+    /// A key has 16 characters (NewSK, HJ 212-2025, C.8) or 32 hexadecimal digits.
+    #[error("a key has 16 letters or digits, or 32 hexadecimal digits after \"hex:\"")]
+    KeyForm,
+    /// Printed ciphertext whose braces hold no whole groups.
+    #[error("the printed ciphertext holds no whole groups of 16 bytes")]
+    Groups,
+    /// The segment has no data area.
+    #[error("the segment has no data area")]
+    Area,
+    /// No key gives printable text with the check that the frame carries.
+    #[error("no key opens it")]
+    Key,
+}
+
+/// Which check a frame's CRC turned out to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckedOver {
+    /// Over the plain segment, as annex A.2 says.
+    Plain,
+    /// Over the bytes received: sealed first, checked afterwards.
+    Sealed,
+}
+
+/// A segment opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The plain segment, header and all.
+    pub segment: Vec<u8>,
+    /// Which of the keys tried opened it, counted from 0.
+    pub key: usize,
+    /// What the CRC was over.
+    pub checked: CheckedOver,
+}
+
+impl Key {
+    /// A key as NewSK has it: 16 letters or digits (HJ 212-2025, C.8).
+    pub fn from_text(text: &str) -> Result<Key, Unsealed> {
+        if let Some(hex) = text.strip_prefix("hex:") {
+            let digits = hex.as_bytes();
+            let mut key = [0; GROUP];
+            if digits.len() != 2 * GROUP {
+                return Err(Unsealed::KeyForm);
+            }
+            for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+                *byte = hex_byte(pair).ok_or(Unsealed::KeyForm)?;
+            }
+            return Ok(Key(key));
+        }
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        <[u8; GROUP]>::try_from(text.as_bytes()).ok().filter(|_| plain).map(Key).ok_or(Unsealed::KeyForm)
+    }
+
+    /// The key from its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; GROUP]) -> Key {
+        Key(bytes)
+    }
+
+    /// The bytes, for the place where the key is kept.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; GROUP] {
+        &self.0
+    }
+
+    fn cipher(&self) -> Sm4 {
+        Sm4::new(&Array::from(self.0))
+    }
+
+    /// Encrypts the whole groups of `area`.
+    pub fn seal(&self, area: &mut [u8]) {
+        let cipher = self.cipher();
+        for group in area.chunks_exact_mut(GROUP) {
+            if let Ok(block) = <&mut Array<u8, _>>::try_from(group) {
+                cipher.encrypt_block(block);
+            }
+        }
+    }
+
+    /// Decrypts the whole groups of `area`.
+    pub fn open(&self, area: &mut [u8]) {
+        let cipher = self.cipher();
+        for group in area.chunks_exact_mut(GROUP) {
+            if let Ok(block) = <&mut Array<u8, _>>::try_from(group) {
+                cipher.decrypt_block(block);
+            }
+        }
+    }
+}
+
+/// Whether a command's data area is to be sealed (HJ 212-2025, 6.4.4): data, keys, site information.
+#[must_use]
+pub const fn is_sealed_command(cn: u16) -> bool {
+    matches!(cn, 2000..=2999 | 1014 | 3020)
+}
+
+/// Appends the frame of the plain `segment` with its area sealed as bytes: the check is that of the plain text, and the length is the
+/// same for both (annex A.2).
+pub fn frame(out: &mut Vec<u8>, segment: &[u8], key: &Key) -> Result<(), Unsealed> {
+    let (from, to) = area_of(segment).ok_or(Unsealed::Area)?;
+    let start = out.len();
+    super::write::frame(out, |out| out.extend_from_slice(segment));
+    let body = start + 6;
+    if let Some(area) = out.get_mut(body + from..body + to) {
+        key.seal(area);
+    }
+    Ok(())
+}
+
+/// Opens a sealed segment, whose frame carries the check `said`, with the first of `keys` that fits.
+pub fn open<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key>) -> Result<Opened, Unsealed> {
+    let (from, to) = area_of(segment).ok_or(Unsealed::Area)?;
+    let area = segment.get(from..to).unwrap_or_default();
+    let sealed = match printed(area)? {
+        Some(bytes) => bytes,
+        None => area.to_vec(),
+    };
+    let over_received = crc::checksum(segment) == said;
+    for (number, key) in keys.into_iter().enumerate() {
+        let mut opened = sealed.clone();
+        key.open(&mut opened);
+        if !is_text(&opened) {
+            continue;
+        }
+        let mut plain = Vec::with_capacity(from + opened.len() + 2);
+        plain.extend_from_slice(segment.get(..from).unwrap_or_default());
+        plain.extend_from_slice(&opened);
+        plain.extend_from_slice(segment.get(to..).unwrap_or_default());
+        let checked = match (crc::checksum(&plain) == said, over_received) {
+            (true, _) => CheckedOver::Plain,
+            (false, true) => CheckedOver::Sealed,
+            (false, false) => continue,
+        };
+        return Ok(Opened { segment: plain, key: number, checked });
+    }
+    Err(Unsealed::Key)
+}
+
+/// Whether a frame looks sealed; nothing in its header says so.
+#[must_use]
+pub fn looks_sealed(frame: &scan::Frame<'_>) -> bool {
+    frame.check.verdict == scan::Verdict::Sealed
+}
+
+/// Where the area stands in a segment: after the first `CP=&&`, before the `&&` at the end.
+fn area_of(segment: &[u8]) -> Option<(usize, usize)> {
+    let area = packet::parse(segment).area;
+    let from = area.as_ptr().addr().checked_sub(segment.as_ptr().addr())?;
+    let to = from.checked_add(area.len())?;
+    (to <= segment.len() && from > 0).then_some((from, to))
+}
+
+/// The bytes of `{0xE4,0x3E,…}` and the plain ones after it; `None` if the area is not printed so.
+fn printed(area: &[u8]) -> Result<Option<Vec<u8>>, Unsealed> {
+    let Some(inside) = area.strip_prefix(b"{") else { return Ok(None) };
+    let Some(close) = memchr::memchr(b'}', inside) else { return Ok(None) };
+    let mut bytes = Vec::with_capacity(inside.len() / 5 + GROUP);
+    for byte in inside.get(..close).unwrap_or_default().split(|byte| *byte == b',') {
+        let [b'0', b'x' | b'X', digits @ ..] = byte.trim_ascii() else { return Ok(None) };
+        let Some(byte) = hex_byte(digits) else { return Ok(None) };
+        bytes.push(byte);
+    }
+    let remainder = inside.get(close + 1..).unwrap_or_default();
+    if bytes.len() % GROUP != 0 || remainder.len() >= GROUP {
+        return Err(Unsealed::Groups);
+    }
+    bytes.extend_from_slice(remainder);
+    Ok(Some(bytes))
+}
+
+fn hex_byte(digits: &[u8]) -> Option<u8> {
+    let [high, low] = digits else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+/// Printable: no control characters, and UTF-8 or GB18030 where it is not ASCII.
+fn is_text(bytes: &[u8]) -> bool {
+    let controls = bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F);
+    !controls && super::value::text(bytes).1 != Some(super::Deviation::TextUndecodable)
+}
+
+#[cfg(test)]
+mod tests;
