@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["protocol"]),
     (1, &["message", "telemetry", "settings", "clock"]),
-    (2, &["registry", "session", "interpret"]),
+    (2, &["registry", "session", "interpret", "downlink"]),
     (3, &["journal"]),
     (4, &["net", "mqtt", "sim", "broker"]),
     (5, &["config", "gateway"]),

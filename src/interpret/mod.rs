@@ -156,7 +156,7 @@ impl Interpreter {
                 Gathered::Broken => done.contexts_broken += 1,
                 Gathered::Whole(context) => self.on_context(*context, out),
             },
-            Record::Tick => {}
+            Record::Tick | Record::Command(_) => {}
             Record::Started(_) | Record::Stopped => self.on_restart(out),
         }
         done

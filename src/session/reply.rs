@@ -1,7 +1,7 @@
 //! Which answer a packet gets, if any, and in which form (HJ 212-2017, 6.1 and 6.6.5; HJ 212-2025, C.2, C.54; HJ/T 212-2005).
 
-use crate::protocol::write::{Answer, AnswerBody};
-use crate::protocol::{Edition, Header};
+use crate::protocol::write::{Answer, AnswerBody, Segment};
+use crate::protocol::{Edition, Header, PacketFlags, packet};
 use crate::registry::{AnswerWhen, Dialect};
 
 /// An answer that is due once the record is stored.
@@ -44,6 +44,20 @@ impl Reply {
         };
         let mut frame = Vec::with_capacity(128);
         answer.frame(&mut frame);
+        if let Some(flag) = dialect.answer_flag {
+            frame = with_flag(&frame, flag).unwrap_or(frame);
+        }
         Some(Reply { cn, frame })
     }
+}
+
+/// The answer with another Flag; `None` if it has none.
+fn with_flag(frame: &[u8], flag: u8) -> Option<Vec<u8>> {
+    let header = packet::parse(frame.get(6..frame.len().checked_sub(6)?)?);
+    header.flag?;
+    let (part, flag) = (header.part, Some(PacketFlags(flag)));
+    let (qn, st, cn, pw, mn) = (header.qn, header.st, header.cn, header.pw, header.mn);
+    let mut out = Vec::with_capacity(frame.len() + 2);
+    Segment { qn, st, cn, pw, mn, flag, part, rf: false, cp: header.area }.frame(&mut out);
+    Some(out)
 }

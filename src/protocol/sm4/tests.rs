@@ -91,7 +91,8 @@ fn no_sealed_frame_is_misframed_whatever_its_ciphertext_holds() {
         let mut opened = area.clone();
         key().open(&mut opened);
         area.extend_from_slice(&b"g=N"[..noise() % 4]);
-        let mut plain = b"QN=20240520210700000;ST=31;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&".to_vec();
+        let mut plain =
+            b"QN=20240520210700000;ST=31;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&".to_vec();
         let from = plain.len();
         plain.extend_from_slice(&opened);
         plain.extend_from_slice(area.get(opened.len()..).unwrap_or_default());
