@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["protocol"]),
     (1, &["message", "telemetry", "settings", "clock"]),
-    (2, &["registry", "session", "marking", "interpret", "board"]),
+    (2, &["registry", "session", "marking", "interpret", "board", "downlink"]),
     (3, &["journal"]),
     (4, &["net", "mqtt", "http", "sim", "broker"]),
     (5, &["config", "gateway"]),

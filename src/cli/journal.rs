@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{IO, complain};
+use crate::downlink::Step;
 use crate::journal::{self, GapCause, Offset, OsDisk, ReadItem, Reader};
 use crate::message::{Presence, Record, Timestamp};
 use crate::protocol::packet;
@@ -154,6 +155,8 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
         Record::Tick => ("tick", String::new()),
         Record::Started(version) => ("started", format!("version {version}")),
         Record::Stopped => ("stopped", String::new()),
+        // What a step prints of itself holds no password and no key.
+        Record::Command(step) => ("command", Step::decode(step).map_or_else(String::new, |step| format!("{step:?}"))),
     }
 }
 

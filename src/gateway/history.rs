@@ -95,7 +95,12 @@ impl History {
             Record::Rejected(rejected) => {
                 (rejected.segment.unwrap_or_default(), rejected.detail, Some(rejected.reason))
             }
-            Record::Presence(_) | Record::Context { .. } | Record::Tick | Record::Started(_) | Record::Stopped => {
+            Record::Presence(_)
+            | Record::Context { .. }
+            | Record::Tick
+            | Record::Command(_)
+            | Record::Started(_)
+            | Record::Stopped => {
                 return;
             }
         };

@@ -170,7 +170,7 @@ impl Interpreter {
                 Gathered::Broken => done.contexts_broken += 1,
                 Gathered::Whole(context) => self.on_context(*context, place, out, &mut done),
             },
-            Record::Tick => {}
+            Record::Tick | Record::Command(_) => {}
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done

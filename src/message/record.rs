@@ -14,6 +14,7 @@
 //! 5 tick      empty: time passes
 //! 6 started   the gateway's version as text
 //! 7 stopped   empty
+//! 10 command  a step of a command's life, JSON (see the room `downlink`); passwords and keys may stand in it
 //! ```
 //!
 //! What must stay true: a kind keeps its number and its layout for ever; a change of layout is a new kind.
@@ -51,6 +52,8 @@ pub enum Record<'a> {
     Started(&'a str),
     /// The gateway stopped in order.
     Stopped,
+    /// A step of a command's life, as JSON. Not to be printed: passwords and keys may stand in it.
+    Command(&'a [u8]),
 }
 
 /// A connection and where it comes from.
@@ -200,6 +203,7 @@ impl<'a> Record<'a> {
             Self::Tick => 5,
             Self::Started(_) => 6,
             Self::Stopped => 7,
+            Self::Command(_) => 10,
         }
     }
 
@@ -241,6 +245,7 @@ impl<'a> Record<'a> {
             }
             Self::Tick | Self::Stopped => {}
             Self::Started(version) => out.extend_from_slice(version.as_bytes()),
+            Self::Command(step) => out.extend_from_slice(step),
         }
     }
 
@@ -254,6 +259,7 @@ impl<'a> Record<'a> {
             5 => Some(Record::Tick),
             6 => std::str::from_utf8(body).ok().map(Record::Started),
             7 => Some(Record::Stopped),
+            10 => Some(Record::Command(body)),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
@@ -395,6 +401,7 @@ mod tests {
         round_trip(&Record::Tick);
         round_trip(&Record::Started("0.1.0"));
         round_trip(&Record::Stopped);
+        round_trip(&Record::Command(b"{}"));
     }
 
     #[test]

@@ -81,6 +81,13 @@ fn an_answer_of_2005_carries_qn_and_cn_inside_cp() {
 }
 
 #[test]
+fn a_dialect_may_name_the_flag_of_its_answers() {
+    let upload = "QN=20160801085857534;ST=21;CN=2061;PW=123456;MN=B;Flag=9;CP=&&DataTime=20160801080000&&";
+    let answer = said(upload);
+    assert_eq!(answer, "QN=20160801085857534;ST=91;CN=9014;PW=123456;MN=B;Flag=8;CP=&&&&");
+}
+
+#[test]
 fn what_is_refused_is_not_answered() {
     let good = format!("QN=20160801085857534;ST=32;CN=2011;{NEW};Flag=5;CP=&&&&");
     let refused = |segment: &str| said(segment).split(' ').nth(1).unwrap_or_default().to_owned();

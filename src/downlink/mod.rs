@@ -1,0 +1,75 @@
+//! The road down: commands to stations as exchanges, pure. Time is an argument, effects are values; the door that calls
+//! this carries them out.
+//!
+//! ```text
+//! request ─► Desk::submit ─► Record(queued) ─► recorded ─► Record(sent) ─► recorded ─► Send ─► the station
+//!                                                                                                  │
+//!            Status ◄─ recorded ◄─ Record(accepted, ended) ◄─────────────── Desk::heard ◄──────────┘
+//! ```
+//!
+//! [`Effect::Record`] asks for a step to be made durable; the caller answers with [`Desk::recorded`], and only then do the bytes and
+//! the status documents come that depend on it. What must stay true:
+//!
+//! * nothing is sent before its step `sent` is durable; sent again, it has the same QN and a higher count;
+//! * one exchange at a time for a station, whoever wants it;
+//! * what is refused reaches no station and leaves one record;
+//! * [`Desk::restore`] over the steps in their order gives a desk that goes on where the last one stopped: a request whose answer was
+//!   open is asked again with its resend mark, an accepted one is waited for, a queued one waits;
+//! * off by default: without a rule in [`Settings::allow`] nobody commands anything.
+//!
+//! # Decisions
+//!
+//! * HJ 212 has no mark of a resend on the wire: the same packet with the same QN is the resend. The mark is `count` in the step.
+//! * QN is the time of sending in milliseconds, or one more than the last one of the desk: unique over all stations, rising, also
+//!   over restarts, since the last one is read from the steps.
+//! * A key that is given is never in a step but its own; a segment holds a place for it.
+
+mod clock;
+mod desk;
+pub mod keys;
+mod lane;
+mod moment;
+mod refusal;
+mod request;
+pub mod schema;
+mod settings;
+mod step;
+pub mod table;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use desk::{Desk, Effect, Tally};
+pub use keys::KeyRing;
+pub use refusal::Refusal;
+pub use request::REQUEST_MAX;
+pub use settings::{Allow, Clocks, FirstContact, Link, Settings};
+pub use step::{KeyState, Origin, Outcome, Step};
+pub use value::AREA_MAX;
+
+use crate::message::Timestamp;
+use crate::protocol::Edition;
+
+/// How a station is spoken to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// MN.
+    pub mn: String,
+    /// The form of the commands.
+    pub edition: Edition,
+    /// The registered ST; `None`: the one that the station's uploads carry.
+    pub st: Option<String>,
+    /// The registered PW; `None`: the one that the station's uploads carry.
+    pub pw: Option<String>,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Address({}, {})", self.mn, self.edition.year())
+    }
+}
+
+/// `now` and so much more.
+fn after(now: Timestamp, duration: std::time::Duration) -> Timestamp {
+    Timestamp(now.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+}

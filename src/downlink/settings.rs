@@ -1,0 +1,148 @@
+//! What operators decide about the road down. Everything is off until it is allowed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The settings of the command desk.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Who may give which command to which station. Empty: nobody.
+    pub allow: Vec<Allow>,
+    /// Requests that wait for one station, 1 to 1,000. Beyond: refusal `queue-full`.
+    pub queue_max: usize,
+    /// How long a request waits at most, unless it says so itself.
+    #[serde(with = "crate::settings::duration")]
+    pub expiry: Duration,
+    /// How long a control command waits for its confirmation.
+    #[serde(with = "crate::settings::duration")]
+    pub confirm_within: Duration,
+    /// Whether somebody else must confirm.
+    pub confirm_by_other: bool,
+    /// How long 9011 or 9013 is waited for (HJ 212-2017, table 1: 10 s mobile, 5 s ADSL; 2025: 30 s NB-IoT).
+    #[serde(with = "crate::settings::duration")]
+    pub answer_timeout: Duration,
+    /// How often a request is sent again (the same table: 3; NB-IoT: 5).
+    pub resends: u8,
+    /// How long data or 9012 is waited for after 9011 or the last data. The standard leaves the figure open.
+    #[serde(with = "crate::settings::duration")]
+    pub execution_timeout: Duration,
+    /// How many ids are remembered, so that none is used twice.
+    pub ids_max: usize,
+    /// What a station is told when it first comes.
+    pub first_contact: FirstContact,
+    /// What is done about clocks.
+    pub clock: Clocks,
+}
+
+/// The time-outs of table 1 by link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Link {
+    /// GPRS to LTE: 10 s, 3 resends.
+    Mobile,
+    /// ADSL: 5 s, 3 resends.
+    Adsl,
+    /// NB-IoT (HJ 212-2025): 30 s, 5 resends.
+    NbIot,
+}
+
+impl Settings {
+    /// With the time-out and resends of a link.
+    #[must_use]
+    pub fn on(self, link: Link) -> Settings {
+        let (seconds, resends) = match link {
+            Link::Mobile => (10, 3),
+            Link::Adsl => (5, 3),
+            Link::NbIot => (30, 5),
+        };
+        Settings { answer_timeout: Duration::from_secs(seconds), resends, ..self }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            allow: Vec::new(),
+            queue_max: 32,
+            expiry: Duration::from_secs(24 * 3600),
+            confirm_within: Duration::from_secs(600),
+            confirm_by_other: true,
+            answer_timeout: Duration::from_secs(10),
+            resends: 3,
+            execution_timeout: Duration::from_secs(60),
+            ids_max: 10_000,
+            first_contact: FirstContact::default(),
+            clock: Clocks::default(),
+        }
+    }
+}
+
+/// One rule: all three must fit. `*` fits all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allow {
+    /// MNs.
+    pub stations: Vec<String>,
+    /// Names of commands.
+    pub commands: Vec<String>,
+    /// Authors.
+    pub authors: Vec<String>,
+}
+
+impl Settings {
+    /// Whether a rule fits.
+    #[must_use]
+    pub fn allows(&self, mn: &str, command: &str, author: &str) -> bool {
+        let fits = |list: &[String], one: &str| list.iter().any(|entry| entry == "*" || entry == one);
+        let rule =
+            |rule: &Allow| fits(&rule.stations, mn) && fits(&rule.commands, command) && fits(&rule.authors, author);
+        self.allow.iter().any(rule)
+    }
+}
+
+/// The first-connection sequence (HJ 212-2017, 6.7). What is left out is not sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirstContact {
+    /// 1012.
+    pub set_time: bool,
+    /// 1000: time-out in seconds, resends.
+    pub timeouts: Option<(u8, u8)>,
+    /// 1062, seconds.
+    pub realtime_interval: Option<u16>,
+    /// 1064, minutes.
+    pub minute_interval: Option<u8>,
+    /// 2011 or 2012.
+    pub realtime: Option<bool>,
+    /// 2021 or 2022.
+    pub state: Option<bool>,
+}
+
+/// What is done about clocks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Clocks {
+    /// Beyond this median offset a drift is said.
+    #[serde(with = "crate::settings::duration")]
+    pub drift: Duration,
+    /// Whether drift is corrected by 1012.
+    pub correct: bool,
+    /// Whether a station that asks (1013) gets its 1012.
+    pub answer_requests: bool,
+    /// The least time between two corrections of one clock.
+    #[serde(with = "crate::settings::duration")]
+    pub every: Duration,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Clocks {
+            drift: Duration::from_secs(120),
+            correct: false,
+            answer_requests: false,
+            every: Duration::from_secs(3600),
+        }
+    }
+}

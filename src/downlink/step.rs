@@ -1,0 +1,204 @@
+//! The steps of a command's life, as the journal keeps them (record kind `command`, JSON) and downstream sees them.
+//!
+//! What must stay true: the steps alone rebuild the desk; a step's fields are only ever added to; no password and no key is in what
+//! [`Step::status`] gives.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::refusal::Refusal;
+use crate::message::Timestamp;
+use crate::protocol::Edition;
+
+/// Who wants a command; the order is that of priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// A person.
+    Operator,
+    /// The house, about the clock.
+    Clock,
+    /// The house, to a station that is new.
+    FirstContact,
+    /// The house, about missing records.
+    Recall,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// 9012 with ExeRtn=1, or 9013 to a notification.
+    Done,
+    /// 9011 with another QnRtn than 1.
+    Refused,
+    /// 9012 with another ExeRtn than 1 and 100.
+    Failed,
+    /// 9012 with ExeRtn=100.
+    NoData,
+    /// All resends went unanswered.
+    NoAnswer,
+    /// Nothing came within the execution time-out; nothing is sent again.
+    TimedOut,
+    /// It waited too long for the station.
+    Expired,
+    /// Nobody confirmed it in time.
+    Unconfirmed,
+}
+
+impl Outcome {
+    /// The stable name.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::NoData => "no-data",
+            Self::NoAnswer => "no-answer",
+            Self::TimedOut => "timed-out",
+            Self::Expired => "expired",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    /// Made, perhaps given.
+    Offered,
+    /// Something was opened with it, or it was registered.
+    Proven,
+    /// The station refused it.
+    Dropped,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the fields are the standard's and the request's own names")]
+pub enum Step {
+    /// A request was taken.
+    Queued {
+        mn: String,
+        id: String,
+        command: String,
+        cn: u16,
+        edition: Edition,
+        area: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        new_mn: Option<String>,
+        origin: Origin,
+        author: String,
+        why: String,
+        expires: Timestamp,
+        /// What must be said to confirm it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirm: Option<String>,
+    },
+    /// Somebody confirmed it.
+    Confirmed { mn: String, id: String, author: String },
+    /// It is sent as soon as this step is durable. `count` above 1 is the mark of a resend; the QN stays.
+    Sent { mn: String, id: String, qn: String, count: u8, segment: String },
+    /// 9011 with QnRtn=1, or data.
+    Accepted { mn: String, id: String, qn: String },
+    /// It is over.
+    Ended { mn: String, id: String, outcome: Outcome, code: Option<u16> },
+    /// A request was not taken; of its text only length and hash are kept.
+    Refused { mn: String, id: String, reason: String, author: String, length: usize, sha256: String },
+    /// A key of a station.
+    Key { mn: String, created: String, key: String, state: KeyState },
+    /// The clock of a station is off by so many milliseconds, or (`within`) is right again.
+    Clock { mn: String, offset_ms: i64, within: bool },
+}
+
+/// Nothing of an area, a segment or a key is printed: passwords stand in them.
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key { mn, created, state, .. } => write!(f, "key of {mn} from {created}: {state:?}"),
+            Self::Clock { mn, offset_ms, within } => write!(f, "clock of {mn}: {offset_ms} ms, within {within}"),
+            Self::Queued { .. }
+            | Self::Confirmed { .. }
+            | Self::Sent { .. }
+            | Self::Accepted { .. }
+            | Self::Ended { .. }
+            | Self::Refused { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
+        }
+    }
+}
+
+impl Step {
+    /// The body of the journal's record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads a record's body; `None` if it is of a newer version.
+    #[must_use]
+    pub fn decode(body: &[u8]) -> Option<Step> {
+        serde_json::from_slice(body).ok()
+    }
+
+    /// The station.
+    #[must_use]
+    pub fn mn(&self) -> &str {
+        match self {
+            Self::Queued { mn, .. }
+            | Self::Confirmed { mn, .. }
+            | Self::Sent { mn, .. }
+            | Self::Accepted { mn, .. }
+            | Self::Ended { mn, .. }
+            | Self::Refused { mn, .. }
+            | Self::Key { mn, .. }
+            | Self::Clock { mn, .. } => mn,
+        }
+    }
+
+    /// The request, if it belongs to one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Queued { id, .. }
+            | Self::Confirmed { id, .. }
+            | Self::Sent { id, .. }
+            | Self::Accepted { id, .. }
+            | Self::Ended { id, .. }
+            | Self::Refused { id, .. } => Some(id),
+            Self::Key { .. } | Self::Clock { .. } => None,
+        }
+    }
+
+    /// The status document after this step, which was made durable at `at`; `None` if it belongs to no request.
+    #[must_use]
+    pub fn status(&self, at: Timestamp) -> Option<Value> {
+        let mut status = match self {
+            Self::Queued { command, cn, author, why, expires, confirm, origin, .. } => json!({
+                "state": if confirm.is_some() { "to-confirm" } else { "queued" },
+                "command": command, "cn": cn.to_string(), "author": author, "why": why, "origin": origin,
+                "expires": expires.to_rfc3339(), "confirm": confirm,
+            }),
+            Self::Confirmed { author, .. } => json!({ "state": "queued", "confirmed_by": author }),
+            Self::Sent { qn, count, .. } => json!({ "state": "sent", "qn": qn, "count": count }),
+            Self::Accepted { qn, .. } => json!({ "state": "accepted", "qn": qn }),
+            Self::Ended { outcome, code, .. } => json!({ "state": outcome.code(), "code": code }),
+            Self::Refused { reason, author, .. } => {
+                let known = Refusal::ALL.iter().find(|refusal| refusal.code() == reason);
+                json!({
+                    "state": "rejected", "reason": reason, "author": author,
+                    "explain": known.map(|r| json!({ "zh": r.explain_zh(), "en": r.explain_en() })),
+                })
+            }
+            Self::Key { .. } | Self::Clock { .. } => return None,
+        };
+        let own = status.as_object_mut()?;
+        own.insert("schema".into(), "hj212.command/1".into());
+        own.insert("mn".into(), self.mn().into());
+        own.insert("id".into(), self.id()?.into());
+        own.insert("at".into(), at.to_rfc3339().into());
+        Some(status)
+    }
+}

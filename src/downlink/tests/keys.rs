@@ -1,0 +1,113 @@
+//! A key given, killed at every step: the old one stays until the new one is proven.
+
+use super::super::*;
+use super::stage::{Kill, Stage, address, open_settings};
+use crate::protocol::sm4::{self, Key};
+use crate::protocol::{Edition, packet};
+
+const OLD: &str = "0123456789abcdef";
+const NEW: &str = "fedcba9876543210";
+
+fn key(text: &str) -> Key {
+    Key::from_text(text).unwrap()
+}
+
+fn rotate(stage: &mut Stage) {
+    let effects = stage.desk.install_key(&address(Edition::V2025), "20260101000000000", &key(OLD));
+    if !stage.act(effects) {
+        let effects = stage.desk.install_key(&address(Edition::V2025), "20260101000000000", &key(OLD));
+        stage.act(effects);
+    }
+    stage.line("online");
+    for _ in 0..2 {
+        let (_, effects) = stage.desk.rotate_key(&address(Edition::V2025), &key(NEW), "li", stage.now);
+        if stage.act(effects) {
+            break;
+        }
+        stage.line("after 1s");
+    }
+    let id = stage.open_requests().pop().unwrap();
+    stage.line(&format!("confirm {id} wang"));
+    stage.line("after 12s");
+}
+
+/// What the station takes from the last frame it was sent, if it was one.
+fn taken(stage: &Stage) -> Option<String> {
+    let (_, bytes) = stage.sent.last()?;
+    let said = u16::from_str_radix(std::str::from_utf8(&bytes[bytes.len() - 6..bytes.len() - 2]).unwrap(), 16).unwrap();
+    let opened = sm4::open(&bytes[6..bytes.len() - 6], said, [&key(OLD)]).unwrap();
+    let area = String::from_utf8(packet::parse(&opened.segment).area.to_vec()).unwrap();
+    Some(area.split("NewSK=").nth(1).unwrap().to_owned())
+}
+
+#[test]
+fn a_new_key_travels_under_the_old_one_and_is_in_no_status_and_no_print() {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    rotate(&mut stage);
+    assert_eq!(taken(&stage).as_deref(), Some(NEW));
+    assert_eq!(stage.desk.keys(&address(Edition::V2025).mn).unwrap().proven(), Some(&key(OLD)));
+    let all = format!("{:?} {:?} {:?}", stage.journal, stage.said, stage.desk);
+    assert!(!all.contains(NEW) && !all.contains(OLD));
+    let queued = stage.journal.iter().filter(|(_, step)| !matches!(step, Step::Key { .. }));
+    assert!(
+        queued.clone().count() > 2
+            && !format!("{:?}", queued.map(|(_, s)| s.encode()).collect::<Vec<_>>()).contains(NEW)
+    );
+}
+
+#[test]
+fn killed_at_any_effect_of_a_rotation_both_keys_are_there() {
+    let mn = address(Edition::V2025).mn;
+    for at in 1..40 {
+        for durable in [false, true] {
+            let mut stage = Stage::new(Edition::V2025, open_settings(), Some(Kill { at, durable }));
+            rotate(&mut stage);
+            let given = taken(&stage);
+            let restored =
+                Desk::restore(open_settings(), stage.journal.clone(), |_| Some(address(Edition::V2025)), stage.now);
+            for desk in [&stage.desk, &restored] {
+                let ring = desk.keys(&mn).unwrap();
+                assert_eq!(ring.proven(), Some(&key(OLD)), "killed at {at}, {durable}");
+                if let Some(given) = &given {
+                    assert!(ring.to_try().any(|held| *held == key(given)), "killed at {at}, {durable}");
+                }
+            }
+            // The first thing opened with the new key proves it; the old one can still be tried.
+            if given.is_some() {
+                for _ in 0..2 {
+                    let effects = stage.desk.opened(&mn, 0);
+                    stage.act(effects);
+                }
+                let ring = stage.desk.keys(&mn).unwrap();
+                assert_eq!((ring.proven(), ring.to_try().count()), (Some(&key(NEW)), 2));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refused_key_is_dropped_and_one_without_an_answer_is_offered_again() {
+    let mn = address(Edition::V2025).mn;
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    rotate(&mut stage);
+    stage.line("after 100s");
+    assert_eq!(stage.desk.keys(&mn).unwrap().offered().map(|(_, held)| held.clone()), Some(key(NEW)));
+    let (result, effects) = stage.desk.rotate_key(&address(Edition::V2025), &key("0000000000000000"), "li", stage.now);
+    assert_eq!(result, Ok(()));
+    stage.act(effects);
+    let id = stage.open_requests().pop().unwrap();
+    stage.line(&format!("confirm {id} wang"));
+    assert_eq!(taken(&stage).as_deref(), Some(NEW));
+    let qn = stage.sent.last().unwrap().0.clone();
+    stage.line(&format!("station QN={qn};ST=91;CN=9011;PW=123456;MN={mn};Flag=8;CP=&&QnRtn=2&&"));
+    assert_eq!(stage.desk.keys(&mn).unwrap().to_try().count(), 1);
+}
+
+#[test]
+fn without_a_proven_key_none_is_given() {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    let (result, _) = stage.desk.rotate_key(&address(Edition::V2025), &key(NEW), "li", stage.now);
+    assert_eq!(result, Err(Refusal::KeyMissing));
+    let (result, _) = stage.desk.rotate_key(&address(Edition::V2017), &key(NEW), "li", stage.now);
+    assert_eq!(result, Err(Refusal::EditionLacks));
+}

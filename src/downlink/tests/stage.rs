@@ -1,0 +1,282 @@
+//! A stage for dialogues: the real desk and the real answers, a station read from a text, a journal that is a list.
+//!
+//! ```text
+//! edition 2017                 whose form is spoken; `dialect NAME` for another way of answering
+//! operator ID {json}           a request; `confirm ID AUTHOR` confirms it with what the status asked for
+//! online | offline             the station's connection
+//! station SEGMENT              what the station says; the envelope is added
+//! after 10s                    time passes, to the second
+//!   gateway SEGMENT            what it is told (indented lines are what comes out)
+//!   status ID STATE …          what is published
+//! ```
+
+use std::collections::BTreeSet;
+
+use super::super::*;
+use crate::message::Timestamp;
+use crate::protocol::{Edition, packet};
+use crate::registry::Dialects;
+use crate::session::Reply;
+
+pub(super) const NOW: i64 = 1_795_399_200_000_000;
+
+pub(super) fn mn_of(edition: Edition) -> &'static str {
+    match edition {
+        Edition::V2005 => "88888880000001",
+        Edition::V2017 | Edition::V2025 => "010000A8900016F000169DC0",
+    }
+}
+
+pub(super) fn address(edition: Edition) -> Address {
+    Address { mn: mn_of(edition).into(), edition, st: Some("32".into()), pw: Some("123456".into()) }
+}
+
+pub(super) fn open_settings() -> Settings {
+    let all = || vec!["*".to_owned()];
+    Settings { allow: vec![Allow { stations: all(), commands: all(), authors: all() }], ..Settings::default() }
+}
+
+/// Where the gateway is killed: at which effect, and whether the step had reached the disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kill {
+    pub(super) at: usize,
+    pub(super) durable: bool,
+}
+
+pub(super) struct Stage {
+    pub(super) desk: Desk,
+    settings: Settings,
+    edition: Edition,
+    dialect: String,
+    pub(super) now: Timestamp,
+    connection: Option<u64>,
+    connections: u64,
+    pub(super) journal: Vec<(Timestamp, Step)>,
+    pub(super) said: Vec<String>,
+    pub(super) sent: Vec<(String, Vec<u8>)>,
+    token: String,
+    kill: Option<Kill>,
+    effects: usize,
+    pub(super) killed: bool,
+    marked: BTreeSet<(String, u8)>,
+}
+
+impl Stage {
+    pub(super) fn new(edition: Edition, settings: Settings, kill: Option<Kill>) -> Stage {
+        Stage {
+            desk: Desk::new(settings.clone()),
+            settings,
+            edition,
+            dialect: edition.year().to_owned(),
+            now: Timestamp(NOW),
+            connection: None,
+            connections: 0,
+            journal: Vec::new(),
+            said: Vec::new(),
+            sent: Vec::new(),
+            token: String::new(),
+            kill,
+            effects: 0,
+            killed: false,
+            marked: BTreeSet::new(),
+        }
+    }
+
+    /// Carries effects out; `false` if the gateway was killed on the way and came up again.
+    pub(super) fn act(&mut self, effects: Vec<Effect>) -> bool {
+        let mut todo: std::collections::VecDeque<Effect> = effects.into();
+        while let Some(effect) = todo.pop_front() {
+            self.effects += 1;
+            let here = self.kill.filter(|kill| kill.at == self.effects);
+            match effect {
+                Effect::Record { ticket, step } => {
+                    if here.is_none_or(|kill| kill.durable) {
+                        self.journal.push((self.now, step));
+                    }
+                    if here.is_some() {
+                        return self.restart();
+                    }
+                    todo.extend(self.desk.recorded(ticket, self.now));
+                }
+                Effect::Send { qn, bytes, connection, .. } => {
+                    if here.is_some_and(|kill| !kill.durable) {
+                        return self.restart();
+                    }
+                    self.send(qn, bytes, connection);
+                    if here.is_some() {
+                        return self.restart();
+                    }
+                }
+                Effect::Status { id, json, .. } => {
+                    if here.is_some_and(|kill| !kill.durable) {
+                        return self.restart();
+                    }
+                    self.token = json["confirm"].as_str().map_or_else(|| self.token.clone(), str::to_owned);
+                    self.said.push(format!("  status {id} {}", in_words(&json)));
+                    if here.is_some() {
+                        return self.restart();
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn send(&mut self, qn: String, bytes: Vec<u8>, connection: u64) {
+        assert_eq!(Some(connection), self.connection, "bytes for a connection that is gone");
+        let count = self.journal.iter().rev().find_map(|(_, step)| match step {
+            Step::Sent { qn: own, count, .. } if *own == qn => Some(*count),
+            _ => None,
+        });
+        let count = count.expect("sent before its step was durable");
+        assert!(self.marked.insert((qn.clone(), count)), "{qn} was sent twice as number {count}");
+        self.said.push(format!("  gateway {}", String::from_utf8_lossy(&bytes[6..bytes.len() - 6])));
+        self.sent.push((qn, bytes));
+    }
+
+    fn restart(&mut self) -> bool {
+        self.killed = true;
+        let address = address(self.edition);
+        self.desk = Desk::restore(self.settings.clone(), self.journal.clone(), |_| Some(address.clone()), self.now);
+        if self.connection.is_some() {
+            self.line("online");
+        }
+        false
+    }
+
+    pub(super) fn line(&mut self, line: &str) {
+        let mn = mn_of(self.edition);
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "edition" => {
+                self.edition =
+                    [Edition::V2005, Edition::V2017, Edition::V2025].into_iter().find(|e| e.year() == rest).unwrap();
+                self.dialect = rest.to_owned();
+            }
+            "dialect" => self.dialect = rest.to_owned(),
+            "operator" => {
+                let (id, body) = rest.split_once(' ').unwrap();
+                self.submit(id, body);
+            }
+            "confirm" => {
+                let (id, author) = rest.split_once(' ').unwrap();
+                let body = format!(r#"{{"confirm":"{}","author":"{author}","why":"checked"}}"#, self.token);
+                self.submit(id, &body);
+            }
+            "online" => {
+                self.connections += 1;
+                self.connection = Some(self.connections);
+                let effects = self.desk.online(&address(self.edition), self.connections, self.now);
+                self.act(effects);
+            }
+            "offline" => {
+                self.desk.offline(mn, self.connection.take().unwrap());
+            }
+            "station" => self.station(rest),
+            "after" => {
+                let seconds: i64 = rest.trim_end_matches('s').parse().unwrap();
+                let end = self.now.0 + seconds * 1_000_000;
+                while let Some(next) = self.desk.next_due().filter(|next| next.0 <= end) {
+                    // Time that moves on without anything due would show as a desk that never rests.
+                    self.now.0 = next.0.max(self.now.0 + 1);
+                    let effects = self.desk.due(self.now);
+                    self.act(effects);
+                }
+                self.now.0 = end;
+            }
+            other => panic!("{other}: no such line"),
+        }
+    }
+
+    fn submit(&mut self, id: &str, body: &str) {
+        let address = address(self.edition);
+        let (_, effects) = self.desk.submit(&address.mn, id, body.as_bytes(), Some(&address), self.now);
+        if !self.act(effects) {
+            // The broker hands a request out again that was not acknowledged; what is on disk already is refused.
+            let (_, effects) = self.desk.submit(&address.mn, id, body.as_bytes(), Some(&address), self.now);
+            self.act(effects);
+        }
+    }
+
+    fn station(&mut self, segment: &str) {
+        let header = packet::parse(segment.as_bytes());
+        let effects = self.desk.heard(mn_of(self.edition), &header, self.now);
+        if !self.act(effects) {
+            return;
+        }
+        let dialects = Dialects::default();
+        if let Some(reply) = Reply::to(&header, dialects.find(&self.dialect).unwrap()) {
+            let frame = reply.frame;
+            self.said.push(format!("  gateway {}", String::from_utf8_lossy(&frame[6..frame.len() - 6])));
+        }
+    }
+
+    /// How each request that was taken has ended so far.
+    pub(super) fn open_requests(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        for (_, step) in &self.journal {
+            match step {
+                Step::Queued { id, .. } => open.push(id.clone()),
+                Step::Ended { id, .. } => open.retain(|open| open != id),
+                _ => {}
+            }
+        }
+        open
+    }
+
+    pub(super) fn steps(&self, name: &str) -> usize {
+        let of = |step: &Step| serde_json::to_value(step).unwrap()["step"] == name;
+        self.journal.iter().filter(|(_, step)| of(step)).count()
+    }
+}
+
+fn in_words(json: &serde_json::Value) -> String {
+    let mut words = vec![json["state"].as_str().unwrap().to_owned()];
+    for key in ["reason", "count", "code", "packets"] {
+        match &json[key] {
+            serde_json::Value::Null => {}
+            serde_json::Value::String(text) => words.push(format!("{key}={text}")),
+            other => words.push(format!("{key}={other}")),
+        }
+    }
+    words.join(" ")
+}
+
+/// Plays the inputs of a text and gives the text again with what came out.
+pub(super) fn play(text: &str) -> String {
+    let mut out = String::new();
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    let mut edition = String::new();
+    for line in text.lines().filter(|line| !line.starts_with("  ")) {
+        out.push_str(line);
+        out.push('\n');
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line.starts_with("== ") {
+            stage = Stage::new(Edition::V2017, open_settings(), None);
+            stage.line(&edition);
+            continue;
+        }
+        if line.starts_with("edition ") {
+            edition = line.to_owned();
+        }
+        stage.line(line);
+        for said in stage.said.drain(..) {
+            out.push_str(&said);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The scenes of a text, each as its edition's line and its inputs.
+pub(super) fn scenes(text: &str) -> Vec<Vec<String>> {
+    let edition = text.lines().find(|line| line.starts_with("edition ")).unwrap().to_owned();
+    let mut scenes = Vec::new();
+    for part in text.split("\n== ").skip(1) {
+        let inputs = part.lines().skip(1).filter(|l| !l.is_empty() && !l.starts_with("  ") && !l.starts_with('#'));
+        scenes.push(std::iter::once(edition.clone()).chain(inputs.map(str::to_owned)).collect());
+    }
+    scenes
+}

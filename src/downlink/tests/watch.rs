@@ -1,0 +1,128 @@
+//! Clocks, first contact, other names, a journal that refuses.
+
+use super::super::*;
+use super::stage::{NOW, Stage, address, mn_of, open_settings};
+use crate::message::Timestamp;
+use crate::protocol::Edition;
+
+fn upload(stage: &mut Stage, seconds_off: i64) {
+    let qn = super::super::moment::qn(stage.now.0 / 1000 + seconds_off * 1000);
+    let mn = mn_of(Edition::V2017);
+    stage.line(&format!("station QN={qn};ST=32;CN=2011;PW=123456;MN={mn};Flag=4;CP=&&DataTime=20261123100000&&"));
+    stage.line("after 60s");
+}
+
+#[test]
+fn drift_is_said_once_and_corrected_at_most_once_an_hour() {
+    let clock = Clocks { correct: true, ..Clocks::default() };
+    let mut stage = Stage::new(Edition::V2017, Settings { clock, ..open_settings() }, None);
+    stage.line("online");
+    for _ in 0..4 {
+        upload(&mut stage, 500);
+    }
+    upload(&mut stage, -99_999);
+    assert_eq!(stage.steps("clock"), 1, "one odd QN changes no median");
+    for _ in 0..40 {
+        upload(&mut stage, 500);
+    }
+    let set = |stage: &Stage| stage.said.iter().filter(|said| said.contains("CN=1012")).count();
+    let first = stage.said.iter().find(|said| said.contains("CN=1012")).unwrap();
+    assert!(first.contains("CP=&&SystemTime=20261123100400&&"), "{first}");
+    // One command and its three resends, for the station never answers.
+    assert_eq!((set(&stage), stage.steps("clock")), (4, 1));
+    for _ in 0..30 {
+        upload(&mut stage, 500);
+    }
+    assert_eq!(set(&stage), 8);
+    for _ in 0..10 {
+        upload(&mut stage, 1);
+    }
+    assert_eq!(stage.steps("clock"), 2);
+}
+
+#[test]
+fn a_station_that_asks_for_the_time_gets_it_if_that_is_allowed() {
+    for answer_requests in [false, true] {
+        let clock = Clocks { answer_requests, ..Clocks::default() };
+        let mut stage = Stage::new(Edition::V2017, Settings { clock, ..open_settings() }, None);
+        stage.line("online");
+        let mn = mn_of(Edition::V2017);
+        stage.line(&format!("station QN=20261123100000001;ST=32;CN=1013;PW=123456;MN={mn};Flag=5;CP=&&&&"));
+        let set = stage.said.iter().any(|said| said.contains("CN=1012"));
+        assert_eq!(set, answer_requests);
+        assert!(stage.said.iter().any(|said| said.contains("CN=9013")));
+    }
+}
+
+#[test]
+fn the_first_contact_goes_through_its_commands_once() {
+    let first_contact = FirstContact {
+        set_time: true,
+        timeouts: Some((5, 3)),
+        realtime_interval: Some(30),
+        minute_interval: Some(10),
+        realtime: Some(true),
+        state: Some(false),
+    };
+    let settings = Settings { first_contact, ..open_settings() };
+    let mut stage = Stage::new(Edition::V2017, settings.clone(), None);
+    stage.line("online");
+    let mn = mn_of(Edition::V2017);
+    for cn in [1012, 1000, 1062, 1064, 2011, 2022] {
+        let (qn, bytes) = stage.sent.last().unwrap().clone();
+        assert!(String::from_utf8(bytes).unwrap().contains(&format!("CN={cn}")));
+        let answer = if cn == 2022 { "9013;" } else { "9012;" };
+        stage.line(&format!("station QN={qn};ST=91;CN={answer}PW=123456;MN={mn};Flag=4;CP=&&ExeRtn=1&&"));
+    }
+    assert!(stage.open_requests().is_empty());
+    stage.desk = Desk::restore(settings, stage.journal.clone(), |_| Some(address(Edition::V2017)), stage.now);
+    stage.line("online");
+    assert_eq!(stage.steps("queued"), 6);
+}
+
+#[test]
+fn a_station_given_a_new_mn_may_answer_under_it() {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    stage.line(r#"operator a {"command":"set-mn","author":"li","why":"x","parameters":{"MN":"010000A8900016F000169DC1","LoggerId":"L1"}}"#);
+    stage.line("confirm a wang");
+    stage.line("online");
+    let qn = stage.sent.last().unwrap().0.clone();
+    assert!(stage.said.iter().any(|s| s.contains("MN=010000A8900016F000169DC1;Flag=9;CP=&&i23005-Info=L1&&")));
+    let answer = format!("QN={qn};ST=91;CN=9012;PW=123456;MN=010000A8900016F000169DC1;Flag=8;CP=&&ExeRtn=1&&");
+    let header = crate::protocol::packet::parse(answer.as_bytes());
+    let effects = stage.desk.heard("010000A8900016F000169DC1", &header, stage.now);
+    stage.act(effects);
+    assert!(stage.open_requests().is_empty());
+}
+
+#[test]
+fn while_the_journal_refuses_nothing_is_sent() {
+    let station = address(Edition::V2017);
+    let mut desk = Desk::new(open_settings());
+    let body = br#"{"command":"get-time","author":"li","why":"x"}"#;
+    let (result, effects) = desk.submit(&station.mn, "a", body, Some(&station), Timestamp(NOW));
+    assert_eq!(result, Ok(()));
+    assert!(desk.online(&station, 1, Timestamp(NOW)).is_empty());
+    let [Effect::Record { ticket, .. }] = effects[..] else { panic!("{effects:?}") };
+    desk.unrecorded(ticket);
+    assert_eq!(desk.next_due(), Some(Timestamp(0)));
+    let again = desk.due(Timestamp(NOW + 1));
+    assert_eq!(again, effects);
+    let sent = desk.recorded(ticket, Timestamp(NOW + 2));
+    assert!(sent.iter().any(|effect| matches!(effect, Effect::Record { step: Step::Sent { .. }, .. })));
+    assert!(!sent.iter().any(|effect| matches!(effect, Effect::Send { .. })));
+}
+
+#[test]
+fn qn_rises_over_restarts_and_clocks_that_go_back() {
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line("online");
+    stage.line(r#"operator a {"command":"stop-state","author":"li","why":"x"}"#);
+    let first = stage.sent.last().unwrap().0.clone();
+    stage.line("after 45s");
+    stage.now = Timestamp(NOW - 3_600_000_000);
+    stage.desk = Desk::restore(open_settings(), stage.journal.clone(), |_| Some(address(Edition::V2017)), stage.now);
+    stage.line("online");
+    stage.line(r#"operator b {"command":"stop-state","author":"li","why":"x"}"#);
+    assert!(stage.sent.last().unwrap().0 > first);
+}
