@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hj212_gateway::broker::{Behaviour, Broker, Refusal};
+use hj212_gateway::broker::{Behaviour, Broker, Refusal, Unwelcome};
 use hj212_gateway::message::Publication;
 use hj212_gateway::mqtt::{self, Settings, State, Version};
 use hj212_gateway::telemetry::{Counter, Telemetry};
@@ -153,6 +153,15 @@ async fn late_reordered_doubled_and_invented_acknowledgements_lose_nothing() {
         ("withheld", Behaviour { withhold_every: Some(7), connections: Some(3), ..honest.clone() }),
         ("all withheld", Behaviour { withhold_every: Some(1), connections: Some(2), ..honest.clone() }),
         ("mute", Behaviour { mute: true, connections: Some(1), ..honest.clone() }),
+        ("deaf", Behaviour { deaf: true, connections: Some(2), ..honest.clone() }),
+        (
+            "unavailable",
+            Behaviour { refuse_connect: Some(Unwelcome::Unavailable), connections: Some(3), ..honest.clone() },
+        ),
+        (
+            "not authorized",
+            Behaviour { refuse_connect: Some(Unwelcome::NotAuthorized), connections: Some(1), ..honest.clone() },
+        ),
         ("garbage", Behaviour { garbage: true, connections: Some(3), ..honest.clone() }),
         ("few at a time", Behaviour { receive_maximum: Some(2), ..honest }),
     ];
@@ -198,4 +207,72 @@ async fn wrong_credentials_are_repaired_without_a_restart() {
     repaired.await.expect("the repaired password is used").unwrap();
     stop.cancel();
     door.await.unwrap();
+}
+
+/// The broker accepts the connection and then reads nothing: the sockets fill, and writing itself stands still.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_stops_reading_large_messages_is_left() {
+    for version in [Version::V311, Version::V5] {
+        let behaviour = Behaviour { record: true, deaf: true, connections: Some(2), ..Behaviour::default() };
+        let broker = Broker::start_with(([127, 0, 0, 1], 0).into(), behaviour).await.unwrap();
+        let (telemetry, stop) = (Arc::new(Telemetry::default()), CancellationToken::new());
+        let (outbox, door) = mqtt::start_quietly(&settings(&broker, version), Arc::clone(&telemetry), stop.clone());
+        let body = Bytes::from(vec![b'x'; 900_000]);
+        for _ in 0..8 {
+            let publication = Publication { topic: "t".into(), payload: body.clone(), retain: false };
+            outbox.push(publication).await.unwrap();
+        }
+        let mut delivered = outbox.delivered();
+        let all = tokio::time::timeout(Duration::from_secs(30), delivered.wait_for(|delivered| *delivered == 8)).await;
+        assert!(all.is_ok(), "{version:?}: stuck after {} messages", broker.received().len());
+        assert!(telemetry.get(Counter::MqttDisconnects) >= 2, "{version:?}: it was not deaf");
+        stop.cancel();
+        door.await.unwrap();
+    }
+}
+
+/// A client of mosquitto; `None` where it is not installed and `MOSQUITTO_REQUIRED` is not set.
+fn mosquitto(name: &str, broker: &Broker, arguments: &[&str]) -> Option<std::process::Command> {
+    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    assert!(found.is_some() || std::env::var_os("MOSQUITTO_REQUIRED").is_none(), "{name} is not installed");
+    let Some(found) = found else {
+        println!("{name} is not installed: nothing tested");
+        return None;
+    };
+    let mut command = std::process::Command::new(found);
+    command.args(["-h", "127.0.0.1", "-p", &broker.address().port().to_string()]).args(arguments);
+    Some(command)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clients_of_mosquitto_hear_what_the_door_publishes() {
+    for (edition, version) in [("mqttv311", Version::V311), ("mqttv5", Version::V5)] {
+        let broker = Broker::start(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let publish = ["-V", edition, "-q", "1", "-r", "-t", "站/first", "-m", "retained"];
+        let Some(mut publish) = mosquitto("mosquitto_pub", &broker, &publish) else { return };
+        let told = tokio::task::spawn_blocking(move || publish.status());
+        assert!(told.await.unwrap().unwrap().success(), "{edition}");
+        let listen = ["-V", edition, "-q", "1", "-v", "-t", "#", "-C", "1001", "-W", "30"];
+        let Some(mut listen) = mosquitto("mosquitto_sub", &broker, &listen) else { return };
+        let heard = tokio::task::spawn_blocking(move || listen.output());
+        while broker.subscribers() == 0 {
+            assert!(!heard.is_finished(), "{edition}: mosquitto_sub does not stay");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let stop = CancellationToken::new();
+        let (outbox, door) =
+            mqtt::start_quietly(&settings(&broker, version), Arc::new(Telemetry::default()), stop.clone());
+        for number in 1..=1000 {
+            outbox.push(publication(number)).await.unwrap();
+        }
+        let heard = heard.await.unwrap().unwrap();
+        let mut wanted = "站/first retained\n".to_owned();
+        wanted.extend((1..=1000).map(|number| format!("t/{number:04} {number:08}\n")));
+        let (said, complaint) = (String::from_utf8_lossy(&heard.stdout), String::from_utf8_lossy(&heard.stderr));
+        assert!(said == wanted, "{edition}: {} lines, {complaint}", said.lines().count());
+        stop.cancel();
+        door.await.unwrap();
+    }
 }

@@ -13,6 +13,17 @@ pub enum Refusal {
     QuotaExceeded,
 }
 
+/// Why a client is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwelcome {
+    /// Wrong user name or password.
+    BadCredentials,
+    /// This user may not.
+    NotAuthorized,
+    /// Not now.
+    Unavailable,
+}
+
 /// What is done to clients; the default is what an honest broker does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Behaviour {
@@ -22,8 +33,12 @@ pub struct Behaviour {
     pub connections: Option<u64>,
     /// The credentials that are asked for.
     pub login: Option<(String, String)>,
-    /// CONNECT is never answered.
+    /// CONNECT is not answered; after [`super::CONNECT_MAX`] the connection ends.
     pub mute: bool,
+    /// CONNECT is answered with this.
+    pub refuse_connect: Option<Unwelcome>,
+    /// Nothing is read after CONNECT.
+    pub deaf: bool,
     /// CONNECT is answered with bytes that are no MQTT.
     pub garbage: bool,
     /// The connection is closed after exactly so many bytes from the client.

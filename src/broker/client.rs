@@ -1,7 +1,6 @@
 //! One client's connection.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,13 +8,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::wire::{self, Answer, Broken, Said, Version};
-use super::{Behaviour, Hub, Message, PACKET_MAX, QUEUE_MAX, Subscriber, open};
+use super::wire::{self, Answer, Broken, Filter, Said, Version};
+use super::{Behaviour, CONNECT_MAX, Message, PACKET_MAX, Seat, Unwelcome, WRITE_MAX, open};
 
 /// A client's pause that ends a group of reordered acknowledgements.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Messages are passed on in portions of about so many bytes, so that the queue, which has a limit, holds the rest.
+const PORTION: usize = 64 << 10;
 
 /// An acknowledgement that is due.
 #[derive(Debug)]
@@ -27,17 +27,18 @@ struct Due {
 
 /// A connection and what it is owed.
 pub(super) struct Client {
-    number: u64,
+    seat: Seat,
     stream: TcpStream,
-    hub: Arc<Mutex<Hub>>,
     behaviour: Behaviour,
     buffer: BytesMut,
     out: BytesMut,
     /// Messages that are accepted once so many bytes of `out` have been written.
-    accepting: Vec<(usize, Message)>,
+    accepting: VecDeque<(usize, Message)>,
     due: VecDeque<Due>,
     group: Vec<(u16, Message)>,
     received: u64,
+    /// When the client last said something.
+    heard: Instant,
     sent: u64,
     published: u32,
     last_id: u16,
@@ -51,35 +52,36 @@ enum Then {
 }
 
 impl Client {
-    pub(super) fn new(number: u64, stream: TcpStream, hub: Arc<Mutex<Hub>>, behaviour: Behaviour) -> Self {
+    pub(super) fn new(seat: Seat, stream: TcpStream, behaviour: Behaviour) -> Self {
         // Small packets should not wait for each other; without it things are slower, not wrong.
         let _ = stream.set_nodelay(true);
         Client {
-            number,
+            seat,
             stream,
-            hub,
             behaviour,
             buffer: BytesMut::new(),
             out: BytesMut::new(),
-            accepting: Vec::new(),
+            accepting: VecDeque::new(),
             due: VecDeque::new(),
             group: Vec::new(),
             received: 0,
+            heard: Instant::now(),
             sent: 0,
             published: 0,
             last_id: 0,
         }
     }
 
-    pub(super) async fn run(mut self) {
-        let mut will = None;
-        let ended = self.serve(&mut will).await;
-        if let (Err(_), Some(will)) = (ended, will) {
-            open(&self.hub).accept(&will);
+    pub(super) async fn run(mut self, messages: mpsc::Receiver<Message>) {
+        if let Ok(Ok(Some((version, keep_alive)))) = tokio::time::timeout(CONNECT_MAX, self.greet()).await
+            && self.serve(version, keep_alive, messages).await.is_ok()
+        {
+            self.seat.farewell();
         }
     }
 
-    async fn serve(&mut self, will: &mut Option<Message>) -> Result<(), Broken> {
+    /// From the first byte to CONNACK: the edition and the keep-alive, `None` if the client was not let in.
+    async fn greet(&mut self) -> Result<Option<(Version, u16)>, Broken> {
         let version = loop {
             self.read().await?;
             if let Some(version) = wire::version(&self.buffer)? {
@@ -92,32 +94,45 @@ impl Client {
                 None => self.read().await?,
             }
         };
-        let Said::Connect { login, will: last_will, keep_alive } = connect else { return Err(Broken) };
-        if self.behaviour.mute {
-            std::future::pending::<()>().await;
+        let Said::Connect { name, login, will, keep_alive } = connect else { return Err(Broken) };
+        while self.behaviour.mute {
+            self.read().await?;
+            self.buffer.clear();
         }
         if self.behaviour.garbage {
             self.out.extend_from_slice(b"HTTP/1.1 400 Bad Request\r\n\r\n");
             self.flush().await?;
             return Err(Broken);
         }
-        if self.behaviour.login.is_some() && self.behaviour.login != login {
-            self.say(version, Answer::BadCredentials)?;
-            return self.flush().await;
+        let stranger = self.behaviour.login.is_some() && self.behaviour.login != login;
+        if let Some(why) = stranger.then_some(Unwelcome::BadCredentials).or(self.behaviour.refuse_connect) {
+            self.say(version, Answer::Unwelcome(why))?;
+            self.flush().await?;
+            return Ok(None);
         }
-        *will = last_will;
+        self.seat.admit(name, will);
         self.say(version, Answer::Welcome)?;
         self.flush().await?;
-        let (queue, mut messages) = mpsc::channel(QUEUE_MAX);
-        let overrun = CancellationToken::new();
+        Ok(Some((version, keep_alive)))
+    }
+
+    async fn serve(
+        &mut self,
+        version: Version,
+        keep_alive: u16,
+        mut messages: mpsc::Receiver<Message>,
+    ) -> Result<(), Broken> {
         let patience = match keep_alive {
             0 => Duration::from_secs(86_400),
             seconds => Duration::from_millis(u64::from(seconds) * 1500),
         };
+        if self.behaviour.deaf {
+            std::future::pending::<()>().await;
+        }
         let packet_max = self.packet_max();
         loop {
             while let Some(said) = wire::read(version, &mut self.buffer, packet_max)? {
-                if let Then::Ends = self.hear(version, said, &queue, &overrun)? {
+                if let Then::Ends = self.hear(version, said)? {
                     self.flush().await?;
                     return Ok(());
                 }
@@ -126,17 +141,18 @@ impl Client {
             self.flush().await?;
             let wake = self.due.front().map_or(Instant::now() + PAUSE, |due| due.at);
             let waiting = !self.due.is_empty() || !self.group.is_empty();
+            let lost = self.heard + patience;
             tokio::select! {
                 biased;
-                () = overrun.cancelled() => return Err(Broken),
-                read = tokio::time::timeout(patience, Self::more(&mut self.stream, &mut self.buffer, self.behaviour.cut_received, &mut self.received)) => read.map_err(|_| Broken)??,
+                read = self.read() => read?,
                 Some(message) = messages.recv() => {
                     self.pass_on(version, message)?;
-                    while let Ok(message) = messages.try_recv() {
+                    while self.out.len() < PORTION && let Ok(message) = messages.try_recv() {
                         self.pass_on(version, message)?;
                     }
                 }
                 () = tokio::time::sleep_until(wake), if waiting => self.end_group(),
+                () = tokio::time::sleep_until(lost) => return Err(Broken),
             }
         }
     }
@@ -145,24 +161,16 @@ impl Client {
         self.behaviour.packet_maximum.map_or(PACKET_MAX, |most| most as usize)
     }
 
-    async fn read(&mut self) -> Result<(), Broken> {
-        Self::more(&mut self.stream, &mut self.buffer, self.behaviour.cut_received, &mut self.received).await
-    }
-
     /// Reads what is there, up to the cut.
-    async fn more(
-        stream: &mut TcpStream,
-        buffer: &mut BytesMut,
-        cut: Option<u64>,
-        received: &mut u64,
-    ) -> Result<(), Broken> {
-        let room = cut.map_or(u64::MAX, |cut| cut.saturating_sub(*received));
+    async fn read(&mut self) -> Result<(), Broken> {
+        let room = self.behaviour.cut_received.map_or(u64::MAX, |cut| cut.saturating_sub(self.received));
         if room == 0 {
             return Err(Broken);
         }
-        match stream.take(room).read_buf(buffer).await {
+        match (&mut self.stream).take(room).read_buf(&mut self.buffer).await {
             Ok(count @ 1..) => {
-                *received += count as u64;
+                self.received += count as u64;
+                self.heard = Instant::now();
                 Ok(())
             }
             Ok(0) | Err(_) => Err(Broken),
@@ -173,23 +181,28 @@ impl Client {
         wire::write(version, answer, &self.behaviour, &mut self.out)
     }
 
-    /// Writes what is to be said, up to the cut; then what was acknowledged with it is accepted.
+    /// Writes what is to be said, up to the cut; what was acknowledged with the bytes written is accepted, however this ends.
     async fn flush(&mut self) -> Result<(), Broken> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
         let room = self
             .behaviour
             .cut_sent
             .map_or(usize::MAX, |cut| usize::try_from(cut.saturating_sub(self.sent)).unwrap_or(usize::MAX));
         let bytes = self.out.split();
         let now = bytes.get(..room).unwrap_or(&bytes);
-        self.stream.write_all(now).await.map_err(|_| Broken)?;
-        self.sent += now.len() as u64;
-        {
-            let mut hub = open(&self.hub);
-            let written = self.accepting.drain(..).filter(|(end, _)| *end <= now.len());
-            written.for_each(|(_, message)| hub.accept(&message));
+        let mut rest = now;
+        while !rest.is_empty() {
+            let Ok(written) = tokio::time::timeout(WRITE_MAX, self.stream.write(rest)).await else {
+                open(&self.seat.hub).counts.too_slow += 1;
+                return Err(Broken);
+            };
+            let Ok(written @ 1..) = written else { return Err(Broken) };
+            rest = rest.get(written..).unwrap_or_default();
+            self.sent += written as u64;
+            let done = now.len() - rest.len();
+            let mut hub = open(&self.seat.hub);
+            while let Some((_, message)) = self.accepting.pop_front_if(|(end, _)| *end <= done) {
+                hub.accept(&message);
+            }
         }
         if now.len() < bytes.len() {
             // What was said before the cut must arrive: a reset would take it back.
@@ -199,23 +212,12 @@ impl Client {
         Ok(())
     }
 
-    fn hear(
-        &mut self,
-        version: Version,
-        said: Said,
-        queue: &mpsc::Sender<Message>,
-        overrun: &CancellationToken,
-    ) -> Result<Then, Broken> {
+    fn hear(&mut self, version: Version, said: Said) -> Result<Then, Broken> {
         match said {
             Said::Publish { message, id } => self.publish(version, message, id)?,
-            Said::Subscribe { id, filters } => {
-                self.say(version, Answer::Subscribed { id, count: filters.len() })?;
-                self.subscribe(version, filters, queue, overrun)?;
-            }
+            Said::Subscribe { id, filters } => self.subscribe(version, id, filters)?,
             Said::Unsubscribe { id, filters } => {
-                if let Some(subscriber) = open(&self.hub).subscribers.get_mut(&self.number) {
-                    subscriber.filters.retain(|filter| !filters.contains(filter));
-                }
+                self.seat.unsubscribe(&filters);
                 self.say(version, Answer::Unsubscribed { id, count: filters.len() })?;
             }
             Said::Ping => self.say(version, Answer::Pong)?,
@@ -229,7 +231,7 @@ impl Client {
     fn publish(&mut self, version: Version, message: Message, id: u16) -> Result<(), Broken> {
         match message.qos {
             0 => {
-                open(&self.hub).accept(&message);
+                open(&self.seat.hub).accept(&message);
                 return Ok(());
             }
             1 => {}
@@ -274,7 +276,7 @@ impl Client {
         let now = Instant::now();
         while let Some(due) = self.due.pop_front_if(|due| due.at <= now) {
             self.say(version, Answer::Acknowledge { id: due.id, refused: None })?;
-            self.accepting.push((self.out.len(), due.message));
+            self.accepting.push_back((self.out.len(), due.message));
             if self.behaviour.duplicate {
                 self.say(version, Answer::Acknowledge { id: due.id, refused: None })?;
             }
@@ -285,30 +287,15 @@ impl Client {
         Ok(())
     }
 
-    fn subscribe(
-        &mut self,
-        version: Version,
-        filters: Vec<String>,
-        queue: &mpsc::Sender<Message>,
-        overrun: &CancellationToken,
-    ) -> Result<(), Broken> {
-        let mut found = Vec::new();
-        {
-            let mut hub = open(&self.hub);
-            for (topic, payload) in &hub.retained {
-                if filters.iter().any(|filter| rumqttc::matches(topic, filter)) {
-                    let (topic, payload) = (topic.clone(), payload.clone());
-                    found.push(Message { topic, payload, retain: true, dup: false, qos: 1 });
-                }
-            }
-            let subscriber = hub.subscribers.entry(self.number).or_insert_with(|| Subscriber {
-                filters: Vec::new(),
-                queue: queue.clone(),
-                overrun: overrun.clone(),
-            });
-            subscriber.filters.extend(filters);
+    fn subscribe(&mut self, version: Version, id: u16, mut filters: Vec<Filter>) -> Result<(), Broken> {
+        let granted = filters.iter().map(Filter::granted).collect();
+        self.say(version, Answer::Subscribed { id, granted })?;
+        filters.retain(|filter| filter.granted().is_some());
+        let mut retained = Vec::new();
+        if !self.seat.subscribe(filters, &mut retained) {
+            return Err(Broken);
         }
-        found.into_iter().try_for_each(|message| self.pass_on(version, message))
+        retained.into_iter().try_for_each(|message| self.pass_on(version, message))
     }
 
     fn pass_on(&mut self, version: Version, message: Message) -> Result<(), Broken> {

@@ -9,20 +9,26 @@
 //!
 //! # Limits
 //!
-//! [`CLIENTS_MAX`] clients, [`PACKET_MAX`] bytes a packet, [`QUEUE_MAX`] messages waiting for one subscriber: at each the
-//! connection concerned is closed.
+//! [`CLIENTS_MAX`] clients, [`CONNECT_MAX`] until a CONNECT is complete, [`PACKET_MAX`] bytes a packet, [`FILTERS_MAX`] filters,
+//! [`QUEUE_MAX`] messages waiting for one subscriber, [`WRITE_MAX`] without reading: at each the connection concerned is closed.
+//! Beyond [`RETAINED_MAX`] topics nothing more is retained. [`Broker::counts`] tells what happened. [`Broker::messages`] and
+//! [`Behaviour::record`] have no limit: they are for those who read along.
 
 mod behaviour;
 mod client;
+mod hub;
 mod wire;
 
 #[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpSocket};
@@ -30,7 +36,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use behaviour::{Behaviour, Refusal};
+pub use behaviour::{Behaviour, Refusal, Unwelcome};
+use hub::{Hub, Seat, open};
 
 /// Clients at a time.
 pub const CLIENTS_MAX: usize = 64;
@@ -38,6 +45,14 @@ pub const CLIENTS_MAX: usize = 64;
 pub const PACKET_MAX: usize = 8 << 20;
 /// Messages that wait for one subscriber.
 pub const QUEUE_MAX: usize = 65_536;
+/// Filters of one subscriber.
+pub const FILTERS_MAX: usize = 1024;
+/// Topics with a retained message.
+pub const RETAINED_MAX: usize = 65_536;
+/// From the connection to a complete CONNECT.
+pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long a client may refuse to read what it is sent.
+pub const WRITE_MAX: Duration = Duration::from_secs(30);
 
 /// A message that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,49 +69,15 @@ pub struct Message {
     pub qos: u8,
 }
 
-/// What all clients share.
-#[derive(Debug, Default)]
-struct Hub {
-    behaviour: Behaviour,
-    /// Connections since the behaviour was set.
-    connections: u64,
-    clients: usize,
-    retained: BTreeMap<String, Bytes>,
-    received: Vec<Message>,
-    listeners: Vec<mpsc::UnboundedSender<Message>>,
-    subscribers: HashMap<u64, Subscriber>,
-    dropping: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Subscriber {
-    filters: Vec<String>,
-    queue: mpsc::Sender<Message>,
-    /// Cancelled when the queue ran over.
-    overrun: CancellationToken,
-}
-
-impl Hub {
-    /// A message is accepted: kept, told, and sent on.
-    fn accept(&mut self, message: &Message) {
-        if message.retain {
-            match message.payload.is_empty() {
-                true => drop(self.retained.remove(&message.topic)),
-                false => drop(self.retained.insert(message.topic.clone(), message.payload.clone())),
-            }
-        }
-        if self.behaviour.record {
-            self.received.push(message.clone());
-        }
-        self.listeners.retain(|listener| listener.send(message.clone()).is_ok());
-        for subscriber in self.subscribers.values() {
-            let wanted = subscriber.filters.iter().any(|filter| rumqttc::matches(&message.topic, filter));
-            let sent = Message { retain: false, dup: false, ..message.clone() };
-            if wanted && subscriber.queue.try_send(sent).is_err() {
-                subscriber.overrun.cancel();
-            }
-        }
-    }
+/// What a limit cost so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Clients beyond [`CLIENTS_MAX`].
+    pub turned_away: u64,
+    /// Subscribers whose queue ran over, and clients that did not read for [`WRITE_MAX`].
+    pub too_slow: u64,
+    /// Retained messages beyond [`RETAINED_MAX`]: sent on, not kept.
+    pub not_retained: u64,
 }
 
 /// A running broker; dropping it stops it.
@@ -106,10 +87,6 @@ pub struct Broker {
     hub: Arc<Mutex<Hub>>,
     stop: CancellationToken,
     tasks: TaskTracker,
-}
-
-fn open(hub: &Mutex<Hub>) -> MutexGuard<'_, Hub> {
-    hub.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Broker {
@@ -148,7 +125,7 @@ impl Broker {
         self.address
     }
 
-    /// Every message accepted from now on.
+    /// Every message accepted from now on. Unbounded: whoever asks for it must read it or drop it.
     #[must_use]
     pub fn messages(&self) -> mpsc::UnboundedReceiver<Message> {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -174,16 +151,27 @@ impl Broker {
         (hub.behaviour, hub.connections) = (behaviour, 0);
     }
 
-    /// Closes all connections, without a word.
+    /// Closes all connections, without a word to the clients; their wills are published.
     pub fn drop_connections(&self) {
-        let mut hub = open(&self.hub);
-        std::mem::take(&mut hub.dropping).cancel();
+        open(&self.hub).drop_connections();
+    }
+
+    /// What the limits cost so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        open(&self.hub).counts
     }
 
     /// Connections that stand.
     #[must_use]
     pub fn connections(&self) -> usize {
-        open(&self.hub).clients
+        open(&self.hub).standing.len()
+    }
+
+    /// Connections that listen to something.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        open(&self.hub).subscribers()
     }
 
     /// Closes everything; the address is free when this returns.
@@ -201,37 +189,25 @@ impl Drop for Broker {
 }
 
 async fn accept(listener: TcpListener, hub: Arc<Mutex<Hub>>, stop: CancellationToken, tasks: TaskTracker) {
-    let mut number = 0;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
         let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        number += 1;
-        let (behaviour, dropping) = {
-            let mut hub = open(&hub);
-            if hub.clients >= CLIENTS_MAX {
-                continue;
-            }
-            hub.clients += 1;
-            hub.connections += 1;
-            (hub.behaviour.of_connection(hub.connections), hub.dropping.clone())
-        };
-        let (hub, stop) = (Arc::clone(&hub), stop.clone());
+        let (queue, messages) = mpsc::channel(QUEUE_MAX);
+        let Some((seat, behaviour)) = Seat::take(&hub, queue) else { continue };
+        let (leave, stop) = (seat.leave.clone(), stop.clone());
+        let client = client::Client::new(seat, stream, behaviour);
         tasks.spawn(async move {
-            let client = client::Client::new(number, stream, Arc::clone(&hub), behaviour);
             tokio::select! {
-                () = client.run() => {}
-                () = dropping.cancelled() => {}
+                () = client.run(messages) => {}
+                () = leave.cancelled() => {}
                 () = stop.cancelled() => {}
             }
-            let mut hub = open(&hub);
-            hub.clients -= 1;
-            hub.subscribers.remove(&number);
         });
     }
 }

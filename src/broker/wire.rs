@@ -5,7 +5,7 @@ use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::{QoS as QoS5, v5};
 use rumqttc::{QoS, mqttbytes};
 
-use super::{Behaviour, Message, PACKET_MAX, Refusal};
+use super::{Behaviour, Message, PACKET_MAX, Refusal, Unwelcome};
 
 /// The edition of MQTT a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(super) enum Version {
 #[derive(Debug)]
 pub(super) enum Said {
     Connect {
+        name: String,
         login: Option<(String, String)>,
         will: Option<Message>,
         keep_alive: u16,
@@ -29,7 +30,7 @@ pub(super) enum Said {
     Acknowledge,
     Subscribe {
         id: u16,
-        filters: Vec<String>,
+        filters: Vec<Filter>,
     },
     Unsubscribe {
         id: u16,
@@ -41,13 +42,32 @@ pub(super) enum Said {
     Other,
 }
 
+/// What a client wants to hear.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) path: String,
+    /// 0 or 1.
+    pub(super) qos: u8,
+}
+
+impl Filter {
+    fn new(path: String, wish: u8) -> Self {
+        Filter { path, qos: wish.min(1) }
+    }
+
+    /// The QoS that is granted; `None` if this is no filter.
+    pub(super) fn granted(&self) -> Option<u8> {
+        rumqttc::valid_filter(&self.path).then_some(self.qos)
+    }
+}
+
 /// What is said to a client.
 #[derive(Debug)]
 pub(super) enum Answer {
     Welcome,
-    BadCredentials,
+    Unwelcome(Unwelcome),
     Acknowledge { id: u16, refused: Option<Refusal> },
-    Subscribed { id: u16, count: usize },
+    Subscribed { id: u16, granted: Vec<Option<u8>> },
     Unsubscribed { id: u16, count: usize },
     Pong,
     Publish { message: Message, id: u16 },
@@ -76,7 +96,8 @@ pub(super) fn read(version: Version, buffer: &mut BytesMut, packet_max: usize) -
     if buffer.starts_with(&[0xE0, 0]) {
         return Ok(Some(Said::Disconnect));
     }
-    match version {
+    let before = buffer.len();
+    let said = match version {
         Version::V311 => match v4::Packet::read(buffer, packet_max) {
             Ok(packet) => Ok(Some(from_v4(packet))),
             Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
@@ -87,12 +108,21 @@ pub(super) fn read(version: Version, buffer: &mut BytesMut, packet_max: usize) -
             Err(rumqttc::v5::mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
             Err(_) => Err(Broken),
         },
+    }?;
+    match &said {
+        // Said of the inside of a complete packet, "more bytes are needed" means that it is broken.
+        None if buffer.len() != before => Err(Broken),
+        Some(Said::Publish { message, .. }) if message.topic.is_empty() || message.topic.contains(['+', '#', '\0']) => {
+            Err(Broken)
+        }
+        _ => Ok(said),
     }
 }
 
 fn from_v4(packet: v4::Packet) -> Said {
     match packet {
         v4::Packet::Connect(connect) => Said::Connect {
+            name: connect.client_id,
             login: connect.login.map(|login| (login.username, login.password)),
             will: connect.last_will.map(|will| Message {
                 topic: will.topic,
@@ -115,7 +145,8 @@ fn from_v4(packet: v4::Packet) -> Said {
         },
         v4::Packet::PubAck(_) => Said::Acknowledge,
         v4::Packet::Subscribe(subscribe) => {
-            Said::Subscribe { id: subscribe.pkid, filters: subscribe.filters.into_iter().map(|f| f.path).collect() }
+            let filters = subscribe.filters.into_iter().map(|f| Filter::new(f.path, f.qos as u8)).collect();
+            Said::Subscribe { id: subscribe.pkid, filters }
         }
         v4::Packet::Unsubscribe(unsubscribe) => Said::Unsubscribe { id: unsubscribe.pkid, filters: unsubscribe.topics },
         v4::Packet::PingReq => Said::Ping,
@@ -137,6 +168,7 @@ fn text(bytes: &Bytes) -> Result<String, Broken> {
 fn from_v5(packet: v5::Packet) -> Result<Said, Broken> {
     Ok(match packet {
         v5::Packet::Connect(connect, will, login) => Said::Connect {
+            name: connect.client_id,
             login: login.map(|login| (login.username, login.password)),
             will: match will {
                 None => None,
@@ -162,7 +194,8 @@ fn from_v5(packet: v5::Packet) -> Result<Said, Broken> {
         },
         v5::Packet::PubAck(_) => Said::Acknowledge,
         v5::Packet::Subscribe(subscribe) => {
-            Said::Subscribe { id: subscribe.pkid, filters: subscribe.filters.into_iter().map(|f| f.path).collect() }
+            let filters = subscribe.filters.into_iter().map(|f| Filter::new(f.path, f.qos as u8)).collect();
+            Said::Subscribe { id: subscribe.pkid, filters }
         }
         v5::Packet::Unsubscribe(unsubscribe) => {
             Said::Unsubscribe { id: unsubscribe.pkid, filters: unsubscribe.filters }
@@ -191,18 +224,28 @@ pub(super) fn write(version: Version, answer: Answer, behaviour: &Behaviour, out
 fn to_v4(answer: Answer) -> v4::Packet {
     match answer {
         Answer::Welcome => v4::Packet::ConnAck(v4::ConnAck::new(v4::ConnectReturnCode::Success, false)),
-        Answer::BadCredentials => {
-            v4::Packet::ConnAck(v4::ConnAck::new(v4::ConnectReturnCode::BadUserNamePassword, false))
+        Answer::Unwelcome(why) => {
+            let code = match why {
+                Unwelcome::BadCredentials => v4::ConnectReturnCode::BadUserNamePassword,
+                Unwelcome::NotAuthorized => v4::ConnectReturnCode::NotAuthorized,
+                Unwelcome::Unavailable => v4::ConnectReturnCode::ServiceUnavailable,
+            };
+            v4::Packet::ConnAck(v4::ConnAck::new(code, false))
         }
         Answer::Acknowledge { id, .. } => v4::Packet::PubAck(v4::PubAck::new(id)),
-        Answer::Subscribed { id, count } => {
-            let granted = v4::SubscribeReasonCode::Success(QoS::AtLeastOnce);
-            v4::Packet::SubAck(v4::SubAck::new(id, vec![granted; count]))
+        Answer::Subscribed { id, granted } => {
+            let code = |granted: Option<u8>| match granted {
+                None => v4::SubscribeReasonCode::Failure,
+                Some(0) => v4::SubscribeReasonCode::Success(QoS::AtMostOnce),
+                Some(_) => v4::SubscribeReasonCode::Success(QoS::AtLeastOnce),
+            };
+            v4::Packet::SubAck(v4::SubAck::new(id, granted.into_iter().map(code).collect()))
         }
         Answer::Unsubscribed { id, .. } => v4::Packet::UnsubAck(v4::UnsubAck::new(id)),
         Answer::Pong => v4::Packet::PingResp,
         Answer::Publish { message, id } => {
-            let mut publish = v4::Publish::new(message.topic, QoS::AtLeastOnce, message.payload);
+            let qos = if message.qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            let mut publish = v4::Publish::new(message.topic, qos, message.payload);
             (publish.pkid, publish.retain) = (id, message.retain);
             v4::Packet::Publish(publish)
         }
@@ -216,11 +259,14 @@ fn to_v5(answer: Answer, behaviour: &Behaviour) -> v5::Packet {
             code: v5::ConnectReturnCode::Success,
             properties: announced(behaviour),
         }),
-        Answer::BadCredentials => v5::Packet::ConnAck(v5::ConnAck {
-            session_present: false,
-            code: v5::ConnectReturnCode::BadUserNamePassword,
-            properties: None,
-        }),
+        Answer::Unwelcome(why) => {
+            let code = match why {
+                Unwelcome::BadCredentials => v5::ConnectReturnCode::BadUserNamePassword,
+                Unwelcome::NotAuthorized => v5::ConnectReturnCode::NotAuthorized,
+                Unwelcome::Unavailable => v5::ConnectReturnCode::ServerUnavailable,
+            };
+            v5::Packet::ConnAck(v5::ConnAck { session_present: false, code, properties: None })
+        }
         Answer::Acknowledge { id, refused } => {
             let reason = match refused {
                 None => v5::PubAckReason::Success,
@@ -230,9 +276,14 @@ fn to_v5(answer: Answer, behaviour: &Behaviour) -> v5::Packet {
             };
             v5::Packet::PubAck(v5::PubAck { pkid: id, reason, properties: None })
         }
-        Answer::Subscribed { id, count } => {
-            let granted = v5::SubscribeReasonCode::Success(QoS5::AtLeastOnce);
-            v5::Packet::SubAck(v5::SubAck { pkid: id, return_codes: vec![granted; count], properties: None })
+        Answer::Subscribed { id, granted } => {
+            let code = |granted: Option<u8>| match granted {
+                None => v5::SubscribeReasonCode::TopicFilterInvalid,
+                Some(0) => v5::SubscribeReasonCode::Success(QoS5::AtMostOnce),
+                Some(_) => v5::SubscribeReasonCode::Success(QoS5::AtLeastOnce),
+            };
+            let return_codes = granted.into_iter().map(code).collect();
+            v5::Packet::SubAck(v5::SubAck { pkid: id, return_codes, properties: None })
         }
         Answer::Unsubscribed { id, count } => v5::Packet::UnsubAck(v5::UnsubAck {
             pkid: id,
@@ -241,7 +292,8 @@ fn to_v5(answer: Answer, behaviour: &Behaviour) -> v5::Packet {
         }),
         Answer::Pong => v5::Packet::PingResp(v5::PingResp),
         Answer::Publish { message, id } => {
-            let mut publish = v5::Publish::new(message.topic, QoS5::AtLeastOnce, message.payload, None);
+            let qos = if message.qos == 0 { QoS5::AtMostOnce } else { QoS5::AtLeastOnce };
+            let mut publish = v5::Publish::new(message.topic, qos, message.payload, None);
             (publish.pkid, publish.retain) = (id, message.retain);
             v5::Packet::Publish(publish)
         }
