@@ -3,7 +3,7 @@
 //! These three stand every eight bytes, too close for a search that starts anew at each. So:
 //!
 //! 1. a block of 64 bytes is compared at once (plain loops that compile to vector instructions everywhere);
-//! 2. the outcome is folded into one bit a byte, 64 bits a block;
+//! 2. the outcome is packed into one bit a byte, 64 bits a block;
 //! 3. the bits are written out as places, twelve at a time whether there are as many or not: what is too much is written over by the
 //!    next block. A loop that stopped at the last bit would be guessed wrong by the processor at nearly every block.
 //!
@@ -32,11 +32,7 @@ impl Places {
             self.write(base, places_in(block));
             base += 64;
         }
-        let mut last = [0; 64];
-        for (byte, of_tail) in last.iter_mut().zip(tail) {
-            *byte = *of_tail;
-        }
-        self.write(base, places_in(&last));
+        self.write(base, places_in_tail(area, tail));
         self.write(area.len(), 1);
     }
 
@@ -64,6 +60,21 @@ impl Places {
     }
 }
 
+/// Bit `n` says whether byte `n` of the last, unfinished block is structural.
+#[inline]
+fn places_in_tail(area: &[u8], tail: &[u8]) -> u64 {
+    match area.last_chunk::<64>() {
+        // Looked at together with what stands before it, and that left away.
+        Some(last) if !tail.is_empty() => places_in(last) >> (64 - tail.len()),
+        Some(_) => 0,
+        None => {
+            let mut last = [0; 64];
+            last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+            places_in(&last)
+        }
+    }
+}
+
 /// Bit `n` says whether byte `n` is structural.
 #[inline]
 fn places_in(block: &[u8; 64]) -> u64 {
@@ -71,10 +82,21 @@ fn places_in(block: &[u8; 64]) -> u64 {
     for (flag, byte) in structural.iter_mut().zip(block) {
         *flag = u8::from((*byte == b'=') | (*byte == b';') | (*byte == b','));
     }
-    let (eights, _) = structural.as_chunks::<8>();
-    // Multiplied so, the ones in eight bytes land side by side in the topmost byte, the first one lowest.
-    let fold = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    eights.iter().rev().fold(0, |places, eight| places << 8 | fold(eight))
+    let (rows, _) = structural.as_chunks::<8>();
+    // Eight rows of eight flags: row r goes to bit r of eight bytes, so rows and columns have to change places.
+    transposed(rows.iter().rev().fold(0, |bits, row| bits << 1 | u64::from_le_bytes(*row)))
+}
+
+/// Bit `c` of byte `r` becomes bit `r` of byte `c`: halves, quarters and eighths off the diagonal are swapped in turn.
+#[inline]
+fn transposed(bits: u64) -> u64 {
+    let swap = |bits: u64, distance: u32, upper: u64| {
+        let change = (bits ^ bits >> distance) & upper;
+        bits ^ change ^ change << distance
+    };
+    let bits = swap(bits, 7, 0x00AA_00AA_00AA_00AA);
+    let bits = swap(bits, 14, 0x0000_CCCC_0000_CCCC);
+    swap(bits, 28, 0x0000_0000_F0F0_F0F0)
 }
 
 #[cfg(test)]

@@ -22,10 +22,10 @@ const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 impl Word {
     /// The text between `from` and `to`.
     pub(super) fn between(area: &[u8], from: u16, to: u16) -> Word {
-        let text = area.get(usize::from(from)..usize::from(to)).unwrap_or_default();
-        let mut eight = [0; 8];
-        eight.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
-        Word { from, length: to.saturating_sub(from), first: u64::from_le_bytes(eight) }
+        let length = to.saturating_sub(from);
+        let eight = eight_at(area, usize::from(from)).unwrap_or_else(|| last_bytes(area, usize::from(from)));
+        let first = if length < 8 { eight & !(u64::MAX << (8 * u32::from(length))) } else { eight };
+        Word { from, length, first }
     }
 
     /// The text from `from` to the first `-`, if that stands within eight bytes.
@@ -115,6 +115,12 @@ impl Word {
 #[inline(always)]
 fn eight_at(area: &[u8], at: usize) -> Option<u64> {
     area.get(at..)?.first_chunk().map(|eight| u64::from_le_bytes(*eight))
+}
+
+/// What is left of `area` from `at` on, less than eight bytes, with zeros behind it.
+#[cold]
+fn last_bytes(area: &[u8], at: usize) -> u64 {
+    area.get(at..).unwrap_or_default().iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte))
 }
 
 /// The topmost bit of every byte that is a `-`. A byte behind the first `-` may be named wrongly, none is if there is no `-`.
