@@ -322,7 +322,9 @@ fn log_text_end(area: &[u8], from: usize) -> Option<usize> {
     let padded = area.get(from..)?;
     let text = padded.trim_ascii_start().get(2..)?;
     let begin = area.len() - text.len();
-    memchr::memmem::find_iter(text, b"//").map(|at| at + 2).find_map(|after| {
+    // One slash may belong to two pairs: the text itself may end with one.
+    let pairs = memchr::memchr_iter(b'/', text).filter(|at| text.get(at + 1) == Some(&b'/'));
+    pairs.map(|at| at + 2).find_map(|after| {
         let spaces = text.get(after..)?.iter().take(SPACES_MAX).take_while(|byte| **byte == b' ').count();
         matches!(text.get(after + spaces), None | Some(b';' | b',')).then_some(begin + after)
     })

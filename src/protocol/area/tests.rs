@@ -67,6 +67,7 @@ fn log_text_is_kept_whole() {
     assert_eq!(read("i1-Info= //x=1;// ,i2-Info=2").0, ["i1|Info|//x=1;//", "i2|Info|2"]);
     assert_eq!(read("i1-Info=//open;i2-Info=2").0, ["i1|Info|//open", "i2|Info|2"]);
     assert_eq!(read("i1-Info=////").0, ["i1|Info|////"]);
+    assert_eq!(read("i1-Info=//D:/logs;old///;i2-Info=2").0, ["i1|Info|//D:/logs;old///", "i2|Info|2"]);
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn reading_allocates_nothing_once_the_list_has_grown() {
 #[test]
 fn a_hostile_area_is_read_in_linear_time() {
     for pattern in
-        ["a-b=1;c-b=1;", ";", "=", "x-Flag=;", "i-Info=//", "//;", "-=-;", " ", "= //", "a=//b;", "a= //", "=/// "]
+        ["a-b=1;c-b=1;", ";", "=", "x-Flag=;", "i-Info=//", "//;", "/", "-=-;", " ", "= //", "a=//b;", "a= //", "=/// "]
     {
         let area: String = pattern.chars().cycle().take(64 * 1024).collect();
         let started = std::time::Instant::now();
@@ -273,6 +274,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
         1 => proptest::collection::vec(proptest::sample::select(&b"=;,-/ aF1\t\0\xAD\xFF"[..]), 0..6),
         1 => Just(b"DataTime=20160801085857".to_vec()),
         1 => Just(b"i1-Info=//a;b,c=d//".to_vec()),
+        1 => "i1-Info=/{1,5} ?[a;=/]{0,4}/{0,4}".prop_map(String::into_bytes),
     ];
     let separator = proptest::sample::select(&[";", ";", ",", ",", ", ", ";;", ""][..]);
     proptest::collection::vec((piece, separator), 0..24)
