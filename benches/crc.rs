@@ -5,6 +5,7 @@
 mod corpus;
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hj212_gateway::protocol::crc;
@@ -72,21 +73,31 @@ fn benches(c: &mut Criterion) {
     });
     group.finish();
 
+    short(c, &segments, &table);
+}
+
+/// Segments of each length by itself, and of all lengths from 0 to 64 by turns, as no processor can foresee.
+fn short(c: &mut Criterion, segments: &[&[u8]], table: &[u16; 256]) {
+    let cut = |length: usize| segments.iter().filter_map(|segment| segment.get(..length)).collect::<Vec<_>>();
+    let mixed = segments.iter().enumerate().filter_map(|(number, segment)| segment.get(..number * 40_503 / 7 % 65));
+    let mut sets = vec![("0-64 mixed".to_owned(), mixed.collect::<Vec<_>>())];
+    let lengths = [0, 1, 4, 7, 8, 9, 16, 31, 32, 63, 64, 87];
+    sets.extend(lengths.map(|length| (length.to_string(), cut(length))));
     let mut group = c.benchmark_group("crc-short");
-    for length in [4, 8, 12, 20, 40, 87] {
-        let segments: Vec<&[u8]> = segments.iter().filter_map(|segment| segment.get(..length)).collect();
-        group.throughput(Throughput::Bytes((segments.len() * length) as u64));
-        group.bench_function(format!("table/{length}"), |b| {
+    group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(600)).sample_size(20);
+    for (name, segments) in sets {
+        group.throughput(Throughput::Elements(segments.len() as u64));
+        group.bench_function(format!("table/{name}"), |b| {
             b.iter(|| {
                 segments.iter().for_each(|s| {
-                    black_box(by_table(&table, s));
+                    black_box(by_table(table, black_box(s)));
                 })
             })
         });
-        group.bench_function(format!("lanes (ours)/{length}"), |b| {
+        group.bench_function(format!("lanes (ours)/{name}"), |b| {
             b.iter(|| {
                 segments.iter().for_each(|s| {
-                    black_box(crc::checksum(s));
+                    black_box(crc::checksum(black_box(s)));
                 })
             })
         });

@@ -3,8 +3,11 @@
 //! HJ 212-2017, 6.3.3: `,` separates the classes of one item, `;` separates items, but the standard's own examples mix them, so
 //! both only end a field and items are grouped by the code before the `-`. How it is read:
 //!
-//! * one sweep stops at `=`, `;`, `,` and `-` and nowhere else (`sweep`); a field is closed at its separator: the first `=` ended
-//!   its name, the last `-` before that its code;
+//! * one sweep finds all `=`, `;` and `,` (`sweep`). The first `=` of a field ends its name, the last `-` before that its code, the
+//!   first separator after it the field;
+//! * `code-name=value` with nothing odd about it, which nearly all fields are, is told by a few comparisons of numbers
+//!   (`take_plain`, `word`). Everything else is walked through (`take_any`). Both read a plain field alike: a test reads random and
+//!   adversarial areas in a third, slow and obvious way and compares;
 //! * a value that begins with `//` is log text up to the next `//` before a separator and may hold anything;
 //! * the list holds positions, not slices, and is reused from frame to frame: reading an area allocates nothing once the list has
 //!   grown to the size of the largest area met;
@@ -16,9 +19,11 @@ mod run;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use run::Run;
-use sweep::Sweep;
+use sweep::Places;
+use word::Word;
 
 use super::{Deviation, Deviations, value};
 
@@ -42,6 +47,7 @@ pub struct Field<'a> {
 pub struct Fields {
     spans: Vec<Span>,
     deviations: Deviations,
+    places: Places,
 }
 
 /// Where a field stands in its area. Areas are shorter than 64 KiB.
@@ -62,15 +68,23 @@ struct Span {
 #[derive(Debug, Clone, Copy)]
 struct Open {
     start: usize,
-    /// The last `-` before the `=`.
-    dash: Option<usize>,
     /// The first `=`.
     equals: Option<usize>,
 }
 
+/// Where the reading of an area stands.
+struct Reading<'a> {
+    area: &'a [u8],
+    run: Run,
+    /// Where the next field begins.
+    start: usize,
+    /// Whether log text can still end anywhere.
+    closes: bool,
+}
+
 impl Open {
     fn at(start: usize) -> Open {
-        Open { start, dash: None, equals: None }
+        Open { start, equals: None }
     }
 }
 
@@ -81,6 +95,10 @@ impl Span {
 
     fn name_of<'a>(&self, area: &'a [u8]) -> &'a [u8] {
         area.get(usize::from(self.name)..usize::from(self.equals)).unwrap_or_default()
+    }
+
+    fn is_flag(&self, area: &[u8]) -> bool {
+        matches!(self.name_of(area), b"Flag" | b"EFlag")
     }
 
     fn value_of<'a>(&self, area: &'a [u8]) -> &'a [u8] {
@@ -94,45 +112,89 @@ impl Fields {
         self.spans.clear();
         self.deviations = Deviations::NONE;
         let area = area.get(..usize::from(u16::MAX)).unwrap_or(area);
-        let mut run = Run::default();
-        let mut open = Open::at(0);
-        // Where the log text ends in which the sweep is; whether log text can still end anywhere.
-        let (mut quiet, mut closes) = (0, true);
-        for at in Sweep::new(area) {
+        let mut places = std::mem::take(&mut self.places);
+        places.fill(area);
+        let mut reading = Reading { area, run: Run::default(), start: 0, closes: true };
+        let mut left = places.all();
+        while reading.start < area.len() && !left.is_empty() {
+            left = match left {
+                [equals, end, after @ ..] if self.take_plain(&mut reading, *equals, *end) => after,
+                _ => self.take_any(&mut reading, left),
+            };
+        }
+        if reading.start == area.len() && reading.start > 0 {
+            self.deviations.insert(Deviation::SeparatorExtra);
+        }
+        self.deviations = self.deviations.union(reading.run.finish(area, &self.spans));
+        self.places = places;
+    }
+
+    /// Takes the next field if it is `code-name=value` with nothing odd about it: no spaces around, no log text, and code
+    /// and name of the usual lengths. Nearly all fields are so; the others are left to `take_any`, which reads these alike.
+    #[inline(always)]
+    fn take_plain(&mut self, reading: &mut Reading<'_>, equals: u16, end: u16) -> bool {
+        let area = reading.area;
+        let (equals_at, end_at) = (usize::from(equals), usize::from(end));
+        let Some(item) = Word::before_dash(area, reading.start) else { return false };
+        let Some(name) = Word::before_equals(area, usize::from(item.to()) + 1, equals_at) else { return false };
+        let byte = |at: usize| area.get(at).copied().unwrap_or_default();
+        let (begins, ends, separator) = (byte(equals_at + 1), byte(end_at.wrapping_sub(1)), byte(end_at));
+        // An empty value begins with its separator and ends with the `=`, which are as good as any.
+        let solid = item.begins() > b' ' && begins > b' ' && ends > b' ';
+        if !solid || begins == b'/' || separator == b'=' {
+            return false;
+        }
+        reading.run.enter(area, &self.spans, item, name);
+        self.spans.push(Span {
+            item: item.from(),
+            dash: item.to(),
+            name: name.from(),
+            equals,
+            value: equals.wrapping_add(1),
+            end,
+        });
+        reading.run.separator = separator;
+        reading.start = end_at + 1;
+        true
+    }
+
+    /// Takes the next field whatever it is; the places behind it.
+    #[inline(never)]
+    fn take_any<'p>(&mut self, reading: &mut Reading<'_>, places: &'p [u16]) -> &'p [u16] {
+        let area = reading.area;
+        let mut open = Open::at(reading.start);
+        // Where the log text ends in which the walk is.
+        let mut quiet = 0;
+        let mut places = places.iter();
+        for at in places.by_ref().map(|at| usize::from(*at)) {
             if at < quiet {
                 continue;
             }
             match (area.get(at), open.equals) {
-                (Some(b'-'), None) => open.dash = Some(at),
                 (Some(b'='), None) => {
                     open.equals = Some(at);
-                    if closes && begins_log_text(area, at + 1) {
+                    if reading.closes && begins_log_text(area, at + 1) {
                         // What has no end from here on has none further on: it is looked for once.
                         match log_text_end(area, at + 1) {
                             Some(end) => quiet = end,
-                            None => closes = false,
+                            None => reading.closes = false,
                         }
                     }
                 }
-                (Some(b'-' | b'='), Some(_)) => {}
+                (Some(b'='), Some(_)) => {}
                 (separator, _) => {
-                    self.close(area, open, at, &mut run);
-                    run.separator = separator.copied().unwrap_or_default();
-                    open = Open::at(at + 1);
+                    self.close(area, open, at, &mut reading.run);
+                    reading.run.separator = separator.copied().unwrap_or_default();
+                    reading.start = at + 1;
+                    break;
                 }
             }
         }
-        if open.start < area.len() {
-            self.close(area, open, area.len(), &mut run);
-        } else if open.start > 0 {
-            self.deviations.insert(Deviation::SeparatorExtra);
-        }
-        self.deviations = self.deviations.union(run.finish(area, &self.spans));
+        places.as_slice()
     }
 
     /// Takes the field that is open and ends at `end`.
-    #[inline]
-    fn close<'a>(&mut self, area: &'a [u8], open: Open, end: usize, run: &mut Run<'a>) {
+    fn close(&mut self, area: &[u8], open: Open, end: usize, run: &mut Run) {
         let Some(equals) = open.equals else { return self.close_without_equals(area, open.start, end) };
         let (start, name_end) = self.trim(area, open.start, equals);
         let (value, end) = self.trim(area, equals + 1, end);
@@ -140,7 +202,8 @@ impl Fields {
             self.deviations.insert(Deviation::ItemMalformed);
             return;
         }
-        let (dash, name) = open.dash.map_or((start, start), |dash| (dash, dash + 1));
+        let dash = area.get(start..name_end).and_then(|text| text.iter().rposition(|byte| *byte == b'-'));
+        let (dash, name) = dash.map_or((start, start), |dash| (start + dash, start + dash + 1));
         // All positions are below 65,536: the area was cut to that.
         let at = |position: usize| position as u16;
         let mut span = Span {
@@ -154,7 +217,8 @@ impl Fields {
         if dash == start {
             self.look_at_own(area, &mut span);
         }
-        run.enter(area, &self.spans, span.item_of(area), span.name_of(area));
+        let (item, name) = (Word::between(area, span.item, span.dash), Word::between(area, span.name, span.equals));
+        run.enter(area, &self.spans, item, name);
         self.spans.push(span);
     }
 
@@ -258,7 +322,9 @@ fn log_text_end(area: &[u8], from: usize) -> Option<usize> {
     let padded = area.get(from..)?;
     let text = padded.trim_ascii_start().get(2..)?;
     let begin = area.len() - text.len();
-    memchr::memmem::find_iter(text, b"//").map(|at| at + 2).find_map(|after| {
+    // One slash may belong to two pairs: the text itself may end with one.
+    let pairs = memchr::memchr_iter(b'/', text).filter(|at| text.get(at + 1) == Some(&b'/'));
+    pairs.map(|at| at + 2).find_map(|after| {
         let spaces = text.get(after..)?.iter().take(SPACES_MAX).take_while(|byte| **byte == b' ').count();
         matches!(text.get(after + spaces), None | Some(b';' | b',')).then_some(begin + after)
     })

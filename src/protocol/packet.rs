@@ -96,12 +96,14 @@ pub fn parse(segment: &[u8]) -> Header<'_> {
 
 /// A segment as HJ 212-2017, table 3 and figure 4 say, with RF of 2025.
 fn standard(segment: &[u8]) -> IResult<&[u8], Header<'_>> {
-    let (input, qn) = preceded(tag(&b"QN="[..]), digits(17, 17)).parse_complete(segment)?;
-    let (input, st) = preceded(tag(&b";ST="[..]), take_while_m_n(2, 2, is_code)).parse_complete(input)?;
-    let (input, cn) = preceded(tag(&b";CN="[..]), digits(4, 4)).parse_complete(input)?;
+    let (input, qn) = preceded(tag(&b"QN="[..]), verify(take(17usize), is_digits)).parse_complete(segment)?;
+    let (input, st) =
+        preceded(tag(&b";ST="[..]), verify(take(2usize), |st: &[u8]| all(st, is_code))).parse_complete(input)?;
+    let (input, cn) = preceded(tag(&b";CN="[..]), verify(take(4usize), is_digits)).parse_complete(input)?;
     let (input, pw) = preceded(tag(&b";PW="[..]), verify(take(6usize), is_plain)).parse_complete(input)?;
     let (input, mn) = preceded(tag(&b";MN="[..]), verify(take(24usize), is_epc)).parse_complete(input)?;
-    let (input, flag) = preceded(tag(&b";Flag="[..]), digits(1, 3)).parse_complete(input)?;
+    let (input, flag) =
+        preceded(tag(&b";Flag="[..]), take_while_m_n(1, 3, |byte: u8| byte.is_ascii_digit())).parse_complete(input)?;
     let (input, part) =
         opt((preceded(tag(&b";PNUM="[..]), digit1), preceded(tag(&b";PNO="[..]), digit1))).parse_complete(input)?;
     let (input, rf) = opt(tag(&b";RF=1"[..])).parse_complete(input)?;
@@ -126,8 +128,14 @@ fn standard(segment: &[u8]) -> IResult<&[u8], Header<'_>> {
     Ok((input, header))
 }
 
-fn digits<'a>(min: usize, max: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = nom::error::Error<&'a [u8]>> {
-    take_while_m_n(min, max, |byte: u8| byte.is_ascii_digit())
+/// Whether all of `value` are so. Looks at every byte whatever the others are: for a few bytes that is faster than to stop early.
+#[inline(always)]
+fn all(value: &[u8], are: impl Fn(u8) -> bool) -> bool {
+    value.iter().fold(true, |all, byte| all & are(*byte))
+}
+
+fn is_digits(value: &[u8]) -> bool {
+    all(value, |byte| byte.is_ascii_digit())
 }
 
 /// The characters of ST: digits and capital letters.
@@ -137,12 +145,12 @@ fn is_code(byte: u8) -> bool {
 
 /// No separator inside.
 fn is_plain(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii_alphanumeric())
+    all(value, |byte| byte.is_ascii_alphanumeric())
 }
 
 /// An EPC-96 in hexadecimal (HJ 212-2017, 6.3.2, table 3).
 fn is_epc(value: &[u8]) -> bool {
-    value.len() == 24 && value.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'))
+    value.len() == 24 && all(value, |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'))
 }
 
 /// One field of the header, in any order.

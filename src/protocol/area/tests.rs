@@ -67,6 +67,7 @@ fn log_text_is_kept_whole() {
     assert_eq!(read("i1-Info= //x=1;// ,i2-Info=2").0, ["i1|Info|//x=1;//", "i2|Info|2"]);
     assert_eq!(read("i1-Info=//open;i2-Info=2").0, ["i1|Info|//open", "i2|Info|2"]);
     assert_eq!(read("i1-Info=////").0, ["i1|Info|////"]);
+    assert_eq!(read("i1-Info=//D:/logs;old///;i2-Info=2").0, ["i1|Info|//D:/logs;old///", "i2|Info|2"]);
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn reading_allocates_nothing_once_the_list_has_grown() {
 #[test]
 fn a_hostile_area_is_read_in_linear_time() {
     for pattern in
-        ["a-b=1;c-b=1;", ";", "=", "x-Flag=;", "i-Info=//", "//;", "-=-;", " ", "= //", "a=//b;", "a= //", "=/// "]
+        ["a-b=1;c-b=1;", ";", "=", "x-Flag=;", "i-Info=//", "//;", "/", "-=-;", " ", "= //", "a=//b;", "a= //", "=/// "]
     {
         let area: String = pattern.chars().cycle().take(64 * 1024).collect();
         let started = std::time::Instant::now();
@@ -163,5 +164,139 @@ proptest! {
             fields.iter().map(move |field| format!("{code}|{}", field.replacen('=', "|", 1)))
         }).collect();
         prop_assert_eq!(read(&area).0, wanted);
+    }
+}
+
+/// What an area holds, read field by field with nothing but the rules at the head of the room in mind.
+fn obvious(area: &[u8]) -> (Vec<[Vec<u8>; 3]>, Deviations) {
+    let mut fields: Vec<[Vec<u8>; 3]> = Vec::new();
+    let mut found = Deviations::NONE;
+    // The separator before each field, and the field's place in its run.
+    let mut separator = 0;
+    let mut run: Vec<Vec<u8>> = Vec::new();
+    let mut start = 0;
+    while start < area.len() {
+        let rest = &area[start..];
+        let end = end_of_field(rest);
+        let before = std::mem::replace(&mut separator, rest.get(end).copied().unwrap_or(0));
+        start += end + 1;
+        if start == area.len() {
+            found.insert(Deviation::SeparatorExtra);
+        }
+        let field = &rest[..end];
+        let Some(equals) = field.iter().position(|byte| *byte == b'=') else {
+            found.insert(match (field.is_empty(), field.trim_ascii().is_empty()) {
+                (true, _) => Deviation::SeparatorExtra,
+                (false, true) => Deviation::Spaces,
+                (false, false) => Deviation::ItemMalformed,
+            });
+            continue;
+        };
+        let (name, value) = (field[..equals].trim_ascii(), field[equals + 1..].trim_ascii());
+        if name.len() + value.len() + 1 != field.len() {
+            found.insert(Deviation::Spaces);
+        }
+        if name.is_empty() {
+            found.insert(Deviation::ItemMalformed);
+            continue;
+        }
+        let dash = name.iter().rposition(|byte| *byte == b'-');
+        let (mut item, name) = dash.map_or((&name[..0], name), |dash| (&name[..dash], &name[dash + 1..]));
+        let is_flag = [&b"Flag"[..], b"EFlag"].contains(&name);
+        if item.is_empty() && name == b"DataTime" && !value::is_time(value) {
+            found.insert(Deviation::DataTimeForm);
+        }
+        let last = fields.last().cloned().unwrap_or_default();
+        if item.is_empty() && is_flag {
+            item = &last[0];
+            found.insert(Deviation::FlagWithoutItem);
+        }
+        if last[0] != item {
+            run.clear();
+            if before == b',' && !item.is_empty() && !last[0].is_empty() {
+                found.insert(Deviation::CommaBetweenItems);
+            }
+        } else if !item.is_empty() {
+            if before == b';' {
+                found.insert(Deviation::SemicolonWithinItem);
+            }
+            if !is_flag && run.iter().all(|name| [&b"Flag"[..], b"EFlag"].contains(&&name[..])) {
+                found.insert(Deviation::FlagFirst);
+            }
+        }
+        let begins = run.is_empty();
+        let twice = |(other, other_name): (&[u8], &[u8])| other == item && other_name == name;
+        // Only the first field of a run is compared with earlier runs.
+        if !item.is_empty()
+            && (run.contains(&name.to_vec()) || begins && fields.iter().any(|field| twice((&field[0], &field[1]))))
+        {
+            found.insert(Deviation::ItemTwice);
+        }
+        run.push(name.to_vec());
+        fields.push([item.to_vec(), name.to_vec(), value.to_vec()]);
+    }
+    let flags = |flag: bool| {
+        let is = move |name: &[u8]| [&b"Flag"[..], b"EFlag"].contains(&name) == flag;
+        fields.iter().filter(move |field| is(&field[1])).map(|field| &field[0])
+    };
+    if flags(true).any(|item| !item.is_empty() && !flags(false).any(|other| other == item)) {
+        found.insert(Deviation::FlagOfOther);
+    }
+    (fields, found)
+}
+
+/// Where the field at the front of `rest` ends.
+fn end_of_field(rest: &[u8]) -> usize {
+    let is_separator = |byte: &u8| matches!(byte, b';' | b',');
+    let end = |from: usize| rest[from..].iter().position(is_separator).map_or(rest.len(), |at| from + at);
+    let equals = rest.iter().position(|byte| *byte == b'=').filter(|equals| *equals < end(0));
+    let Some(equals) = equals else { return end(0) };
+    let spaces = rest[equals + 1..].iter().take_while(|byte| **byte == b' ').count();
+    let text = equals + 1 + spaces;
+    if !rest[text..].starts_with(b"//") {
+        return end(0);
+    }
+    // Log text: up to the first `//` before a separator.
+    (text + 2..rest.len().saturating_sub(1))
+        .filter(|at| rest[*at..].starts_with(b"//"))
+        .map(|at| at + 2 + rest[at + 2..].iter().take_while(|byte| **byte == b' ').count())
+        .find(|after| rest.get(*after).is_none_or(is_separator))
+        .unwrap_or(end(0))
+}
+
+/// Pieces of areas: plain fields, fields of odd lengths, and what stands between them.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let plain = "[aw]0100[0-2]-(Rtd|ZsRtd|Avg|Flag|EFlag)=[0-9.N-]{0,4}";
+    let odd = "(a|a01001|SB1|i1234567|i12345678|a0100100000)?-?-?(Rtd|Flag|SampleTime|DataTime|Abcdefg|Abcdefgh|X-Y| )?=?[0-9=/ ]{0,4}";
+    let piece = prop_oneof![
+        6 => plain.prop_map(String::into_bytes),
+        3 => odd.prop_map(String::into_bytes),
+        1 => proptest::collection::vec(proptest::sample::select(&b"=;,-/ aF1\t\0\xAD\xFF"[..]), 0..6),
+        1 => Just(b"DataTime=20160801085857".to_vec()),
+        1 => Just(b"i1-Info=//a;b,c=d//".to_vec()),
+        1 => "i1-Info=/{1,5} ?[a;=/]{0,4}/{0,4}".prop_map(String::into_bytes),
+    ];
+    let separator = proptest::sample::select(&[";", ";", ",", ",", ", ", ";;", ""][..]);
+    proptest::collection::vec((piece, separator), 0..24)
+        .prop_map(|pieces| pieces.into_iter().flat_map(|(piece, end)| [&piece[..], end.as_bytes()].concat()).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn areas_are_read_as_the_slow_and_obvious_form_reads_them(areas in proptest::collection::vec(pieces(), 1..3)) {
+        let mut fields = Fields::default();
+        for area in areas {
+            fields.read(&area);
+            let read: Vec<[Vec<u8>; 3]> =
+                fields.iter(&area).map(|field| [field.item, field.name, field.value].map(<[u8]>::to_vec)).collect();
+            let (wanted, deviations) = obvious(&area);
+            let text = String::from_utf8_lossy(&area);
+            prop_assert_eq!(read, wanted, "{:?}", text);
+            let (found, wanted) = (fields.deviations(), deviations);
+            let codes = |of: Deviations| of.iter().map(Deviation::code).collect::<Vec<_>>();
+            prop_assert_eq!(codes(found), codes(wanted), "{:?}", text);
+        }
     }
 }
