@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::marking::{self, RuleBook};
 use crate::registry::{self, Problem, Registry, Unknown};
-use crate::{gateway, http, interpret, journal, mqtt, net};
+use crate::{coverage, gateway, http, interpret, journal, mqtt, net};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -31,6 +31,8 @@ pub struct Config {
     pub uplink: gateway::uplink::Settings,
     /// How what is read becomes messages.
     pub interpret: interpret::Settings,
+    /// When records are missing, and whether stations are asked for them.
+    pub recall: coverage::Settings,
     /// Who may speak.
     pub stations: Stations,
     /// Names and units of factors.
@@ -244,6 +246,9 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "IP:PORT, or empty for no door",
         "write \"127.0.0.1:9080\"",
     );
+    for (key, value, good, needed) in config.recall.wrong() {
+        rule(good, &format!("recall.{key}"), &value, needed, "leave it out for the default");
+    }
     for wrong in config.listen.wrong() {
         let key = format!("listen.{}", wrong.key);
         problems.push(Problem::of_key(path, text, &key, &wrong.value, wrong.rule, "leave it out for the default"));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["protocol"]),
     (1, &["message", "telemetry", "settings", "clock"]),
-    (2, &["registry", "session", "marking", "interpret", "board", "downlink"]),
+    (2, &["registry", "session", "marking", "interpret", "board", "downlink", "coverage"]),
     (3, &["journal"]),
     (4, &["net", "mqtt", "http", "sim", "broker"]),
     (5, &["config", "gateway"]),
@@ -27,6 +27,10 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("marking", "registry"),
     // What is interpreted is marked before it is said.
     ("interpret", "marking"),
+    // Commands and their ends are read as steps of the road down; what is missing is counted with what arrives.
+    ("interpret", "downlink"),
+    ("interpret", "coverage"),
+    ("coverage", "downlink"),
     // The gateway is built from the configuration; each part's settings are the part's own.
     ("gateway", "config"),
     ("config", "gateway"),

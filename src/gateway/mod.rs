@@ -273,7 +273,7 @@ impl Running {
 /// The settings of the interpretation, with what other sections say of it.
 fn interpretation(config: &Config) -> interpret::Settings {
     let (prefix, gateway) = (config.mqtt.prefix.clone(), config.gateway.id.clone());
-    interpret::Settings { prefix, gateway, ..config.interpret.clone() }
+    interpret::Settings { prefix, gateway, coverage: config.recall.clone(), ..config.interpret.clone() }
 }
 
 /// Journals that the gateway starts and, if it has changed, the context; returns when both are durable.

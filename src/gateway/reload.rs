@@ -59,6 +59,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("http", old.http != new.http),
         ("uplink", old.uplink != new.uplink),
         ("interpret", old.interpret != new.interpret),
+        ("recall", old.recall != new.recall),
         ("log", old.log != new.log),
     ];
     let waiting = changed.iter().filter(|(_, is)| *is);

@@ -14,6 +14,9 @@ pub struct Settings {
     /// The gateway's id. Set from `[gateway] id`.
     #[serde(skip)]
     pub gateway: String,
+    /// When records are missing, and whether they are asked for. Set from `[recall]`.
+    #[serde(skip)]
+    pub coverage: crate::coverage::Settings,
     /// How long a split record waits for its missing parts before it is published without them. 1s to 1d.
     #[serde(with = "crate::settings::duration")]
     pub parts_max_wait: Duration,
@@ -64,6 +67,7 @@ impl Default for Settings {
         Settings {
             prefix: "hj212/v1".to_owned(),
             gateway: "gateway".to_owned(),
+            coverage: crate::coverage::Settings::default(),
             parts_max_wait: minutes(5),
             parts_max: 64,
             parts_record_max: 60 * 1024,

@@ -20,7 +20,7 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 2;
+const LAYOUT: u16 = 3;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -31,6 +31,7 @@ struct State<'a> {
     waiting: &'a Waiting,
     now: Timestamp,
     swept: Timestamp,
+    round: &'a super::coverage::Round,
     rules: &'a std::collections::BTreeMap<String, String>,
 }
 
@@ -43,6 +44,7 @@ struct Restored {
     waiting: Waiting,
     now: Timestamp,
     swept: Timestamp,
+    round: super::coverage::Round,
     rules: std::collections::BTreeMap<String, String>,
 }
 
@@ -73,6 +75,7 @@ impl Interpreter {
             waiting: &self.waiting,
             now: self.now,
             swept: self.swept,
+            round: &self.round,
             rules: &self.rulings.texts,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
@@ -106,6 +109,7 @@ impl Interpreter {
         Ok(Interpreter {
             rulings,
             swept: restored.swept,
+            round: restored.round,
             verdict: Verdict::default(),
             dictionary: Dictionary::new(&restored.context.factors),
             settings,

@@ -122,6 +122,7 @@ fn script(text: &str) -> Vec<Step> {
                 let context: Context = serde_json::from_str(rest).unwrap();
                 steps.extend(context_steps(time, &context));
             }
+            "command" => steps.push(record(&Record::Command(rest.as_bytes()))),
             "tick" => steps.push(record(&Record::Tick)),
             "started" => steps.push(record(&Record::Started("0.1.0"))),
             "stopped" => steps.push(record(&Record::Stopped)),
@@ -201,11 +202,11 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 5]);
+struct Schemas([(&'static str, jsonschema::Validator); 6]);
 
 impl Schemas {
     fn new() -> Schemas {
-        Schemas(["data", "event", "station", "rejected", "mark"].map(|name| (name, schema(name))))
+        Schemas(["data", "event", "station", "rejected", "mark", "completeness"].map(|name| (name, schema(name))))
     }
 
     /// Holds a publication against the schema it names.
@@ -213,7 +214,8 @@ impl Schemas {
         if publication.payload.is_empty() {
             assert!(publication.retain);
             assert!(
-                publication.topic.ends_with("/station") || publication.topic.contains("/mark/"),
+                publication.topic.ends_with("/station")
+                    || ["/mark/", "/completeness/"].iter().any(|level| publication.topic.contains(level)),
                 "{}",
                 publication.topic
             );
@@ -226,7 +228,7 @@ impl Schemas {
         let errors: Vec<String> =
             schema.iter_errors(&body).map(|e| format!("{} at {}", e, e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}\n{text}");
-        assert_eq!(publication.retain, name == "station" || name == "mark");
+        assert_eq!(publication.retain, ["station", "mark", "completeness"].contains(&name));
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
             "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
@@ -236,6 +238,7 @@ impl Schemas {
                     && levels[3] == "mark"
                     && body["mark"]["mark"] == format!("{}:{}", levels[4], levels[5])
             }
+            "completeness" => levels.len() == 5 && levels[3] == "completeness" && body["kind"] == levels[4],
             "station" => levels.len() == 4 && levels[3] == "station",
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };
@@ -449,6 +452,65 @@ fn wrong_rules_in_a_context_leave_the_former_ones_in_force() {
     player.play(&[frame("2")]);
     assert_eq!(player.done.iter().map(|done| done.rules_refused).sum::<u32>(), 1);
     assert_eq!(player.data()[1]["readings"]["a21026"]["marks"].to_string(), r#"["h17:D"]"#);
+}
+
+fn hours(stations: usize, hour: usize) -> Vec<Step> {
+    let frame = |mn: usize| {
+        format!("QN={NOON};ST=31;CN=2061;MN={mn};Flag=5;CP=&&DataTime=20260601{hour:02}0000;a21026-Avg=1&&")
+    };
+    (0..stations).map(|mn| frame_step(noon(), frame(mn).as_bytes())).collect()
+}
+
+#[test]
+fn gaps_of_many_stations_come_in_portions_and_all_of_them_come() {
+    let mut player = Player::new(settings());
+    player.play(&hours(700, 11));
+    let (mut gaps, mut days) = (0, 0);
+    for tick in 0..6 {
+        player.out.clear();
+        let snapshot = player.interpreter.snapshot();
+        player.interpreter = Interpreter::restore(settings(), &snapshot).unwrap();
+        player.play(&[step(Timestamp(noon().0 + 86_400_000_000 + tick), &Record::Tick)]);
+        assert!(player.out.len() <= 260, "{}", player.out.len());
+        gaps += player.out.iter().filter(|p| p.topic.ends_with("/event/gap")).count();
+        days += player.out.iter().filter(|p| p.topic.ends_with("/completeness/hour")).count();
+    }
+    assert_eq!((gaps, days), (700, 700));
+    assert_eq!(player.done.iter().map(|done| done.gaps).sum::<u32>(), 700);
+}
+
+#[test]
+fn recalls_take_turns_among_stations_and_only_so_many_are_open() {
+    let coverage = crate::coverage::Settings { enabled: true, open_max: 2, ..crate::coverage::Settings::default() };
+    let mut player = Player::new(Settings { coverage, ..settings() });
+    player.play(&hours(5, 1));
+    player.play(&hours(5, 10));
+    player.play(&[step(Timestamp(noon().0 + 120_000_000), &Record::Tick)]);
+    let minutes = |n: i64| Timestamp(noon().0 + n * 60_000_000);
+    assert!(player.interpreter.recalls(minutes(9)).is_empty(), "they have just uploaded old records");
+    let first = player.interpreter.recalls(minutes(11));
+    let names = |recalls: &[crate::coverage::Recall]| recalls.iter().map(|r| r.mn.clone()).collect::<Vec<_>>();
+    assert_eq!((names(&first), first[0].id.as_str()), (vec!["0".into(), "1".into()], "recall-hour-20260601020000-1"));
+    let area = "BeginTime=20260601020000;EndTime=20260601090000";
+    let queued = format!(
+        r#"{{"step":"queued","mn":"1","id":"{}","command":"get-hours","cn":2061,"edition":"2017","area":"{area}","origin":"recall","author":"gateway","why":"","expires":{}}}"#,
+        first[1].id,
+        minutes(600).0
+    );
+    player.play(&[step(minutes(11), &Record::Command(queued.as_bytes()))]);
+    assert_eq!(names(&player.interpreter.recalls(minutes(12))), ["2"], "one is open, and the next has its turn");
+    player.interpreter.settings.coverage.enabled = false;
+    assert!(player.interpreter.recalls(minutes(13)).is_empty());
+}
+
+#[test]
+fn electricity_and_production_are_not_counted_with_the_station_s_own_data() {
+    let mut player = Player::new(settings());
+    for (st, mn) in [("31", "A"), ("44", "B"), ("45", "C")] {
+        let text = format!("QN={NOON};ST={st};CN=2061;MN={mn};Flag=5;CP=&&DataTime=20260601110000;a21026-Avg=1&&");
+        player.play(&[frame_step(noon(), text.as_bytes())]);
+    }
+    assert_eq!(player.interpreter.ledgers().map(|(mn, _)| mn).collect::<Vec<_>>(), [b"A"]);
 }
 
 fn literal() -> impl Strategy<Value = String> {

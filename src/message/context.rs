@@ -45,6 +45,10 @@ pub struct StationFacts {
     pub limits: BTreeMap<String, String>,
     /// Measuring ranges by canonical code: lowest and highest, as decimals.
     pub ranges: BTreeMap<String, (String, String)>,
+    /// How often sampled data comes, in seconds, if that is registered.
+    pub realtime_interval: Option<u32>,
+    /// How often minute data comes, in seconds, if that is registered.
+    pub minute_interval: Option<u32>,
 }
 
 /// A furnace, kiln, unit, treatment … of a station.

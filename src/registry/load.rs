@@ -52,6 +52,8 @@ struct Row {
     limits: BTreeMap<String, f64>,
     #[serde(default)]
     ranges: BTreeMap<String, [f64; 2]>,
+    realtime_interval: Option<Spanned<String>>,
+    minute_interval: Option<Spanned<String>>,
 }
 
 /// One `[[station.facility]]`.
@@ -146,6 +148,13 @@ impl Reader<'_> {
         let dialect = row.dialect.as_ref().and_then(|name| self.dialect(name, dialects));
         let networks = row.networks.iter().filter_map(|network| self.network(network)).collect();
         let facilities = self.facilities(row.facility);
+        let realtime_interval = row.realtime_interval.as_ref().and_then(|text| {
+            self.interval(text, "realtime_interval", "1s to 24h", |seconds| (1..=86_400).contains(&seconds))
+        });
+        let minute_interval = row.minute_interval.as_ref().and_then(|text| {
+            let fits = |seconds: u32| seconds.is_multiple_of(60) && seconds > 0 && 3600 % seconds == 0;
+            self.interval(text, "minute_interval", "whole minutes of which an hour has a whole number", fits)
+        });
         let facts = StationFacts {
             name: row.name,
             tags: row.tags,
@@ -163,6 +172,8 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|(code, [low, high])| (code, (low.to_string(), high.to_string())))
                 .collect(),
+            realtime_interval,
+            minute_interval,
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
@@ -206,6 +217,28 @@ impl Reader<'_> {
             "leave it out if the station is to be answered by its Flag",
         );
         edition
+    }
+
+    /// An interval in seconds.
+    fn interval(
+        &mut self,
+        said: &Spanned<String>,
+        key: &str,
+        rule: &str,
+        fits: impl FnOnce(u32) -> bool,
+    ) -> Option<u32> {
+        let seconds = crate::settings::duration::parse(said.get_ref())
+            .filter(|interval| interval.subsec_nanos() == 0)
+            .and_then(|interval| u32::try_from(interval.as_secs()).ok())
+            .filter(|seconds| fits(*seconds));
+        self.rule(
+            said,
+            seconds.is_some(),
+            key,
+            rule,
+            "write \"30s\" or \"10min\", or leave it out to let it be learned",
+        );
+        seconds
     }
 
     fn dialect(&mut self, said: &Spanned<String>, dialects: &Dialects) -> Option<Arc<Dialect>> {
