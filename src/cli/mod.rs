@@ -7,6 +7,7 @@ mod check;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
+mod gaps;
 mod journal;
 mod log;
 mod replay;
@@ -66,6 +67,8 @@ enum Command {
     Simulate(Box<simulate::Options>),
     /// Publishes again from the journal
     Replay(replay::Options),
+    /// How much of each day has arrived, and what is missing (传输率与缺口)
+    Gaps(gaps::Options),
     /// Looks into a journal; works beside a running gateway
     #[command(subcommand)]
     Journal(journal::Command),
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Decode(options) => decode::decode(&options),
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Replay(options) => replay::replay(&options),
+        Command::Gaps(options) => gaps::gaps(&options),
         Command::Journal(command) => journal::journal(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),

@@ -424,10 +424,10 @@ impl Ledger {
         Some(Recall::new(mn, grain, &wanted))
     }
 
-    /// Whether a request is under way.
+    /// Whether a request is under way, or was planned a moment ago.
     #[must_use]
-    pub const fn is_asked(&self) -> bool {
-        self.asking.open.is_some()
+    pub fn is_asked(&self, now: Timestamp) -> bool {
+        self.asking.open.is_some() || local::of(now).is_some_and(|now| self.asking.is_offered(now))
     }
 
     /// The grains of which records have come.

@@ -140,13 +140,18 @@ impl Asking {
         let past = |since: Local, duration| now >= since.saturating_add(seconds(duration));
         let made = self.made.iter().filter(|made| now.saturating_sub(**made) < HOUR).count();
         self.open.is_none()
-            && self.offered.is_none_or(|(_, _, at)| now >= at.saturating_add(OFFER_MAX))
+            && !self.is_offered(now)
             && past(online_since, settings.settle)
             && past(self.reuploading, settings.quiet)
             && past(self.ended, settings.pause)
             && now >= self.rest_until
             && made < usize::from(settings.asks_per_hour).min(ASKED_MAX)
             && settings.window.holds(now)
+    }
+
+    /// Whether a plan was made a moment ago.
+    pub(super) fn is_offered(&self, now: Local) -> bool {
+        self.offered.is_some_and(|(_, _, at)| now < at.saturating_add(OFFER_MAX))
     }
 
     pub(super) fn offer(&mut self, grain: Grain, begin: Local, now: Local) {

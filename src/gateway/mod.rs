@@ -15,6 +15,7 @@ pub mod derived;
 mod envelope;
 mod history;
 mod learned;
+pub mod ledgers;
 mod pulse;
 mod reload;
 pub mod replay;

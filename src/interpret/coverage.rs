@@ -229,14 +229,14 @@ impl Interpreter {
         if !settings.enabled {
             return recalls;
         }
-        let open = self.stations.iter().filter(|station| station.ledger.is_asked()).count();
+        let open = self.stations.iter().filter(|station| station.ledger.is_asked(now)).count();
         let most = (settings.open_max as usize).saturating_sub(open);
-        let count = self.stations.len();
+        let (count, first) = (self.stations.len(), self.round.planned as usize);
         for turn in 0..count {
             if recalls.len() >= most {
                 break;
             }
-            let number = (self.round.planned as usize + turn) % count;
+            let number = (first + turn) % count;
             let Some(station) = self.stations.get_mut(number) else { break };
             let Ok(mn) = std::str::from_utf8(&station.mn) else { continue };
             if let Some(recall) = station.ledger.plan(mn, now, settings) {
