@@ -60,7 +60,7 @@ impl Cadence {
         for (number, era) in self.eras.iter().enumerate() {
             let begin = if number == 0 { from } else { from.max(era.since) };
             let end = self.eras.get(number + 1).map_or(to, |next| to.min(next.since));
-            sum += (end.saturating_sub(begin) + era.interval / 2) / era.interval;
+            sum += end.saturating_sub(begin).saturating_add(era.interval / 2) / era.interval;
         }
         sum
     }

@@ -15,7 +15,7 @@ use crate::downlink::Outcome;
 pub const HOLES_MAX: usize = 64;
 /// Days that are looked back over; what is missing longer is given up.
 pub const DAYS_MAX: u32 = 35;
-/// How far a station's clock may be behind, so that its records are not missing for that alone.
+/// How late records may be as a rule (batches, a clock that is behind) without being missing for that alone.
 const LAG_MAX: u32 = 2 * 3600;
 /// DataTimes further in the future are not taken for the ledger.
 const FUTURE_MAX: u32 = 600;
@@ -57,7 +57,7 @@ pub(super) struct Track {
     frontier: Local,
     /// The latest DataTime.
     latest: Local,
-    /// How late the latest record was.
+    /// How late records have been of late.
     lag: u32,
     holes: Vec<Hole>,
     gaps: Vec<Gap>,
@@ -136,7 +136,8 @@ impl Track {
                 self.turn(since, interval, said, out);
             }
             let due = said.saturating_add(self.period(self.interval()));
-            self.lag = at.saturating_sub(due).min(LAG_MAX);
+            // Records may come in batches: how late they can be is forgotten slowly.
+            self.lag = at.saturating_sub(due).min(LAG_MAX).max(self.lag - self.lag / 16);
             self.latest = said;
         }
         self.take(said, recalled, out);
