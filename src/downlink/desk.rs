@@ -64,6 +64,8 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Desk {
     settings: Settings,
+    /// The settings under each policy.
+    policies: BTreeMap<String, Settings>,
     lanes: BTreeMap<String, Lane>,
     /// A station that is being given another MN answers under the new one.
     renamed: BTreeMap<String, String>,
@@ -83,6 +85,7 @@ impl Desk {
     #[must_use]
     pub fn new(settings: Settings) -> Desk {
         Desk {
+            policies: under_policies(&settings),
             settings,
             lanes: BTreeMap::new(),
             renamed: BTreeMap::new(),
@@ -95,6 +98,32 @@ impl Desk {
             last_qn: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// Other settings hold from now on; what is under way goes on by them.
+    pub fn replace_settings(&mut self, settings: Settings) {
+        self.policies = under_policies(&settings);
+        self.settings = settings;
+    }
+
+    /// Stations are registered anew: those whose address is `None` any more are spoken to no longer, and their requests end unanswered.
+    pub fn readdress(&mut self, address: impl Fn(&Address) -> Option<Address>) {
+        self.lanes.retain(|_, lane| {
+            let new = address(&lane.address);
+            new.map(|new| lane.address = new).is_some()
+        });
+    }
+
+    /// The edition in which a station was last spoken to.
+    #[must_use]
+    pub fn edition(&self, mn: &str) -> Option<crate::protocol::Edition> {
+        self.lanes.get(mn).map(|lane| lane.address.edition)
+    }
+
+    /// Requests that wait or are carried out.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.lanes.values().map(|lane| lane.queue.len() + usize::from(lane.active.is_some())).sum()
     }
 
     /// What was counted.
@@ -128,7 +157,8 @@ impl Desk {
                 let bounded = |text: &str| text.chars().take(64).collect::<String>();
                 let sha256 = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
                 let (mn, id, reason_code) = (bounded(mn), bounded(id), reason.code().to_owned());
-                let step = Step::Refused { mn, id, reason: reason_code, author, length: body.len(), sha256 };
+                let shown = is_id(&id) && is_id(&mn) && !self.used.contains(&(mn.clone(), id.clone()));
+                let step = Step::Refused { mn, id, reason: reason_code, author, length: body.len(), sha256, shown };
                 (Err(reason), self.record(vec![step]))
             }
         }
@@ -375,7 +405,7 @@ impl Desk {
         if self.lanes.get(&address.mn).is_none_or(|lane| lane.contacted) {
             return Vec::new();
         }
-        let policy = self.settings.first_contact.clone();
+        let policy = of(&self.settings, &self.policies, address).first_contact.clone();
         let mut wanted: Vec<(&str, Value)> = Vec::new();
         if policy.set_time {
             wanted.push(("set-time", json!({})));
@@ -411,7 +441,8 @@ impl Desk {
         let mn = self.renamed.get(mn).filter(|_| !self.lanes.contains_key(mn)).map_or(mn, String::as_str).to_owned();
         let mut steps = Vec::new();
         let Some(lane) = self.lanes.get_mut(&mn) else { return Vec::new() };
-        let answered = lane.heard(header, now, &self.settings, &mut steps);
+        let settings = of(&self.settings, &self.policies, &lane.address);
+        let answered = lane.heard(header, now, settings, &mut steps);
         let mut effects = Vec::new();
         match answered {
             Answered::Strange => self.tally.strange += 1,
@@ -434,9 +465,9 @@ impl Desk {
     }
 
     fn watch_clock(&mut self, mn: &str, header: &Header<'_>, now: Timestamp) -> Vec<Effect> {
-        let settings = self.settings.clock.clone();
         let Some(lane) = self.lanes.get_mut(mn) else { return Vec::new() };
         let address = lane.address.clone();
+        let settings = of(&self.settings, &self.policies, &address).clock.clone();
         let mut steps = Vec::new();
         if let Some(said) = header.qn.and_then(moment::millis)
             && let Some((offset_ms, within)) = lane.clock.heard(said - moment::of(now), &settings)
@@ -482,7 +513,8 @@ impl Desk {
     fn due_of(&mut self, mn: &str, now: Timestamp) -> Vec<Effect> {
         let mut steps = Vec::new();
         if let Some(lane) = self.lanes.get_mut(mn) {
-            lane.due(now, &self.settings, &mut steps);
+            let settings = of(&self.settings, &self.policies, &lane.address);
+            lane.due(now, settings, &mut steps);
         }
         self.record(steps)
     }
@@ -522,13 +554,15 @@ impl Desk {
         let mn = step.mn().to_owned();
         if let Step::Sent { qn, count, .. } = &step
             && let Some((connection, bytes)) =
-                self.lanes.get_mut(&mn).and_then(|lane| lane.sendable(qn, *count, now, &self.settings))
+                self.lanes.get_mut(&mn).and_then(|lane| {
+                    let settings = of(&self.settings, &self.policies, &lane.address);
+                    lane.sendable(qn, *count, now, settings)
+                })
         {
             self.tally.sent += 1;
             effects.push(Effect::Send { mn: mn.clone(), connection, qn: qn.clone(), bytes });
         }
-        if self.is_published(&step)
-            && let (Some(json), Some(id)) = (step.status(now), step.id())
+        if let (Some(json), Some(id)) = (step.status(now), step.id())
         {
             effects.push(Effect::Status { mn: mn.clone(), id: id.to_owned(), json });
         }
@@ -541,12 +575,6 @@ impl Desk {
         }
         effects.extend(self.advance(&mn, now));
         effects
-    }
-
-    /// A refusal has a status only where it can be a topic and hides no request of the same id.
-    fn is_published(&self, step: &Step) -> bool {
-        let Step::Refused { mn, id, .. } = step else { return true };
-        is_id(id) && is_id(mn) && !self.used.contains(&(mn.clone(), id.clone()))
     }
 
     /// The step of this ticket could not be stored: it is asked for again by [`Desk::due`], and all that hangs on it waits.
@@ -632,13 +660,23 @@ impl Desk {
             }
             Step::Accepted { id, .. } => {
                 if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
-                    (active.phase, active.deadline) = (Phase::Accepted, after(now, self.settings.execution_timeout));
+                    let settings = of(&self.settings, &self.policies, &lane.address);
+                    (active.phase, active.deadline) = (Phase::Accepted, after(now, settings.execution_timeout));
                 }
             }
             Step::Clock { within, .. } => lane.clock.restored(*within),
             Step::Queued { .. } | Step::Ended { .. } | Step::Refused { .. } | Step::Key { .. } => {}
         }
     }
+}
+
+fn under_policies(settings: &Settings) -> BTreeMap<String, Settings> {
+    settings.policies.iter().map(|(name, policy)| (name.clone(), settings.under(policy))).collect()
+}
+
+/// The settings that hold for a station.
+fn of<'a>(settings: &'a Settings, policies: &'a BTreeMap<String, Settings>, address: &Address) -> &'a Settings {
+    address.policy.as_ref().and_then(|policy| policies.get(policy)).unwrap_or(settings)
 }
 
 /// What is wanted, before its parameters are read.

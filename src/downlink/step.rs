@@ -107,7 +107,17 @@ pub enum Step {
     /// It is over.
     Ended { mn: String, id: String, outcome: Outcome, code: Option<u16> },
     /// A request was not taken; of its text only length and hash are kept.
-    Refused { mn: String, id: String, reason: String, author: String, length: usize, sha256: String },
+    /// `shown`: it has a status, since the id can be a level of a topic and hides no request of the same id.
+    Refused {
+        mn: String,
+        id: String,
+        reason: String,
+        author: String,
+        length: usize,
+        sha256: String,
+        #[serde(default)]
+        shown: bool,
+    },
     /// A key of a station.
     Key { mn: String, created: String, key: String, state: KeyState },
     /// The clock of a station is off by so many milliseconds, or (`within`) is right again.
@@ -185,6 +195,7 @@ impl Step {
             Self::Sent { qn, count, .. } => json!({ "state": "sent", "qn": qn, "count": count }),
             Self::Accepted { qn, .. } => json!({ "state": "accepted", "qn": qn }),
             Self::Ended { outcome, code, .. } => json!({ "state": outcome.code(), "code": code }),
+            Self::Refused { shown: false, .. } => return None,
             Self::Refused { reason, author, .. } => {
                 let known = Refusal::ALL.iter().find(|refusal| refusal.code() == reason);
                 json!({
