@@ -25,6 +25,8 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("session", "registry"),
     // Problems of rule files are problems of configuration files.
     ("marking", "registry"),
+    // The steps of commands are published as all that the journal holds.
+    ("interpret", "downlink"),
     // What is interpreted is marked before it is said.
     ("interpret", "marking"),
     // The gateway is built from the configuration; each part's settings are the part's own.

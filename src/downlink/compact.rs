@@ -63,16 +63,28 @@ impl Ledger {
                 self.last_sent = Some((at, step.clone()));
                 self.add(mn, id, (at, step));
             }
-            (Step::Confirmed { .. } | Step::Accepted { .. }, Some(id)) => self.add(mn, id, (at, step)),
-            (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Ended { .. } | Step::Queued { .. } | Step::Sent { .. }, None) => {}
+            (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Data { .. }, Some(id)) => self.add(mn, id, (at, step)),
+            // These belong to a request and have its id.
+            (
+                Step::Confirmed { .. }
+                | Step::Accepted { .. }
+                | Step::Data { .. }
+                | Step::Ended { .. }
+                | Step::Queued { .. }
+                | Step::Sent { .. },
+                None,
+            ) => {}
         }
     }
 
     fn add(&mut self, mn: String, id: String, step: (Timestamp, Step)) {
         if let Some(steps) = self.open.get_mut(&(mn, id)) {
             // Of resends the last says all.
-            if matches!(step.1, Step::Sent { .. }) {
-                steps.retain(|(_, known)| !matches!(known, Step::Sent { .. }));
+            let sent = |step: &Step| matches!(step, Step::Sent { .. });
+            let data = |step: &Step| matches!(step, Step::Data { .. });
+            if sent(&step.1) || data(&step.1) {
+                let same = if sent(&step.1) { sent } else { data };
+                steps.retain(|(_, known)| !same(known));
             }
             steps.push(step);
         }
@@ -86,6 +98,7 @@ impl Ledger {
             Step::Sent { .. } => sets_clock,
             Step::Confirmed { .. }
             | Step::Accepted { .. }
+            | Step::Data { .. }
             | Step::Ended { .. }
             | Step::Refused { .. }
             | Step::Key { .. }

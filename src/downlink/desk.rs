@@ -443,21 +443,9 @@ impl Desk {
         let Some(lane) = self.lanes.get_mut(&mn) else { return Vec::new() };
         let settings = of(&self.settings, &self.policies, &lane.address);
         let answered = lane.heard(header, now, settings, &mut steps);
-        let mut effects = Vec::new();
-        match answered {
-            Answered::Strange => self.tally.strange += 1,
-            Answered::Data(packets) => effects.extend(lane.active.as_ref().map(|active| Effect::Status {
-                mn: mn.clone(),
-                id: active.exchange.id.clone(),
-                json: json!({
-                    "schema": "hj212.command/1", "mn": mn, "id": active.exchange.id, "state": "data", "packets": packets,
-                    "qn": active.qn, "at": now.to_rfc3339(),
-                }),
-            })),
-            Answered::No | Answered::Yes => {}
-        }
+        self.tally.strange += u64::from(answered == Answered::Strange);
         let upload = answered == Answered::No && !header.rf;
-        effects.extend(self.record(steps));
+        let mut effects = self.record(steps);
         if upload {
             effects.extend(self.watch_clock(&mn, header, now));
         }
@@ -612,7 +600,7 @@ impl Desk {
                     lane.keys.note(created, &key, *state);
                 }
             }
-            Step::Sent { .. } | Step::Accepted { .. } | Step::Refused { .. } | Step::Clock { .. } => {}
+            Step::Sent { .. } | Step::Accepted { .. } | Step::Data { .. } | Step::Refused { .. } | Step::Clock { .. } => {}
         }
         Vec::new()
     }
@@ -662,6 +650,11 @@ impl Desk {
                 if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
                     let settings = of(&self.settings, &self.policies, &lane.address);
                     (active.phase, active.deadline) = (Phase::Accepted, after(now, settings.execution_timeout));
+                }
+            }
+            Step::Data { id, packets, .. } => {
+                if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                    active.packets = *packets;
                 }
             }
             Step::Clock { within, .. } => lane.clock.restored(*within),

@@ -104,8 +104,17 @@ pub enum Step {
     Sent { mn: String, id: String, qn: String, count: u8, segment: String },
     /// 9011 with QnRtn=1, or data.
     Accepted { mn: String, id: String, qn: String },
+    /// So many packets of data by now; said of the first, the second, the fourth, and so on.
+    Data { mn: String, id: String, qn: String, packets: u64 },
     /// It is over.
-    Ended { mn: String, id: String, outcome: Outcome, code: Option<u16> },
+    Ended {
+        mn: String,
+        id: String,
+        outcome: Outcome,
+        code: Option<u16>,
+        #[serde(default)]
+        packets: u64,
+    },
     /// A request was not taken; of its text only length and hash are kept.
     /// `shown`: it has a status, since the id can be a level of a topic and hides no request of the same id.
     Refused {
@@ -134,6 +143,7 @@ impl std::fmt::Debug for Step {
             | Self::Confirmed { .. }
             | Self::Sent { .. }
             | Self::Accepted { .. }
+            | Self::Data { .. }
             | Self::Ended { .. }
             | Self::Refused { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
         }
@@ -161,6 +171,7 @@ impl Step {
             | Self::Confirmed { mn, .. }
             | Self::Sent { mn, .. }
             | Self::Accepted { mn, .. }
+            | Self::Data { mn, .. }
             | Self::Ended { mn, .. }
             | Self::Refused { mn, .. }
             | Self::Key { mn, .. }
@@ -176,6 +187,7 @@ impl Step {
             | Self::Confirmed { id, .. }
             | Self::Sent { id, .. }
             | Self::Accepted { id, .. }
+            | Self::Data { id, .. }
             | Self::Ended { id, .. }
             | Self::Refused { id, .. } => Some(id),
             Self::Key { .. } | Self::Clock { .. } => None,
@@ -194,7 +206,10 @@ impl Step {
             Self::Confirmed { author, .. } => json!({ "state": "queued", "confirmed_by": author }),
             Self::Sent { qn, count, .. } => json!({ "state": "sent", "qn": qn, "count": count }),
             Self::Accepted { qn, .. } => json!({ "state": "accepted", "qn": qn }),
-            Self::Ended { outcome, code, .. } => json!({ "state": outcome.code(), "code": code }),
+            Self::Data { qn, packets, .. } => json!({ "state": "data", "packets": packets, "qn": qn }),
+            Self::Ended { outcome, code, packets, .. } => {
+                json!({ "state": outcome.code(), "code": code, "packets": packets })
+            }
             Self::Refused { shown: false, .. } => return None,
             Self::Refused { reason, author, .. } => {
                 let known = Refusal::ALL.iter().find(|refusal| refusal.code() == reason);

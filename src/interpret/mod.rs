@@ -19,6 +19,7 @@
 //! * The registered edition and ST count before those of the frame: both are often wrong in the field.
 //! * When the gateway starts, every station counts as offline until it speaks.
 
+mod command;
 mod context;
 mod data;
 mod events;
@@ -50,6 +51,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::marking::Verdict;
 use crate::message::kind::Span;
+use crate::downlink::Step;
 use crate::message::{Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp};
 use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
 use context::{Gathered, Run};
@@ -57,6 +59,7 @@ use data::{Envelope, Parted};
 use events::Place;
 use factors::{Dictionary, Medium};
 use marks::Rulings;
+use command::Stories;
 use moment::Moment;
 use parts::{Joined, Pending, Waiting};
 use recent::Known;
@@ -101,6 +104,7 @@ pub struct Interpreter {
     now: Timestamp,
     /// When silence and limits of all stations were last looked at.
     swept: Timestamp,
+    stories: Stories,
     rulings: Rulings,
     verdict: Verdict,
     scratch: Scratch,
@@ -139,6 +143,7 @@ impl Interpreter {
             waiting: Waiting::default(),
             now: Timestamp(i64::MIN),
             swept: Timestamp(0),
+            stories: Stories::default(),
             rulings: Rulings::new(std::collections::BTreeMap::new()),
             verdict: Verdict::default(),
             scratch: Scratch::default(),
@@ -161,6 +166,7 @@ impl Interpreter {
         self.now = self.now.max(time);
         self.expire(place, out, &mut done);
         self.sweep(place, out);
+        self.clear_statuses(out);
         match record {
             Record::Frame(heard) => self.on_frame(heard, place, out, &mut done),
             Record::Rejected(rejected) => self.on_rejected(rejected, place, out),
@@ -170,7 +176,12 @@ impl Interpreter {
                 Gathered::Broken => done.contexts_broken += 1,
                 Gathered::Whole(context) => self.on_context(*context, place, out, &mut done),
             },
-            Record::Tick | Record::Command(_) => {}
+            Record::Tick => {}
+            Record::Command(step) => {
+                if let Some(step) = Step::decode(step) {
+                    self.on_step(&step, place, out);
+                }
+            }
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done
