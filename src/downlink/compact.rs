@@ -63,7 +63,9 @@ impl Ledger {
                 self.last_sent = Some((at, step.clone()));
                 self.add(mn, id, (at, step));
             }
-            (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Data { .. }, Some(id)) => self.add(mn, id, (at, step)),
+            (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Data { .. }, Some(id)) => {
+                self.add(mn, id, (at, step))
+            }
             // These belong to a request and have its id.
             (
                 Step::Confirmed { .. }

@@ -70,7 +70,7 @@ pub struct Desk {
     /// A station that is being given another MN answers under the new one.
     renamed: BTreeMap<String, String>,
     /// Who wanted the key that is on its way to the disk.
-    rotations: BTreeMap<String, String>,
+    rotations: BTreeMap<String, Rotation>,
     used: BTreeSet<(String, String)>,
     used_order: VecDeque<(String, String)>,
     pending: BTreeMap<u64, Step>,
@@ -152,16 +152,23 @@ impl Desk {
         let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
         match request.and_then(|request| self.take(mn, id, request, address, now)) {
             Ok(step) => (Ok(()), self.record(vec![step])),
-            Err(reason) => {
-                self.tally.refused += 1;
-                let bounded = |text: &str| text.chars().take(64).collect::<String>();
-                let sha256 = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-                let (mn, id, reason_code) = (bounded(mn), bounded(id), reason.code().to_owned());
-                let shown = is_id(&id) && is_id(&mn) && !self.used.contains(&(mn.clone(), id.clone()));
-                let step = Step::Refused { mn, id, reason: reason_code, author, length: body.len(), sha256, shown };
-                (Err(reason), self.record(vec![step]))
-            }
+            Err(reason) => (Err(reason), self.refused(mn, id, body, author, reason)),
         }
+    }
+
+    /// Refuses a request for a reason that the caller knows. The effects hold its audit step.
+    pub fn refuse(&mut self, mn: &str, id: &str, body: &[u8], reason: Refusal) -> Vec<Effect> {
+        let author = Request::read(body).map(|request| request.author).unwrap_or_default();
+        self.refused(mn, id, body, author, reason)
+    }
+
+    fn refused(&mut self, mn: &str, id: &str, body: &[u8], author: String, reason: Refusal) -> Vec<Effect> {
+        self.tally.refused += 1;
+        let bounded = |text: &str| text.chars().take(64).collect::<String>();
+        let sha256 = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let (mn, id, reason) = (bounded(mn), bounded(id), reason.code().to_owned());
+        let shown = is_id(&id) && is_id(&mn) && !self.used.contains(&(mn.clone(), id.clone()));
+        self.record(vec![Step::Refused { mn, id, reason, author, length: body.len(), sha256, shown }])
     }
 
     fn take(
@@ -326,58 +333,100 @@ impl Desk {
     pub fn install_key(&mut self, address: &Address, created: &str, key: &Key) -> Vec<Effect> {
         self.lane(address);
         let (mn, created) = (address.mn.clone(), created.to_owned());
-        self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Proven }])
+        self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Proven, again: false }])
     }
 
-    /// Gives the station a new key (1014), made by the caller from 16 random letters and digits. A key offered before and never
-    /// proven is offered again instead: the station may have it. The exchange waits for a confirmation as any control command.
-    pub fn rotate_key(
+    /// Whether a request asks for a new key ([`Desk::submit_key`]).
+    #[must_use]
+    pub fn wants_key(body: &[u8]) -> bool {
+        Request::read(body).is_ok_and(|request| request.command.as_deref() == Some(SET_KEY.name))
+    }
+
+    /// A request for a new key (1014): `key` is made by the caller from 16 random letters and digits, and is in no request. A key
+    /// offered before and never proven is offered again instead: the station may have it. The exchange waits for a confirmation as any
+    /// control command.
+    pub fn submit_key(
         &mut self,
-        address: &Address,
+        mn: &str,
+        id: &str,
+        body: &[u8],
+        address: Option<&Address>,
         key: &Key,
-        author: &str,
         now: Timestamp,
     ) -> (Result<(), Refusal>, Vec<Effect>) {
-        if !SET_KEY.editions.contains(&address.edition) {
-            return (Err(Refusal::EditionLacks), Vec::new());
+        let request = Request::read(body);
+        let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
+        let taken = request.and_then(|request| {
+            if !is_id(id) {
+                return Err(Refusal::IdForm);
+            }
+            let address = address.filter(|address| address.mn == mn).ok_or(Refusal::StationUnknown)?;
+            if !self.settings.allows(mn, SET_KEY.name, &request.author) {
+                return Err(Refusal::NotAllowed);
+            }
+            if !request.parameters.is_empty() {
+                return Err(Refusal::ParameterUnknown);
+            }
+            self.rotate(address, id, key, &request, now)
+        });
+        match taken {
+            Ok(effects) => (Ok(()), effects),
+            Err(reason) => (Err(reason), self.refused(mn, id, body, author, reason)),
         }
-        let author = author.chars().filter(|c| !c.is_control()).take(64).collect::<String>();
+    }
+
+    fn rotate(
+        &mut self,
+        address: &Address,
+        id: &str,
+        key: &Key,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, Refusal> {
+        if !SET_KEY.editions.contains(&address.edition) {
+            return Err(Refusal::EditionLacks);
+        }
+        if self.used.contains(&(address.mn.clone(), id.to_owned())) {
+            return Err(Refusal::IdUsed);
+        }
         let making = self.rotations.contains_key(&address.mn);
         let lane = self.lane(address);
         let busy = making
             || lane.queue.iter().chain(lane.active.as_ref().map(|a| &a.exchange)).any(|e| e.order.cn == SET_KEY.cn);
         if lane.keys.proven().is_none() {
-            return (Err(Refusal::KeyMissing), Vec::new());
+            return Err(Refusal::KeyMissing);
         }
-        if busy || !key.bytes().iter().all(u8::is_ascii_alphanumeric) {
-            let refusal = if busy { Refusal::KeyPending } else { Refusal::ParameterValue };
-            return (Err(refusal), Vec::new());
+        if busy {
+            return Err(Refusal::KeyPending);
         }
+        if !key.bytes().iter().all(u8::is_ascii_alphanumeric) {
+            return Err(Refusal::ParameterValue);
+        }
+        let rotation = Rotation { id: id.to_owned(), author: request.author.clone(), why: request.why.clone() };
         let offered = lane.keys.offered().map(|(created, _)| created.to_owned());
         if let Some(created) = offered {
-            return (Ok(()), self.offer(&address.mn, &created, &author, now));
+            return Ok(self.offer(&address.mn, &created, rotation, now));
         }
         let (mn, created) = (address.mn.clone(), moment::qn(moment::of(now)));
-        self.rotations.insert(mn.clone(), author);
-        (Ok(()), self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Offered }]))
+        self.rotations.insert(mn.clone(), rotation);
+        Ok(self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Offered, again: false }]))
     }
 
-    fn offer(&mut self, mn: &str, created: &str, author: &str, now: Timestamp) -> Vec<Effect> {
+    fn offer(&mut self, mn: &str, created: &str, rotation: Rotation, now: Timestamp) -> Vec<Effect> {
         let Some(lane) = self.lanes.get(mn) else { return Vec::new() };
-        let id = format!("key-{}", moment::qn(moment::of(now)));
         let area = key_area(created);
         let step = Step::Queued {
             mn: mn.to_owned(),
-            confirm: Some(token(mn, &id, &area, now)),
-            id,
+            confirm: Some(token(mn, &rotation.id, &area, now)),
+            id: rotation.id,
             command: SET_KEY.name.to_owned(),
             cn: SET_KEY.cn,
             edition: lane.address.edition,
             area,
             new_mn: None,
             origin: Origin::Operator,
-            author: author.to_owned(),
-            why: "key rotation".to_owned(),
+            author: rotation.author,
+            why: rotation.why,
             expires: after(now, self.settings.expiry),
         };
         self.enter(&step, now);
@@ -478,7 +527,7 @@ impl Desk {
         let proven = self.lanes.get(mn).and_then(|lane| lane.keys.newly_proven(number));
         let Some((created, key)) = proven else { return Vec::new() };
         let (mn, created, key) = (mn.to_owned(), created.to_owned(), keys::hex(key));
-        self.record(vec![Step::Key { mn, created, key, state: KeyState::Proven }])
+        self.record(vec![Step::Key { mn, created, key, state: KeyState::Proven, again: false }])
     }
 
     /// Resends, time-outs, expiries, and steps that could not be made durable before.
@@ -541,25 +590,23 @@ impl Desk {
         let mut effects = Vec::new();
         let mn = step.mn().to_owned();
         if let Step::Sent { qn, count, .. } = &step
-            && let Some((connection, bytes)) =
-                self.lanes.get_mut(&mn).and_then(|lane| {
-                    let settings = of(&self.settings, &self.policies, &lane.address);
-                    lane.sendable(qn, *count, now, settings)
-                })
+            && let Some((connection, bytes)) = self.lanes.get_mut(&mn).and_then(|lane| {
+                let settings = of(&self.settings, &self.policies, &lane.address);
+                lane.sendable(qn, *count, now, settings)
+            })
         {
             self.tally.sent += 1;
             effects.push(Effect::Send { mn: mn.clone(), connection, qn: qn.clone(), bytes });
         }
-        if let (Some(json), Some(id)) = (step.status(now), step.id())
-        {
+        if let (Some(json), Some(id)) = (step.status(now), step.id()) {
             effects.push(Effect::Status { mn: mn.clone(), id: id.to_owned(), json });
         }
         let follow = self.settle(&step);
         effects.extend(self.record(follow));
         if let Step::Key { created, state: KeyState::Offered, .. } = &step
-            && let Some(author) = self.rotations.remove(&mn)
+            && let Some(rotation) = self.rotations.remove(&mn)
         {
-            effects.extend(self.offer(&mn, created, &author, now));
+            effects.extend(self.offer(&mn, created, rotation, now));
         }
         effects.extend(self.advance(&mn, now));
         effects
@@ -592,7 +639,7 @@ impl Desk {
                 // A refused key was not taken; one without an answer may have been, and is kept.
                 if refused_key && let Some((created, key)) = lane.keys.offered() {
                     let (mn, created, key) = (step.mn().to_owned(), created.to_owned(), keys::hex(key));
-                    return vec![Step::Key { mn, created, key, state: KeyState::Dropped }];
+                    return vec![Step::Key { mn, created, key, state: KeyState::Dropped, again: false }];
                 }
             }
             Step::Key { created, key, state, .. } => {
@@ -600,7 +647,11 @@ impl Desk {
                     lane.keys.note(created, &key, *state);
                 }
             }
-            Step::Sent { .. } | Step::Accepted { .. } | Step::Data { .. } | Step::Refused { .. } | Step::Clock { .. } => {}
+            Step::Sent { .. }
+            | Step::Accepted { .. }
+            | Step::Data { .. }
+            | Step::Refused { .. }
+            | Step::Clock { .. } => {}
         }
         Vec::new()
     }
@@ -670,6 +721,14 @@ fn under_policies(settings: &Settings) -> BTreeMap<String, Settings> {
 /// The settings that hold for a station.
 fn of<'a>(settings: &'a Settings, policies: &'a BTreeMap<String, Settings>, address: &Address) -> &'a Settings {
     address.policy.as_ref().and_then(|policy| policies.get(policy)).unwrap_or(settings)
+}
+
+/// Who wanted a key, under which id, and why.
+#[derive(Debug)]
+struct Rotation {
+    id: String,
+    author: String,
+    why: String,
 }
 
 /// What is wanted, before its parameters are read.

@@ -128,7 +128,15 @@ pub enum Step {
         shown: bool,
     },
     /// A key of a station.
-    Key { mn: String, created: String, key: String, state: KeyState },
+    /// `again`: nothing new, said once more so that the journal alone is enough to read what it holds.
+    Key {
+        mn: String,
+        created: String,
+        key: String,
+        state: KeyState,
+        #[serde(default)]
+        again: bool,
+    },
     /// The clock of a station is off by so many milliseconds, or (`within`) is right again.
     Clock { mn: String, offset_ms: i64, within: bool },
 }
@@ -139,13 +147,16 @@ impl std::fmt::Debug for Step {
         match self {
             Self::Key { mn, created, state, .. } => write!(f, "key of {mn} from {created}: {state:?}"),
             Self::Clock { mn, offset_ms, within } => write!(f, "clock of {mn}: {offset_ms} ms, within {within}"),
+            Self::Refused { mn, id, reason, author, length, sha256, .. } => {
+                let (mn, id, author) = (mn.escape_default(), id.escape_default(), author.escape_default());
+                write!(f, "request {id} for {mn} refused: {reason}; author {author}, {length} bytes, SHA-256 {sha256}")
+            }
             Self::Queued { .. }
             | Self::Confirmed { .. }
             | Self::Sent { .. }
             | Self::Accepted { .. }
             | Self::Data { .. }
-            | Self::Ended { .. }
-            | Self::Refused { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
+            | Self::Ended { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
         }
     }
 }
@@ -161,6 +172,14 @@ impl Step {
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Step> {
         serde_json::from_slice(body).ok()
+    }
+
+    /// The step of a key, to be said once more.
+    #[must_use]
+    pub fn again(&self) -> Option<Step> {
+        let Self::Key { mn, created, key, state, .. } = self else { return None };
+        let (mn, created, key) = (mn.clone(), created.clone(), key.clone());
+        Some(Self::Key { mn, created, key, state: *state, again: true })
     }
 
     /// The station.

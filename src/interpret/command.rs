@@ -57,6 +57,7 @@ impl Interpreter {
                 let kind = if *within { "clock-right" } else { "clock-drift" };
                 self.push_step_event(mn, kind, &json!({ "offset_ms": offset_ms }), place, out);
             }
+            Step::Key { again: true, .. } => {}
             Step::Key { mn, created, state, .. } => {
                 self.push_step_event(mn, "key", &json!({ "created": created, "state": state }), place, out);
             }
@@ -153,10 +154,8 @@ fn in_event(step: &Step, id: &str, story: Option<&Story>) -> Value {
         | Step::Key { .. }
         | Step::Clock { .. } => ("", None, None),
     };
-    let author = match step {
-        Step::Refused { author, .. } => Some(author.as_str()),
-        _ => story.map(|story| story.author.as_str()),
-    };
+    let asked = story.map(|story| story.author.as_str());
+    let author = if let Step::Refused { author, .. } = step { Some(author.as_str()) } else { asked };
     json!({
         "command_id": id, "state": state, "code": code, "reason": reason, "author": author,
         "command": story.map(|s| s.command.as_str()), "origin": story.map(|s| s.origin),

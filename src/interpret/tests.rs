@@ -238,7 +238,9 @@ impl Schemas {
                     && levels[3] == "mark"
                     && body["mark"]["mark"] == format!("{}:{}", levels[4], levels[5])
             }
-            "command" => levels.len() == 6 && levels[3] == "command" && body["id"] == levels[4] && levels[5] == "status",
+            "command" => {
+                levels.len() == 6 && levels[3] == "command" && body["id"] == levels[4] && levels[5] == "status"
+            }
             "station" => levels.len() == 4 && levels[3] == "station",
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };
@@ -584,7 +586,13 @@ fn the_steps_of_a_request_become_a_status_and_an_event() {
                 sha256: "00".into(),
                 shown: false,
             },
-            6 => Step::Key { mn, created: "2026".into(), key: "hex:00112233".into(), state: KeyState::Proven },
+            6 => Step::Key {
+                mn,
+                created: "2026".into(),
+                key: "hex:00112233".into(),
+                state: KeyState::Proven,
+                again: false,
+            },
             _ => Step::Clock { mn, offset_ms: -200_000, within: false },
         }
     };

@@ -121,7 +121,8 @@ async fn run(
         let failure = match credentials(&settings).await {
             Err(failure) => failure,
             Ok(credentials) => {
-                let line = Line { wish: wish.clone(), sender: sender.clone(), state: state.clone(), stop: stop.clone() };
+                let line =
+                    Line { wish: wish.clone(), sender: sender.clone(), state: state.clone(), stop: stop.clone() };
                 let talk = AbortOnDropHandle::new(tokio::spawn(line.talk(settings.clone(), credentials)));
                 // The client must not take the gateway along, whatever a broker sends it.
                 talk.await.unwrap_or_else(|_| Failure::new(Kind::Lost, "the MQTT client failed inside"))
@@ -211,7 +212,12 @@ impl Line {
                 Err(error) => Then::Ends(failure5(&error)),
                 Ok(v5::Event::Incoming(v5::Incoming::ConnAck(_))) => {
                     let qos = v5::mqttbytes::QoS::AtLeastOnce;
-                    let filters = self.wish.filters.iter().map(|f| five::Filter::new(f.clone(), qos));
+                    // As published, so that a request which is kept by the broker is known for one at once.
+                    let filters = self
+                        .wish
+                        .filters
+                        .iter()
+                        .map(|f| five::Filter { preserve_retain: true, ..five::Filter::new(f.clone(), qos) });
                     asked(client.try_subscribe_many(filters).is_ok())
                 }
                 Ok(v5::Event::Incoming(v5::Incoming::SubAck(ack))) => {

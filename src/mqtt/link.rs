@@ -90,7 +90,11 @@ pub(super) fn prepare(
     }
 }
 
-pub(super) fn options4(settings: &Settings, credentials: Option<Credentials>, will: Option<&Publication>) -> v4::MqttOptions {
+pub(super) fn options4(
+    settings: &Settings,
+    credentials: Option<Credentials>,
+    will: Option<&Publication>,
+) -> v4::MqttOptions {
     let mut options = v4::MqttOptions::new(&settings.client_id, settings.address(), settings.port);
     options.set_keep_alive(settings.keep_alive_sent());
     options.set_clean_session(true);
@@ -106,7 +110,11 @@ pub(super) fn options4(settings: &Settings, credentials: Option<Credentials>, wi
     options
 }
 
-pub(super) fn options5(settings: &Settings, credentials: Option<Credentials>, will: Option<&Publication>) -> v5::MqttOptions {
+pub(super) fn options5(
+    settings: &Settings,
+    credentials: Option<Credentials>,
+    will: Option<&Publication>,
+) -> v5::MqttOptions {
     let mut options = v5::MqttOptions::new(&settings.client_id, settings.address(), settings.port);
     options.set_keep_alive(settings.keep_alive_sent());
     options.set_clean_start(true);

@@ -20,7 +20,7 @@ use super::ears::{Mailbox, News};
 use super::house::{Admission, StoredNotice, entry};
 use crate::journal::{Offset, Unstored};
 use crate::message::{Heard, Record, RejectReason, Rejected, Timestamp};
-use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan};
+use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
 use crate::session::{self, Reply, Verdict};
 use crate::telemetry::{Counter, Timing};
 
@@ -45,6 +45,7 @@ struct Telling {
     came: Option<Edition>,
     at: Timestamp,
     segment: Box<[u8]>,
+    sealed: Option<u16>,
 }
 
 /// Why a connection is closed by us.
@@ -322,7 +323,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let telling = (placed && house.has_listener()).then(|| {
             let came = news.is_some().then_some(told.edition);
-            Box::new(Telling { came, at: now, segment: frame.segment.into() })
+            let sealed = sm4::looks_sealed(frame).then_some(frame.check.said);
+            Box::new(Telling { came, at: now, segment: frame.segment.into(), sealed })
         });
         house.telemetry.deviated(deviations.union(header.deviations));
         let heard = Heard { from, deviations, segment: frame.segment, raw: frame.raw };
@@ -336,14 +338,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Tells the road down of a frame that is on disk.
     fn tell(&mut self, mn: &str, telling: Telling) {
-        let Telling { came, at, segment } = telling;
+        let Telling { came, at, segment, sealed } = telling;
         let house = &self.admission.house;
         if let Some(edition) = came {
             let mailbox = Arc::clone(self.mailbox.get_or_insert_default());
             let connection = self.admission.peering.connection;
             house.tell(News::Came { mn: mn.into(), connection, edition, mailbox });
         }
-        house.tell(News::Heard { mn: mn.into(), at, segment });
+        house.tell(News::Heard { mn: mn.into(), at, segment, sealed });
     }
 
     /// Bytes that are not taken as a station's word: kept as rejected, unless there were too many from there lately.

@@ -72,6 +72,8 @@ pub enum News {
         at: Timestamp,
         /// The data segment.
         segment: Box<[u8]>,
+        /// The check that the frame carries, if its area looks sealed (HJ 212-2025, 6.4).
+        sealed: Option<u16>,
     },
     /// The connection has ended.
     Left {
@@ -135,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn frames_that_nobody_listens_to_are_bounded_and_comings_are_not_lost() {
         let (ears, mut listener) = ears();
-        let heard = || News::Heard { mn: "A".into(), at: Timestamp(0), segment: Box::default() };
+        let heard = || News::Heard { mn: "A".into(), at: Timestamp(0), segment: Box::default(), sealed: None };
         let told = (0..HEARD_MAX + 5).filter(|_| ears.tell(heard())).count();
         assert_eq!(told, HEARD_MAX);
         assert!(ears.tell(News::Left { mn: "A".into(), connection: 1 }));

@@ -94,6 +94,12 @@ impl House {
         }
     }
 
+    /// The counters.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
     /// The stations that may speak.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {

@@ -36,6 +36,7 @@ struct Row {
     st: Option<Spanned<String>>,
     edition: Option<Spanned<String>>,
     dialect: Option<Spanned<String>>,
+    policy: Option<String>,
     #[serde(default)]
     crc: CrcPolicy,
     #[serde(default)]
@@ -166,7 +167,7 @@ impl Reader<'_> {
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
-        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, facts }
+        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, policy: row.policy, facts }
     }
 
     fn facilities(&mut self, rows: Vec<FacilityRow>) -> Vec<Facility> {

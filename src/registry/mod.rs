@@ -58,6 +58,12 @@ impl Password {
         let differences = own.iter().zip(said).fold(own.len() ^ said.len(), |sum, (a, b)| sum | usize::from(a ^ b));
         differences == 0
     }
+
+    /// The password itself, for a frame to its station and for nothing else.
+    #[must_use]
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Password {
@@ -79,6 +85,8 @@ pub struct Station {
     pub networks: Vec<IpNet>,
     /// How it is answered; `None`: by the edition it shows.
     pub dialect: Option<Arc<Dialect>>,
+    /// Which of the policies of `[command]` holds for it; `None`: what holds for all.
+    pub policy: Option<String>,
     /// What is published of it.
     pub facts: StationFacts,
 }
@@ -116,14 +124,19 @@ impl Registry {
     #[must_use]
     pub fn improvise(&self, mn: &[u8]) -> Option<Station> {
         let mn = std::str::from_utf8(mn).ok().filter(|mn| load::is_mn(mn))?;
-        let (pw, crc, networks, dialect) = (None, CrcPolicy::Strict, Vec::new(), None);
-        Some(Station { mn: mn.to_owned(), pw, crc, networks, dialect, facts: StationFacts::default() })
+        let (pw, crc, networks, dialect, policy) = (None, CrcPolicy::Strict, Vec::new(), None, None);
+        Some(Station { mn: mn.to_owned(), pw, crc, networks, dialect, policy, facts: StationFacts::default() })
     }
 
     /// How a station of `edition` is answered if nothing else is registered.
     #[must_use]
     pub fn dialect_of(&self, edition: Edition) -> &Arc<Dialect> {
         self.dialects.of(edition)
+    }
+
+    /// The registered stations, in no order.
+    pub fn stations(&self) -> impl Iterator<Item = &Arc<Station>> {
+        self.stations.values()
     }
 
     /// How many stations there are.
