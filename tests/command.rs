@@ -83,14 +83,24 @@ struct Scene {
 
 impl Scene {
     fn new(more: &str) -> Scene {
+        Self::registered(more, |_| {})
+    }
+
+    /// The same with the station's row changed before the start.
+    fn registered(more: &str, change: impl FnOnce(&mut toml::Table)) -> Scene {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let behaviour = Behaviour { record: true, ..Behaviour::default() };
         let broker = runtime.block_on(Broker::start_with("127.0.0.1:0".parse().unwrap(), behaviour)).unwrap();
         let options = sim::Options { stations: 1, ..sim::Options::default() };
-        let stations: toml::Table = sim::stations_toml(&options).parse().unwrap();
+        let mut stations: toml::Table = sim::stations_toml(&options).parse().unwrap();
+        change(stations["station"][0].as_table_mut().unwrap());
         let station = &stations["station"][0];
-        let (mn, pw) = (station["mn"].as_str().unwrap().to_owned(), station["pw"].as_str().unwrap().to_owned());
+        let (mn, pw) = (
+            station["mn"].as_str().unwrap().to_owned(),
+            station.get("pw").map_or("123456", |pw| pw.as_str().unwrap()).to_owned(),
+        );
         let mut gateway = Gateway::new(&options, broker.address().port(), more);
+        std::fs::write(gateway.path("stations.toml"), stations.to_string()).unwrap();
         gateway.start();
         Scene { runtime, broker, gateway, mn, pw }
     }
@@ -292,4 +302,75 @@ fn from_the_shell_a_control_command_needs_another_person() {
     let _station = answering.join().unwrap();
     let (code, list, _) = run(&["command", "--list"], scene.gateway.folder.path());
     assert!(code == 0 && list.contains("get-minutes") && list.contains("set-key"));
+}
+
+#[test]
+fn a_logger_without_an_mn_gets_the_one_that_its_hardware_is_registered_with() {
+    let scene = Scene::registered(OPEN, |row| {
+        row.insert("edition".into(), "2025".into());
+        row.insert("hardware".into(), "LOGGER0001".into());
+        row.remove("pw");
+    });
+    let ask = |station: &mut Station, number: &str| {
+        let area = format!("i23005-Info={number};i23006-Info=CPU1;i23007-Info=MAC1;i23008-Info=MAC2");
+        station.say("20261123100000001", "91", 1001, 9, &area);
+    };
+    let mut stranger = Station::connect(scene.gateway.listen, "", "123456");
+    ask(&mut stranger, "UNKNOWN1");
+    assert_eq!(stranger.hear(Duration::from_millis(500)), None, "who is not approved is not answered");
+    let mut station = Station::connect(scene.gateway.listen, "", "123456");
+    ask(&mut station, "LOGGER0001");
+    let mut heard = [(); 2].map(|()| station.hear(Duration::from_secs(10)).expect("9013 and 1002"));
+    heard.sort_by_key(|segment| field(segment, "CN=") != "9013");
+    assert!(heard[0].contains("CN=9013") && heard[0].contains("MN=;"), "{heard:?}");
+    let given = &heard[1];
+    assert!(given.contains("CN=1002") && given.contains(&format!("MN={}", scene.mn)), "{given}");
+    assert!(given.contains("i23005-Info=LOGGER0001"), "{given}");
+    let qn = field(given, "QN=").to_owned();
+    station.mn = scene.mn.clone();
+    station.say(&qn, "91", 9011, 8, "QnRtn=1");
+    station.say(&qn, "91", 9012, 8, "ExeRtn=1");
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let received = scene.broker.received();
+        let done = received.iter().any(|message| {
+            message.topic.ends_with("/event/command")
+                && serde_json::from_slice::<Value>(&message.payload).unwrap()["detail"]["good"] == true
+        });
+        let registration = format!("hj212/v1/{}/data/registration", scene.mn);
+        let told = received.iter().any(|message| message.topic == registration);
+        let refused = received.iter().any(|message| {
+            message.topic.ends_with("/rejected") && String::from_utf8_lossy(&message.payload).contains("unapproved")
+        });
+        if done && told && refused {
+            break;
+        }
+        assert!(Instant::now() < until, "{done} {told} {refused}\n{}", scene.gateway.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_clock_that_drifts_is_said_and_set_once() {
+    let more = format!("{OPEN}[command.clock]\ncorrect = true\n");
+    let scene = Scene::new(&more);
+    let mut station = scene.station();
+    // Ten minutes behind: five uploads are enough to know.
+    for n in 0..5 {
+        let behind = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(10);
+        let qn = jiff::tz::offset(8).to_datetime(behind).strftime("%Y%m%d%H%M%S").to_string();
+        station.say(&format!("{qn}{n:03}"), "31", 2011, 5, "DataTime=20261123100000;a21026-Rtd=1.5,a21026-Flag=N");
+        assert!(station.hear(Duration::from_secs(10)).expect("an answer").contains("CN=9014"));
+    }
+    let set = station.hear(Duration::from_secs(10)).expect("1012");
+    assert!(set.contains("CN=1012") && set.contains("SystemTime="), "{set}");
+    let qn = field(&set, "QN=").to_owned();
+    station.say(&qn, "91", 9011, 4, "QnRtn=1");
+    station.say(&qn, "91", 9012, 4, "ExeRtn=1");
+    let until = Instant::now() + Duration::from_secs(20);
+    let topic = format!("hj212/v1/{}/event/clock-drift", scene.mn);
+    while !scene.broker.received().iter().any(|message| message.topic == topic) {
+        assert!(Instant::now() < until, "{}", scene.gateway.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::step::{KeyState, Origin, Outcome, Step};
 use super::table::{self, Order, SET_KEY};
 use super::{Address, KeyRing, after, keys, moment, value};
-use crate::message::Timestamp;
+use crate::message::{Timestamp, registration};
 use crate::protocol::Header;
 use crate::protocol::sm4::Key;
 
@@ -265,7 +265,9 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Step, Refusal> {
         let area = value::area(want.order, parameters)?;
-        let confirm = want.order.is_control().then(|| token(&address.mn, &want.id, &area.text, now));
+        // What the house wants by itself was allowed in the configuration.
+        let by_hand = want.origin == Origin::Operator && want.order.is_control();
+        let confirm = by_hand.then(|| token(&address.mn, &want.id, &area.text, now));
         let step = Step::Queued {
             mn: address.mn.clone(),
             id: want.id,
@@ -495,10 +497,28 @@ impl Desk {
         self.tally.strange += u64::from(answered == Answered::Strange);
         let upload = answered == Answered::No && !header.rf;
         let mut effects = self.record(steps);
+        if let Some(number) = registration::hardware(header).filter(|_| header.mn != Some(mn.as_bytes())) {
+            effects.extend(self.register(&mn, number, now));
+        }
         if upload {
             effects.extend(self.watch_clock(&mn, header, now));
         }
         effects
+    }
+
+    /// A logger that is to have this MN asks for it.
+    fn register(&mut self, mn: &str, hardware: &[u8], now: Timestamp) -> Vec<Effect> {
+        let Some(lane) = self.lanes.get(mn).filter(|_| self.settings.registration) else { return Vec::new() };
+        let giving = |e: &Exchange| e.order.cn == 1002;
+        if lane.queue.iter().chain(lane.active.as_ref().map(|active| &active.exchange)).any(giving) {
+            // It asks again because it has not been told yet.
+            return Vec::new();
+        }
+        let address = lane.address.clone();
+        let id = format!("register-{}", moment::qn(moment::of(now)));
+        let parameters = json!({ "MN": mn, "LoggerId": String::from_utf8_lossy(hardware) });
+        let parameters = parameters.as_object().cloned().unwrap_or_default();
+        self.want(&address, &id, "set-mn", &parameters, Origin::FirstContact, now).1
     }
 
     fn watch_clock(&mut self, mn: &str, header: &Header<'_>, now: Timestamp) -> Vec<Effect> {

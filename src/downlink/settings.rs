@@ -38,6 +38,9 @@ pub struct Settings {
     pub execution_timeout: Duration,
     /// How many ids are remembered, so that none is used twice.
     pub ids_max: usize,
+    /// Whether a logger that asks to be registered (1001, HJ 212-2025, C.2) and whose hardware number stands with a station is
+    /// given that station's MN (1002). The row in the station file is the approval.
+    pub registration: bool,
     /// What a station is told when it first comes.
     pub first_contact: FirstContact,
     /// What is done about clocks.
@@ -140,6 +143,7 @@ impl Default for Settings {
             resends: 3,
             execution_timeout: Duration::from_secs(60),
             ids_max: 10_000,
+            registration: true,
             first_contact: FirstContact::default(),
             clock: Clocks::default(),
             policies: BTreeMap::new(),

@@ -52,7 +52,9 @@ use foldhash::{HashMap, HashMapExt};
 use crate::downlink::Step;
 use crate::marking::Verdict;
 use crate::message::kind::Span;
-use crate::message::{Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp};
+use crate::message::{
+    Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp, registration,
+};
 use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
 use command::Stories;
 use context::{Gathered, Run};
@@ -205,7 +207,11 @@ impl Interpreter {
 
     fn on_frame(&mut self, heard: &Heard<'_>, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
         let header = packet::parse(heard.segment);
-        let mn = header.mn.unwrap_or_default();
+        let nameless = header.mn.is_none_or(|mn| self.facts(mn).is_none());
+        let hardware = registration::hardware(&header).filter(|_| nameless);
+        let owner = hardware.and_then(|number| self.context.of_hardware(number)).map(str::to_owned);
+        // A logger that has no MN yet speaks for the station that is to be its own.
+        let mn = owner.as_ref().map_or(header.mn.unwrap_or_default(), |mn| mn.as_bytes());
         let number = self.station_of(mn);
         let mut station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
             Some(station) => std::mem::take(station),

@@ -103,6 +103,8 @@ impl Station {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     stations: HashMap<Box<[u8]>, Arc<Station>, foldhash::fast::RandomState>,
+    /// MN by the number of the hardware that is to have it.
+    hardware: HashMap<Box<[u8]>, String, foldhash::fast::RandomState>,
     dialects: Dialects,
     unknown: Unknown,
 }
@@ -112,6 +114,12 @@ impl Registry {
     #[must_use]
     pub fn find(&self, mn: &[u8]) -> Option<&Arc<Station>> {
         self.stations.get(mn)
+    }
+
+    /// The station whose logger has this hardware number (i23005; HJ 212-2025, C.2).
+    #[must_use]
+    pub fn of_hardware(&self, number: &[u8]) -> Option<&Arc<Station>> {
+        self.stations.get(self.hardware.get(number)?.as_bytes())
     }
 
     /// What happens to others.
