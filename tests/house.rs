@@ -25,10 +25,11 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("session", "registry"),
     // Problems of rule files are problems of configuration files.
     ("marking", "registry"),
+    // The steps of commands are published as all that the journal holds.
+    ("interpret", "downlink"),
     // What is interpreted is marked before it is said.
     ("interpret", "marking"),
-    // Commands and their ends are read as steps of the road down; what is missing is counted with what arrives.
-    ("interpret", "downlink"),
+    // What is missing is counted with what arrives; what became of requests for it is read from their steps.
     ("interpret", "coverage"),
     ("coverage", "downlink"),
     // The gateway is built from the configuration; each part's settings are the part's own.

@@ -383,6 +383,7 @@ impl Ledger {
             | Step::Confirmed { .. }
             | Step::Sent { .. }
             | Step::Accepted { .. }
+            | Step::Data { .. }
             | Step::Refused { .. }
             | Step::Key { .. }
             | Step::Clock { .. } => {}

@@ -120,7 +120,7 @@ impl World {
         };
         let (mn, id) = ("M".to_owned(), recall.id.clone());
         self.asked.push((self.now, recall));
-        self.step(&Step::Ended { mn, id, outcome, code: None });
+        self.step(&Step::Ended { mn, id, outcome, code: None, packets: 0 });
     }
 
     fn closed(&self) -> Vec<(Grain, Reason, Option<Outcome>, u32, u32)> {
@@ -535,7 +535,7 @@ fn apply(act: &Act, ledger: &mut Ledger, now: &mut Timestamp, out: &mut Vec<Happ
             ledger.step(&queued(&recall, *now), *now, &settings, out);
             let outcome = [Outcome::Done, Outcome::NoData, Outcome::NoAnswer, Outcome::Refused, Outcome::Expired];
             let (mn, outcome) = (recall.mn, outcome[usize::from(*ending)]);
-            ledger.step(&Step::Ended { mn, id: recall.id, outcome, code: None }, *now, &settings, out);
+            ledger.step(&Step::Ended { mn, id: recall.id, outcome, code: None, packets: 0 }, *now, &settings, out);
         }
     }
 }

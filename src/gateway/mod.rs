@@ -12,6 +12,7 @@
 
 pub mod context;
 pub mod derived;
+mod desk;
 mod envelope;
 mod history;
 mod learned;
@@ -80,6 +81,8 @@ pub struct Running {
     derived: Derived,
     shown: Arc<Shown>,
     page_address: Option<SocketAddr>,
+    /// The command desk's ear, if there is one.
+    orders: Option<tokio::sync::mpsc::Sender<desk::Order>>,
     /// The configuration and the context that hold.
     current: Mutex<(Config, Context)>,
     addresses: Vec<SocketAddr>,
@@ -158,6 +161,8 @@ impl Running {
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         house.remember(learned::load(&derived));
         let mut tasks = tokio::task::JoinSet::new();
+        let orders =
+            config.command.enabled.then(|| open_desk(&config, &house, &journal, &derived, &mut tasks, stop.clone()));
         for listener in listeners {
             tasks.spawn(net::serve(listener, Arc::clone(&house), stop.clone()));
         }
@@ -194,6 +199,7 @@ impl Running {
             derived,
             shown,
             page_address,
+            orders,
             current: Mutex::new((config, context)),
             addresses,
             stop,
@@ -269,6 +275,41 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Opens the road down: requests from the broker, the ears at the stations' door, the desk between them.
+fn open_desk(
+    config: &Config,
+    house: &Arc<House>,
+    journal: &Arc<Journal>,
+    derived: &Derived,
+    tasks: &mut tokio::task::JoinSet<()>,
+    stop: CancellationToken,
+) -> tokio::sync::mpsc::Sender<desk::Order> {
+    let (ears, listener) = net::ears();
+    house.listened_to(ears);
+    let filters = vec![format!("{}/+/command/+", config.mqtt.prefix)];
+    let wish = mqtt::Wish { filters, suffix: "-in".into(), session: config.command.session };
+    let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        stopped.cancelled().await;
+        mqtt::left(door).await;
+    });
+    let (sender, orders) = tokio::sync::mpsc::channel(desk::ORDERS_MAX);
+    let parts = desk::Parts {
+        settings: config.command.clone(),
+        prefix: config.mqtt.prefix.clone(),
+        house: Arc::clone(house),
+        journal: Arc::clone(journal),
+        derived: derived.clone(),
+        telemetry: Arc::clone(house.telemetry()),
+        inbox,
+        listener,
+        orders,
+    };
+    tasks.spawn(desk::run(parts, stop));
+    sender
 }
 
 /// The settings of the interpretation, with what other sections say of it.

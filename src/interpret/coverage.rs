@@ -204,19 +204,18 @@ impl Interpreter {
         }
     }
 
-    /// Takes a step of a command to a station.
-    pub(super) fn on_step(
+    /// Tells a station's ledger of a step of a command.
+    pub(super) fn recall_step(
         &mut self,
-        body: &[u8],
+        step: &Step,
         place: Place<'_>,
         done: &mut Interpreted,
         out: &mut Vec<Publication>,
     ) {
-        let Some(step) = Step::decode(body) else { return };
         let number = self.by_mn.get(step.mn().as_bytes());
         let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) else { return };
         let mut happenings = Vec::new();
-        station.ledger.step(&step, place.time, &self.settings.coverage, &mut happenings);
+        station.ledger.step(step, place.time, &self.settings.coverage, &mut happenings);
         publish(&self.settings, station, &happenings, place, done, out);
     }
 

@@ -19,6 +19,7 @@
 //! * The registered edition and ST count before those of the frame: both are often wrong in the field.
 //! * When the gateway starts, every station counts as offline until it speaks.
 
+mod command;
 mod context;
 mod coverage;
 mod data;
@@ -49,10 +50,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
+use crate::downlink::Step;
 use crate::marking::Verdict;
 use crate::message::kind::Span;
-use crate::message::{Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp};
+use crate::message::{
+    Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp, registration,
+};
 use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
+use command::Stories;
 use context::{Gathered, Run};
 use data::{Envelope, Parted};
 use events::Place;
@@ -108,6 +113,7 @@ pub struct Interpreter {
     swept: Timestamp,
     /// Where the round of the stations' ledgers stands.
     round: coverage::Round,
+    stories: Stories,
     rulings: Rulings,
     verdict: Verdict,
     scratch: Scratch,
@@ -147,6 +153,7 @@ impl Interpreter {
             now: Timestamp(i64::MIN),
             swept: Timestamp(0),
             round: coverage::Round::default(),
+            stories: Stories::default(),
             rulings: Rulings::new(std::collections::BTreeMap::new()),
             verdict: Verdict::default(),
             scratch: Scratch::default(),
@@ -169,6 +176,7 @@ impl Interpreter {
         self.now = self.now.max(time);
         self.expire(place, out, &mut done);
         self.sweep(place, out);
+        self.clear_statuses(out);
         self.round(place, &mut done, out);
         match record {
             Record::Frame(heard) => self.on_frame(heard, place, out, &mut done),
@@ -180,7 +188,12 @@ impl Interpreter {
                 Gathered::Whole(context) => self.on_context(*context, place, out, &mut done),
             },
             Record::Tick => {}
-            Record::Command(step) => self.on_step(step, place, &mut done, out),
+            Record::Command(step) => {
+                if let Some(step) = Step::decode(step) {
+                    self.on_step(&step, place, out);
+                    self.recall_step(&step, place, &mut done, out);
+                }
+            }
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done
@@ -204,7 +217,11 @@ impl Interpreter {
 
     fn on_frame(&mut self, heard: &Heard<'_>, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
         let header = packet::parse(heard.segment);
-        let mn = header.mn.unwrap_or_default();
+        let nameless = header.mn.is_none_or(|mn| self.facts(mn).is_none());
+        let hardware = registration::hardware(&header).filter(|_| nameless);
+        let owner = hardware.and_then(|number| self.context.of_hardware(number)).map(str::to_owned);
+        // A logger that has no MN yet speaks for the station that is to be its own.
+        let mn = owner.as_ref().map_or(header.mn.unwrap_or_default(), |mn| mn.as_bytes());
         let number = self.station_of(mn);
         let mut station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
             Some(station) => std::mem::take(station),

@@ -41,6 +41,9 @@ pub struct Settings {
     /// How often a station's card is published again while its data flows. 10s to 1d.
     #[serde(with = "crate::settings::duration")]
     pub card_refresh: Duration,
+    /// How long the status document of an ended command stays retained at the broker. 1min to 30d.
+    #[serde(with = "crate::settings::duration")]
+    pub status_kept: Duration,
     /// How far a station's QN (or the DataTime of sampled data without QN) may be from the time of arrival.
     #[serde(with = "crate::settings::duration")]
     pub clock_off_max: Duration,
@@ -78,6 +81,7 @@ impl Default for Settings {
             stations_max: 100_000,
             card_codes_max: 512,
             card_refresh: minutes(5),
+            status_kept: minutes(24 * 60),
             clock_off_max: minutes(10),
             future_max: minutes(5),
             backfill_instant: minutes(15),

@@ -36,6 +36,8 @@ struct Row {
     st: Option<Spanned<String>>,
     edition: Option<Spanned<String>>,
     dialect: Option<Spanned<String>>,
+    policy: Option<String>,
+    hardware: Option<Spanned<String>>,
     #[serde(default)]
     crc: CrcPolicy,
     #[serde(default)]
@@ -95,6 +97,14 @@ pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Ve
             }
             places.insert(mn, here);
             let station = reader.station(row, &registry.dialects);
+            if let Some(hardware) = &station.facts.hardware
+                && let Some(other) = registry.hardware.insert(hardware.as_bytes().into(), station.mn.clone())
+            {
+                let what = format!("hardware {hardware:?} is registered twice, first for MN {other:?}");
+                let here = places.get(&station.mn).cloned();
+                let remedy = "a logger has one MN: remove one of the two".to_owned();
+                reader.problems.extend(here.map(|here| Problem { what, remedy, ..here }));
+            }
             registry.stations.insert(station.mn.as_bytes().into(), Arc::new(station));
         }
         problems.append(&mut reader.problems);
@@ -144,6 +154,16 @@ impl Reader<'_> {
                 "write \"31\" for air, \"32\" for water",
             );
         }
+        if let Some(hardware) = &row.hardware {
+            let good = is_mn(hardware.get_ref());
+            self.rule(
+                hardware,
+                good,
+                "hardware",
+                "1 to 64 letters, digits, '_' or '-'",
+                "write i23005-Info as the logger sends it",
+            );
+        }
         let edition = row.edition.as_ref().and_then(|edition| self.edition(edition));
         let dialect = row.dialect.as_ref().and_then(|name| self.dialect(name, dialects));
         let networks = row.networks.iter().filter_map(|network| self.network(network)).collect();
@@ -162,6 +182,7 @@ impl Reader<'_> {
             edition: edition
                 .or(dialect.as_ref().map(|d| d.edition).filter(|_| edition.is_none() && row.edition.is_none())),
             dialect: row.dialect.map(Spanned::into_inner),
+            hardware: row.hardware.map(Spanned::into_inner),
             aliases: row.aliases,
             units: row.units,
             rules: row.rules,
@@ -177,7 +198,7 @@ impl Reader<'_> {
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
-        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, facts }
+        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, policy: row.policy, facts }
     }
 
     fn facilities(&mut self, rows: Vec<FacilityRow>) -> Vec<Facility> {
