@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::downlink::table;
+use crate::downlink::{Address, Desk, Effect, table};
 use crate::protocol::Edition;
 
 const MINUTE: i64 = 60_000_000;
@@ -496,6 +496,28 @@ fn the_parameters_are_those_of_the_table() {
     let recall = Recall::new("M", Grain::Minute, &wanted);
     assert_eq!((recall.id.as_str(), recall.command), ("recall-minute-20260601000000-2", "get-minutes"));
     assert_eq!(Value::Object(recall.parameters)["EndTime"], "20260601000000");
+}
+
+#[test]
+fn the_desk_takes_every_recall_and_its_steps_are_read_back() {
+    let mut desk = Desk::new(crate::downlink::Settings::default());
+    for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
+        let mn = format!("M{}", edition.year());
+        let address = Address { mn: mn.clone(), edition, st: None, pw: None, policy: None };
+        for grain in [Grain::Minute, Grain::Hour, Grain::Day] {
+            let begin = local::of(midnight()).unwrap();
+            let recall = Recall::new(&mn, grain, &track::Wanted { begin, end: begin + DAY, attempt: 1 });
+            let now = later(midnight(), 2 * DAYS);
+            let (taken, effects) =
+                desk.want(&address, &recall.id, recall.command, &recall.parameters, Origin::Recall, now);
+            assert_eq!(taken, Ok(()));
+            let [Effect::Record { step, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+            let mut ledger = Ledger::default();
+            ledger.step(step, now, &asking(), &mut Vec::new());
+            assert!(ledger.asking.covers(grain, begin) && ledger.asking.covers(grain, begin + DAY));
+            assert!(!ledger.asking.covers(grain, begin - 1) && !ledger.asking.covers(grain, begin + DAY + 1));
+        }
+    }
 }
 
 /// What is done to a ledger, in a random order.
