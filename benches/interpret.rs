@@ -152,9 +152,13 @@ fn interpret(criterion: &mut Criterion) {
 /// What counting a record costs, and letting a minute pass for a station: sampled data every 30 s, one record of a thousand lost.
 fn ledger(criterion: &mut Criterion) {
     let settings = coverage::Settings::default();
-    let (mut ledger, mut second, mut out) = (Ledger::default(), 1_780_243_200i64, Vec::new());
+    let start = 1_780_243_200i64;
+    let (mut ledger, mut second, mut out) = (Ledger::default(), start, Vec::new());
     let mut next = move |ledger: &mut Ledger, out: &mut Vec<_>| {
         second += if second % 30_000 == 0 { 60 } else { 30 };
+        if second > start + 60 * 86_400 {
+            (*ledger, second) = (Ledger::default(), start);
+        }
         let at = Timestamp(second * 1_000_000);
         ledger.arrived(&Arrival { grain: Grain::Realtime, data_time: at, at, backfill: false, registered: None }, out);
         at

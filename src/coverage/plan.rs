@@ -16,6 +16,8 @@ use crate::message::Timestamp;
 /// Requests within the last hour that are remembered; the largest budget.
 pub const ASKED_MAX: usize = 60;
 const HOUR: u32 = 3600;
+/// How far a DataTime may be from what was asked for.
+const SECONDS_OFF: u32 = 60;
 /// A plan whose step has not come by then was not taken.
 const OFFER_MAX: u32 = 60;
 
@@ -95,9 +97,11 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// Whether a record was asked for by the open request.
+    /// Whether a record was asked for by the open request. DataTimes may have seconds that were not asked for.
     pub(super) fn covers(&self, grain: Grain, said: Local) -> bool {
-        self.open.as_ref().is_some_and(|ask| ask.grain == grain && (ask.begin..=ask.end).contains(&said))
+        let within =
+            |ask: &Ask| (ask.begin.saturating_sub(SECONDS_OFF)..=ask.end.saturating_add(SECONDS_OFF)).contains(&said);
+        self.open.as_ref().is_some_and(|ask| ask.grain == grain && within(ask))
     }
 
     pub(super) fn begin(&mut self, ask: Ask, at: Local) {

@@ -515,7 +515,7 @@ fn the_desk_takes_every_recall_and_its_steps_are_read_back() {
             let mut ledger = Ledger::default();
             ledger.step(step, now, &asking(), &mut Vec::new());
             assert!(ledger.asking.covers(grain, begin) && ledger.asking.covers(grain, begin + DAY));
-            assert!(!ledger.asking.covers(grain, begin - 1) && !ledger.asking.covers(grain, begin + DAY + 1));
+            assert!(!ledger.asking.covers(grain, begin - 61) && !ledger.asking.covers(grain, begin + DAY + 61));
         }
     }
 }
