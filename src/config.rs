@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificates;
 use crate::marking::{self, RuleBook};
 use crate::registry::{self, Problem, Registry, Unknown};
 use crate::{coverage, downlink, gateway, http, interpret, journal, mqtt, net};
@@ -185,6 +186,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             "create it, readable by the gateway's user alone, or remove mqtt.password_file",
         ));
     }
+    problems.extend(wrong_certificates(&config));
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
@@ -209,6 +211,14 @@ impl Config {
         anchor(&mut self.journal.dir);
         anchor(&mut self.dictionary.file);
         self.mqtt.password_file.iter_mut().for_each(anchor);
+        if let Some(tls) = &mut self.mqtt.tls {
+            [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(anchor);
+        }
+        for tls in self.listen.also.iter_mut().filter_map(|also| also.tls.as_mut()) {
+            anchor(&mut tls.certificate);
+            anchor(&mut tls.key);
+            tls.client_ca.iter_mut().for_each(anchor);
+        }
     }
 }
 
@@ -291,6 +301,14 @@ fn load_stations(settings: &Stations) -> Result<(Registry, Vec<PathBuf>), Vec<Pr
             Err(problems)
         }
     }
+}
+
+/// Files of certificates that cannot be used.
+fn wrong_certificates(config: &Config) -> Vec<Problem> {
+    let broker = config.mqtt.tls.as_ref().and_then(|files| certificates::client(files).err());
+    let stations = config.listen.also.iter().filter_map(|also| certificates::server(also.tls.as_ref()?).err());
+    let problem = |wrong: certificates::WrongFile| Problem::of_file(&wrong.file, &wrong.what, wrong.remedy);
+    broker.into_iter().chain(stations).map(problem).collect()
 }
 
 /// Stations that name a policy that `[command]` does not have.

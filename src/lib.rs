@@ -10,7 +10,7 @@
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
 //! | 2 | [`registry`], [`session`], [`marking`], [`interpret`], [`board`], [`downlink`], [`coverage`] | judgement: no I/O, no clock |
-//! | 3 | [`journal`] | the truth on disk |
+//! | 3 | [`journal`], [`certificates`] | the truth on disk; what TLS needs from files |
 //! | 4 | [`net`], [`mqtt`], [`http`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
 //! | 5 | [`config`], [`gateway`] | wiring and lifetimes |
 //! | 6 | [`cli`] | arguments, exit codes |
@@ -20,6 +20,7 @@
 pub mod board;
 #[cfg(any(test, feature = "demo"))]
 pub mod broker;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -3,7 +3,7 @@
 //! Doors count here and log with `tracing`; pure rooms return what happened and let the door that called them count it. What must
 //! stay true: a counter's name stays (dashboards rely on it), and the set of labels is closed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::message::RejectReason;
@@ -43,6 +43,8 @@ counters! {
     ConnectionsClosed, "connections_closed", "connections ended";
     ConnectionsRefusedTotal, "connections_refused_max", "newcomers refused at connections_max";
     ConnectionsRefusedBlock, "connections_refused_block", "newcomers refused at connections_per_block_max";
+    ConnectionsUnproxied, "connections_unproxied", "connections closed for want of a good PROXY header, or from elsewhere than the load balancers";
+    ConnectionsUntls, "connections_untls", "connections closed because the TLS handshake failed";
     ConnectionsIdle, "connections_idle", "connections closed after idle_max";
     ConnectionsPartial, "connections_partial", "connections closed for an unfinished frame older than partial_max";
     ConnectionsNoisy, "connections_noisy", "connections closed for too much that is no frame";
@@ -74,6 +76,33 @@ counters! {
     MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";
     MqttConnects, "mqtt_connects", "connections made to the broker";
     MqttDisconnects, "mqtt_disconnects", "connections to the broker lost or refused";
+}
+
+/// A certificate whose end is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub enum Expiry {
+    /// The broker's own.
+    MqttBroker,
+    /// The one that we show the broker.
+    MqttClient,
+    /// The first to end of those that we show stations.
+    Listener,
+}
+
+impl Expiry {
+    /// All of them.
+    pub const ALL: &'static [Expiry] = &[Expiry::MqttBroker, Expiry::MqttClient, Expiry::Listener];
+
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MqttBroker => "mqtt-broker",
+            Self::MqttClient => "mqtt-client",
+            Self::Listener => "listener",
+        }
+    }
 }
 
 /// Something whose duration is measured.
@@ -125,6 +154,8 @@ struct Histogram {
 pub struct Telemetry {
     timings: [Histogram; Timing::ALL.len()],
     counters: [AtomicU64; Counter::ALL.len()],
+    /// Seconds since 1970; 0: there is none.
+    expiries: [AtomicI64; Expiry::ALL.len()],
     deviations: [AtomicU64; Deviation::ALL.len()],
     rejected: [AtomicU64; RejectReason::ALL.len()],
 }
@@ -136,6 +167,7 @@ impl Default for Telemetry {
             counters: std::array::from_fn(|_| AtomicU64::new(0)),
             deviations: std::array::from_fn(|_| AtomicU64::new(0)),
             rejected: std::array::from_fn(|_| AtomicU64::new(0)),
+            expiries: std::array::from_fn(|_| AtomicI64::new(0)),
         }
     }
 }
@@ -144,6 +176,17 @@ impl Telemetry {
     /// Adds one.
     pub fn count(&self, counter: Counter) {
         self.add(counter, 1);
+    }
+
+    /// A certificate ends then, seconds since 1970; `None`: there is none.
+    pub fn expires(&self, certificate: Expiry, at: Option<i64>) {
+        self.expiries[certificate as usize].store(at.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// When a certificate ends, if there is one.
+    #[must_use]
+    pub fn expiry(&self, certificate: Expiry) -> Option<i64> {
+        Some(self.expiries[certificate as usize].load(Ordering::Relaxed)).filter(|at| *at != 0)
     }
 
     /// Adds `n`.

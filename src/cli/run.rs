@@ -47,6 +47,7 @@ pub(super) fn run(path: &Path) -> u8 {
 fn code_of(error: &StartError) -> u8 {
     match error {
         StartError::Journal(journal::OpenError::Locked { .. }) | StartError::Listen { .. } => AGAIN,
+        StartError::Certificate(_) => CONFIG,
         StartError::Journal(_) | StartError::Io(_) => IO,
     }
 }

@@ -38,7 +38,7 @@ use crate::interpret;
 use crate::journal::{self, Entry, Journal, OsDisk};
 use crate::message::{Context, Publication, Record};
 use crate::net::{self, House};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Expiry, Telemetry};
 use crate::{clock, http, mqtt};
 use derived::Derived;
 use pulse::Pulse;
@@ -64,6 +64,9 @@ pub enum StartError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// A certificate cannot be used.
+    #[error("{0}")]
+    Certificate(#[from] crate::certificates::WrongFile),
     /// The password file cannot be read, or a thread cannot be started.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -83,6 +86,8 @@ pub struct Running {
     page_address: Option<SocketAddr>,
     /// The command desk's ear, if there is one.
     orders: Option<tokio::sync::mpsc::Sender<desk::Order>>,
+    /// The certificates of `listen.also`, one for each.
+    certificates: Vec<Option<Arc<net::Certificates>>>,
     /// The configuration and the context that hold.
     current: Mutex<(Config, Context)>,
     addresses: Vec<SocketAddr>,
@@ -134,6 +139,15 @@ impl Running {
                 net::bind(address).map_err(|error| StartError::Listen { address: address.clone(), error })?;
             listeners.push(listener);
         }
+        let mut manners: Vec<net::Manner> = listeners.iter().map(|_| net::Manner::default()).collect();
+        for also in &config.listen.also {
+            let address = also.address.clone();
+            listeners.push(net::bind(&address).map_err(|error| StartError::Listen { address, error })?);
+            manners.push(net::Manner::of(also)?);
+        }
+        let certificates = manners.iter().skip(manners.len() - config.listen.also.len());
+        let certificates: Vec<_> = certificates.map(|manner| manner.certificates().cloned()).collect();
+        note_expiry(&telemetry, &certificates);
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
 
         let farewell = CancellationToken::new();
@@ -166,8 +180,8 @@ impl Running {
         if let Some(ordered) = ordered {
             open_desk(&config, &house, &derived, ordered, &mut tasks, &stop, Arc::clone(&journal));
         }
-        for listener in listeners {
-            tasks.spawn(net::serve(listener, Arc::clone(&house), stop.clone()));
+        for (listener, manner) in listeners.into_iter().zip(manners) {
+            tasks.spawn(net::serve(listener, manner, Arc::clone(&house), stop.clone()));
         }
         let pulse = Arc::new(Pulse::new());
         tasks.spawn(tick(Arc::clone(&journal), Arc::clone(&pulse), stop.clone()));
@@ -203,6 +217,7 @@ impl Running {
             shown,
             page_address,
             orders,
+            certificates,
             current: Mutex::new((config, context)),
             addresses,
             stop,
@@ -312,6 +327,12 @@ fn open_desk(
         orders,
     };
     tasks.spawn(desk::run(parts, stop.clone()));
+}
+
+/// Tells the metrics when the first of the listeners' certificates ends.
+fn note_expiry(telemetry: &Telemetry, certificates: &[Option<Arc<net::Certificates>>]) {
+    let ends = certificates.iter().flatten().filter_map(|certificate| certificate.ends()).min();
+    telemetry.expires(Expiry::Listener, ends);
 }
 
 /// The settings of the interpretation, with what other sections say of it.

@@ -9,7 +9,7 @@ use super::view::open;
 use super::{Running, announce_context};
 use crate::config::{Config, Loaded};
 use crate::downlink;
-use crate::message::Context;
+use crate::message::{Context, Timestamp};
 use crate::registry::Registry;
 
 /// Names of stations shown of each kind of change.
@@ -43,6 +43,7 @@ impl Running {
         open(&self.board).register(&context.stations);
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
+        changes.extend(self.renew_certificates(&config));
         if let Some(orders) = &self.orders
             && orders.try_send(super::desk::Order::Reload(Box::new(config.command.clone()))).is_err()
         {
@@ -50,12 +51,33 @@ impl Running {
         }
         // What needs a restart still is as it was; only what was taken up is compared with next time.
         let Config { listen, stations, dictionary, marking, command, .. } = config;
-        let address = old.listen.address.clone();
+        let (address, also) = (old.listen.address.clone(), old.listen.also.clone());
         let was = &old.command;
         let command = downlink::Settings { enabled: was.enabled, session: was.session, ..command };
         let kept = Config { listen, stations, dictionary, marking, command, ..old.clone() };
         *current = (kept, context);
         current.0.listen.address = address;
+        current.0.listen.also = also;
+        changes
+    }
+
+    /// Reads the listeners' certificates anew. The files were found good when the configuration was read.
+    fn renew_certificates(&self, config: &Config) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (also, certificates) in config.listen.also.iter().zip(&self.certificates) {
+            let (Some(files), Some(certificates)) = (&also.tls, certificates) else { continue };
+            let before = certificates.ends();
+            match certificates.renew(files) {
+                Err(wrong) => changes.push(format!("listen.also {}: {wrong}; the old certificate stays", also.address)),
+                Ok(()) if certificates.ends() != before => {
+                    let ends = certificates.ends().unwrap_or_default();
+                    let ends = Timestamp(ends.saturating_mul(1_000_000)).to_rfc3339();
+                    changes.push(format!("listen.also {}: a new certificate, valid until {ends}", also.address));
+                }
+                Ok(()) => {}
+            }
+        }
+        super::note_expiry(&self.telemetry, &self.certificates);
         changes
     }
 }
@@ -65,6 +87,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let changed = [
         ("gateway", old.gateway != new.gateway),
         ("listen.address", old.listen.address != new.listen.address),
+        ("listen.also", old.listen.also != new.listen.also),
         ("command.enabled", old.command.enabled != new.command.enabled),
         ("command.session", old.command.session != new.command.session),
         ("journal", old.journal != new.journal),

@@ -19,7 +19,7 @@ use crate::journal::{Health, Journal};
 use crate::message::{RejectReason, Timestamp};
 use crate::net::House;
 use crate::protocol::Deviation;
-use crate::telemetry::{BOUNDS_MICROS, Counter, Telemetry, Timing};
+use crate::telemetry::{BOUNDS_MICROS, Counter, Expiry, Telemetry, Timing};
 use crate::{interpret, mqtt};
 
 /// Bodies of records that a history reads at most; beyond, it begins later.
@@ -150,6 +150,13 @@ impl View for Shown {
         for (name, meaning, value) in gauges {
             text.metric("gauge", name, meaning);
             text.line(name, "", value);
+        }
+        text.metric("gauge", "certificate_expires_seconds", "when a certificate ends, seconds since 1970");
+        for expiry in Expiry::ALL {
+            if let Some(at) = self.telemetry.expiry(*expiry) {
+                let label = format!("{{certificate=\"{}\"}}", expiry.name());
+                text.line("certificate_expires_seconds", &label, u64::try_from(at).unwrap_or(0));
+            }
         }
         text.metric("gauge", "start_time_seconds", "when the process started, seconds since 1970");
         text.line("start_time_seconds", "", u64::try_from(self.started_at.0 / 1_000_000).unwrap_or(0));

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::connect::{Backoff, Complaints, Failure, Kind, credentials};
 use super::link::{Gone, Link, Signal, prepare, unsendable};
 use super::window::{Cargo, Collision, Verdict, Window};
-use super::{Settings, State};
+use super::{Settings, State, tls};
 use crate::message::Publication;
 use crate::telemetry::{Counter, Telemetry};
 
@@ -137,8 +137,15 @@ impl Door {
             Ok(credentials) => credentials,
             Err(failure) => return End::Failed(failure),
         };
+        let tunnel = tokio::select! {
+            opened = tls::open(&self.settings, &self.telemetry) => match opened {
+                Ok(tunnel) => tunnel,
+                Err(failure) => return End::Failed(failure),
+            },
+            () = self.stop.cancelled() => return End::Stopped,
+        };
         let will = self.words.as_ref().map(|words| &words.will);
-        let (link, line) = prepare(&self.settings, credentials, will);
+        let (link, line) = prepare(&self.settings, credentials, will, tunnel.as_ref());
         let (signal, mut signals) = mpsc::unbounded_channel();
         let _line = AbortOnDropHandle::new(tokio::spawn(line.run(signal)));
         let mut batch = Vec::with_capacity(usize::from(self.settings.window.max(1)));
@@ -163,7 +170,10 @@ impl Door {
                 () = tokio::time::sleep_until(wake) => self.late(),
             };
             if let Some(end) = step.or_else(|| self.progress(&link)) {
-                return end;
+                return match (end, &tunnel) {
+                    (End::Failed(failure), Some(tunnel)) => End::Failed(tunnel.told(failure)),
+                    (end, _) => end,
+                };
             }
         }
     }

@@ -24,7 +24,9 @@ use tracing::{info, warn};
 
 use super::connect::{Backoff, Complaints, Credentials, Failure, Kind, credentials};
 use super::link::{failure4, failure5, options4, options5};
-use super::{Settings, Version};
+use super::tls::Tunnel;
+use super::{Settings, Version, tls};
+use crate::telemetry::Telemetry;
 
 /// Messages taken from the broker and not yet acknowledged, at most.
 pub const INCOMING_MAX: u16 = 32;
@@ -158,14 +160,23 @@ enum Then {
 
 impl Line {
     async fn talk(self, settings: Settings, credentials: Option<Credentials>) -> Failure {
-        match settings.version {
-            Version::V311 => self.talk4(&settings, credentials).await,
-            Version::V5 => self.talk5(&settings, credentials).await,
+        // Expiries are the outbox's to tell; both use the same files.
+        let tunnel = match tls::open(&settings, &Telemetry::default()).await {
+            Ok(tunnel) => tunnel,
+            Err(failure) => return failure,
+        };
+        let failure = match settings.version {
+            Version::V311 => self.talk4(&settings, credentials, tunnel.as_ref()).await,
+            Version::V5 => self.talk5(&settings, credentials, tunnel.as_ref()).await,
+        };
+        match tunnel {
+            Some(tunnel) => tunnel.told(failure),
+            None => failure,
         }
     }
 
-    async fn talk4(self, settings: &Settings, credentials: Option<Credentials>) -> Failure {
-        let mut options = options4(settings, credentials, None);
+    async fn talk4(self, settings: &Settings, credentials: Option<Credentials>, tunnel: Option<&Tunnel>) -> Failure {
+        let mut options = options4(settings, credentials, None, tunnel);
         options.set_clean_session(self.wish.session.is_zero());
         options.set_manual_acks(true);
         let (client, mut eventloop) = v4::AsyncClient::new(options, usize::from(INCOMING_MAX) * 2 + 4);
@@ -197,8 +208,8 @@ impl Line {
         failure
     }
 
-    async fn talk5(self, settings: &Settings, credentials: Option<Credentials>) -> Failure {
-        let mut options = options5(settings, credentials, None);
+    async fn talk5(self, settings: &Settings, credentials: Option<Credentials>, tunnel: Option<&Tunnel>) -> Failure {
+        let mut options = options5(settings, credentials, None, tunnel);
         let expiry = u32::try_from(self.wish.session.as_secs()).unwrap_or(u32::MAX);
         options.set_clean_start(expiry == 0);
         options.set_session_expiry_interval(Some(expiry));

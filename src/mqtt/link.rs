@@ -13,6 +13,7 @@ use rumqttc::{self as v4, ConnectReturnCode as Code4, Outgoing};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::connect::{Credentials, Failure, Kind};
+use super::tls::Tunnel;
 use super::window::Verdict;
 use super::{Settings, Version};
 use crate::message::Publication;
@@ -72,19 +73,20 @@ pub(super) fn prepare(
     settings: &Settings,
     credentials: Option<Credentials>,
     will: Option<&Publication>,
+    tunnel: Option<&Tunnel>,
 ) -> (Link, Line) {
     // One place more than the window, for the DISCONNECT.
     let capacity = usize::from(settings.window.max(1)) + 1;
     match settings.version {
         Version::V311 => {
-            let (client, mut eventloop) = v4::AsyncClient::new(options4(settings, credentials, will), capacity);
+            let (client, mut eventloop) = v4::AsyncClient::new(options4(settings, credentials, will, tunnel), capacity);
             let mut network = v4::NetworkOptions::new();
             network.set_tcp_nodelay(true);
             eventloop.set_network_options(network);
             (Link::V4(client), Line::V4(Box::new(eventloop)))
         }
         Version::V5 => {
-            let (client, eventloop) = v5::AsyncClient::new(options5(settings, credentials, will), capacity);
+            let (client, eventloop) = v5::AsyncClient::new(options5(settings, credentials, will, tunnel), capacity);
             (Link::V5(client), Line::V5(Box::new(eventloop)))
         }
     }
@@ -94,8 +96,13 @@ pub(super) fn options4(
     settings: &Settings,
     credentials: Option<Credentials>,
     will: Option<&Publication>,
+    tunnel: Option<&Tunnel>,
 ) -> v4::MqttOptions {
-    let mut options = v4::MqttOptions::new(&settings.client_id, settings.address(), settings.port);
+    let (host, port) = place(settings, tunnel);
+    let mut options = v4::MqttOptions::new(&settings.client_id, host, port);
+    if tunnel.is_some() {
+        options.set_transport(v4::Transport::Unix);
+    }
     options.set_keep_alive(settings.keep_alive_sent());
     options.set_clean_session(true);
     options.set_inflight(settings.window.max(1));
@@ -114,8 +121,13 @@ pub(super) fn options5(
     settings: &Settings,
     credentials: Option<Credentials>,
     will: Option<&Publication>,
+    tunnel: Option<&Tunnel>,
 ) -> v5::MqttOptions {
-    let mut options = v5::MqttOptions::new(&settings.client_id, settings.address(), settings.port);
+    let (host, port) = place(settings, tunnel);
+    let mut options = v5::MqttOptions::new(&settings.client_id, host, port);
+    if tunnel.is_some() {
+        options.set_transport(v4::Transport::Unix);
+    }
     options.set_keep_alive(settings.keep_alive_sent());
     options.set_clean_start(true);
     options.set_outgoing_inflight_upper_limit(settings.window.max(1));
@@ -132,6 +144,14 @@ pub(super) fn options5(
         options.set_last_will(five::LastWill::new(topic, body, qos, will.retain, None));
     }
     options
+}
+
+/// Where the client connects to.
+fn place(settings: &Settings, tunnel: Option<&Tunnel>) -> (String, u16) {
+    match tunnel {
+        Some(tunnel) => (tunnel.path().display().to_string(), settings.port),
+        None => (settings.address(), settings.port),
+    }
 }
 
 /// The client's queue is gone or full: the connection is ending.

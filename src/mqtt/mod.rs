@@ -33,6 +33,8 @@
 //! - On stop: no more is taken or sent, what is under way may still be acknowledged for `drain_max`, then the farewell, then
 //!   DISCONNECT. What was pushed and not sent is not lost: `delivered` has not named it.
 //!
+//! - TLS is outside the library ([`tls`]): it speaks plain MQTT to a unix socket of ours.
+//!
 //! # Known of brokers
 //!
 //! - mosquitto asks MQTT 5 clients for at most `max_inflight_messages` (20 unless set) under way: over a slow line raise it there.
@@ -44,6 +46,7 @@ mod door;
 mod inbox;
 mod link;
 mod settings;
+mod tls;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};

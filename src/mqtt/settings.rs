@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificates::ClientFiles;
+
 /// The edition of MQTT spoken with the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Version {
@@ -35,6 +37,9 @@ pub struct Settings {
     /// File with the password on its only line, read for each connection. Used with `username` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+    /// Certificates, if the broker is spoken to in TLS; read for each connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClientFiles>,
     /// `"5"` or `"3.1.1"`.
     pub version: Version,
     /// After this time without traffic the connection is tested, 5s..=18h.
@@ -68,6 +73,7 @@ impl Default for Settings {
             prefix: "hj212/v1".to_owned(),
             username: None,
             password_file: None,
+            tls: None,
             version: Version::V5,
             keep_alive: Duration::from_secs(30),
             window: 256,
@@ -121,6 +127,11 @@ impl Settings {
                 "password_file",
                 "password_file without username: MQTT sends no password without a user name".to_owned(),
             );
+        }
+        if let Some(tls) = &self.tls
+            && tls.certificate.is_some() != tls.key.is_some()
+        {
+            return wrong("tls", "certificate and key belong together: name both or neither".to_owned());
         }
         if self.window == 0 {
             return wrong("window", "window 0 lets nothing through: 1..=65535".to_owned());

@@ -184,25 +184,33 @@ impl House {
 
     /// A place for a newcomer, or `None` at a limit, which is counted.
     pub(super) fn admit(self: &Arc<Self>, peer: SocketAddr) -> Option<Admission> {
-        let settings = self.settings();
+        self.reserve()?.admit(peer)
+    }
+
+    /// A place for somebody of whom it is not yet known who it is.
+    pub(super) fn reserve(self: &Arc<Self>) -> Option<Place> {
         let all = self.connections.fetch_add(1, Ordering::Relaxed);
-        if all >= settings.connections_max {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(self));
+        if all >= self.settings().connections_max {
             self.telemetry.count(Counter::ConnectionsRefusedTotal);
             return None;
         }
+        Some(place)
+    }
+
+    fn admit_to(self: &Arc<Self>, place: Place, peer: SocketAddr) -> Option<Admission> {
+        let settings = self.settings();
         let block = Block::of(peer.ip());
         let address = peer.ip().to_canonical();
         let exempt = settings.exempt.iter().any(|network| network.contains(&address));
         let most = if exempt { usize::MAX } else { settings.connections_per_block_max };
         if !open(&self.blocks).enter(block, most, (self.clock)()) {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
             self.telemetry.count(Counter::ConnectionsRefusedBlock);
             return None;
         }
         self.telemetry.count(Counter::ConnectionsOpened);
         let connection = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Some(Admission { house: Arc::clone(self), settings, peering: Peering { connection, peer } })
+        Some(Admission { house: Arc::clone(self), settings, peering: Peering { connection, peer }, _place: place })
     }
 
     /// Whether something rejected of this address may still be kept this minute; counted if not.
@@ -270,6 +278,24 @@ impl House {
     }
 }
 
+/// A place among the connections; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place(Arc<House>);
+
+impl Place {
+    /// It is `peer` who takes it, or nobody at a limit, which is counted.
+    pub(super) fn admit(self, peer: SocketAddr) -> Option<Admission> {
+        let house = Arc::clone(&self.0);
+        house.admit_to(self, peer)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A connection's place in the counts; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -277,12 +303,12 @@ pub(super) struct Admission {
     /// The limits that hold for it.
     pub(super) settings: Arc<Settings>,
     pub(super) peering: Peering,
+    _place: Place,
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
         let house = &self.house;
-        house.connections.fetch_sub(1, Ordering::Relaxed);
         open(&house.blocks).leave(Block::of(self.peering.peer.ip()), (house.clock)());
         house.telemetry.count(Counter::ConnectionsClosed);
     }

@@ -10,7 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
-use super::house::House;
+use super::house::{House, Place};
+use super::proxy;
+use super::secure::Manner;
+use crate::certificates;
 use crate::telemetry::Counter;
 
 /// Connections that the system holds for us while we are busy; a crowd redials at once after an outage.
@@ -49,7 +52,7 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts stations until `stop`; returns when the last connection has sent its answers and is closed.
-pub async fn serve(listener: TcpListener, house: Arc<House>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, manner: Manner, house: Arc<House>, stop: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -57,7 +60,8 @@ pub async fn serve(listener: TcpListener, house: Arc<House>, stop: CancellationT
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => welcome(stream, peer, &house, &connections, &stop),
+            Ok((stream, peer)) if manner.is_plain() => welcome(stream, peer, &house, &connections, &stop),
+            Ok((stream, peer)) => receive(stream, peer, &manner, &house, &connections, &stop),
             Err(error) => {
                 house.telemetry.count(Counter::AcceptErrors);
                 // A peer that is gone before it was accepted is no reason to rest.
@@ -84,13 +88,78 @@ fn welcome(
         tracing::debug!(%peer, "refused: too many connections");
         return;
     };
-    let keep_alive = admission.settings.keep_alive;
+    tune(&stream, admission.settings.keep_alive);
+    connections.spawn(Connection::new(stream, admission).run(stop.clone()));
+}
+
+/// What the socket of a station is like.
+fn tune(stream: &TcpStream, keep_alive: Duration) {
     let alive = socket2::TcpKeepalive::new()
         .with_time(keep_alive)
         .with_interval((keep_alive / 4).max(Duration::from_secs(1)))
         .with_retries(4);
     // Both only make things better: without them the connection still works.
-    let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&alive);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&alive);
     let _ = stream.set_nodelay(true);
-    connections.spawn(Connection::new(stream, admission).run(stop.clone()));
+}
+
+/// A connection that does not begin with a frame.
+fn receive(
+    stream: TcpStream,
+    peer: SocketAddr,
+    manner: &Manner,
+    house: &Arc<House>,
+    connections: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let Some(place) = house.reserve() else {
+        tracing::debug!(%peer, "refused: too many connections");
+        return;
+    };
+    let house = Arc::clone(house);
+    connections.spawn(begin(stream, peer, manner.clone(), house, place, stop.clone()));
+}
+
+async fn begin(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    manner: Manner,
+    house: Arc<House>,
+    place: Place,
+    stop: CancellationToken,
+) {
+    let settings = house.settings();
+    tune(&stream, settings.keep_alive);
+    let until = tokio::time::Instant::now() + settings.handshake_max;
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "not done within handshake_max");
+    let mut named = peer;
+    if !manner.proxy_from.is_empty() {
+        let balancer = manner.proxy_from.iter().any(|network| network.contains(&peer.ip().to_canonical()));
+        let header = match balancer {
+            true => tokio::time::timeout_at(until, proxy::read(&mut stream)).await.unwrap_or_else(|_| Err(late())),
+            false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is no load balancer of proxy_from")),
+        };
+        match header {
+            Ok(said) => named = said.unwrap_or(peer),
+            Err(error) => {
+                house.telemetry.count(Counter::ConnectionsUnproxied);
+                return tracing::info!(%peer, %error, "connection closed: no PROXY header");
+            }
+        }
+    }
+    let Some(admission) = place.admit(named) else {
+        return tracing::debug!(peer = %named, "refused: too many connections");
+    };
+    let Some(tls) = &manner.tls else {
+        return Connection::new(stream, admission).run(stop).await;
+    };
+    let handshake = tokio::time::timeout_at(until, tls.acceptor().accept(stream)).await;
+    match handshake.unwrap_or_else(|_| Err(late())) {
+        Ok(stream) => Box::pin(Connection::new(Box::new(stream), admission).run(stop)).await,
+        Err(error) => {
+            house.telemetry.count(Counter::ConnectionsUntls);
+            let why = certificates::explain(&error, "the station");
+            tracing::info!(peer = %named, why, "connection closed: no TLS");
+        }
+    }
 }

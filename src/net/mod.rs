@@ -22,6 +22,7 @@
 //! | limit | reached | counter |
 //! |---|---|---|
 //! | `connections_max` | the newcomer is closed at once | `connections_refused_max` |
+//! | `handshake_max` | a PROXY header or a TLS handshake that is not done by then: the connection is closed | `connections_unproxied`, `connections_untls` |
 //! | `connections_per_block_max` | the newcomer is closed at once | `connections_refused_block` |
 //! | `in_flight_max` | the connection is not read until the disk has caught up (the TCP window closes) | |
 //! | `partial_max` | what is there is decided upon and kept as rejected, the connection is closed | `connections_partial` |
@@ -48,6 +49,8 @@ mod connection;
 mod ears;
 mod house;
 mod listener;
+mod proxy;
+mod secure;
 mod settings;
 
 #[cfg(test)]
@@ -58,4 +61,5 @@ mod tests;
 pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Listener, Mailbox, News, ears};
 pub use house::{House, StoredNotice};
 pub use listener::{bind, serve};
+pub use secure::{Also, Certificates, Manner};
 pub use settings::Settings;

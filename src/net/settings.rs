@@ -5,12 +5,19 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::secure::Also;
+
 /// Settings of the stations' door, `[listen]`. What happens at each limit stands at the head of [`crate::net`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where stations connect, `HOST:PORT` each; `[::]:9002` takes IPv4 as well.
     pub address: Vec<String>,
+    /// Further listeners: behind TLS, behind load balancers.
+    pub also: Vec<Also>,
+    /// A PROXY header and a TLS handshake must be done within this time.
+    #[serde(with = "crate::settings::duration")]
+    pub handshake_max: Duration,
     /// Connections at a time in all; 1 to the process's descriptors.
     pub connections_max: usize,
     /// Connections at a time from one address block (one IPv4 address, one IPv6 /64).
@@ -52,6 +59,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             address: vec!["[::]:9002".into()],
+            also: Vec::new(),
+            handshake_max: Duration::from_secs(10),
             connections_max: 20_000,
             connections_per_block_max: 1_000,
             exempt: vec![
@@ -95,7 +104,7 @@ impl Settings {
             }
         };
         rule(!self.address.is_empty(), "address", "[]".into(), "at least one HOST:PORT");
-        for address in &self.address {
+        for address in self.address.iter().chain(self.also.iter().map(|also| &also.address)) {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             rule(port.is_some(), "address", address.clone(), "HOST:PORT, as \"[::]:9002\" or \"0.0.0.0:9002\"");
         }
@@ -114,6 +123,7 @@ impl Settings {
         let stations = self.stations_per_connection_max;
         rule(stations >= 1, "stations_per_connection_max", stations.to_string(), "at least 1");
         for (key, value) in [
+            ("handshake_max", self.handshake_max),
             ("partial_max", self.partial_max),
             ("pause", self.pause),
             ("unheard_max", self.unheard_max),

@@ -307,7 +307,7 @@ async fn stations_are_heard_over_loopback_until_the_stop_and_answered_before_it(
     let listener = super::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(super::serve(listener, Arc::clone(&gate.house), stop.clone()));
+    let serving = tokio::spawn(super::serve(listener, super::Manner::default(), Arc::clone(&gate.house), stop.clone()));
     let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
     peer.write_all(&upload(MN, 1)).await.unwrap();
     let mut answer = vec![0; 256];
