@@ -27,6 +27,10 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("marking", "registry"),
     // What is interpreted is marked before it is said.
     ("interpret", "marking"),
+    // Keys of stations are told by the steps of commands.
+    ("interpret", "downlink"),
+    // Problems of key files are problems of configuration files.
+    ("downlink", "registry"),
     // The gateway is built from the configuration; each part's settings are the part's own.
     ("gateway", "config"),
     ("config", "gateway"),

@@ -40,7 +40,7 @@ mod tests;
 mod value;
 
 pub use desk::{Desk, Effect, Tally};
-pub use keys::KeyRing;
+pub use keys::{KeyRing, StationKey};
 pub use refusal::Refusal;
 pub use request::REQUEST_MAX;
 pub use settings::{Allow, Clocks, FirstContact, Link, Settings};

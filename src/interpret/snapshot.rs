@@ -2,13 +2,16 @@
 //! little-endian, then the state in postcard.
 //!
 //! A snapshot of another layout is refused, not guessed at: the state is then built again from the journal. What is made from
-//! settings, context and the built-in dictionary is not in it.
+//! settings, context and the built-in dictionary is not in it. The keys of stations are: a snapshot is as private as the journal.
+
+use std::collections::BTreeMap;
 
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
 use super::context::Run;
 use super::factors::Dictionary;
+use super::keys::{Kept, Keys};
 use super::marks::Rulings;
 use super::parts::Waiting;
 use super::report::Scratch;
@@ -20,7 +23,7 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 2;
+const LAYOUT: u16 = 3;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -31,7 +34,8 @@ struct State<'a> {
     waiting: &'a Waiting,
     now: Timestamp,
     swept: Timestamp,
-    rules: &'a std::collections::BTreeMap<String, String>,
+    rules: &'a BTreeMap<String, String>,
+    keys: BTreeMap<&'a str, Vec<Kept>>,
 }
 
 /// The same, owned by the reader.
@@ -43,7 +47,8 @@ struct Restored {
     waiting: Waiting,
     now: Timestamp,
     swept: Timestamp,
-    rules: std::collections::BTreeMap<String, String>,
+    rules: BTreeMap<String, String>,
+    keys: BTreeMap<String, Vec<Kept>>,
 }
 
 /// A snapshot that cannot be used. The journal still can: read it from its beginning.
@@ -74,6 +79,7 @@ impl Interpreter {
             now: self.now,
             swept: self.swept,
             rules: &self.rulings.texts,
+            keys: self.keys.kept(),
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
         postcard::to_extend(&state, bytes).unwrap_or_default()
@@ -107,6 +113,7 @@ impl Interpreter {
             rulings,
             swept: restored.swept,
             verdict: Verdict::default(),
+            keys: Keys::restore(restored.keys),
             dictionary: Dictionary::new(&restored.context.factors),
             settings,
             context: restored.context,
