@@ -26,6 +26,7 @@
 
 mod clock;
 mod desk;
+pub mod keyfile;
 pub mod keys;
 mod lane;
 mod moment;
