@@ -178,7 +178,7 @@ key = "0123456789abcdef"
         let said = problems(&GOOD.replace("hex:3031", "hex:30xx"));
         assert!(said.starts_with("keys.toml:5:7: key must be"), "{said}");
         assert!(!said.contains("323334"), "{said}");
-        let said = problems(&GOOD.replace("ZWY", "ZWY").replace("Zg==", "Zg"));
+        let said = problems(&GOOD.replace("Zg==", "Zg"));
         assert!(said.starts_with("keys.toml:10:7: key must be") && !said.contains("MDEy"), "{said}");
         let said = problems(&GOOD.replace("2026-06-01T08:58:57+08:00", "yesterday"));
         assert!(said.starts_with("keys.toml:4:11: created must be"), "{said}");

@@ -12,6 +12,7 @@
 //! * A plain area is written with the 73 characters of names, numbers and separators, and begins with a group of them. Of the 16 bytes of
 //!   one group of ciphertext fewer than 2 are others in 6 of a hundred million cases, fewer than 3 in one of a million; of two groups
 //!   fewer than a sixth never.
+//! * Damaged text in Chinese still holds characters in UTF-8, which random bytes hardly do; in GB18030 any two bytes look like one.
 //! * Text in Chinese with none of the standard's names is still text: it decodes, and it begins with a name of its own. Of random bytes
 //!   two in a hundred thousand are so in 16 bytes, none in 48, so less is not believed.
 
@@ -24,6 +25,9 @@ const GROUP: usize = sm4::GROUP;
 
 /// So many bytes that decode are believed to be text.
 const TEXT_MIN: usize = 3 * GROUP;
+
+/// Areas up to this length may hold no longer names than `RS`.
+const SHORT_MAX: usize = 4 * GROUP;
 
 /// The longest name of a field.
 const NAME_MAX: usize = 16;
@@ -38,6 +42,8 @@ pub enum Seal {
         /// The length of the segment with the ciphertext as bytes, which is that of the plain one.
         plain: usize,
     },
+    /// The area is printed so, but holds no whole groups: something of it is missing.
+    Torn,
 }
 
 /// What is encrypted about the area of `segment`, whose header was read; `None`: it is plain.
@@ -52,8 +58,9 @@ pub(super) fn look(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
 
 fn look_closely(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
     if let Some((groups, remainder)) = printed(header.area) {
+        let whole = groups % GROUP == 0 && remainder < GROUP;
         let plain = segment.len() - header.area.len() + groups + remainder;
-        return Some(Seal::Text { plain });
+        return Some(if whole { Seal::Text { plain } } else { Seal::Torn });
     }
     let concerned = header.cn.is_some_and(sm4::is_sealed_command);
     (concerned && looks_random(whole_groups(header.area))).then_some(Seal::Bytes)
@@ -84,13 +91,23 @@ fn looks_random(groups: &[u8]) -> bool {
     let foreign = |bytes: &[u8]| bytes.iter().filter(|byte| !is_common(**byte)).count();
     let Some(first) = groups.get(..GROUP) else { return false };
     let text_of_its_own = || groups.len() >= TEXT_MIN && begins_with_name(groups) && is_text(groups);
-    foreign(first) > 1 && foreign(groups) * 6 >= groups.len() && !holds_known_name(groups) && !text_of_its_own()
+    foreign(first) > 1
+        && foreign(groups) * 6 >= groups.len()
+        && !holds_known_name(groups)
+        && !holds_chinese(groups)
+        && !text_of_its_own()
 }
 
 /// The characters of names, numbers and what separates them.
 const fn is_common(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'=' | b';' | b',' | b'.' | b'-' | b'+' | b'_' | b':' | b'/' | b' ' | b'&')
+}
+
+/// Whether so many Chinese characters stand there in UTF-8 as random bytes never hold: they hold one in 680.
+fn holds_chinese(bytes: &[u8]) -> bool {
+    let character = |three: &&[u8]| matches!(three, [0xE4..=0xE9, 0x80..=0xBF, 0x80..=0xBF]);
+    bytes.windows(3).filter(character).count() >= 6 + bytes.len() / 128
 }
 
 /// Whether something like a field's name and its `=` stand first.
@@ -107,14 +124,20 @@ fn begins_with_known_name(area: &[u8]) -> bool {
     value::field_name(name).is_some_and(|(known, spelling)| known.len() > 2 || spelling == Spelling::Standard)
 }
 
-/// Whether a name that the standard knows stands before any `=`. Names of two letters are met in ciphertext too, those of three
-/// only with the `-` that stands before them.
+/// Whether a name that the standard knows stands before any `=`. The shorter ones are met in ciphertext too: those of three letters
+/// count with the `-` that stands before them, those of two so in short areas.
 fn holds_known_name(bytes: &[u8]) -> bool {
     memchr::memchr_iter(b'=', bytes).any(|end| {
         let before = bytes.get(end.saturating_sub(NAME_MAX)..end).unwrap_or_default();
         let length = before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
         let (front, name) = before.split_at_checked(before.len() - length).unwrap_or((before, &[]));
-        (length > 3 || (length == 3 && front.ends_with(b"-"))) && value::field_name(name).is_some()
+        let long_enough = match length {
+            0 | 1 => false,
+            2 => front.ends_with(b"-") && bytes.len() <= SHORT_MAX,
+            3 => front.ends_with(b"-"),
+            _ => true,
+        };
+        long_enough && value::field_name(name).is_some()
     })
 }
 
