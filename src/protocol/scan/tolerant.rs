@@ -110,7 +110,8 @@ impl<'a> Begun<'a, '_> {
     /// Whether a frame begins inside the segment that ends at `end`, whose area is sealed so.
     fn another_begins_before(&self, end: usize, seal: Option<Seal>) -> bool {
         let segment = self.segment(end);
-        memchr::memmem::find_iter(segment, b"##").any(|at| {
+        // Each `#` is looked at: what was cut off may end with one, and the next frame begins with the two after it.
+        memchr::memchr_iter(b'#', segment).any(|at| {
             let inside = segment.get(at..).unwrap_or_default();
             match start::here(inside) {
                 Look::Seen(start) => seal != Some(Seal::Bytes) || start.is_named(inside),
