@@ -90,7 +90,7 @@ fn tell_key(gateway: &Gateway, created: &str, key: &str) {
     let journal = journal::open(Arc::new(OsDisk), &settings, Arc::default()).unwrap();
     let digits: String = key.bytes().map(|byte| format!("{byte:02X}")).collect();
     let (mn, created, key) = (MN.to_owned(), created.to_owned(), format!("hex:{digits}"));
-    let step = Step::Key { mn, created, key, state: KeyState::Proven };
+    let step = Step::Key { mn, created, key, state: KeyState::Proven, again: false };
     let body = step.encode();
     let entry =
         Entry { time: Timestamp(1_780_300_000_000_000), kind: Record::Command(&body).kind(), body: body.clone() };

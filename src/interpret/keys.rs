@@ -171,7 +171,7 @@ fn check_of(heard: &Heard<'_>) -> Option<u16> {
 impl Interpreter {
     /// Notes the key that a step of a command tells of, if it is such a step.
     pub(super) fn note_key(&mut self, step: &Step) {
-        let Step::Key { mn, created, key, state } = step else { return };
+        let Step::Key { mn, created, key, state, .. } = step else { return };
         if let Ok(key) = Key::from_text(key) {
             self.keys.rings.entry(mn.clone()).or_default().note(created, &key, *state);
         }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
+use super::command::Stories;
 use super::context::Run;
 use super::factors::Dictionary;
 use super::keys::{Kept, Keys};
@@ -23,7 +24,7 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 3;
+const LAYOUT: u16 = 5;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -34,7 +35,9 @@ struct State<'a> {
     waiting: &'a Waiting,
     now: Timestamp,
     swept: Timestamp,
+    round: &'a super::coverage::Round,
     rules: &'a BTreeMap<String, String>,
+    stories: &'a Stories,
     keys: BTreeMap<&'a str, Vec<Kept>>,
 }
 
@@ -47,7 +50,9 @@ struct Restored {
     waiting: Waiting,
     now: Timestamp,
     swept: Timestamp,
+    round: super::coverage::Round,
     rules: BTreeMap<String, String>,
+    stories: Stories,
     keys: BTreeMap<String, Vec<Kept>>,
 }
 
@@ -78,8 +83,10 @@ impl Interpreter {
             waiting: &self.waiting,
             now: self.now,
             swept: self.swept,
+            round: &self.round,
             rules: &self.rulings.texts,
             keys: self.keys.kept(),
+            stories: &self.stories,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
         postcard::to_extend(&state, bytes).unwrap_or_default()
@@ -110,8 +117,10 @@ impl Interpreter {
             rulings.renew(station, facts);
         }
         Ok(Interpreter {
+            stories: restored.stories,
             rulings,
             swept: restored.swept,
+            round: restored.round,
             verdict: Verdict::default(),
             keys: Keys::restore(restored.keys),
             dictionary: Dictionary::new(&restored.context.factors),
