@@ -129,7 +129,14 @@ fn loaded(folder: &std::path::Path, mqtt: u16) -> Loaded {
     config.mqtt.client_id = format!("road-{}", std::process::id());
     let stations: String = (0..CONNECTIONS).map(|n| format!("[[station]]\nmn = \"{}\"\n", mn(n))).collect();
     let registry = registry::load(&[("stations".into(), stations)], Unknown::Reject).unwrap();
-    Loaded { config, registry, factors: Default::default(), rules: Default::default(), station_files: Vec::new() }
+    Loaded {
+        config,
+        registry,
+        factors: Default::default(),
+        rules: Default::default(),
+        station_files: Vec::new(),
+        keys: Vec::new(),
+    }
 }
 
 /// A real broker, if there is one on this machine.

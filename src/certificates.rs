@@ -128,6 +128,7 @@ pub fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
 
 /// Why a handshake failed, in words that say whose certificate it is about and what helps; `whose`: the other side.
 #[must_use]
+#[allow(clippy::wildcard_enum_match_arm, reason = "rustls adds errors; each says what it is")]
 pub fn explain(error: &std::io::Error, whose: &str) -> String {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return format!("{whose} ended the TLS handshake: {error} (does TLS listen on that port?)");
@@ -154,7 +155,6 @@ pub fn explain(error: &std::io::Error, whose: &str) -> String {
         Error::AlertReceived(alert) => {
             format!("{whose} refused the TLS handshake ({alert:?}): it may want another client certificate")
         }
-        #[allow(clippy::wildcard_enum_match_arm, reason = "rustls adds errors; each says what it is")]
         other => format!("no TLS with {whose}: {other}"),
     }
 }

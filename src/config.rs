@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::certificates;
+use crate::downlink::{StationKey, keyfile};
 use crate::marking::{self, RuleBook};
 use crate::registry::{self, Problem, Registry, Unknown};
 use crate::{coverage, downlink, gateway, http, interpret, journal, mqtt, net};
@@ -42,6 +44,8 @@ pub struct Config {
     pub dictionary: Dictionary,
     /// What readings are marked by.
     pub marking: Marking,
+    /// The keys that stations were given by other means.
+    pub keys: Keys,
     /// What is logged.
     pub log: Log,
 }
@@ -92,6 +96,14 @@ pub struct Marking {
     pub files: Vec<PathBuf>,
 }
 
+/// `[keys]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// A TOML file of `[[key]]` rows (see docs/keys.md), readable by its owner alone; empty: none.
+    pub file: PathBuf,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -132,6 +144,8 @@ pub struct Loaded {
     pub rules: BTreeMap<String, String>,
     /// The station files that were read.
     pub station_files: Vec<PathBuf>,
+    /// The keys of the key file. Nothing prints them.
+    pub keys: Vec<StationKey>,
 }
 
 /// Everything that is wrong with a configuration, one line a problem.
@@ -187,10 +201,40 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         ));
     }
     problems.extend(wrong_certificates(&config));
+    let keys = match load_keys(&config.keys.file) {
+        Ok(keys) => keys,
+        Err(found) => {
+            problems.extend(found.0);
+            Vec::new()
+        }
+    };
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    Ok(Loaded { config, registry, factors, rules, station_files })
+    Ok(Loaded { config, registry, factors, rules, station_files, keys })
+}
+
+/// Reads the key file at `path`; no keys if `path` is empty.
+///
+/// # Errors
+/// All that is wrong with the file; also if others than its owner may read or write it.
+pub fn load_keys(path: &Path) -> Result<Vec<StationKey>, Problems> {
+    if path.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let problem = |error: std::io::Error| {
+        let remedy = "check the path and that the gateway's user owns the file";
+        Problems(vec![Problem::of_file(path, &error.to_string(), remedy)])
+    };
+    let mode = std::fs::metadata(path).map_err(problem)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let what = format!("a key file must be readable by its owner alone, its mode is {mode:04o}");
+        let remedy = format!("chmod 600 {}", path.display());
+        return Err(Problems(vec![Problem::of_file(path, &what, &remedy)]));
+    }
+    // What was read leaves memory with the keys in it.
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(problem)?);
+    keyfile::read(&path.display().to_string(), &text).map_err(Problems)
 }
 
 /// Reads the text of a configuration; no other file is touched.
@@ -210,6 +254,7 @@ impl Config {
         self.marking.files.iter_mut().for_each(anchor);
         anchor(&mut self.journal.dir);
         anchor(&mut self.dictionary.file);
+        anchor(&mut self.keys.file);
         self.mqtt.password_file.iter_mut().for_each(anchor);
         if let Some(tls) = &mut self.mqtt.tls {
             [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(anchor);
@@ -438,6 +483,23 @@ mod tests {
                 assert!(shown[section].as_table().unwrap().contains_key(key), "[{section}] {key} is not shown");
             }
         }
+    }
+
+    #[test]
+    fn a_key_file_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys.toml");
+        std::fs::write(&file, "[[key]]\nmn = \"A\"\ncreated = \"2026-06-01\"\nkey = \"0123456789abcdef\"\n").unwrap();
+        for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            let read = load_keys(&file);
+            assert_eq!(read.as_ref().is_ok_and(|keys| keys.len() == 1), good, "{mode:o}: {read:?}");
+            if let Err(problems) = read {
+                assert!(problems.to_string().contains("chmod 600"), "{problems}");
+            }
+        }
+        assert_eq!(load_keys(Path::new("")).unwrap(), []);
+        assert!(load_keys(&folder.path().join("none")).is_err());
     }
 
     #[test]

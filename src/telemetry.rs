@@ -64,6 +64,8 @@ counters! {
     UplinkResent, "uplink_resent", "exact re-sends not published again";
     UplinkRevisions, "uplink_revisions", "records published again with changed values";
     UplinkPartsMissing, "uplink_parts_missing", "split records given up incomplete";
+    UplinkOpened, "uplink_opened", "encrypted data areas opened with a key of the station";
+    UplinkUnreadable, "uplink_unreadable", "encrypted data areas that no known key opens, published as unreadable";
     UplinkLost, "uplink_lost", "damaged records met while publishing; they are not published";
     UplinkOversize, "uplink_oversize", "messages larger than mqtt.packet_max; a notice was published in their place";
     DownlinkMissed, "downlink_missed", "frames not told to the command desk, which had too many to listen to";

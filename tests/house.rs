@@ -29,6 +29,8 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("interpret", "downlink"),
     // What is interpreted is marked before it is said.
     ("interpret", "marking"),
+    // Problems of key files are problems of configuration files.
+    ("downlink", "registry"),
     // What is missing is counted with what arrives; what became of requests for it is read from their steps.
     ("interpret", "coverage"),
     ("coverage", "downlink"),

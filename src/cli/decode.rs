@@ -8,10 +8,15 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{IO, complain};
+use super::{CONFIG, IO, complain};
+use crate::config;
+use crate::downlink::StationKey;
 use crate::interpret::{self, Interpreter};
 use crate::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
-use crate::protocol::{Deviation, Deviations, Fault, Frame, Header, Item, Limits, Peer, Verdict, packet, scan};
+use crate::protocol::sm4::CheckedOver;
+use crate::protocol::{
+    Deviation, Deviations, Fault, Frame, Header, Item, Limits, Peer, Verdict, crc, packet, scan, sm4,
+};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -23,6 +28,9 @@ pub(super) struct Options {
     /// A file, or - for standard input
     #[arg(default_value = "-", value_name = "FILE")]
     file: PathBuf,
+    /// Opens encrypted data areas with the keys of this file (docs/keys.md)
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// One JSON object a frame, one a line
     #[arg(long)]
     json: bool,
@@ -36,6 +44,13 @@ pub(super) fn decode(options: &Options) -> u8 {
             return IO;
         }
     };
+    let keys = match options.keys.as_deref().map_or(Ok(Vec::new()), config::load_keys) {
+        Ok(keys) => keys,
+        Err(problems) => {
+            complain(&problems);
+            return CONFIG;
+        }
+    };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let (mut all_good, mut number) = (true, 0);
     let mut rest = bytes.as_slice();
@@ -45,7 +60,7 @@ pub(super) fn decode(options: &Options) -> u8 {
         rest = rest.get(step.used.max(1)..).unwrap_or_default();
         let Some(item) = step.item else { continue };
         number += 1;
-        let explained = explain(&item);
+        let explained = explain(&item, &keys);
         all_good &= explained["ok"] == true;
         written = if options.json { writeln!(out, "{explained}") } else { show(&mut out, number, &item, &explained) };
     }
@@ -64,9 +79,9 @@ fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
 }
 
 /// What there is to say of one thing in the input.
-fn explain(item: &Item<'_>) -> Value {
+fn explain(item: &Item<'_>, keys: &[StationKey]) -> Value {
     match item {
-        Item::Frame(frame) => explain_frame(frame),
+        Item::Frame(frame) => explain_frame(frame, keys),
         Item::Fault(fault) => explain_fault(fault),
     }
 }
@@ -86,8 +101,10 @@ fn error(reason: RejectReason, known: Option<Deviation>) -> Value {
     })
 }
 
-fn explain_frame(frame: &Frame<'_>) -> Value {
+fn explain_frame(frame: &Frame<'_>, keys: &[StationKey]) -> Value {
     let header = packet::parse(frame.segment);
+    let own = keys.iter().filter(|key| header.mn == Some(key.mn.as_bytes())).map(|key| &key.key);
+    let opened = header.sealed.and_then(|_| sm4::open(frame.segment, frame.check.said, own).ok());
     let (crc, known) = match frame.check.verdict {
         Verdict::Right => ("right", None),
         Verdict::Known(mistake) => (mistake.code(), Some(mistake)),
@@ -100,12 +117,12 @@ fn explain_frame(frame: &Frame<'_>) -> Value {
         Verdict::Right | Verdict::Sealed if header.mn.is_none_or(<[u8]>::is_empty) => Some(RejectReason::MnMissing),
         Verdict::Right | Verdict::Sealed => None,
     };
-    let published = published(frame);
+    let published = published(frame, keys);
     json!({
         "ok": refused.is_none(),
         "crc": crc,
         "deviations": published.get("deviations").cloned().unwrap_or_else(|| codes(frame.deviations.union(header.deviations))),
-        "packet": packet_of(frame, &header, &published),
+        "packet": packet_of(frame, &header, opened.as_ref(), &published),
         "readings": published.get("readings").cloned().unwrap_or(Value::Null),
         "error": refused.map(|reason| error(reason, known)),
     })
@@ -116,9 +133,18 @@ fn codes(deviations: Deviations) -> Value {
 }
 
 /// The header's fields and what they mean; the password is not shown.
-fn packet_of(frame: &Frame<'_>, header: &Header<'_>, published: &Map<String, Value>) -> Value {
+fn packet_of(
+    frame: &Frame<'_>,
+    header: &Header<'_>,
+    opened: Option<&sm4::Opened>,
+    published: &Map<String, Value>,
+) -> Value {
     let text = |field: Option<&[u8]>| field.map(printable);
     let command = header.cn.and_then(kind::command);
+    let computed = opened.map_or(frame.check.computed, |opened| match opened.checked {
+        CheckedOver::Plain | CheckedOver::Mistaken(_) => crc::checksum(&opened.segment),
+        CheckedOver::Sealed => frame.check.computed,
+    });
     let from = |key: &str| published.get(key).cloned().unwrap_or(Value::Null);
     json!({
         "qn": text(header.qn), "st": text(header.st), "cn": header.cn.map(|cn| cn.to_string()),
@@ -131,16 +157,18 @@ fn packet_of(frame: &Frame<'_>, header: &Header<'_>, published: &Map<String, Val
         "wants_answer": header.flag.map(|f| f.wants_answer()),
         "part": header.part.map(|p| json!({ "number": p.number, "count": p.count })),
         "rf": header.rf,
-        "data_time": from("data_time"), "fields": from("fields"), "readable": from("readable"),
-        "cp": printable(header.area),
+        "data_time": from("data_time"), "fields": from("fields"),
+        "sealed": header.sealed.is_some(), "readable": from("readable"), "reason": from("reason"),
+        "cp": printable(&interpret::masked(opened.map_or(header.area, |opened| packet::parse(&opened.segment).area))),
         "length_declared": frame.declared, "length": frame.segment.len(),
-        "crc_said": format!("{:04X}", frame.check.said), "crc_computed": format!("{:04X}", frame.check.computed),
+        "crc_said": format!("{:04X}", frame.check.said), "crc_computed": format!("{:04X}", computed),
     })
 }
 
 /// What the gateway would publish of the frame, as if it had been accepted.
-fn published(frame: &Frame<'_>) -> Map<String, Value> {
+fn published(frame: &Frame<'_>, keys: &[StationKey]) -> Map<String, Value> {
     let mut interpreter = Interpreter::new(interpret::Settings::default());
+    interpreter.know_keys(keys.iter().cloned());
     let from = Peering { connection: 0, peer: std::net::SocketAddr::from(([127, 0, 0, 1], 0)) };
     let record = Record::Frame(Heard { from, deviations: frame.deviations, segment: frame.segment, raw: frame.raw });
     let mut out = Vec::new();
@@ -234,8 +262,15 @@ fn show_packet(out: &mut impl Write, packet: &Value) -> std::io::Result<()> {
     for (name, value) in packet["fields"].as_object().into_iter().flatten() {
         line(out, name, word(value))?;
     }
-    if packet["readable"] == false {
-        line(out, "CP 数据区", "encrypted, not readable without the key 已加密,无密钥不可读".into())?;
+    if packet["sealed"] == true {
+        let says = match word(&packet["reason"]).as_str() {
+            "" => "encrypted, opened with a key of the station 已加密,已用站点密钥解开",
+            "no-key-opens" => "encrypted, none of the station's keys opens it 已加密,站点的密钥均不能解开",
+            "check-wrong" => "encrypted, a key opens it and the check is wrong 已加密,密钥可解开但校验不符",
+            "sealed-form" => "encrypted, in a form that is none 已加密,密文形式有误",
+            _ => "encrypted, not readable without the key 已加密,无密钥不可读",
+        };
+        line(out, "CP 数据区", says.into())?;
     }
     let (said, computed) = (word(&packet["crc_said"]), word(&packet["crc_computed"]));
     line(

@@ -63,8 +63,14 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     config.mqtt.port = broker.address().port();
     let registered = [("the demo's stations".to_owned(), sim::stations_toml(&stations))];
     let registry = registry::load(&registered, registry::Unknown::Reject).map_err(crate::config::Problems)?;
-    let loaded =
-        Loaded { config, registry, factors: Default::default(), rules: Default::default(), station_files: Vec::new() };
+    let loaded = Loaded {
+        config,
+        registry,
+        factors: Default::default(),
+        rules: Default::default(),
+        station_files: Vec::new(),
+        keys: Vec::new(),
+    };
 
     let stop = CancellationToken::new();
     let gateway = Running::start(loaded, stop.clone()).await?;

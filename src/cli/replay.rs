@@ -11,7 +11,8 @@ use crate::message::Timestamp;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The messages are the same as before, byte for byte, with the same ids. Works beside a running gateway.\n\
+    after_help = "The messages are the same as before, byte for byte, with the same ids; but records that could not be read for want of a key \
+are published readable if the journal or a key file has the key by now. Works beside a running gateway.\n\
     Example: hj212-gateway replay --config gateway.toml --since 2026-11-23T00:00:00+08:00 --mn 010000A8900016F000169DC0"
 )]
 pub(super) struct Options {
@@ -27,6 +28,9 @@ pub(super) struct Options {
     /// Only this station
     #[arg(long, value_name = "MN")]
     mn: Option<String>,
+    /// Keys besides those of the journal and of the configured key file (docs/keys.md)
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// Another broker than the configured one
     #[arg(long, value_name = "HOST:PORT")]
     to: Option<String>,
@@ -41,6 +45,14 @@ pub(super) fn replay(options: &Options) -> u8 {
             return CONFIG;
         }
     };
+    match options.keys.as_deref().map(config::load_keys) {
+        Some(Ok(keys)) => loaded.keys.extend(keys),
+        Some(Err(problems)) => {
+            complain(&problems);
+            return CONFIG;
+        }
+        None => {}
+    }
     let (since, until) = match (time(options.since.as_deref()), time(options.until.as_deref())) {
         (Ok(since), Ok(until)) => (since, until),
         (Err(text), _) | (_, Err(text)) => {
@@ -61,7 +73,7 @@ pub(super) fn replay(options: &Options) -> u8 {
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
         return FAULT;
     };
-    let range = Range { since, until, mn: options.mn.clone() };
+    let range = Range { since, until, mn: options.mn.clone(), keys: loaded.keys };
     let stop = CancellationToken::new();
     let progress =
         |summary: &Summary| eprintln!("{} records read, {} messages published", summary.records, summary.published);

@@ -7,6 +7,17 @@ use crate::protocol::sm4::Key;
 /// So many keys of a station are kept; an offered or the newest proven one is never dropped for another.
 pub const KEYS_MAX: usize = 8;
 
+/// A key and whose it is, as files and histories tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StationKey {
+    /// The station.
+    pub mn: String,
+    /// When it was created: 17 digits as SKCreateTime (HJ 212-2025, C.8).
+    pub created: String,
+    /// The key itself.
+    pub key: Key,
+}
+
 #[derive(Debug)]
 struct Held {
     created: String,
@@ -22,7 +33,7 @@ pub struct KeyRing {
 
 impl KeyRing {
     /// Notes what is known of a key.
-    pub(super) fn note(&mut self, created: &str, key: &Key, state: KeyState) {
+    pub fn note(&mut self, created: &str, key: &Key, state: KeyState) {
         self.held.retain(|held| held.key != *key);
         if state == KeyState::Dropped {
             return;
@@ -39,8 +50,19 @@ impl KeyRing {
         }
     }
 
+    /// A ring of what [`KeyRing::held`] gave.
+    #[must_use]
+    pub fn of(held: impl IntoIterator<Item = (String, Key, KeyState)>) -> KeyRing {
+        KeyRing { held: held.into_iter().map(|(created, key, state)| Held { created, key, state }).collect() }
+    }
+
+    /// Every key with the time of its creation and what is known of it, in the order in which they are to be tried.
+    pub fn held(&self) -> impl Iterator<Item = (&str, &Key, KeyState)> {
+        self.held.iter().map(|held| (held.created.as_str(), &held.key, held.state))
+    }
+
     /// The keys in the order in which they are to be tried.
-    pub fn to_try(&self) -> impl Iterator<Item = &Key> {
+    pub fn to_try(&self) -> impl Iterator<Item = &Key> + Clone {
         self.held.iter().map(|held| &held.key)
     }
 

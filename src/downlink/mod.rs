@@ -27,6 +27,7 @@
 mod clock;
 pub mod compact;
 mod desk;
+pub mod keyfile;
 pub mod keys;
 mod lane;
 mod moment;
@@ -41,7 +42,7 @@ mod tests;
 mod value;
 
 pub use desk::{Desk, Effect, Tally};
-pub use keys::KeyRing;
+pub use keys::{KeyRing, StationKey};
 pub use refusal::Refusal;
 pub use request::REQUEST_MAX;
 pub use settings::{Allow, Clocks, FirstContact, Link, Policy, Settings};

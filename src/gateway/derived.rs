@@ -49,7 +49,15 @@ impl Derived {
 
     /// The readable checkpoints not beyond `offset`, newest first.
     pub fn checkpoints_up_to(&self, offset: Offset) -> impl Iterator<Item = (Offset, Vec<u8>)> {
-        let offsets: Vec<Offset> = self.checkpoints().into_iter().rev().filter(|o| *o <= offset).collect();
+        self.load_checkpoints(self.checkpoints().into_iter().rev().filter(|o| *o <= offset).collect())
+    }
+
+    /// The readable checkpoints, oldest first.
+    pub fn checkpoints_from_oldest(&self) -> impl Iterator<Item = (Offset, Vec<u8>)> {
+        self.load_checkpoints(self.checkpoints())
+    }
+
+    fn load_checkpoints(&self, offsets: Vec<Offset>) -> impl Iterator<Item = (Offset, Vec<u8>)> + use<> {
         let this = self.clone();
         offsets.into_iter().filter_map(move |offset| {
             let bytes = journal::load_file(&*this.disk, &this.path(offset)).ok().flatten()?;

@@ -113,8 +113,10 @@ impl History {
         let all = deviations.union(header.deviations).union(done.deviations);
         let names = self.values(&published);
         let cn = header.cn.unwrap_or_default();
-        self.fields.read(header.area);
-        let fields = self.fields.iter(header.area).map(|field| {
+        // Ciphertext has no fields.
+        let area = if header.sealed.is_some() { b"" } else { header.area };
+        self.fields.read(area);
+        let fields = self.fields.iter(area).map(|field| {
             let item = text(field.item);
             let (name, unit) = names.get(&item).cloned().unwrap_or_default();
             let label = if item.is_empty() { text(field.name) } else { format!("{item}-{}", text(field.name)) };

@@ -4,6 +4,9 @@
 //! to the end of the journal; what falls within the range is published. The messages are the same as they were, byte for byte, as
 //! long as the journal still holds what came before them: de-duplication and merging depend on it.
 //!
+//! One thing is better than it was: a replay knows every key (HJ 212-2025, 6.4) that the journal tells of, also those that came later, and
+//! those it is given. A record that was unreadable for want of its key is published readable, and names the unreadable one.
+//!
 //! Retained topics must not be left in the past: after the range, each retained topic that was published is brought to the state it
 //! has at the end of the journal.
 
@@ -17,10 +20,12 @@ use super::derived::Derived;
 use super::envelope::Envelope;
 use super::uplink::interpret;
 use crate::config::Config;
+use crate::downlink::{StationKey, Step};
 use crate::interpret::Interpreter;
 use crate::journal::{self, Disk, GapCause, Offset, OsDisk, ReadItem, Reader};
-use crate::message::{Publication, Timestamp};
+use crate::message::{Publication, Record, Timestamp};
 use crate::mqtt::{self, Outbox};
+use crate::protocol::sm4::Key;
 use crate::telemetry::Telemetry;
 
 /// What is to be published again.
@@ -32,6 +37,8 @@ pub struct Range {
     pub until: Option<Timestamp>,
     /// This station alone.
     pub mn: Option<String>,
+    /// Keys besides those that the journal tells of.
+    pub keys: Vec<StationKey>,
 }
 
 /// What was done.
@@ -118,10 +125,10 @@ fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), Replay
     let Some(id) = journal::id(&*disk, dir).map_err(|error| broken(dir, &error))? else {
         return Err(broken(dir, &"there is none"));
     };
+    let derived = Derived::new(Arc::clone(&disk), dir.to_owned(), id);
     let mut from = Offset(0);
     if let Some(since) = range.since {
         let begin = journal::offset_at(Arc::clone(&disk), dir, since).map_err(|error| broken(dir, &error))?;
-        let derived = Derived::new(Arc::clone(&disk), dir.to_owned(), id);
         for (offset, state) in derived.checkpoints_up_to(Offset(begin.0.saturating_sub(1))) {
             if let Ok(restored) = Interpreter::restore(settings.clone(), &state) {
                 interpreter = restored;
@@ -130,8 +137,32 @@ fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), Replay
             }
         }
     }
+    interpreter.know_keys(range.keys.iter().cloned());
+    // What the oldest checkpoint knows was told by records that may be gone.
+    let first =
+        derived.checkpoints_from_oldest().find_map(|(_, state)| Interpreter::restore(settings.clone(), &state).ok());
+    interpreter.know_keys(first.into_iter().flat_map(|first| first.keys()));
+    interpreter.know_keys(keys_told(Reader::open(Arc::clone(&disk), dir, Offset(0)), dir)?);
     let reader = Reader::open(disk, dir, from).map_err(|error| broken(dir, &error))?;
     Ok((interpreter, reader))
+}
+
+/// Every key that the journal tells of, from its oldest record to its end.
+fn keys_told(reader: Result<Reader, impl std::fmt::Display>, dir: &Path) -> Result<Vec<StationKey>, ReplayError> {
+    let mut reader = reader.map_err(|error| broken(dir, &error))?;
+    let command = Record::Command(b"").kind();
+    let mut keys = Vec::new();
+    while let Some(item) = reader.next().map_err(|error| broken(dir, &error))? {
+        let ReadItem::Record(stored) = item else { continue };
+        if stored.kind != command {
+            continue;
+        }
+        let Some(Step::Key { mn, created, key, .. }) = Step::decode(stored.body) else { continue };
+        if let Ok(key) = Key::from_text(&key) {
+            keys.push(StationKey { mn, created, key });
+        }
+    }
+    Ok(keys)
 }
 
 struct Pass {

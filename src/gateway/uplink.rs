@@ -363,4 +363,6 @@ fn count(telemetry: &Telemetry, interpreted: &Interpreted) {
     telemetry.add(Counter::UplinkResent, u64::from(interpreted.resent));
     telemetry.add(Counter::UplinkRevisions, u64::from(interpreted.revisions));
     telemetry.add(Counter::UplinkPartsMissing, u64::from(interpreted.parts_missing));
+    telemetry.add(Counter::UplinkOpened, u64::from(interpreted.opened));
+    telemetry.add(Counter::UplinkUnreadable, u64::from(interpreted.unreadable));
 }

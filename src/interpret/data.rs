@@ -5,6 +5,7 @@
 
 use super::factors::write_head;
 use super::json;
+use super::keys::Sealing;
 use super::moment::{Moment, write_timestamp};
 use super::parts::Heard;
 use super::report::{Cell, Class, Reading, Report, is_taken, snake};
@@ -50,8 +51,9 @@ pub(super) struct Envelope<'a> {
     pub(super) received: Timestamp,
     pub(super) backfill: bool,
     pub(super) parted: Parted<'a>,
-    /// Whether the data area is encrypted.
-    pub(super) sealed: bool,
+    pub(super) sealing: Sealing,
+    /// The ids under which the record stood as unreadable.
+    pub(super) replaces: &'a [String],
     pub(super) deviations: Deviations,
     /// By how many bytes the declared length was off.
     pub(super) length_off: Option<u32>,
@@ -122,8 +124,22 @@ fn write_top(out: &mut Vec<u8>, envelope: &Envelope<'_>, deviations: &mut Deviat
     out.extend_from_slice(if envelope.backfill { b",\"backfill\":true" } else { b",\"backfill\":false" });
     write_parted(out, envelope.parted);
     out.extend_from_slice(envelope.card);
-    if envelope.sealed {
-        out.extend_from_slice(b",\"readable\":false,\"reason\":\"sealed\"");
+    write_sealing(out, envelope);
+}
+
+/// Says that the data area was encrypted, and what came of it.
+fn write_sealing(out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    match envelope.sealing {
+        Sealing::Plain => return,
+        Sealing::Opened | Sealing::OpenedLater => out.extend_from_slice(b",\"sealed\":true"),
+        Sealing::Unreadable(why) => {
+            out.extend_from_slice(b",\"sealed\":true,\"readable\":false,\"reason\":");
+            json::string(out, why.code());
+        }
+    }
+    if !envelope.replaces.is_empty() {
+        out.extend_from_slice(b",\"replaces\":");
+        write_names(out, envelope.replaces);
     }
 }
 

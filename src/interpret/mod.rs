@@ -15,6 +15,8 @@
 //! * A record's id is `{mn}.{st}.{cn}.{time}.{codes}`: time is DataTime (AlarmTime of an alarm event), else `qn` and QN, else `@` and
 //!   the journal offset; codes is the wrapping sum of the FNV-1a hashes of the codes as said. Parts and re-sends share it.
 //! * A record without any time of its own is never taken for a re-send: two equal events are two events.
+//! * A record whose encrypted area was opened has the id that it would have in plain text. One that was unreadable before has another
+//!   than it had then, in nearly all cases, and names that one.
 //! * A re-send is told by the whole data area, so one in another order is published as a revision: too much, never too little.
 //! * The registered edition and ST count before those of the frame: both are often wrong in the field.
 //! * When the gateway starts, every station counts as offline until it speaks.
@@ -27,6 +29,7 @@ mod events;
 mod factors;
 mod hash;
 mod json;
+mod keys;
 mod marks;
 mod moment;
 mod parts;
@@ -62,6 +65,7 @@ use context::{Gathered, Run};
 use data::{Envelope, Parted};
 use events::Place;
 use factors::{Dictionary, Medium};
+use keys::{Keys, Sealing};
 use marks::Rulings;
 use moment::Moment;
 use parts::{Joined, Pending, Waiting};
@@ -91,6 +95,10 @@ pub struct Interpreted {
     pub contexts_broken: u32,
     /// Contexts whose marking rules were wrong: the former rules stay in force.
     pub rules_refused: u32,
+    /// Encrypted areas that were opened.
+    pub opened: u32,
+    /// Encrypted areas that were not, published as unreadable.
+    pub unreadable: u32,
     /// Gaps that have begun.
     pub gaps: u32,
     /// Gaps that are over, whatever the reason.
@@ -115,6 +123,7 @@ pub struct Interpreter {
     round: coverage::Round,
     stories: Stories,
     rulings: Rulings,
+    keys: Keys,
     verdict: Verdict,
     scratch: Scratch,
     body: Vec<u8>,
@@ -130,7 +139,7 @@ struct Packet<'a> {
     edition: Option<Edition>,
     area: &'a [u8],
     parted: Parted<'a>,
-    sealed: bool,
+    sealing: Sealing,
     deviations: Deviations,
     length_off: Option<u32>,
     content: u64,
@@ -155,6 +164,7 @@ impl Interpreter {
             round: coverage::Round::default(),
             stories: Stories::default(),
             rulings: Rulings::new(std::collections::BTreeMap::new()),
+            keys: Keys::default(),
             verdict: Verdict::default(),
             scratch: Scratch::default(),
             body: Vec::new(),
@@ -190,6 +200,7 @@ impl Interpreter {
             Record::Tick => {}
             Record::Command(step) => {
                 if let Some(step) = Step::decode(step) {
+                    self.note_key(&step);
                     self.on_step(&step, place, out);
                     self.recall_step(&step, place, &mut done, out);
                 }
@@ -265,14 +276,14 @@ impl Interpreter {
             station.peer = Some(heard.from.peer.to_string());
         }
         let mut learned = fresh;
-        let deviations = heard.deviations.union(header.deviations);
+        let opening = self.keys.open(&station.mn, header, heard);
+        let deviations = heard.deviations.union(header.deviations).union(opening.deviations);
         let kind = header.cn.map_or(Kind::Other, Kind::of);
         if kind == Kind::Heartbeat {
             station.count(deviations);
             done.deviations = deviations;
         } else {
             let length_off = length_off(heard, deviations);
-            let sealed = is_sealed(header, heard.deviations);
             let parted = match header.part {
                 Some(Part { count, number }) if count > 1 => Parted::One { count, number },
                 _ => Parted::Whole,
@@ -283,14 +294,20 @@ impl Interpreter {
                 qn: header.qn,
                 rf: header.rf,
                 edition,
-                area: if sealed { b"" } else { header.area },
+                area: opening.area(header),
                 parted,
-                sealed,
+                sealing: opening.sealing,
                 deviations,
                 length_off,
-                content: hash::content(header.area),
+                content: hash::content(if opening.sealing.is_unreadable() {
+                    header.area
+                } else {
+                    opening.area(header)
+                }),
                 place,
             };
+            done.opened += u32::from(packet.sealing.is_opened());
+            done.unreadable += u32::from(packet.sealing.is_unreadable());
             learned |= match self.part_of(&packet, number, header) {
                 Some((count, part, time)) => self.gather_part(station, &packet, count, part, time, number, out, done),
                 None => self.publish(station, &packet, out, done),
@@ -311,7 +328,7 @@ impl Interpreter {
     ) -> Option<(u16, u16, &'a [u8])> {
         let Parted::One { count, number } = packet.parted else { return None };
         let fits = count <= self.settings.parts_max && (1..=count).contains(&number);
-        if packet.sealed || station.is_none() || !fits || header.cn.is_none() {
+        if packet.sealing.is_unreadable() || station.is_none() || !fits || header.cn.is_none() {
             return None;
         }
         Some((count, number, data_time_of(packet.area)?))
@@ -346,6 +363,7 @@ impl Interpreter {
             deviations: packet.deviations.bits(),
             length_off: packet.length_off,
             edition: packet.edition,
+            sealing: packet.sealing,
             received: packet.place.time,
             offset: packet.place.offset,
             hash: *packet.place.hash,
@@ -414,7 +432,7 @@ impl Interpreter {
             edition: latest.edition,
             area: &area,
             parted: Parted::Merged { count: pending.count, heard: &pending.heard },
-            sealed: false,
+            sealing: pending.heard.iter().fold(Sealing::Plain, |all, part| all.join(part.sealing)),
             deviations: pending.deviations(),
             length_off: pending.heard.iter().find_map(|part| part.length_off),
             content: pending.heard.iter().fold(u64::from(pending.count), |all, part| hash::join(all, part.content)),
@@ -472,7 +490,7 @@ impl Interpreter {
         judge_times(&self.settings, packet, kind, time, moment, &mut deviations);
         // Answers of 2005 carry QN in the data area.
         let qn = packet.qn.or_else(|| report.own(b"QN")).filter(|qn| !qn.is_empty());
-        write_id(&mut self.id, station, packet, time, qn, report.codes);
+        write_id(&mut self.id, &station.level, packet.named(), time, qn, report.codes);
         let known = remember(&self.settings, station, packet, kind, &self.id, time.is_some(), qn);
         if let Some(reused) = known.1 {
             deviations.insert(reused);
@@ -491,6 +509,9 @@ impl Interpreter {
                 revision
             }
         };
+        let replaces = replaced(station, packet);
+        // Without time and codes the id is that of the unreadable record.
+        let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
         let backfill = is_backfill(&self.settings, packet, kind, moment);
         let told = marks::Told { edition: packet.edition, medium, kind, moment, received: packet.place.time };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
@@ -509,7 +530,8 @@ impl Interpreter {
             received: packet.place.time,
             backfill,
             parted: packet.parted,
-            sealed: packet.sealed,
+            sealing: packet.sealing,
+            replaces: &replaces,
             deviations,
             length_off: packet.length_off,
             offset: packet.place.offset,
@@ -675,17 +697,6 @@ fn length_off(heard: &Heard<'_>, deviations: Deviations) -> Option<u32> {
     u32::try_from(declared.abs_diff(i64::try_from(heard.segment.len()).ok()?)).ok()
 }
 
-/// Whether the data area is encrypted (HJ 212-2025, 6.4.4): a command of those that shall be, and an area that cannot begin any plain one.
-fn is_sealed(header: &Header<'_>, deviations: Deviations) -> bool {
-    if deviations.contains(Deviation::ParenthesesSealed) || header.area.starts_with(b"{0x") {
-        return true;
-    }
-    let concerned = header.cn.is_some_and(|cn| matches!(cn, 2000..=2999 | 1014 | 3020));
-    let Some(first) = header.area.get(..16).filter(|_| concerned) else { return false };
-    // Sixteen bytes of ciphertext hold a byte that no text begins with in all but one of some ten million cases.
-    first.iter().any(|b| *b < 0x20 || *b == 0x7f) || (!first.is_ascii() && memchr::memchr(b'=', first).is_none())
-}
-
 /// Names what is odd about the times of a record (catalogue, kinds 13 and 27).
 fn judge_times(
     settings: &Settings,
@@ -697,7 +708,9 @@ fn judge_times(
 ) {
     let received = packet.place.time;
     match (time, moment) {
-        (None, _) if kind.span() != Span::Timeless && !packet.sealed => deviations.insert(Deviation::DataTimeMissing),
+        (None, _) if kind.span() != Span::Timeless && !packet.sealing.is_unreadable() => {
+            deviations.insert(Deviation::DataTimeMissing)
+        }
         (Some(_), None) => deviations.insert(Deviation::DataTimeForm),
         (Some(text), Some(moment)) => {
             if text.len() != 14 {
@@ -733,20 +746,13 @@ fn is_backfill(settings: &Settings, packet: &Packet<'_>, kind: Kind, moment: Opt
 }
 
 /// Writes the id of a record: see Decisions at the head of the room.
-fn write_id(
-    id: &mut Vec<u8>,
-    station: &Station,
-    packet: &Packet<'_>,
-    time: Option<&[u8]>,
-    qn: Option<&[u8]>,
-    codes: u64,
-) {
+fn write_id(id: &mut Vec<u8>, level: &str, of: Named<'_>, time: Option<&[u8]>, qn: Option<&[u8]>, codes: u64) {
     id.clear();
-    id.extend_from_slice(station.level.as_bytes());
+    id.extend_from_slice(level.as_bytes());
     id.push(b'.');
-    write_level(id, packet.st.unwrap_or_default());
+    write_level(id, of.st.unwrap_or_default());
     id.push(b'.');
-    json::number(id, u64::from(packet.cn.unwrap_or_default()));
+    json::number(id, u64::from(of.cn.unwrap_or_default()));
     match (time, qn) {
         (Some(time), _) => {
             id.push(b'.');
@@ -758,11 +764,43 @@ fn write_id(
         }
         (None, None) => {
             id.extend_from_slice(b".@");
-            json::number(id, packet.place.offset);
+            json::number(id, of.offset);
         }
     }
     id.push(b'.');
     json::hex(id, &codes.to_be_bytes());
+}
+
+/// What of a packet stands in an id.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    st: Option<&'a [u8]>,
+    cn: Option<u16>,
+    offset: u64,
+}
+
+impl<'a> Packet<'a> {
+    fn named(&self) -> Named<'a> {
+        Named { st: self.st, cn: self.cn, offset: self.place.offset }
+    }
+}
+
+/// The ids under which a record was published as unreadable that is opened with keys of later.
+fn replaced(station: &Station, packet: &Packet<'_>) -> Vec<String> {
+    let unreadable = |qn: Option<&[u8]>, offset: u64| {
+        let mut id = Vec::new();
+        let qn = qn.filter(|qn| !qn.is_empty());
+        write_id(&mut id, &station.level, Named { offset, ..packet.named() }, None, qn, 0);
+        String::from_utf8_lossy(&id).into_owned()
+    };
+    match packet.parted {
+        _ if packet.sealing != Sealing::OpenedLater => Vec::new(),
+        Parted::Merged { heard, .. } => {
+            let later = heard.iter().filter(|part| part.sealing == Sealing::OpenedLater);
+            later.map(|part| unreadable(part.qn.as_deref(), part.offset)).collect()
+        }
+        Parted::Whole | Parted::One { .. } => vec![unreadable(packet.qn, packet.place.offset)],
+    }
 }
 
 /// Appends text from outside so that it can stand in an id.

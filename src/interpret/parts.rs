@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::Sealing;
 use crate::message::Timestamp;
 use crate::protocol::{Deviations, Edition};
 
@@ -24,6 +25,7 @@ pub(super) struct Heard {
     pub(super) deviations: u128,
     pub(super) length_off: Option<u32>,
     pub(super) edition: Option<Edition>,
+    pub(super) sealing: Sealing,
     pub(super) received: Timestamp,
     pub(super) offset: u64,
     pub(super) hash: [u8; 32],

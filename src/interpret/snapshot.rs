@@ -2,7 +2,9 @@
 //! little-endian, then the state in postcard.
 //!
 //! A snapshot of another layout is refused, not guessed at: the state is then built again from the journal. What is made from
-//! settings, context and the built-in dictionary is not in it.
+//! settings, context and the built-in dictionary is not in it. The keys of stations are: a snapshot is as private as the journal.
+
+use std::collections::BTreeMap;
 
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Stories;
 use super::context::Run;
 use super::factors::Dictionary;
+use super::keys::{Kept, Keys};
 use super::marks::Rulings;
 use super::parts::Waiting;
 use super::report::Scratch;
@@ -21,7 +24,7 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 4;
+const LAYOUT: u16 = 5;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -33,8 +36,9 @@ struct State<'a> {
     now: Timestamp,
     swept: Timestamp,
     round: &'a super::coverage::Round,
-    rules: &'a std::collections::BTreeMap<String, String>,
+    rules: &'a BTreeMap<String, String>,
     stories: &'a Stories,
+    keys: BTreeMap<&'a str, Vec<Kept>>,
 }
 
 /// The same, owned by the reader.
@@ -47,8 +51,9 @@ struct Restored {
     now: Timestamp,
     swept: Timestamp,
     round: super::coverage::Round,
-    rules: std::collections::BTreeMap<String, String>,
+    rules: BTreeMap<String, String>,
     stories: Stories,
+    keys: BTreeMap<String, Vec<Kept>>,
 }
 
 /// A snapshot that cannot be used. The journal still can: read it from its beginning.
@@ -80,6 +85,7 @@ impl Interpreter {
             swept: self.swept,
             round: &self.round,
             rules: &self.rulings.texts,
+            keys: self.keys.kept(),
             stories: &self.stories,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
@@ -116,6 +122,7 @@ impl Interpreter {
             swept: restored.swept,
             round: restored.round,
             verdict: Verdict::default(),
+            keys: Keys::restore(restored.keys),
             dictionary: Dictionary::new(&restored.context.factors),
             settings,
             context: restored.context,

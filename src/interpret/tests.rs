@@ -8,8 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::moment::Moment;
 use super::*;
+use crate::downlink;
 use crate::message::{Heard, RejectReason, Rejected};
-use crate::protocol::write;
+use crate::protocol::{sm4, write};
+
+mod keys;
 
 /// One record that owns its bytes.
 #[derive(Debug, Clone)]
@@ -36,6 +39,24 @@ fn frame_step(time: Timestamp, segment: &[u8]) -> Step {
     let range = 6..6 + segment.len();
     let heard = Heard { from: peering("10.0.0.9:7000"), deviations: Deviations::NONE, segment: &raw[range], raw: &raw };
     step(time, &Record::Frame(heard))
+}
+
+fn wire_step(time: Timestamp, raw: &[u8]) -> Step {
+    let heard =
+        Heard { from: peering("10.0.0.9:7000"), deviations: Deviations::NONE, segment: segment_of(raw).unwrap(), raw };
+    step(time, &Record::Frame(heard))
+}
+
+/// A frame of this segment, sealed with this key.
+fn sealed_step(time: Timestamp, key: &str, segment: &[u8]) -> Step {
+    let mut raw = Vec::new();
+    sm4::frame(&mut raw, segment, &sm4::Key::from_text(key).unwrap()).unwrap();
+    wire_step(time, &raw)
+}
+
+fn key_step(time: Timestamp, mn: &str, created: &str, key: &str, state: downlink::KeyState) -> Step {
+    let told = downlink::Step::Key { mn: mn.into(), created: created.into(), key: key.into(), state, again: false };
+    step(time, &Record::Command(&told.encode()))
 }
 
 fn unescaped(text: &str) -> Vec<u8> {
@@ -93,6 +114,15 @@ fn script(text: &str) -> Vec<Step> {
                 let (segment, deviations) = (segment_of(&raw).unwrap(), deviations(codes));
                 let heard = Heard { from: peering("10.0.0.9:7000"), deviations, segment, raw: &raw };
                 steps.push(record(&Record::Frame(heard)));
+            }
+            "sealed" => {
+                let (key, segment) = rest.split_once(' ').unwrap();
+                steps.push(sealed_step(time, key, &unescaped(segment)));
+            }
+            "key" => {
+                let (mn, created, key) = (next(), next(), next());
+                let state = serde_json::from_value(next().into()).unwrap();
+                steps.push(key_step(time, mn, created, key, state));
             }
             "rejected" => {
                 let (reason, rest) = rest.split_once(' ').unwrap();
@@ -288,7 +318,9 @@ fn no_password_and_no_key_is_published() {
     for (name, _, steps) in fixtures() {
         for publication in played(&steps) {
             let text = std::str::from_utf8(&publication.payload).unwrap();
-            for secret in ["123456;", "PW=123456", "654321", "s3cr3t", "733363723374"] {
+            for secret in
+                ["123456;", "PW=123456", "654321", "s3cr3t", "733363723374", "0123456789abcdef", "keyBkeyBkeyBkeyB"]
+            {
                 assert!(!text.contains(secret), "{name}: {text}");
             }
         }

@@ -6,7 +6,8 @@
 //!
 //! Two grammars, both in nom: the segment as the standard prints it, one field after the other, which nearly all are; and the
 //! tolerant one, which takes fields in any order. What must stay true: both read a standard segment alike (a test compares
-//! them), and what stands in the data area never changes what the header says, [`Header::area_qn`] excepted.
+//! them), and what stands in the data area never changes what the header says, [`Header::area_qn`] and
+//! [`Header::sealed`] excepted.
 //!
 //! A segment without Flag, or with version bits 0, and without an MN of 24 characters is in the form of 2005: there a missing QN
 //! or Flag and a QN inside CP are what the standard says, not deviations.
@@ -18,6 +19,7 @@ use nom::combinator::{opt, rest, verify};
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 
+use super::sealed::{self, Seal};
 use super::{Deviation, Deviations, Edition};
 
 /// The fields before CP, borrowed from the segment, and the bytes of the data area.
@@ -43,6 +45,9 @@ pub struct Header<'a> {
     pub area_qn: Option<&'a [u8]>,
     /// The data area: the bytes between `CP=&&` and the closing `&&`.
     pub area: &'a [u8],
+    /// Whether the area is encrypted (HJ 212-2025, 6.4), and how it is written. No field says so: it is told by the command and by what
+    /// the bytes look like.
+    pub sealed: Option<Seal>,
     /// What was read over in the header and around the area.
     pub deviations: Deviations,
 }
@@ -88,10 +93,12 @@ pub struct Part {
 /// Reads the header of a complete data segment. Never fails; see [`Header`] for what a missing field looks like.
 #[must_use]
 pub fn parse(segment: &[u8]) -> Header<'_> {
-    match standard(segment) {
+    let mut header = match standard(segment) {
         Ok((_, header)) => header,
         Err(_) => tolerant(segment),
-    }
+    };
+    header.sealed = sealed::look(segment, &header);
+    header
 }
 
 /// A segment as HJ 212-2017, table 3 and figure 4 say, with RF of 2025.

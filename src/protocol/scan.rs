@@ -8,11 +8,10 @@
 //! * the work is linear in the bytes, also on hostile input: whatever is looked at twice is bounded by [`Limits`].
 //!
 //! The road: a frame exactly as the standard prints it is taken here at once. All else goes to `tolerant`, which knows the odd
-//! starts, lengths, endings and checks of the field; `start` and `closing` read the two ends of a frame; `sealed` tells
+//! starts, lengths, endings and checks of the field; `start` and `closing` read the two ends of a frame; `sealed`, a floor below, tells
 //! encrypted areas from damaged ones.
 
 mod closing;
-mod sealed;
 mod start;
 mod tolerant;
 

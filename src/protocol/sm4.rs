@@ -1,8 +1,8 @@
 //! SM4 over data areas (HJ 212-2025, 6.4 and annex A.2): ECB, no padding, whole groups of 16 bytes; what is left over stays plain.
 //!
 //! The check is taken over the plain segment and is not computed anew, so it tells whether a key was right; but one wrong key in 256
-//! passes it, so the plain text must be printable as well. ECB authenticates nothing: what a key opens is
-//! readable, not proven.
+//! passes it, so what a key gives must also be a data area: text, that begins with a name, among names of the standard. ECB
+//! authenticates nothing: what a key opens is readable, not proven.
 //!
 //! Two forms are met on the wire: the ciphertext as bytes (what the length of the printed examples fits, and what is written here), and
 //! printed as `{0xE4,0x3E,…}` followed by the plain remainder. What must stay true: a key is never printed, and is wiped when dropped.
@@ -13,7 +13,7 @@ use sm4::Sm4;
 use sm4::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{crc, packet, scan};
+use super::{Deviation, crc, packet, scan, sealed};
 
 /// The length of a group and of a key in bytes.
 pub const GROUP: usize = 16;
@@ -40,9 +40,12 @@ pub enum Unsealed {
     /// The segment has no data area.
     #[error("the segment has no data area")]
     Area,
-    /// No key gives printable text with the check that the frame carries.
+    /// No key gives a data area.
     #[error("no key opens it")]
     Key,
+    /// A key gives a data area that the frame's check does not belong to: it was damaged, or the check is of no known kind.
+    #[error("a key opens it, but the check is wrong for what it gives")]
+    Check,
 }
 
 /// Which check a frame's CRC turned out to be over.
@@ -52,6 +55,8 @@ pub enum CheckedOver {
     Plain,
     /// Over the bytes received: sealed first, checked afterwards.
     Sealed,
+    /// Over the plain segment with a known mistake.
+    Mistaken(Deviation),
 }
 
 /// A segment opened.
@@ -109,6 +114,22 @@ impl Key {
         }
     }
 
+    /// Whether `sealed` gives a data area under this key; then it is what `opened` holds.
+    fn opens(&self, sealed: &[u8], opened: &mut Vec<u8>) -> bool {
+        let cipher = self.cipher();
+        opened.clear();
+        opened.extend_from_slice(sealed);
+        for group in opened.chunks_exact_mut(GROUP) {
+            if let Ok(block) = <&mut Array<u8, _>>::try_from(&mut *group) {
+                cipher.decrypt_block(block);
+            }
+            if group.iter().any(|byte| sealed::is_control(*byte)) {
+                return false;
+            }
+        }
+        sealed::is_area(opened)
+    }
+
     /// Decrypts the whole groups of `area`.
     pub fn open(&self, area: &mut [u8]) {
         let cipher = self.cipher();
@@ -139,7 +160,11 @@ pub fn frame(out: &mut Vec<u8>, segment: &[u8], key: &Key) -> Result<(), Unseale
     Ok(())
 }
 
-/// Opens a sealed segment, whose frame carries the check `said`, with the first of `keys` that fits.
+/// Opens a sealed segment, whose frame carries the check `said`, with the first of `keys` that fits. A wrong key is mostly told by its
+/// first group and costs as much.
+///
+/// # Errors
+/// [`Unsealed`]; of several keys that give different errors, the check's.
 pub fn open<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key>) -> Result<Opened, Unsealed> {
     let (from, to) = area_of(segment).ok_or(Unsealed::Area)?;
     let area = segment.get(from..to).unwrap_or_default();
@@ -148,30 +173,40 @@ pub fn open<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Ke
         None => area.to_vec(),
     };
     let over_received = crc::checksum(segment) == said;
+    let mut unsealed = Unsealed::Key;
+    let mut opened = Vec::with_capacity(sealed.len());
     for (number, key) in keys.into_iter().enumerate() {
-        let mut opened = sealed.clone();
-        key.open(&mut opened);
-        if !is_text(&opened) {
+        if !key.opens(&sealed, &mut opened) {
             continue;
         }
         let mut plain = Vec::with_capacity(from + opened.len() + 2);
         plain.extend_from_slice(segment.get(..from).unwrap_or_default());
         plain.extend_from_slice(&opened);
         plain.extend_from_slice(segment.get(to..).unwrap_or_default());
-        let checked = match (crc::checksum(&plain) == said, over_received) {
-            (true, _) => CheckedOver::Plain,
-            (false, true) => CheckedOver::Sealed,
-            (false, false) => continue,
-        };
-        return Ok(Opened { segment: plain, key: number, checked });
+        match check_of(&plain, said, over_received) {
+            Some(checked) => return Ok(Opened { segment: plain, key: number, checked }),
+            None => unsealed = Unsealed::Check,
+        }
     }
-    Err(Unsealed::Key)
+    Err(unsealed)
 }
 
-/// Whether a frame looks sealed; nothing in its header says so.
+/// What the check `said` is over, if it is right in any way.
+fn check_of(plain: &[u8], said: u16, over_received: bool) -> Option<CheckedOver> {
+    if crc::checksum(plain) == said {
+        return Some(CheckedOver::Plain);
+    }
+    if over_received {
+        return Some(CheckedOver::Sealed);
+    }
+    crc::mistake(plain, format!("{said:04X}").as_bytes()).map(CheckedOver::Mistaken)
+}
+
+/// Whether a frame looks sealed; nothing in its header says so. Its check can be right all the same: by chance, or because it was
+/// taken over the sealed bytes.
 #[must_use]
 pub fn looks_sealed(frame: &scan::Frame<'_>) -> bool {
-    frame.check.verdict == scan::Verdict::Sealed
+    packet::parse(frame.segment).sealed.is_some()
 }
 
 /// Where the area stands in a segment: after the first `CP=&&`, before the `&&` at the end.
@@ -204,12 +239,6 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
     let [high, low] = digits else { return None };
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
-}
-
-/// Printable: no control characters, and UTF-8 or GB18030 where it is not ASCII.
-fn is_text(bytes: &[u8]) -> bool {
-    let controls = bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F);
-    !controls && super::value::text(bytes).1 != Some(super::Deviation::TextUndecodable)
 }
 
 #[cfg(test)]

@@ -40,6 +40,13 @@ pub(super) struct Start {
     pub(super) deviations: Deviations,
 }
 
+impl Start {
+    /// Whether the beginning of `bytes` that this was read from has a length, and a header's first name behind it.
+    pub(super) fn is_named(&self, bytes: &[u8]) -> bool {
+        self.declared.is_some() && first_name(bytes.get(self.body..).unwrap_or_default()) == Look::Seen(())
+    }
+}
+
 /// Whether a frame begins with the first byte of `bytes`.
 pub(super) fn here(bytes: &[u8]) -> Look<Start> {
     match bytes {

@@ -3,15 +3,15 @@
 //! For a frame that begins at the front of the buffer, in this order:
 //!
 //! 1. the declared place: once the bytes are there, is the check right there? Then nothing inside matters;
-//! 2. does another frame begin inside? Then the first one is cut off, unless its closing stands before the other one;
+//! 2. does another frame begin inside? Then the first one is cut off, unless its closing stands before the other one. Ciphertext holds
+//!    what looks like a beginning: there only one with a length and a header's first name is believed, which is 47 bits by chance;
 //! 3. the declared place again: a closed segment with an encrypted area, a known mistake of the check, or a wrong check;
 //! 4. the length is off: the first closing (`&&`, check, line end) before the next `##` whose check is right or known.
 //!
 //! What fits nothing is a fault that ends where the next frame begins.
 
-use super::super::{Deviation, Deviations, crc};
+use super::super::{Deviation, Deviations, Seal, crc, packet};
 use super::closing::{self, Closing};
-use super::sealed::{self, Seal};
 use super::start::{self, Look, Start};
 use super::{Check, Fault, FaultReason, Frame, Item, Limits, NOISE_PIECE, Peer, SEGMENT_STANDARD, Step, Verdict};
 
@@ -92,12 +92,13 @@ impl<'a> Begun<'a, '_> {
         if closing.is_right(computed) {
             return self.frame(end, &closing, computed, Verdict::Right, Deviations::NONE);
         }
-        if self.another_begins_before(end) {
+        let seal = packet::parse(segment).sealed.filter(|_| closed);
+        if self.another_begins_before(end, seal) {
             return self.search();
         }
-        match (sealed::look(segment), crc::mistake(segment, closing.digits)) {
-            (Some(Seal::Bytes), _) if closed => self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE),
-            (Some(Seal::Text { .. }), _) if closed => {
+        match (seal, crc::mistake(segment, closing.digits)) {
+            (Some(Seal::Bytes), _) => self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE),
+            (Some(Seal::Text { .. }), _) => {
                 self.frame(end, &closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into())
             }
             (_, Some(mistake)) => self.frame(end, &closing, computed, Verdict::Known(mistake), Deviations::NONE),
@@ -106,11 +107,17 @@ impl<'a> Begun<'a, '_> {
         }
     }
 
-    fn another_begins_before(&self, end: usize) -> bool {
-        let mut segment = self.buffer.get(..end).unwrap_or(self.buffer);
-        segment = segment.get(self.start.body..).unwrap_or_default();
-        memchr::memmem::find_iter(segment, b"##")
-            .any(|at| matches!(start::here(segment.get(at..).unwrap_or_default()), Look::Seen(_)))
+    /// Whether a frame begins inside the segment that ends at `end`, whose area is sealed so.
+    fn another_begins_before(&self, end: usize, seal: Option<Seal>) -> bool {
+        let segment = self.segment(end);
+        // Each `#` is looked at: what was cut off may end with one, and the next frame begins with the two after it.
+        memchr::memchr_iter(b'#', segment).any(|at| {
+            let inside = segment.get(at..).unwrap_or_default();
+            match start::here(inside) {
+                Look::Seen(start) => seal != Some(Seal::Bytes) || start.is_named(inside),
+                Look::Not | Look::Unclear => false,
+            }
+        })
     }
 
     /// Looks for the closing where the length does not say where it is, up to the next frame.
@@ -172,7 +179,7 @@ impl<'a> Begun<'a, '_> {
             return None;
         }
         *tried += 1;
-        if let Some(Seal::Text { plain }) = sealed::look(segment) {
+        if let Some(Seal::Text { plain }) = packet::parse(segment).sealed {
             // The length may be that of the plain text, as in the standard's own print.
             let off = if self.start.declared == Some(plain) { Deviations::NONE } else { off };
             let deviations = off.union(Deviation::ParenthesesSealed.into());

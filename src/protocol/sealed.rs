@@ -1,0 +1,158 @@
+//! Is the data area encrypted? (HJ 212-2025, 6.4 and annex A.2)
+//!
+//! SM4 in ECB mode covers the whole groups of 16 bytes of the area, a remainder stays plain; the check covers the plain text, so
+//! it says nothing about the bytes received. Nothing in the header tells: what is known is the command, and what the bytes look like.
+//! What must stay true, for a frame that is taken for the wrong kind is lost either way:
+//! * a plain area with damaged bytes is not taken for an encrypted one, for such frames are answered without their check being right;
+//! * an encrypted one is recognised whatever its bytes are. It would come again with the very same bytes, and be refused again.
+//!
+//! # Decisions
+//! * A plain area holds names of fields (`DataTime=`, `-Rtd=` …); damage would have to hit all of them. Of random bytes one area in
+//!   ten million holds one.
+//! * A plain area is written with the 73 characters of names, numbers and separators, and begins with a group of them. Of the 16 bytes of
+//!   one group of ciphertext fewer than 2 are others in 6 of a hundred million cases, fewer than 3 in one of a million; of two groups
+//!   fewer than a sixth never.
+//! * Damaged text in Chinese still holds characters in UTF-8, which random bytes hardly do; in GB18030 any two bytes look like one.
+//! * Text in Chinese with none of the standard's names is still text: it decodes, and it begins with a name of its own. Of random bytes
+//!   two in a hundred thousand are so in 16 bytes, none in 48, so less is not believed.
+
+use super::packet::Header;
+use super::value::{self, Spelling};
+use super::{Deviation, sm4};
+
+/// One group of SM4: the shortest area that can hold ciphertext.
+const GROUP: usize = sm4::GROUP;
+
+/// So many bytes that decode are believed to be text.
+const TEXT_MIN: usize = 3 * GROUP;
+
+/// Areas up to this length may hold no longer names than `RS`.
+const SHORT_MAX: usize = 4 * GROUP;
+
+/// The longest name of a field.
+const NAME_MAX: usize = 16;
+
+/// What is encrypted about a data area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seal {
+    /// The area holds ciphertext as bytes.
+    Bytes,
+    /// The area holds ciphertext printed as `{0xE4,0x3E,…}`.
+    Text {
+        /// The length of the segment with the ciphertext as bytes, which is that of the plain one.
+        plain: usize,
+    },
+    /// The area is printed so, but holds no whole groups: something of it is missing.
+    Torn,
+}
+
+/// What is encrypted about the area of `segment`, whose header was read; `None`: it is plain.
+#[inline]
+pub(super) fn look(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
+    // Nearly every area begins so, and no ciphertext does.
+    if header.area.starts_with(b"DataTime=") || header.area.is_empty() {
+        return None;
+    }
+    look_closely(segment, header)
+}
+
+fn look_closely(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
+    if let Some((groups, remainder)) = printed(header.area) {
+        let whole = groups % GROUP == 0 && remainder < GROUP;
+        let plain = segment.len() - header.area.len() + groups + remainder;
+        return Some(if whole { Seal::Text { plain } } else { Seal::Torn });
+    }
+    let concerned = header.cn.is_some_and(sm4::is_sealed_command);
+    (concerned && looks_random(whole_groups(header.area))).then_some(Seal::Bytes)
+}
+
+/// Whether what was opened is a data area: text that begins with a name, among names that the standard knows. What a wrong key gives
+/// passes in none of a hundred million cases.
+pub(super) fn is_area(area: &[u8]) -> bool {
+    is_text(area) && begins_with_name(area) && (begins_with_known_name(area) || holds_known_name(whole_groups(area)))
+}
+
+/// No control characters but line ends and tabs (a log may hold them), and UTF-8 or GB18030 where it is not ASCII.
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.iter().any(|byte| is_control(*byte)) && value::text(bytes).1 != Some(Deviation::TextUndecodable)
+}
+
+/// A byte that no text holds.
+pub(super) const fn is_control(byte: u8) -> bool {
+    (byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte == 0x7F
+}
+
+/// The groups that are encrypted; the remainder is not.
+fn whole_groups(area: &[u8]) -> &[u8] {
+    area.get(..area.len() / GROUP * GROUP).unwrap_or_default()
+}
+
+fn looks_random(groups: &[u8]) -> bool {
+    let foreign = |bytes: &[u8]| bytes.iter().filter(|byte| !is_common(**byte)).count();
+    let Some(first) = groups.get(..GROUP) else { return false };
+    let text_of_its_own = || groups.len() >= TEXT_MIN && begins_with_name(groups) && is_text(groups);
+    foreign(first) > 1
+        && foreign(groups) * 6 >= groups.len()
+        && !holds_known_name(groups)
+        && !holds_chinese(groups)
+        && !text_of_its_own()
+}
+
+/// The characters of names, numbers and what separates them.
+const fn is_common(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'=' | b';' | b',' | b'.' | b'-' | b'+' | b'_' | b':' | b'/' | b' ' | b'&')
+}
+
+/// Whether so many Chinese characters stand there in UTF-8 as random bytes never hold: they hold one in 680.
+fn holds_chinese(bytes: &[u8]) -> bool {
+    let character = |three: &&[u8]| matches!(three, [0xE4..=0xE9, 0x80..=0xBF, 0x80..=0xBF]);
+    bytes.windows(3).filter(character).count() >= 6 + bytes.len() / 128
+}
+
+/// Whether something like a field's name and its `=` stand first.
+fn begins_with_name(area: &[u8]) -> bool {
+    let name = area.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
+    name > 1 && area.get(name) == Some(&b'=')
+}
+
+/// Whether the first name is one of the standard's, with a code before it or without.
+fn begins_with_known_name(area: &[u8]) -> bool {
+    let end = memchr::memchr(b'=', area).unwrap_or(0);
+    let said = area.get(..end).unwrap_or_default();
+    let name = said.rsplit(|byte| *byte == b'-').next().unwrap_or_default();
+    value::field_name(name).is_some_and(|(known, spelling)| known.len() > 2 || spelling == Spelling::Standard)
+}
+
+/// Whether a name that the standard knows stands before any `=`. The shorter ones are met in ciphertext too: those of three letters
+/// count with the `-` that stands before them, those of two so in short areas.
+fn holds_known_name(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'=', bytes).any(|end| {
+        let before = bytes.get(end.saturating_sub(NAME_MAX)..end).unwrap_or_default();
+        let length = before.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let (front, name) = before.split_at_checked(before.len() - length).unwrap_or((before, &[]));
+        let long_enough = match length {
+            0 | 1 => false,
+            2 => front.ends_with(b"-") && bytes.len() <= SHORT_MAX,
+            3 => front.ends_with(b"-"),
+            _ => true,
+        };
+        long_enough && value::field_name(name).is_some()
+    })
+}
+
+/// The number of printed bytes of `{0xE4,0x3E,…}` and of the plain ones after it.
+fn printed(area: &[u8]) -> Option<(usize, usize)> {
+    let inside = area.strip_prefix(b"{")?;
+    let close = memchr::memchr(b'}', inside)?;
+    let (inside, remainder) = inside.split_at_checked(close)?;
+    let mut count = 0;
+    for byte in inside.split(|byte| *byte == b',') {
+        let [b'0', b'x' | b'X', high, low] = byte.trim_ascii() else { return None };
+        if !high.is_ascii_hexdigit() || !low.is_ascii_hexdigit() {
+            return None;
+        }
+        count += 1;
+    }
+    Some((count, remainder.len() - 1))
+}
