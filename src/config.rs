@@ -249,6 +249,13 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "IP:PORT, or empty for no door",
         "write \"127.0.0.1:9080\"",
     );
+    rule(
+        !config.recall.enabled || config.command.enabled,
+        "recall.enabled",
+        "true",
+        "only with command.enabled: what is missing is asked for by commands",
+        "set enabled = true in [command], too",
+    );
     for (key, value, good, needed) in config.recall.wrong() {
         rule(good, &format!("recall.{key}"), &value, needed, "leave it out for the default");
     }

@@ -27,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use super::derived::Derived;
 use super::record;
 use crate::clock;
-use crate::downlink::{Address, Desk, Effect, Refusal, Settings, Step, compact};
+use crate::coverage::Recall;
+use crate::downlink::{Address, Desk, Effect, Origin, Refusal, Settings, Step, compact};
 use crate::journal::{Entry, Journal, Offset, ReadItem};
 use crate::message::{Record, Timestamp};
 use crate::mqtt::{Inbox, Incoming};
@@ -56,6 +57,8 @@ pub(super) const ORDERS_MAX: usize = 64;
 pub(super) enum Order {
     /// Other settings, or other stations.
     Reload(Box<Settings>),
+    /// Ask a station for what is missing.
+    Recall(Box<Recall>),
 }
 
 /// What the desk needs.
@@ -339,6 +342,15 @@ impl Task {
                 let mut desk = std::mem::replace(&mut self.desk, Desk::new(Settings::default()));
                 desk.readdress(|old| self.address(&old.mn, Some(old.edition)));
                 self.desk = desk;
+            }
+            Order::Recall(recall) => {
+                let Recall { mn, id, command, parameters, .. } = &*recall;
+                let Some(address) = self.address(mn, self.desk.edition(mn)) else { return };
+                let (taken, effects) = self.desk.want(&address, id, command, parameters, Origin::Recall, clock::now());
+                if let Err(refusal) = taken {
+                    tracing::debug!(mn, id, reason = refusal.code(), "a recall is not taken; it is planned again");
+                }
+                self.carry_out(effects);
             }
         }
     }

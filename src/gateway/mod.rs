@@ -143,7 +143,9 @@ impl Running {
         let last_record = CancellationToken::new();
         let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &registry.facts())));
         let progress = Arc::new(uplink::Progress::default());
+        let (orders, ordered) = config.command.enabled.then(|| tokio::sync::mpsc::channel(desk::ORDERS_MAX)).unzip();
         let uplink = uplink::Uplink {
+            orders: orders.clone(),
             settings: config.uplink.clone(),
             progress: Arc::clone(&progress),
             journal: Arc::clone(&journal),
@@ -161,8 +163,9 @@ impl Running {
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         house.remember(learned::load(&derived));
         let mut tasks = tokio::task::JoinSet::new();
-        let orders =
-            config.command.enabled.then(|| open_desk(&config, &house, &journal, &derived, &mut tasks, stop.clone()));
+        if let Some(ordered) = ordered {
+            open_desk(&config, &house, &derived, ordered, &mut tasks, &stop, Arc::clone(&journal));
+        }
         for listener in listeners {
             tasks.spawn(net::serve(listener, Arc::clone(&house), stop.clone()));
         }
@@ -281,11 +284,12 @@ impl Running {
 fn open_desk(
     config: &Config,
     house: &Arc<House>,
-    journal: &Arc<Journal>,
     derived: &Derived,
+    orders: tokio::sync::mpsc::Receiver<desk::Order>,
     tasks: &mut tokio::task::JoinSet<()>,
-    stop: CancellationToken,
-) -> tokio::sync::mpsc::Sender<desk::Order> {
+    stop: &CancellationToken,
+    journal: Arc<Journal>,
+) {
     let (ears, listener) = net::ears();
     house.listened_to(ears);
     let filters = vec![format!("{}/+/command/+", config.mqtt.prefix)];
@@ -296,20 +300,18 @@ fn open_desk(
         stopped.cancelled().await;
         mqtt::left(door).await;
     });
-    let (sender, orders) = tokio::sync::mpsc::channel(desk::ORDERS_MAX);
     let parts = desk::Parts {
         settings: config.command.clone(),
         prefix: config.mqtt.prefix.clone(),
         house: Arc::clone(house),
-        journal: Arc::clone(journal),
+        journal,
         derived: derived.clone(),
         telemetry: Arc::clone(house.telemetry()),
         inbox,
         listener,
         orders,
     };
-    tasks.spawn(desk::run(parts, stop));
-    sender
+    tasks.spawn(desk::run(parts, stop.clone()));
 }
 
 /// The settings of the interpretation, with what other sections say of it.
