@@ -365,6 +365,7 @@ fn a_plan_is_made_once_until_its_step_is_there_and_goes_on_over_a_restart() {
     assert_eq!(plan(&mut again, 0).unwrap(), first);
     // It was refused by the desk: something else has its turn.
     assert_ne!(plan(&mut world.ledger, MINUTE).unwrap().id, first.id);
+    assert_eq!(plan(&mut world.ledger, 2 * MINUTE).unwrap().id, first.id);
     // The step is durable: nothing else until it ends, also after a restart.
     let mut out = Vec::new();
     again.step(&queued(&first, now), now, &asking(), &mut out);
