@@ -36,8 +36,8 @@ use local::{DAY, Local};
 pub use plan::{ASKED_MAX, Recall};
 use plan::{Ask, Asking};
 pub use settings::{Settings, Window};
-use track::Track;
 pub use track::{DAYS_MAX, HOLES_MAX};
+use track::{Track, Wanted};
 
 /// How fine records are. The order is that of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -414,15 +414,21 @@ impl Ledger {
         if !settings.enabled || !self.presence.online || !self.asking.is_free(now, self.presence.since, settings) {
             return None;
         }
-        let since = self.presence.since;
-        let wanted = self.tracks.iter().filter(|track| track.grain.command().is_some()).filter_map(|track| {
-            let passed_over = self.asking.passed_over(track.grain, now);
-            Some((track.grain, track.wanted(now, settings, since, passed_over)?))
-        });
-        // The newest first; of equally new ones the finest.
-        let (grain, wanted) = wanted.min_by_key(|(grain, wanted)| (std::cmp::Reverse(wanted.end), *grain))?;
+        // What was planned before and not taken has its turn after all else.
+        let passed_over = self.asking.passed_over(now);
+        let wanted = self.wanted(now, settings, passed_over).or_else(|| self.wanted(now, settings, None));
+        let (grain, wanted) = wanted?;
         self.asking.offer(grain, wanted.begin, now);
         Some(Recall::new(mn, grain, &wanted))
+    }
+
+    /// The newest that is missing and may be asked for; of equally new ones the finest.
+    fn wanted(&self, now: Local, settings: &Settings, passed_over: Option<(Grain, Local)>) -> Option<(Grain, Wanted)> {
+        let wanted = self.tracks.iter().filter(|track| track.grain.command().is_some()).filter_map(|track| {
+            let begin = passed_over.filter(|(grain, _)| *grain == track.grain).map(|(_, begin)| begin);
+            Some((track.grain, track.wanted(now, settings, self.presence.since, begin)?))
+        });
+        wanted.min_by_key(|(grain, wanted)| (std::cmp::Reverse(wanted.end), *grain))
     }
 
     /// Whether a request is under way, or was planned a moment ago.

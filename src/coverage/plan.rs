@@ -163,8 +163,8 @@ impl Asking {
     }
 
     /// What was planned within the last hour and not taken: something else may be.
-    pub(super) fn passed_over(&self, grain: Grain, now: Local) -> Option<Local> {
-        let (of, begin, at) = self.offered?;
-        (of == grain && now.saturating_sub(at) < HOUR).then_some(begin)
+    pub(super) fn passed_over(&self, now: Local) -> Option<(Grain, Local)> {
+        let (grain, begin, at) = self.offered?;
+        (now.saturating_sub(at) < HOUR).then_some((grain, begin))
     }
 }

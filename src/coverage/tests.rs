@@ -30,6 +30,8 @@ fn record(grain: Grain, data_time: Timestamp, at: Timestamp) -> Arrival {
 #[derive(Clone, Copy, PartialEq)]
 enum Answers {
     All,
+    /// Done, and nothing came.
+    Empty,
     NoData,
     Nothing,
 }
@@ -40,6 +42,8 @@ struct World {
     settings: Settings,
     now: Timestamp,
     online: bool,
+    /// Sends no minute data although it is connected.
+    mute: bool,
     answers: Answers,
     happenings: Vec<(Timestamp, Happening)>,
     asked: Vec<(Timestamp, Recall)>,
@@ -54,6 +58,7 @@ impl World {
             settings,
             now: midnight(),
             online: true,
+            mute: false,
             answers: Answers::All,
             happenings: Vec::new(),
             asked: Vec::new(),
@@ -82,7 +87,7 @@ impl World {
             self.now = later(self.now, MINUTE);
             let since = self.now.0 - midnight().0;
             for (grain, every) in [(Grain::Minute, 10 * MINUTE), (Grain::Hour, HOUR), (Grain::Day, DAYS)] {
-                if self.online && since % every == 0 {
+                if self.online && since % every == 0 && !(self.mute && grain == Grain::Minute) {
                     self.arrive(grain, later(self.now, -every));
                 }
             }
@@ -115,6 +120,7 @@ impl World {
                 }
                 Outcome::Done
             }
+            Answers::Empty => Outcome::Done,
             Answers::NoData => Outcome::NoData,
             Answers::Nothing => Outcome::NoAnswer,
         };
@@ -251,10 +257,50 @@ fn a_silent_station_is_asked_ever_more_rarely_and_then_no_more() {
 }
 
 #[test]
+fn what_was_said_to_be_done_and_did_not_come_is_asked_for_again_later() {
+    let mut world = away_for_a_day(asking(), Answers::Empty);
+    world.run(3 * 24 * 60);
+    let of_minutes = world.asked.iter().filter(|(_, recall)| recall.grain == Grain::Minute);
+    let mut tries = std::collections::BTreeMap::<&str, Vec<i64>>::new();
+    for (at, recall) in of_minutes {
+        let (stretch, _) = recall.id.rsplit_once('-').unwrap();
+        tries.entry(stretch).or_default().push(at.0 / MINUTE);
+    }
+    for tries in tries.values() {
+        let pauses: Vec<i64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(pauses, [10, 20, 40, 80]);
+    }
+    assert!(
+        world
+            .closed()
+            .iter()
+            .all(|(_, reason, outcome, ..)| (*reason, *outcome) == (Reason::GivenUp, Some(Outcome::Done)))
+    );
+    assert!(!world.closed().is_empty());
+}
+
+#[test]
+fn a_station_that_sends_no_minutes_any_more_has_one_gap_and_is_asked_now_and_then() {
+    let mut world = World::new(asking());
+    world.run(12 * 60 + 5);
+    (world.mute, world.answers) = (true, Answers::NoData);
+    world.run(24 * 60);
+    assert!((3..=4).contains(&world.asked.len()), "every six hours: {:?}", world.asked);
+    assert_eq!((world.begun().len(), world.closed().len()), (1, 0), "it is not over");
+    (world.mute, world.answers) = (false, Answers::All);
+    world.run(24 * 60);
+    assert_eq!(world.begun().len(), 1);
+    let closed = world.closed();
+    assert_eq!((closed[0].1, closed[0].3), (Reason::GivenUp, 144), "{closed:?}");
+    assert!(closed[0].4 > 0, "what was not given up came when it was over");
+}
+
+#[test]
 fn the_budget_the_window_and_the_span_hold() {
     let settings = Settings {
         minute_span: Duration::from_secs(3600),
         asks_per_hour: 3,
+        pause: Duration::from_secs(7 * 60),
         window: Window::read("22:00-02:00").unwrap(),
         ..asking()
     };
@@ -269,6 +315,8 @@ fn the_budget_the_window_and_the_span_hold() {
         let within = world.asked.iter().filter(|(other, _)| other.0 > at.0 - HOUR && other.0 <= at.0).count();
         assert!(within <= 3, "{within} within an hour");
     }
+    let pauses = world.asked.windows(2).map(|pair| pair[1].0.0 - pair[0].0.0);
+    assert_eq!(pauses.min(), Some(7 * MINUTE));
     let minutes: Vec<i64> =
         world.asked.iter().filter(|(_, r)| r.grain == Grain::Minute).map(|(_, recall)| recall.begin.0).collect();
     assert!(minutes.len() >= 24 && minutes.is_sorted_by(|a, b| a > b), "newest first");
@@ -317,6 +365,7 @@ fn a_plan_is_made_once_until_its_step_is_there_and_goes_on_over_a_restart() {
     assert_eq!(plan(&mut again, 0).unwrap(), first);
     // It was refused by the desk: something else has its turn.
     assert_ne!(plan(&mut world.ledger, MINUTE).unwrap().id, first.id);
+    assert_eq!(plan(&mut world.ledger, 2 * MINUTE).unwrap().id, first.id);
     // The step is durable: nothing else until it ends, also after a restart.
     let mut out = Vec::new();
     again.step(&queued(&first, now), now, &asking(), &mut out);

@@ -13,6 +13,8 @@ fn the_example_is_read() {
     let text = include_str!("../../config/stations.toml");
     let registry = read(text).unwrap();
     assert!(registry.len() >= 3);
+    let facts = &registry.find(b"010000A8900016F000169DC0").unwrap().facts;
+    assert_eq!((facts.realtime_interval, facts.minute_interval), (Some(30), Some(600)));
     assert_eq!(registry.facts().len(), registry.len());
 }
 
@@ -34,6 +36,8 @@ fn every_broken_rule_is_named_with_its_line() {
         ("mn = \"A\"\nnetworks = [\"10.0.0.0/8\", \"ten\"]", 3, "networks = \"ten\" must be"),
         ("mn = \"A\"\npw = \"12;456\"", 3, "pw must be printable"),
         ("mn = \"A\"\ncrc = \"lax\"", 3, "lax"),
+        ("mn = \"A\"\nminute_interval = \"7min\"", 3, "minute_interval = \"7min\" must be whole minutes"),
+        ("mn = \"A\"\nrealtime_interval = \"30\"", 3, "realtime_interval = \"30\" must be 1s to 24h"),
         ("mn = \"A\"\nregion = \"x\"", 3, "unknown field `region`"),
         ("name = \"x\"", 1, "missing field `mn`"),
     ] {
