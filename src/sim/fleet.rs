@@ -140,7 +140,7 @@ pub fn profile(options: &Options, number: u32) -> Profile {
     let conduct = &options.conduct;
     let clock_off = clock_off + conduct.clock_off * SECOND;
     let newest = edition == Edition::V2025;
-    let own = || Key::from_bytes(key_text(seed));
+    let own = || Key::from_bytes(first_key(seed));
     let key = (conduct.sealed && newest).then(|| conduct.key.clone().unwrap_or_else(own));
     let registered = !(conduct.register && newest);
     Profile { number, mn: mn(prefix, edition, number), pw, subject, edition, quirks, seed, clock_off, key, registered }
@@ -153,10 +153,16 @@ pub fn keys(options: &Options) -> Vec<(String, Key)> {
     stations.filter_map(|station| Some((station.mn, station.key?))).collect()
 }
 
+/// A key as files have it: "hex:" and 32 digits.
+#[must_use]
+pub fn key_text(key: &Key) -> String {
+    key.bytes().iter().fold(String::from("hex:"), |text, byte| text + &format!("{byte:02X}"))
+}
+
 /// Sixteen letters and digits, as NewSK has them (HJ 212-2025, C.8). Simulated stations have no secrets.
-fn key_text(seed: u64) -> [u8; 16] {
+fn first_key(seed: u64) -> [u8; 16] {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut dice = Dice::new(seed, 0x4B45_59);
+    let mut dice = Dice::new(seed, 0x004B_4559);
     std::array::from_fn(|_| LETTERS.get(dice.below(62) as usize).copied().unwrap_or(b'0'))
 }
 

@@ -56,7 +56,7 @@ mod wire;
 pub use commands::{Change, CommandLog, Event, What};
 pub use conduct::{Conduct, Outage, SealForm};
 pub use faults::{Fault, Faults, FaultsError};
-pub use fleet::{Profile, Subject, keys, profile, stations_toml};
+pub use fleet::{Profile, Subject, key_text, keys, profile, stations_toml};
 pub use ledger::LedgerError;
 pub use options::{OptionError, Options, Rate};
 pub use recorded::{recorded_day, recorded_day_of};

@@ -114,6 +114,13 @@ impl Simulation {
         self.shared.stop.cancel();
     }
 
+    /// Ends the run before its time and says what it came to. A ledger that could not be written is not told.
+    pub async fn stop_now(self) -> Summary {
+        self.stop();
+        self.tracker.wait().await;
+        self.shared.summary(Measured::default())
+    }
+
     /// Waits for the end of the run and tells `progress` how it goes; see [`run`].
     ///
     /// # Errors
@@ -229,3 +236,7 @@ impl Shared {
         self.tally.summary(self.elapsed(), rate, u64::from(stations), u64::from(connections))
     }
 }
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;
