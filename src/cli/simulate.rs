@@ -8,8 +8,6 @@ use crate::sim;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Options {
-    #[command(flatten)]
-    run: sim::Options,
     /// Print the stations as TOML for the gateway's registry, and do nothing else
     #[arg(long)]
     print_stations: bool,
@@ -19,6 +17,9 @@ pub(super) struct Options {
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
+    // Last: its groups of options have headings of their own.
+    #[command(flatten)]
+    run: sim::Options,
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to its user")]

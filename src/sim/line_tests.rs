@@ -282,6 +282,20 @@ async fn keys_rotate_in_both_forms_of_ciphertext() {
 }
 
 #[tokio::test]
+async fn throughput_mode_seals_too() {
+    let (mut options, listener) =
+        bench(Edition::V2025, Subject::Water, Conduct { sealed: true, ..Conduct::default() }).await;
+    options.rate = Some(Rate::Max);
+    let (simulation, mut master) = meet(&options, listener).await;
+    master.keys = fleet::keys(&options).into_iter().map(|(_, key)| key).collect();
+    for _ in 0..3 {
+        let heard = master.up_to(2051).await;
+        assert!(heard.iter().all(|text| text.contains("CP=&&DataTime=")) && master.opened == Some(0), "{heard:?}");
+    }
+    assert!(simulation.stop_now().await.counts.acked >= 14);
+}
+
+#[tokio::test]
 async fn a_logger_registers_and_uploads_under_the_mn_it_is_given() {
     let conduct = Conduct { register: true, ..Conduct::default() };
     let (options, listener) = bench(Edition::V2025, Subject::Condition, conduct).await;

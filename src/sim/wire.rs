@@ -42,13 +42,7 @@ pub(crate) fn frame(
 ) -> (Manner, After) {
     out.clear();
     let mut frame = Vec::with_capacity(segment.len() + 12);
-    match seal {
-        None => write::frame(&mut frame, |out| out.extend_from_slice(segment)),
-        // What has no area has nothing to seal.
-        Some((key, SealForm::Bytes)) if sm4::frame(&mut frame, segment, key).is_ok() => {}
-        Some((_, SealForm::Bytes)) => write::frame(&mut frame, |out| out.extend_from_slice(segment)),
-        Some((key, SealForm::Printed)) => printed(&mut frame, segment, key),
-    }
+    sound(&mut frame, segment, seal);
     spoil(&mut frame, segment, station, sending, dice);
     if sending.contains(Fault::Noise) {
         noise(out, dice);
@@ -75,6 +69,17 @@ pub(crate) fn frame(
         () => After::Stay,
     };
     (manner, after)
+}
+
+/// Appends the frame of `segment` without any fault.
+pub(crate) fn sound(out: &mut Vec<u8>, segment: &[u8], seal: Seal<'_>) {
+    match seal {
+        None => write::frame(out, |out| out.extend_from_slice(segment)),
+        Some((key, SealForm::Bytes)) if sm4::frame(out, segment, key).is_ok() => {}
+        // What has no area has nothing to seal.
+        Some((_, SealForm::Bytes)) => write::frame(out, |out| out.extend_from_slice(segment)),
+        Some((key, SealForm::Printed)) => printed(out, segment, key),
+    }
 }
 
 /// Appends the frame of `segment` with its ciphertext printed: `{0xE4,0x3E,…}` and the plain remainder, the check over the plain

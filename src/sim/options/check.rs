@@ -96,8 +96,8 @@ impl Options {
             return wrong("mix", &self.mix, "power and condition are known to edition 2025 alone");
         }
         if (self.conduct.sealed || self.conduct.register) && !self.edition.contains(&Edition::V2025) {
-            let option = if self.conduct.sealed { "sealed" } else { "register" };
-            return wrong(option, &self.edition, "keys and registration came with edition 2025: add --edition 2025");
+            let years: Vec<&str> = self.edition.iter().map(|edition| edition.year()).collect();
+            return wrong("edition", &years, "--sealed and --register need 2025 among them, which brought both");
         }
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         if self.edition.contains(&Edition::V2005) && (!digits(&self.mn_prefix) || self.mn_prefix.len() > 8) {

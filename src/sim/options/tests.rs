@@ -1,5 +1,6 @@
 //! Command lines, good and bad.
 
+use super::super::conduct::SealForm;
 use super::*;
 use clap::{CommandFactory, Parser};
 
@@ -32,6 +33,10 @@ fn a_full_line_is_read() {
     assert_eq!(options.rate, Some(Rate::Max));
     assert_eq!((options.station_count(), options.connection_count()), (50, 10));
     assert_eq!(options.effective_speed(), 750.0);
+    let options =
+        read("--clock-off -90 --offline 10s..40s --keeps-history --edition 2025 --sealed --seal-form printed").unwrap();
+    assert_eq!((options.conduct.clock_off, options.conduct.seal_form), (-90, SealForm::Printed));
+    assert_eq!(options.conduct.offline.map(|outage| outage.to), Some(Duration::from_secs(40)));
     assert_eq!(read("--rate 2.5").unwrap().rate, Some(Rate::PerSecond(2.5)));
     assert_eq!(read("--stations 5 --connections 9").unwrap().station_count(), 9);
     assert_eq!(read("--stations 5 --per-connection 2").unwrap().connection_count(), 3);
@@ -61,6 +66,9 @@ fn what_cannot_be_obeyed_is_named() {
         ("--mix power --edition 2017", "mix"),
         ("--mix power,condition --edition 2005,2025", "mix"),
         ("--interval 400d", "duration"),
+        ("--sealed", "edition"),
+        ("--edition 2005,2017 --register", "edition"),
+        ("--history 32d", "history"),
     ] {
         assert_eq!(read(line).unwrap().check().unwrap_err().option, option, "{line}");
     }
@@ -73,6 +81,10 @@ fn what_cannot_be_obeyed_is_named() {
         "--mix fire",
         "--duration 60",
         "--stations 0",
+        "--offline 5s",
+        "--seal-form hex",
+        "--clock-off soon",
+        "--edition 2025 --key /dev/null",
     ] {
         assert!(read(line).is_err(), "{line}");
     }
