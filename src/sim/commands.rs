@@ -4,7 +4,6 @@
 //! What must stay true: an event is noted when it happens, in the order of one station's life; passwords and keys are in none.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::ledger::{Ledger, LedgerError};
@@ -16,7 +15,7 @@ pub const EVENTS_MAX: usize = 200_000;
 /// Something that happened to a command at a station.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The station.
+    /// The station; empty while it has no MN.
     pub mn: String,
     /// QN of the command; empty if it had none.
     pub qn: String,
@@ -97,9 +96,8 @@ impl fmt::Display for What {
 /// The events of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
-    events: Mutex<Vec<Event>>,
+    log: Mutex<CommandLog>,
     file: Option<Ledger>,
-    beyond: AtomicU64,
 }
 
 impl Commands {
@@ -113,18 +111,23 @@ impl Commands {
             let Event { mn, qn, cn, at, what } = &event;
             file.append(&format!("{mn}\t{qn}\t{cn}\t{}\t{what}\n", at.to_rfc3339()))
         });
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() < EVENTS_MAX {
-            events.push(event);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.events.len() < EVENTS_MAX {
+            log.events.push(event);
         } else {
-            self.beyond.fetch_add(1, Ordering::Relaxed);
+            log.beyond += 1;
         }
         written
     }
 
     pub(crate) fn so_far(&self) -> CommandLog {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        CommandLog { events, beyond: self.beyond.load(Ordering::Relaxed) }
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The events so far, if they are as `met` says.
+    pub(crate) fn once(&self, met: impl FnOnce(&CommandLog) -> bool) -> Option<CommandLog> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        met(&log).then(|| log.clone())
     }
 }
 

@@ -95,7 +95,7 @@ impl FromStr for Subject {
 pub struct Profile {
     /// Its number within the fleet, from `--first`.
     pub number: u32,
-    /// The MN it sends.
+    /// The MN it sends; empty until the host gives it one.
     pub mn: String,
     /// The PW it sends. Never logged.
     pub(crate) pw: String,
@@ -143,14 +143,16 @@ pub fn profile(options: &Options, number: u32) -> Profile {
     let own = || Key::from_bytes(first_key(seed));
     let key = (conduct.sealed && newest).then(|| conduct.key.clone().unwrap_or_else(own));
     let registered = !(conduct.register && newest);
-    Profile { number, mn: mn(prefix, edition, number), pw, subject, edition, quirks, seed, clock_off, key, registered }
+    let mn = if registered { mn(prefix, edition, number) } else { String::new() };
+    Profile { number, mn, pw, subject, edition, quirks, seed, clock_off, key, registered }
 }
 
-/// The keys that the stations of `options` seal with at the start, by MN. For the gateway's store of keys and for tests.
+/// The keys that the stations of `options` seal with at the start, by the MN of the registry. For the gateway's store of keys and for tests.
 #[must_use]
 pub fn keys(options: &Options) -> Vec<(String, Key)> {
     let stations = numbers(options).map(|number| profile(options, number));
-    stations.filter_map(|station| Some((station.mn, station.key?))).collect()
+    let mn = |station: &Profile| mn(&options.mn_prefix, station.edition, station.number);
+    stations.filter_map(|station| Some((mn(&station), station.key?))).collect()
 }
 
 /// A key as files have it: "hex:" and 32 digits.

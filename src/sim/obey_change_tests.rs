@@ -137,7 +137,7 @@ fn a_logger_without_an_mn_says_who_it_is_and_waits_for_one() {
     scene.give(&scene.command(1061, ""));
     assert!(scene.hear_all()[0].contains("QnRtn=4"));
     let mn = "ABCDEF000000000000000001";
-    let gift = scene.command(1002, "i23005-Info=SIM000000000000000000001").replace(&scene.station.profile.mn, mn);
+    let gift = scene.command(1002, "i23005-Info=SIM000000000000000000001").replace("MN=;", &format!("MN={mn};"));
     scene.give(&gift);
     let said = scene.hear_all();
     assert!(said.len() > 3 && said.iter().all(|text| text.contains(&format!("MN={mn};"))), "{said:?}");

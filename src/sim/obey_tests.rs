@@ -246,6 +246,37 @@ fn history_is_paced_uploads_of_the_span_and_ends_with_the_result() {
 }
 
 #[test]
+fn every_kind_of_history_is_told() {
+    let days = "BeginTime=20261120000000;EndTime=20261122000000";
+    let comma = "BeginTime=20261120000000,EndTime=20261122000000";
+    let log = format!("PolId=w01001;InfoId=i11001;{comma}");
+    for (cn, cp, count) in
+        [(2031, days, 3), (2041, comma, 3), (2062, days, 3), (2013, SPAN, 2), (3020, log.as_str(), 9)]
+    {
+        let said = Scene::of(Edition::V2025, "").ask(cn, cp);
+        assert_eq!(said.len(), count + 2, "{cn}: {said:#?}");
+        assert!(said[1..=count].iter().all(|text| text.contains(";Flag=9;CP=&&DataTime=202611")), "{said:#?}");
+    }
+    let old = Scene::of(Edition::V2005, "").ask(2041, comma);
+    assert!(old.len() == 5 && old[1].starts_with("ST=32;CN=2041;") && old[1].contains("SB1-RT=2"), "{old:#?}");
+}
+
+#[test]
+fn history_is_what_was_uploaded_to_the_byte() {
+    for subject in [Subject::Air, Subject::Water] {
+        let mut scene = Scene::new(Edition::V2017, subject, |options| options.conduct.clock_off = 37);
+        scene.hear_all();
+        scene.now = Duration::from_secs(3_700);
+        let area = |text: &String| String::from_utf8_lossy(parse(text.as_bytes()).area).into_owned();
+        let uploaded: Vec<String> =
+            scene.hear_all().iter().filter(|text| text.contains("CN=2051;")).map(area).collect();
+        let said = scene.ask(2051, "BeginTime=20261123104000;EndTime=20261123113000");
+        let told: Vec<String> = said.iter().filter(|text| text.contains("CN=2051;")).map(area).collect();
+        assert!(uploaded.len() >= 6 && uploaded[..6] == told[..], "{uploaded:#?} {told:#?}");
+    }
+}
+
+#[test]
 fn the_result_waits_for_the_last_answer_and_live_records_go_first() {
     let mut scene = Scene::of(Edition::V2017, "");
     scene.give(&scene.command(2061, SPAN));

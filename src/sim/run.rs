@@ -101,8 +101,7 @@ impl Simulation {
             let news = self.shared.news.notified();
             tokio::pin!(news);
             news.as_mut().enable();
-            let log = self.commands();
-            if met(&log) {
+            if let Some(log) = self.shared.commands.once(&met) {
                 return log;
             }
             news.await;

@@ -17,7 +17,7 @@ use crate::protocol::Edition;
 
 /// What kind of record a station uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[repr(usize)]
 pub enum Kind {
     /// CN 2011.
@@ -172,9 +172,7 @@ pub(crate) fn segment(out: &mut Vec<u8>, station: &Profile, upload: &Upload, qn:
     }
     let of_system = matches!(upload.kind, Kind::Heartbeat | Kind::Register);
     let st = if of_system { "91" } else { station.subject.st() };
-    // Who asks for an MN has none (HJ 212-2025, C.2).
-    let mn = if upload.kind == Kind::Register { "" } else { station.mn.as_str() };
-    let _ = write!(out, "ST={st};CN={};PW={};MN={mn};", upload.kind.cn(), station.pw);
+    let _ = write!(out, "ST={st};CN={};PW={};MN={};", upload.kind.cn(), station.pw, station.mn);
     let flag = station.edition.flag_bits() | u8::from(split) << 1 | u8::from(wanted);
     // HJ/T 212-2005 uploads without wishes carry no Flag.
     if flag != 0 {
@@ -286,8 +284,7 @@ mod tests {
                     let text = text(&station, &Upload::new(kind, NOON));
                     assert!(text.len() <= 1024, "{edition:?} {kind:?} {}", text.len());
                     assert!(parse(text.as_bytes()).area.len() <= 950, "{edition:?} {subject:?} {kind:?}");
-                    let nameless = kind == Kind::Register || edition == Edition::V2005;
-                    assert!(parse(text.as_bytes()).deviations.is_empty() || nameless, "{text}");
+                    assert!(parse(text.as_bytes()).deviations.is_empty() || edition == Edition::V2005, "{text}");
                     let mut fields = Fields::default();
                     fields.read(parse(text.as_bytes()).area);
                     assert!(fields.deviations().is_empty(), "{text} {:?}", fields.deviations());
