@@ -281,6 +281,27 @@ async fn keys_rotate_in_both_forms_of_ciphertext() {
     }
 }
 
+/// One check in 256 over the plain text is that over the ciphertext too: such a frame does not look sealed.
+#[tokio::test]
+async fn a_key_is_taken_whatever_its_check() {
+    let (options, listener) =
+        bench(Edition::V2025, Subject::Water, Conduct { sealed: true, ..Conduct::default() }).await;
+    let (simulation, mut master) = meet(&options, listener).await;
+    let old = fleet::keys(&options).pop().unwrap().1;
+    let frame = (0..20_000_u32).find_map(|number| {
+        let cp = format!("SKCreateTime=202611231040{number:05},NewSK=fedcba9876543210");
+        let (_, command) = master.command(&options, 1014, &cp);
+        let mut frame = Vec::new();
+        sm4::frame(&mut frame, command.as_bytes(), &old).unwrap();
+        let step = scan(&frame, Peer::Resting, &Limits::default());
+        let right = matches!(step.item, Some(Item::Frame(found)) if found.check.said == found.check.computed);
+        right.then_some(frame)
+    });
+    master.stream.write_all(&frame.expect("one in 256")).await.unwrap();
+    assert!(master.up_to(9012).await.pop().unwrap().contains("ExeRtn=1&&"));
+    assert_eq!(simulation.commands().changes("021200000000000000000001"), [&Change::Key]);
+}
+
 #[tokio::test]
 async fn throughput_mode_seals_too() {
     let (mut options, listener) =
