@@ -161,8 +161,11 @@ async fn every_edition_obeys_refuses_and_has_nothing_to_tell() {
         let (simulation, mut master) = meet(&options, listener).await;
         assert_eq!(cns(&master.ask(&options, 1011, "").await), [9011, 1011, 9012], "{edition:?}");
 
-        let hour = |hours: i64| text_of(Timestamp(now().0 - hours * 60 * MINUTE));
-        let span = format!("BeginTime={};EndTime={}", hour(4), hour(2));
+        let moment = now();
+        let hour = |hours: i64| text_of(Timestamp(moment.0 - hours * 60 * MINUTE));
+        // A second less than two hours, both ends included, holds two starts of hours whenever it is.
+        let begin = text_of(Timestamp(moment.0 - 240 * MINUTE + SECOND));
+        let span = format!("BeginTime={begin};EndTime={}", hour(2));
         let told = master.ask(&options, 2061, &span).await;
         assert_eq!(cns(&told), [9011, 2061, 2061, 9012], "{edition:?} {told:?}");
         let ago = format!("BeginTime={};EndTime={}", hour(24 * 40), hour(24 * 30));
@@ -341,11 +344,11 @@ async fn a_logger_registers_and_uploads_under_the_mn_it_is_given() {
 /// The gap of an outage whose records are not uploaded again, and its recall.
 #[tokio::test]
 async fn what_was_kept_through_an_outage_is_told_when_it_is_asked_for() {
-    let offline = Some(Outage { from: Duration::from_millis(600), to: Duration::from_millis(1_500) });
+    let offline = Some(Outage { from: Duration::from_secs(1), to: Duration::from_secs(2) });
     let conduct = Conduct { offline, keeps_history: true, ..Conduct::default() };
     let (mut options, listener) = bench(Edition::V2017, Subject::Water, conduct).await;
-    options.duration = Duration::from_secs(5);
-    options.speed = Some(10_000.0);
+    options.duration = Duration::from_secs(10);
+    options.speed = Some(5_000.0);
     let (simulation, mut master) = meet(&options, listener).await;
     let mut minutes = Vec::new();
     let (mut lost, mut after) = (false, 0);
