@@ -367,3 +367,6 @@ fn too_many_errands_are_refused() {
 
 #[path = "obey_change_tests.rs"]
 mod changes;
+
+#[path = "obey_desk_tests.rs"]
+mod desk;
