@@ -8,6 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hj212_gateway::coverage::{self, Arrival, Grain, Ledger};
 use hj212_gateway::interpret::{Interpreter, Settings};
 use hj212_gateway::message::{Heard, Peering, Record, Timestamp};
 use hj212_gateway::protocol::{Deviations, write};
@@ -148,5 +149,29 @@ fn interpret(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, interpret);
+/// What counting a record costs, and letting a minute pass for a station: sampled data every 30 s, one record of a thousand lost.
+fn ledger(criterion: &mut Criterion) {
+    let settings = coverage::Settings::default();
+    let start = 1_780_243_200i64;
+    let (mut ledger, mut second, mut out) = (Ledger::default(), start, Vec::new());
+    let mut next = move |ledger: &mut Ledger, out: &mut Vec<_>| {
+        second += if second % 30_000 == 0 { 60 } else { 30 };
+        if second > start + 60 * 86_400 {
+            (*ledger, second) = (Ledger::default(), start);
+        }
+        let at = Timestamp(second * 1_000_000);
+        ledger.arrived(&Arrival { grain: Grain::Realtime, data_time: at, at, backfill: false, registered: None }, out);
+        at
+    };
+    criterion.bench_function("ledger/arrived", |bencher| bencher.iter(|| next(&mut ledger, &mut out)));
+    criterion.bench_function("ledger/arrived and tick", |bencher| {
+        bencher.iter(|| {
+            let at = next(&mut ledger, &mut out);
+            ledger.tick(at, &settings, &mut out);
+            out.clear();
+        });
+    });
+}
+
+criterion_group!(benches, interpret, ledger);
 criterion_main!(benches);

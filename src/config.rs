@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::marking::{self, RuleBook};
 use crate::registry::{self, Problem, Registry, Unknown};
-use crate::{gateway, http, interpret, journal, mqtt, net};
+use crate::{coverage, downlink, gateway, http, interpret, journal, mqtt, net};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -27,10 +27,14 @@ pub struct Config {
     pub mqtt: mqtt::Settings,
     /// Where operators look.
     pub http: http::Settings,
+    /// Who may tell stations what.
+    pub command: downlink::Settings,
     /// How the journal is read out and how far.
     pub uplink: gateway::uplink::Settings,
     /// How what is read becomes messages.
     pub interpret: interpret::Settings,
+    /// When records are missing, and whether stations are asked for them.
+    pub recall: coverage::Settings,
     /// Who may speak.
     pub stations: Stations,
     /// Names and units of factors.
@@ -157,6 +161,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             (Registry::default(), Vec::new())
         }
     };
+    problems.extend(unknown_policies(&registry, &config.command));
     let factors = match load_factors(&config.dictionary) {
         Ok(factors) => factors,
         Err(problem) => {
@@ -244,6 +249,20 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "IP:PORT, or empty for no door",
         "write \"127.0.0.1:9080\"",
     );
+    rule(
+        !config.recall.enabled || config.command.enabled,
+        "recall.enabled",
+        "true",
+        "only with command.enabled: what is missing is asked for by commands",
+        "set enabled = true in [command], too",
+    );
+    for (key, value, good, needed) in config.recall.wrong() {
+        rule(good, &format!("recall.{key}"), &value, needed, "leave it out for the default");
+    }
+    for (key, value, must) in config.command.wrong() {
+        let key = format!("command.{key}");
+        problems.push(Problem::of_key(path, text, &key, &value, must, "leave it out for the default"));
+    }
     for wrong in config.listen.wrong() {
         let key = format!("listen.{}", wrong.key);
         problems.push(Problem::of_key(path, text, &key, &wrong.value, wrong.rule, "leave it out for the default"));
@@ -272,6 +291,23 @@ fn load_stations(settings: &Stations) -> Result<(Registry, Vec<PathBuf>), Vec<Pr
             Err(problems)
         }
     }
+}
+
+/// Stations that name a policy that `[command]` does not have.
+fn unknown_policies(registry: &Registry, command: &downlink::Settings) -> Vec<Problem> {
+    let unknown = |station: &&std::sync::Arc<registry::Station>| {
+        station.policy.as_ref().is_some_and(|policy| !command.policies.contains_key(policy))
+    };
+    let mut found: Vec<_> = registry.stations().filter(unknown).collect();
+    found.sort_by(|a, b| a.mn.cmp(&b.mn));
+    let problem = |station: &std::sync::Arc<registry::Station>| Problem {
+        file: format!("station {}", station.mn),
+        line: 0,
+        column: 0,
+        what: format!("policy {:?} does not exist", station.policy.as_deref().unwrap_or_default()),
+        remedy: "correct the name, or add it as [command.policies.NAME]".into(),
+    };
+    found.into_iter().map(problem).collect()
 }
 
 /// The files that `paths` name, and their names and texts; what cannot be read becomes a problem of `key`.

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
-//! | 2 | [`registry`], [`session`], [`marking`], [`interpret`], [`board`], [`downlink`] | judgement: no I/O, no clock |
+//! | 2 | [`registry`], [`session`], [`marking`], [`interpret`], [`board`], [`downlink`], [`coverage`] | judgement: no I/O, no clock |
 //! | 3 | [`journal`] | the truth on disk |
 //! | 4 | [`net`], [`mqtt`], [`http`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
 //! | 5 | [`config`], [`gateway`] | wiring and lifetimes |
@@ -23,6 +23,7 @@ pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod coverage;
 pub mod downlink;
 pub mod gateway;
 pub mod http;

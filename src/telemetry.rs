@@ -64,6 +64,11 @@ counters! {
     UplinkPartsMissing, "uplink_parts_missing", "split records given up incomplete";
     UplinkLost, "uplink_lost", "damaged records met while publishing; they are not published";
     UplinkOversize, "uplink_oversize", "messages larger than mqtt.packet_max; a notice was published in their place";
+    DownlinkMissed, "downlink_missed", "frames not told to the command desk, which had too many to listen to";
+    DownlinkSent, "downlink_sent", "frames sent to stations because of a command, resends among them";
+    DownlinkUnposted, "downlink_unposted", "frames for stations that do not read; they are sent again after the time-out";
+    DownlinkRefused, "downlink_refused", "requests for commands that were refused";
+    DownlinkStrange, "downlink_strange", "answers of stations to nothing we asked, or in no readable form";
     MqttPublished, "mqtt_published", "messages handed to the broker";
     MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";
     MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";

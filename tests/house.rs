@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(u8, &[&str])] = &[
     (0, &["protocol"]),
     (1, &["message", "telemetry", "settings", "clock"]),
-    (2, &["registry", "session", "marking", "interpret", "board", "downlink"]),
+    (2, &["registry", "session", "marking", "interpret", "board", "downlink", "coverage"]),
     (3, &["journal"]),
     (4, &["net", "mqtt", "http", "sim", "broker"]),
     (5, &["config", "gateway"]),
@@ -25,8 +25,13 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("session", "registry"),
     // Problems of rule files are problems of configuration files.
     ("marking", "registry"),
+    // The steps of commands are published as all that the journal holds.
+    ("interpret", "downlink"),
     // What is interpreted is marked before it is said.
     ("interpret", "marking"),
+    // What is missing is counted with what arrives; what became of requests for it is read from their steps.
+    ("interpret", "coverage"),
+    ("coverage", "downlink"),
     // The gateway is built from the configuration; each part's settings are the part's own.
     ("gateway", "config"),
     ("config", "gateway"),

@@ -348,3 +348,82 @@ async fn a_gateway_that_vanishes_is_declared_offline_by_the_broker() {
         assert_eq!(next(&mut heard).await.1, "offline");
     }
 }
+
+/// Takes what comes until `count` messages are there; gives their bodies.
+async fn taken(inbox: &mut mqtt::Inbox, count: usize, acknowledge: bool) -> Vec<String> {
+    let mut bodies = Vec::new();
+    while bodies.len() < count {
+        let incoming = tokio::time::timeout(PATIENCE, inbox.next()).await.expect("in time").expect("a message");
+        bodies.push(String::from_utf8_lossy(&incoming.payload).into_owned());
+        if acknowledge {
+            incoming.taken();
+        }
+    }
+    bodies
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_wait_at_the_broker_and_come_again_until_they_are_taken() {
+    let Some(broker) = Broker::start("") else { return };
+    for version in [Version::V5, Version::V311] {
+        let settings = Settings { client_id: format!("gw-{version:?}"), ..broker.settings(version) };
+        let topic = format!("{version:?}/A1/command");
+        let wish = || mqtt::Wish {
+            filters: vec![format!("{topic}/+")],
+            suffix: "-in".into(),
+            session: Duration::from_secs(3600),
+        };
+        let ask = async |body: &str| {
+            let stop = CancellationToken::new();
+            let asker = Settings { client_id: "asker".into(), ..broker.settings(version) };
+            let (outbox, door) = mqtt::start_quietly(&asker, Arc::default(), stop.clone());
+            let (topic, payload) = (format!("{topic}/{body}"), Bytes::from(body.to_owned()));
+            let number = outbox.push(Publication { topic, payload, retain: false }).await.unwrap();
+            outbox.delivered().wait_for(|done| *done >= number).await.unwrap();
+            stop.cancel();
+            door.await.unwrap();
+        };
+        let open = async || {
+            let stop = CancellationToken::new();
+            let (inbox, door) = mqtt::subscribe(&settings, wish(), stop.clone());
+            inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
+            (inbox, door, stop)
+        };
+        let (mut inbox, door, stop) = open().await;
+        ask("one").await;
+        assert_eq!(taken(&mut inbox, 1, true).await, ["one"]);
+        ask("two").await;
+        assert_eq!(taken(&mut inbox, 1, false).await, ["two"]);
+        // Not acknowledged, and away: it comes again with what was asked meanwhile, and what was acknowledged does not.
+        stop.cancel();
+        mqtt::left(door).await;
+        ask("three").await;
+        let (mut inbox, door, stop) = open().await;
+        assert_eq!(taken(&mut inbox, 2, true).await, ["two", "three"], "{version:?}");
+        ask("four").await;
+        assert_eq!(taken(&mut inbox, 1, true).await, ["four"], "{version:?}");
+        stop.cancel();
+        mqtt::left(door).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_requests_is_bounded_and_none_is_lost() {
+    let Some(broker) = Broker::start("") else { return };
+    let stop = CancellationToken::new();
+    let wish = mqtt::Wish { filters: vec!["flood/+".into()], suffix: "-in".into(), session: Duration::from_secs(60) };
+    let (mut inbox, _door) = mqtt::subscribe(&broker.settings(Version::V5), wish, stop.clone());
+    inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
+    let asker = Settings { client_id: "asker".into(), ..broker.settings(Version::V5) };
+    let (outbox, _other) = mqtt::start_quietly(&asker, Arc::default(), stop.clone());
+    let count = usize::from(mqtt::INCOMING_MAX) * 20;
+    let mut last = 0;
+    for n in 0..count {
+        let (topic, payload) = (format!("flood/{n}"), Bytes::from(n.to_string()));
+        last = outbox.push(Publication { topic, payload, retain: false }).await.unwrap();
+    }
+    outbox.delivered().wait_for(|done| *done >= last).await.unwrap();
+    let bodies = taken(&mut inbox, count, true).await;
+    assert!(bodies.iter().enumerate().all(|(n, body)| *body == n.to_string()));
+    stop.cancel();
+}

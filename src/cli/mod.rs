@@ -4,9 +4,11 @@
 //! 70 a fault of ours, 74 input or output failed, 75 try again later, 78 the configuration is bad.
 
 mod check;
+mod command;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
+mod gaps;
 mod journal;
 mod log;
 mod replay;
@@ -64,8 +66,13 @@ enum Command {
     Decode(decode::Options),
     /// Software stations that behave like real loggers, for trials and load
     Simulate(Box<simulate::Options>),
+    /// Asks a station for something and watches what becomes of it (反控)
+    #[command(name = "command")]
+    Ask(Box<command::Options>),
     /// Publishes again from the journal
     Replay(replay::Options),
+    /// How much of each day has arrived, and what is missing (传输率与缺口)
+    Gaps(gaps::Options),
     /// Looks into a journal; works beside a running gateway
     #[command(subcommand)]
     Journal(journal::Command),
@@ -90,7 +97,9 @@ pub fn main() -> ExitCode {
         Command::Check { config, print } => check::check(&config, print),
         Command::Decode(options) => decode::decode(&options),
         Command::Simulate(options) => simulate::simulate(*options),
+        Command::Ask(options) => command::command(&options),
         Command::Replay(options) => replay::replay(&options),
+        Command::Gaps(options) => gaps::gaps(&options),
         Command::Journal(command) => journal::journal(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::step::{KeyState, Origin, Outcome, Step};
 use super::table::{self, Order, SET_KEY};
 use super::{Address, KeyRing, after, keys, moment, value};
-use crate::message::Timestamp;
+use crate::message::{Timestamp, registration};
 use crate::protocol::Header;
 use crate::protocol::sm4::Key;
 
@@ -64,11 +64,13 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Desk {
     settings: Settings,
+    /// The settings under each policy.
+    policies: BTreeMap<String, Settings>,
     lanes: BTreeMap<String, Lane>,
     /// A station that is being given another MN answers under the new one.
     renamed: BTreeMap<String, String>,
     /// Who wanted the key that is on its way to the disk.
-    rotations: BTreeMap<String, String>,
+    rotations: BTreeMap<String, Rotation>,
     used: BTreeSet<(String, String)>,
     used_order: VecDeque<(String, String)>,
     pending: BTreeMap<u64, Step>,
@@ -83,6 +85,7 @@ impl Desk {
     #[must_use]
     pub fn new(settings: Settings) -> Desk {
         Desk {
+            policies: under_policies(&settings),
             settings,
             lanes: BTreeMap::new(),
             renamed: BTreeMap::new(),
@@ -95,6 +98,32 @@ impl Desk {
             last_qn: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// Other settings hold from now on; what is under way goes on by them.
+    pub fn replace_settings(&mut self, settings: Settings) {
+        self.policies = under_policies(&settings);
+        self.settings = settings;
+    }
+
+    /// Stations are registered anew: those whose address is `None` any more are spoken to no longer, and their requests end unanswered.
+    pub fn readdress(&mut self, address: impl Fn(&Address) -> Option<Address>) {
+        self.lanes.retain(|_, lane| {
+            let new = address(&lane.address);
+            new.map(|new| lane.address = new).is_some()
+        });
+    }
+
+    /// The edition in which a station was last spoken to.
+    #[must_use]
+    pub fn edition(&self, mn: &str) -> Option<crate::protocol::Edition> {
+        self.lanes.get(mn).map(|lane| lane.address.edition)
+    }
+
+    /// Requests that wait or are carried out.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.lanes.values().map(|lane| lane.queue.len() + usize::from(lane.active.is_some())).sum()
     }
 
     /// What was counted.
@@ -123,15 +152,23 @@ impl Desk {
         let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
         match request.and_then(|request| self.take(mn, id, request, address, now)) {
             Ok(step) => (Ok(()), self.record(vec![step])),
-            Err(reason) => {
-                self.tally.refused += 1;
-                let bounded = |text: &str| text.chars().take(64).collect::<String>();
-                let sha256 = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-                let (mn, id, reason_code) = (bounded(mn), bounded(id), reason.code().to_owned());
-                let step = Step::Refused { mn, id, reason: reason_code, author, length: body.len(), sha256 };
-                (Err(reason), self.record(vec![step]))
-            }
+            Err(reason) => (Err(reason), self.refused(mn, id, body, author, reason)),
         }
+    }
+
+    /// Refuses a request for a reason that the caller knows. The effects hold its audit step.
+    pub fn refuse(&mut self, mn: &str, id: &str, body: &[u8], reason: Refusal) -> Vec<Effect> {
+        let author = Request::read(body).map(|request| request.author).unwrap_or_default();
+        self.refused(mn, id, body, author, reason)
+    }
+
+    fn refused(&mut self, mn: &str, id: &str, body: &[u8], author: String, reason: Refusal) -> Vec<Effect> {
+        self.tally.refused += 1;
+        let bounded = |text: &str| text.chars().take(64).collect::<String>();
+        let sha256 = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let (mn, id, reason) = (bounded(mn), bounded(id), reason.code().to_owned());
+        let shown = is_id(&id) && is_id(&mn) && !self.used.contains(&(mn.clone(), id.clone()));
+        self.record(vec![Step::Refused { mn, id, reason, author, length: body.len(), sha256, shown }])
     }
 
     fn take(
@@ -228,7 +265,9 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Step, Refusal> {
         let area = value::area(want.order, parameters)?;
-        let confirm = want.order.is_control().then(|| token(&address.mn, &want.id, &area.text, now));
+        // What the house wants by itself was allowed in the configuration.
+        let by_hand = want.origin == Origin::Operator && want.order.is_control();
+        let confirm = by_hand.then(|| token(&address.mn, &want.id, &area.text, now));
         let step = Step::Queued {
             mn: address.mn.clone(),
             id: want.id,
@@ -296,58 +335,100 @@ impl Desk {
     pub fn install_key(&mut self, address: &Address, created: &str, key: &Key) -> Vec<Effect> {
         self.lane(address);
         let (mn, created) = (address.mn.clone(), created.to_owned());
-        self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Proven }])
+        self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Proven, again: false }])
     }
 
-    /// Gives the station a new key (1014), made by the caller from 16 random letters and digits. A key offered before and never
-    /// proven is offered again instead: the station may have it. The exchange waits for a confirmation as any control command.
-    pub fn rotate_key(
+    /// Whether a request asks for a new key ([`Desk::submit_key`]).
+    #[must_use]
+    pub fn wants_key(body: &[u8]) -> bool {
+        Request::read(body).is_ok_and(|request| request.command.as_deref() == Some(SET_KEY.name))
+    }
+
+    /// A request for a new key (1014): `key` is made by the caller from 16 random letters and digits, and is in no request. A key
+    /// offered before and never proven is offered again instead: the station may have it. The exchange waits for a confirmation as any
+    /// control command.
+    pub fn submit_key(
         &mut self,
-        address: &Address,
+        mn: &str,
+        id: &str,
+        body: &[u8],
+        address: Option<&Address>,
         key: &Key,
-        author: &str,
         now: Timestamp,
     ) -> (Result<(), Refusal>, Vec<Effect>) {
-        if !SET_KEY.editions.contains(&address.edition) {
-            return (Err(Refusal::EditionLacks), Vec::new());
+        let request = Request::read(body);
+        let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
+        let taken = request.and_then(|request| {
+            if !is_id(id) {
+                return Err(Refusal::IdForm);
+            }
+            let address = address.filter(|address| address.mn == mn).ok_or(Refusal::StationUnknown)?;
+            if !self.settings.allows(mn, SET_KEY.name, &request.author) {
+                return Err(Refusal::NotAllowed);
+            }
+            if !request.parameters.is_empty() {
+                return Err(Refusal::ParameterUnknown);
+            }
+            self.rotate(address, id, key, &request, now)
+        });
+        match taken {
+            Ok(effects) => (Ok(()), effects),
+            Err(reason) => (Err(reason), self.refused(mn, id, body, author, reason)),
         }
-        let author = author.chars().filter(|c| !c.is_control()).take(64).collect::<String>();
+    }
+
+    fn rotate(
+        &mut self,
+        address: &Address,
+        id: &str,
+        key: &Key,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, Refusal> {
+        if !SET_KEY.editions.contains(&address.edition) {
+            return Err(Refusal::EditionLacks);
+        }
+        if self.used.contains(&(address.mn.clone(), id.to_owned())) {
+            return Err(Refusal::IdUsed);
+        }
         let making = self.rotations.contains_key(&address.mn);
         let lane = self.lane(address);
         let busy = making
             || lane.queue.iter().chain(lane.active.as_ref().map(|a| &a.exchange)).any(|e| e.order.cn == SET_KEY.cn);
         if lane.keys.proven().is_none() {
-            return (Err(Refusal::KeyMissing), Vec::new());
+            return Err(Refusal::KeyMissing);
         }
-        if busy || !key.bytes().iter().all(u8::is_ascii_alphanumeric) {
-            let refusal = if busy { Refusal::KeyPending } else { Refusal::ParameterValue };
-            return (Err(refusal), Vec::new());
+        if busy {
+            return Err(Refusal::KeyPending);
         }
+        if !key.bytes().iter().all(u8::is_ascii_alphanumeric) {
+            return Err(Refusal::ParameterValue);
+        }
+        let rotation = Rotation { id: id.to_owned(), author: request.author.clone(), why: request.why.clone() };
         let offered = lane.keys.offered().map(|(created, _)| created.to_owned());
         if let Some(created) = offered {
-            return (Ok(()), self.offer(&address.mn, &created, &author, now));
+            return Ok(self.offer(&address.mn, &created, rotation, now));
         }
         let (mn, created) = (address.mn.clone(), moment::qn(moment::of(now)));
-        self.rotations.insert(mn.clone(), author);
-        (Ok(()), self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Offered }]))
+        self.rotations.insert(mn.clone(), rotation);
+        Ok(self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Offered, again: false }]))
     }
 
-    fn offer(&mut self, mn: &str, created: &str, author: &str, now: Timestamp) -> Vec<Effect> {
+    fn offer(&mut self, mn: &str, created: &str, rotation: Rotation, now: Timestamp) -> Vec<Effect> {
         let Some(lane) = self.lanes.get(mn) else { return Vec::new() };
-        let id = format!("key-{}", moment::qn(moment::of(now)));
         let area = key_area(created);
         let step = Step::Queued {
             mn: mn.to_owned(),
-            confirm: Some(token(mn, &id, &area, now)),
-            id,
+            confirm: Some(token(mn, &rotation.id, &area, now)),
+            id: rotation.id,
             command: SET_KEY.name.to_owned(),
             cn: SET_KEY.cn,
             edition: lane.address.edition,
             area,
             new_mn: None,
             origin: Origin::Operator,
-            author: author.to_owned(),
-            why: "key rotation".to_owned(),
+            author: rotation.author,
+            why: rotation.why,
             expires: after(now, self.settings.expiry),
         };
         self.enter(&step, now);
@@ -375,7 +456,7 @@ impl Desk {
         if self.lanes.get(&address.mn).is_none_or(|lane| lane.contacted) {
             return Vec::new();
         }
-        let policy = self.settings.first_contact.clone();
+        let policy = of(&self.settings, &self.policies, address).first_contact.clone();
         let mut wanted: Vec<(&str, Value)> = Vec::new();
         if policy.set_time {
             wanted.push(("set-time", json!({})));
@@ -411,32 +492,39 @@ impl Desk {
         let mn = self.renamed.get(mn).filter(|_| !self.lanes.contains_key(mn)).map_or(mn, String::as_str).to_owned();
         let mut steps = Vec::new();
         let Some(lane) = self.lanes.get_mut(&mn) else { return Vec::new() };
-        let answered = lane.heard(header, now, &self.settings, &mut steps);
-        let mut effects = Vec::new();
-        match answered {
-            Answered::Strange => self.tally.strange += 1,
-            Answered::Data(packets) => effects.extend(lane.active.as_ref().map(|active| Effect::Status {
-                mn: mn.clone(),
-                id: active.exchange.id.clone(),
-                json: json!({
-                    "schema": "hj212.command/1", "mn": mn, "id": active.exchange.id, "state": "data", "packets": packets,
-                    "qn": active.qn, "at": now.to_rfc3339(),
-                }),
-            })),
-            Answered::No | Answered::Yes => {}
-        }
+        let settings = of(&self.settings, &self.policies, &lane.address);
+        let answered = lane.heard(header, now, settings, &mut steps);
+        self.tally.strange += u64::from(answered == Answered::Strange);
         let upload = answered == Answered::No && !header.rf;
-        effects.extend(self.record(steps));
+        let mut effects = self.record(steps);
+        if let Some(number) = registration::hardware(header).filter(|_| header.mn != Some(mn.as_bytes())) {
+            effects.extend(self.register(&mn, number, now));
+        }
         if upload {
             effects.extend(self.watch_clock(&mn, header, now));
         }
         effects
     }
 
+    /// A logger that is to have this MN asks for it.
+    fn register(&mut self, mn: &str, hardware: &[u8], now: Timestamp) -> Vec<Effect> {
+        let Some(lane) = self.lanes.get(mn).filter(|_| self.settings.registration) else { return Vec::new() };
+        let giving = |e: &Exchange| e.order.cn == 1002;
+        if lane.queue.iter().chain(lane.active.as_ref().map(|active| &active.exchange)).any(giving) {
+            // It asks again because it has not been told yet.
+            return Vec::new();
+        }
+        let address = lane.address.clone();
+        let id = format!("register-{}", moment::qn(moment::of(now)));
+        let parameters = json!({ "MN": mn, "LoggerId": String::from_utf8_lossy(hardware) });
+        let parameters = parameters.as_object().cloned().unwrap_or_default();
+        self.want(&address, &id, "set-mn", &parameters, Origin::FirstContact, now).1
+    }
+
     fn watch_clock(&mut self, mn: &str, header: &Header<'_>, now: Timestamp) -> Vec<Effect> {
-        let settings = self.settings.clock.clone();
         let Some(lane) = self.lanes.get_mut(mn) else { return Vec::new() };
         let address = lane.address.clone();
+        let settings = of(&self.settings, &self.policies, &address).clock.clone();
         let mut steps = Vec::new();
         if let Some(said) = header.qn.and_then(moment::millis)
             && let Some((offset_ms, within)) = lane.clock.heard(said - moment::of(now), &settings)
@@ -459,7 +547,7 @@ impl Desk {
         let proven = self.lanes.get(mn).and_then(|lane| lane.keys.newly_proven(number));
         let Some((created, key)) = proven else { return Vec::new() };
         let (mn, created, key) = (mn.to_owned(), created.to_owned(), keys::hex(key));
-        self.record(vec![Step::Key { mn, created, key, state: KeyState::Proven }])
+        self.record(vec![Step::Key { mn, created, key, state: KeyState::Proven, again: false }])
     }
 
     /// Resends, time-outs, expiries, and steps that could not be made durable before.
@@ -482,7 +570,8 @@ impl Desk {
     fn due_of(&mut self, mn: &str, now: Timestamp) -> Vec<Effect> {
         let mut steps = Vec::new();
         if let Some(lane) = self.lanes.get_mut(mn) {
-            lane.due(now, &self.settings, &mut steps);
+            let settings = of(&self.settings, &self.policies, &lane.address);
+            lane.due(now, settings, &mut steps);
         }
         self.record(steps)
     }
@@ -521,32 +610,26 @@ impl Desk {
         let mut effects = Vec::new();
         let mn = step.mn().to_owned();
         if let Step::Sent { qn, count, .. } = &step
-            && let Some((connection, bytes)) =
-                self.lanes.get_mut(&mn).and_then(|lane| lane.sendable(qn, *count, now, &self.settings))
+            && let Some((connection, bytes)) = self.lanes.get_mut(&mn).and_then(|lane| {
+                let settings = of(&self.settings, &self.policies, &lane.address);
+                lane.sendable(qn, *count, now, settings)
+            })
         {
             self.tally.sent += 1;
             effects.push(Effect::Send { mn: mn.clone(), connection, qn: qn.clone(), bytes });
         }
-        if self.is_published(&step)
-            && let (Some(json), Some(id)) = (step.status(now), step.id())
-        {
+        if let (Some(json), Some(id)) = (step.status(now), step.id()) {
             effects.push(Effect::Status { mn: mn.clone(), id: id.to_owned(), json });
         }
         let follow = self.settle(&step);
         effects.extend(self.record(follow));
         if let Step::Key { created, state: KeyState::Offered, .. } = &step
-            && let Some(author) = self.rotations.remove(&mn)
+            && let Some(rotation) = self.rotations.remove(&mn)
         {
-            effects.extend(self.offer(&mn, created, &author, now));
+            effects.extend(self.offer(&mn, created, rotation, now));
         }
         effects.extend(self.advance(&mn, now));
         effects
-    }
-
-    /// A refusal has a status only where it can be a topic and hides no request of the same id.
-    fn is_published(&self, step: &Step) -> bool {
-        let Step::Refused { mn, id, .. } = step else { return true };
-        is_id(id) && is_id(mn) && !self.used.contains(&(mn.clone(), id.clone()))
     }
 
     /// The step of this ticket could not be stored: it is asked for again by [`Desk::due`], and all that hangs on it waits.
@@ -576,7 +659,7 @@ impl Desk {
                 // A refused key was not taken; one without an answer may have been, and is kept.
                 if refused_key && let Some((created, key)) = lane.keys.offered() {
                     let (mn, created, key) = (step.mn().to_owned(), created.to_owned(), keys::hex(key));
-                    return vec![Step::Key { mn, created, key, state: KeyState::Dropped }];
+                    return vec![Step::Key { mn, created, key, state: KeyState::Dropped, again: false }];
                 }
             }
             Step::Key { created, key, state, .. } => {
@@ -584,7 +667,11 @@ impl Desk {
                     lane.keys.note(created, &key, *state);
                 }
             }
-            Step::Sent { .. } | Step::Accepted { .. } | Step::Refused { .. } | Step::Clock { .. } => {}
+            Step::Sent { .. }
+            | Step::Accepted { .. }
+            | Step::Data { .. }
+            | Step::Refused { .. }
+            | Step::Clock { .. } => {}
         }
         Vec::new()
     }
@@ -632,13 +719,36 @@ impl Desk {
             }
             Step::Accepted { id, .. } => {
                 if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
-                    (active.phase, active.deadline) = (Phase::Accepted, after(now, self.settings.execution_timeout));
+                    let settings = of(&self.settings, &self.policies, &lane.address);
+                    (active.phase, active.deadline) = (Phase::Accepted, after(now, settings.execution_timeout));
+                }
+            }
+            Step::Data { id, packets, .. } => {
+                if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                    active.packets = *packets;
                 }
             }
             Step::Clock { within, .. } => lane.clock.restored(*within),
             Step::Queued { .. } | Step::Ended { .. } | Step::Refused { .. } | Step::Key { .. } => {}
         }
     }
+}
+
+fn under_policies(settings: &Settings) -> BTreeMap<String, Settings> {
+    settings.policies.iter().map(|(name, policy)| (name.clone(), settings.under(policy))).collect()
+}
+
+/// The settings that hold for a station.
+fn of<'a>(settings: &'a Settings, policies: &'a BTreeMap<String, Settings>, address: &Address) -> &'a Settings {
+    address.policy.as_ref().and_then(|policy| policies.get(policy)).unwrap_or(settings)
+}
+
+/// Who wanted a key, under which id, and why.
+#[derive(Debug)]
+struct Rotation {
+    id: String,
+    author: String,
+    why: String,
 }
 
 /// What is wanted, before its parameters are read.

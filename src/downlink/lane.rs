@@ -88,8 +88,6 @@ pub(super) enum Answered {
     No,
     /// Ours.
     Yes,
-    /// Data of ours, so many packets by now.
-    Data(u64),
     /// An answer to something we did not ask, or in no readable form.
     Strange,
 }
@@ -224,7 +222,7 @@ impl Lane {
                 _ => continue,
             };
             waiting.ending = true;
-            out.push(Step::Ended { mn: mn.clone(), id: waiting.id.clone(), outcome, code: None });
+            out.push(Step::Ended { mn: mn.clone(), id: waiting.id.clone(), outcome, code: None, packets: 0 });
         }
         let online = self.connection.is_some();
         let Some(active) = self.active.as_mut().filter(|active| active.deadline <= now) else { return };
@@ -260,7 +258,8 @@ impl Lane {
     fn end(&mut self, outcome: Outcome, code: Option<u16>, out: &mut Vec<Step>) {
         if let Some(active) = self.active.as_mut().filter(|active| active.phase != Phase::Ending) {
             active.phase = Phase::Ending;
-            out.push(Step::Ended { mn: self.address.mn.clone(), id: active.exchange.id.clone(), outcome, code });
+            let (mn, id) = (self.address.mn.clone(), active.exchange.id.clone());
+            out.push(Step::Ended { mn, id, outcome, code, packets: active.packets });
         }
     }
 
@@ -316,7 +315,11 @@ impl Lane {
                 active.packets += 1;
                 let packets = active.packets;
                 self.accepted(now, settings, out);
-                return Answered::Data(packets);
+                if let Some(active) = self.active.as_ref().filter(|_| packets.is_power_of_two()) {
+                    let (id, qn) = (active.exchange.id.clone(), active.qn.clone());
+                    out.push(Step::Data { mn: self.address.mn.clone(), id, qn, packets });
+                }
+                return Answered::Yes;
             }
             _ => return Answered::No,
         }

@@ -25,6 +25,7 @@
 //! * A key that is given is never in a step but its own; a segment holds a place for it.
 
 mod clock;
+pub mod compact;
 mod desk;
 pub mod keys;
 mod lane;
@@ -43,7 +44,7 @@ pub use desk::{Desk, Effect, Tally};
 pub use keys::KeyRing;
 pub use refusal::Refusal;
 pub use request::REQUEST_MAX;
-pub use settings::{Allow, Clocks, FirstContact, Link, Settings};
+pub use settings::{Allow, Clocks, FirstContact, Link, Policy, Settings};
 pub use step::{KeyState, Origin, Outcome, Step};
 pub use value::AREA_MAX;
 
@@ -61,6 +62,8 @@ pub struct Address {
     pub st: Option<String>,
     /// The registered PW; `None`: the one that the station's uploads carry.
     pub pw: Option<String>,
+    /// The policy it is registered with.
+    pub policy: Option<String>,
 }
 
 impl std::fmt::Debug for Address {

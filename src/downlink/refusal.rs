@@ -39,5 +39,7 @@ refusals! {
     ConfirmToken "confirm-token", "确认码不符", "the confirmation is not the one that was published";
     ConfirmAuthor "confirm-author", "须由他人确认", "another author must confirm";
     KeyMissing "key-missing", "没有可用密钥", "a key would travel in clear: the station has no proven key";
+    EditionUnknown "edition-unknown", "站点的标准版本未登记且尚未上线", "the station's edition is neither registered nor seen: register it, or wait until it has spoken";
+    Retained "retained", "请求不得以保留消息发布", "a request must not be published retained: it would be asked again at every start";
     KeyPending "key-pending", "上一个密钥尚未启用", "a key given earlier has neither been proven nor refused";
 }

@@ -1,5 +1,6 @@
 //! What operators decide about the road down. Everything is off until it is allowed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// Whether there is a road down at all: requests over MQTT, clocks, first contact, recall. A change needs a restart.
+    pub enabled: bool,
+    /// How long the broker keeps requests while the gateway is away.
+    #[serde(with = "crate::settings::duration")]
+    pub session: Duration,
+    /// Requests looked at in a second, from 1; more wait at the broker.
+    pub requests_per_second: u32,
     /// Who may give which command to which station. Empty: nobody.
     pub allow: Vec<Allow>,
     /// Requests that wait for one station, 1 to 1,000. Beyond: refusal `queue-full`.
@@ -30,10 +38,33 @@ pub struct Settings {
     pub execution_timeout: Duration,
     /// How many ids are remembered, so that none is used twice.
     pub ids_max: usize,
+    /// Whether a logger that asks to be registered (1001, HJ 212-2025, C.2) and whose hardware number stands with a station is
+    /// given that station's MN (1002). The row in the station file is the approval.
+    pub registration: bool,
     /// What a station is told when it first comes.
     pub first_contact: FirstContact,
     /// What is done about clocks.
     pub clock: Clocks,
+    /// What is otherwise for stations registered with `policy = "NAME"`.
+    pub policies: BTreeMap<String, Policy>,
+}
+
+/// What differs for the stations of a policy; what is left out is as for all.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The link, which gives time-out and resends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
+    /// What is waited for after 9011 or the last data, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_seconds: Option<u32>,
+    /// What such a station is told when it first comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_contact: Option<FirstContact>,
+    /// What is done about its clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clocks>,
 }
 
 /// The time-outs of table 1 by link.
@@ -59,11 +90,50 @@ impl Settings {
         };
         Settings { answer_timeout: Duration::from_secs(seconds), resends, ..self }
     }
+
+    /// As they are for the stations of `policy`.
+    #[must_use]
+    pub fn under(&self, policy: &Policy) -> Settings {
+        let own = match policy.link {
+            Some(link) => self.clone().on(link),
+            None => self.clone(),
+        };
+        let execution = policy.execution_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        Settings {
+            execution_timeout: execution.unwrap_or(own.execution_timeout),
+            first_contact: policy.first_contact.clone().unwrap_or_else(|| own.first_contact.clone()),
+            clock: policy.clock.clone().unwrap_or_else(|| own.clock.clone()),
+            ..own
+        }
+    }
+
+    /// Values that cannot work: the key, the value, what it must be.
+    #[must_use]
+    pub fn wrong(&self) -> Vec<(&'static str, String, &'static str)> {
+        let mut wrong = Vec::new();
+        let mut rule = |good: bool, key, value: String, must| {
+            if !good {
+                wrong.push((key, value, must));
+            }
+        };
+        rule((1..=1_000).contains(&self.queue_max), "queue_max", self.queue_max.to_string(), "1 to 1,000");
+        rule((1..=1_000_000).contains(&self.ids_max), "ids_max", self.ids_max.to_string(), "1 to 1,000,000");
+        rule(self.resends <= 10, "resends", self.resends.to_string(), "0 to 10");
+        let rate = self.requests_per_second;
+        rule((1..=10_000).contains(&rate), "requests_per_second", rate.to_string(), "1 to 10,000");
+        for (key, time) in [("answer_timeout", self.answer_timeout), ("execution_timeout", self.execution_timeout)] {
+            rule(time >= Duration::from_secs(1), key, crate::settings::duration::format(time), "at least 1s");
+        }
+        wrong
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            enabled: false,
+            session: Duration::from_secs(24 * 3600),
+            requests_per_second: 50,
             allow: Vec::new(),
             queue_max: 32,
             expiry: Duration::from_secs(24 * 3600),
@@ -73,8 +143,10 @@ impl Default for Settings {
             resends: 3,
             execution_timeout: Duration::from_secs(60),
             ids_max: 10_000,
+            registration: true,
             first_contact: FirstContact::default(),
             clock: Clocks::default(),
+            policies: BTreeMap::new(),
         }
     }
 }

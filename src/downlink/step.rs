@@ -104,12 +104,39 @@ pub enum Step {
     Sent { mn: String, id: String, qn: String, count: u8, segment: String },
     /// 9011 with QnRtn=1, or data.
     Accepted { mn: String, id: String, qn: String },
+    /// So many packets of data by now; said of the first, the second, the fourth, and so on.
+    Data { mn: String, id: String, qn: String, packets: u64 },
     /// It is over.
-    Ended { mn: String, id: String, outcome: Outcome, code: Option<u16> },
+    Ended {
+        mn: String,
+        id: String,
+        outcome: Outcome,
+        code: Option<u16>,
+        #[serde(default)]
+        packets: u64,
+    },
     /// A request was not taken; of its text only length and hash are kept.
-    Refused { mn: String, id: String, reason: String, author: String, length: usize, sha256: String },
+    /// `shown`: it has a status, since the id can be a level of a topic and hides no request of the same id.
+    Refused {
+        mn: String,
+        id: String,
+        reason: String,
+        author: String,
+        length: usize,
+        sha256: String,
+        #[serde(default)]
+        shown: bool,
+    },
     /// A key of a station.
-    Key { mn: String, created: String, key: String, state: KeyState },
+    /// `again`: nothing new, said once more so that the journal alone is enough to read what it holds.
+    Key {
+        mn: String,
+        created: String,
+        key: String,
+        state: KeyState,
+        #[serde(default)]
+        again: bool,
+    },
     /// The clock of a station is off by so many milliseconds, or (`within`) is right again.
     Clock { mn: String, offset_ms: i64, within: bool },
 }
@@ -120,12 +147,16 @@ impl std::fmt::Debug for Step {
         match self {
             Self::Key { mn, created, state, .. } => write!(f, "key of {mn} from {created}: {state:?}"),
             Self::Clock { mn, offset_ms, within } => write!(f, "clock of {mn}: {offset_ms} ms, within {within}"),
+            Self::Refused { mn, id, reason, author, length, sha256, .. } => {
+                let (mn, id, author) = (mn.escape_default(), id.escape_default(), author.escape_default());
+                write!(f, "request {id} for {mn} refused: {reason}; author {author}, {length} bytes, SHA-256 {sha256}")
+            }
             Self::Queued { .. }
             | Self::Confirmed { .. }
             | Self::Sent { .. }
             | Self::Accepted { .. }
-            | Self::Ended { .. }
-            | Self::Refused { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
+            | Self::Data { .. }
+            | Self::Ended { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
         }
     }
 }
@@ -143,6 +174,14 @@ impl Step {
         serde_json::from_slice(body).ok()
     }
 
+    /// The step of a key, to be said once more.
+    #[must_use]
+    pub fn again(&self) -> Option<Step> {
+        let Self::Key { mn, created, key, state, .. } = self else { return None };
+        let (mn, created, key) = (mn.clone(), created.clone(), key.clone());
+        Some(Self::Key { mn, created, key, state: *state, again: true })
+    }
+
     /// The station.
     #[must_use]
     pub fn mn(&self) -> &str {
@@ -151,6 +190,7 @@ impl Step {
             | Self::Confirmed { mn, .. }
             | Self::Sent { mn, .. }
             | Self::Accepted { mn, .. }
+            | Self::Data { mn, .. }
             | Self::Ended { mn, .. }
             | Self::Refused { mn, .. }
             | Self::Key { mn, .. }
@@ -166,6 +206,7 @@ impl Step {
             | Self::Confirmed { id, .. }
             | Self::Sent { id, .. }
             | Self::Accepted { id, .. }
+            | Self::Data { id, .. }
             | Self::Ended { id, .. }
             | Self::Refused { id, .. } => Some(id),
             Self::Key { .. } | Self::Clock { .. } => None,
@@ -184,7 +225,11 @@ impl Step {
             Self::Confirmed { author, .. } => json!({ "state": "queued", "confirmed_by": author }),
             Self::Sent { qn, count, .. } => json!({ "state": "sent", "qn": qn, "count": count }),
             Self::Accepted { qn, .. } => json!({ "state": "accepted", "qn": qn }),
-            Self::Ended { outcome, code, .. } => json!({ "state": outcome.code(), "code": code }),
+            Self::Data { qn, packets, .. } => json!({ "state": "data", "packets": packets, "qn": qn }),
+            Self::Ended { outcome, code, packets, .. } => {
+                json!({ "state": outcome.code(), "code": code, "packets": packets })
+            }
+            Self::Refused { shown: false, .. } => return None,
             Self::Refused { reason, author, .. } => {
                 let known = Refusal::ALL.iter().find(|refusal| refusal.code() == reason);
                 json!({

@@ -12,9 +12,11 @@
 
 pub mod context;
 pub mod derived;
+mod desk;
 mod envelope;
 mod history;
 mod learned;
+pub mod ledgers;
 mod pulse;
 mod reload;
 pub mod replay;
@@ -79,6 +81,8 @@ pub struct Running {
     derived: Derived,
     shown: Arc<Shown>,
     page_address: Option<SocketAddr>,
+    /// The command desk's ear, if there is one.
+    orders: Option<tokio::sync::mpsc::Sender<desk::Order>>,
     /// The configuration and the context that hold.
     current: Mutex<(Config, Context)>,
     addresses: Vec<SocketAddr>,
@@ -139,7 +143,9 @@ impl Running {
         let last_record = CancellationToken::new();
         let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &registry.facts())));
         let progress = Arc::new(uplink::Progress::default());
+        let (orders, ordered) = config.command.enabled.then(|| tokio::sync::mpsc::channel(desk::ORDERS_MAX)).unzip();
         let uplink = uplink::Uplink {
+            orders: orders.clone(),
             settings: config.uplink.clone(),
             progress: Arc::clone(&progress),
             journal: Arc::clone(&journal),
@@ -157,6 +163,9 @@ impl Running {
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         house.remember(learned::load(&derived));
         let mut tasks = tokio::task::JoinSet::new();
+        if let Some(ordered) = ordered {
+            open_desk(&config, &house, &derived, ordered, &mut tasks, &stop, Arc::clone(&journal));
+        }
         for listener in listeners {
             tasks.spawn(net::serve(listener, Arc::clone(&house), stop.clone()));
         }
@@ -193,6 +202,7 @@ impl Running {
             derived,
             shown,
             page_address,
+            orders,
             current: Mutex::new((config, context)),
             addresses,
             stop,
@@ -270,10 +280,44 @@ impl Running {
     }
 }
 
+/// Opens the road down: requests from the broker, the ears at the stations' door, the desk between them.
+fn open_desk(
+    config: &Config,
+    house: &Arc<House>,
+    derived: &Derived,
+    orders: tokio::sync::mpsc::Receiver<desk::Order>,
+    tasks: &mut tokio::task::JoinSet<()>,
+    stop: &CancellationToken,
+    journal: Arc<Journal>,
+) {
+    let (ears, listener) = net::ears();
+    house.listened_to(ears);
+    let filters = vec![format!("{}/+/command/+", config.mqtt.prefix)];
+    let wish = mqtt::Wish { filters, suffix: "-in".into(), session: config.command.session };
+    let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        stopped.cancelled().await;
+        mqtt::left(door).await;
+    });
+    let parts = desk::Parts {
+        settings: config.command.clone(),
+        prefix: config.mqtt.prefix.clone(),
+        house: Arc::clone(house),
+        journal,
+        derived: derived.clone(),
+        telemetry: Arc::clone(house.telemetry()),
+        inbox,
+        listener,
+        orders,
+    };
+    tasks.spawn(desk::run(parts, stop.clone()));
+}
+
 /// The settings of the interpretation, with what other sections say of it.
 fn interpretation(config: &Config) -> interpret::Settings {
     let (prefix, gateway) = (config.mqtt.prefix.clone(), config.gateway.id.clone());
-    interpret::Settings { prefix, gateway, ..config.interpret.clone() }
+    interpret::Settings { prefix, gateway, coverage: config.recall.clone(), ..config.interpret.clone() }
 }
 
 /// Journals that the gateway starts and, if it has changed, the context; returns when both are durable.

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 use super::view::open;
 use super::{Running, announce_context};
 use crate::config::{Config, Loaded};
+use crate::downlink;
 use crate::message::Context;
 use crate::registry::Registry;
 
@@ -32,6 +33,9 @@ impl Running {
         if old.listen != config.listen {
             changes.push("listen: the limits hold for new connections".into());
         }
+        if old.command != config.command {
+            changes.push("command: the settings hold for what is asked from now on".into());
+        }
         let context = Context { stations: registry.facts(), factors, rules };
         if let Err(error) = announce_context(&self.journal, &self.derived, &context) {
             tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
@@ -39,10 +43,17 @@ impl Running {
         open(&self.board).register(&context.stations);
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
+        if let Some(orders) = &self.orders
+            && orders.try_send(super::desk::Order::Reload(Box::new(config.command.clone()))).is_err()
+        {
+            changes.push("command: the desk is busy; reload once more".into());
+        }
         // What needs a restart still is as it was; only what was taken up is compared with next time.
-        let Config { listen, stations, dictionary, marking, .. } = config;
+        let Config { listen, stations, dictionary, marking, command, .. } = config;
         let address = old.listen.address.clone();
-        let kept = Config { listen, stations, dictionary, marking, ..old.clone() };
+        let was = &old.command;
+        let command = downlink::Settings { enabled: was.enabled, session: was.session, ..command };
+        let kept = Config { listen, stations, dictionary, marking, command, ..old.clone() };
         *current = (kept, context);
         current.0.listen.address = address;
         changes
@@ -54,11 +65,14 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let changed = [
         ("gateway", old.gateway != new.gateway),
         ("listen.address", old.listen.address != new.listen.address),
+        ("command.enabled", old.command.enabled != new.command.enabled),
+        ("command.session", old.command.session != new.command.session),
         ("journal", old.journal != new.journal),
         ("mqtt", old.mqtt != new.mqtt),
         ("http", old.http != new.http),
         ("uplink", old.uplink != new.uplink),
         ("interpret", old.interpret != new.interpret),
+        ("recall", old.recall != new.recall),
         ("log", old.log != new.log),
     ];
     let waiting = changed.iter().filter(|(_, is)| *is);

@@ -27,6 +27,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
+use super::desk::Order;
 use super::envelope::Envelope;
 use super::view::open;
 use crate::board::Board;
@@ -35,6 +36,9 @@ use crate::journal::{GapCause, Journal, Offset, ReadItem, Reader};
 use crate::message::{Publication, Record, Timestamp};
 use crate::mqtt::{Closed, Outbox};
 use crate::telemetry::{Counter, Telemetry};
+
+/// How often it is looked for records to ask stations for.
+const RECALL_EVERY: Duration = Duration::from_secs(1);
 
 /// How the cursor is kept.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -77,6 +81,8 @@ pub struct Uplink {
     pub(super) envelope: Envelope,
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) telemetry: Arc<Telemetry>,
+    /// Where stations are asked for what is missing, if they are to be.
+    pub(super) orders: Option<tokio::sync::mpsc::Sender<Order>>,
     /// Set when no more records will come: drain what is there, then end.
     pub(super) stop: CancellationToken,
 }
@@ -133,6 +139,7 @@ struct Road {
     cursor: Offset,
     cursor_stored: Offset,
     cursor_stored_at: Instant,
+    recalled_at: Instant,
     checkpoint_at: Offset,
     checkpoint: Option<(Offset, Vec<u8>)>,
 }
@@ -156,6 +163,7 @@ impl Road {
             cursor,
             cursor_stored: cursor,
             cursor_stored_at: Instant::now(),
+            recalled_at: Instant::now(),
             checkpoint_at: position,
             checkpoint: None,
             interpreter,
@@ -170,6 +178,7 @@ impl Road {
                 self.publish().await?;
                 continue;
             }
+            self.recall();
             let done = self.waiting.is_empty();
             if self.house.stop.is_cancelled() && done {
                 return Ok(());
@@ -207,6 +216,20 @@ impl Road {
                 self.house.telemetry.count(Counter::JournalErrors);
                 tracing::error!(%error, after = self.position.0, "the journal cannot be read; trying again");
                 false
+            }
+        }
+    }
+
+    /// Has stations asked for what is missing. Only at the journal's end: what is not read yet may be what is missing.
+    fn recall(&mut self) {
+        let Some(orders) = self.house.orders.as_ref().filter(|_| self.recalled_at.elapsed() >= RECALL_EVERY) else {
+            return;
+        };
+        self.recalled_at = Instant::now();
+        for recall in self.interpreter.recalls(crate::clock::now()) {
+            // What finds no room is planned again.
+            if orders.try_send(Order::Recall(Box::new(recall))).is_err() {
+                break;
             }
         }
     }

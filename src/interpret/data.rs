@@ -359,7 +359,7 @@ fn write_names(out: &mut Vec<u8>, names: &[String]) {
 }
 
 /// The marks that hold at the station, in short.
-fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
+pub(super) fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
     out.push(b'[');
     for (at, mark) in marks.held().enumerate() {
         out.extend_from_slice(if at > 0 { b",{\"mark\":" } else { b"{\"mark\":" });

@@ -14,7 +14,8 @@ pub(super) struct Place<'a> {
     pub(super) hash: &'a [u8; 32],
 }
 
-fn begin(out: &mut Vec<u8>, head: &[u8], kind: &str, id: &str, place: Place<'_>) {
+/// Appends what every event begins with.
+pub(super) fn begin(out: &mut Vec<u8>, head: &[u8], kind: &str, id: &str, place: Place<'_>) {
     out.extend_from_slice(b"{\"schema\":\"hj212.event/1\",\"id\":");
     json::string(out, id);
     out.extend_from_slice(head);

@@ -19,7 +19,9 @@
 //! * The registered edition and ST count before those of the frame: both are often wrong in the field.
 //! * When the gateway starts, every station counts as offline until it speaks.
 
+mod command;
 mod context;
+mod coverage;
 mod data;
 mod events;
 mod factors;
@@ -48,10 +50,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
+use crate::downlink::Step;
 use crate::marking::Verdict;
 use crate::message::kind::Span;
-use crate::message::{Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp};
+use crate::message::{
+    Context, Heard, Kind, Peering, Presence, Publication, Record, Rejected, StationFacts, Timestamp, registration,
+};
 use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
+use command::Stories;
 use context::{Gathered, Run};
 use data::{Envelope, Parted};
 use events::Place;
@@ -85,6 +91,10 @@ pub struct Interpreted {
     pub contexts_broken: u32,
     /// Contexts whose marking rules were wrong: the former rules stay in force.
     pub rules_refused: u32,
+    /// Gaps that have begun.
+    pub gaps: u32,
+    /// Gaps that are over, whatever the reason.
+    pub gaps_closed: u32,
 }
 
 /// The state of the interpretation.
@@ -101,6 +111,9 @@ pub struct Interpreter {
     now: Timestamp,
     /// When silence and limits of all stations were last looked at.
     swept: Timestamp,
+    /// Where the round of the stations' ledgers stands.
+    round: coverage::Round,
+    stories: Stories,
     rulings: Rulings,
     verdict: Verdict,
     scratch: Scratch,
@@ -139,6 +152,8 @@ impl Interpreter {
             waiting: Waiting::default(),
             now: Timestamp(i64::MIN),
             swept: Timestamp(0),
+            round: coverage::Round::default(),
+            stories: Stories::default(),
             rulings: Rulings::new(std::collections::BTreeMap::new()),
             verdict: Verdict::default(),
             scratch: Scratch::default(),
@@ -161,6 +176,8 @@ impl Interpreter {
         self.now = self.now.max(time);
         self.expire(place, out, &mut done);
         self.sweep(place, out);
+        self.clear_statuses(out);
+        self.round(place, &mut done, out);
         match record {
             Record::Frame(heard) => self.on_frame(heard, place, out, &mut done),
             Record::Rejected(rejected) => self.on_rejected(rejected, place, out),
@@ -170,7 +187,13 @@ impl Interpreter {
                 Gathered::Broken => done.contexts_broken += 1,
                 Gathered::Whole(context) => self.on_context(*context, place, out, &mut done),
             },
-            Record::Tick | Record::Command(_) => {}
+            Record::Tick => {}
+            Record::Command(step) => {
+                if let Some(step) = Step::decode(step) {
+                    self.on_step(&step, place, out);
+                    self.recall_step(&step, place, &mut done, out);
+                }
+            }
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done
@@ -194,7 +217,11 @@ impl Interpreter {
 
     fn on_frame(&mut self, heard: &Heard<'_>, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
         let header = packet::parse(heard.segment);
-        let mn = header.mn.unwrap_or_default();
+        let nameless = header.mn.is_none_or(|mn| self.facts(mn).is_none());
+        let hardware = registration::hardware(&header).filter(|_| nameless);
+        let owner = hardware.and_then(|number| self.context.of_hardware(number)).map(str::to_owned);
+        // A logger that has no MN yet speaks for the station that is to be its own.
+        let mn = owner.as_ref().map_or(header.mn.unwrap_or_default(), |mn| mn.as_bytes());
         let number = self.station_of(mn);
         let mut station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
             Some(station) => std::mem::take(station),
@@ -464,6 +491,7 @@ impl Interpreter {
                 revision
             }
         };
+        let backfill = is_backfill(&self.settings, packet, kind, moment);
         let told = marks::Told { edition: packet.edition, medium, kind, moment, received: packet.place.time };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {
@@ -479,7 +507,7 @@ impl Interpreter {
             time,
             moment,
             received: packet.place.time,
-            backfill: is_backfill(&self.settings, packet, kind, moment),
+            backfill,
             parted: packet.parted,
             sealed: packet.sealed,
             deviations,
@@ -497,6 +525,8 @@ impl Interpreter {
         done.deviations = done.deviations.union(all);
         station.count(all);
         marks::publish(&self.settings, &self.rulings, station, &self.verdict, packet.place, out);
+        let told = (packet.st, kind, moment, backfill);
+        coverage::arrived(&self.settings, facts, station, told, packet.place, done, out);
         let learned = station.learn(&report, self.settings.card_codes_max as usize);
         self.scratch.reuse(report);
         learned
@@ -546,6 +576,7 @@ impl Interpreter {
             None => stranger.insert(Station::new(mn.as_bytes(), &self.settings, None)),
         };
         station.online = kind != "offline";
+        station.ledger.presence(station.online, place.time);
         station.peer = Some(on.peer.to_string());
         let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
         self.body.clear();
@@ -574,6 +605,9 @@ impl Interpreter {
             // The codes' factors may have changed with the aliases.
             station.codes.clear();
             station.sets.clear();
+            if gone {
+                coverage::forget(station, out);
+            }
             if gone && !station.online {
                 station.carded = None;
                 let topic = format!("{}/station", station.topic);
@@ -598,7 +632,10 @@ impl Interpreter {
     /// After a start or a stop no station is connected.
     fn on_restart(&mut self, at: Timestamp, out: &mut Vec<Publication>) {
         for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
-            self.stations.get_mut(number as usize).into_iter().for_each(|station| station.marks.restart(at));
+            self.stations.get_mut(number as usize).into_iter().for_each(|station| {
+                station.marks.restart(at);
+                station.ledger.restarted();
+            });
             let was_online = self.stations.get_mut(number as usize).is_some_and(|s| std::mem::take(&mut s.online));
             if was_online {
                 self.publish_card_of(number, out);

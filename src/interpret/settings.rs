@@ -14,6 +14,9 @@ pub struct Settings {
     /// The gateway's id. Set from `[gateway] id`.
     #[serde(skip)]
     pub gateway: String,
+    /// When records are missing, and whether they are asked for. Set from `[recall]`.
+    #[serde(skip)]
+    pub coverage: crate::coverage::Settings,
     /// How long a split record waits for its missing parts before it is published without them. 1s to 1d.
     #[serde(with = "crate::settings::duration")]
     pub parts_max_wait: Duration,
@@ -38,6 +41,9 @@ pub struct Settings {
     /// How often a station's card is published again while its data flows. 10s to 1d.
     #[serde(with = "crate::settings::duration")]
     pub card_refresh: Duration,
+    /// How long the status document of an ended command stays retained at the broker. 1min to 30d.
+    #[serde(with = "crate::settings::duration")]
+    pub status_kept: Duration,
     /// How far a station's QN (or the DataTime of sampled data without QN) may be from the time of arrival.
     #[serde(with = "crate::settings::duration")]
     pub clock_off_max: Duration,
@@ -64,6 +70,7 @@ impl Default for Settings {
         Settings {
             prefix: "hj212/v1".to_owned(),
             gateway: "gateway".to_owned(),
+            coverage: crate::coverage::Settings::default(),
             parts_max_wait: minutes(5),
             parts_max: 64,
             parts_record_max: 60 * 1024,
@@ -74,6 +81,7 @@ impl Default for Settings {
             stations_max: 100_000,
             card_codes_max: 512,
             card_refresh: minutes(5),
+            status_kept: minutes(24 * 60),
             clock_off_max: minutes(10),
             future_max: minutes(5),
             backfill_instant: minutes(15),

@@ -7,6 +7,7 @@
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
+use super::command::Stories;
 use super::context::Run;
 use super::factors::Dictionary;
 use super::marks::Rulings;
@@ -20,7 +21,7 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 2;
+const LAYOUT: u16 = 4;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -31,7 +32,9 @@ struct State<'a> {
     waiting: &'a Waiting,
     now: Timestamp,
     swept: Timestamp,
+    round: &'a super::coverage::Round,
     rules: &'a std::collections::BTreeMap<String, String>,
+    stories: &'a Stories,
 }
 
 /// The same, owned by the reader.
@@ -43,7 +46,9 @@ struct Restored {
     waiting: Waiting,
     now: Timestamp,
     swept: Timestamp,
+    round: super::coverage::Round,
     rules: std::collections::BTreeMap<String, String>,
+    stories: Stories,
 }
 
 /// A snapshot that cannot be used. The journal still can: read it from its beginning.
@@ -73,7 +78,9 @@ impl Interpreter {
             waiting: &self.waiting,
             now: self.now,
             swept: self.swept,
+            round: &self.round,
             rules: &self.rulings.texts,
+            stories: &self.stories,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
         postcard::to_extend(&state, bytes).unwrap_or_default()
@@ -104,8 +111,10 @@ impl Interpreter {
             rulings.renew(station, facts);
         }
         Ok(Interpreter {
+            stories: restored.stories,
             rulings,
             swept: restored.swept,
+            round: restored.round,
             verdict: Verdict::default(),
             dictionary: Dictionary::new(&restored.context.factors),
             settings,

@@ -45,6 +45,8 @@ pub(super) struct Station {
     pub(super) pending: Vec<u64>,
     /// What its readings are worth.
     pub(super) marks: crate::marking::Marks,
+    /// What has arrived and what is missing.
+    pub(super) ledger: crate::coverage::Ledger,
     /// The edition and the medium whose rules are in force.
     pub(super) ruled: Option<(String, String)>,
     /// The rules in force.

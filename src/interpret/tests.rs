@@ -122,6 +122,7 @@ fn script(text: &str) -> Vec<Step> {
                 let context: Context = serde_json::from_str(rest).unwrap();
                 steps.extend(context_steps(time, &context));
             }
+            "command" => steps.push(record(&Record::Command(rest.as_bytes()))),
             "tick" => steps.push(record(&Record::Tick)),
             "started" => steps.push(record(&Record::Started("0.1.0"))),
             "stopped" => steps.push(record(&Record::Stopped)),
@@ -201,11 +202,14 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 5]);
+struct Schemas([(&'static str, jsonschema::Validator); 7]);
 
 impl Schemas {
     fn new() -> Schemas {
-        Schemas(["data", "event", "station", "rejected", "mark"].map(|name| (name, schema(name))))
+        Schemas(
+            ["data", "event", "station", "rejected", "mark", "command", "completeness"]
+                .map(|name| (name, schema(name))),
+        )
     }
 
     /// Holds a publication against the schema it names.
@@ -213,7 +217,10 @@ impl Schemas {
         if publication.payload.is_empty() {
             assert!(publication.retain);
             assert!(
-                publication.topic.ends_with("/station") || publication.topic.contains("/mark/"),
+                publication.topic.ends_with("/station")
+                    || publication.topic.contains("/mark/")
+                    || publication.topic.contains("/completeness/")
+                    || publication.topic.ends_with("/status"),
                 "{}",
                 publication.topic
             );
@@ -226,7 +233,7 @@ impl Schemas {
         let errors: Vec<String> =
             schema.iter_errors(&body).map(|e| format!("{} at {}", e, e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}\n{text}");
-        assert_eq!(publication.retain, name == "station" || name == "mark");
+        assert_eq!(publication.retain, ["station", "mark", "command", "completeness"].contains(&name));
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
             "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
@@ -235,6 +242,10 @@ impl Schemas {
                 levels.len() == 7
                     && levels[3] == "mark"
                     && body["mark"]["mark"] == format!("{}:{}", levels[4], levels[5])
+            }
+            "completeness" => levels.len() == 5 && levels[3] == "completeness" && body["kind"] == levels[4],
+            "command" => {
+                levels.len() == 6 && levels[3] == "command" && body["id"] == levels[4] && levels[5] == "status"
             }
             "station" => levels.len() == 4 && levels[3] == "station",
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
@@ -451,6 +462,65 @@ fn wrong_rules_in_a_context_leave_the_former_ones_in_force() {
     assert_eq!(player.data()[1]["readings"]["a21026"]["marks"].to_string(), r#"["h17:D"]"#);
 }
 
+fn hours(stations: usize, hour: usize) -> Vec<Step> {
+    let frame = |mn: usize| {
+        format!("QN={NOON};ST=31;CN=2061;MN={mn};Flag=5;CP=&&DataTime=20260601{hour:02}0000;a21026-Avg=1&&")
+    };
+    (0..stations).map(|mn| frame_step(noon(), frame(mn).as_bytes())).collect()
+}
+
+#[test]
+fn gaps_of_many_stations_come_in_portions_and_all_of_them_come() {
+    let mut player = Player::new(settings());
+    player.play(&hours(700, 11));
+    let (mut gaps, mut days) = (0, 0);
+    for tick in 0..6 {
+        player.out.clear();
+        let snapshot = player.interpreter.snapshot();
+        player.interpreter = Interpreter::restore(settings(), &snapshot).unwrap();
+        player.play(&[step(Timestamp(noon().0 + 86_400_000_000 + tick), &Record::Tick)]);
+        assert!(player.out.len() <= 260, "{}", player.out.len());
+        gaps += player.out.iter().filter(|p| p.topic.ends_with("/event/gap")).count();
+        days += player.out.iter().filter(|p| p.topic.ends_with("/completeness/hour")).count();
+    }
+    assert_eq!((gaps, days), (700, 700));
+    assert_eq!(player.done.iter().map(|done| done.gaps).sum::<u32>(), 700);
+}
+
+#[test]
+fn recalls_take_turns_among_stations_and_only_so_many_are_open() {
+    let coverage = crate::coverage::Settings { enabled: true, open_max: 2, ..crate::coverage::Settings::default() };
+    let mut player = Player::new(Settings { coverage, ..settings() });
+    player.play(&hours(5, 1));
+    player.play(&hours(5, 10));
+    player.play(&[step(Timestamp(noon().0 + 120_000_000), &Record::Tick)]);
+    let minutes = |n: i64| Timestamp(noon().0 + n * 60_000_000);
+    assert!(player.interpreter.recalls(minutes(9)).is_empty(), "they have just uploaded old records");
+    let first = player.interpreter.recalls(minutes(11));
+    let names = |recalls: &[crate::coverage::Recall]| recalls.iter().map(|r| r.mn.clone()).collect::<Vec<_>>();
+    assert_eq!((names(&first), first[0].id.as_str()), (vec!["0".into(), "1".into()], "recall-hour-20260601020000-1"));
+    let area = "BeginTime=20260601020000;EndTime=20260601090000";
+    let queued = format!(
+        r#"{{"step":"queued","mn":"1","id":"{}","command":"get-hours","cn":2061,"edition":"2017","area":"{area}","origin":"recall","author":"gateway","why":"","expires":{}}}"#,
+        first[1].id,
+        minutes(600).0
+    );
+    player.play(&[step(minutes(11), &Record::Command(queued.as_bytes()))]);
+    assert_eq!(names(&player.interpreter.recalls(minutes(12))), ["2"], "one is open, and the next has its turn");
+    player.interpreter.settings.coverage.enabled = false;
+    assert!(player.interpreter.recalls(minutes(13)).is_empty());
+}
+
+#[test]
+fn electricity_and_production_are_not_counted_with_the_station_s_own_data() {
+    let mut player = Player::new(settings());
+    for (st, mn) in [("31", "A"), ("44", "B"), ("45", "C")] {
+        let text = format!("QN={NOON};ST={st};CN=2061;MN={mn};Flag=5;CP=&&DataTime=20260601110000;a21026-Avg=1&&");
+        player.play(&[frame_step(noon(), text.as_bytes())]);
+    }
+    assert_eq!(player.interpreter.ledgers().map(|(mn, _)| mn).collect::<Vec<_>>(), [b"A"]);
+}
+
 fn literal() -> impl Strategy<Value = String> {
     "-?(0|[1-9][0-9]{0,12})(\\.[0-9]{1,15})?"
 }
@@ -543,4 +613,81 @@ fn no_key_twice(text: &str) {
     }
     use serde::de::DeserializeSeed;
     Unique.deserialize(&mut serde_json::Deserializer::from_str(text)).unwrap_or_else(|e| panic!("{e}: {text}"));
+}
+
+/// A request's life, its steps as the desk writes them: the documents keep what was known before, nothing secret is in them, and the
+/// last one is cleared after its time; a restart between any two steps changes nothing.
+#[test]
+fn the_steps_of_a_request_become_a_status_and_an_event() {
+    use crate::downlink::{KeyState, Origin, Outcome, Step};
+    let (mn, id, qn) = ("A1".to_owned(), "r-1".to_owned(), "20261123104000001".to_owned());
+    let step = |n: usize| {
+        let (mn, id, qn) = (mn.clone(), id.clone(), qn.clone());
+        match n {
+            0 => Step::Queued {
+                mn,
+                id,
+                command: "get-hours".into(),
+                cn: 2061,
+                edition: Edition::V2017,
+                area: "BeginTime=20261123080000,EndTime=20261123100000".into(),
+                new_mn: None,
+                origin: Origin::Operator,
+                author: "li".into(),
+                why: "gap".into(),
+                expires: Timestamp(1_795_400_000_000_000),
+                confirm: None,
+            },
+            1 => Step::Sent { mn, id, qn, count: 1, segment: "QN=1;ST=32;CN=2061;PW=secret;MN=A1;CP=&&&&".into() },
+            2 => Step::Accepted { mn, id, qn },
+            3 => Step::Data { mn, id, qn, packets: 1 },
+            4 => Step::Ended { mn, id, outcome: Outcome::Done, code: Some(1), packets: 3 },
+            5 => Step::Refused {
+                mn,
+                id,
+                reason: "id-used".into(),
+                author: "x".into(),
+                length: 2,
+                sha256: "00".into(),
+                shown: false,
+            },
+            6 => Step::Key {
+                mn,
+                created: "2026".into(),
+                key: "hex:00112233".into(),
+                state: KeyState::Proven,
+                again: false,
+            },
+            _ => Step::Clock { mn, offset_ms: -200_000, within: false },
+        }
+    };
+    let schemas = Schemas::new();
+    let settings = || Settings { gateway: "ah-01".into(), ..Settings::default() };
+    let mut once = Interpreter::new(settings());
+    let mut again = Interpreter::new(settings());
+    let (mut said, mut said_again) = (Vec::new(), Vec::new());
+    for n in 0..8 {
+        let (time, body) = (Timestamp(1_795_399_200_000_000 + n as i64), step(n).encode());
+        once.on_record(n as u64 + 1, time, &[7; 32], &Record::Command(&body), &mut said);
+        again = Interpreter::restore(settings(), &again.snapshot()).unwrap();
+        again.on_record(n as u64 + 1, time, &[7; 32], &Record::Command(&body), &mut said_again);
+    }
+    assert_eq!(said, said_again);
+    said.iter().for_each(|publication| schemas.check(publication));
+    let text: Vec<&str> = said.iter().map(|p| std::str::from_utf8(&p.payload).unwrap()).collect();
+    assert!(text.iter().all(|t| !t.contains("secret") && !t.contains("00112233")));
+    let states: Vec<String> = said
+        .iter()
+        .filter(|p| p.retain)
+        .map(|p| serde_json::from_slice::<serde_json::Value>(&p.payload).unwrap()["state"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(states, ["queued", "sent", "accepted", "data", "done"]);
+    let done: serde_json::Value = serde_json::from_slice(&said.iter().rfind(|p| p.retain).unwrap().payload).unwrap();
+    assert_eq!((&done["author"], &done["packets"], &done["count"]), (&"li".into(), &3.into(), &1.into()));
+    let kinds: Vec<&str> = said.iter().filter_map(|p| p.topic.rsplit_once("/event/").map(|(_, kind)| kind)).collect();
+    assert_eq!(kinds, ["command", "command", "key", "clock-drift"]);
+    let mut cleared = Vec::new();
+    let later = Timestamp(1_795_399_200_000_000 + 24 * 3_600_000_000 + 10);
+    once.on_record(20, later, &[7; 32], &Record::Tick, &mut cleared);
+    assert!(cleared.iter().any(|p| p.topic == "hj212/v1/A1/command/r-1/status" && p.payload.is_empty() && p.retain));
 }

@@ -19,6 +19,15 @@ pub struct Context {
     pub rules: BTreeMap<String, String>,
 }
 
+impl Context {
+    /// The MN of the station whose logger has this hardware number.
+    #[must_use]
+    pub fn of_hardware(&self, number: &[u8]) -> Option<&str> {
+        let own = |facts: &StationFacts| facts.hardware.as_ref().is_some_and(|hardware| hardware.as_bytes() == number);
+        self.stations.iter().find(|(_, facts)| own(facts)).map(|(mn, _)| mn.as_str())
+    }
+}
+
 /// What is registered of a station and shows in what is published of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,6 +42,8 @@ pub struct StationFacts {
     pub edition: Option<crate::protocol::Edition>,
     /// The name of the dialect, if any.
     pub dialect: Option<String>,
+    /// The number of the logger's hardware (i23005) that is to have this MN (HJ 212-2025, C.2), if it is registered.
+    pub hardware: Option<String>,
     /// Codes this station uses for others: alias to canonical code.
     pub aliases: BTreeMap<String, String>,
     /// The units this station really uses, by canonical code.
@@ -45,6 +56,10 @@ pub struct StationFacts {
     pub limits: BTreeMap<String, String>,
     /// Measuring ranges by canonical code: lowest and highest, as decimals.
     pub ranges: BTreeMap<String, (String, String)>,
+    /// How often sampled data comes, in seconds, if that is registered.
+    pub realtime_interval: Option<u32>,
+    /// How often minute data comes, in seconds, if that is registered.
+    pub minute_interval: Option<u32>,
 }
 
 /// A furnace, kiln, unit, treatment … of a station.

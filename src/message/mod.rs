@@ -4,6 +4,7 @@ pub mod context;
 pub mod kind;
 pub mod publication;
 pub mod record;
+pub mod registration;
 pub mod time;
 
 pub use context::{Context, Facility, StationFacts};

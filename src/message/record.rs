@@ -167,6 +167,7 @@ reasons! {
     NetworkForbidden = 8, "network-forbidden", "来源地址不在站点允许的网段内", "a source address outside the station's networks";
     CnMissing = 9, "cn-missing", "缺少 CN 或 CN 不是数", "no CN, or one that is no number";
     PartialTimeout = 10, "partial-timeout", "数据包在限定时间内未传完", "a frame that was not finished in time";
+    Unapproved = 11, "unapproved", "数采仪申请注册,其硬件编号尚未登记(在站点登记中写 hardware 即为批准)", "a logger asks to be registered and no station names its hardware number";
 }
 
 impl From<FaultReason> for RejectReason {

@@ -90,7 +90,11 @@ pub(super) fn prepare(
     }
 }
 
-fn options4(settings: &Settings, credentials: Option<Credentials>, will: Option<&Publication>) -> v4::MqttOptions {
+pub(super) fn options4(
+    settings: &Settings,
+    credentials: Option<Credentials>,
+    will: Option<&Publication>,
+) -> v4::MqttOptions {
     let mut options = v4::MqttOptions::new(&settings.client_id, settings.address(), settings.port);
     options.set_keep_alive(settings.keep_alive_sent());
     options.set_clean_session(true);
@@ -106,7 +110,11 @@ fn options4(settings: &Settings, credentials: Option<Credentials>, will: Option<
     options
 }
 
-fn options5(settings: &Settings, credentials: Option<Credentials>, will: Option<&Publication>) -> v5::MqttOptions {
+pub(super) fn options5(
+    settings: &Settings,
+    credentials: Option<Credentials>,
+    will: Option<&Publication>,
+) -> v5::MqttOptions {
     let mut options = v5::MqttOptions::new(&settings.client_id, settings.address(), settings.port);
     options.set_keep_alive(settings.keep_alive_sent());
     options.set_clean_start(true);
@@ -261,7 +269,7 @@ fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-fn failure4(error: &v4::ConnectionError) -> Failure {
+pub(super) fn failure4(error: &v4::ConnectionError) -> Failure {
     match error {
         v4::ConnectionError::Io(error) => unreachable_broker(error),
         v4::ConnectionError::NetworkTimeout => Failure::new(Kind::Unreachable, NO_ANSWER),
@@ -290,7 +298,7 @@ fn refused4(code: Code4) -> Failure {
     }
 }
 
-fn failure5(error: &v5::ConnectionError) -> Failure {
+pub(super) fn failure5(error: &v5::ConnectionError) -> Failure {
     match error {
         v5::ConnectionError::Io(error) => unreachable_broker(error),
         v5::ConnectionError::Timeout(_) => Failure::new(Kind::Unreachable, NO_ANSWER),

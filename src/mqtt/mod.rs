@@ -41,6 +41,7 @@
 
 mod connect;
 mod door;
+mod inbox;
 mod link;
 mod settings;
 mod window;
@@ -54,6 +55,7 @@ use tokio_util::sync::CancellationToken;
 use crate::message::Publication;
 use crate::telemetry::Telemetry;
 use door::{Door, Words};
+pub use inbox::{INCOMING_MAX, Inbox, Incoming, Wish, left, subscribe};
 pub use settings::{Settings, Version, WrongSetting};
 
 /// The door to the broker has ended: what was not named by [`Outbox::delivered`] is not delivered.

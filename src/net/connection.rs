@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,10 +16,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::ears::{Mailbox, News};
 use super::house::{Admission, StoredNotice, entry};
 use crate::journal::{Offset, Unstored};
-use crate::message::{Heard, Record, RejectReason, Rejected};
-use crate::protocol::{self, Deviation, Deviations, Frame, Header, Item, Limits, Peer, packet, scan};
+use crate::message::{Heard, Record, RejectReason, Rejected, Timestamp};
+use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
 use crate::session::{self, Reply, Verdict};
 use crate::telemetry::{Counter, Timing};
 
@@ -34,6 +36,16 @@ struct Flight {
     reply: Option<Reply>,
     mn: Box<str>,
     heard_at: Instant,
+    telling: Option<Box<Telling>>,
+}
+
+/// What the road down is told of a frame once it is on disk.
+struct Telling {
+    /// Whether the station was not here before, and the edition it is spoken to in.
+    came: Option<Edition>,
+    at: Timestamp,
+    segment: Box<[u8]>,
+    sealed: Option<u16>,
 }
 
 /// Why a connection is closed by us.
@@ -50,6 +62,8 @@ pub(super) struct Connection<S> {
     admission: Admission,
     buffer: BytesMut,
     flights: VecDeque<Flight>,
+    /// Where the road down puts its frames, if it listens and a station is here.
+    mailbox: Option<Arc<Mailbox>>,
     /// The stations that spoke here, each once.
     stations: Vec<Box<str>>,
     /// When the last byte came.
@@ -75,6 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             admission,
             buffer: BytesMut::new(),
             flights: VecDeque::new(),
+            mailbox: None,
             stations: Vec::new(),
             heard_at: now,
             partial_since: now,
@@ -122,6 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     bytes => self.came(bytes),
                 },
+                letters = posted(self.mailbox.as_deref()), if self.mailbox.is_some() => {
+                    for letter in letters {
+                        within(self.admission.settings.write_max, self.stream.write_all(&letter)).await?;
+                    }
+                }
                 () = alarm.as_mut(), if reading => self.late(),
                 () = &mut stopped => {
                     self.take(Peer::Resting);
@@ -271,14 +291,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if std::mem::take(&mut self.after_fault) {
                     deviations.insert(Deviation::NoiseBefore);
                 }
-                self.keep(frame, &header, &station.mn, deviations, Reply::to(&header, &dialect));
+                let told = Told { mn: &station.mn, edition: station.facts.edition.unwrap_or(dialect.edition) };
+                self.keep(frame, &header, &told, deviations, Reply::to(&header, &dialect));
             }
         }
     }
 
     /// An accepted frame goes to the journal, behind the news that its station is here if that is news.
-    fn keep(&mut self, frame: &Frame<'_>, header: &Header<'_>, mn: &str, deviations: Deviations, reply: Option<Reply>) {
+    fn keep(
+        &mut self,
+        frame: &Frame<'_>,
+        header: &Header<'_>,
+        told: &Told<'_>,
+        deviations: Deviations,
+        reply: Option<Reply>,
+    ) {
+        let mn = told.mn;
         let house = &self.admission.house;
+        let mut placed = true;
         let now = (house.clock)();
         let from = self.admission.peering;
         let news = if self.stations.iter().any(|known| **known == *mn) {
@@ -288,16 +318,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             house.place(mn, from, now)
         } else {
             house.telemetry.count(Counter::StationsUnplaced);
+            placed = false;
             None
         };
+        let telling = (placed && house.has_listener()).then(|| {
+            let came = news.is_some().then_some(told.edition);
+            let sealed = sm4::looks_sealed(frame).then_some(frame.check.said);
+            Box::new(Telling { came, at: now, segment: frame.segment.into(), sealed })
+        });
         house.telemetry.deviated(deviations.union(header.deviations));
         let heard = Heard { from, deviations, segment: frame.segment, raw: frame.raw };
         let (notice, receipt) = StoredNotice::wanted();
         let record = (entry(&Record::Frame(heard), now), notice);
         house.started_flight();
         house.append(news.map(|entry| (entry, StoredNotice::nobody())).into_iter().chain([record]));
-        self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.heard_at });
+        self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.heard_at, telling });
         (self.known, self.noise) = (true, 0);
+    }
+
+    /// Tells the road down of a frame that is on disk.
+    fn tell(&mut self, mn: &str, telling: Telling) {
+        let Telling { came, at, segment, sealed } = telling;
+        let house = &self.admission.house;
+        if let Some(edition) = came {
+            let mailbox = Arc::clone(self.mailbox.get_or_insert_default());
+            let connection = self.admission.peering.connection;
+            house.tell(News::Came { mn: mn.into(), connection, edition, mailbox });
+        }
+        house.tell(News::Heard { mn: mn.into(), at, segment, sealed });
     }
 
     /// Bytes that are not taken as a station's word: kept as rejected, unless there were too many from there lately.
@@ -347,7 +395,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Adds the flight's answer to those to be sent; whether there is one. Without one the flight ends here.
-    fn land(&mut self, flight: Flight, outcome: Outcome, answers: &mut Vec<u8>) -> bool {
+    fn land(&mut self, mut flight: Flight, outcome: Outcome, answers: &mut Vec<u8>) -> bool {
+        if let Some(telling) = flight.telling.take().filter(|_| outcome.is_ok()) {
+            self.tell(&flight.mn, *telling);
+        }
         let house = &self.admission.house;
         match (outcome, flight.reply) {
             (Ok(_), Some(reply)) => {
@@ -361,6 +412,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         false
+    }
+}
+
+/// Whose frame it is, and the edition the station is spoken to in.
+struct Told<'a> {
+    mn: &'a str,
+    edition: Edition,
+}
+
+/// What the road down wants to say here.
+async fn posted(mailbox: Option<&Mailbox>) -> Vec<bytes::Bytes> {
+    match mailbox {
+        Some(mailbox) => mailbox.letters().await,
+        None => std::future::pending().await,
     }
 }
 

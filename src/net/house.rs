@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 
 use super::Settings;
 use super::blocks::{Block, Blocks};
+use super::ears::{Ears, News};
 use crate::journal::{Appender, Entry, Offset, Receipt, Unstored};
 use crate::message::{Peering, Presence, Record, Timestamp};
 use crate::registry::{CrcPolicy, Registry, Station};
@@ -58,6 +59,7 @@ pub struct House {
     connections: AtomicUsize,
     in_flight: AtomicUsize,
     numbers: AtomicU64,
+    ears: OnceLock<Ears>,
 }
 
 /// A lock is never poisoned into uselessness: what it guards is consistent after every single step.
@@ -88,7 +90,14 @@ impl House {
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             numbers: AtomicU64::new(first),
+            ears: OnceLock::new(),
         }
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
     }
 
     /// The stations that may speak.
@@ -111,6 +120,24 @@ impl House {
     /// Other limits hold for newcomers; who is here keeps those that held when it came.
     pub fn replace_settings(&self, settings: Settings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// The road down listens from now on; only the first listener does.
+    pub fn listened_to(&self, ears: Ears) {
+        // A second listener would hear half of everything.
+        let _ = self.ears.set(ears);
+    }
+
+    /// Whether the road down listens.
+    pub(super) fn has_listener(&self) -> bool {
+        self.ears.get().is_some()
+    }
+
+    /// Tells the road down, if it listens.
+    pub(super) fn tell(&self, news: News) {
+        if self.ears.get().is_some_and(|ears| !ears.tell(news)) {
+            self.telemetry.count(Counter::DownlinkMissed);
+        }
     }
 
     /// Connections that are open.
@@ -225,6 +252,9 @@ impl House {
             let mut directory = open(&self.directory);
             stations.filter(|mn| directory.left(mn, on.connection)).collect()
         };
+        for mn in &gone {
+            self.tell(News::Left { mn: (*mn).into(), connection: on.connection });
+        }
         let offline = gone.into_iter().map(|mn| entry(&Record::Presence(Presence::Offline { mn, on }), now));
         self.append(offline.map(|entry| (entry, StoredNotice::nobody())));
     }

@@ -32,6 +32,9 @@
 //! | `stations_per_connection_max` | further stations are kept and answered, but not placed (no presence, no commands) | `stations_unplaced` |
 //! | `write_max` | the connection is closed, its answers are lost; the station sends again | `answers_undelivered` |
 //!
+//! The road down listens through [`ears`]: frames told and not yet listened to are bounded by [`HEARD_MAX`] (`downlink_missed`), letters to one
+//! peer by [`LETTERS_MAX`] (`downlink_unposted`).
+//!
 //! # Decisions
 //!
 //! * A pause is not an end. After `pause` without bytes an unfinished frame is decided upon only if it then is a frame whose
@@ -42,6 +45,7 @@
 
 mod blocks;
 mod connection;
+mod ears;
 mod house;
 mod listener;
 mod settings;
@@ -51,6 +55,7 @@ mod dialogues;
 #[cfg(test)]
 mod tests;
 
+pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Listener, Mailbox, News, ears};
 pub use house::{House, StoredNotice};
 pub use listener::{bind, serve};
 pub use settings::Settings;

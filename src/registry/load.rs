@@ -36,6 +36,8 @@ struct Row {
     st: Option<Spanned<String>>,
     edition: Option<Spanned<String>>,
     dialect: Option<Spanned<String>>,
+    policy: Option<String>,
+    hardware: Option<Spanned<String>>,
     #[serde(default)]
     crc: CrcPolicy,
     #[serde(default)]
@@ -52,6 +54,8 @@ struct Row {
     limits: BTreeMap<String, f64>,
     #[serde(default)]
     ranges: BTreeMap<String, [f64; 2]>,
+    realtime_interval: Option<Spanned<String>>,
+    minute_interval: Option<Spanned<String>>,
 }
 
 /// One `[[station.facility]]`.
@@ -93,6 +97,14 @@ pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Ve
             }
             places.insert(mn, here);
             let station = reader.station(row, &registry.dialects);
+            if let Some(hardware) = &station.facts.hardware
+                && let Some(other) = registry.hardware.insert(hardware.as_bytes().into(), station.mn.clone())
+            {
+                let what = format!("hardware {hardware:?} is registered twice, first for MN {other:?}");
+                let here = places.get(&station.mn).cloned();
+                let remedy = "a logger has one MN: remove one of the two".to_owned();
+                reader.problems.extend(here.map(|here| Problem { what, remedy, ..here }));
+            }
             registry.stations.insert(station.mn.as_bytes().into(), Arc::new(station));
         }
         problems.append(&mut reader.problems);
@@ -142,10 +154,27 @@ impl Reader<'_> {
                 "write \"31\" for air, \"32\" for water",
             );
         }
+        if let Some(hardware) = &row.hardware {
+            let good = is_mn(hardware.get_ref());
+            self.rule(
+                hardware,
+                good,
+                "hardware",
+                "1 to 64 letters, digits, '_' or '-'",
+                "write i23005-Info as the logger sends it",
+            );
+        }
         let edition = row.edition.as_ref().and_then(|edition| self.edition(edition));
         let dialect = row.dialect.as_ref().and_then(|name| self.dialect(name, dialects));
         let networks = row.networks.iter().filter_map(|network| self.network(network)).collect();
         let facilities = self.facilities(row.facility);
+        let realtime_interval = row.realtime_interval.as_ref().and_then(|text| {
+            self.interval(text, "realtime_interval", "1s to 24h", |seconds| (1..=86_400).contains(&seconds))
+        });
+        let minute_interval = row.minute_interval.as_ref().and_then(|text| {
+            let fits = |seconds: u32| seconds.is_multiple_of(60) && seconds > 0 && 3600 % seconds == 0;
+            self.interval(text, "minute_interval", "whole minutes of which an hour has a whole number", fits)
+        });
         let facts = StationFacts {
             name: row.name,
             tags: row.tags,
@@ -153,6 +182,7 @@ impl Reader<'_> {
             edition: edition
                 .or(dialect.as_ref().map(|d| d.edition).filter(|_| edition.is_none() && row.edition.is_none())),
             dialect: row.dialect.map(Spanned::into_inner),
+            hardware: row.hardware.map(Spanned::into_inner),
             aliases: row.aliases,
             units: row.units,
             rules: row.rules,
@@ -163,10 +193,12 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|(code, [low, high])| (code, (low.to_string(), high.to_string())))
                 .collect(),
+            realtime_interval,
+            minute_interval,
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
-        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, facts }
+        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, policy: row.policy, facts }
     }
 
     fn facilities(&mut self, rows: Vec<FacilityRow>) -> Vec<Facility> {
@@ -206,6 +238,28 @@ impl Reader<'_> {
             "leave it out if the station is to be answered by its Flag",
         );
         edition
+    }
+
+    /// An interval in seconds.
+    fn interval(
+        &mut self,
+        said: &Spanned<String>,
+        key: &str,
+        rule: &str,
+        fits: impl FnOnce(u32) -> bool,
+    ) -> Option<u32> {
+        let seconds = crate::settings::duration::parse(said.get_ref())
+            .filter(|interval| interval.subsec_nanos() == 0)
+            .and_then(|interval| u32::try_from(interval.as_secs()).ok())
+            .filter(|seconds| fits(*seconds));
+        self.rule(
+            said,
+            seconds.is_some(),
+            key,
+            rule,
+            "write \"30s\" or \"10min\", or leave it out to let it be learned",
+        );
+        seconds
     }
 
     fn dialect(&mut self, said: &Spanned<String>, dialects: &Dialects) -> Option<Arc<Dialect>> {

@@ -58,6 +58,12 @@ impl Password {
         let differences = own.iter().zip(said).fold(own.len() ^ said.len(), |sum, (a, b)| sum | usize::from(a ^ b));
         differences == 0
     }
+
+    /// The password itself, for a frame to its station and for nothing else.
+    #[must_use]
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Password {
@@ -79,6 +85,8 @@ pub struct Station {
     pub networks: Vec<IpNet>,
     /// How it is answered; `None`: by the edition it shows.
     pub dialect: Option<Arc<Dialect>>,
+    /// Which of the policies of `[command]` holds for it; `None`: what holds for all.
+    pub policy: Option<String>,
     /// What is published of it.
     pub facts: StationFacts,
 }
@@ -95,6 +103,8 @@ impl Station {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     stations: HashMap<Box<[u8]>, Arc<Station>, foldhash::fast::RandomState>,
+    /// MN by the number of the hardware that is to have it.
+    hardware: HashMap<Box<[u8]>, String, foldhash::fast::RandomState>,
     dialects: Dialects,
     unknown: Unknown,
 }
@@ -104,6 +114,12 @@ impl Registry {
     #[must_use]
     pub fn find(&self, mn: &[u8]) -> Option<&Arc<Station>> {
         self.stations.get(mn)
+    }
+
+    /// The station whose logger has this hardware number (i23005; HJ 212-2025, C.2).
+    #[must_use]
+    pub fn of_hardware(&self, number: &[u8]) -> Option<&Arc<Station>> {
+        self.stations.get(self.hardware.get(number)?.as_bytes())
     }
 
     /// What happens to others.
@@ -116,14 +132,19 @@ impl Registry {
     #[must_use]
     pub fn improvise(&self, mn: &[u8]) -> Option<Station> {
         let mn = std::str::from_utf8(mn).ok().filter(|mn| load::is_mn(mn))?;
-        let (pw, crc, networks, dialect) = (None, CrcPolicy::Strict, Vec::new(), None);
-        Some(Station { mn: mn.to_owned(), pw, crc, networks, dialect, facts: StationFacts::default() })
+        let (pw, crc, networks, dialect, policy) = (None, CrcPolicy::Strict, Vec::new(), None, None);
+        Some(Station { mn: mn.to_owned(), pw, crc, networks, dialect, policy, facts: StationFacts::default() })
     }
 
     /// How a station of `edition` is answered if nothing else is registered.
     #[must_use]
     pub fn dialect_of(&self, edition: Edition) -> &Arc<Dialect> {
         self.dialects.of(edition)
+    }
+
+    /// The registered stations, in no order.
+    pub fn stations(&self) -> impl Iterator<Item = &Arc<Station>> {
+        self.stations.values()
     }
 
     /// How many stations there are.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::RejectReason;
+use crate::message::{RejectReason, registration};
 use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, crc};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
 
@@ -74,10 +74,16 @@ pub fn judge(
     remember: impl FnOnce(&Station, Learned),
 ) -> Verdict {
     let refused = |reason, detail| Verdict::Refused { reason, detail };
-    let Some(mn) = header.mn.filter(|mn| !mn.is_empty()) else {
+    let mn = header.mn.filter(|mn| !mn.is_empty());
+    let registration = registration::hardware(header).filter(|_| mn.is_none_or(|mn| registry.find(mn).is_none()));
+    let approved = registration.and_then(|number| registry.of_hardware(number));
+    if registration.is_some() && approved.is_none() {
+        return refused(RejectReason::Unapproved, frame.deviations);
+    }
+    let Some(mn) = mn.or_else(|| approved.map(|station| station.mn.as_bytes())) else {
         return refused(RejectReason::MnMissing, frame.deviations);
     };
-    let station = match (registry.find(mn), registry.unknown()) {
+    let station = match (approved.or_else(|| registry.find(mn)), registry.unknown()) {
         (Some(station), _) => Arc::clone(station),
         (None, Unknown::Accept) => match registry.improvise(mn) {
             Some(station) => Arc::new(station),

@@ -1,5 +1,8 @@
 //! A gateway process as its operators start it: the real binary, a configuration file, a folder of its own.
 
+#[cfg(feature = "demo")]
+pub(crate) mod scene;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -12,6 +12,13 @@ fn key(text: &str) -> Key {
     Key::from_text(text).unwrap()
 }
 
+/// Asks for a new key under `id`.
+fn ask(stage: &mut Stage, edition: Edition, id: &str, new: &str) -> (Result<(), Refusal>, Vec<Effect>) {
+    let address = address(edition);
+    let body = br#"{"command":"set-key","author":"li","why":"yearly"}"#;
+    stage.desk.submit_key(&address.mn, id, body, Some(&address), &key(new), stage.now)
+}
+
 fn rotate(stage: &mut Stage) {
     let effects = stage.desk.install_key(&address(Edition::V2025), "20260101000000000", &key(OLD));
     if !stage.act(effects) {
@@ -19,8 +26,8 @@ fn rotate(stage: &mut Stage) {
         stage.act(effects);
     }
     stage.line("online");
-    for _ in 0..2 {
-        let (_, effects) = stage.desk.rotate_key(&address(Edition::V2025), &key(NEW), "li", stage.now);
+    for id in ["k1", "k2"] {
+        let (_, effects) = ask(stage, Edition::V2025, id, NEW);
         if stage.act(effects) {
             break;
         }
@@ -92,7 +99,7 @@ fn a_refused_key_is_dropped_and_one_without_an_answer_is_offered_again() {
     rotate(&mut stage);
     stage.line("after 100s");
     assert_eq!(stage.desk.keys(&mn).unwrap().offered().map(|(_, held)| held.clone()), Some(key(NEW)));
-    let (result, effects) = stage.desk.rotate_key(&address(Edition::V2025), &key("0000000000000000"), "li", stage.now);
+    let (result, effects) = ask(&mut stage, Edition::V2025, "k3", "0000000000000000");
     assert_eq!(result, Ok(()));
     stage.act(effects);
     let id = stage.open_requests().pop().unwrap();
@@ -106,8 +113,8 @@ fn a_refused_key_is_dropped_and_one_without_an_answer_is_offered_again() {
 #[test]
 fn without_a_proven_key_none_is_given() {
     let mut stage = Stage::new(Edition::V2025, open_settings(), None);
-    let (result, _) = stage.desk.rotate_key(&address(Edition::V2025), &key(NEW), "li", stage.now);
+    let (result, _) = ask(&mut stage, Edition::V2025, "k1", NEW);
     assert_eq!(result, Err(Refusal::KeyMissing));
-    let (result, _) = stage.desk.rotate_key(&address(Edition::V2017), &key(NEW), "li", stage.now);
+    let (result, _) = ask(&mut stage, Edition::V2017, "k1", NEW);
     assert_eq!(result, Err(Refusal::EditionLacks));
 }

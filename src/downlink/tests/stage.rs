@@ -28,7 +28,7 @@ pub(super) fn mn_of(edition: Edition) -> &'static str {
 }
 
 pub(super) fn address(edition: Edition) -> Address {
-    Address { mn: mn_of(edition).into(), edition, st: Some("32".into()), pw: Some("123456".into()) }
+    Address { mn: mn_of(edition).into(), edition, st: Some("32".into()), pw: Some("123456".into()), policy: None }
 }
 
 pub(super) fn open_settings() -> Settings {
@@ -137,7 +137,10 @@ impl Stage {
     fn restart(&mut self) -> bool {
         self.killed = true;
         let address = address(self.edition);
-        self.desk = Desk::restore(self.settings.clone(), self.journal.clone(), |_| Some(address.clone()), self.now);
+        let mut ledger = compact::Ledger::new(self.settings.ids_max);
+        self.journal.iter().for_each(|(at, step)| ledger.note(*at, step.clone()));
+        let steps = compact::read(&compact::write(ledger.steps())).unwrap();
+        self.desk = Desk::restore(self.settings.clone(), steps, |_| Some(address.clone()), self.now);
         if self.connection.is_some() {
             self.line("online");
         }

@@ -1,0 +1,289 @@
+//! `command`: ask a station for something through the broker, and watch what becomes of it.
+//!
+//! The same road as any other client's: a request on `…/command/{id}`, the life of it on `…/command/{id}/status`. So the gateway decides,
+//! and its journal knows who asked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{CONFIG, FAULT, USAGE, complain, log};
+use crate::config::{self, Config};
+use crate::downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
+use crate::message::Publication;
+use crate::mqtt::{self, Wish};
+
+/// Nothing answered: the broker or the gateway is away (EX_UNAVAILABLE).
+const AWAY: u8 = 69;
+/// The command did not end well.
+const UNWELL: u8 = 1;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Parameters are NAME=VALUE; several codes: PolId=a21026,a21002. Times are YYYYMMDDhhmmss.\n\
+    Example: hj212-gateway command --config gateway.toml --mn 010000A8900016F000169DC0 get-hours BeginTime=20261123080000 \
+    EndTime=20261123100000 --author li --why \"gap of the morning\"\n\
+    Control commands print a word to confirm them with; somebody else then runs: … command --mn MN --id ID --confirm WORD --author wang \
+    --why \"agreed\"\n\n反控命令须在 [command] allow 中放行;控制类命令须由另一人确认。")]
+pub(super) struct Options {
+    /// The gateway's configuration: its broker
+    #[arg(long, value_name = "FILE", required_unless_present = "list")]
+    config: Option<PathBuf>,
+    /// The station
+    #[arg(long, value_name = "MN", required_unless_present = "list")]
+    mn: Option<String>,
+    /// The command's name (--list shows all), then its parameters
+    #[arg(value_name = "COMMAND")]
+    words: Vec<String>,
+    /// Who asks
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    author: Option<String>,
+    /// Why; it stands in the journal
+    #[arg(long, value_name = "TEXT", required_unless_present = "list")]
+    why: Option<String>,
+    /// The request's id; left out: made from the time
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// Confirms the request of --id with the word that it asked for
+    #[arg(long, value_name = "WORD", requires = "id")]
+    confirm: Option<String>,
+    /// How long it may wait for the station, seconds
+    #[arg(long, value_name = "SECONDS")]
+    expires: Option<u64>,
+    /// How long to watch, seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    wait: u64,
+    /// Prints each status document as it is
+    #[arg(long)]
+    json: bool,
+    /// Lists the commands with their parameters
+    #[arg(long)]
+    list: bool,
+}
+
+pub(super) fn command(options: &Options) -> u8 {
+    if options.list {
+        list();
+        return 0;
+    }
+    let (Some(path), Some(mn)) = (&options.config, &options.mn) else { return USAGE };
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems);
+            return CONFIG;
+        }
+    };
+    let request = match request(options) {
+        Ok(request) => request,
+        Err(text) => {
+            complain(&text);
+            return USAGE;
+        }
+    };
+    if !loaded.config.command.enabled {
+        complain(&"commands are off in this configuration: set enabled = true in [command] and restart the gateway");
+        return CONFIG;
+    }
+    log::start(&config::Log { level: "warn".into(), ..loaded.config.log.clone() });
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return FAULT };
+    let id = options.id.clone().unwrap_or_else(|| format!("cli-{}", crate::clock::now().0));
+    runtime.block_on(ask(&loaded.config, mn, &id, request, options))
+}
+
+/// The request as JSON, or what is wrong with the arguments.
+fn request(options: &Options) -> Result<Value, String> {
+    let mut request = json!({ "author": options.author, "why": options.why });
+    if let Some(word) = &options.confirm {
+        if !options.words.is_empty() {
+            return Err("a confirmation has no command: leave its name and parameters out".into());
+        }
+        request["confirm"] = word.as_str().into();
+        return Ok(request);
+    }
+    let Some((name, given)) = options.words.split_first() else {
+        return Err("no command: name one, --list shows them".into());
+    };
+    let mut known = ORDERS.iter().chain([&SET_KEY]).filter(|order| order.name == *name).peekable();
+    if known.peek().is_none() {
+        let near: Vec<&str> = ORDERS.iter().map(|o| o.name).filter(|other| other.contains(name.as_str())).collect();
+        let hint = if near.is_empty() { String::new() } else { format!(" (did you mean {}?)", near.join(", ")) };
+        return Err(format!("there is no command {name:?}{hint}; --list shows all"));
+    }
+    let names: Vec<&str> = known.flat_map(|order| order.parameters).map(|parameter| parameter.name).collect();
+    let mut parameters = Map::new();
+    for word in given {
+        let Some((key, text)) = word.split_once('=') else {
+            return Err(format!("{word:?} is no parameter: write NAME=VALUE"));
+        };
+        if !names.contains(&key) {
+            return Err(format!("{name} has no parameter {key:?}; it has: {}", names.join(", ")));
+        }
+        parameters.insert(key.to_owned(), value(name, key, text));
+    }
+    request["command"] = name.as_str().into();
+    request["parameters"] = parameters.into();
+    if let Some(seconds) = options.expires {
+        request["expires"] = seconds.into();
+    }
+    Ok(request)
+}
+
+/// A parameter as JSON, in the type that the command wants.
+fn value(command: &str, name: &str, text: &str) -> Value {
+    let kind = ORDERS
+        .iter()
+        .filter(|order| order.name == command)
+        .flat_map(|order| order.parameters)
+        .find(|parameter| parameter.name == name)
+        .map(|parameter| parameter.kind);
+    let number = |text: &str| text.parse::<u64>().map_or_else(|_| text.into(), Value::from);
+    match kind {
+        Some(Kind::Whole(..) | Kind::OneOf(_)) => number(text),
+        Some(Kind::Codes) => text.split(',').map(Value::from).collect(),
+        Some(Kind::Hours) => text.split(',').map(number).collect(),
+        // A list of limits is written as JSON.
+        Some(Kind::Limits) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+        _ => text.into(),
+    }
+}
+
+/// Asks and watches until the end, or until the time is over.
+async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Options) -> u8 {
+    let mut settings = config.mqtt.clone();
+    settings.client_id = format!("{}-command-{}", settings.client_id, std::process::id());
+    let topic = format!("{}/{mn}/command/{id}", settings.prefix);
+    let stop = CancellationToken::new();
+    let wish = Wish { filters: vec![format!("{topic}/status")], suffix: "-status".into(), session: Duration::ZERO };
+    let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
+    let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(options.wait);
+    let mut subscribed = inbox.subscribed();
+    let code = 'asked: {
+        let there = tokio::time::timeout_at(deadline, subscribed.wait_for(|granted| *granted)).await;
+        if !matches!(there, Ok(Ok(_))) {
+            complain(&format!("the broker at {}:{} cannot be reached", settings.host, settings.port));
+            break 'asked AWAY;
+        }
+        let payload = bytes::Bytes::from(request.to_string());
+        if outbox.push(Publication { topic, payload, retain: false }).await.is_err() {
+            break 'asked AWAY;
+        }
+        let mut heard = false;
+        loop {
+            let Ok(Some(status)) = tokio::time::timeout_at(deadline, inbox.next()).await else { break };
+            // What the broker kept is from before: the request of this id that is confirmed.
+            let old = status.retained;
+            let document: Value = serde_json::from_slice(&status.payload).unwrap_or_default();
+            status.taken();
+            if old {
+                continue;
+            }
+            heard = true;
+            show(&document, options.json);
+            match document["state"].as_str().unwrap_or_default() {
+                "done" => break 'asked 0,
+                "to-confirm" | "queued" | "sent" | "accepted" | "data" => {}
+                _ => break 'asked UNWELL,
+            }
+        }
+        if heard {
+            complain(&format!("not ended within {} s; it goes on: watch …/command/{id}/status", options.wait));
+        } else {
+            complain(&"no gateway has taken the request: is it running, with [command] enabled, on this broker?");
+        }
+        AWAY
+    };
+    stop.cancel();
+    drop(outbox);
+    mqtt::left(listening).await;
+    let _ = door.await;
+    code
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
+fn show(document: &Value, as_json: bool) {
+    if as_json {
+        println!("{document}");
+        return;
+    }
+    let text = |key: &str| document[key].as_str().map(str::to_owned);
+    let mut line = format!("{}  {}", text("at").unwrap_or_default(), text("state").unwrap_or_default());
+    for key in ["qn", "count", "packets", "code", "reason"] {
+        let value = &document[key];
+        if let Some(word) = value.as_str() {
+            line.push_str(&format!("  {key} {word}"));
+        } else if !value.is_null() {
+            line.push_str(&format!("  {key} {value}"));
+        }
+    }
+    println!("{line}");
+    if let Some(explain) = document["explain"].as_object() {
+        let word = |key: &str| explain.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        println!("  {}\n  {}", word("zh"), word("en"));
+    }
+    if let (Some("to-confirm"), Some(word)) = (document["state"].as_str(), document["confirm"].as_str()) {
+        println!(
+            "  须由另一人确认 / somebody else confirms it: --id {} --confirm {word}",
+            document["id"].as_str().unwrap_or_default()
+        );
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
+fn list() {
+    let mut shown: Vec<&Order> = ORDERS.iter().collect();
+    shown.push(&SET_KEY);
+    shown.sort_by_key(|order| (order.cn, order.name));
+    for order in shown {
+        let editions: Vec<&str> = order.editions.iter().map(|edition| edition.year()).collect();
+        let word = |parameter: &Parameter| {
+            if parameter.required { parameter.name.to_owned() } else { format!("[{}]", parameter.name) }
+        };
+        let parameters: Vec<String> = order.parameters.iter().map(word).collect();
+        let control = if order.is_control() { "  须确认" } else { "" };
+        println!("{} {:<24} {}  {}{control}", order.cn, order.name, editions.join(","), order.zh);
+        if !parameters.is_empty() {
+            println!("     {}", parameters.join(" "));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(words: &[&str]) -> Options {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Options {
+            config: None,
+            mn: None,
+            words,
+            author: Some("li".into()),
+            why: Some("test".into()),
+            id: None,
+            confirm: None,
+            expires: None,
+            wait: 1,
+            json: false,
+            list: false,
+        }
+    }
+
+    #[test]
+    fn parameters_get_the_type_that_the_command_wants() {
+        let made = request(&options(&["set-realtime-interval", "RtdInterval=30"])).unwrap();
+        assert_eq!(made["parameters"]["RtdInterval"], 30);
+        let made = request(&options(&["get-hours", "BeginTime=20261123080000", "EndTime=20261123100000"])).unwrap();
+        assert_eq!(made["parameters"]["BeginTime"], "20261123080000");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_is_right() {
+        assert!(request(&options(&["hours"])).unwrap_err().contains("get-hours"));
+        assert!(request(&options(&["get-hours", "Begin=1"])).unwrap_err().contains("BeginTime"));
+        assert!(request(&options(&["get-hours", "Begin"])).unwrap_err().contains("NAME=VALUE"));
+        assert!(request(&options(&[])).unwrap_err().contains("--list"));
+    }
+}

@@ -1,0 +1,156 @@
+//! The steps that a desk is rebuilt from, without those that no longer matter. They stand beside the journal, so that a start needs
+//! to read only what is newer, and keys outlive the journal's retention.
+//!
+//! What must stay true: a desk restored from [`Ledger::steps`] goes on as one restored from all steps would; what is kept is bounded by the
+//! requests that are open, `ids_max` ended ones, and [`KEYS_MAX`] keys of a station.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::keys::KEYS_MAX;
+use super::step::{KeyState, Step};
+use crate::message::Timestamp;
+
+/// An ended request: how it was asked and how it ended is all that is kept, and of a set clock that it was sent.
+type Ended = Vec<(Timestamp, Step)>;
+
+/// The steps that matter.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    ids_max: usize,
+    open: BTreeMap<(String, String), Vec<(Timestamp, Step)>>,
+    ended: VecDeque<Ended>,
+    keys: BTreeMap<String, Vec<(Timestamp, Step)>>,
+    clocks: BTreeMap<String, (Timestamp, Step)>,
+    /// The newest request sent: QNs go on behind its own.
+    last_sent: Option<(Timestamp, Step)>,
+}
+
+impl Ledger {
+    /// A ledger that remembers so many ended requests.
+    #[must_use]
+    pub fn new(ids_max: usize) -> Ledger {
+        Ledger { ids_max: ids_max.max(1), ..Ledger::default() }
+    }
+
+    /// Notes a step, in the order of the journal.
+    pub fn note(&mut self, at: Timestamp, step: Step) {
+        let mn = step.mn().to_owned();
+        let id = step.id().map(str::to_owned);
+        match (&step, id) {
+            (Step::Refused { .. }, _) => {}
+            (Step::Key { key, state, .. }, _) => {
+                let (key, state) = (key.clone(), *state);
+                let keys = self.keys.entry(mn).or_default();
+                keys.retain(|(_, known)| !matches!(known, Step::Key { key: other, .. } if *other == key));
+                if state != KeyState::Dropped {
+                    keys.push((at, step));
+                }
+                // The newest proven one is never given up: without it nothing can be opened or offered.
+                if keys.len() > 2 * KEYS_MAX {
+                    let newest = keys.iter().rposition(|(_, known)| is_proven(known));
+                    let oldest = (0..keys.len()).find(|at| Some(*at) != newest);
+                    oldest.map(|at| keys.remove(at));
+                }
+            }
+            (Step::Clock { .. }, _) => {
+                self.clocks.insert(mn, (at, step));
+            }
+            (Step::Ended { .. }, Some(id)) => self.end(&mn, &id, (at, step)),
+            (Step::Queued { .. }, Some(id)) => {
+                self.open.insert((mn, id), vec![(at, step)]);
+            }
+            (Step::Sent { .. }, Some(id)) => {
+                self.last_sent = Some((at, step.clone()));
+                self.add(mn, id, (at, step));
+            }
+            (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Data { .. }, Some(id)) => {
+                self.add(mn, id, (at, step))
+            }
+            // These belong to a request and have its id.
+            (
+                Step::Confirmed { .. }
+                | Step::Accepted { .. }
+                | Step::Data { .. }
+                | Step::Ended { .. }
+                | Step::Queued { .. }
+                | Step::Sent { .. },
+                None,
+            ) => {}
+        }
+    }
+
+    fn add(&mut self, mn: String, id: String, step: (Timestamp, Step)) {
+        if let Some(steps) = self.open.get_mut(&(mn, id)) {
+            // Of resends the last says all.
+            let sent = |step: &Step| matches!(step, Step::Sent { .. });
+            let data = |step: &Step| matches!(step, Step::Data { .. });
+            if sent(&step.1) || data(&step.1) {
+                let same = if sent(&step.1) { sent } else { data };
+                steps.retain(|(_, known)| !same(known));
+            }
+            steps.push(step);
+        }
+    }
+
+    fn end(&mut self, mn: &str, id: &str, ended: (Timestamp, Step)) {
+        let Some(steps) = self.open.remove(&(mn.to_owned(), id.to_owned())) else { return };
+        let sets_clock = matches!(steps.first(), Some((_, Step::Queued { cn: 1012, .. })));
+        let matters = |step: &Step| match step {
+            Step::Queued { .. } => true,
+            Step::Sent { .. } => sets_clock,
+            Step::Confirmed { .. }
+            | Step::Accepted { .. }
+            | Step::Data { .. }
+            | Step::Ended { .. }
+            | Step::Refused { .. }
+            | Step::Key { .. }
+            | Step::Clock { .. } => false,
+        };
+        self.ended.push_back(steps.into_iter().filter(|(_, step)| matters(step)).chain([ended]).collect());
+        while self.ended.len() > self.ids_max {
+            self.ended.pop_front();
+        }
+    }
+
+    /// The steps to restore a desk from, in an order that does.
+    pub fn steps(&self) -> impl Iterator<Item = &(Timestamp, Step)> {
+        let last = self.last_sent.iter();
+        let ended = self.ended.iter().flatten();
+        let keys = self.keys().chain(self.clocks.values());
+        // An exchange that is under way has left the queue before the next one was taken up.
+        let under_way = |steps: &&Vec<(Timestamp, Step)>| steps.iter().any(|(_, s)| matches!(s, Step::Sent { .. }));
+        let mut waiting: Vec<_> = self.open.values().filter(|steps| !under_way(steps)).collect();
+        waiting.sort_by_key(|steps| steps.first().map(|(at, _)| *at));
+        let active = self.open.values().filter(under_way);
+        ended.chain(keys).chain(last).chain(active.flatten()).chain(waiting.into_iter().flatten())
+    }
+
+    /// The steps of the keys alone.
+    pub fn keys(&self) -> impl Iterator<Item = &(Timestamp, Step)> {
+        self.keys.values().flatten()
+    }
+}
+
+fn is_proven(step: &Step) -> bool {
+    matches!(step, Step::Key { state: KeyState::Proven, .. })
+}
+
+/// The steps as text, a JSON object a line: the time in microseconds, then the step.
+#[must_use]
+pub fn write<'a>(steps: impl Iterator<Item = &'a (Timestamp, Step)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for line in steps {
+        if let Ok(json) = serde_json::to_vec(&(line.0.0, &line.1)) {
+            out.extend_from_slice(&json);
+            out.push(b'\n');
+        }
+    }
+    out
+}
+
+/// Reads what [`write`] wrote; `None` if a line cannot be read.
+#[must_use]
+pub fn read(text: &[u8]) -> Option<Vec<(Timestamp, Step)>> {
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice::<(i64, Step)>(line).ok().map(|(at, step)| (Timestamp(at), step))).collect()
+}

@@ -1,0 +1,427 @@
+//! The road down, carried out: requests from the broker, frames that stations answered with, steps into the journal, bytes onto
+//! connections. One task; the judgement is [`crate::downlink::Desk`].
+//!
+//! What must stay true:
+//! * a step has an effect only after it is on disk; a request is acknowledged to the broker only then;
+//! * what the desk needs after a restart is the file `desk` beside the journal and the journal's records behind it; steps are told
+//!   downstream by the interpretation of those records, never from here;
+//! * stations are answered and their readings kept whether this task lives or not.
+//!
+//! # File
+//!
+//! `desk`, replaced by rename: a JSON object a line. First `{"offset": …, "keys_at": …}`: the record up to which the steps below are
+//! complete, and when the keys were last journalled; then `[microseconds, step]` (see [`compact`]). Passwords and keys stand in it, as in
+//! the journal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand::distr::Distribution;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::derived::Derived;
+use super::record;
+use crate::clock;
+use crate::coverage::Recall;
+use crate::downlink::{Address, Desk, Effect, Origin, Refusal, Settings, Step, compact};
+use crate::journal::{Entry, Journal, Offset, ReadItem};
+use crate::message::{Record, Timestamp};
+use crate::mqtt::{Inbox, Incoming};
+use crate::net::{House, Listener, Mailbox, News};
+use crate::protocol::{Edition, packet, sm4};
+use crate::registry::Unknown;
+use crate::telemetry::{Counter, Telemetry};
+
+const FILE: &str = "desk";
+/// The file is written at most this often, if something has changed.
+const KEEP_EVERY: Duration = Duration::from_secs(15);
+/// Without changes it is written so often all the same: a start reads the journal only from there.
+const REFRESH: Duration = Duration::from_secs(3600);
+/// A step that the journal refused is tried again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long the end may take.
+const END_MAX: Duration = Duration::from_millis(500);
+/// Keys are journalled again when they were not for so long: the journal alone must be enough to read what it holds.
+const KEYS_EVERY: i64 = 24 * 3_600_000_000;
+
+/// Orders that wait for the desk, at most.
+pub(super) const ORDERS_MAX: usize = 64;
+
+/// What the rest of the house tells the desk.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Other settings, or other stations.
+    Reload(Box<Settings>),
+    /// Ask a station for what is missing.
+    Recall(Box<Recall>),
+}
+
+/// What the desk needs.
+pub(super) struct Parts {
+    pub(super) settings: Settings,
+    pub(super) prefix: String,
+    pub(super) house: Arc<House>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) derived: Derived,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) inbox: Inbox,
+    pub(super) listener: Listener,
+    pub(super) orders: mpsc::Receiver<Order>,
+}
+
+/// The first line of the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Head {
+    offset: u64,
+    keys_at: i64,
+}
+
+/// What became of the step of a ticket.
+type Settled = (u64, Option<Offset>);
+
+struct Task {
+    parts: Parts,
+    desk: Desk,
+    ledger: compact::Ledger,
+    head: Head,
+    mailboxes: HashMap<Box<str>, (u64, Arc<Mailbox>)>,
+    /// Steps on their way to disk.
+    under_way: BTreeMap<u64, (Timestamp, Step)>,
+    /// Requests to be acknowledged when a step is on disk.
+    asked: BTreeMap<u64, Incoming>,
+    settled_to: mpsc::UnboundedSender<Settled>,
+    settled: mpsc::UnboundedReceiver<Settled>,
+    refused_at: Option<Instant>,
+    changed: bool,
+    kept_at: Instant,
+}
+
+/// Runs until `stop`.
+pub(super) async fn run(parts: Parts, stop: CancellationToken) {
+    let (journal, derived, ids_max) = (Arc::clone(&parts.journal), parts.derived.clone(), parts.settings.ids_max);
+    let read = tokio::task::spawn_blocking(move || restore(&journal, &derived, ids_max));
+    let (head, ledger) = tokio::select! {
+        read = read => match read {
+            Ok(read) => read,
+            Err(_) => return tracing::error!("the command desk cannot be restored; no commands until a restart"),
+        },
+        () = stop.cancelled() => return,
+    };
+    let (settled_to, settled) = mpsc::unbounded_channel();
+    let mut task = Task {
+        desk: Desk::new(parts.settings.clone()),
+        parts,
+        ledger,
+        head,
+        mailboxes: HashMap::new(),
+        under_way: BTreeMap::new(),
+        asked: BTreeMap::new(),
+        settled_to,
+        settled,
+        refused_at: None,
+        changed: false,
+        kept_at: Instant::now(),
+    };
+    task.begin();
+    task.attend(&stop).await;
+    task.keep();
+}
+
+/// The steps that the last run left, from its file and the journal behind it.
+fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compact::Ledger) {
+    let mut ledger = compact::Ledger::new(ids_max);
+    let (mut head, steps) = derived.load(FILE).and_then(|bytes| read(&bytes)).unwrap_or_default();
+    steps.into_iter().for_each(|(at, step)| ledger.note(at, step));
+    let end = journal.tail().durable();
+    head.offset = head.offset.min(end.0);
+    let mut reader = journal.reader(Offset(head.offset + 1));
+    while head.offset < end.0 {
+        match reader.next() {
+            Ok(Some(ReadItem::Record(stored))) => {
+                head.offset = stored.offset.0;
+                if let Ok(Record::Command(body)) = Record::decode(stored.kind, stored.body)
+                    && let Some(step) = Step::decode(body)
+                {
+                    ledger.note(stored.time, step);
+                }
+            }
+            Ok(Some(ReadItem::Gap { last, .. })) => head.offset = last.0,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(%error, after = head.offset, "the journal cannot be read for commands; some may be forgotten");
+                break;
+            }
+        }
+    }
+    (head, ledger)
+}
+
+fn read(bytes: &[u8]) -> Option<(Head, Vec<(Timestamp, Step)>)> {
+    let (head, steps) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n')?);
+    let read = serde_json::from_slice(head).ok().zip(compact::read(steps));
+    if read.is_none() {
+        tracing::error!("the file of the command desk cannot be read; the journal is read from its beginning");
+    }
+    read
+}
+
+impl Task {
+    /// Takes up what the last run left, and journals the keys again if that was long ago.
+    fn begin(&mut self) {
+        let now = clock::now();
+        let steps: Vec<_> = self.ledger.steps().cloned().collect();
+        let settings = self.parts.settings.clone();
+        let spoken: HashMap<String, Edition> = steps
+            .iter()
+            .filter_map(|(_, step)| {
+                if let Step::Queued { mn, edition, .. } = step {
+                    return Some((mn.clone(), *edition));
+                }
+                matches!(step, Step::Key { .. }).then(|| (step.mn().to_owned(), Edition::V2025))
+            })
+            .collect();
+        let address = |mn: &str| self.address(mn, spoken.get(mn).copied());
+        self.desk = Desk::restore(settings, steps, address, now);
+        if now.0 - self.head.keys_at >= KEYS_EVERY {
+            self.head.keys_at = now.0;
+            let keys: Vec<Step> = self.ledger.keys().filter_map(|(_, step)| step.again()).collect();
+            for step in keys {
+                self.parts.journal.appender().append(entry(&step, now), ());
+            }
+            self.changed = true;
+        }
+        let open = self.desk.open();
+        tracing::info!(open, "the command desk is open");
+    }
+
+    async fn attend(&mut self, stop: &CancellationToken) {
+        let pace = Duration::from_secs(1) / self.parts.settings.requests_per_second.max(1);
+        let mut next_request = Instant::now();
+        let mut inbox = true;
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(settled) = self.settled.recv() => self.settle(settled),
+                news = self.parts.listener.next() => match news {
+                    Some(news) => self.hear(news),
+                    None => break,
+                },
+                Some(order) = self.parts.orders.recv() => self.obey(order),
+                () = tokio::time::sleep_until(wake) => self.due(),
+                // The pace bounds what hostile requests can write into the journal.
+                request = async { tokio::time::sleep_until(next_request).await; self.parts.inbox.next().await }, if inbox => {
+                    next_request = Instant::now() + pace;
+                    match request {
+                        Some(request) => self.request(request),
+                        None => inbox = false,
+                    }
+                }
+            }
+        }
+        let end = Instant::now() + END_MAX;
+        while !self.under_way.is_empty() {
+            match tokio::time::timeout_at(end, self.settled.recv()).await {
+                Ok(Some(settled)) => self.settle(settled),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+
+    /// When something must happen although nobody says anything.
+    fn wake(&self) -> Instant {
+        let now = Instant::now();
+        let keep = if self.changed { self.kept_at + KEEP_EVERY } else { self.kept_at + REFRESH };
+        let Some(due) = self.desk.next_due() else { return keep };
+        let micros = u64::try_from(due.0.saturating_sub(clock::now().0)).unwrap_or(0);
+        let due = now + Duration::from_micros(micros.min(3_600_000_000));
+        due.max(self.refused_at.map_or(now, |at| at + AGAIN)).min(keep)
+    }
+
+    fn due(&mut self) {
+        let age = self.kept_at.elapsed();
+        if age >= REFRESH || self.changed && age >= KEEP_EVERY {
+            self.keep();
+        }
+        let effects = self.desk.due(clock::now());
+        self.carry_out(effects);
+    }
+
+    /// The address of a station; `spoken`: the edition it was seen to speak, if none is registered.
+    fn address(&self, mn: &str, spoken: Option<Edition>) -> Option<Address> {
+        let registry = self.parts.house.registry();
+        let station = match (registry.find(mn.as_bytes()), registry.unknown()) {
+            (Some(station), _) => Arc::clone(station),
+            (None, Unknown::Accept) => Arc::new(registry.improvise(mn.as_bytes())?),
+            (None, Unknown::Reject) => return None,
+        };
+        let edition = station.facts.edition.or(spoken)?;
+        let pw = station.pw.as_ref().map(|pw| pw.reveal().to_owned());
+        Some(Address { mn: mn.to_owned(), edition, st: station.facts.st.clone(), pw, policy: station.policy.clone() })
+    }
+
+    fn request(&mut self, incoming: Incoming) {
+        let now = clock::now();
+        let topic = incoming.topic.strip_prefix(&self.parts.prefix).unwrap_or(&incoming.topic).to_owned();
+        let levels: Vec<&str> = topic.trim_start_matches('/').split('/').collect();
+        let [mn, "command", id] = levels.as_slice() else { return incoming.taken() };
+        let body = &incoming.payload;
+        let known = self.address(mn, Some(Edition::V2017)).is_some();
+        let address = self.address(mn, self.desk.edition(mn));
+        let (refusal, effects) = if incoming.retained {
+            (Some(Refusal::Retained), self.desk.refuse(mn, id, body, Refusal::Retained))
+        } else if known && address.is_none() {
+            (Some(Refusal::EditionUnknown), self.desk.refuse(mn, id, body, Refusal::EditionUnknown))
+        } else if Desk::wants_key(body) {
+            let (taken, effects) = self.desk.submit_key(mn, id, body, address.as_ref(), &new_key(), now);
+            (taken.err(), effects)
+        } else {
+            let (taken, effects) = self.desk.submit(mn, id, body, address.as_ref(), now);
+            (taken.err(), effects)
+        };
+        if let Some(refusal) = refusal {
+            self.parts.telemetry.count(Counter::DownlinkRefused);
+            tracing::warn!(mn = %mn.escape_debug(), id = %id.escape_debug(), reason = refusal.code(), "command refused");
+        }
+        match effects.iter().find_map(|effect| match effect {
+            Effect::Record { ticket, .. } => Some(*ticket),
+            Effect::Send { .. } | Effect::Status { .. } => None,
+        }) {
+            Some(ticket) => {
+                self.asked.insert(ticket, incoming);
+            }
+            None => incoming.taken(),
+        }
+        self.carry_out(effects);
+    }
+
+    fn hear(&mut self, news: News) {
+        let now = clock::now();
+        match news {
+            News::Came { mn, connection, edition, mailbox } => {
+                let Some(address) = self.address(&mn, Some(edition)) else { return };
+                self.mailboxes.insert(mn, (connection, mailbox));
+                let effects = self.desk.online(&address, connection, now);
+                self.carry_out(effects);
+            }
+            News::Left { mn, connection } => {
+                if self.mailboxes.get(&mn).is_some_and(|(on, _)| *on == connection) {
+                    self.mailboxes.remove(&mn);
+                }
+                self.desk.offline(&mn, connection);
+            }
+            News::Heard { mn, at, segment, sealed } => {
+                let effects = match sealed {
+                    Some(said) => self.hear_sealed(&mn, &segment, said, at),
+                    None => self.desk.heard(&mn, &packet::parse(&segment), at),
+                };
+                self.carry_out(effects);
+            }
+        }
+    }
+
+    fn hear_sealed(&mut self, mn: &str, segment: &[u8], said: u16, at: Timestamp) -> Vec<Effect> {
+        let opened = self.desk.keys(mn).and_then(|keys| sm4::open(segment, said, keys.to_try()).ok());
+        let Some(opened) = opened else { return self.desk.heard(mn, &packet::parse(segment), at) };
+        let mut effects = self.desk.heard(mn, &packet::parse(&opened.segment), at);
+        effects.extend(self.desk.opened(mn, opened.key));
+        effects
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Reload(settings) => {
+                self.parts.settings = (*settings).clone();
+                self.desk.replace_settings(*settings);
+                let mut desk = std::mem::replace(&mut self.desk, Desk::new(Settings::default()));
+                desk.readdress(|old| self.address(&old.mn, Some(old.edition)));
+                self.desk = desk;
+            }
+            Order::Recall(recall) => {
+                let Recall { mn, id, command, parameters, .. } = &*recall;
+                let Some(address) = self.address(mn, self.desk.edition(mn)) else { return };
+                let (taken, effects) = self.desk.want(&address, id, command, parameters, Origin::Recall, clock::now());
+                if let Err(refusal) = taken {
+                    tracing::debug!(mn, id, reason = refusal.code(), "a recall is not taken; it is planned again");
+                }
+                self.carry_out(effects);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Record { ticket, step } => {
+                    let now = clock::now();
+                    let settled = self.settled_to.clone();
+                    let entry = entry(&step, now);
+                    self.under_way.insert(ticket, (now, step));
+                    self.parts.journal.appender().append(entry, move |outcome: Result<Offset, _>| {
+                        // Without the desk nobody waits.
+                        let _ = settled.send((ticket, outcome.ok()));
+                    });
+                }
+                Effect::Send { mn, connection, qn, bytes } => {
+                    let there = self.mailboxes.get(mn.as_str()).filter(|(on, _)| *on == connection);
+                    let posted = there.is_some_and(|(_, mailbox)| mailbox.post(Bytes::from(bytes)));
+                    let counter = if posted { Counter::DownlinkSent } else { Counter::DownlinkUnposted };
+                    self.parts.telemetry.count(counter);
+                    tracing::info!(mn, qn, posted, "sent to the station");
+                }
+                // Downstream is told by the interpretation of the journal.
+                Effect::Status { .. } => {}
+            }
+        }
+    }
+
+    fn settle(&mut self, (ticket, outcome): Settled) {
+        let Some((at, step)) = self.under_way.remove(&ticket) else { return };
+        let Some(offset) = outcome else {
+            self.refused_at = Some(Instant::now());
+            return self.desk.unrecorded(ticket);
+        };
+        self.head.offset = self.head.offset.max(offset.0);
+        self.ledger.note(at, step);
+        self.changed = true;
+        if let Some(request) = self.asked.remove(&ticket) {
+            request.taken();
+        }
+        let strange = self.desk.tally().strange;
+        let effects = self.desk.recorded(ticket, clock::now());
+        self.carry_out(effects);
+        self.parts.telemetry.add(Counter::DownlinkStrange, self.desk.tally().strange - strange);
+    }
+
+    fn keep(&mut self) {
+        self.kept_at = Instant::now();
+        self.changed = false;
+        if self.under_way.is_empty() {
+            // All steps up to here are known.
+            self.head.offset = self.head.offset.max(self.parts.journal.tail().durable().0);
+        }
+        let mut bytes = serde_json::to_vec(&self.head).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes.extend(compact::write(self.ledger.steps()));
+        if let Err(error) = self.parts.derived.store(FILE, &bytes) {
+            self.changed = true;
+            tracing::warn!(%error, "the file of the command desk cannot be written; a start reads more of the journal");
+        }
+    }
+}
+
+/// A new key: 16 random letters and digits (HJ 212-2025, C.8).
+fn new_key() -> sm4::Key {
+    let mut random = rand::rng();
+    sm4::Key::from_bytes(std::array::from_fn(|_| rand::distr::Alphanumeric.sample(&mut random)))
+}
+
+fn entry(step: &Step, time: Timestamp) -> Entry {
+    Entry { time, ..record(&Record::Command(&step.encode())) }
+}

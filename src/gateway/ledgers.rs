@@ -1,0 +1,39 @@
+//! What the interpretation knows at the end of the journal, beside a running gateway or without one: the newest checkpoint, and what was
+//! journalled after it. Nothing is written.
+
+use std::sync::Arc;
+
+use super::derived::Derived;
+use super::replay::ReplayError;
+use super::uplink::interpret;
+use crate::config::Config;
+use crate::interpret::Interpreter;
+use crate::journal::{self, Disk, Offset, OsDisk, ReadItem, Reader};
+
+/// The interpreter after the last record of the journal.
+///
+/// # Errors
+/// [`ReplayError::Journal`] if there is no journal or it cannot be read.
+pub fn read(config: &Config) -> Result<Interpreter, ReplayError> {
+    let (dir, settings) = (&config.journal.dir, super::interpretation(config));
+    let broken = |error: &dyn std::fmt::Display| ReplayError::Journal {
+        dir: dir.display().to_string(),
+        error: error.to_string(),
+    };
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let id = journal::id(&*disk, dir).map_err(|error| broken(&error))?.ok_or_else(|| broken(&"there is none"))?;
+    let derived = Derived::new(Arc::clone(&disk), dir.clone(), id);
+    let checkpoints = derived.checkpoints_up_to(Offset(u64::MAX));
+    let mut restored = checkpoints
+        .filter_map(|(offset, state)| Some((offset.next(), Interpreter::restore(settings.clone(), &state).ok()?)));
+    let (from, mut interpreter) = restored.next().unwrap_or_else(|| (Offset(0), Interpreter::new(settings.clone())));
+    let mut reader = Reader::open(disk, dir, from).map_err(|error| broken(&error))?;
+    let mut unpublished = Vec::new();
+    while let Some(item) = reader.next().map_err(|error| broken(&error))? {
+        if let ReadItem::Record(stored) = item {
+            interpret(&mut interpreter, &stored, &mut unpublished);
+            unpublished.clear();
+        }
+    }
+    Ok(interpreter)
+}

@@ -1,0 +1,226 @@
+//! What became of requests to stations: the steps of the journal as retained status documents and events.
+//!
+//! What must stay true: documents follow from the records alone, so that a replay gives the same; no password and no key is in them;
+//! requests that are open are remembered up to [`OPEN_MAX`], and of ended ones whose document the broker still keeps [`KEPT_MAX`], the
+//! oldest given up first. An ended request's document is cleared after `status_kept`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::data::write_journal;
+use super::events::Place;
+use super::rejected::masked;
+use super::{Interpreter, topic};
+use crate::downlink::{Outcome, Step};
+use crate::message::{Publication, Timestamp};
+
+/// Open requests remembered, of all stations.
+const OPEN_MAX: usize = 50_000;
+/// Ended requests whose documents are to be cleared one day.
+const KEPT_MAX: usize = 50_000;
+
+/// What is known of a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Story {
+    command: String,
+    cn: u16,
+    origin: crate::downlink::Origin,
+    author: String,
+    why: String,
+    queued: Timestamp,
+    expires: Timestamp,
+    confirm: Option<String>,
+    confirmed_by: Option<String>,
+    sent: Option<Timestamp>,
+    qn: Option<String>,
+    count: u8,
+    /// What was sent, the password masked.
+    segment: Option<String>,
+    packets: u64,
+}
+
+/// The requests whose documents stand.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Stories {
+    open: BTreeMap<(String, String), Story>,
+    kept: VecDeque<(Timestamp, String, String)>,
+}
+
+impl Interpreter {
+    /// A step of a request, of a key or of a clock.
+    pub(super) fn on_step(&mut self, step: &Step, place: Place<'_>, out: &mut Vec<Publication>) {
+        match step {
+            Step::Clock { mn, offset_ms, within } => {
+                let kind = if *within { "clock-right" } else { "clock-drift" };
+                self.push_step_event(mn, kind, &json!({ "offset_ms": offset_ms }), place, out);
+            }
+            Step::Key { again: true, .. } => {}
+            Step::Key { mn, created, state, .. } => {
+                self.push_step_event(mn, "key", &json!({ "created": created, "state": state }), place, out);
+            }
+            Step::Queued { .. }
+            | Step::Confirmed { .. }
+            | Step::Sent { .. }
+            | Step::Accepted { .. }
+            | Step::Data { .. }
+            | Step::Ended { .. }
+            | Step::Refused { .. } => self.on_request_step(step, place, out),
+        }
+    }
+
+    fn on_request_step(&mut self, step: &Step, place: Place<'_>, out: &mut Vec<Publication>) {
+        let (Some(id), mn) = (step.id(), step.mn()) else { return };
+        let key = (mn.to_owned(), id.to_owned());
+        self.stories.note(&key, step, place.time);
+        let story = self.stories.open.get(&key);
+        let Some(mut document) = step.status(place.time) else {
+            // A refusal that must not hide the status of a request with the same id is an event alone.
+            return self.push_step_event(mn, "command", &in_event(step, id, story), place, out);
+        };
+        if let (Some(own), Some(story)) = (document.as_object_mut(), story) {
+            story.add_to(own);
+        }
+        let mut body = document.to_string().into_bytes();
+        body.pop();
+        write_journal(&mut body, place.offset, place.hash);
+        body.push(b'}');
+        let topic = self.status_topic(mn, id);
+        out.push(Publication { topic, payload: Bytes::from(body), retain: true });
+        if matches!(step, Step::Ended { .. } | Step::Refused { .. }) {
+            let event = in_event(step, id, story);
+            self.push_step_event(mn, "command", &event, place, out);
+            self.stories.open.remove(&key);
+            self.stories.kept.push_back((place.time, key.0, key.1));
+            if self.stories.kept.len() > KEPT_MAX {
+                self.clear_oldest(out);
+            }
+        }
+    }
+
+    /// Clears documents that have been kept long enough.
+    pub(super) fn clear_statuses(&mut self, out: &mut Vec<Publication>) {
+        let kept = i64::try_from(self.settings.status_kept.as_micros()).unwrap_or(i64::MAX);
+        while self.stories.kept.front().is_some_and(|(at, ..)| self.now.0.saturating_sub(at.0) >= kept) {
+            self.clear_oldest(out);
+        }
+    }
+
+    fn clear_oldest(&mut self, out: &mut Vec<Publication>) {
+        let Some((_, mn, id)) = self.stories.kept.pop_front() else { return };
+        // An id is used once, so nothing newer stands there.
+        out.push(Publication { topic: self.status_topic(&mn, &id), payload: Bytes::new(), retain: true });
+    }
+
+    fn status_topic(&self, mn: &str, id: &str) -> String {
+        let mut topic = format!("{}/", self.settings.prefix);
+        topic::level(&mut topic, mn.as_bytes());
+        topic.push_str("/command/");
+        topic.push_str(id);
+        topic.push_str("/status");
+        topic
+    }
+
+    fn push_step_event(&self, mn: &str, kind: &str, detail: &Value, place: Place<'_>, out: &mut Vec<Publication>) {
+        let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
+        let event = json!({
+            "schema": "hj212.event/1", "id": id, "gateway": self.settings.gateway, "mn": mn, "kind": kind,
+            "time": place.time.to_rfc3339(), "detail": detail,
+        });
+        let mut body = event.to_string().into_bytes();
+        body.pop();
+        write_journal(&mut body, place.offset, place.hash);
+        body.push(b'}');
+        let mut topic = format!("{}/", self.settings.prefix);
+        topic::level(&mut topic, mn.as_bytes());
+        topic.push_str("/event/");
+        topic.push_str(kind);
+        out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+    }
+}
+
+/// How a request ended, as an event's detail.
+fn in_event(step: &Step, id: &str, story: Option<&Story>) -> Value {
+    let (state, code, reason) = match step {
+        Step::Ended { outcome, code, .. } => (outcome.code(), *code, None),
+        Step::Refused { reason, .. } => ("rejected", None, Some(reason.as_str())),
+        Step::Queued { .. }
+        | Step::Confirmed { .. }
+        | Step::Sent { .. }
+        | Step::Accepted { .. }
+        | Step::Data { .. }
+        | Step::Key { .. }
+        | Step::Clock { .. } => ("", None, None),
+    };
+    let asked = story.map(|story| story.author.as_str());
+    let author = if let Step::Refused { author, .. } = step { Some(author.as_str()) } else { asked };
+    json!({
+        "command_id": id, "state": state, "code": code, "reason": reason, "author": author,
+        "command": story.map(|s| s.command.as_str()), "origin": story.map(|s| s.origin),
+        "sent": story.map(|s| s.count), "packets": story.map(|s| s.packets),
+        "good": matches!(step, Step::Ended { outcome: Outcome::Done, .. }),
+    })
+}
+
+impl Stories {
+    fn note(&mut self, key: &(String, String), step: &Step, at: Timestamp) {
+        if let Step::Queued { command, cn, origin, author, why, expires, confirm, .. } = step {
+            let story = Story {
+                command: command.clone(),
+                cn: *cn,
+                origin: *origin,
+                author: author.clone(),
+                why: why.clone(),
+                queued: at,
+                expires: *expires,
+                confirm: confirm.clone(),
+                confirmed_by: None,
+                sent: None,
+                qn: None,
+                count: 0,
+                segment: None,
+                packets: 0,
+            };
+            self.open.insert(key.clone(), story);
+            if self.open.len() > OPEN_MAX {
+                let oldest = self.open.iter().min_by_key(|(_, story)| story.queued).map(|(key, _)| key.clone());
+                oldest.map(|oldest| self.open.remove(&oldest));
+            }
+            return;
+        }
+        let Some(story) = self.open.get_mut(key) else { return };
+        match step {
+            Step::Confirmed { author, .. } => (story.confirm, story.confirmed_by) = (None, Some(author.clone())),
+            Step::Sent { qn, count, segment, .. } => {
+                story.sent.get_or_insert(at);
+                (story.qn, story.count) = (Some(qn.clone()), *count);
+                story.segment = Some(String::from_utf8_lossy(&masked(segment.as_bytes())).into_owned());
+            }
+            Step::Data { packets, .. } | Step::Ended { packets, .. } => story.packets = *packets,
+            Step::Queued { .. }
+            | Step::Accepted { .. }
+            | Step::Refused { .. }
+            | Step::Key { .. }
+            | Step::Clock { .. } => {}
+        }
+    }
+}
+
+impl Story {
+    /// Adds what is known beside the state.
+    fn add_to(&self, document: &mut serde_json::Map<String, Value>) {
+        let rest = json!({
+            "command": self.command, "cn": self.cn.to_string(), "origin": self.origin, "author": self.author, "why": self.why,
+            "queued_at": self.queued.to_rfc3339(), "expires": self.expires.to_rfc3339(), "confirm": self.confirm,
+            "confirmed_by": self.confirmed_by, "sent_at": self.sent.map(Timestamp::to_rfc3339), "qn": self.qn,
+            "count": self.count, "segment": self.segment, "packets": self.packets,
+        });
+        if let Value::Object(rest) = rest {
+            for (key, value) in rest {
+                document.entry(key).or_insert(value);
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Records to [`crate::coverage`] and back: what of a report is counted, and what is published of gaps.
+//!
+//! What must stay true: one record of the journal gives at most [`PER_RECORD_MAX`] publications of the round about all stations, and a few
+//! more; what is left comes with the next records. So neither midnight nor the return of the gateway makes a flood in memory.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::data::{quoted, write_journal, write_marks};
+use super::events::{Place, begin};
+use super::moment::{Moment, write_timestamp};
+use super::station::Station;
+use super::{Interpreted, Interpreter, Settings, json};
+use crate::coverage::{Arrival, Grain, Happening, Ledger, Recall, Stretch};
+use crate::downlink::Step;
+use crate::message::{Kind, Publication, StationFacts, Timestamp};
+
+/// How often time passes for the ledgers, in microseconds of the records' time.
+const ROUND: i64 = 60_000_000;
+/// Publications of a round that one record of the journal may give before the round waits for the next one.
+const PER_RECORD_MAX: usize = 256;
+
+/// Where the round of all ledgers stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Round {
+    begun: Timestamp,
+    /// The station that is next; `None`: the round is over.
+    next: Option<u32>,
+    /// The station at which planning goes on, so that every one has its turn.
+    #[serde(skip)]
+    planned: u32,
+}
+
+/// Counts a record, unless it is of ST 44 or 45 (HJ 212-2025: electricity and production) beside the station's own.
+pub(super) fn arrived(
+    settings: &Settings,
+    facts: Option<&StationFacts>,
+    station: &mut Station,
+    (st, kind, moment, backfill): (Option<&[u8]>, Kind, Option<Moment>, bool),
+    place: Place<'_>,
+    done: &mut Interpreted,
+    out: &mut Vec<Publication>,
+) {
+    let (Some(grain), Some(moment)) = (Grain::of(kind), moment) else { return };
+    let own = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
+    if matches!(st, Some(b"44" | b"45")) && own != st {
+        return;
+    }
+    let registered = facts.and_then(|facts| match grain {
+        Grain::Realtime => facts.realtime_interval,
+        Grain::Minute => facts.minute_interval,
+        Grain::Hour | Grain::Day => None,
+    });
+    let arrival = Arrival { grain, data_time: moment.timestamp(), at: place.time, backfill, registered };
+    let mut happenings = Vec::new();
+    station.ledger.arrived(&arrival, &mut happenings);
+    publish(settings, station, &happenings, place, done, out);
+}
+
+/// Publishes what the ledger of a station noticed.
+fn publish(
+    settings: &Settings,
+    station: &Station,
+    happenings: &[Happening],
+    place: Place<'_>,
+    done: &mut Interpreted,
+    out: &mut Vec<Publication>,
+) {
+    for (number, happening) in happenings.iter().enumerate() {
+        let (kind, stretch) = match happening {
+            Happening::Begun(stretch, _) => ("gap", stretch),
+            Happening::Closed(stretch, ..) => ("gap-closed", stretch),
+            Happening::Counted(grain) => {
+                publish_days(station, *grain, place, out);
+                continue;
+            }
+        };
+        // A round tells of many stations at one record.
+        let id = format!("{}-{}-{}-{kind}-{number}", settings.gateway, place.offset, station.level);
+        let mut body = Vec::with_capacity(512);
+        begin(&mut body, &station.head, kind, &id, place);
+        write_stretch(&mut body, stretch);
+        match happening {
+            Happening::Begun(_, cause) => {
+                done.gaps += 1;
+                body.extend_from_slice(b",\"cause\":");
+                json::string(&mut body, cause.code());
+                body.extend_from_slice(b",\"marks\":");
+                write_marks(&mut body, &station.marks);
+            }
+            Happening::Closed(stretch, reason, outcome) => {
+                done.gaps_closed += 1;
+                body.extend_from_slice(b",\"reason\":");
+                json::string(&mut body, reason.code());
+                body.extend_from_slice(b",\"outcome\":");
+                json::optional(&mut body, outcome.map(crate::downlink::Outcome::code));
+                for (key, count) in [
+                    (&b",\"came\":"[..], stretch.came),
+                    (b",\"recalled\":", stretch.recalled),
+                    (b",\"missing\":", stretch.count.saturating_sub(stretch.came)),
+                ] {
+                    body.extend_from_slice(key);
+                    json::number(&mut body, u64::from(count));
+                }
+            }
+            Happening::Counted(_) => {}
+        }
+        write_journal(&mut body, place.offset, place.hash);
+        body.push(b'}');
+        let topic = format!("{}/event/{kind}", station.topic);
+        out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+    }
+}
+
+fn write_stretch(out: &mut Vec<u8>, stretch: &Stretch) {
+    out.extend_from_slice(b",\"data_kind\":");
+    json::string(out, stretch.grain.name());
+    for (key, time) in [(&b",\"from\":"[..], stretch.from), (b",\"to\":", stretch.to)] {
+        out.extend_from_slice(key);
+        quoted(out, |out| write_data_time(out, time));
+    }
+    for (key, number) in [(&b",\"count\":"[..], stretch.count), (b",\"interval\":", stretch.interval)] {
+        out.extend_from_slice(key);
+        json::number(out, u64::from(number));
+    }
+}
+
+/// Appends a time of the ledger, which has whole seconds, as `data_time` is written.
+fn write_data_time(out: &mut Vec<u8>, time: Timestamp) {
+    let start = out.len();
+    write_timestamp(out, time);
+    let millis = start + "2026-11-23T10:30:00".len();
+    out.drain(millis..(millis + ".000".len()).min(out.len()));
+}
+
+/// Publishes the days of one grain that have ended (schema `hj212.completeness/1`).
+fn publish_days(station: &Station, grain: Grain, place: Place<'_>, out: &mut Vec<Publication>) {
+    let mut body = b"{\"schema\":\"hj212.completeness/1\"".to_vec();
+    body.extend_from_slice(&station.head);
+    body.extend_from_slice(b",\"kind\":");
+    json::string(&mut body, grain.name());
+    body.extend_from_slice(b",\"interval\":");
+    json::number(&mut body, u64::from(station.ledger.interval(grain).unwrap_or(0)));
+    body.extend_from_slice(b",\"days\":[");
+    for (number, day) in station.ledger.days(grain).filter(|day| day.ended).enumerate() {
+        body.extend_from_slice(if number > 0 { b",{\"day\":" } else { b"{\"day\":" });
+        json::string(&mut body, &day.day);
+        body.extend_from_slice(b",\"expected\":");
+        json::number(&mut body, u64::from(day.expected));
+        body.extend_from_slice(b",\"there\":");
+        json::number(&mut body, u64::from(day.there));
+        body.extend_from_slice(b",\"rate\":");
+        write_rate(&mut body, day.there, day.expected);
+        body.push(b'}');
+    }
+    body.push(b']');
+    write_journal(&mut body, place.offset, place.hash);
+    body.push(b'}');
+    out.push(Publication { topic: topic_of_days(station, grain), payload: Bytes::from(body), retain: true });
+}
+
+fn topic_of_days(station: &Station, grain: Grain) -> String {
+    format!("{}/completeness/{}", station.topic, grain.name())
+}
+
+/// Appends `there` of `expected` as a number from 0 to 1 of four decimals, cut, so that only what is complete is 1; null of nothing.
+fn write_rate(out: &mut Vec<u8>, there: u32, expected: u32) {
+    let Some(rate) = (u64::from(there) * 10_000).checked_div(u64::from(expected)) else {
+        return out.extend_from_slice(b"null");
+    };
+    out.extend_from_slice(format!("{}.{:04}", rate / 10_000, rate % 10_000).as_bytes());
+}
+
+/// Forgets what was counted of a station that is registered no more.
+pub(super) fn forget(station: &mut Station, out: &mut Vec<Publication>) {
+    let ledger = std::mem::take(&mut station.ledger);
+    for grain in ledger.grains().filter(|grain| ledger.days(*grain).any(|day| day.ended)) {
+        out.push(Publication { topic: topic_of_days(station, grain), payload: Bytes::new(), retain: true });
+    }
+}
+
+impl Interpreter {
+    /// Lets time pass for the ledgers, about once a minute, as many stations at a time as give [`PER_RECORD_MAX`] publications.
+    pub(super) fn round(&mut self, place: Place<'_>, done: &mut Interpreted, out: &mut Vec<Publication>) {
+        let due = self.now.0.saturating_sub(self.round.begun.0) >= ROUND;
+        let first = match self.round.next.take() {
+            Some(next) => next,
+            None if due => {
+                self.round.begun = self.now;
+                0
+            }
+            None => return,
+        };
+        let most = out.len().saturating_add(PER_RECORD_MAX);
+        let mut happenings = Vec::new();
+        for (number, station) in self.stations.iter_mut().enumerate().skip(first as usize) {
+            if out.len() >= most {
+                self.round.next = u32::try_from(number).ok();
+                return;
+            }
+            happenings.clear();
+            station.ledger.tick(self.now, &self.settings.coverage, &mut happenings);
+            publish(&self.settings, station, &happenings, place, done, out);
+        }
+    }
+
+    /// Tells a station's ledger of a step of a command.
+    pub(super) fn recall_step(
+        &mut self,
+        step: &Step,
+        place: Place<'_>,
+        done: &mut Interpreted,
+        out: &mut Vec<Publication>,
+    ) {
+        let number = self.by_mn.get(step.mn().as_bytes());
+        let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) else { return };
+        let mut happenings = Vec::new();
+        station.ledger.step(step, place.time, &self.settings.coverage, &mut happenings);
+        publish(&self.settings, station, &happenings, place, done, out);
+    }
+
+    /// What stations are to be asked for at `now`, as `[recall]` allows; to be called every few seconds when the journal has been
+    /// read to its end. Each is to become a command of the house ([`crate::downlink::Desk::want`]), whose steps come back through
+    /// the journal.
+    pub fn recalls(&mut self, now: Timestamp) -> Vec<Recall> {
+        let settings = &self.settings.coverage;
+        let mut recalls = Vec::new();
+        if !settings.enabled {
+            return recalls;
+        }
+        let open = self.stations.iter().filter(|station| station.ledger.is_asked(now)).count();
+        let most = (settings.open_max as usize).saturating_sub(open);
+        let (count, first) = (self.stations.len(), self.round.planned as usize);
+        for turn in 0..count {
+            if recalls.len() >= most {
+                break;
+            }
+            let number = (first + turn) % count;
+            let Some(station) = self.stations.get_mut(number) else { break };
+            let Ok(mn) = std::str::from_utf8(&station.mn) else { continue };
+            if let Some(recall) = station.ledger.plan(mn, now, settings) {
+                recalls.push(recall);
+                self.round.planned = u32::try_from(number + 1).unwrap_or(0);
+            }
+        }
+        recalls
+    }
+
+    /// The ledgers of all stations of which something was counted, by MN.
+    pub fn ledgers(&self) -> impl Iterator<Item = (&[u8], &Ledger)> {
+        let counted = self.stations.iter().filter(|station| station.ledger.grains().next().is_some());
+        counted.map(|station| (station.mn.as_slice(), &station.ledger))
+    }
+
+    /// The latest time of any record.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        self.now
+    }
+}

@@ -1,0 +1,284 @@
+//! Messages from the broker, on a connection of their own: requests for commands and marks entered by hand.
+//!
+//! What must stay true: a message is acknowledged only when whoever took it says so ([`Incoming::taken`]), so that a request that was
+//! not made durable comes again; trouble here never touches the outbox, and the other way round.
+//!
+//! # Design
+//!
+//! The session outlives the connection (MQTT 5: clean start off and an expiry; 3.1.1: clean session off), so that what is asked while the
+//! gateway is away waits at the broker. A message that was taken and whose acknowledgement was lost comes again; its taker knows its
+//! id. At most [`INCOMING_MAX`] wait here; a broker that sends more is not read. Every connection has a new client and a new event
+//! loop, as in the outbox. The identifier is the gateway's with `-in` behind it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rumqttc::v5;
+use rumqttc::v5::mqttbytes::v5 as five;
+use rumqttc::{self as v4};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::connect::{Backoff, Complaints, Credentials, Failure, Kind, credentials};
+use super::link::{failure4, failure5, options4, options5};
+use super::{Settings, Version};
+
+/// Messages taken from the broker and not yet acknowledged, at most.
+pub const INCOMING_MAX: u16 = 32;
+/// How long the DISCONNECT may take.
+const LEAVE_MAX: Duration = Duration::from_millis(500);
+
+/// A message.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Its topic.
+    pub topic: String,
+    /// Its body.
+    pub payload: Bytes,
+    /// Whether it was kept by the broker from before we subscribed.
+    pub retained: bool,
+    receipt: Receipt,
+}
+
+impl Incoming {
+    /// It is durable here: the broker need not send it again.
+    pub fn taken(self) {
+        let _ = match &self.receipt {
+            // A connection that is gone takes no acknowledgement; the message comes again.
+            Receipt::V4(client, publish) => client.try_ack(publish).is_ok(),
+            Receipt::V5(client, publish) => client.try_ack(publish).is_ok(),
+        };
+    }
+}
+
+enum Receipt {
+    V4(v4::AsyncClient, Box<v4::Publish>),
+    V5(v5::AsyncClient, Box<five::Publish>),
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Receipt")
+    }
+}
+
+/// Where messages come out.
+#[derive(Debug)]
+pub struct Inbox {
+    incoming: mpsc::Receiver<Incoming>,
+    subscribed: watch::Receiver<bool>,
+}
+
+impl Inbox {
+    /// The next message; `None` when the door has ended. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Incoming> {
+        self.incoming.recv().await
+    }
+
+    /// Whether the broker has granted the subscription.
+    #[must_use]
+    pub fn subscribed(&self) -> watch::Receiver<bool> {
+        self.subscribed.clone()
+    }
+}
+
+/// What is wanted of the broker.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Filters, each for QoS 1.
+    pub filters: Vec<String>,
+    /// What is put behind the client identifier of the settings.
+    pub suffix: String,
+    /// How long the broker keeps what comes while we are away; zero: not at all.
+    pub session: Duration,
+}
+
+/// Subscribes; the task ends after `stop`.
+#[must_use = "the door runs until it is stopped; its task tells when it has ended"]
+pub fn subscribe(settings: &Settings, wish: Wish, stop: CancellationToken) -> (Inbox, JoinHandle<()>) {
+    let (sender, incoming) = mpsc::channel(usize::from(INCOMING_MAX));
+    let (state, subscribed) = watch::channel(false);
+    let mut settings = settings.clone();
+    settings.client_id.push_str(&wish.suffix);
+    let task = tokio::spawn(run(settings, wish, sender, state, stop));
+    (Inbox { incoming, subscribed }, task)
+}
+
+async fn run(
+    settings: Settings,
+    wish: Wish,
+    sender: mpsc::Sender<Incoming>,
+    state: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
+    let mut backoff = Backoff::new(settings.retry_min, settings.retry_max);
+    let mut complaints = Complaints::default();
+    while !stop.is_cancelled() {
+        let began = Instant::now();
+        let failure = match credentials(&settings).await {
+            Err(failure) => failure,
+            Ok(credentials) => {
+                let line =
+                    Line { wish: wish.clone(), sender: sender.clone(), state: state.clone(), stop: stop.clone() };
+                let talk = AbortOnDropHandle::new(tokio::spawn(line.talk(settings.clone(), credentials)));
+                // The client must not take the gateway along, whatever a broker sends it.
+                talk.await.unwrap_or_else(|_| Failure::new(Kind::Lost, "the MQTT client failed inside"))
+            }
+        };
+        state.send_replace(false);
+        if stop.is_cancelled() || sender.is_closed() {
+            return;
+        }
+        if complaints.due(&failure.text, Instant::now()) {
+            warn!(broker = %format_args!("{}:{}", settings.host, settings.port), "no requests can come in: {}", failure.text);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(backoff.pause(failure.kind, began.elapsed())) => {}
+        }
+    }
+}
+
+/// One connection.
+struct Line {
+    wish: Wish,
+    sender: mpsc::Sender<Incoming>,
+    state: watch::Sender<bool>,
+    stop: CancellationToken,
+}
+
+/// How a connection goes on.
+enum Then {
+    Goes,
+    Ends(Failure),
+}
+
+impl Line {
+    async fn talk(self, settings: Settings, credentials: Option<Credentials>) -> Failure {
+        match settings.version {
+            Version::V311 => self.talk4(&settings, credentials).await,
+            Version::V5 => self.talk5(&settings, credentials).await,
+        }
+    }
+
+    async fn talk4(self, settings: &Settings, credentials: Option<Credentials>) -> Failure {
+        let mut options = options4(settings, credentials, None);
+        options.set_clean_session(self.wish.session.is_zero());
+        options.set_manual_acks(true);
+        let (client, mut eventloop) = v4::AsyncClient::new(options, usize::from(INCOMING_MAX) * 2 + 4);
+        let leaving = client.clone();
+        let farewell = self.leave_on_stop(move || leaving.try_disconnect().is_ok());
+        let failure = loop {
+            let then = match eventloop.poll().await {
+                Err(error) => Then::Ends(failure4(&error)),
+                Ok(v4::Event::Incoming(v4::Packet::ConnAck(_))) => {
+                    let wanted = self.wish.filters.iter();
+                    let filters = wanted.map(|f| v4::SubscribeFilter::new(f.clone(), v4::QoS::AtLeastOnce));
+                    asked(client.try_subscribe_many(filters).is_ok())
+                }
+                Ok(v4::Event::Incoming(v4::Packet::SubAck(ack))) => {
+                    self.granted(ack.return_codes.iter().all(|c| matches!(c, v4::SubscribeReasonCode::Success(_))))
+                }
+                Ok(v4::Event::Incoming(v4::Packet::Publish(publish))) => {
+                    let (topic, payload, retained) = (publish.topic.clone(), publish.payload.clone(), publish.retain);
+                    let receipt = Receipt::V4(client.clone(), Box::new(publish));
+                    self.hand_on(Incoming { topic, payload, retained, receipt }).await
+                }
+                Ok(_) => Then::Goes,
+            };
+            if let Then::Ends(failure) = then {
+                break failure;
+            }
+        };
+        farewell.abort();
+        failure
+    }
+
+    async fn talk5(self, settings: &Settings, credentials: Option<Credentials>) -> Failure {
+        let mut options = options5(settings, credentials, None);
+        let expiry = u32::try_from(self.wish.session.as_secs()).unwrap_or(u32::MAX);
+        options.set_clean_start(expiry == 0);
+        options.set_session_expiry_interval(Some(expiry));
+        options.set_receive_maximum(Some(INCOMING_MAX));
+        options.set_manual_acks(true);
+        let (client, mut eventloop) = v5::AsyncClient::new(options, usize::from(INCOMING_MAX) * 2 + 4);
+        let leaving = client.clone();
+        let farewell = self.leave_on_stop(move || leaving.try_disconnect().is_ok());
+        let failure = loop {
+            let then = match eventloop.poll().await {
+                Err(error) => Then::Ends(failure5(&error)),
+                Ok(v5::Event::Incoming(v5::Incoming::ConnAck(_))) => {
+                    let qos = v5::mqttbytes::QoS::AtLeastOnce;
+                    // As published, so that a request which is kept by the broker is known for one at once.
+                    let filters = self
+                        .wish
+                        .filters
+                        .iter()
+                        .map(|f| five::Filter { preserve_retain: true, ..five::Filter::new(f.clone(), qos) });
+                    asked(client.try_subscribe_many(filters).is_ok())
+                }
+                Ok(v5::Event::Incoming(v5::Incoming::SubAck(ack))) => {
+                    self.granted(ack.return_codes.iter().all(|c| matches!(c, five::SubscribeReasonCode::Success(_))))
+                }
+                Ok(v5::Event::Incoming(v5::Incoming::Publish(publish))) => {
+                    let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+                    let (payload, retained) = (publish.payload.clone(), publish.retain);
+                    let receipt = Receipt::V5(client.clone(), Box::new(publish));
+                    self.hand_on(Incoming { topic, payload, retained, receipt }).await
+                }
+                Ok(_) => Then::Goes,
+            };
+            if let Then::Ends(failure) = then {
+                break failure;
+            }
+        };
+        farewell.abort();
+        failure
+    }
+
+    /// Says DISCONNECT when told to stop, and ends what does not end by itself then.
+    fn leave_on_stop(&self, leave: impl Fn() -> bool + Send + 'static) -> tokio::task::AbortHandle {
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            let _ = leave();
+        })
+        .abort_handle()
+    }
+
+    fn granted(&self, all: bool) -> Then {
+        if !all {
+            let text = "the broker grants no subscription to requests: see its access list";
+            return Then::Ends(Failure::new(Kind::Refused, text));
+        }
+        self.state.send_replace(true);
+        info!(filters = ?self.wish.filters, "requests are taken from the MQTT broker");
+        Then::Goes
+    }
+
+    /// Waits while too many are not yet looked at: the broker is not read meanwhile.
+    async fn hand_on(&self, incoming: Incoming) -> Then {
+        tokio::select! {
+            sent = self.sender.send(incoming) => match sent {
+                Ok(()) => Then::Goes,
+                Err(_) => Then::Ends(Failure::new(Kind::Lost, "nobody takes requests")),
+            },
+            () = self.stop.cancelled() => Then::Ends(Failure::new(Kind::Lost, "stopped")),
+        }
+    }
+}
+
+fn asked(handed_over: bool) -> Then {
+    if handed_over { Then::Goes } else { Then::Ends(Failure::new(Kind::Lost, "the MQTT client takes no subscription")) }
+}
+
+/// Ends `task` within [`LEAVE_MAX`], in order if that is possible.
+pub async fn left(task: JoinHandle<()>) {
+    let abort = task.abort_handle();
+    if tokio::time::timeout(LEAVE_MAX, task).await.is_err() {
+        abort.abort();
+    }
+}

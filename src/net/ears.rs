@@ -1,0 +1,157 @@
+//! What the road down hears of the stations' door, and how its bytes get onto a connection. Without a listener nothing of this
+//! costs anything.
+//!
+//! What must stay true: a frame is told only after it is on disk; telling never waits. At most [`HEARD_MAX`] frames are told and not
+//! yet listened to; what is beyond is counted as `downlink_missed`, and the exchange it would have answered goes by its time-outs.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+
+use crate::message::Timestamp;
+use crate::protocol::Edition;
+
+/// Frames told and not yet listened to, at most.
+pub const HEARD_MAX: usize = 16_384;
+/// Letters that wait in one mailbox, at most. One exchange at a time: more than one or two wait only for a peer that does not read.
+pub const LETTERS_MAX: usize = 8;
+
+/// Bytes for one connection.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    letters: Mutex<Vec<Bytes>>,
+    called: Notify,
+}
+
+impl Mailbox {
+    /// Puts a frame in; false if the peer has not taken the last [`LETTERS_MAX`].
+    pub fn post(&self, letter: Bytes) -> bool {
+        let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        if letters.len() >= LETTERS_MAX {
+            return false;
+        }
+        letters.push(letter);
+        drop(letters);
+        self.called.notify_one();
+        true
+    }
+
+    /// What was put in; waits while there is nothing. Dropping the future loses nothing.
+    pub(super) async fn letters(&self) -> Vec<Bytes> {
+        loop {
+            let letters = std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner));
+            if !letters.is_empty() {
+                return letters;
+            }
+            self.called.notified().await;
+        }
+    }
+}
+
+/// What happens to a station's connection.
+#[derive(Debug)]
+pub enum News {
+    /// The station speaks here now.
+    Came {
+        /// MN as it is registered.
+        mn: Box<str>,
+        /// Its connection.
+        connection: u64,
+        /// The edition it shows or is registered with.
+        edition: Edition,
+        /// Where bytes for it go.
+        mailbox: Arc<Mailbox>,
+    },
+    /// A frame of the station is on disk.
+    Heard {
+        /// MN as it is registered.
+        mn: Box<str>,
+        /// When it was heard.
+        at: Timestamp,
+        /// The data segment.
+        segment: Box<[u8]>,
+        /// The check that the frame carries, if its area looks sealed (HJ 212-2025, 6.4).
+        sealed: Option<u16>,
+    },
+    /// The connection has ended.
+    Left {
+        /// MN as it is registered.
+        mn: Box<str>,
+        /// The connection.
+        connection: u64,
+    },
+}
+
+/// The door's end.
+#[derive(Debug)]
+pub struct Ears {
+    news: mpsc::UnboundedSender<News>,
+    heard: Arc<AtomicUsize>,
+}
+
+/// The listener's end.
+#[derive(Debug)]
+pub struct Listener {
+    news: mpsc::UnboundedReceiver<News>,
+    heard: Arc<AtomicUsize>,
+}
+
+/// Both ends. Comings and goings are bounded by the connections there can be, frames by [`HEARD_MAX`].
+#[must_use]
+pub fn ears() -> (Ears, Listener) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let heard = Arc::new(AtomicUsize::new(0));
+    (Ears { news: sender, heard: Arc::clone(&heard) }, Listener { news: receiver, heard })
+}
+
+impl Ears {
+    /// Tells; false if a frame could not be told for want of room.
+    pub(super) fn tell(&self, news: News) -> bool {
+        if matches!(news, News::Heard { .. }) && self.heard.fetch_add(1, Ordering::Relaxed) >= HEARD_MAX {
+            self.heard.fetch_sub(1, Ordering::Relaxed);
+            return false;
+        }
+        // A listener that is gone is no longer interested.
+        let _ = self.news.send(news);
+        true
+    }
+}
+
+impl Listener {
+    /// The next news; `None` when the door is gone.
+    pub async fn next(&mut self) -> Option<News> {
+        let news = self.news.recv().await;
+        if matches!(news, Some(News::Heard { .. })) {
+            self.heard.fetch_sub(1, Ordering::Relaxed);
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_that_nobody_listens_to_are_bounded_and_comings_are_not_lost() {
+        let (ears, mut listener) = ears();
+        let heard = || News::Heard { mn: "A".into(), at: Timestamp(0), segment: Box::default(), sealed: None };
+        let told = (0..HEARD_MAX + 5).filter(|_| ears.tell(heard())).count();
+        assert_eq!(told, HEARD_MAX);
+        assert!(ears.tell(News::Left { mn: "A".into(), connection: 1 }));
+        listener.next().await.unwrap();
+        assert!(ears.tell(heard()) && !ears.tell(heard()));
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_is_bounded_and_gives_all_in_order() {
+        let mailbox = Mailbox::default();
+        let posted = (0..LETTERS_MAX as u8 + 2).filter(|n| mailbox.post(Bytes::from(vec![*n]))).count();
+        assert_eq!(posted, LETTERS_MAX);
+        let letters = mailbox.letters().await;
+        assert!(letters.iter().map(|l| usize::from(l[0])).eq(0..LETTERS_MAX));
+        assert!(mailbox.post(Bytes::new()));
+    }
+}
