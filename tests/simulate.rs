@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hj212_gateway::protocol::Edition;
+use hj212_gateway::protocol::{Edition, write};
 use hj212_gateway::sim::{self, Options, Rate, Subject, Summary};
 use host::{Conduct, Host, Received};
+use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
 fn options(host: &Host) -> Options {
@@ -267,6 +268,38 @@ async fn what_cannot_be_done_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Some(folder.path().to_owned());
     assert!(fails(Options { ledger, ..options(&host) }).await.contains("--ledger"));
+}
+
+/// What a test of the road down looks like from outside: a host gives a command, the log says what became of it.
+#[tokio::test]
+async fn the_command_log_tells_what_became_of_a_command() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("commands");
+    let settings = Options {
+        connect: listener.local_addr().unwrap().to_string(),
+        stations: 1,
+        edition: vec![Edition::V2025],
+        duration: Duration::ZERO,
+        conduct: sim::Conduct { sealed: true, commands: Some(file.clone()), ..sim::Conduct::default() },
+        ..Options::default()
+    };
+    let (mn, key) = sim::keys(&settings).pop().unwrap();
+    assert_eq!(sim::key_text(&key).len(), 36);
+    let simulation = sim::start(settings, &CancellationToken::new()).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut frame = Vec::new();
+    let command = format!("QN=20261123104000500;ST=32;CN=1062;PW=123456;MN={mn};Flag=9;CP=&&RtdInterval=30&&");
+    write::frame(&mut frame, |out| out.extend_from_slice(command.as_bytes()));
+    stream.write_all(&frame).await.unwrap();
+    let done = |log: &sim::CommandLog| log.life(&mn, "20261123104000500").contains(&&sim::What::ExeRtn(1));
+    let log = tokio::time::timeout(Duration::from_secs(20), simulation.until(done)).await.unwrap();
+    assert_eq!(log.heard().map(|(event, area)| (event.cn, area)).collect::<Vec<_>>(), [(1062, "RtdInterval=30")]);
+    assert_eq!(log.changes(&mn), [&sim::Change::RealtimeInterval(30)]);
+    let summary = simulation.stop_now().await;
+    assert_eq!((summary.counts.commands, summary.counts.refusals), (1, 0));
+    let events: Vec<String> = lines(&file).iter().map(|line| line.rsplit('\t').next().unwrap().to_owned()).collect();
+    assert_eq!(events, ["heard", "QnRtn=1", "obeyed", "ExeRtn=1"]);
 }
 
 /// The recorded days under `fixtures/days`: `time TAB segment`. With UPDATE_FIXTURES=1 they are written again.

@@ -8,14 +8,18 @@ use crate::sim;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Options {
-    #[command(flatten)]
-    run: sim::Options,
     /// Print the stations as TOML for the gateway's registry, and do nothing else
     #[arg(long)]
     print_stations: bool,
+    /// Print the keys that --sealed stations begin with, MN and key with a tab between, and do nothing else
+    #[arg(long, requires = "sealed")]
+    print_keys: bool,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
+    // Last: its groups of options have headings of their own.
+    #[command(flatten)]
+    run: sim::Options,
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to its user")]
@@ -27,6 +31,12 @@ pub(super) fn simulate(options: Options) -> u8 {
     if let Err(error) = options.run.check() {
         complain(&error);
         return USAGE;
+    }
+    if options.print_keys {
+        for (mn, key) in sim::keys(&options.run) {
+            println!("{mn}\t{}", sim::key_text(&key));
+        }
+        return 0;
     }
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else { return FAULT };
     let stop = CancellationToken::new();

@@ -40,6 +40,12 @@ pub(crate) struct Agenda {
     entries: Vec<Entry>,
     realtimes: u32,
     last_spoke: Duration,
+    /// Set by 1062 and 1064.
+    interval: Duration,
+    minutes: u8,
+    /// Whether they are told: 2011 and 2012, 2021 and 2022.
+    pub(crate) tells_realtime: bool,
+    pub(crate) tells_state: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +83,45 @@ impl Agenda {
                 entries.push(Entry { kind, due, start, length, delay });
             }
         }
-        Agenda { entries, realtimes: 0, last_spoke: Duration::ZERO }
+        let (interval, minutes) = (habits.interval, habits.minutes);
+        Agenda {
+            entries,
+            realtimes: 0,
+            last_spoke: Duration::ZERO,
+            interval,
+            minutes,
+            tells_realtime: true,
+            tells_state: true,
+        }
+    }
+
+    /// RtdInterval.
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// MinInterval in minutes.
+    pub(crate) fn minutes(&self) -> u8 {
+        self.minutes
+    }
+
+    /// From `now` on a realtime record every `interval`.
+    pub(crate) fn set_interval(&mut self, interval: Duration, now: Duration) {
+        self.interval = interval;
+        for entry in self.entries.iter_mut().filter(|entry| entry.kind == Kind::Realtime) {
+            entry.due = entry.due.min(now + interval);
+        }
+    }
+
+    /// From `now` on minute records of so many minutes; the period that is under way is told in the new length.
+    pub(crate) fn set_minutes(&mut self, minutes: u8, now: Duration, habits: &Habits) {
+        self.minutes = minutes;
+        let length = i64::from(minutes) * MINUTE;
+        for entry in self.entries.iter_mut().filter(|entry| entry.kind == Kind::Minute) {
+            entry.length = length;
+            entry.start = period_start(habits.clock.simulated(now), length);
+            entry.due = habits.clock.reached(Timestamp(entry.start.0 + length)) + entry.delay;
+        }
     }
 
     /// When the next record is due; `None` if no more come.
@@ -98,13 +142,17 @@ impl Agenda {
         let time = habits.clock.simulated(due);
         match entry.kind {
             Kind::Realtime => {
-                make(Upload::new(Kind::Realtime, time));
-                if self.realtimes.is_multiple_of(STATE_EVERY) {
+                if self.tells_realtime {
+                    make(Upload::new(Kind::Realtime, time));
+                }
+                if self.tells_state && self.realtimes.is_multiple_of(STATE_EVERY) {
                     make(Upload::new(Kind::State, time));
                 }
                 self.realtimes = self.realtimes.wrapping_add(1);
-                entry.due += habits.interval;
-                self.last_spoke = due;
+                entry.due += self.interval;
+                if self.tells_realtime {
+                    self.last_spoke = due;
+                }
             }
             Kind::Heartbeat => {
                 if due.saturating_sub(self.last_spoke) >= habits.heartbeat / 2 {
@@ -113,14 +161,23 @@ impl Agenda {
                 entry.due += habits.heartbeat;
             }
             Kind::Minute | Kind::Hour | Kind::Day => {
-                make(Upload { minutes: habits.minutes, ..Upload::new(entry.kind, entry.start) });
+                make(Upload { minutes: self.minutes, ..Upload::new(entry.kind, entry.start) });
                 entry.start = Timestamp(entry.start.0 + entry.length);
                 // At least a microsecond on, so that the loop ends whatever the speed.
                 let next = habits.clock.reached(Timestamp(entry.start.0 + entry.length)) + entry.delay;
                 entry.due = next.max(due + Duration::from_micros(1));
                 self.last_spoke = due;
             }
-            Kind::State | Kind::Boot | Kind::Log => {
+            Kind::State
+            | Kind::Boot
+            | Kind::Log
+            | Kind::Entry
+            | Kind::Runtime
+            | Kind::Raw
+            | Kind::Check
+            | Kind::Register
+            | Kind::AskTime
+            | Kind::AskKey => {
                 make(Upload::new(entry.kind, time));
                 self.entries.swap_remove(position);
             }

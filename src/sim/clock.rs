@@ -91,6 +91,16 @@ pub(crate) fn stamp_millis(out: &mut Vec<u8>, time: Timestamp) {
     digits(out, time.0.rem_euclid(SECOND) / 1000, 3);
 }
 
+/// The time that `YYYYMMDDhhmmss` says, Beijing time; `None` if the calendar has no such time.
+pub(crate) fn read_stamp(text: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(text).ok().filter(|t| t.len() == 14 && t.bytes().all(|b| b.is_ascii_digit()))?;
+    let small = |from: usize| text.get(from..from + 2)?.parse::<i8>().ok();
+    let date = jiff::civil::Date::new(text.get(..4)?.parse().ok()?, small(4)?, small(6)?).ok()?;
+    let time = jiff::civil::Time::new(small(8)?, small(10)?, small(12)?, 0).ok()?;
+    let offset = jiff::tz::Offset::from_seconds(BEIJING_OFFSET_SECONDS).ok()?;
+    Some(Timestamp(offset.to_timestamp(date.to_datetime(time)).ok()?.as_microsecond()))
+}
+
 fn digits(out: &mut Vec<u8>, number: i64, width: u32) {
     for place in (0..width).rev() {
         out.push(b'0' + (number / 10_i64.pow(place) % 10).unsigned_abs() as u8);
@@ -134,7 +144,8 @@ mod tests {
         fn stamps_agree_with_the_calendar_of_the_house(seconds in 0_i64..7_000_000_000) {
             let time = Timestamp(seconds * SECOND);
             let plain: String = time.to_rfc3339()[..23].chars().filter(char::is_ascii_digit).collect();
-            prop_assert_eq!(text(time), plain);
+            prop_assert_eq!(text(time), plain.as_str());
+            prop_assert_eq!(read_stamp(&plain.as_bytes()[..14]), Some(time));
         }
 
         #[test]

@@ -14,12 +14,17 @@ pub struct HostCodec {
 }
 
 /// What a host sent that cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
     /// Bytes that are no frame.
     Fault(FaultReason),
-    /// A frame whose CRC does not match.
-    Check,
+    /// A frame whose CRC does not match its bytes: damaged, or sealed, for then it is over the plain text.
+    Check {
+        /// The data segment.
+        segment: Bytes,
+        /// What the CRC says.
+        said: u16,
+    },
 }
 
 impl HostCodec {
@@ -33,7 +38,9 @@ impl HostCodec {
                 Some(Item::Fault(fault)) => Some(Err(Unusable::Fault(fault.reason))),
                 Some(Item::Frame(frame)) => Some(match frame.check.verdict {
                     Verdict::Right => Ok(Bytes::copy_from_slice(frame.segment)),
-                    Verdict::Known(_) | Verdict::Wrong | Verdict::Sealed => Err(Unusable::Check),
+                    Verdict::Known(_) | Verdict::Wrong | Verdict::Sealed => {
+                        Err(Unusable::Check { segment: Bytes::copy_from_slice(frame.segment), said: frame.check.said })
+                    }
                 }),
             };
             buffer.advance(used);
@@ -80,7 +87,7 @@ mod tests {
         }
         assert_eq!(items.first(), Some(&Err(Unusable::Fault(FaultReason::Noise))));
         assert_eq!(items.last(), Some(&Ok(Bytes::from_static(b"ST=91;CN=9014;CP=&&&&"))));
-        assert!(items.contains(&Err(Unusable::Check)));
+        assert!(items.iter().any(|item| matches!(item, Err(Unusable::Check { .. }))));
         assert!(wire.is_empty());
     }
 

@@ -16,12 +16,15 @@ use tokio_util::codec::FramedRead;
 
 use super::codec::{HostCodec, Unusable};
 use super::dice::Dice;
-use super::faults::Fault;
-use super::run::Shared;
-use super::station::{Meaning, Next, Sending, Station};
+use super::faults::{Fault, FaultSet};
+use super::flight::Sending;
+use super::obey::{CRC_ERROR, MN_ERROR};
+use super::shared::Shared;
+use super::station::{Meaning, Next, Station};
 use super::tally::Count;
 use super::wire::{self, After, Manner};
-use crate::protocol::{Fields, packet};
+use crate::protocol::sm4::Key;
+use crate::protocol::{Fields, Header, crc, packet};
 
 /// What the read buffer starts with: an answer is shorter than this.
 pub(crate) const READ_BUFFER: usize = 256;
@@ -75,6 +78,7 @@ impl Connection {
             station.disconnected(now);
             kept += station.waiting() as u64;
             self.shared.tally.add(Count::Discarded, station.discarded());
+            self.shared.tally.add(Count::Untold, station.untold_records());
         }
         self.shared.tally.add(Count::Unanswered, unanswered);
         self.shared.tally.add(Count::Kept, kept);
@@ -84,6 +88,11 @@ impl Connection {
         let mut failures = 0;
         sleep(self.shared.ramp(self.number)).await;
         loop {
+            if let Some(end) = self.shared.away() {
+                let now = self.shared.elapsed();
+                self.stations.iter_mut().for_each(|station| station.disconnected(now));
+                sleep_until(self.shared.instant(end)).await;
+            }
             let acked = match self.shared.connect(self.number).await {
                 Some(stream) => {
                     let (end, acked) = self.converse(stream).await;
@@ -127,6 +136,10 @@ impl Connection {
                 }
                 Err(end) => return (end, acked),
             };
+            if self.shared.away().is_some() {
+                return (End::Dropped, acked);
+            }
+            let wake = wake.min(self.shared.next_away());
             tokio::select! {
                 item = answers.next() => match item {
                     Some(Ok(item)) => acked |= self.listen(item),
@@ -145,11 +158,19 @@ impl Connection {
             loop {
                 let now = self.shared.elapsed();
                 let Some(station) = self.stations.get_mut(position) else { break };
-                match station.next(now, &mut self.segment) {
+                let next = station.next(now, &mut self.segment);
+                self.shared.note_events(station.take_news());
+                match next {
                     Next::Send(sending) => {
                         self.deliver(position, &sending, write).await?;
                         done = false;
                     }
+                    Next::Say(key) => {
+                        let quirks = station.profile.quirks;
+                        self.transmit(quirks, key.as_ref(), FaultSet::default(), write).await?;
+                        done = false;
+                    }
+                    Next::Cut => return Err(End::Dropped),
                     Next::Wait(until) => {
                         wake = Some(wake.map_or(until, |wake| wake.min(until)));
                         done = false;
@@ -169,7 +190,19 @@ impl Connection {
         let Some(station) = self.stations.get(position) else { return Ok(()) };
         let quirks = station.profile.quirks;
         self.shared.note_sending(&station.profile, sending);
-        let (manner, after) = wire::frame(&mut self.frame, &self.segment, quirks, sending.faults, &mut self.dice);
+        self.transmit(quirks, sending.key.as_ref(), sending.faults, write).await
+    }
+
+    /// Sends the segment in `self.segment`.
+    async fn transmit(
+        &mut self,
+        quirks: FaultSet,
+        key: Option<&Key>,
+        faults: FaultSet,
+        write: &mut WriteHalf<'_>,
+    ) -> Result<(), End> {
+        let seal = key.map(|key| (key, self.shared.options.conduct.seal_form));
+        let (manner, after) = wire::frame(&mut self.frame, &self.segment, seal, quirks, faults, &mut self.dice);
         let limit = self.shared.options.answer_timeout;
         match manner {
             // A host that does not read is a host that does not answer.
@@ -193,19 +226,59 @@ impl Connection {
 
     /// Hands what the host said to the station that it is for. True if it was an acknowledgement.
     fn listen(&mut self, item: Result<Bytes, Unusable>) -> bool {
-        let now = self.shared.elapsed();
-        let Ok(segment) = item else {
-            self.shared.tally.count(Count::BadAnswers);
-            return false;
+        let (segment, trouble) = match item {
+            Ok(segment) => (self.opened_by_chance(segment), None),
+            Err(Unusable::Fault(_)) => {
+                self.shared.tally.count(Count::BadAnswers);
+                return false;
+            }
+            Err(Unusable::Check { segment, said }) => match self.opened(&segment, said) {
+                Some(plain) => (plain, None),
+                None => {
+                    self.shared.tally.count(Count::BadAnswers);
+                    (segment, Some(CRC_ERROR))
+                }
+            },
         };
         let header = packet::parse(&segment);
         self.fields.read(header.area);
-        let mut meaning = Meaning::Stray;
+        match header.cn {
+            Some(1000..=3999) => {
+                self.take_command(&header, trouble);
+                false
+            }
+            Some(_) | None => trouble.is_none() && self.take_answer(&header),
+        }
+    }
+
+    fn opened(&self, segment: &[u8], said: u16) -> Option<Bytes> {
+        self.stations.iter().find_map(|station| station.open(segment, said)).map(Bytes::from)
+    }
+
+    /// One check in 256 over the plain text is that over the ciphertext as well.
+    fn opened_by_chance(&self, segment: Bytes) -> Bytes {
+        let is_key = packet::parse(&segment).cn == Some(1014);
+        let opened = if is_key { self.opened(&segment, crc::checksum(&segment)) } else { None };
+        opened.unwrap_or(segment)
+    }
+
+    fn take_command(&mut self, header: &Header<'_>, trouble: Option<u16>) {
+        let now = self.shared.elapsed();
+        let meant = self.stations.iter().position(|station| station.is_meant(header, &self.fields));
+        let trouble = trouble.or(if meant.is_none() { Some(MN_ERROR) } else { None });
+        if let Some(station) = self.stations.get_mut(meant.unwrap_or(0)) {
+            station.commanded(now, header, &self.fields, trouble);
+            self.shared.note_events(station.take_news());
+        }
+    }
+
+    fn take_answer(&mut self, header: &Header<'_>) -> bool {
+        let now = self.shared.elapsed();
         for station in &mut self.stations {
             if header.mn.is_some_and(|mn| !mn.is_empty() && mn != station.profile.mn.as_bytes()) {
                 continue;
             }
-            meaning = station.heard(now, &header, &self.fields);
+            let meaning = station.heard(now, header, &self.fields);
             if let Meaning::Acknowledged { kind, again, answer_time, note } = &meaning {
                 self.shared.note_answer(&station.profile.mn, note);
                 self.shared.tally.acked(*kind, Some(*answer_time), self.number);
@@ -213,7 +286,7 @@ impl Connection {
                 return true;
             }
         }
-        self.shared.tally.count(if meaning == Meaning::Command { Count::Commands } else { Count::StrayAnswers });
+        self.shared.tally.count(Count::StrayAnswers);
         false
     }
 

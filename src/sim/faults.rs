@@ -2,7 +2,8 @@
 //!
 //! Every fault has one name, one default rate and one scope. A *station* fault is a property of a share of the stations for the
 //! whole run (a firmware's habit); a *record* fault is drawn once for a record and stays through its re-sends; a *send* fault is
-//! drawn for every transmission (the line's noise), so that a re-send usually gets through. What must stay true: the same seed
+//! drawn for every transmission (the line's noise), so that a re-send usually gets through; a *command* fault is drawn once for a
+//! command of the host and stays through its re-sends. What must stay true: the same seed
 //! and list give the same faults.
 
 use std::fmt;
@@ -20,6 +21,8 @@ pub enum Scope {
     Record,
     /// Drawn for each transmission.
     Send,
+    /// Drawn once for each command of the host.
+    Command,
 }
 
 macro_rules! faults {
@@ -66,6 +69,18 @@ faults! {
     Reconnect, "reconnect", Send, "drops the connection right after sending, before the answer";
     SplitPackets, "split-packets", Record, "a minute record in two packets with PNUM and PNO, each with its own QN and answer";
     NoAckWanted, "no-ack-wanted", Station, "sets bit 0 of Flag to 0 and waits for no answer";
+    AskTime, "ask-time", Station, "asks for the time (1013) on every new connection (HJ/T 212-2005 stations: not)";
+    AskKey, "ask-key", Station, "asks for a new key (1014) on every new connection, if it seals at all";
+    Refuse, "refuse", Command, "refuses: 9011 with QnRtn=2";
+    Fail, "fail", Command, "accepts, does not do it and says so: 9012 with ExeRtn=2";
+    NoData, "no-data", Command, "has nothing of what is asked for: 9012 with ExeRtn=100";
+    Deaf, "deaf", Command, "never answers, however often the command is sent";
+    DeafOnce, "deaf-once", Command, "answers only when the command is sent again";
+    Late, "late", Command, "answers after --late";
+    Forget, "forget", Command, "says 9011 and nothing after it";
+    Cut, "cut", Command, "drops the connection after 9011; the rest follows on the next one";
+    WrongQn, "wrong-qn", Command, "puts another QN into its answers";
+    AnswerTwice, "answer-twice", Command, "says every answer twice";
     GarbageOnly, "garbage-only", Station, "no logger at all: a bot that sends HTTP, TLS and random bytes";
 }
 
@@ -73,14 +88,20 @@ faults! {
 pub const DEFAULT_RATE: f64 = 0.1;
 
 /// The faults of a run and their rates.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Faults {
     rates: [f64; Fault::ALL.len()],
 }
 
+impl Default for Faults {
+    fn default() -> Self {
+        Faults { rates: [0.0; Fault::ALL.len()] }
+    }
+}
+
 /// A set of faults, as drawn for one station.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct FaultSet(u32);
+pub struct FaultSet(u64);
 
 impl FaultSet {
     /// Whether `fault` is among them.
@@ -130,6 +151,7 @@ impl Faults {
                 Scope::Station => "station",
                 Scope::Record => "record",
                 Scope::Send => "send",
+                Scope::Command => "command",
             };
             let _ = writeln!(text, "  {:<14} {scope:<8} {}", fault.name(), fault.meaning());
         }
@@ -234,6 +256,7 @@ mod tests {
                 Scope::Station => "stations",
                 Scope::Record => "records",
                 Scope::Send => "transmissions",
+                Scope::Command => "commands",
             };
             let row = format!("| `{}` | {scope} | {} |", fault.name(), fault.meaning());
             assert!(manual.contains(&row), "docs/simulator.md lacks: {row}");
@@ -242,7 +265,7 @@ mod tests {
 
     #[test]
     fn every_fault_fits_the_set_and_has_its_own_name() {
-        assert!(Fault::ALL.len() <= 32);
+        assert!(Fault::ALL.len() <= 64);
         let names: std::collections::HashSet<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
         assert_eq!(names.len(), Fault::ALL.len());
     }

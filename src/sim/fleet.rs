@@ -4,10 +4,12 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use super::clock::SECOND;
 use super::dice::Dice;
 use super::faults::{Fault, FaultSet};
 use super::options::Options;
 use crate::protocol::Edition;
+use crate::protocol::sm4::Key;
 
 /// What a station monitors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +95,7 @@ impl FromStr for Subject {
 pub struct Profile {
     /// Its number within the fleet, from `--first`.
     pub number: u32,
-    /// The MN it sends.
+    /// The MN it sends; empty until the host gives it one.
     pub mn: String,
     /// The PW it sends. Never logged.
     pub(crate) pw: String,
@@ -107,6 +109,18 @@ pub struct Profile {
     pub(crate) seed: u64,
     /// How far its clock is ahead, in microseconds.
     pub(crate) clock_off: i64,
+    /// What it seals with (HJ 212-2025).
+    pub(crate) key: Option<Key>,
+    /// Whether it has an MN yet (HJ 212-2025: given by the host).
+    pub(crate) registered: bool,
+}
+
+impl Profile {
+    /// What the logger calls itself (i23005, HJ 212-2025, C.2): 24 letters and digits.
+    #[must_use]
+    pub fn logger_id(&self) -> String {
+        format!("SIM{:021}", self.number)
+    }
 }
 
 /// The station with the given number. An unknown-mn or wrong-pw station differs from its entry in the registry on purpose.
@@ -123,7 +137,35 @@ pub fn profile(options: &Options, number: u32) -> Profile {
     };
     let pw = if quirks.contains(Fault::WrongPw) { wrong(&options.password) } else { options.password.clone() };
     let clock_off = if quirks.contains(Fault::ClockOff) { wrong_clock(&mut dice) } else { 0 };
-    Profile { number, mn: mn(prefix, edition, number), pw, subject, edition, quirks, seed, clock_off }
+    let conduct = &options.conduct;
+    let clock_off = clock_off + conduct.clock_off * SECOND;
+    let newest = edition == Edition::V2025;
+    let own = || Key::from_bytes(first_key(seed));
+    let key = (conduct.sealed && newest).then(|| conduct.key.clone().unwrap_or_else(own));
+    let registered = !(conduct.register && newest);
+    let mn = if registered { mn(prefix, edition, number) } else { String::new() };
+    Profile { number, mn, pw, subject, edition, quirks, seed, clock_off, key, registered }
+}
+
+/// The keys that the stations of `options` seal with at the start, by the MN of the registry. For the gateway's store of keys and for tests.
+#[must_use]
+pub fn keys(options: &Options) -> Vec<(String, Key)> {
+    let stations = numbers(options).map(|number| profile(options, number));
+    let mn = |station: &Profile| mn(&options.mn_prefix, station.edition, station.number);
+    stations.filter_map(|station| Some((mn(&station), station.key?))).collect()
+}
+
+/// A key as files have it: "hex:" and 32 digits.
+#[must_use]
+pub fn key_text(key: &Key) -> String {
+    key.bytes().iter().fold(String::from("hex:"), |text, byte| text + &format!("{byte:02X}"))
+}
+
+/// Sixteen letters and digits, as NewSK has them (HJ 212-2025, C.8). Simulated stations have no secrets.
+fn first_key(seed: u64) -> [u8; 16] {
+    const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut dice = Dice::new(seed, 0x004B_4559);
+    std::array::from_fn(|_| LETTERS.get(dice.below(62) as usize).copied().unwrap_or(b'0'))
 }
 
 /// The registry for the fleet of `options`, as TOML: one `[[station]]` a station, with `mn`, `name`, `pw`, `st`, `edition` and

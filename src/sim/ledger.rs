@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::station::Note;
+use super::flight::Note;
 
 /// An append-only file of notes, shared by all stations.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Ledger {
 
 /// The ledger cannot be kept. The run ends: a crash test without its ledger proves nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot append to {path}: {error}; give --ledger and --sent files in a folder that can be written")]
+#[error("cannot append to {path}: {error}; give --ledger, --sent and --commands files in a folder that can be written")]
 pub struct LedgerError {
     path: PathBuf,
     error: std::io::Error,
@@ -35,7 +35,11 @@ impl Ledger {
     /// Appends one line. In append mode a single write is whole among other writers.
     pub(crate) fn write(&self, mn: &str, note: &Note) -> Result<(), LedgerError> {
         let Note { qn, cn, data_time, crc32 } = note;
-        let line = format!("{mn}\t{qn}\t{cn}\t{data_time}\t{crc32:08x}\n");
+        self.append(&format!("{mn}\t{qn}\t{cn}\t{data_time}\t{crc32:08x}\n"))
+    }
+
+    /// Appends `line`, which ends with a line feed.
+    pub(crate) fn append(&self, line: &str) -> Result<(), LedgerError> {
         (&self.file).write_all(line.as_bytes()).map_err(|error| failed(&self.path, error))
     }
 }

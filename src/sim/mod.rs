@@ -1,11 +1,13 @@
 //! Software stations that behave like real HJ 212 loggers, for demonstrations, load and crash tests.
 //!
 //! ```text
-//! options ─► fleet: who ─► station: what to say when (pure) ─► wire: as it goes out, with its faults ─► connection: the socket
-//!                            ▲   agenda: which record is due                                              │
-//!                            │   upload, values: what stands in it                                        ▼
-//!                            └──────────────────────────── codec ◄──────────────────────────────── the gateway's answers
-//!                                  run: the fleet's life, the ledger, the tally          throughput: instead of a logger's day
+//! options ─► fleet: who ─► station: what to say when (pure) ─► wire: as it goes out, sealed,   ─► connection: the socket
+//! conduct                    ▲   agenda: which record is due        with its faults                   │
+//!                            │   upload, values, rarities, factors: what stands in it                 │
+//!                            │   obey: what a command means here (orders: the table of commands)      │
+//!                            │   errands: what is said and done to it; history: what was              ▼
+//!                            └──────────────────────────── codec ◄─────────────────────────── the gateway's answers and commands
+//!            run, shared: the fleet's life, the ledger, the tally, the log of commands       throughput: instead of a logger's day
 //! ```
 //!
 //! What must stay true:
@@ -14,6 +16,8 @@
 //! * the ledger holds a frame only after its answer arrived, and holds it before it counts, so that what it says can be compared
 //!   with what a gateway published, whoever was killed when;
 //! * values, faults and the fleet follow from the seed; DataTime is never in the future (unless a clock is off on purpose);
+//! * a command with a QN that was heard before is answered again and not carried out again; a station's history is the same
+//!   whenever it is asked, and the same as what it uploaded;
 //! * the station's judgement is pure: time is an argument, so its tests wait for nothing.
 //!
 //! # Decisions
@@ -23,19 +27,32 @@
 //!   not like a wrong clock, which is a fault of its own here.
 //! * 2005 uploads carry no QN, as the field does it; their answers are matched by the CN inside CP.
 //! * Chance is our own twenty lines: fixtures must not change with a library's version.
-//! * Stations do not obey commands yet; they are counted. Encrypted uploads (HJ 212-2025, 6.4) will stand in `upload`.
+//! * What a station does wrong with commands is a fault like the others: drawn for each command, named in `--faults`.
+//! * History is not stored either: a span is walked and each record made from the seed. A year of it would cost nothing.
+//! * The packet in flight is kept as bytes: a clock, a password or a key that changes meanwhile does not change what is sent again.
+//! * A new key is used from the packet after the 9012 that confirms it (HJ 212-2025 leaves the moment open).
 
 mod agenda;
 mod clock;
 pub mod codec;
+pub mod commands;
+pub mod conduct;
 mod connection;
 mod dice;
+mod errands;
+mod factors;
 pub mod faults;
 pub mod fleet;
+mod flight;
+mod history;
 mod ledger;
+mod obey;
 pub mod options;
+mod orders;
+mod rarities;
 mod recorded;
 mod run;
+mod shared;
 mod station;
 mod tally;
 mod throughput;
@@ -43,11 +60,13 @@ mod upload;
 mod values;
 mod wire;
 
+pub use commands::{Change, CommandLog, Event, What};
+pub use conduct::{Conduct, Outage, SealForm};
 pub use faults::{Fault, Faults, FaultsError};
-pub use fleet::{Profile, Subject, profile, stations_toml};
+pub use fleet::{Profile, Subject, key_text, keys, profile, stations_toml};
 pub use ledger::LedgerError;
 pub use options::{OptionError, Options, Rate};
 pub use recorded::{recorded_day, recorded_day_of};
-pub use run::{SimError, run};
+pub use run::{SimError, Simulation, run, start};
 pub use tally::{AnswerTimes, Counts, PerKind, Progress, Summary};
 pub use upload::Kind;

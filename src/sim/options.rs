@@ -5,6 +5,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+mod check;
+
+pub use check::OptionError;
+
+use super::conduct::Conduct;
 use super::faults::Faults;
 use super::fleet::Subject;
 use crate::protocol::Edition;
@@ -87,7 +92,8 @@ pub struct Options {
         long_help = format!(
             "What goes wrong: names with commas, each with an optional rate from 0 to 1 (default 0.1), as \
             crc-wrong=0.01,half-open. \"station\" faults are habits of that share of the stations, \"record\" faults befall that \
-            share of the records and stay through re-sends, \"send\" faults that share of transmissions:\n\n{}",
+            share of the records and stay through re-sends, \"send\" faults that share of transmissions, \"command\" faults \
+            that share of the host's commands:\n\n{}",
             Faults::catalogue()
         )
     )]
@@ -168,6 +174,10 @@ pub struct Options {
     /// Time between two lines of progress.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
     pub progress: Duration,
+
+    /// How stations take commands.
+    #[command(flatten)]
+    pub conduct: Conduct,
 }
 
 impl Default for Options {
@@ -203,6 +213,7 @@ impl Default for Options {
             ledger: None,
             sent: None,
             progress: Duration::from_secs(5),
+            conduct: Conduct::default(),
         }
     }
 }
@@ -229,108 +240,10 @@ impl FromStr for Rate {
     }
 }
 
-/// An option that cannot be obeyed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("--{option} {value}: {rule}")]
-pub struct OptionError {
-    /// The option's name without dashes.
-    pub option: &'static str,
-    /// What was given.
-    pub value: String,
-    /// What is allowed.
-    pub rule: &'static str,
-}
-
-/// The longest time that an option may give.
-const TIME_MAX: Duration = Duration::from_secs(366 * 86_400);
-
 /// Seconds of the time that passes within a run by default: it holds a midnight with an hour to spare, whenever it starts.
 const DAY_AND_HOUR: f64 = 90_000.0;
 
-/// The values of MinInterval (HJ 212-2017, table 4).
-const MIN_INTERVALS: [u32; 11] = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30];
-
 impl Options {
-    /// Whether the options can be obeyed; names the first that cannot.
-    ///
-    /// # Errors
-    /// [`OptionError`] with the option, its value and the rule.
-    pub fn check(&self) -> Result<(), OptionError> {
-        let wrong =
-            |option, value: &dyn std::fmt::Debug, rule| Err(OptionError { option, value: format!("{value:?}"), rule });
-        if self.speed.is_some_and(|speed| !(1.0..=100_000.0).contains(&speed)) {
-            return wrong("speed", &self.speed, "a number from 1 to 100000");
-        }
-        if self.speed.is_some_and(|speed| speed > 1.0) && self.duration.is_zero() {
-            return wrong(
-                "speed",
-                &self.speed,
-                "faster than the wall clock only with a --duration: the future is not simulated",
-            );
-        }
-        if !MIN_INTERVALS.contains(&self.min_interval) {
-            return wrong(
-                "min-interval",
-                &self.min_interval,
-                "one of 1 2 3 4 5 6 10 12 15 20 30 (HJ 212-2017, table 4)",
-            );
-        }
-        if self.interval < Duration::from_millis(10) {
-            return wrong("interval", &self.interval, "at least 10ms; use --rate to measure throughput");
-        }
-        let times = [
-            self.interval,
-            self.duration,
-            self.drain,
-            self.answer_timeout,
-            self.reconnect_max,
-            self.pace,
-            self.progress,
-        ];
-        if let Some(longest) = times.into_iter().find(|time| *time > TIME_MAX) {
-            return wrong("duration", &longest, "no time is longer than 366 days");
-        }
-        if self.answer_timeout.is_zero() || self.reconnect_min.is_zero() || self.progress.is_zero() {
-            return wrong(
-                "answer-timeout",
-                &self.answer_timeout,
-                "this, --reconnect-min and --progress are longer than zero",
-            );
-        }
-        if self.stations == 0 || self.per_connection == 0 || self.connections == Some(0) || self.ramp == 0 {
-            return wrong(
-                "stations",
-                &self.stations,
-                "this, --per-connection, --connections and --ramp are at least 1",
-            );
-        }
-        if self.keep == 0 {
-            return wrong("keep", &self.keep, "at least 1: a station keeps the record it is sending");
-        }
-        if self.edition.is_empty() {
-            return wrong("edition", &"", "one of 2005, 2017, 2025, or several with commas");
-        }
-        let nothing_known = |edition: &Edition| !self.mix.iter().any(|subject| subject.is_known_to(*edition));
-        if !self.mix.is_empty() && self.edition.iter().any(nothing_known) {
-            return wrong("mix", &self.mix, "power and condition are known to edition 2025 alone");
-        }
-        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        if self.edition.contains(&Edition::V2005) && (!digits(&self.mn_prefix) || self.mn_prefix.len() > 8) {
-            return wrong("mn-prefix", &self.mn_prefix, "at most 8 digits for edition 2005, whose MN has 14 digits");
-        }
-        if self.mn_prefix.len() > 16 || !self.mn_prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F')) {
-            return wrong("mn-prefix", &self.mn_prefix, "at most 16 characters 0-9A-F (HJ 212-2017, table 3)");
-        }
-        if u64::from(self.first) + u64::from(self.station_count()) > 1_000_000 {
-            return wrong("first", &self.first, "--first and --stations together stay below 1000000");
-        }
-        if self.password.len() != 6 || !self.password.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            // The password itself is not shown.
-            return wrong("password", &"", "six letters or digits (HJ 212-2017, table 3)");
-        }
-        Ok(())
-    }
-
     /// How many stations there will be: at least one for each connection.
     #[must_use]
     pub fn station_count(&self) -> u32 {
@@ -354,7 +267,7 @@ impl Options {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     duration::parse(text)
         .ok_or_else(|| format!("\"{text}\" is no duration: write a whole number and a unit (ms, s, min, h, d), as 30s"))
 }
@@ -367,84 +280,4 @@ fn edition(text: &str) -> Result<Edition, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::{CommandFactory, Parser};
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: Options,
-    }
-
-    fn read(line: &str) -> Result<Options, clap::Error> {
-        Line::try_parse_from(std::iter::once("simulate").chain(line.split_whitespace())).map(|line| line.options)
-    }
-
-    #[test]
-    fn an_empty_line_gives_the_defaults() {
-        Line::command().debug_assert();
-        assert_eq!(read("").unwrap(), Options::default());
-        assert_eq!(Options::default().check(), Ok(()));
-    }
-
-    #[test]
-    fn a_full_line_is_read() {
-        let options = read(
-            "--connect h:1 --stations 50 --edition 2005,2025 --mix air,power --faults noise=0.5,slow --rate max \
-             --duration 2min --connections 10 --bind 127.0.0.1,127.0.0.2",
-        )
-        .unwrap();
-        assert_eq!(options.edition, [Edition::V2005, Edition::V2025]);
-        assert_eq!(options.mix, [Subject::Air, Subject::Power]);
-        assert_eq!(options.rate, Some(Rate::Max));
-        assert_eq!((options.station_count(), options.connection_count()), (50, 10));
-        assert_eq!(options.effective_speed(), 750.0);
-        assert_eq!(read("--rate 2.5").unwrap().rate, Some(Rate::PerSecond(2.5)));
-        assert_eq!(read("--stations 5 --connections 9").unwrap().station_count(), 9);
-        assert_eq!(read("--stations 5 --per-connection 2").unwrap().connection_count(), 3);
-    }
-
-    #[test]
-    fn the_help_explains_every_fault() {
-        let help = Line::command().render_long_help().to_string();
-        for fault in super::super::faults::Fault::ALL {
-            assert!(help.contains(fault.name()), "{}", fault.name());
-        }
-        assert!(read("--faults list").unwrap_err().to_string().contains("slowloris"));
-    }
-
-    #[test]
-    fn what_cannot_be_obeyed_is_named() {
-        for (line, option) in [
-            ("--speed 0.5", "speed"),
-            ("--speed 60 --duration 0s", "speed"),
-            ("--min-interval 7", "min-interval"),
-            ("--interval 1ms", "interval"),
-            ("--edition 2005 --mn-prefix AB", "mn-prefix"),
-            ("--mn-prefix xyz", "mn-prefix"),
-            ("--first 999999", "first"),
-            ("--password 12345", "password"),
-            ("--keep 0", "keep"),
-            ("--mix power --edition 2017", "mix"),
-            ("--mix power,condition --edition 2005,2025", "mix"),
-            ("--interval 400d", "duration"),
-        ] {
-            assert_eq!(read(line).unwrap().check().unwrap_err().option, option, "{line}");
-        }
-        for line in [
-            "--rate 0",
-            "--rate 1e-300",
-            "--rate NaN",
-            "--rate fast",
-            "--edition 2011",
-            "--mix fire",
-            "--duration 60",
-            "--stations 0",
-        ] {
-            assert!(read(line).is_err(), "{line}");
-        }
-        let secret = read("--password ab").unwrap().check().unwrap_err().to_string();
-        assert!(!secret.contains("ab\""), "{secret}");
-    }
-}
+mod tests;

@@ -49,6 +49,10 @@ pub fn recorded_day_of(subject: Subject, edition: Edition, seed: u64) -> Vec<(Ti
         resends: 0,
         keep: options.keep,
         pace: options.pace,
+        history: options.conduct.history,
+        history_pace: options.conduct.history_pace,
+        keeps_history: false,
+        late: options.conduct.late,
     };
     let mut station = Station::new(profile(&options, 1), Arc::new(rules), seed);
     let (mut day, mut now, mut segment) = (Vec::new(), Duration::ZERO, Vec::new());
@@ -62,7 +66,7 @@ pub fn recorded_day_of(subject: Subject, edition: Edition, seed: u64) -> Vec<(Ti
                 station.heard(now, &answer, &Fields::default());
             }
             Next::Wait(until) => now = until.max(now),
-            Next::Done | Next::GiveUp => return day,
+            Next::Done | Next::GiveUp | Next::Say(_) | Next::Cut => return day,
         }
     }
 }

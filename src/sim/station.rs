@@ -22,9 +22,12 @@ use super::clock::SECOND;
 use super::dice::Dice;
 use super::faults::{Fault, FaultSet, Faults, Scope};
 use super::fleet::Profile;
+use super::flight::{CRC32, Flight, Note, Sending, answers, qn_text};
+use super::obey::Obedience;
 use super::upload::{Kind, Upload, data_time, segment};
 use super::values::Portion;
 use crate::message::Timestamp;
+use crate::protocol::sm4::{self, Key};
 use crate::protocol::{Edition, Fields, Header};
 
 /// The rules that all stations of a run obey.
@@ -36,23 +39,39 @@ pub(crate) struct Rules {
     pub(crate) resends: u32,
     pub(crate) keep: usize,
     pub(crate) pace: Duration,
+    /// How far back the history reaches, and the pause between two packets of it.
+    pub(crate) history: Duration,
+    pub(crate) history_pace: Duration,
+    /// What is not told in time stands in the history alone.
+    pub(crate) keeps_history: bool,
+    /// How late a late answer is.
+    pub(crate) late: Duration,
 }
 
 /// A simulated station.
 #[derive(Debug)]
 pub(crate) struct Station {
     pub(crate) profile: Profile,
-    rules: Arc<Rules>,
-    agenda: Agenda,
-    dice: Dice,
+    pub(super) rules: Arc<Rules>,
+    pub(super) agenda: Agenda,
+    pub(super) dice: Dice,
+    pub(super) obedience: Obedience,
+    /// How long an answer is waited for and how often a packet is sent again; 1000 sets both.
+    pub(super) patience: (Duration, u32),
     link: Link,
     fresh: VecDeque<Upload>,
     kept: VecDeque<Upload>,
     flight: Option<Flight>,
     last_qn: Timestamp,
     reupload_at: Duration,
+    /// When a logger without an MN says who it is.
+    register_at: Duration,
     discarded: u64,
+    untold: u64,
 }
+
+/// How often a logger without an MN says who it is. The standard names no period.
+const REGISTER_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The station's connection, as the station sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,53 +83,21 @@ enum Link {
     Down,
 }
 
-/// The packet that waits for its answer.
-#[derive(Debug, Clone)]
-struct Flight {
-    upload: Upload,
-    qn: Timestamp,
-    first_sent: Duration,
-    deadline: Duration,
-    sendings: u32,
-    crc32: u32,
-}
-
 /// What the station does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The segment in the buffer goes out.
     Send(Sending),
+    /// The segment in the buffer, which answers a command, goes out, sealed if there is a key.
+    Say(Option<Key>),
+    /// The connection is dropped on purpose.
+    Cut,
     /// Nothing until then, unless an answer comes.
     Wait(Duration),
     /// Nothing any more, unless an answer comes: no record is left and none will be made.
     Done,
     /// The answers have failed to come: the connection is to be closed.
     GiveUp,
-}
-
-/// A packet that goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sending {
-    pub(crate) kind: Kind,
-    /// 0 the first time, then how often the packet was sent before.
-    pub(crate) resend: u32,
-    /// A record from before an outage.
-    pub(crate) again: bool,
-    /// The faults of this transmission.
-    pub(crate) faults: FaultSet,
-    /// The line of the ledger.
-    pub(crate) note: Note,
-}
-
-/// What the ledger says of a packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Note {
-    /// QN as sent; empty for 2005, whose uploads carry none.
-    pub(crate) qn: String,
-    pub(crate) cn: u16,
-    pub(crate) data_time: String,
-    /// CRC-32 (ISO-HDLC) of the data segment.
-    pub(crate) crc32: u32,
 }
 
 /// What an answer was to the station.
@@ -120,26 +107,29 @@ pub(crate) enum Meaning {
     Acknowledged { kind: Kind, again: bool, answer_time: Duration, note: Note },
     /// It is an answer to nothing that is in flight (a second answer to a packet sent twice, a late one).
     Stray,
-    /// It is a command of the host. Stations do not obey commands yet.
-    Command,
 }
 
 impl Station {
     pub(crate) fn new(profile: Profile, rules: Arc<Rules>, seed: u64) -> Self {
         let mut dice = Dice::new(seed ^ 0x5354_4154, u64::from(profile.number));
         let agenda = Agenda::new(&profile, &rules.habits, &mut dice);
+        let patience = (rules.answer_timeout, rules.resends);
         Station {
             profile,
             rules,
             agenda,
             dice,
+            obedience: Obedience::default(),
+            patience,
             link: Link::Awaited,
             fresh: VecDeque::new(),
             kept: VecDeque::new(),
             flight: None,
             last_qn: Timestamp(0),
             reupload_at: Duration::ZERO,
+            register_at: Duration::ZERO,
             discarded: 0,
+            untold: 0,
         }
     }
 
@@ -148,16 +138,31 @@ impl Station {
         self.make_due(now);
         self.link = Link::Up;
         self.reupload_at = now + self.rules.pace;
+        self.register_at = now;
+        let time = self.rules.habits.clock.wall(now);
+        if self.profile.quirks.contains(Fault::AskTime) && self.profile.edition != Edition::V2005 {
+            self.fresh.push_front(Upload::new(Kind::AskTime, time));
+        }
+        if self.profile.quirks.contains(Fault::AskKey) && self.profile.key.is_some() {
+            self.fresh.push_front(Upload::new(Kind::AskKey, time));
+        }
     }
 
     /// The connection is lost, or could not be made: what was not answered is kept.
     pub(crate) fn disconnected(&mut self, now: Duration) {
         self.make_due(now);
         self.link = Link::Down;
-        let unanswered = self.flight.take().map(|flight| flight.upload).into_iter().chain(self.fresh.drain(..));
-        // A heartbeat is worth nothing later.
-        let unanswered = unanswered.filter(|upload| upload.kind != Kind::Heartbeat);
-        self.kept.extend(unanswered.map(|upload| Upload { again: true, ..upload }));
+        let flight = self.flight.take();
+        if let Some((upload, errand)) = flight.as_ref().and_then(|flight| Some((flight.upload, flight.errand?))) {
+            self.untold(upload, errand);
+        }
+        let own = flight.filter(|flight| flight.errand.is_none()).map(|flight| flight.upload);
+        let unanswered = own.into_iter().chain(self.fresh.drain(..)).filter(|upload| !upload.kind.is_momentary());
+        if self.rules.keeps_history {
+            self.untold += unanswered.count() as u64;
+        } else {
+            self.kept.extend(unanswered.map(|upload| Upload { again: true, ..upload }));
+        }
     }
 
     /// How many packets wait for an answer: 0 or 1.
@@ -175,45 +180,80 @@ impl Station {
         self.discarded
     }
 
-    /// Says what to do at `now`. For [`Next::Send`] the data segment stands in `out`.
-    pub(crate) fn next(&mut self, now: Duration, out: &mut Vec<u8>) -> Next {
-        self.make_due(now);
-        if let Some(flight) = &mut self.flight {
-            if now < flight.deadline {
-                return Next::Wait(flight.deadline);
-            }
-            if flight.sendings > self.rules.resends {
-                return Next::GiveUp;
-            }
-            flight.deadline = now + self.rules.answer_timeout;
-            flight.sendings += 1;
-            let (upload, qn, crc32, resend) = (flight.upload, flight.qn, flight.crc32, flight.sendings - 1);
-            segment(out, &self.profile, &upload, qn);
-            return Next::Send(self.sending(upload, qn, crc32, resend));
-        }
-        let Some(upload) = self.pick(now) else { return self.rest(now) };
-        let qn = self.new_qn(now);
-        segment(out, &self.profile, &upload, qn);
-        let crc32 = CRC32.checksum(out);
-        if !self.profile.quirks.contains(Fault::NoAckWanted) {
-            let deadline = now + self.rules.answer_timeout;
-            self.flight = Some(Flight { upload, qn, first_sent: now, deadline, sendings: 1, crc32 });
-        }
-        Next::Send(self.sending(upload, qn, crc32, 0))
+    /// How many records were not uploaded in time and stand in the history alone.
+    pub(crate) fn untold_records(&self) -> u64 {
+        self.untold
     }
 
-    /// Takes note of a frame from the host.
+    /// Says what to do at `now`. For [`Next::Send`] and [`Next::Say`] the data segment stands in `out`.
+    pub(crate) fn next(&mut self, now: Duration, out: &mut Vec<u8>) -> Next {
+        self.make_due(now);
+        if let Some(next) = self.say(now, out) {
+            return next;
+        }
+        let errands_due = self.errands_due(now);
+        if let Some(flight) = &mut self.flight {
+            if now < flight.deadline {
+                return Next::Wait(errands_due.map_or(flight.deadline, |due| due.min(flight.deadline)));
+            }
+            if flight.sendings > self.patience.1 {
+                return Next::GiveUp;
+            }
+            flight.deadline = now + self.patience.0;
+            flight.sendings += 1;
+            out.clear();
+            out.extend_from_slice(&flight.segment);
+            return Next::Send(flight.sending(self.rules.faults.draw(Scope::Send, &mut self.dice)));
+        }
+        let Some((upload, errand)) = self.pick(now) else { return self.rest(now) };
+        let qn = self.new_qn(now);
+        segment(out, &self.profile, &upload, qn);
+        let flight = Flight {
+            upload,
+            segment: out.clone(),
+            key: self.profile.key.clone().filter(|_| sm4::is_sealed_command(upload.kind.cn())),
+            note: self.note(&upload, qn, CRC32.checksum(out)),
+            errand,
+            first_sent: now,
+            deadline: now + self.patience.0,
+            sendings: 1,
+        };
+        let sending = flight.sending(self.rules.faults.draw(Scope::Send, &mut self.dice));
+        if !self.profile.quirks.contains(Fault::NoAckWanted) {
+            self.flight = Some(flight);
+        }
+        Next::Send(sending)
+    }
+
+    /// The errand whose packet is in flight.
+    pub(super) fn flight_of(&self) -> Option<u64> {
+        self.flight.as_ref()?.errand
+    }
+
+    /// A record that was made on command goes next.
+    pub(super) fn uploads_soon(&mut self, upload: Upload) {
+        self.fresh.push_back(upload);
+    }
+
+    /// The clock is so far ahead from now on.
+    pub(super) fn set_clock(&mut self, ahead: i64) {
+        self.profile.clock_off = ahead;
+        self.last_qn = Timestamp(0);
+    }
+
+    /// Takes an answer of the host; commands go to [`Station::commanded`].
     pub(crate) fn heard(&mut self, now: Duration, header: &Header<'_>, fields: &Fields) -> Meaning {
         if !matches!(header.cn, Some(9013 | 9014 | 9022)) {
-            return Meaning::Command;
+            return Meaning::Stray;
         }
         let Some(flight) = self.flight.take_if(|flight| answers(&self.profile, flight, header, fields)) else {
             return Meaning::Stray;
         };
-        let Flight { upload, qn, first_sent, crc32, .. } = flight;
-        if upload.revision == 0
+        let Flight { upload, first_sent, note, errand, .. } = flight;
+        if errand.is_none()
+            && upload.revision == 0
             && self.dice.chance(self.rules.faults.rate(Fault::Revision))
-            && !matches!(upload.kind, Kind::Heartbeat | Kind::Log | Kind::Boot | Kind::State)
+            && matches!(upload.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day)
         {
             self.fresh.push_back(Upload { revision: 1, again: false, ..upload });
         }
@@ -221,42 +261,48 @@ impl Station {
             kind: upload.kind,
             again: upload.again,
             answer_time: now.saturating_sub(first_sent),
-            note: self.note(&upload, qn, crc32),
+            note,
         }
     }
 
-    fn pick(&mut self, now: Duration) -> Option<Upload> {
+    fn pick(&mut self, now: Duration) -> Option<(Upload, Option<u64>)> {
+        if !self.profile.registered {
+            let due = now >= self.register_at && now < self.rules.habits.until;
+            self.register_at = if due { now + REGISTER_INTERVAL } else { self.register_at };
+            return due.then(|| (Upload::new(Kind::Register, self.rules.habits.clock.wall(now)), None));
+        }
         if let Some(upload) = self.fresh.pop_front() {
-            return Some(upload);
+            return Some((upload, None));
+        }
+        if let Some((upload, errand)) = self.next_of_history(now) {
+            return Some((upload, Some(errand)));
         }
         if self.kept.is_empty() || now < self.reupload_at {
             return None;
         }
         self.reupload_at = now + self.rules.pace;
-        self.kept.pop_back()
+        self.kept.pop_back().map(|upload| (upload, None))
     }
 
     fn rest(&self, now: Duration) -> Next {
         // A station without anything to say stays on the line to the end.
         let until = self.rules.habits.until;
         let due = self.agenda.next_due(&self.rules.habits).or((now < until).then_some(until));
-        let reupload = (!self.kept.is_empty()).then_some(self.reupload_at);
-        match (due, reupload) {
-            (None, None) => Next::Done,
-            (Some(due), None) => Next::Wait(due),
-            (None, Some(reupload)) => Next::Wait(reupload),
-            (Some(due), Some(reupload)) => Next::Wait(due.min(reupload)),
-        }
+        let reupload = (!self.kept.is_empty() && self.profile.registered).then_some(self.reupload_at);
+        let register = (!self.profile.registered && self.register_at < until).then_some(self.register_at);
+        let wakes = [due, reupload, register, self.errands_due(now)];
+        wakes.into_iter().flatten().min().map_or(Next::Done, Next::Wait)
     }
 
     fn make_due(&mut self, now: Duration) {
-        let Station { agenda, rules, fresh, kept, dice, link, profile, discarded, .. } = self;
+        let Station { agenda, rules, fresh, kept, dice, link, profile, discarded, untold, .. } = self;
         agenda.advance(now, &rules.habits, &mut |upload| {
             let faults = rules.faults.draw(Scope::Record, dice);
             for upload in dressed(upload, faults, profile.edition).into_iter().flatten() {
                 match link {
                     Link::Awaited | Link::Up => fresh.push_back(upload),
-                    Link::Down if upload.kind == Kind::Heartbeat => {}
+                    Link::Down if upload.kind.is_momentary() => {}
+                    Link::Down if rules.keeps_history => *untold += 1,
                     Link::Down => kept.push_back(Upload { again: true, ..upload }),
                 }
                 while fresh.len() + kept.len() > rules.keep {
@@ -268,7 +314,7 @@ impl Station {
     }
 
     /// QN is the station's clock; two packets never share one.
-    fn new_qn(&mut self, now: Duration) -> Timestamp {
+    pub(super) fn new_qn(&mut self, now: Duration) -> Timestamp {
         let clock = self.rules.habits.clock.wall(now).0 + self.profile.clock_off;
         let millisecond = SECOND / 1000;
         let clock = clock.div_euclid(millisecond) * millisecond;
@@ -276,36 +322,9 @@ impl Station {
         self.last_qn
     }
 
-    fn sending(&mut self, upload: Upload, qn: Timestamp, crc32: u32, resend: u32) -> Sending {
-        let faults = self.rules.faults.draw(Scope::Send, &mut self.dice);
-        Sending { kind: upload.kind, resend, again: upload.again, faults, note: self.note(&upload, qn, crc32) }
-    }
-
     fn note(&self, upload: &Upload, qn: Timestamp, crc32: u32) -> Note {
-        let data_time = if upload.kind == Kind::Heartbeat { String::new() } else { data_time(&self.profile, upload) };
+        let data_time = data_time(&self.profile, upload);
         Note { qn: qn_text(&self.profile, qn), cn: upload.kind.cn(), data_time, crc32 }
-    }
-}
-
-pub(crate) const CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
-
-fn qn_text(profile: &Profile, qn: Timestamp) -> String {
-    if profile.edition == Edition::V2005 {
-        return String::new();
-    }
-    let mut text = Vec::with_capacity(17);
-    super::clock::stamp_millis(&mut text, qn);
-    String::from_utf8(text).unwrap_or_default()
-}
-
-/// Whether `header` answers `flight`: by QN since 2017; by CN (or QN) inside CP in 2005, where a bare answer counts too.
-fn answers(profile: &Profile, flight: &Flight, header: &Header<'_>, fields: &Fields) -> bool {
-    if profile.edition != Edition::V2005 {
-        return header.qn == Some(qn_text(profile, flight.qn).as_bytes());
-    }
-    match fields.own(header.area, b"CN") {
-        Some(cn) => cn == flight.upload.kind.cn().to_string().as_bytes(),
-        None => true,
     }
 }
 
@@ -325,7 +344,14 @@ fn dressed(upload: Upload, faults: FaultSet, edition: Edition) -> [Option<Upload
         | Kind::Day
         | Kind::Boot
         | Kind::Heartbeat
-        | Kind::Log => [Some(upload), None],
+        | Kind::Log
+        | Kind::Entry
+        | Kind::Runtime
+        | Kind::Raw
+        | Kind::Check
+        | Kind::Register
+        | Kind::AskTime
+        | Kind::AskKey => [Some(upload), None],
     }
 }
 

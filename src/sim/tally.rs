@@ -56,7 +56,12 @@ tallies! {
     Reconnects, reconnects, "connections lost or given up, and made again";
     StrayAnswers, stray_answers, "answers to nothing in flight";
     BadAnswers, bad_answers, "bytes from the host that are no sound frame";
-    Commands, commands, "commands of the host, which simulated stations do not obey";
+    Commands, commands, "commands of the host";
+    CommandsAgain, commands_again, "times a command was heard again with the same QN";
+    Refusals, refusals, "commands not accepted: 9011 with another QnRtn than 1";
+    Ignored, ignored, "times a command was not answered, on purpose";
+    Told, told, "packets told because the host asked for them";
+    Untold, untold, "records not uploaded in time that stand in the history alone (--keeps-history)";
     BytesSent, bytes_sent, "bytes sent";
 }
 

@@ -20,13 +20,15 @@ use super::codec::HostCodec;
 use super::connection::READ_BUFFER;
 use super::dice::Dice;
 use super::fleet::{Profile, Subject, profile};
+use super::flight::{CRC32, Note};
 use super::options::Options;
-use super::run::Shared;
-use super::station::{CRC32, Note};
+use super::shared::Shared;
 use super::tally::Count;
 use super::upload::{Kind, Upload, segment};
+use super::wire;
 use crate::message::Timestamp;
-use crate::protocol::{Edition, packet, write};
+use crate::protocol::sm4::Key;
+use crate::protocol::{Edition, packet};
 
 /// How far back the records begin.
 const BEGIN_AGO: i64 = 60 * DAY;
@@ -55,6 +57,7 @@ pub(crate) struct Templates {
 pub(crate) struct Voice {
     mn: String,
     pw: String,
+    key: Option<Key>,
     template: Arc<Template>,
     begin: Timestamp,
     spoken: u64,
@@ -82,7 +85,7 @@ impl Templates {
             Some(template) => Arc::clone(template),
             None => Arc::new(template(&station, self.begin)),
         };
-        Voice { mn: station.mn, pw: station.pw, template, begin: self.begin, spoken: 0 }
+        Voice { mn: station.mn, pw: station.pw, key: station.key, template, begin: self.begin, spoken: 0 }
     }
 }
 
@@ -257,7 +260,8 @@ impl Sender {
         let voice = self.voices.get_mut(self.turn)?;
         let (kind, time) = voice.speak(text, qn);
         frame.clear();
-        write::frame(&mut frame, |out| out.extend_from_slice(text));
+        let seal = voice.key.as_ref().map(|key| (key, self.shared.options.conduct.seal_form));
+        wire::sound(&mut frame, text, seal);
         let edition = voice.template.edition;
         let (mut note, mut mn) = (None, String::new());
         if self.shared.keeps_notes() {

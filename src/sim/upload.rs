@@ -10,13 +10,14 @@ use serde::Serialize;
 use super::clock::{DAY, HOUR, MINUTE, stamp, stamp_millis};
 use super::faults::Fault;
 use super::fleet::Profile;
+use super::rarities;
 use super::values::{self, Portion};
 use crate::message::Timestamp;
 use crate::protocol::Edition;
 
 /// What kind of record a station uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[repr(usize)]
 pub enum Kind {
     /// CN 2011.
@@ -33,14 +34,43 @@ pub enum Kind {
     Boot,
     /// CN 9015 (HJ 212-2025).
     Heartbeat,
-    /// CN 3020.
+    /// CN 3020, a log entry in GBK that nobody asked for.
     Log,
+    /// CN 3020, a log entry of the history.
+    Entry,
+    /// CN 2041, running hours of a day.
+    Runtime,
+    /// CN 2013 (HJ 212-2025), results of an analyser that works in periods.
+    Raw,
+    /// CN 2062 (HJ 212-2025), a standard check.
+    Check,
+    /// CN 1001 (HJ 212-2025): the logger says who it is.
+    Register,
+    /// CN 1013: the station asks for the time.
+    AskTime,
+    /// CN 1014 (HJ 212-2025): the station asks for a new key.
+    AskKey,
 }
 
 impl Kind {
     /// All kinds, in the order of summaries.
-    pub const ALL: [Kind; 8] =
-        [Kind::Realtime, Kind::State, Kind::Minute, Kind::Hour, Kind::Day, Kind::Boot, Kind::Heartbeat, Kind::Log];
+    pub const ALL: [Kind; 15] = [
+        Kind::Realtime,
+        Kind::State,
+        Kind::Minute,
+        Kind::Hour,
+        Kind::Day,
+        Kind::Boot,
+        Kind::Heartbeat,
+        Kind::Log,
+        Kind::Entry,
+        Kind::Runtime,
+        Kind::Raw,
+        Kind::Check,
+        Kind::Register,
+        Kind::AskTime,
+        Kind::AskKey,
+    ];
 
     /// The command code.
     #[must_use]
@@ -53,7 +83,13 @@ impl Kind {
             Self::Day => 2031,
             Self::Boot => 2081,
             Self::Heartbeat => 9015,
-            Self::Log => 3020,
+            Self::Log | Self::Entry => 3020,
+            Self::Runtime => 2041,
+            Self::Raw => 2013,
+            Self::Check => 2062,
+            Self::Register => 1001,
+            Self::AskTime => 1013,
+            Self::AskKey => 1014,
         }
     }
 
@@ -69,6 +105,30 @@ impl Kind {
             Self::Boot => "boot",
             Self::Heartbeat => "heartbeat",
             Self::Log => "log",
+            Self::Entry => "entry",
+            Self::Runtime => "runtime",
+            Self::Raw => "raw",
+            Self::Check => "check",
+            Self::Register => "register",
+            Self::AskTime => "ask-time",
+            Self::AskKey => "ask-key",
+        }
+    }
+
+    /// Whether it speaks of the moment alone and is worth nothing later.
+    pub(crate) const fn is_momentary(self) -> bool {
+        matches!(self, Self::Heartbeat | Self::Register | Self::AskTime | Self::AskKey)
+    }
+
+    /// The length of the period that a record tells of, and from one record of the history to the next, in microseconds;
+    /// `minutes` is MinInterval. 0: there is no history of it.
+    pub(crate) const fn period(self, minutes: u8) -> i64 {
+        match self {
+            Self::Realtime | Self::Minute => minutes as i64 * MINUTE,
+            Self::Hour | Self::Raw => HOUR,
+            Self::Entry => 6 * HOUR,
+            Self::Day | Self::Runtime | Self::Check => DAY,
+            Self::State | Self::Boot | Self::Heartbeat | Self::Log | Self::Register | Self::AskTime | Self::AskKey => 0,
         }
     }
 
@@ -100,7 +160,7 @@ impl Upload {
 }
 
 /// Replaces `out` with the data segment of `upload`. `qn` is the time that QN shows; 2005 uploads carry none (their answer is
-/// found by CN). Encryption of CP would follow here, after the check over the plain text is known (HJ 212-2025, A.2).
+/// found by CN). It is plain: sealing comes after the check is known (HJ 212-2025, A.2; see `wire`).
 pub(crate) fn segment(out: &mut Vec<u8>, station: &Profile, upload: &Upload, qn: Timestamp) {
     out.clear();
     let wanted = !station.quirks.contains(Fault::NoAckWanted);
@@ -110,7 +170,8 @@ pub(crate) fn segment(out: &mut Vec<u8>, station: &Profile, upload: &Upload, qn:
         stamp_millis(out, qn);
         out.push(b';');
     }
-    let st = if upload.kind == Kind::Heartbeat { "91" } else { station.subject.st() };
+    let of_system = matches!(upload.kind, Kind::Heartbeat | Kind::Register);
+    let st = if of_system { "91" } else { station.subject.st() };
     let _ = write!(out, "ST={st};CN={};PW={};MN={};", upload.kind.cn(), station.pw, station.mn);
     let flag = station.edition.flag_bits() | u8::from(split) << 1 | u8::from(wanted);
     // HJ/T 212-2005 uploads without wishes carry no Flag.
@@ -128,11 +189,22 @@ pub(crate) fn segment(out: &mut Vec<u8>, station: &Profile, upload: &Upload, qn:
     out.extend_from_slice(b"&&");
 }
 
-/// The text of DataTime, for the ledger.
+/// The text of DataTime, for the ledger; empty for what carries none.
 pub(crate) fn data_time(station: &Profile, upload: &Upload) -> String {
+    if upload.kind.is_momentary() {
+        return String::new();
+    }
     let mut out = Vec::with_capacity(14);
-    stamp(&mut out, Timestamp(upload.time.0 + station.clock_off));
+    stamp(&mut out, shown(station, upload.kind, upload.time, upload.minutes));
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// What the station's clock shows as the DataTime of a record.
+pub(crate) fn shown(station: &Profile, kind: Kind, time: Timestamp, minutes: u8) -> Timestamp {
+    match (kind, kind.period(minutes)) {
+        (Kind::Realtime, _) | (_, 0) => Timestamp(time.0 + station.clock_off),
+        (_, length) => values::shown_start(station, time, length),
+    }
 }
 
 fn area(out: &mut Vec<u8>, station: &Profile, upload: &Upload) {
@@ -145,9 +217,18 @@ fn area(out: &mut Vec<u8>, station: &Profile, upload: &Upload) {
         }
         Kind::Hour => values::period(out, station, time, HOUR, revision, portion),
         Kind::Day => values::period(out, station, time, DAY, revision, portion),
-        Kind::Boot => values::boot(out, station, time),
-        Kind::Heartbeat => {}
-        Kind::Log => values::log(out, station, time),
+        Kind::Boot => rarities::boot(out, station, time),
+        Kind::Heartbeat | Kind::AskTime => {}
+        Kind::Log => rarities::log(out, station, time),
+        Kind::Entry => rarities::entry(out, station, time),
+        Kind::Runtime => rarities::runtime(out, station, time),
+        Kind::Raw => rarities::raw(out, station, time),
+        Kind::Check => rarities::check(out, station, time),
+        Kind::Register => rarities::identity(out, station),
+        Kind::AskKey => {
+            out.extend_from_slice(b"SKCreateTime=");
+            stamp_millis(out, Timestamp(time.0 + station.clock_off));
+        }
     }
 }
 
@@ -203,7 +284,7 @@ mod tests {
                     let text = text(&station, &Upload::new(kind, NOON));
                     assert!(text.len() <= 1024, "{edition:?} {kind:?} {}", text.len());
                     assert!(parse(text.as_bytes()).area.len() <= 950, "{edition:?} {subject:?} {kind:?}");
-                    assert!(parse(text.as_bytes()).deviations.is_empty() || edition == Edition::V2005);
+                    assert!(parse(text.as_bytes()).deviations.is_empty() || edition == Edition::V2005, "{text}");
                     let mut fields = Fields::default();
                     fields.read(parse(text.as_bytes()).area);
                     assert!(fields.deviations().is_empty(), "{text} {:?}", fields.deviations());

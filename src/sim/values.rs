@@ -12,94 +12,10 @@ use std::io::Write as _;
 
 use super::clock::{DAY, HOUR, MINUTE, SECOND, period_start, stamp, time_of_day};
 use super::dice::{mix, unit};
+use super::factors::{AIR, CONDITIONS, Factor, ORGANICS, REFERENCE_OXYGEN, Role, code, factors};
 use super::fleet::{Profile, Subject};
 use crate::message::Timestamp;
 use crate::protocol::Edition;
-
-/// One factor of a station.
-#[derive(Debug)]
-struct Factor {
-    /// The code of 2017 and 2025.
-    code: &'static str,
-    /// The code of 2005.
-    code_2005: &'static str,
-    /// Around what it moves, and by which share of that.
-    usual: f64,
-    swing: f64,
-    decimals: usize,
-    role: Role,
-}
-
-/// What is reported of a factor beside its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Nothing: a state of the gas or the water.
-    Plain,
-    /// The flow, with its total over the period in m³.
-    Flow,
-    /// A pollutant, with its total in kg; in flue gas converted to the reference oxygen (折算) too.
-    Pollutant,
-    /// The oxygen content, from which the conversion follows.
-    Oxygen,
-}
-
-const fn factor(
-    code: &'static str,
-    code_2005: &'static str,
-    usual: f64,
-    swing: f64,
-    decimals: usize,
-    role: Role,
-) -> Factor {
-    Factor { code, code_2005, usual, swing, decimals, role }
-}
-
-/// A coal-fired boiler after treatment. Flow in m³/s, pollutants in mg/m³.
-const AIR: [Factor; 9] = [
-    factor("a34013", "01", 6.2, 0.5, 2, Role::Pollutant),
-    factor("a21026", "02", 18.5, 0.6, 2, Role::Pollutant),
-    factor("a21002", "03", 36.0, 0.4, 1, Role::Pollutant),
-    factor("a19001", "S01", 7.4, 0.25, 2, Role::Oxygen),
-    factor("a01011", "S02", 11.8, 0.2, 2, Role::Plain),
-    factor("a01012", "S03", 52.0, 0.1, 1, Role::Plain),
-    factor("a01013", "S08", -0.21, 0.4, 3, Role::Plain),
-    factor("a01014", "S05", 9.6, 0.2, 2, Role::Plain),
-    factor("a00000", "B02", 184.0, 0.2, 1, Role::Flow),
-];
-
-/// The outlet of a sewage plant. Flow in L/s, pollutants in mg/L.
-const WATER: [Factor; 7] = [
-    factor("w00000", "B01", 86.0, 0.4, 2, Role::Flow),
-    factor("w01001", "001", 7.3, 0.05, 2, Role::Plain),
-    factor("w01010", "010", 17.5, 0.15, 1, Role::Plain),
-    factor("w01018", "011", 23.0, 0.4, 1, Role::Pollutant),
-    factor("w21003", "060", 0.84, 0.7, 2, Role::Pollutant),
-    factor("w21011", "101", 0.21, 0.5, 2, Role::Pollutant),
-    factor("w21001", "065", 8.9, 0.3, 2, Role::Pollutant),
-];
-
-/// Three voltages and a current of production facility 05, a voltage and a current of treatment facility 06.
-const POWER: [Factor; 6] = [
-    factor("d20105", "", 221.0, 0.01, 2, Role::Plain),
-    factor("d20205", "", 220.6, 0.01, 2, Role::Plain),
-    factor("d20305", "", 221.3, 0.01, 2, Role::Plain),
-    factor("d20405", "", 42.0, 0.3, 2, Role::Plain),
-    factor("d30106", "", 220.8, 0.01, 2, Role::Plain),
-    factor("d30406", "", 11.5, 0.3, 2, Role::Plain),
-];
-
-/// The condition marks of three production facilities.
-const CONDITIONS: [&str; 3] = ["p99101", "p99102", "p99103"];
-
-/// Organic pollutants that swell a record beyond 1024 bytes.
-const ORGANICS: [&str; 28] = [
-    "a24003", "a24004", "a24005", "a24006", "a24007", "a24008", "a24009", "a24015", "a24016", "a24017", "a24018",
-    "a24019", "a24020", "a24027", "a24034", "a24036", "a24042", "a24043", "a24046", "a24047", "a24049", "a25002",
-    "a25003", "a25004", "a25005", "a25006", "a25007", "a25008",
-];
-
-/// The reference oxygen content of the conversion in percent (boilers with layer combustion).
-const REFERENCE_OXYGEN: f64 = 9.0;
 
 /// Which of a record's factors are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +64,8 @@ pub(crate) fn period(
     revision: u8,
     portion: Portion,
 ) {
-    data_time(out, station, start);
+    out.extend_from_slice(b"DataTime=");
+    stamp(out, shown_start(station, start, length));
     let step = if length >= DAY { 5 * MINUTE } else { MINUTE };
     let flow = factors(station.subject).iter().find(|factor| factor.role == Role::Flow);
     let flow = flow.map_or(0.0, |flow| summary(station, flow, start, length, step, revision).avg);
@@ -183,24 +100,12 @@ pub(crate) fn state(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
     let _ = write!(out, ";SB1-RS={first};SB2-RS={second}");
 }
 
-/// Appends `DataTime` and the time of the last start.
-pub(crate) fn boot(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
-    data_time(out, station, time);
-    out.extend_from_slice(b";RestartTime=");
-    stamp(out, Timestamp(time.0 + station.clock_off - 90 * SECOND));
+/// What a station's clock shows as the start of the period that begins at `start`: its own periods begin at its own full minutes.
+pub(crate) fn shown_start(station: &Profile, start: Timestamp, length: i64) -> Timestamp {
+    period_start(Timestamp(start.0 + station.clock_off + length / 2), length)
 }
 
-/// Appends `DataTime` and a line of the instrument's log in GBK.
-pub(crate) fn log(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
-    data_time(out, station, time);
-    let code = factors(station.subject).get(1).map_or("w01018", |factor| factor.code);
-    let _ = write!(out, ";PolId={code},i11001-Info=//");
-    let (text, _, _) = encoding_rs::GB18030.encode("清洗管路，更换试剂");
-    out.extend_from_slice(&text);
-    out.extend_from_slice(b"//");
-}
-
-fn data_time(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
+pub(super) fn data_time(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
     out.extend_from_slice(b"DataTime=");
     stamp(out, Timestamp(time.0 + station.clock_off));
 }
@@ -214,28 +119,12 @@ fn conditions(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
     }
 }
 
-fn factors(subject: Subject) -> &'static [Factor] {
-    match subject {
-        Subject::Air => &AIR,
-        Subject::Water => &WATER,
-        Subject::Power => &POWER,
-        Subject::Condition => &[],
-    }
-}
-
 fn portion_of(factors: &[Factor], portion: Portion) -> &[Factor] {
     let middle = factors.len().div_ceil(2);
     match portion {
         Portion::Whole | Portion::Oversized => factors,
         Portion::Half(1) => factors.get(..middle).unwrap_or_default(),
         Portion::Half(_) => factors.get(middle..).unwrap_or_default(),
-    }
-}
-
-fn code(station: &Profile, factor: &Factor) -> &'static str {
-    match station.edition {
-        Edition::V2005 => factor.code_2005,
-        Edition::V2017 | Edition::V2025 => factor.code,
     }
 }
 
@@ -260,14 +149,21 @@ fn total(subject: Subject, role: Role, average: f64, flow: f64, length: i64) -> 
 
 /// Smallest, mean and largest value of a period, and its mark.
 #[derive(Debug)]
-struct Summary {
-    min: f64,
-    avg: f64,
-    max: f64,
-    mark: &'static str,
+pub(super) struct Summary {
+    pub(super) min: f64,
+    pub(super) avg: f64,
+    pub(super) max: f64,
+    pub(super) mark: &'static str,
 }
 
-fn summary(station: &Profile, factor: &Factor, start: Timestamp, length: i64, step: i64, revision: u8) -> Summary {
+pub(super) fn summary(
+    station: &Profile,
+    factor: &Factor,
+    start: Timestamp,
+    length: i64,
+    step: i64,
+    revision: u8,
+) -> Summary {
     let (mut min, mut sum, mut max) = (f64::INFINITY, 0.0, f64::NEG_INFINITY);
     let (mut count, mut normal, mut abnormal) = (0_i64, 0_i64, "N");
     let mut time = start.0;
@@ -291,7 +187,7 @@ fn summary(station: &Profile, factor: &Factor, start: Timestamp, length: i64, st
 }
 
 /// The value of `factor` at `time` (microseconds). A revision is a little higher.
-fn course(station: &Profile, factor: &Factor, time: i64, revision: u8) -> f64 {
+pub(super) fn course(station: &Profile, factor: &Factor, time: i64, revision: u8) -> f64 {
     let seed = station.seed ^ mix(u64::from_le_bytes(key(factor.code)));
     let slow = smooth(seed, time, 6 * HOUR);
     let quick = smooth(seed ^ 1, time, 40 * MINUTE);
@@ -337,6 +233,7 @@ fn mark(station: &Profile, factor: &Factor, time: Timestamp) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::factors::WATER;
     use super::super::fleet::profile;
     use super::super::options::Options;
     use super::*;

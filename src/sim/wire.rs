@@ -1,8 +1,10 @@
 //! From a data segment to what really goes over the line, with the faults of the station and of this transmission.
 
+use super::conduct::SealForm;
 use super::dice::Dice;
 use super::faults::{Fault, FaultSet};
-use crate::protocol::write;
+use crate::protocol::sm4::{self, GROUP, Key};
+use crate::protocol::{crc, packet, write};
 
 /// How the bytes go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +28,21 @@ pub(crate) enum After {
     FallSilent,
 }
 
+/// What a data area is sealed with, and how it is written.
+pub(crate) type Seal<'a> = Option<(&'a Key, SealForm)>;
+
 /// Replaces `out` with the frame around `segment` as the faults of the `station` and of this `sending` make it.
 pub(crate) fn frame(
     out: &mut Vec<u8>,
     segment: &[u8],
+    seal: Seal<'_>,
     station: FaultSet,
     sending: FaultSet,
     dice: &mut Dice,
 ) -> (Manner, After) {
     out.clear();
     let mut frame = Vec::with_capacity(segment.len() + 12);
-    write::frame(&mut frame, |out| out.extend_from_slice(segment));
+    sound(&mut frame, segment, seal);
     spoil(&mut frame, segment, station, sending, dice);
     if sending.contains(Fault::Noise) {
         noise(out, dice);
@@ -65,11 +71,44 @@ pub(crate) fn frame(
     (manner, after)
 }
 
+/// Appends the frame of `segment` without any fault.
+pub(crate) fn sound(out: &mut Vec<u8>, segment: &[u8], seal: Seal<'_>) {
+    match seal {
+        None => write::frame(out, |out| out.extend_from_slice(segment)),
+        Some((key, SealForm::Bytes)) if sm4::frame(out, segment, key).is_ok() => {}
+        // What has no area has nothing to seal.
+        Some((_, SealForm::Bytes)) => write::frame(out, |out| out.extend_from_slice(segment)),
+        Some((key, SealForm::Printed)) => printed(out, segment, key),
+    }
+}
+
+/// Appends the frame of `segment` with its ciphertext printed: `{0xE4,0x3E,…}` and the plain remainder, the check over the plain
+/// text and the length that of what is written.
+fn printed(out: &mut Vec<u8>, segment: &[u8], key: &Key) {
+    let area = packet::parse(segment).area;
+    let groups = area.len() / GROUP * GROUP;
+    let mut sealed = area.to_vec();
+    key.seal(&mut sealed);
+    let head = segment.len().saturating_sub(area.len() + 2);
+    let (cipher, remainder) = sealed.split_at(groups);
+    let mut text = segment.get(..head).unwrap_or_default().to_vec();
+    if groups > 0 {
+        let digits: Vec<String> = cipher.iter().map(|byte| format!("0x{byte:02X}")).collect();
+        text.extend_from_slice(format!("{{{}}}", digits.join(",")).as_bytes());
+    }
+    text.extend_from_slice(remainder);
+    text.extend_from_slice(b"&&");
+    let from = out.len();
+    write::frame(out, |out| out.extend_from_slice(&text));
+    let plain = format!("{:04X}", crc::checksum(segment));
+    overwrite(out, from + text.len() + 6, plain.as_bytes());
+}
+
 /// The faults inside the frame.
 fn spoil(frame: &mut Vec<u8>, segment: &[u8], station: FaultSet, sending: FaultSet, dice: &mut Dice) {
-    let check = segment.len() + 6;
+    let check = frame.len().saturating_sub(6);
     if station.contains(Fault::CrcModbus) {
-        let modbus = crc::Crc::<u16>::new(&crc::CRC_16_MODBUS).checksum(segment);
+        let modbus = ::crc::Crc::<u16>::new(&::crc::CRC_16_MODBUS).checksum(segment);
         overwrite(frame, check, format!("{modbus:04X}").as_bytes());
     }
     if station.contains(Fault::CrcLowercase)
@@ -133,7 +172,7 @@ mod tests {
     fn sent(faults: &[Fault]) -> Vec<u8> {
         let set = faults.iter().fold(FaultSet::default(), |set, fault| set.with(*fault));
         let mut out = vec![b'x'];
-        frame(&mut out, SEGMENT, set, set, &mut Dice::new(1, 1));
+        frame(&mut out, SEGMENT, None, set, set, &mut Dice::new(1, 1));
         out
     }
 
@@ -159,6 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn both_forms_of_ciphertext_are_opened_with_the_check_of_the_plain_text() {
+        let key = Key::from_text("0123456789abcdef").unwrap();
+        let plain = b"QN=20261123120000001;ST=32;CN=2011;PW=123456;MN=021200000000000000000001;Flag=9;CP=&&DataTime=20261123120000;w01018-Rtd=23.1,w01018-Flag=N&&";
+        for form in [SealForm::Bytes, SealForm::Printed] {
+            let (mut out, none) = (Vec::new(), FaultSet::default());
+            frame(&mut out, plain, Some((&key, form)), none, none, &mut Dice::new(1, 1));
+            let step = scan(&out, Peer::Resting, &Limits::default());
+            let Some(Item::Frame(found)) = step.item else { panic!("{:?}", step.item) };
+            assert_eq!(step.used, out.len());
+            assert_eq!(found.declared, out.len() - 12, "{form:?}");
+            assert_eq!(memchr::memmem::find(&out, b"23.1"), None);
+            assert_eq!(sm4::open(found.segment, found.check.said, [&key]).unwrap().segment, plain);
+        }
+    }
+
+    #[test]
     fn each_fault_does_what_its_name_says() {
         assert!(sent(&[Fault::CrcLowercase]).ends_with(b"&&1c80\r\n"));
         assert!(sent(&[Fault::CrcModbus]).ends_with(b"&&0759\r\n"));
@@ -174,7 +229,7 @@ mod tests {
         for seed in 0..50 {
             let mut out = Vec::new();
             let noisy = FaultSet::default().with(Fault::Noise);
-            frame(&mut out, SEGMENT, FaultSet::default(), noisy, &mut Dice::new(seed, 0));
+            frame(&mut out, SEGMENT, None, FaultSet::default(), noisy, &mut Dice::new(seed, 0));
             let (checks, faults) = scanned(&out);
             assert_eq!(checks.iter().filter(|check| check.verdict == Verdict::Right).count(), 1, "seed {seed}");
             assert!(faults >= 1);
@@ -192,7 +247,7 @@ mod tests {
     fn habits_choose_manner_and_end() {
         let with = |fault| {
             let set = FaultSet::default().with(fault);
-            frame(&mut Vec::new(), SEGMENT, set, set, &mut Dice::new(1, 1))
+            frame(&mut Vec::new(), SEGMENT, None, set, set, &mut Dice::new(1, 1))
         };
         assert_eq!(with(Fault::Slow), (Manner::Slowly, After::Stay));
         assert_eq!(with(Fault::SplitWrites), (Manner::Bytewise, After::Stay));
