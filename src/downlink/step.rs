@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::keys::{self, StationKey};
 use super::refusal::Refusal;
 use crate::message::Timestamp;
 use crate::protocol::Edition;
@@ -172,6 +173,13 @@ impl Step {
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Step> {
         serde_json::from_slice(body).ok()
+    }
+
+    /// The step of a key that was given by other means than 1014; `again`: it was said before.
+    #[must_use]
+    pub fn of_key(key: &StationKey, again: bool) -> Step {
+        let (mn, created) = (key.mn.clone(), key.created.clone());
+        Self::Key { mn, created, key: keys::hex(&key.key), state: KeyState::Proven, again }
     }
 
     /// The step of a key, to be said once more.

@@ -28,7 +28,7 @@ use super::derived::Derived;
 use super::record;
 use crate::clock;
 use crate::coverage::Recall;
-use crate::downlink::{Address, Desk, Effect, Origin, Refusal, Settings, Step, compact};
+use crate::downlink::{Address, Desk, Effect, Origin, Refusal, Settings, StationKey, Step, compact};
 use crate::journal::{Entry, Journal, Offset, ReadItem};
 use crate::message::{Record, Timestamp};
 use crate::mqtt::{Inbox, Incoming};
@@ -57,6 +57,8 @@ pub(super) const ORDERS_MAX: usize = 64;
 pub(super) enum Order {
     /// Other settings, or other stations.
     Reload(Box<Settings>),
+    /// Take up keys that stations were given by other means.
+    Keys(Vec<StationKey>),
     /// Ask a station for what is missing.
     Recall(Box<Recall>),
 }
@@ -342,6 +344,16 @@ impl Task {
                 let mut desk = std::mem::replace(&mut self.desk, Desk::new(Settings::default()));
                 desk.readdress(|old| self.address(&old.mn, Some(old.edition)));
                 self.desk = desk;
+            }
+            Order::Keys(keys) => {
+                for key in keys {
+                    let known = self.desk.keys(&key.mn).is_some_and(|ring| ring.to_try().any(|held| *held == key.key));
+                    let Some(address) = self.address(&key.mn, Some(Edition::V2025)).filter(|_| !known) else {
+                        continue;
+                    };
+                    let effects = self.desk.install_key(&address, &key.created, &key.key);
+                    self.carry_out(effects);
+                }
             }
             Order::Recall(recall) => {
                 let Recall { mn, id, command, parameters, .. } = &*recall;

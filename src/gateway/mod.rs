@@ -15,6 +15,7 @@ pub mod derived;
 mod desk;
 mod envelope;
 mod history;
+mod keys;
 mod learned;
 pub mod ledgers;
 mod pulse;
@@ -33,10 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::config::{Config, Loaded};
+use crate::downlink::StationKey;
 use crate::http::View;
 use crate::interpret;
 use crate::journal::{self, Entry, Journal, OsDisk};
-use crate::message::{Context, Publication, Record};
+use crate::message::{Context, Publication, Record, Timestamp};
 use crate::net::{self, House};
 use crate::telemetry::{Expiry, Telemetry};
 use crate::{clock, http, mqtt};
@@ -119,7 +121,7 @@ impl Running {
         inherited: Vec<std::net::TcpListener>,
         stop: CancellationToken,
     ) -> Result<Running, StartError> {
-        let Loaded { config, registry, factors, rules, .. } = loaded;
+        let Loaded { config, registry, factors, rules, keys, .. } = loaded;
         let telemetry = Arc::new(Telemetry::default());
         let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
         let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
@@ -127,6 +129,7 @@ impl Running {
         derived.forget_beyond(journal.recovered().last)?;
         let context = Context { stations: registry.facts(), factors, rules };
         announce(&journal, &derived, &context)?;
+        announce_keys(&journal, &derived, &keys)?;
 
         let mut listeners = Vec::new();
         for listener in inherited {
@@ -354,17 +357,7 @@ fn announce_context(journal: &Arc<Journal>, derived: &Derived, context: &Context
     if records.is_empty() {
         return Ok(());
     }
-    let (settled, outcomes) = std::sync::mpsc::channel();
-    let count = records.len();
-    let appender = journal.appender();
-    for (kind, body) in records {
-        let settled = settled.clone();
-        appender.append(Entry { time: now, kind, body }, move |outcome: Result<_, _>| {
-            let _ = settled.send(outcome.is_ok());
-        });
-    }
-    let stored = (0..count).all(|_| outcomes.recv().unwrap_or(false));
-    if stored {
+    if store(journal, records, now) {
         context::written(context, derived, now)?;
     } else {
         tracing::error!(
@@ -372,6 +365,35 @@ fn announce_context(journal: &Arc<Journal>, derived: &Derived, context: &Context
         );
     }
     Ok(())
+}
+
+/// Journals the keys of the key file if they have changed; returns when they are durable.
+fn announce_keys(journal: &Arc<Journal>, derived: &Derived, keys: &[StationKey]) -> Result<(), StartError> {
+    let now = clock::now();
+    let records = keys::records(keys, derived, now);
+    if records.is_empty() {
+        return Ok(());
+    }
+    if store(journal, records, now) {
+        keys::written(keys, derived, now)?;
+    } else {
+        tracing::error!("the keys could not be journalled; what is sealed with new ones is published unreadable");
+    }
+    Ok(())
+}
+
+/// Appends records as (kind, body) and waits until they are durable; whether they are.
+fn store(journal: &Arc<Journal>, records: Vec<(u8, Vec<u8>)>, time: Timestamp) -> bool {
+    let (settled, outcomes) = std::sync::mpsc::channel();
+    let count = records.len();
+    let appender = journal.appender();
+    for (kind, body) in records {
+        let settled = settled.clone();
+        appender.append(Entry { time, kind, body }, move |outcome: Result<_, _>| {
+            let _ = settled.send(outcome.is_ok());
+        });
+    }
+    (0..count).all(|_| outcomes.recv().unwrap_or(false))
 }
 
 /// Appends a record nobody waits for.

@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use super::view::open;
 use super::{Running, announce_context};
 use crate::config::{Config, Loaded};
-use crate::downlink;
+use crate::downlink::{self, StationKey};
 use crate::message::{Context, Timestamp};
 use crate::registry::Registry;
 
@@ -18,7 +18,7 @@ const NAMED_MAX: usize = 20;
 impl Running {
     /// Takes up `loaded`; gives what has changed, a line each.
     pub fn reload(&self, loaded: Loaded) -> Vec<String> {
-        let Loaded { config, registry, factors, rules, .. } = loaded;
+        let Loaded { config, registry, factors, rules, keys, .. } = loaded;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
@@ -40,6 +40,7 @@ impl Running {
         if let Err(error) = announce_context(&self.journal, &self.derived, &context) {
             tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
         }
+        changes.extend(self.take_keys(keys));
         open(&self.board).register(&context.stations);
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
@@ -59,6 +60,16 @@ impl Running {
         current.0.listen.address = address;
         current.0.listen.also = also;
         changes
+    }
+
+    /// Has the keys of the file journalled, by the desk if there is one: it must know them, too.
+    fn take_keys(&self, keys: Vec<StationKey>) -> Option<String> {
+        let Some(orders) = &self.orders else {
+            let taken = super::announce_keys(&self.journal, &self.derived, &keys);
+            return taken.err().map(|error| format!("keys: {error}; they are journalled again at the next start"));
+        };
+        let sent = orders.try_send(super::desk::Order::Keys(keys));
+        sent.err().map(|_| "keys: the desk is busy; reload once more".to_owned())
     }
 
     /// Reads the listeners' certificates anew. The files were found good when the configuration was read.

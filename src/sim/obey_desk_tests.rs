@@ -25,7 +25,7 @@ impl Meeting {
         let desk = Desk::new(Settings { allow, confirm_by_other: false, ..Settings::default() });
         let station = &scene.station.profile;
         let (st, pw) = (Some(station.subject.st().to_owned()), Some(station.pw.clone()));
-        let address = Address { mn: station.mn.clone(), edition, st, pw };
+        let address = Address { mn: station.mn.clone(), edition, st, pw, policy: None };
         let mut meeting = Meeting { desk, address, scene, documents: Vec::new() };
         let effects = meeting.desk.online(&meeting.address, 1, meeting.now());
         meeting.act(effects);
