@@ -94,6 +94,8 @@ pub struct Dictionary {
 pub struct Marking {
     /// Rule files, or folders of them, that add to the built-in ones or replace those of the same name.
     pub files: Vec<PathBuf>,
+    /// Whether marks entered by hand are taken over MQTT. A change needs a restart.
+    pub entries: bool,
 }
 
 /// `[keys]`

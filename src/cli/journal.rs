@@ -155,6 +155,9 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
         Record::Tick => ("tick", String::new()),
         Record::Started(version) => ("started", format!("version {version}")),
         Record::Stopped => ("stopped", String::new()),
+        Record::MarkEntry(entry) => {
+            ("entry", format!("{} for {}: {}", entry.id.escape_ascii(), entry.mn.escape_ascii(), shown(entry.json)))
+        }
         // What a step prints of itself holds no password and no key.
         Record::Command(step) => ("command", Step::decode(step).map_or_else(String::new, |step| format!("{step:?}"))),
     }

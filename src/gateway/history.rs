@@ -98,6 +98,7 @@ impl History {
             Record::Presence(_)
             | Record::Context { .. }
             | Record::Tick
+            | Record::MarkEntry(_)
             | Record::Command(_)
             | Record::Started(_)
             | Record::Stopped => {

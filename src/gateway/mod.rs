@@ -13,6 +13,7 @@
 pub mod context;
 pub mod derived;
 mod desk;
+mod entries;
 mod envelope;
 mod history;
 mod keys;
@@ -48,6 +49,9 @@ use view::Shown;
 
 /// A tick is journalled when nothing else was for this long: time-outs of the interpretation need time to pass.
 const TICK: Duration = Duration::from_secs(5);
+
+/// How long the broker keeps marks entered by hand while the gateway is away: longer than any deadline.
+const ENTRIES_SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How long an orderly stop may take before the rest is left for the next start.
 const DRAIN_MAX: Duration = Duration::from_secs(4);
@@ -180,6 +184,9 @@ impl Running {
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         house.remember(learned::load(&derived));
         let mut tasks = tokio::task::JoinSet::new();
+        if config.marking.entries {
+            take_entries(&config, &journal, &mut tasks, &stop);
+        }
         if let Some(ordered) = ordered {
             open_desk(&config, &house, &derived, ordered, &mut tasks, &stop, Arc::clone(&journal));
         }
@@ -296,6 +303,24 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Takes marks entered by hand from the broker.
+fn take_entries(
+    config: &Config,
+    journal: &Arc<Journal>,
+    tasks: &mut tokio::task::JoinSet<()>,
+    stop: &CancellationToken,
+) {
+    let filters = vec![format!("{}/+/mark-entry/+", config.mqtt.prefix)];
+    let wish = mqtt::Wish { filters, suffix: "-marks".into(), session: ENTRIES_SESSION };
+    let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
+    let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());
+    tasks.spawn(entries::run(inbox, prefix, Arc::clone(journal), stop.clone()));
+    tasks.spawn(async move {
+        stopped.cancelled().await;
+        mqtt::left(door).await;
+    });
 }
 
 /// Opens the road down: requests from the broker, the ears at the stations' door, the desk between them.

@@ -99,6 +99,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("gateway", old.gateway != new.gateway),
         ("listen.address", old.listen.address != new.listen.address),
         ("listen.also", old.listen.also != new.listen.also),
+        ("marking.entries", old.marking.entries != new.marking.entries),
         ("command.enabled", old.command.enabled != new.command.enabled),
         ("command.session", old.command.session != new.command.session),
         ("journal", old.journal != new.journal),

@@ -14,8 +14,8 @@ use super::moment::{Moment, write_timestamp};
 use super::report::Report;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json, topic};
-use crate::marking::{Answer, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, explain};
-use crate::message::{Kind, Publication, StationFacts, Timestamp};
+use crate::marking::{Answer, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, Words, explain};
+use crate::message::{ENTRY_MAX, Kind, MarkEntry, Publication, StationFacts, Timestamp};
 use crate::protocol::Edition;
 
 /// The rules in force, and the plans that many stations share.
@@ -245,27 +245,68 @@ impl Interpreter {
         }
     }
 
-    /// Takes a mark entered by hand for the station `mn`, as it stands in the journal at `offset`: publishes the answer on
-    /// `{mn}/mark-entry/{id}/status`, and what the entry changes. `None`: no such station has been heard.
-    pub fn on_mark_entry(
-        &mut self,
-        offset: u64,
-        time: Timestamp,
-        hash: &[u8; 32],
-        (mn, entry): (&[u8], &str),
-        out: &mut Vec<Publication>,
-    ) -> Option<Answer> {
-        self.now = self.now.max(time);
-        let place = Place { offset, time, hash };
-        let station = self.by_mn.get(mn).and_then(|n| self.stations.get_mut(*n as usize))?;
-        let plan = station.plan.clone()?;
+    /// Takes a mark entered by hand: publishes the answer on `{mn}/mark-entry/{id}/status`, and what the entry changes.
+    pub(super) fn on_mark_entry(&mut self, entry: MarkEntry<'_>, place: Place<'_>, out: &mut Vec<Publication>) {
         let mut verdict = Verdict::default();
-        let answer = station.marks.enter(&plan, time, entry, &mut verdict);
-        let mut status = format!("{}/mark-entry/", station.topic);
-        topic::level(&mut status, answer.id.as_bytes());
+        let answer = self.enter(entry, place.time, &mut verdict);
+        let mut status = format!("{}/", self.settings.prefix);
+        topic::level(&mut status, entry.mn);
+        status.push_str("/mark-entry/");
+        topic::level(&mut status, entry.id);
         status.push_str("/status");
-        out.push(Publication { topic: status, payload: Bytes::from(answer.view().to_string()), retain: false });
-        publish(&self.settings, &self.rulings, station, &verdict, place, out);
-        Some(answer)
+        let mut body = answer.view();
+        if let Some(own) = body.as_object_mut() {
+            own.insert("mn".into(), String::from_utf8_lossy(entry.mn).into());
+            own.insert("at".into(), place.time.to_rfc3339().into());
+        }
+        let mut body = body.to_string().into_bytes();
+        body.pop();
+        write_journal(&mut body, place.offset, place.hash);
+        body.push(b'}');
+        out.push(Publication { topic: status, payload: Bytes::from(body), retain: false });
+        if let Some(station) = self.by_mn.get(entry.mn).and_then(|n| self.stations.get(*n as usize)) {
+            publish(&self.settings, &self.rulings, station, &verdict, place, out);
+        }
+    }
+
+    fn enter(&mut self, entry: MarkEntry<'_>, time: Timestamp, verdict: &mut Verdict) -> Answer {
+        let id = String::from_utf8_lossy(entry.id).into_owned();
+        if entry.json.len() > ENTRY_MAX {
+            return Answer::refuse(&id, "too-long", "标记超过 16 KiB", "the entry is longer than 16 KiB");
+        }
+        let Ok(text) = std::str::from_utf8(entry.json) else {
+            return Answer::refuse(&id, "unreadable", "标记不是 UTF-8 文本", "the entry is no UTF-8 text");
+        };
+        let station = self.by_mn.get(entry.mn).and_then(|n| self.stations.get_mut(*n as usize));
+        let Some((station, plan)) = station.and_then(|station| station.plan.clone().map(|plan| (station, plan))) else {
+            let (zh, en) = ("站点未登记或尚无数据", "the station is not registered, or has not reported yet");
+            return Answer::refuse(&id, "station-unknown", zh, en);
+        };
+        let said = serde_json::from_str::<serde_json::Value>(text).ok();
+        if said.as_ref().and_then(|said| said["id"].as_str()).is_some_and(|said| said != id) {
+            let (zh, en) = ("主题中的编号与正文中的 id 不同", "the id of the topic is not that of the entry");
+            return Answer::refuse(&id, "id-differs", zh, en);
+        }
+        let answer = station.marks.enter(&plan, time, text, verdict);
+        Answer { id, ..answer }
+    }
+
+    /// The marks of a station that cover `at`, those that have ended among them, each in words.
+    #[must_use]
+    pub fn marks_at(&self, mn: &str, at: Timestamp) -> Vec<(Mark, Words)> {
+        let covers = |mark: &&Mark| mark.overlap(at.0, at.0) > 0;
+        self.marks_of(mn).filter(covers).map(|mark| (mark.clone(), explain(&self.rulings.book, mark))).collect()
+    }
+
+    /// The marks of a station that hold, then those that have ended, as far as they are remembered.
+    pub fn marks_of(&self, mn: &str) -> impl Iterator<Item = &Mark> {
+        let station = self.by_mn.get(mn.as_bytes()).and_then(|n| self.stations.get(*n as usize));
+        station.into_iter().flat_map(|station| station.marks.held().chain(station.marks.ended()))
+    }
+
+    /// A mark in words.
+    #[must_use]
+    pub fn in_words(&self, mark: &Mark) -> Words {
+        explain(&self.rulings.book, mark)
     }
 }

@@ -205,6 +205,7 @@ impl Interpreter {
                     self.recall_step(&step, place, &mut done, out);
                 }
             }
+            Record::MarkEntry(entry) => self.on_mark_entry(*entry, place, out),
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::moment::Moment;
 use super::*;
 use crate::downlink;
-use crate::message::{Heard, RejectReason, Rejected};
+use crate::message::{Heard, MarkEntry, RejectReason, Rejected};
 use crate::protocol::{sm4, write};
 
 mod keys;
@@ -459,14 +459,39 @@ fn a_mark_entered_by_hand_is_answered_published_and_kept_over_a_snapshot() {
         let entry = format!(
             r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:fault","object":"furnace-1","begin":"2026-06-01T10:00:00+08:00","end":null,"reason":"{reason}","proof":"photo","author":"王"}}"#
         );
-        player.interpreter.on_mark_entry(99, steps[3].time, &[7; 32], (b"M1", &entry), &mut player.out).unwrap()
+        let entry = MarkEntry { mn: b"M1", id: id.as_bytes(), json: entry.as_bytes() };
+        player.interpreter.on_record(99, steps[3].time, &[7; 32], &Record::MarkEntry(entry), &mut player.out);
+        let status: serde_json::Value = serde_json::from_slice(&player.out[0].payload).unwrap();
+        let errors: Vec<String> = schema("mark-entry-status").iter_errors(&status).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?} {status}");
+        status
     };
-    assert!(enter(&mut player, "e1", " ").refused.is_some());
+    assert_eq!(enter(&mut player, "e1", " ")["why"]["code"], "reason-missing");
     assert_eq!(player.out.len(), 1, "nothing but the refusal");
-    assert!(enter(&mut player, "e2", "风机跳闸").refused.is_none());
+    assert_eq!(enter(&mut player, "e2", "风机跳闸")["state"], "accepted");
     let topics: Vec<&str> = player.out.iter().map(|p| p.topic.trim_start_matches("hj212/v1/M1/")).collect();
     assert_eq!(topics, ["mark-entry/e2/status", "event/mark-begin", "mark/inc19/fault/furnace-1"]);
     let schemas = Schemas::new();
+    let said = player.out.clone();
+    // The same again is the same; another text under the same id is refused.
+    assert_eq!(enter(&mut player, "e2", "风机跳闸")["state"], "accepted");
+    assert_eq!(player.out.len(), 1, "nothing happens twice");
+    assert_eq!(enter(&mut player, "e2", "other")["why"]["code"], "id-used");
+    let refused = |player: &mut Player, mn: &[u8], id: &[u8], json: &[u8]| {
+        player.out.clear();
+        let entry = Record::MarkEntry(MarkEntry { mn, id, json });
+        player.interpreter.on_record(99, steps[3].time, &[7; 32], &entry, &mut player.out);
+        assert_eq!(player.out.len(), 1);
+        let status: serde_json::Value = serde_json::from_slice(&player.out[0].payload).unwrap();
+        assert!(schema("mark-entry-status").is_valid(&status), "{status}");
+        status["why"]["code"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(refused(&mut player, b"M1", b"e3", &[b' '; 17_000]), "too-long");
+    assert_eq!(refused(&mut player, b"M1", b"e3", &[0xFF]), "unreadable");
+    assert_eq!(refused(&mut player, b"M1", b"e3", b"no json"), "unreadable");
+    assert_eq!(refused(&mut player, b"M9", b"e3", b"{}"), "station-unknown");
+    assert_eq!(refused(&mut player, b"M1", b"e3", br#"{"id":"e4"}"#), "id-differs");
+    player.out = said;
     player.out.iter().skip(1).for_each(|publication| schemas.check(publication));
     let snapshot = player.interpreter.snapshot();
     player.interpreter = Interpreter::restore(settings(), &snapshot).unwrap();

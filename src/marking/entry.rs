@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::calendar;
 use super::engine::Verdict;
@@ -59,6 +60,20 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// A refusal of an entry that could not be looked at.
+    #[must_use]
+    pub fn refuse(id: &str, code: &'static str, zh: &str, en: &str) -> Answer {
+        let id = id.chars().take(ID_MAX).collect();
+        Answer { id, refused: Some((code, zh.to_owned(), en.to_owned())), late: false }
+    }
+}
+
+fn hash(text: &str) -> [u8; 8] {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
 type Refusal = (&'static str, String, String);
 
 fn refusal(code: &'static str, zh: &str, en: &str) -> Refusal {
@@ -78,6 +93,11 @@ impl Marks {
             }
         };
         let id = entry.id.chars().take(ID_MAX).collect();
+        let hash = hash(text);
+        if let Some(known) = self.entries.iter().find(|known| known.id == entry.id && known.hash == hash) {
+            // It came twice, as messages do; it was accepted.
+            return Answer { id, refused: None, late: known.late };
+        }
         match self.judge(plan, at.0, &entry) {
             Err(why) => Answer { id, refused: Some(why), late: false },
             Ok(mark) => {
@@ -85,7 +105,7 @@ impl Marks {
                 for gone in entry.supersedes.iter().chain(&entry.withdraws) {
                     self.withdraw(gone, &entry, at.0, out);
                 }
-                self.remember(&entry.id);
+                self.remember(Known { id: entry.id.clone(), hash, late });
                 if let Some(mark) = mark {
                     self.put(plan, mark, at.0, out);
                 }
@@ -108,7 +128,7 @@ impl Marks {
                 "id must be 1 to 64 letters, digits, '-' or '_'",
             ));
         }
-        if self.entries.contains(&entry.id) {
+        if self.entries.iter().any(|known| known.id == entry.id) {
             return Err(refusal(
                 "id-used",
                 "该 id 已使用；更正请用新 id 并填写 supersedes",
@@ -121,7 +141,11 @@ impl Marks {
         if entry.reason.trim().is_empty() || entry.author.trim().is_empty() {
             return Err(refusal("reason-missing", "必须填写 reason 和 author", "reason and author must be given"));
         }
-        let unknown = entry.supersedes.iter().chain(&entry.withdraws).find(|id| !self.entries.contains(id));
+        let unknown = entry
+            .supersedes
+            .iter()
+            .chain(&entry.withdraws)
+            .find(|id| !self.entries.iter().any(|known| known.id == **id));
         if let Some(unknown) = unknown {
             return Err((
                 "unknown-entry",
@@ -198,11 +222,11 @@ impl Marks {
         }))
     }
 
-    fn remember(&mut self, id: &str) {
+    fn remember(&mut self, entry: Known) {
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.remove(0);
         }
-        self.entries.push(id.to_owned());
+        self.entries.push(entry);
     }
 
     fn withdraw(&mut self, id: &str, by: &Entry, at: i64, out: &mut Verdict) {

@@ -336,6 +336,15 @@ impl Mark {
     }
 }
 
+/// An entry that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) id: String,
+    /// Of its text: the same text again is the same entry.
+    pub(super) hash: [u8; 8],
+    pub(super) late: bool,
+}
+
 /// Time used of a limit, in one period.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
@@ -395,7 +404,7 @@ pub struct Marks {
     /// By limit, object, start of the period.
     pub(super) counters: BTreeMap<(String, String, i64), Counter>,
     /// Ids of entries, in the order in which they came.
-    pub(super) entries: Vec<String>,
+    pub(super) entries: Vec<Known>,
     /// The latest data time of anything.
     pub(super) now: i64,
     /// The latest arrival.

@@ -14,6 +14,7 @@
 //! 5 tick      empty: time passes
 //! 6 started   the gateway's version as text
 //! 7 stopped   empty
+//! 8 mark entry  length u8 | MN | length u8 | id | JSON as it came, cut at 16 KiB and one byte
 //! 10 command  a step of a command's life, JSON (see the room `downlink`); passwords and keys may stand in it
 //! ```
 //!
@@ -52,8 +53,24 @@ pub enum Record<'a> {
     Started(&'a str),
     /// The gateway stopped in order.
     Stopped,
+    /// A mark entered by hand, as it came.
+    MarkEntry(MarkEntry<'a>),
     /// A step of a command's life, as JSON. Not to be printed: passwords and keys may stand in it.
     Command(&'a [u8]),
+}
+
+/// The longest entry that is taken; of a longer one [`ENTRY_MAX`] bytes and one are kept.
+pub const ENTRY_MAX: usize = 16 * 1024;
+
+/// A mark entered by hand: where it was addressed to, and what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarkEntry<'a> {
+    /// The station, as the topic names it; at most 255 bytes are kept.
+    pub mn: &'a [u8],
+    /// The entry's id, as the topic names it; at most 255 bytes are kept.
+    pub id: &'a [u8],
+    /// What it says.
+    pub json: &'a [u8],
 }
 
 /// A connection and where it comes from.
@@ -204,6 +221,7 @@ impl<'a> Record<'a> {
             Self::Tick => 5,
             Self::Started(_) => 6,
             Self::Stopped => 7,
+            Self::MarkEntry(_) => 8,
             Self::Command(_) => 10,
         }
     }
@@ -246,6 +264,14 @@ impl<'a> Record<'a> {
             }
             Self::Tick | Self::Stopped => {}
             Self::Started(version) => out.extend_from_slice(version.as_bytes()),
+            Self::MarkEntry(entry) => {
+                for text in [entry.mn, entry.id] {
+                    let kept = text.get(..255).unwrap_or(text);
+                    out.push(u8::try_from(kept.len()).unwrap_or(u8::MAX));
+                    out.extend_from_slice(kept);
+                }
+                out.extend_from_slice(entry.json.get(..=ENTRY_MAX).unwrap_or(entry.json));
+            }
             Self::Command(step) => out.extend_from_slice(step),
         }
     }
@@ -260,6 +286,7 @@ impl<'a> Record<'a> {
             5 => Some(Record::Tick),
             6 => std::str::from_utf8(body).ok().map(Record::Started),
             7 => Some(Record::Stopped),
+            8 => mark_entry(body).map(Record::MarkEntry),
             10 => Some(Record::Command(body)),
             _ => return Err(RecordError::Kind(kind)),
         };
@@ -360,6 +387,14 @@ fn take_context(body: &[u8]) -> Option<Record<'_>> {
     Some(Record::Context { hash, part, parts, json: cursor.0 })
 }
 
+fn mark_entry(body: &[u8]) -> Option<MarkEntry<'_>> {
+    let (length, rest) = body.split_first()?;
+    let (mn, rest) = rest.split_at_checked(usize::from(*length))?;
+    let (length, rest) = rest.split_first()?;
+    let (id, json) = rest.split_at_checked(usize::from(*length))?;
+    Some(MarkEntry { mn, id, json })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,6 +438,8 @@ mod tests {
         round_trip(&Record::Started("0.1.0"));
         round_trip(&Record::Stopped);
         round_trip(&Record::Command(b"{}"));
+        round_trip(&Record::MarkEntry(MarkEntry { mn: b"A1", id: b"e-1", json: b"{}" }));
+        round_trip(&Record::MarkEntry(MarkEntry { mn: b"", id: &[0xFF; 255], json: b"" }));
     }
 
     #[test]

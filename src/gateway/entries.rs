@@ -1,0 +1,61 @@
+//! Marks entered by hand: from the broker into the journal, as they came. Whether one is good is judged where the journal is interpreted,
+//! and answered from there.
+//!
+//! What must stay true: an entry is acknowledged to the broker only once it is on disk; not more than [`PER_SECOND`] are taken, the rest waits
+//! at the broker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::record;
+use crate::journal::{Journal, Offset};
+use crate::message::{MarkEntry, Record};
+use crate::mqtt::Inbox;
+
+/// Entries taken in a second, at most: people write them.
+pub(super) const PER_SECOND: u32 = 50;
+/// What the journal refused is tried again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs until `stop`.
+pub(super) async fn run(mut inbox: Inbox, prefix: String, journal: Arc<Journal>, stop: CancellationToken) {
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let incoming = tokio::select! {
+            incoming = inbox.next() => incoming,
+            () = stop.cancelled() => return,
+        };
+        let Some(incoming) = incoming else { return };
+        let topic = incoming.topic.strip_prefix(&prefix).unwrap_or(&incoming.topic).to_owned();
+        let levels: Vec<&str> = topic.trim_start_matches('/').split('/').collect();
+        if let [mn, "mark-entry", id] = levels.as_slice() {
+            let entry = MarkEntry { mn: mn.as_bytes(), id: id.as_bytes(), json: &incoming.payload };
+            tracing::info!(mn = %mn.escape_debug(), id = %id.escape_debug(), "a mark was entered by hand");
+            tokio::select! {
+                () = stored(&journal, entry) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+        incoming.taken();
+        pace.tick().await;
+    }
+}
+
+/// Returns when the entry is on disk, however long that takes.
+async fn stored(journal: &Journal, entry: MarkEntry<'_>) {
+    loop {
+        let (settled, outcome) = tokio::sync::oneshot::channel();
+        let record = record(&Record::MarkEntry(entry));
+        journal.appender().append(record, move |outcome: Result<Offset, _>| {
+            // Whoever waited may have been stopped.
+            let _ = settled.send(outcome.is_ok());
+        });
+        if outcome.await == Ok(true) {
+            return;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
