@@ -43,15 +43,6 @@ fn options(stations: u32, seconds: u64) -> sim::Options {
     }
 }
 
-/// A gateway with an operators' door.
-fn seen(options: &sim::Options) -> (Gateway, u16) {
-    let (gateway, port) = (Gateway::new(options, free_port(), ""), free_port());
-    let file = gateway.path("gateway.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("address = \"\"", &format!("address = \"127.0.0.1:{port}\""))).unwrap();
-    (gateway, port)
-}
-
 fn hang_up(gateway: &Gateway) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(gateway.pid()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
@@ -69,7 +60,7 @@ fn logged(gateway: &Gateway, text: &str, before: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn figures_pages_and_histories_say_what_happened() {
     let mut options = options(6, 3);
-    let (mut gateway, port) = seen(&options);
+    let (mut gateway, port) = Gateway::seen(&options, free_port(), "");
     gateway.start();
     options.connect = gateway.listen.to_string();
     let summary = sim::run(options, CancellationToken::new(), |_| {}).await.unwrap();
@@ -119,7 +110,7 @@ async fn figures_pages_and_histories_say_what_happened() {
 async fn reloads_lose_nothing_and_bad_ones_change_nothing() {
     let reloads = if gateway::long() { 1000 } else { 60 };
     let mut options = options(100, if gateway::long() { 60 } else { 8 });
-    let (mut gateway, port) = seen(&options);
+    let (mut gateway, port) = Gateway::seen(&options, free_port(), "");
     options.ledger = Some(gateway.path("ledger"));
     gateway.start();
     options.connect = gateway.listen.to_string();

@@ -5,6 +5,7 @@
 //! [`EVENTS_MAX`] messages), and so are the stations ([`STATIONS_MAX`]) and the rejected messages ([`REJECTED_MAX`]); it shows
 //! messages as they were published and judges nothing.
 
+mod offset;
 mod query;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::message::{Publication, StationFacts};
+use offset::Offsets;
 pub use query::{Only, Query};
 
 /// Latest messages kept of a station, one a kind of report.
@@ -25,6 +27,8 @@ pub const STATIONS_MAX: usize = 100_000;
 pub const REJECTED_MAX: usize = 200;
 /// Rows on one page.
 pub const ROWS_MAX: usize = 200;
+/// A station's clock that is further off than this needs a look, milliseconds.
+pub const CLOCK_OFF: i64 = 600_000;
 
 /// One station.
 #[derive(Debug, Default)]
@@ -33,6 +37,12 @@ struct Row {
     tags: BTreeMap<String, String>,
     registered: bool,
     online: bool,
+    /// When it came or went last.
+    since: String,
+    /// How far its clock was from ours lately.
+    offsets: Offsets,
+    /// What was expected and what arrived of each kind of report, by day.
+    completeness: BTreeMap<String, Bytes>,
     /// The card as it was last published.
     card: Bytes,
     /// The last message of each kind of report.
@@ -92,6 +102,7 @@ impl Board {
             "station" => row.card = payload,
             "data" => row.report(rest, payload),
             "event" => row.event(rest, payload),
+            "completeness" => row.complete(rest, payload),
             "mark" => {
                 if payload.is_empty() {
                     row.marks.remove(rest);
@@ -169,6 +180,7 @@ impl Board {
         shown["latest"] = row.latest.iter().map(|(kind, body)| (kind.clone(), parsed(body))).collect();
         shown["events"] = row.events.iter().map(parsed).collect();
         shown["marks"] = row.marks.values().map(parsed).collect();
+        shown["completeness"] = row.completeness.values().map(parsed).collect();
         Some(shown)
     }
 
@@ -183,6 +195,7 @@ impl Row {
         // A member that is not empty; the bodies are written by us, without spaces.
         self.odd = memchr::memmem::find(&payload, b"\"deviations\":[\"").is_some();
         self.refusal = None;
+        self.offsets.note(&payload);
         kind.clone_into(&mut self.last_kind);
         if self.latest.len() < KINDS_MAX || self.latest.contains_key(kind) {
             self.latest.insert(kind.to_owned(), payload);
@@ -190,18 +203,40 @@ impl Row {
     }
 
     fn event(&mut self, kind: &str, payload: Bytes) {
+        let was = self.online;
         match kind {
             "online" | "takeover" | "clone-suspected" => self.online = true,
             "offline" => self.online = false,
             _ => {}
         }
+        if was != self.online {
+            parsed(&payload)["time"].as_str().unwrap_or_default().clone_into(&mut self.since);
+        }
         self.events.push_front(payload);
         self.events.truncate(EVENTS_MAX);
     }
 
-    /// Registered and away, refused since its last report, or departing from the standard.
+    fn complete(&mut self, kind: &str, payload: Bytes) {
+        if payload.is_empty() {
+            self.completeness.remove(kind);
+        } else if self.completeness.len() < KINDS_MAX || self.completeness.contains_key(kind) {
+            self.completeness.insert(kind.to_owned(), payload);
+        }
+    }
+
+    /// Registered and away, refused since its last report, departing from the standard, or with a clock that is off.
     fn fails(&self) -> bool {
-        (self.registered && !self.online) || self.refusal.is_some() || self.odd
+        let clock_off = self.offsets.median().is_some_and(|off| off.abs() > CLOCK_OFF);
+        (self.registered && !self.online) || self.refusal.is_some() || self.odd || clock_off
+    }
+
+    /// Of the newest day of each kind: what was expected and what arrived.
+    fn newest_day(&self) -> Value {
+        let newest = |body: &Bytes| {
+            let days = &parsed(body)["days"];
+            days.as_array().and_then(|days| days.iter().max_by_key(|day| day["day"].as_str().map(str::to_owned))).cloned()
+        };
+        self.completeness.iter().filter_map(|(kind, body)| Some((kind.clone(), newest(body)?))).collect()
     }
 
     fn shown(&self, mn: &str) -> Value {
@@ -214,6 +249,7 @@ impl Row {
             "tags": self.tags,
             "registered": self.registered,
             "online": self.online,
+            "since": self.since,
             "fails": self.fails(),
             "peer": card["peer"],
             "last_seen": card["last_seen"],
@@ -223,6 +259,8 @@ impl Row {
             "received_at": last["received_at"],
             "qn": last["qn"],
             "backfill": last["backfill"],
+            "clock_ms": self.offsets.median(),
+            "complete": self.newest_day(),
             "now_odd": if self.odd { last["deviations"].clone() } else { Value::Null },
             "marks": self.marks.len(),
             "refused": self.refused,

@@ -80,3 +80,28 @@ fn stations_that_are_registered_no_more_go() {
     board.register(&[("B2".to_owned(), StationFacts::default())].into());
     assert_eq!(found(&board, Query::default()), ["B2", "C3"]);
 }
+
+#[test]
+fn clocks_completeness_and_presence_are_told() {
+    let mut board = board();
+    board.published(&said("A1/event/online", &json!({ "time": "2026-11-23T10:40:00.000+08:00" })));
+    board.published(&said("A1/event/takeover", &json!({ "time": "2026-11-23T10:41:00.000+08:00" })));
+    let body = r#"{"mn":"A1","qn":"20261123111500000","kind":"minute","received_at":"2026-11-23T10:45:00.000+08:00","backfill":false,"deviations":[]}"#;
+    let minute = |kind: &str| Publication {
+        topic: format!("hj212/v1/A1/{kind}/minute"),
+        payload: Bytes::from_static(body.as_bytes()),
+        retain: false,
+    };
+    board.published(&minute("data"));
+    let days =
+        json!([{ "day": "2026-11-22", "expected": 144, "arrived": 140 }, { "day": "2026-11-21", "expected": 144, "arrived": 1 }]);
+    board.published(&said("A1/completeness/minute", &json!({ "kind": "minute", "days": days })));
+    let station = board.station("A1").unwrap();
+    assert_eq!(station["since"], "2026-11-23T10:40:00.000+08:00", "it has been here all the time");
+    assert_eq!((&station["clock_ms"], &station["fails"]), (&json!(1_800_000), &json!(true)));
+    assert_eq!(station["complete"]["minute"]["arrived"], 140);
+    assert_eq!(station["completeness"][0]["days"], days);
+    let gone = Publication { topic: "hj212/v1/A1/completeness/minute".into(), payload: Bytes::new(), retain: true };
+    board.published(&gone);
+    assert_eq!(board.station("A1").unwrap()["completeness"], json!([]));
+}

@@ -194,6 +194,7 @@ impl View for Shown {
             "journal": {
                 "health": self.journal_state(),
                 "records": self.journal.tail().durable().0,
+                "interpreted": self.progress.interpreted.load(Ordering::Relaxed),
                 "backlog": backlog,
                 "oldest": (backlog > 0 && oldest.0 > 0).then(|| oldest.to_rfc3339()),
                 "commit_ms": micros as f64 / 1000.0 / commits as f64,
