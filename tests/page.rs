@@ -196,6 +196,10 @@ fn finds_the_mark(browser: &mut Browser, pictures: &Path) {
     ));
     assert!(mark.contains(since.as_str().unwrap()), "since {since}: {mark}");
     browser.until(&format!("document.querySelector('#one').dataset.ready === '{MN}'"));
+    assert!(
+        browser.script("document.querySelector('#one').innerText.includes('35.20')").as_bool().unwrap(),
+        "as written"
+    );
     browser.click("#past details summary");
     let explained = browser.until("document.querySelector('#past details[open]')?.innerText");
     let explained = explained.as_str().unwrap();
@@ -207,6 +211,8 @@ fn finds_the_mark(browser: &mut Browser, pictures: &Path) {
 /// Why a frame was refused, in words, on the page of its station that stands open.
 fn finds_the_refusal(browser: &mut Browser, pictures: &Path) {
     browser.until("document.querySelector('#one').innerText.includes('crc-mismatch')");
+    let why = browser.until("document.querySelector('#why')?.innerText");
+    assert!(why.as_str().unwrap().contains("CRC") && !why.as_str().unwrap().contains("654321"), "{why}");
     browser.click("#past button");
     let refused = browser.until("document.querySelector('#past details.refused summary')?.innerText");
     assert!(refused.as_str().unwrap().contains("crc-mismatch"), "{refused}");
@@ -225,7 +231,9 @@ fn filters(browser: &mut Browser) {
     browser.write("#text", "没有这样的站");
     browser.until("document.querySelectorAll('#rows tr').length === 0");
     browser.write("#text", " ");
-    browser.script("document.querySelector('#text').value = ''; document.querySelector('#text').dispatchEvent(new Event('input'))");
+    browser.script(
+        "document.querySelector('#text').value = ''; document.querySelector('#text').dispatchEvent(new Event('input'))",
+    );
     browser.until("document.querySelectorAll('#rows tr').length === 50");
     browser.script("document.querySelector('#region').value = '340200'; document.querySelector('#region').dispatchEvent(new Event('change'))");
     browser.until("last.stations.found === 2500 && [...document.querySelectorAll('#rows tr')].every(r => r.innerText.includes('340200'))");

@@ -171,17 +171,23 @@ impl Board {
         json!({ "found": found.len(), "first": query.first, "rows": rows.collect::<Vec<_>>() })
     }
 
-    /// All that is known of one station.
+    /// All that is known of one station, as JSON. Its messages stand in it as they were published: numbers as the station wrote them.
     #[must_use]
-    pub fn station(&self, mn: &str) -> Option<Value> {
+    pub fn station(&self, mn: &str) -> Option<String> {
         let row = self.rows.get(mn)?;
-        let mut shown = row.shown(mn);
-        shown["card"] = parsed(&row.card);
-        shown["latest"] = row.latest.iter().map(|(kind, body)| (kind.clone(), parsed(body))).collect();
-        shown["events"] = row.events.iter().map(parsed).collect();
-        shown["marks"] = row.marks.values().map(parsed).collect();
-        shown["completeness"] = row.completeness.values().map(parsed).collect();
-        Some(shown)
+        let mut text = row.shown(mn).to_string();
+        // An object that goes on.
+        text.pop();
+        let raw = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
+        let list = |bodies: Vec<String>| format!("[{}]", bodies.join(","));
+        let latest: Vec<String> =
+            row.latest.iter().map(|(kind, body)| format!("{}:{}", json!(kind), raw(body))).collect();
+        text.push_str(&format!(",\"card\":{},\"latest\":{{{}}}", raw_or_null(&row.card), latest.join(",")));
+        text.push_str(&format!(",\"events\":{}", list(row.events.iter().map(raw).collect())));
+        text.push_str(&format!(",\"marks\":{}", list(row.marks.values().map(raw).collect())));
+        text.push_str(&format!(",\"completeness\":{}", list(row.completeness.values().map(raw).collect())));
+        text.push_str(&format!(",\"refusal_said\":{}}}", row.refusal.as_ref().map_or("null".into(), raw)));
+        Some(text)
     }
 
     /// Calls `each` with every station's MN, whether it is online, and how much of it was refused.
@@ -234,7 +240,9 @@ impl Row {
     fn newest_day(&self) -> Value {
         let newest = |body: &Bytes| {
             let days = &parsed(body)["days"];
-            days.as_array().and_then(|days| days.iter().max_by_key(|day| day["day"].as_str().map(str::to_owned))).cloned()
+            days.as_array()
+                .and_then(|days| days.iter().max_by_key(|day| day["day"].as_str().map(str::to_owned)))
+                .cloned()
         };
         self.completeness.iter().filter_map(|(kind, body)| Some((kind.clone(), newest(body)?))).collect()
     }
@@ -262,11 +270,15 @@ impl Row {
             "clock_ms": self.offsets.median(),
             "complete": self.newest_day(),
             "now_odd": if self.odd { last["deviations"].clone() } else { Value::Null },
-            "marks": self.marks.len(),
+            "marks_held": self.marks.len(),
             "refused": self.refused,
             "refusal": refusal["reason"],
         })
     }
+}
+
+fn raw_or_null(body: &Bytes) -> String {
+    if body.is_empty() { "null".into() } else { String::from_utf8_lossy(body).into_owned() }
 }
 
 fn parsed(body: &Bytes) -> Value {

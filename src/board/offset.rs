@@ -106,7 +106,8 @@ mod tests {
     use super::*;
 
     fn body(qn: &str, received_at: &str, backfill: bool) -> Vec<u8> {
-        format!("{{\"mn\":\"A\",\"qn\":\"{qn}\",\"received_at\":\"{received_at}\",\"backfill\":{backfill}}}").into_bytes()
+        format!("{{\"mn\":\"A\",\"qn\":\"{qn}\",\"received_at\":\"{received_at}\",\"backfill\":{backfill}}}")
+            .into_bytes()
     }
 
     #[test]

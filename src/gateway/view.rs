@@ -207,14 +207,15 @@ impl View for Shown {
         open(&self.board).page(query)
     }
 
-    fn station(&self, mn: &str) -> Option<Value> {
+    fn station(&self, mn: &str) -> Option<String> {
         open(&self.board).station(mn)
     }
 
-    fn history(&self, mn: &str, hours: u32) -> Value {
+    fn history(&self, mn: &str, hours: u32) -> String {
         history::read(&self.dir, &self.interpret, &self.house.registry(), mn, hours).unwrap_or_else(|error| {
             tracing::warn!(mn, %error, "a history cannot be read");
             json!({ "error": error.to_string(), "hours": hours, "series": [], "frames": [], "complete": false })
+                .to_string()
         })
     }
 

@@ -81,10 +81,10 @@ pub trait View: Send + Sync + 'static {
     fn overview(&self) -> Value;
     /// A page of stations.
     fn stations(&self, query: &Query) -> Value;
-    /// One station.
-    fn station(&self, mn: &str) -> Option<Value>;
-    /// What one station said within the last `hours`, read from the journal; takes its time.
-    fn history(&self, mn: &str, hours: u32) -> Value;
+    /// One station, as JSON whose numbers are as the station wrote them.
+    fn station(&self, mn: &str) -> Option<String>;
+    /// The same of what it said within the last `hours`, read from the journal; takes its time.
+    fn history(&self, mn: &str, hours: u32) -> String;
     /// What was rejected last.
     fn rejected(&self) -> Value;
 }

@@ -75,9 +75,14 @@ fn metrics(text: String) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS))], text).into_response()
 }
 
+/// JSON that is there as text.
+fn told(json: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+}
+
 async fn station(State(door): State<Door>, Path(mn): Path<String>) -> Response {
     match door.view.station(&mn) {
-        Some(station) => Json(station).into_response(),
+        Some(station) => told(station),
         None => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station" }))).into_response(),
     }
 }
@@ -101,7 +106,7 @@ async fn history(State(door): State<Door>, Path(mn): Path<String>, Asked(Hours {
         history
     });
     match read.await {
-        Ok(history) => Json(history).into_response(),
+        Ok(history) => told(history),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

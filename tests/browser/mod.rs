@@ -49,8 +49,7 @@ impl Browser {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (socket, _) = tungstenite::client(format!("ws://127.0.0.1:{port}{path}"), stream).unwrap();
-        let mut browser =
-            Browser { child, profile, socket, session: String::new(), calls: 0, complaints: Vec::new() };
+        let mut browser = Browser { child, profile, socket, session: String::new(), calls: 0, complaints: Vec::new() };
         browser.attach();
         Some(browser)
     }
