@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 
 use super::view::open;
 use super::{Running, announce_context};
-use crate::config::{Config, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::message::Context;
 use crate::registry::Registry;
 
@@ -29,6 +29,9 @@ impl Running {
         if before.rules != rules {
             changes.push(format!("marking: {rule_files} rule files are new or changed, {} in all", rules.len()));
         }
+        if old.log.level != config.log.level {
+            changes.push(format!("log.level: {}, {} before", config.log.level, old.log.level));
+        }
         if old.listen != config.listen {
             changes.push("listen: the limits hold for new connections".into());
         }
@@ -40,9 +43,10 @@ impl Running {
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
         // What needs a restart still is as it was; only what was taken up is compared with next time.
-        let Config { listen, stations, dictionary, marking, .. } = config;
+        let Config { listen, stations, dictionary, marking, log, .. } = config;
         let address = old.listen.address.clone();
-        let kept = Config { listen, stations, dictionary, marking, ..old.clone() };
+        let log = config::Log { format: old.log.format, ..log };
+        let kept = Config { listen, stations, dictionary, marking, log, ..old.clone() };
         *current = (kept, context);
         current.0.listen.address = address;
         changes
@@ -59,7 +63,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("http", old.http != new.http),
         ("uplink", old.uplink != new.uplink),
         ("interpret", old.interpret != new.interpret),
-        ("log", old.log != new.log),
+        ("log.format", old.log.format != new.log.format),
     ];
     let waiting = changed.iter().filter(|(_, is)| *is);
     waiting.map(|(section, _)| format!("{section}: changed in the file, needs a restart")).collect()

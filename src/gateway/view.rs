@@ -3,8 +3,9 @@
 //! What must stay true: nothing here waits for the journal's writer, the uplink or the broker; a history reads the journal's files
 //! beside them, at most [`HISTORY_BYTES_MAX`] of bodies.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -14,13 +15,13 @@ use super::history;
 use super::pulse::Pulse;
 use super::uplink::Progress;
 use crate::board::{Board, Query};
-use crate::http::{Check, View};
+use crate::http::{Check, Refused, View};
 use crate::journal::{Health, Journal};
 use crate::message::{RejectReason, Timestamp};
 use crate::net::House;
 use crate::protocol::Deviation;
 use crate::telemetry::{BOUNDS_MICROS, Counter, Telemetry, Timing};
-use crate::{interpret, mqtt};
+use crate::{clock, interpret, mqtt};
 
 /// Bodies of records that a history reads at most; beyond, it begins later.
 pub(super) const HISTORY_BYTES_MAX: u64 = 512 << 20;
@@ -32,7 +33,6 @@ const READY_BACKLOG_MAX: u64 = 100_000;
 const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// See the head of the file.
-#[derive(Debug)]
 pub(super) struct Shown {
     pub(super) gateway: String,
     pub(super) started: Instant,
@@ -46,11 +46,22 @@ pub(super) struct Shown {
     pub(super) pulse: Arc<Pulse>,
     pub(super) broker: watch::Receiver<mqtt::State>,
     pub(super) board: Arc<Mutex<Board>>,
+    pub(super) token_file: Option<std::path::PathBuf>,
+    pub(super) log: OnceLock<LogSwitch>,
 }
+
+/// Changes `log.level`; gives the one of before.
+pub type LogSwitch = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
 /// The board is consistent after every single step.
 pub(super) fn open(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
     board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").field("gateway", &self.gateway).finish_non_exhaustive()
+    }
 }
 
 impl Shown {
@@ -221,6 +232,43 @@ impl View for Shown {
 
     fn rejected(&self) -> Value {
         Value::Array(open(&self.board).refusals())
+    }
+
+    fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+
+    fn turned_away(&self) {
+        self.telemetry.count(Counter::HttpRefused);
+        tracing::warn!("somebody without the token of http.token_file wanted to change what is logged");
+    }
+
+    fn wires(&self) -> Value {
+        let chosen = self.house.wires().chosen(clock::now());
+        chosen.into_iter().map(|(mn, until)| json!({ "mn": mn, "until": until.to_rfc3339() })).collect()
+    }
+
+    fn wire(&self, mn: &str, time: Duration) -> Result<Value, Refused> {
+        let now = clock::now();
+        if time.is_zero() {
+            let was = self.house.wires().release(mn, now);
+            tracing::info!(mn, was, "the wire log of a station is switched off");
+            return Ok(json!({ "mn": mn, "until": null }));
+        }
+        if self.house.registry().find(mn.as_bytes()).is_none() {
+            return Err(Refused::Unknown(format!("no station {} is registered", mn.escape_debug())));
+        }
+        let until = self.house.wires().choose(mn, time, now).map_err(|full| Refused::Full(full.to_string()))?;
+        let until = until.to_rfc3339();
+        tracing::info!(mn, until, "every frame of a station is logged");
+        Ok(json!({ "mn": mn, "until": until }))
+    }
+
+    fn log(&self, level: &str) -> Result<Value, Refused> {
+        let switch = self.log.get().ok_or_else(|| Refused::Unknown("this process does not log by level".into()))?;
+        let before = switch(level).map_err(Refused::Wrong)?;
+        tracing::warn!(level, before, "log.level is changed until the next reload");
+        Ok(json!({ "level": level, "before": before }))
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, page};
+use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, page};
 use crate::board::Query;
 
 /// How often live viewers hear.
@@ -40,6 +40,7 @@ struct Door {
 
 /// Serves `view` until `stop`.
 pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: CancellationToken) {
+    let changing = change::routes(&view);
     let door =
         Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
     let app = Router::new()
@@ -57,7 +58,8 @@ pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: Cancellatio
         .route("/api/station/{mn}/history", get(history))
         .route("/api/rejected", get(async |State(door): State<Door>| Json(door.view.rejected())))
         .route("/api/live", get(live))
-        .with_state(door);
+        .with_state(door)
+        .merge(changing);
     let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the operators' door has closed");

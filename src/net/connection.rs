@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::house::{Admission, StoredNotice, entry};
+use super::wire::Direction;
 use crate::journal::{Offset, Unstored};
 use crate::message::{Heard, Record, RejectReason, Rejected};
 use crate::protocol::{self, Deviation, Deviations, Frame, Header, Item, Limits, Peer, packet, scan};
@@ -254,6 +255,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         house.telemetry.count(Counter::FramesHeard);
         let header = packet::parse(frame.segment);
         let peering = self.admission.peering;
+        house.wire(header.mn.unwrap_or_default(), Direction::In, peering, frame.raw);
         let verdict = session::judge(
             frame,
             &header,
@@ -351,6 +353,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let house = &self.admission.house;
         match (outcome, flight.reply) {
             (Ok(_), Some(reply)) => {
+                house.wire(flight.mn.as_bytes(), Direction::Out, self.admission.peering, &reply.frame);
                 answers.extend_from_slice(&reply.frame);
                 return true;
             }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Settings;
 use super::blocks::{Block, Blocks};
+use super::wire::{Direction, Wires};
 use crate::journal::{Appender, Entry, Offset, Receipt, Unstored};
 use crate::message::{Peering, Presence, Record, Timestamp};
 use crate::registry::{CrcPolicy, Registry, Station};
@@ -58,6 +59,7 @@ pub struct House {
     connections: AtomicUsize,
     in_flight: AtomicUsize,
     numbers: AtomicU64,
+    wires: Wires,
 }
 
 /// A lock is never poisoned into uselessness: what it guards is consistent after every single step.
@@ -88,6 +90,7 @@ impl House {
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             numbers: AtomicU64::new(first),
+            wires: Wires::default(),
         }
     }
 
@@ -111,6 +114,17 @@ impl House {
     /// Other limits hold for newcomers; who is here keeps those that held when it came.
     pub fn replace_settings(&self, settings: Settings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// The stations whose frames are logged.
+    #[must_use]
+    pub fn wires(&self) -> &Wires {
+        &self.wires
+    }
+
+    /// Notes a frame in the wire log if its station is chosen.
+    pub(super) fn wire(&self, mn: &[u8], direction: Direction, from: Peering, bytes: &[u8]) {
+        self.wires.log(mn, direction, from.peer, bytes, self.clock);
     }
 
     /// Connections that are open.

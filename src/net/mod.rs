@@ -45,6 +45,7 @@ mod connection;
 mod house;
 mod listener;
 mod settings;
+mod wire;
 
 #[cfg(test)]
 mod dialogues;
@@ -54,3 +55,4 @@ mod tests;
 pub use house::{House, StoredNotice};
 pub use listener::{bind, serve};
 pub use settings::Settings;
+pub use wire::{Direction, WIRE_MAX, WIRES_MAX, Wires, WiresFull};
