@@ -35,6 +35,9 @@ const TASK_MAX: f64 = 200.0;
 const MN: &str = "340100A00000000000000001";
 const NAME: &str = "页面核对电厂";
 
+/// Who has it may switch a wire log.
+const TOKEN: &str = "fedcba9876543210";
+
 /// Notes what the page does from its first moment on: long tasks, the longest time without a picture, the first rows, updates.
 const WATCH: &str = "window.seen = { task: 0, gap: 0, rows: 0, updates: 0 };
     new PerformanceObserver(list => list.getEntries().forEach(e => seen.task = Math.max(seen.task, e.duration))).observe({ type: 'longtask', buffered: true });
@@ -47,6 +50,10 @@ const WATCH: &str = "window.seen = { task: 0, gap: 0, rows: 0, updates: 0 };
 /// A gateway with a door for operators, the simulated stations, and the one of the test.
 fn gateway(options: &sim::Options, mqtt: SocketAddr) -> (Gateway, String) {
     let (gateway, port) = Gateway::seen(options, mqtt.port(), "");
+    let file = gateway.path("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(gateway.path("token"), TOKEN).unwrap();
+    std::fs::write(&file, text.replace("[http]\n", "[http]\ntoken_file = \"token\"\n")).unwrap();
     let mut stations = std::fs::OpenOptions::new().append(true).open(gateway.path("stations.toml")).unwrap();
     writeln!(
         stations,
@@ -124,6 +131,7 @@ async fn the_page_answers_the_questions_of_the_night_shift() {
         finds_the_mark(&mut browser, &shown);
         misspeak(&mut stream);
         finds_the_refusal(&mut browser, &shown);
+        switches_the_wire_log(&mut browser);
         filters(&mut browser);
         browser
     })
@@ -139,15 +147,29 @@ async fn the_page_answers_the_questions_of_the_night_shift() {
     .await
     .unwrap();
     let _broker = Broker::start(mqtt).await.unwrap();
-    tokio::task::spawn_blocking(move || {
+    browser = tokio::task::spawn_blocking(move || {
         browser.until("document.querySelector('[data-tile=broker] b').className === 'good'");
         browser.until("last.overview.journal.backlog < 1000 && !document.querySelector('#behind').textContent");
         assert_eq!(browser.complaints(), [""; 0]);
+        browser
     })
     .await
     .unwrap();
     stop.cancel();
     let summary = simulated.await.unwrap().unwrap();
+    gateway.kill();
+    browser = tokio::task::spawn_blocking(move || {
+        browser.until("document.querySelector('#lost.shown')?.innerText");
+        browser
+    })
+    .await
+    .unwrap();
+    gateway.start();
+    tokio::task::spawn_blocking(move || {
+        browser.until("!document.querySelector('#lost.shown') && last.overview.seconds < 10");
+    })
+    .await
+    .unwrap();
     assert!(summary.counts.sent > u64::from(STATIONS), "{summary}");
     println!("{} frames answered; {:?}", summary.counts.acked, begun.elapsed());
 }
@@ -224,6 +246,21 @@ fn finds_the_refusal(browser: &mut Browser, pictures: &Path) {
     browser.click("#one a[href=\"#\"]");
     browser.until("!document.querySelector('#list').hidden");
     browser.until("document.querySelector('#refusals').innerText.includes('crc-mismatch')");
+}
+
+/// Only with the token.
+fn switches_the_wire_log(browser: &mut Browser) {
+    browser.click(&format!("#rows tr[data-mn=\"{MN}\"] a"));
+    browser.until("document.querySelector('#wireState')?.innerText === '未记录'");
+    browser.click("#wire button");
+    browser.until("document.querySelector('#wireState').innerText.startsWith('40')");
+    browser.write("#wire input", TOKEN);
+    browser.click("#wire button");
+    browser.until("document.querySelector('#wireState').innerText.startsWith('记录至')");
+    browser.click("#wire button + button");
+    browser.until("document.querySelector('#wireState').innerText === '未记录'");
+    browser.script("location.hash = ''");
+    browser.until("!document.querySelector('#list').hidden");
 }
 
 /// By text, by region, and only what needs a look.

@@ -97,12 +97,12 @@ fn clocks_completeness_and_presence_are_told() {
         retain: false,
     };
     board.published(&minute("data"));
-    let days = json!([{ "day": "2026-11-22", "expected": 144, "arrived": 140 }, { "day": "2026-11-21", "expected": 144, "arrived": 1 }]);
+    let days = json!([{ "day": "2026-11-22", "expected": 144, "there": 140 }, { "day": "2026-11-21", "expected": 144, "there": 1 }]);
     board.published(&said("A1/completeness/minute", &json!({ "kind": "minute", "days": days })));
     let station = of(&board, "A1");
     assert_eq!(station["since"], "2026-11-23T10:40:00.000+08:00", "it has been here all the time");
     assert_eq!((&station["clock_ms"], &station["fails"]), (&json!(1_800_000), &json!(true)));
-    assert_eq!(station["complete"]["minute"]["arrived"], 140);
+    assert_eq!(station["complete"]["minute"]["there"], 140);
     assert_eq!(station["completeness"][0]["days"], days);
     let gone = Publication { topic: "hj212/v1/A1/completeness/minute".into(), payload: Bytes::new(), retain: true };
     board.published(&gone);

@@ -17,7 +17,7 @@ use crate::config::{self, LogFormat};
 use limit::{Limit, Limited};
 
 /// How often it is told what was held back.
-const TOLD_EVERY: Duration = Duration::from_secs(20);
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// The logs of a process, once they have been started.
 #[derive(Clone)]

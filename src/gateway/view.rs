@@ -195,6 +195,7 @@ impl View for Shown {
         let board = open(&self.board);
         json!({
             "gateway": self.gateway,
+            "writable": self.token_file.is_some(),
             "version": env!("CARGO_PKG_VERSION"),
             "seconds": self.started.elapsed().as_secs(),
             "stations": board.counts(),

@@ -86,11 +86,8 @@ struct Wire {
 }
 
 async fn wire(State(view): State<Arc<dyn View>>, Path(mn): Path<String>, body: Bytes) -> Response {
-    let wire: Wire = match read(&body) {
-        Ok(wire) => wire,
-        Err(refused) => return refused,
-    };
-    outcome(view.wire(&mn, Duration::from_secs(60 * u64::from(wire.minutes))))
+    let time = read(&body).map(|wire: Wire| Duration::from_secs(60 * u64::from(wire.minutes)));
+    outcome(time.and_then(|time| view.wire(&mn, time)))
 }
 
 #[derive(Deserialize)]
@@ -101,15 +98,11 @@ struct Log {
 }
 
 async fn log(State(view): State<Arc<dyn View>>, body: Bytes) -> Response {
-    let log: Log = match read(&body) {
-        Ok(log) => log,
-        Err(refused) => return refused,
-    };
-    outcome(view.log(&log.level))
+    outcome(read(&body).and_then(|log: Log| view.log(&log.level)))
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
-    serde_json::from_slice(body).map_err(|error| said(StatusCode::BAD_REQUEST, &error.to_string()))
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| Refused::Wrong(error.to_string()))
 }
 
 fn outcome(done: Result<serde_json::Value, Refused>) -> Response {

@@ -77,7 +77,9 @@ impl Browser {
         loop {
             let said: Value = match self.socket.read().unwrap() {
                 Message::Text(text) => serde_json::from_str(&text).unwrap(),
-                _ => continue,
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
+                    continue;
+                }
             };
             if said["id"] == id {
                 assert!(said["error"].is_null(), "{method}: {said}");
