@@ -228,6 +228,13 @@ fn finds_the_mark(browser: &mut Browser, pictures: &Path) {
     assert!(explained.contains("a21026-Rtd") && explained.contains("35.20") && explained.contains("二氧化硫"));
     assert!(!explained.contains("654321"), "PW is never shown");
     browser.picture(&pictures.join("mark.png"));
+    // Completeness is told of days that are over: one that was.
+    let shown = browser.script(
+        "(() => { const div = document.createElement('div'); \
+         div.append(...nowOf({ latest: {}, marks: [], events: [], completeness: [{ kind: 'minute', days: [{ day: '2026-11-22', expected: 144, there: 140 }] }] }).filter(Boolean)); \
+         return div.textContent })()",
+    );
+    assert!(shown.as_str().unwrap().contains("分钟数据2026-11-2214414097.2 %"), "{shown}");
 }
 
 /// Why a frame was refused, in words, on the page of its station that stands open.

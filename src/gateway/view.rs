@@ -3,6 +3,7 @@
 //! What must stay true: nothing here waits for the journal's writer, the uplink or the broker; a history reads the journal's files
 //! beside them, at most [`HISTORY_BYTES_MAX`] of bodies.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -239,9 +240,11 @@ impl View for Shown {
         self.token_file.as_deref()
     }
 
-    fn turned_away(&self) {
+    fn turned_away(&self, peer: Option<SocketAddr>) {
         self.telemetry.count(Counter::HttpRefused);
-        tracing::warn!("somebody without the token of http.token_file wanted to change what is logged");
+        // With the address, so that nobody fills the log with it.
+        let peer = peer.map(tracing::field::display);
+        tracing::warn!(peer, "somebody without the token of http.token_file wanted to change what is logged");
     }
 
     fn wires(&self) -> Value {

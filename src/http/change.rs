@@ -4,6 +4,7 @@
 //! What must stay true: without a token file nothing can be changed; the token is compared in constant time and read anew for each
 //! request, so that a replaced one holds at once; whoever is turned away is counted.
 
+use std::net::SocketAddr;
 use std::path::Path as File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -44,7 +45,7 @@ pub(super) fn routes(view: &Arc<dyn View>) -> Router {
 async fn admitted(State(view): State<Arc<dyn View>>, request: Request, next: Next) -> Response {
     let verdict = check(view.token_file(), request.headers());
     let Err((status, what)) = verdict else { return next.run(request).await };
-    view.turned_away();
+    view.turned_away(request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0));
     let mut answer = said(status, what);
     if status == StatusCode::UNAUTHORIZED {
         answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

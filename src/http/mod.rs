@@ -111,7 +111,7 @@ pub trait View: Send + Sync + 'static {
     /// The file with the token.
     fn token_file(&self) -> Option<&Path>;
     /// Somebody without the token wanted to change something.
-    fn turned_away(&self);
+    fn turned_away(&self, peer: Option<SocketAddr>);
     /// The stations whose frames are logged, and until when.
     fn wires(&self) -> Value;
     /// Logs every frame of a station for so long; zero ends it.

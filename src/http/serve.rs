@@ -1,6 +1,7 @@
 //! Routes and answers.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -60,7 +61,8 @@ pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: Cancellatio
         .route("/api/live", get(live))
         .with_state(door)
         .merge(changing);
-    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    let served = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the operators' door has closed");
     }
