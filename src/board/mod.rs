@@ -5,6 +5,7 @@
 //! [`EVENTS_MAX`] messages), and so are the stations ([`STATIONS_MAX`]) and the rejected messages ([`REJECTED_MAX`]); it shows
 //! messages as they were published and judges nothing.
 
+mod glimpse;
 mod offset;
 mod query;
 
@@ -14,6 +15,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::message::{Publication, StationFacts};
+use glimpse::Glimpse;
+pub use glimpse::Page;
 use offset::Offsets;
 pub use query::{Only, Query};
 
@@ -35,6 +38,8 @@ pub const CLOCK_OFF: i64 = 600_000;
 struct Row {
     name: String,
     tags: BTreeMap<String, String>,
+    /// What is searched: MN, name and tags, in lower case.
+    sought: String,
     registered: bool,
     online: bool,
     /// When it came or went last.
@@ -81,6 +86,8 @@ impl Board {
         for (mn, facts) in stations {
             let row = self.rows.entry(mn.clone()).or_default();
             (row.name, row.tags, row.registered) = (facts.name.clone(), facts.tags.clone(), true);
+            let texts = [mn, &row.name].into_iter().chain(row.tags.values());
+            row.sought = texts.map(|text| text.to_lowercase()).collect::<Vec<_>>().join("\n");
         }
     }
 
@@ -119,7 +126,7 @@ impl Board {
             if self.rows.len() >= STATIONS_MAX {
                 return None;
             }
-            self.rows.insert(mn.to_owned(), Row::default());
+            self.rows.insert(mn.to_owned(), Row { sought: mn.to_lowercase(), ..Row::default() });
         }
         self.rows.get_mut(mn)
     }
@@ -165,17 +172,18 @@ impl Board {
 
     /// The rows of one page, and how many there are in all.
     #[must_use]
-    pub fn page(&self, query: &Query) -> Value {
-        let found: Vec<_> = self.rows.iter().filter(|(mn, row)| query.wants(mn, row)).collect();
-        let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.shown(mn));
-        json!({ "found": found.len(), "first": query.first, "rows": rows.collect::<Vec<_>>() })
+    pub fn page(&self, query: &Query) -> Page {
+        let text = query.text.to_lowercase();
+        let found: Vec<_> = self.rows.iter().filter(|(_, row)| query.wants(row, &text)).collect();
+        let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.glimpse(mn));
+        Page { found: found.len(), first: query.first, rows: rows.collect() }
     }
 
     /// All that is known of one station, as JSON. Its messages stand in it as they were published: numbers as the station wrote them.
     #[must_use]
     pub fn station(&self, mn: &str) -> Option<String> {
         let row = self.rows.get(mn)?;
-        let mut text = row.shown(mn).to_string();
+        let mut text = row.glimpse(mn).view().to_string();
         // An object that goes on.
         text.pop();
         let raw = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
@@ -236,44 +244,25 @@ impl Row {
         (self.registered && !self.online) || self.refusal.is_some() || self.odd || clock_off
     }
 
-    /// Of the newest day of each kind: what was expected and what arrived.
-    fn newest_day(&self) -> Value {
-        let newest = |body: &Bytes| {
-            let days = &parsed(body)["days"];
-            days.as_array()
-                .and_then(|days| days.iter().max_by_key(|day| day["day"].as_str().map(str::to_owned)))
-                .cloned()
-        };
-        self.completeness.iter().filter_map(|(kind, body)| Some((kind.clone(), newest(body)?))).collect()
-    }
-
-    fn shown(&self, mn: &str) -> Value {
-        let card = parsed(&self.card);
-        let last = self.latest.get(&self.last_kind).map(parsed).unwrap_or_default();
-        let refusal = self.refusal.as_ref().map(parsed).unwrap_or_default();
-        json!({
-            "mn": mn,
-            "name": self.name,
-            "tags": self.tags,
-            "registered": self.registered,
-            "online": self.online,
-            "since": self.since,
-            "fails": self.fails(),
-            "peer": card["peer"],
-            "last_seen": card["last_seen"],
-            "deviations": card["deviations"],
-            "kind": last["kind"],
-            "data_time": last["data_time"],
-            "received_at": last["received_at"],
-            "qn": last["qn"],
-            "backfill": last["backfill"],
-            "clock_ms": self.offsets.median(),
-            "complete": self.newest_day(),
-            "now_odd": if self.odd { last["deviations"].clone() } else { Value::Null },
-            "marks_held": self.marks.len(),
-            "refused": self.refused,
-            "refusal": refusal["reason"],
-        })
+    /// What a row of a page shows. Cheap: bodies are shared, and read by whoever looks.
+    fn glimpse(&self, mn: &str) -> Glimpse {
+        Glimpse {
+            mn: mn.to_owned(),
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            registered: self.registered,
+            online: self.online,
+            since: self.since.clone(),
+            fails: self.fails(),
+            odd: self.odd,
+            refused: self.refused,
+            marks: self.marks.len(),
+            clock: self.offsets.median(),
+            card: self.card.clone(),
+            last: self.latest.get(&self.last_kind).cloned(),
+            refusal: self.refusal.clone(),
+            completeness: self.completeness.clone(),
+        }
     }
 }
 

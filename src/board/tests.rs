@@ -21,7 +21,7 @@ fn of(board: &Board, mn: &str) -> Value {
 }
 
 fn found(board: &Board, query: Query) -> Vec<String> {
-    let page = board.page(&query);
+    let page = board.page(&query).view();
     page["rows"].as_array().unwrap().iter().map(|row| row["mn"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -45,7 +45,7 @@ fn pages_are_searched_and_filtered() {
     assert_eq!(found_by(Query { only: Only::Online, ..Query::default() }), ["A1"]);
     assert_eq!(found_by(Query { only: Only::Failing, ..Query::default() }), ["B2"]);
     assert_eq!(found_by(Query { first: 1, ..Query::default() }), ["B2"]);
-    assert_eq!(board.page(&Query { rows: 1, ..Query::default() })["found"], 2);
+    assert_eq!(board.page(&Query { rows: 1, ..Query::default() }).view()["found"], 2);
 }
 
 #[test]

@@ -178,6 +178,7 @@ impl Running {
             board: Arc::clone(&board),
             token_file: config.http.token_file.clone(),
             log: std::sync::OnceLock::new(),
+            counted: Mutex::default(),
         });
         let page = operators(&config).await?;
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());

@@ -30,6 +30,9 @@ pub(super) const HISTORY_BYTES_MAX: u64 = 512 << 20;
 /// Records that may wait for the broker before `/ready` says no.
 const READY_BACKLOG_MAX: u64 = 100_000;
 
+/// How old counts of stations may be.
+const COUNTED_EVERY: Duration = Duration::from_millis(500);
+
 /// A thread that has not moved for this long is not healthy.
 const STILL_MAX: Duration = Duration::from_secs(30);
 
@@ -49,6 +52,7 @@ pub(super) struct Shown {
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) log: OnceLock<LogSwitch>,
+    pub(super) counted: Mutex<Option<(Instant, Value, Value)>>,
 }
 
 /// Changes `log.level`; gives the one of before.
@@ -76,6 +80,22 @@ impl Shown {
             Health::Full => "full",
             Health::Failed => "failed",
         }
+    }
+
+    /// Counts of stations and regions, counted at most once in [`COUNTED_EVERY`] for all viewers.
+    fn counted(&self) -> (Value, Value) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, counts, regions)) = &*counted
+            && at.elapsed() < COUNTED_EVERY
+        {
+            return (counts.clone(), regions.clone());
+        }
+        let (counts, regions) = {
+            let board = open(&self.board);
+            (board.counts(), json!(board.regions()))
+        };
+        *counted = Some((Instant::now(), counts.clone(), regions.clone()));
+        (counts, regions)
     }
 
     fn connected(&self) -> bool {
@@ -193,14 +213,14 @@ impl View for Shown {
         let commits = classes.iter().sum::<u64>().max(1);
         let backlog = self.backlog();
         let oldest = Timestamp(self.progress.delivered_time.load(Ordering::Relaxed));
-        let board = open(&self.board);
+        let (counts, regions) = self.counted();
         json!({
             "gateway": self.gateway,
             "writable": self.token_file.is_some(),
             "version": env!("CARGO_PKG_VERSION"),
             "seconds": self.started.elapsed().as_secs(),
-            "stations": board.counts(),
-            "regions": board.regions(),
+            "stations": counts,
+            "regions": regions,
             "connections": self.house.connections(),
             "counters": counters,
             "rejected": rejected,
@@ -217,7 +237,9 @@ impl View for Shown {
     }
 
     fn stations(&self, query: &Query) -> Value {
-        open(&self.board).page(query)
+        // Written when the board is free again.
+        let page = open(&self.board).page(query);
+        page.view()
     }
 
     fn station(&self, mn: &str) -> Option<String> {
