@@ -210,6 +210,9 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             Vec::new()
         }
     };
+    if let Some(file) = &config.http.token_file {
+        problems.extend(wrong_token(file));
+    }
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
@@ -258,6 +261,7 @@ impl Config {
         anchor(&mut self.dictionary.file);
         anchor(&mut self.keys.file);
         self.mqtt.password_file.iter_mut().for_each(anchor);
+        self.http.token_file.iter_mut().for_each(anchor);
         if let Some(tls) = &mut self.mqtt.tls {
             [&mut tls.ca, &mut tls.certificate, &mut tls.key].into_iter().flatten().for_each(anchor);
         }
@@ -266,6 +270,19 @@ impl Config {
             anchor(&mut tls.key);
             tls.client_ca.iter_mut().for_each(anchor);
         }
+    }
+}
+
+/// What is wrong with the token in `file`.
+fn wrong_token(file: &Path) -> Option<Problem> {
+    let remedy = "write a token into it, as `openssl rand -hex 16` gives, or remove http.token_file";
+    match std::fs::read(file) {
+        Err(error) => Some(Problem::of_file(file, &error.to_string(), remedy)),
+        Ok(token) if token.trim_ascii().len() < http::TOKEN_MIN => {
+            let what = format!("the token has fewer than {} characters", http::TOKEN_MIN);
+            Some(Problem::of_file(file, &what, remedy))
+        }
+        Ok(_) => None,
     }
 }
 

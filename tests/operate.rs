@@ -15,9 +15,22 @@ use tokio_util::sync::CancellationToken;
 
 /// Status and body of `GET path`.
 fn get(port: u16, path: &str) -> (u16, String) {
+    ask(port, &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"))
+}
+
+/// The status of a `POST` with whatever `authorization` says.
+fn post(port: u16, path: &str, authorization: &str, body: &str) -> (u16, String) {
+    let length = body.len();
+    ask(
+        port,
+        &format!("POST {path} HTTP/1.0\r\nHost: localhost\r\n{authorization}Content-Length: {length}\r\n\r\n{body}"),
+    )
+}
+
+fn ask(port: u16, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -43,15 +56,6 @@ fn options(stations: u32, seconds: u64) -> sim::Options {
     }
 }
 
-/// A gateway with an operators' door.
-fn seen(options: &sim::Options) -> (Gateway, u16) {
-    let (gateway, port) = (Gateway::new(options, free_port(), ""), free_port());
-    let file = gateway.path("gateway.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("address = \"\"", &format!("address = \"127.0.0.1:{port}\""))).unwrap();
-    (gateway, port)
-}
-
 fn hang_up(gateway: &Gateway) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(gateway.pid()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
@@ -59,7 +63,7 @@ fn hang_up(gateway: &Gateway) {
 
 /// Waits until the log holds `text` more than `before` times.
 fn logged(gateway: &Gateway, text: &str, before: usize) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(30);
     while gateway.log().matches(text).count() <= before {
         assert!(Instant::now() < until, "\"{text}\" is not logged:\n{}", gateway.log());
         std::thread::sleep(Duration::from_millis(5));
@@ -69,7 +73,7 @@ fn logged(gateway: &Gateway, text: &str, before: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn figures_pages_and_histories_say_what_happened() {
     let mut options = options(6, 3);
-    let (mut gateway, port) = seen(&options);
+    let (mut gateway, port) = Gateway::seen(&options, free_port(), "");
     gateway.start();
     options.connect = gateway.listen.to_string();
     let summary = sim::run(options, CancellationToken::new(), |_| {}).await.unwrap();
@@ -118,8 +122,8 @@ async fn figures_pages_and_histories_say_what_happened() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_lose_nothing_and_bad_ones_change_nothing() {
     let reloads = if gateway::long() { 1000 } else { 60 };
-    let mut options = options(100, if gateway::long() { 60 } else { 8 });
-    let (mut gateway, port) = seen(&options);
+    let mut options = options(100, if gateway::long() { 100 } else { 10 });
+    let (mut gateway, port) = Gateway::seen(&options, free_port(), "");
     options.ledger = Some(gateway.path("ledger"));
     gateway.start();
     options.connect = gateway.listen.to_string();
@@ -139,6 +143,8 @@ async fn reloads_lose_nothing_and_bad_ones_change_nothing() {
             assert_eq!(json(port, &format!("/api/stations?text=R{}", number - 1))["found"], 1);
         }
     }
+    let beside = !simulated.is_finished();
+    assert!(beside || !gateway::long(), "all reloads were beside a running crowd");
     let summary = simulated.await.unwrap().unwrap();
     assert_eq!(summary.counts.reconnects, 0, "no session was lost: {summary}");
     assert_eq!((summary.counts.sent, summary.counts.kept), (summary.counts.acked, 0), "{summary}");
@@ -174,4 +180,134 @@ async fn restarts_behind_an_inherited_socket_refuse_nobody() {
     let missing = answered.iter().filter(|a| !dump.contains(&a.data_time)).count();
     assert_eq!(missing, 0, "answered and not in the journal");
     println!("{restarts} restarts, the slowest stop {slowest:?}, {} answered", answered.len());
+}
+
+const TOKEN: &str = "Authorization: Bearer 0123456789abcdef\r\n";
+
+/// A gateway that can be told what to log, and whose lines are of `format`.
+fn told(format: &str) -> (Gateway, u16) {
+    let more = format!("[log]\nformat = \"{format}\"\n");
+    let (mut gateway, port) = Gateway::seen(&options(2, 1), free_port(), &more);
+    std::fs::write(gateway.path("token"), "0123456789abcdef\n").unwrap();
+    let file = gateway.path("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[http]\n", "[http]\ntoken_file = \"token\"\n")).unwrap();
+    gateway.start();
+    (gateway, port)
+}
+
+const MN: &str = "021200000000000000000001";
+
+/// A frame of station `mn` whose data area holds `said`.
+fn frame(mn: &str, said: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    hj212_gateway::protocol::write::frame(&mut frame, |out| {
+        let head = format!("QN=20261124090000005;ST=32;CN=2011;PW=123456;MN={mn};Flag=5;CP=&&DataTime=20261124090000;");
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(said);
+        out.extend_from_slice(b"&&");
+    });
+    frame
+}
+
+#[test]
+fn whoever_has_the_token_logs_every_frame_of_one_station() {
+    let (gateway, port) = told("text");
+    let path = format!("/api/wire/{MN}");
+    let on = "{\"minutes\":5}";
+    for (authorization, status) in [("", 401), ("Authorization: Bearer 0123456789abcdeX\r\n", 403)] {
+        assert_eq!(post(port, &path, authorization, on).0, status, "{authorization}");
+        assert_eq!(post(port, "/api/log", authorization, "{\"level\":\"trace\"}").0, status);
+    }
+    assert_eq!(json(port, "/api/wire"), serde_json::json!([]), "nothing was changed");
+    assert_eq!(post(port, "/api/wire/nobody", TOKEN, on).0, 404);
+    for wrong in ["", "{}", "{\"minutes\":-1}", "{\"minutes\":1,\"mn\":1}"] {
+        assert_eq!(post(port, &path, TOKEN, wrong).0, 400, "{wrong}");
+    }
+    assert_eq!(post(port, &path, TOKEN, on).0, 200);
+    assert_eq!(json(port, "/api/wire")[0]["mn"], MN);
+
+    let mut stream = TcpStream::connect(gateway.listen).unwrap();
+    stream.write_all(&frame(MN, b"note-Info=\x1b[31m\rERROR forged\x00\x9b\xff")).unwrap();
+    logged(&gateway, "way=\"out\"", 0);
+    let log = gateway.log();
+    let heard = log.lines().find(|line| line.contains("way=\"in\"")).unwrap();
+    assert!(heard.contains("PW=******") && heard.contains("\\x1b[31m\\rERROR forged\\x00\\x9b\\xff"), "{heard}");
+    assert!(!log.contains("123456"), "PW is never logged:\n{log}");
+    assert!(log.bytes().all(|b| b == b'\n' || b >= b' ' && b != 0x7f), "what stations say is escaped");
+    assert!(log.lines().all(|line| line.starts_with("20")), "one line an event:\n{log}");
+
+    assert_eq!(post(port, &path, TOKEN, "{\"minutes\":0}").0, 200);
+    let before = gateway.log().matches("way=\"").count();
+    stream.write_all(&frame(MN, b"w01018-Rtd=1.0")).unwrap();
+    let mut answers = [0; 1024];
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert!(stream.read(&mut answers).unwrap() > 0);
+    assert_eq!(gateway.log().matches("way=\"").count(), before, "it is off");
+    let (_, metrics) = get(port, "/metrics");
+    assert!(metrics.contains("hj212_http_refused_total 4"), "who was turned away is counted");
+    (0..40).for_each(|_| assert_eq!(post(port, &path, "", on).0, 401));
+    let lines = gateway.log().matches("somebody without the token").count();
+    assert_eq!(lines, 20, "and cannot fill the log");
+}
+
+#[test]
+fn the_level_of_the_log_changes_while_the_gateway_runs() {
+    let (gateway, port) = told("text");
+    assert_eq!(post(port, "/api/log", TOKEN, "{\"level\":\"no=such=level\"}").0, 400);
+    let before = gateway.log();
+    assert!(!before.contains("DEBUG"), "{before}");
+    let debug = "{\"level\":\"info,hj212_gateway::net=debug\"}";
+    assert_eq!(post(port, "/api/log", TOKEN, debug).0, 200);
+    drop(TcpStream::connect(gateway.listen).unwrap());
+    logged(&gateway, "DEBUG", 0);
+    let file = gateway.path("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[log]\n", "[log]\nlevel = \"warn\"\n")).unwrap();
+    hang_up(&gateway);
+    let until = Instant::now() + Duration::from_secs(10);
+    while post(port, "/api/log", TOKEN, "{\"level\":\"info\"}").1 != "{\"before\":\"warn\",\"level\":\"info\"}" {
+        assert!(Instant::now() < until, "a reload puts the file's level in force:\n{}", gateway.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The expressions that the operators' handbook gives to fail2ban for lines of `format`, as fail2ban reads them.
+fn filters(format: &str) -> Vec<regex::Regex> {
+    let handbook = include_str!("../docs/operations.zh.md");
+    let section = handbook.split(&format!("# {format}\n")).nth(1).unwrap().split("```").next().unwrap();
+    let lines =
+        section.lines().filter_map(|line| line.trim().trim_start_matches("failregex =").trim().strip_prefix('^'));
+    let host = r"(?:::f{4,6}:)?(?P<host>[0-9A-Fa-f:.]+)";
+    lines.map(|line| regex::Regex::new(&format!("^{}", line.replace("<HOST>", host))).unwrap()).collect()
+}
+
+#[test]
+fn the_documented_filters_find_the_lines_that_are_logged() {
+    for format in ["text", "json"] {
+        let (gateway, _) = told(format);
+        let mut stream = TcpStream::connect(gateway.listen).unwrap();
+        let peer = stream.local_addr().unwrap().ip().to_string();
+        for _ in 0..30 {
+            stream.write_all(&frame("NOTREGISTERED", b"")).unwrap();
+        }
+        logged(&gateway, "rejected", 19);
+        logged(&gateway, "more lines like those before", 0);
+        let log = gateway.log();
+        let line = log.lines().find(|line| line.contains("rejected")).unwrap();
+        let filters = filters(format);
+        // fail2ban takes the time out of the line before it looks.
+        let timeless = line.replacen(line.trim_start_matches("{\"timestamp\":\"").get(..29).unwrap(), "", 1);
+        assert!(filters.iter().any(|filter| filter.is_match(&timeless)), "{timeless}");
+        assert!(!filters.is_empty(), "{format}: the handbook has a filter");
+        let found: Vec<_> = filters.iter().filter_map(|filter| filter.captures(line)).collect();
+        assert_eq!(found.len(), 1, "{format}: {line}");
+        assert_eq!(found[0]["host"], *peer);
+        assert!(
+            log.lines().filter(|line| !line.contains("rejected")).all(|line| filters.iter().all(|f| !f.is_match(line)))
+        );
+        let told = log.lines().find(|line| line.contains("more lines")).unwrap();
+        assert!(told.contains("lines=10") || told.contains("\"lines\":10"), "{told}");
+        assert_eq!(log.matches("rejected").count(), 20, "one address fills no log");
+    }
 }

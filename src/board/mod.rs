@@ -5,6 +5,8 @@
 //! [`EVENTS_MAX`] messages), and so are the stations ([`STATIONS_MAX`]) and the rejected messages ([`REJECTED_MAX`]); it shows
 //! messages as they were published and judges nothing.
 
+mod glimpse;
+mod offset;
 mod query;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,6 +15,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::message::{Publication, StationFacts};
+use glimpse::Glimpse;
+pub use glimpse::Page;
+use offset::Offsets;
 pub use query::{Only, Query};
 
 /// Latest messages kept of a station, one a kind of report.
@@ -25,14 +30,24 @@ pub const STATIONS_MAX: usize = 100_000;
 pub const REJECTED_MAX: usize = 200;
 /// Rows on one page.
 pub const ROWS_MAX: usize = 200;
+/// A station's clock that is further off than this needs a look, milliseconds.
+pub const CLOCK_OFF: i64 = 600_000;
 
 /// One station.
 #[derive(Debug, Default)]
 struct Row {
     name: String,
     tags: BTreeMap<String, String>,
+    /// What is searched: MN, name and tags, in lower case.
+    sought: String,
     registered: bool,
     online: bool,
+    /// When it came or went last.
+    since: String,
+    /// How far its clock was from ours lately.
+    offsets: Offsets,
+    /// What was expected and what arrived of each kind of report, by day.
+    completeness: BTreeMap<String, Bytes>,
     /// The card as it was last published.
     card: Bytes,
     /// The last message of each kind of report.
@@ -71,6 +86,8 @@ impl Board {
         for (mn, facts) in stations {
             let row = self.rows.entry(mn.clone()).or_default();
             (row.name, row.tags, row.registered) = (facts.name.clone(), facts.tags.clone(), true);
+            let texts = [mn, &row.name].into_iter().chain(row.tags.values());
+            row.sought = texts.map(|text| text.to_lowercase()).collect::<Vec<_>>().join("\n");
         }
     }
 
@@ -92,6 +109,7 @@ impl Board {
             "station" => row.card = payload,
             "data" => row.report(rest, payload),
             "event" => row.event(rest, payload),
+            "completeness" => row.complete(rest, payload),
             "mark" => {
                 if payload.is_empty() {
                     row.marks.remove(rest);
@@ -108,7 +126,7 @@ impl Board {
             if self.rows.len() >= STATIONS_MAX {
                 return None;
             }
-            self.rows.insert(mn.to_owned(), Row::default());
+            self.rows.insert(mn.to_owned(), Row { sought: mn.to_lowercase(), ..Row::default() });
         }
         self.rows.get_mut(mn)
     }
@@ -154,22 +172,30 @@ impl Board {
 
     /// The rows of one page, and how many there are in all.
     #[must_use]
-    pub fn page(&self, query: &Query) -> Value {
-        let found: Vec<_> = self.rows.iter().filter(|(mn, row)| query.wants(mn, row)).collect();
-        let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.shown(mn));
-        json!({ "found": found.len(), "first": query.first, "rows": rows.collect::<Vec<_>>() })
+    pub fn page(&self, query: &Query) -> Page {
+        let text = query.text.to_lowercase();
+        let found: Vec<_> = self.rows.iter().filter(|(_, row)| query.wants(row, &text)).collect();
+        let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.glimpse(mn));
+        Page { found: found.len(), first: query.first, rows: rows.collect() }
     }
 
-    /// All that is known of one station.
+    /// All that is known of one station, as JSON. Its messages stand in it as they were published: numbers as the station wrote them.
     #[must_use]
-    pub fn station(&self, mn: &str) -> Option<Value> {
+    pub fn station(&self, mn: &str) -> Option<String> {
         let row = self.rows.get(mn)?;
-        let mut shown = row.shown(mn);
-        shown["card"] = parsed(&row.card);
-        shown["latest"] = row.latest.iter().map(|(kind, body)| (kind.clone(), parsed(body))).collect();
-        shown["events"] = row.events.iter().map(parsed).collect();
-        shown["marks"] = row.marks.values().map(parsed).collect();
-        Some(shown)
+        let mut text = row.glimpse(mn).view().to_string();
+        // An object that goes on.
+        text.pop();
+        let raw = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
+        let list = |bodies: Vec<String>| format!("[{}]", bodies.join(","));
+        let latest: Vec<String> =
+            row.latest.iter().map(|(kind, body)| format!("{}:{}", json!(kind), raw(body))).collect();
+        text.push_str(&format!(",\"card\":{},\"latest\":{{{}}}", raw_or_null(&row.card), latest.join(",")));
+        text.push_str(&format!(",\"events\":{}", list(row.events.iter().map(raw).collect())));
+        text.push_str(&format!(",\"marks\":{}", list(row.marks.values().map(raw).collect())));
+        text.push_str(&format!(",\"completeness\":{}", list(row.completeness.values().map(raw).collect())));
+        text.push_str(&format!(",\"refusal_said\":{}}}", row.refusal.as_ref().map_or("null".into(), raw)));
+        Some(text)
     }
 
     /// Calls `each` with every station's MN, whether it is online, and how much of it was refused.
@@ -183,6 +209,7 @@ impl Row {
         // A member that is not empty; the bodies are written by us, without spaces.
         self.odd = memchr::memmem::find(&payload, b"\"deviations\":[\"").is_some();
         self.refusal = None;
+        self.offsets.note(&payload);
         kind.clone_into(&mut self.last_kind);
         if self.latest.len() < KINDS_MAX || self.latest.contains_key(kind) {
             self.latest.insert(kind.to_owned(), payload);
@@ -190,45 +217,57 @@ impl Row {
     }
 
     fn event(&mut self, kind: &str, payload: Bytes) {
+        let was = self.online;
         match kind {
             "online" | "takeover" | "clone-suspected" => self.online = true,
             "offline" => self.online = false,
             _ => {}
         }
+        if was != self.online {
+            parsed(&payload)["time"].as_str().unwrap_or_default().clone_into(&mut self.since);
+        }
         self.events.push_front(payload);
         self.events.truncate(EVENTS_MAX);
     }
 
-    /// Registered and away, refused since its last report, or departing from the standard.
-    fn fails(&self) -> bool {
-        (self.registered && !self.online) || self.refusal.is_some() || self.odd
+    fn complete(&mut self, kind: &str, payload: Bytes) {
+        if payload.is_empty() {
+            self.completeness.remove(kind);
+        } else if self.completeness.len() < KINDS_MAX || self.completeness.contains_key(kind) {
+            self.completeness.insert(kind.to_owned(), payload);
+        }
     }
 
-    fn shown(&self, mn: &str) -> Value {
-        let card = parsed(&self.card);
-        let last = self.latest.get(&self.last_kind).map(parsed).unwrap_or_default();
-        let refusal = self.refusal.as_ref().map(parsed).unwrap_or_default();
-        json!({
-            "mn": mn,
-            "name": self.name,
-            "tags": self.tags,
-            "registered": self.registered,
-            "online": self.online,
-            "fails": self.fails(),
-            "peer": card["peer"],
-            "last_seen": card["last_seen"],
-            "deviations": card["deviations"],
-            "kind": last["kind"],
-            "data_time": last["data_time"],
-            "received_at": last["received_at"],
-            "qn": last["qn"],
-            "backfill": last["backfill"],
-            "now_odd": if self.odd { last["deviations"].clone() } else { Value::Null },
-            "marks": self.marks.len(),
-            "refused": self.refused,
-            "refusal": refusal["reason"],
-        })
+    /// Registered and away, refused since its last report, departing from the standard, or with a clock that is off.
+    fn fails(&self) -> bool {
+        let clock_off = self.offsets.median().is_some_and(|off| off.abs() > CLOCK_OFF);
+        (self.registered && !self.online) || self.refusal.is_some() || self.odd || clock_off
     }
+
+    /// What a row of a page shows. Cheap: bodies are shared, and read by whoever looks.
+    fn glimpse(&self, mn: &str) -> Glimpse {
+        Glimpse {
+            mn: mn.to_owned(),
+            name: self.name.clone(),
+            tags: self.tags.clone(),
+            registered: self.registered,
+            online: self.online,
+            since: self.since.clone(),
+            fails: self.fails(),
+            odd: self.odd,
+            refused: self.refused,
+            marks: self.marks.len(),
+            clock: self.offsets.median(),
+            card: self.card.clone(),
+            last: self.latest.get(&self.last_kind).cloned(),
+            refusal: self.refusal.clone(),
+            completeness: self.completeness.clone(),
+        }
+    }
+}
+
+fn raw_or_null(body: &Bytes) -> String {
+    if body.is_empty() { "null".into() } else { String::from_utf8_lossy(body).into_owned() }
 }
 
 fn parsed(body: &Bytes) -> Value {

@@ -42,7 +42,8 @@ impl Default for Query {
 }
 
 impl Query {
-    pub(super) fn wants(&self, mn: &str, row: &Row) -> bool {
+    /// Whether `row` is wanted; `text` is the query's in lower case.
+    pub(super) fn wants(&self, row: &Row, text: &str) -> bool {
         let state = match self.only {
             Only::All => true,
             Only::Failing => row.fails(),
@@ -50,12 +51,6 @@ impl Query {
             Only::Offline => !row.online,
         };
         let region = self.region.is_empty() || row.tags.get("region") == Some(&self.region);
-        state && region && (self.text.is_empty() || self.finds(mn, row))
-    }
-
-    fn finds(&self, mn: &str, row: &Row) -> bool {
-        let text = self.text.to_lowercase();
-        let holds = |part: &str| part.to_lowercase().contains(&text);
-        holds(mn) || holds(&row.name) || row.tags.values().any(|value| holds(value))
+        state && region && row.sought.contains(text)
     }
 }

@@ -16,8 +16,12 @@ fn board() -> Board {
     Board::new("hj212/v1", &stations.into())
 }
 
+fn of(board: &Board, mn: &str) -> Value {
+    serde_json::from_str(&board.station(mn).unwrap()).unwrap()
+}
+
 fn found(board: &Board, query: Query) -> Vec<String> {
-    let page = board.page(&query);
+    let page = board.page(&query).view();
     page["rows"].as_array().unwrap().iter().map(|row| row["mn"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -34,14 +38,14 @@ fn pages_are_searched_and_filtered() {
     let mut board = board();
     board.published(&said("A1/event/online", &json!({})));
     board.published(&said("A1/data/realtime", &json!({ "kind": "realtime", "deviations": [] })));
-    let of = |query| found(&board, query);
-    assert_eq!(of(Query { text: "水".into(), ..Query::default() }), ["B2"]);
-    assert_eq!(of(Query { text: "a1".into(), ..Query::default() }), ["A1"]);
-    assert_eq!(of(Query { region: "340200".into(), ..Query::default() }), ["B2"]);
-    assert_eq!(of(Query { only: Only::Online, ..Query::default() }), ["A1"]);
-    assert_eq!(of(Query { only: Only::Failing, ..Query::default() }), ["B2"]);
-    assert_eq!(of(Query { first: 1, ..Query::default() }), ["B2"]);
-    assert_eq!(board.page(&Query { rows: 1, ..Query::default() })["found"], 2);
+    let found_by = |query| found(&board, query);
+    assert_eq!(found_by(Query { text: "水".into(), ..Query::default() }), ["B2"]);
+    assert_eq!(found_by(Query { text: "a1".into(), ..Query::default() }), ["A1"]);
+    assert_eq!(found_by(Query { region: "340200".into(), ..Query::default() }), ["B2"]);
+    assert_eq!(found_by(Query { only: Only::Online, ..Query::default() }), ["A1"]);
+    assert_eq!(found_by(Query { only: Only::Failing, ..Query::default() }), ["B2"]);
+    assert_eq!(found_by(Query { first: 1, ..Query::default() }), ["B2"]);
+    assert_eq!(board.page(&Query { rows: 1, ..Query::default() }).view()["found"], 2);
 }
 
 #[test]
@@ -49,11 +53,11 @@ fn a_refusal_shows_until_a_report_comes() {
     let mut board = board();
     board.published(&said("gateway/g/rejected", &json!({ "mn": "A1", "reason": "pw-wrong" })));
     board.published(&said("gateway/g/rejected", &json!({ "mn": "never-registered", "reason": "mn-unknown" })));
-    assert_eq!(board.station("A1").unwrap()["refusal"], "pw-wrong");
+    assert_eq!(of(&board, "A1")["refusal"], "pw-wrong");
     assert!(board.station("never-registered").is_none());
     assert_eq!(board.refusals().len(), 2);
     board.published(&said("A1/data/minute", &json!({ "kind": "minute", "deviations": ["crc-lowercase"] })));
-    let station = board.station("A1").unwrap();
+    let station = of(&board, "A1");
     assert_eq!((&station["refusal"], &station["refused"]), (&Value::Null, &json!(1)));
     assert_eq!(station["now_odd"], json!(["crc-lowercase"]));
 }
@@ -66,7 +70,7 @@ fn what_is_kept_is_bounded() {
         board.published(&said(&format!("A1/data/kind{number}"), &json!({})));
         board.published(&said("gateway/g/rejected", &json!({})));
     }
-    let station = board.station("A1").unwrap();
+    let station = of(&board, "A1");
     assert_eq!(station["events"].as_array().unwrap().len(), EVENTS_MAX);
     assert_eq!(station["events"][0]["n"], 999);
     assert_eq!(station["latest"].as_object().unwrap().len(), KINDS_MAX);
@@ -79,4 +83,37 @@ fn stations_that_are_registered_no_more_go() {
     board.published(&said("C3/event/online", &json!({})));
     board.register(&[("B2".to_owned(), StationFacts::default())].into());
     assert_eq!(found(&board, Query::default()), ["B2", "C3"]);
+}
+
+#[test]
+fn clocks_completeness_and_presence_are_told() {
+    let mut board = board();
+    board.published(&said("A1/event/online", &json!({ "time": "2026-11-23T10:40:00.000+08:00" })));
+    board.published(&said("A1/event/takeover", &json!({ "time": "2026-11-23T10:41:00.000+08:00" })));
+    let body = r#"{"mn":"A1","qn":"20261123111500000","kind":"minute","received_at":"2026-11-23T10:45:00.000+08:00","backfill":false,"deviations":[]}"#;
+    let minute = |kind: &str| Publication {
+        topic: format!("hj212/v1/A1/{kind}/minute"),
+        payload: Bytes::from_static(body.as_bytes()),
+        retain: false,
+    };
+    board.published(&minute("data"));
+    let days = json!([{ "day": "2026-11-22", "expected": 144, "there": 140 }, { "day": "2026-11-21", "expected": 144, "there": 1 }]);
+    board.published(&said("A1/completeness/minute", &json!({ "kind": "minute", "days": days })));
+    let station = of(&board, "A1");
+    assert_eq!(station["since"], "2026-11-23T10:40:00.000+08:00", "it has been here all the time");
+    assert_eq!((&station["clock_ms"], &station["fails"]), (&json!(1_800_000), &json!(true)));
+    assert_eq!(station["complete"]["minute"]["there"], 140);
+    assert_eq!(station["completeness"][0]["days"], days);
+    let gone = Publication { topic: "hj212/v1/A1/completeness/minute".into(), payload: Bytes::new(), retain: true };
+    board.published(&gone);
+    assert_eq!(of(&board, "A1")["completeness"], json!([]));
+}
+
+#[test]
+fn numbers_are_shown_as_they_were_written() {
+    let mut board = board();
+    let body = r#"{"kind":"realtime","readings":{"a21026":{"rtd":35.20}}}"#;
+    let payload = Bytes::from_static(body.as_bytes());
+    board.published(&Publication { topic: "hj212/v1/A1/data/realtime".into(), payload, retain: false });
+    assert!(board.station("A1").unwrap().contains("\"rtd\":35.20"));
 }

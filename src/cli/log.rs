@@ -1,21 +1,68 @@
 //! Logs: one line an event, to standard error, as text for people and journald or as JSON.
+//!
+//! What must stay true: whoever dials cannot fill the log: of lines that name a `peer` each address gets [`limit::LINES_MAX`] a minute and
+//! kind, and the rest is told as a number. The level can be changed while the gateway runs.
 
-use tracing_subscriber::EnvFilter;
+mod limit;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
-use crate::config::{Log, LogFormat};
+use crate::config::{self, LogFormat};
+use limit::{Limit, Limited};
 
-/// Starts logging. A second start in one process is ignored.
-pub(super) fn start(settings: &Log) {
+/// How often it is told what was held back.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// The logs of a process, once they have been started.
+#[derive(Clone)]
+pub(super) struct Log {
+    level: reload::Handle<EnvFilter, Registry>,
+    limit: Arc<Limit>,
+}
+
+/// Starts logging. A second start in one process changes nothing.
+pub(super) fn start(settings: &config::Log) -> Log {
     let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_timer(BeijingTime);
-    let started = match settings.format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let (filter, level) = reload::Layer::new(filter);
+    let limit = Arc::<Limit>::default();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_timer(BeijingTime);
+    let lines = match settings.format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
-    if started.is_err() {
+    let lines = lines.with_filter(Limited(Arc::clone(&limit)));
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_err() {
         tracing::debug!("logging had been started before");
+    }
+    Log { level, limit }
+}
+
+impl Log {
+    /// Logs by another `log.level`; tells the one of before.
+    ///
+    /// # Errors
+    /// If it is no filter.
+    pub(super) fn switch(&self, level: &str) -> Result<String, String> {
+        let filter = EnvFilter::try_new(level).map_err(|error| format!("{level}: {error}"))?;
+        let before = self.level.with_current(ToString::to_string).unwrap_or_default();
+        self.level.reload(filter).map_err(|error| error.to_string())?;
+        Ok(before)
+    }
+
+    /// Tells now and then how many lines were held back.
+    pub(super) async fn tell(self) {
+        loop {
+            tokio::time::sleep(TOLD_EVERY).await;
+            for held in self.limit.held(crate::clock::now()) {
+                tracing::info!(target: "suppressed", peer = %held.address, kind = held.kind, lines = held.lines, "more lines like those before");
+            }
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{AGAIN, CONFIG, FAULT, IO, complain, log};
+use super::log::{self, Log};
+use super::{AGAIN, CONFIG, FAULT, IO, complain};
 use crate::config::{self, Loaded};
 use crate::gateway::{Running, StartError};
 use crate::journal;
@@ -24,7 +25,7 @@ pub(super) fn run(path: &Path) -> u8 {
             return CONFIG;
         }
     };
-    log::start(&loaded.config.log);
+    let log = log::start(&loaded.config.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -32,7 +33,7 @@ pub(super) fn run(path: &Path) -> u8 {
             return FAULT;
         }
     };
-    let code = match runtime.block_on(live(path, loaded)) {
+    let code = match runtime.block_on(live(path, loaded, log)) {
         Ok(()) => 0,
         Err(error) => {
             complain(&error);
@@ -53,17 +54,20 @@ fn code_of(error: &StartError) -> u8 {
 }
 
 /// Starts, serves and stops the gateway.
-async fn live(path: &Path, loaded: Loaded) -> Result<(), StartError> {
+async fn live(path: &Path, loaded: Loaded, log: Log) -> Result<(), StartError> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let stop = CancellationToken::new();
     let running = Running::start_on(loaded, inherited()?, stop.clone()).await?;
+    let switch = log.clone();
+    running.log_by(Box::new(move |level| switch.switch(level)));
+    tokio::spawn(log.clone().tell());
     tell(&[NotifyState::Ready]);
     let mut watchdog = watchdog();
     let name = loop {
         tokio::select! {
             name = either(&mut term, &mut int) => break name,
-            _ = hangup.recv() => reload(path, &running),
+            _ = hangup.recv() => reload(path, &running, &log),
             _ = watchdog.tick() => if running.is_healthy() {
                 tell(&[NotifyState::Watchdog]);
             },
@@ -88,10 +92,14 @@ async fn either(term: &mut Signal, int: &mut Signal) -> &'static str {
 }
 
 /// Reads the configuration again and takes it up if it is good.
-fn reload(path: &Path, running: &Running) {
+fn reload(path: &Path, running: &Running, log: &Log) {
     tell(&[NotifyState::Reloading, NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Custom(""))]);
     match config::load(path) {
         Ok(loaded) => {
+            // What was changed by hand ends with a reload.
+            if let Err(error) = log.switch(&loaded.config.log.level) {
+                tracing::error!(error, "log.level stays as it is");
+            }
             let changes = running.reload(loaded);
             if changes.is_empty() {
                 tracing::info!("reloaded: nothing has changed");

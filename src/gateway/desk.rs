@@ -32,7 +32,7 @@ use crate::downlink::{Address, Desk, Effect, Origin, Refusal, Settings, StationK
 use crate::journal::{Entry, Journal, Offset, ReadItem};
 use crate::message::{Record, Timestamp};
 use crate::mqtt::{Inbox, Incoming};
-use crate::net::{House, Listener, Mailbox, News};
+use crate::net::{House, Letter, Listener, Mailbox, News};
 use crate::protocol::{Edition, packet, sm4};
 use crate::registry::Unknown;
 use crate::telemetry::{Counter, Telemetry};
@@ -382,7 +382,9 @@ impl Task {
                 }
                 Effect::Send { mn, connection, qn, bytes } => {
                     let there = self.mailboxes.get(mn.as_str()).filter(|(on, _)| *on == connection);
-                    let posted = there.is_some_and(|(_, mailbox)| mailbox.post(Bytes::from(bytes)));
+                    let posted = there.is_some_and(|(_, mailbox)| {
+                        mailbox.post(Letter { mn: mn.as_str().into(), frame: Bytes::from(bytes) })
+                    });
                     let counter = if posted { Counter::DownlinkSent } else { Counter::DownlinkUnposted };
                     self.parts.telemetry.count(counter);
                     tracing::info!(mn, qn, posted, "sent to the station");

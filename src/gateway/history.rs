@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -23,11 +25,31 @@ const SERIES_MAX: usize = 24;
 /// Points of a series at most, the newest.
 const POINTS_MAX: usize = 500;
 
-/// A factor's values.
+/// What of a published message is looked at.
+#[derive(Deserialize)]
+struct Told<'a> {
+    kind: String,
+    data_time: Option<String>,
+    #[serde(borrow, default)]
+    readings: BTreeMap<String, Sampled<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Sampled<'a> {
+    name: Option<String>,
+    unit: Option<String>,
+    /// As it was written.
+    #[serde(borrow)]
+    rtd: Option<&'a RawValue>,
+}
+
+/// A factor's values: times, and numbers as the station wrote them.
+#[derive(serde::Serialize)]
 struct Series {
+    code: String,
     name: String,
     unit: String,
-    points: VecDeque<(String, String)>,
+    points: VecDeque<(String, Box<RawValue>)>,
 }
 
 struct History {
@@ -44,7 +66,7 @@ pub(super) fn read(
     registry: &Registry,
     mn: &str,
     hours: u32,
-) -> Result<Value, ReadError> {
+) -> Result<String, ReadError> {
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let since = Timestamp(clock::now().0 - i64::from(hours) * 3_600_000_000);
     let stats_from = journal::offset_at(Arc::clone(&disk), dir, since)?;
@@ -64,16 +86,16 @@ pub(super) fn read(
             history.take(&stored, mn);
         }
     }
-    let series = history.series.into_iter().map(
-        |(code, series)| json!({ "code": code, "name": series.name, "unit": series.unit, "points": series.points }),
-    );
-    Ok(json!({
+    let series: Vec<Series> = history.series.into_values().take(SERIES_MAX).collect();
+    let rest = json!({
         "hours": hours,
         "from": begun.map(Timestamp::to_rfc3339),
         "complete": bytes <= HISTORY_BYTES_MAX,
-        "series": series.take(SERIES_MAX).collect::<Vec<_>>(),
         "frames": history.frames,
-    }))
+    });
+    // A value would write the numbers in its own way.
+    let series = serde_json::to_string(&series).unwrap_or_else(|_| "[]".into());
+    Ok(format!("{{\"series\":{series},{}", rest.to_string().trim_start_matches('{')))
 }
 
 impl History {
@@ -142,26 +164,31 @@ impl History {
     fn values(&mut self, published: &[crate::message::Publication]) -> BTreeMap<String, (String, String)> {
         let mut names = BTreeMap::new();
         for publication in published {
-            let Ok(body) = serde_json::from_slice::<Value>(&publication.payload) else { continue };
-            let sampled = matches!(body["kind"].as_str(), Some("realtime"));
-            for (code, reading) in body["readings"].as_object().into_iter().flatten() {
-                let of = |key: &str| reading[key].as_str().unwrap_or_default().to_owned();
-                names.insert(code.clone(), (of("name"), of("unit")));
-                let Some(value) = reading.get("rtd").filter(|value| sampled && value.is_number()) else { continue };
-                let time = body["data_time"].as_str().unwrap_or_default().to_owned();
-                let series = self.series.entry(code.clone()).or_insert_with(|| Series {
-                    name: of("name"),
-                    unit: of("unit"),
-                    points: VecDeque::new(),
-                });
-                series.points.push_back((time, value.to_string()));
-                if series.points.len() > POINTS_MAX {
-                    series.points.pop_front();
+            let Ok(body) = serde_json::from_slice::<Told<'_>>(&publication.payload) else { continue };
+            for (code, reading) in body.readings {
+                let (name, unit) = (reading.name.unwrap_or_default(), reading.unit.unwrap_or_default());
+                if let Some(value) = reading.rtd.filter(|value| body.kind == "realtime" && is_number(value)) {
+                    let new = || Series {
+                        code: code.clone(),
+                        name: name.clone(),
+                        unit: unit.clone(),
+                        points: VecDeque::new(),
+                    };
+                    let series = self.series.entry(code.clone()).or_insert_with(new);
+                    series.points.push_back((body.data_time.clone().unwrap_or_default(), value.to_owned()));
+                    if series.points.len() > POINTS_MAX {
+                        series.points.pop_front();
+                    }
                 }
+                names.insert(code, (name, unit));
             }
         }
         names
     }
+}
+
+fn is_number(value: &RawValue) -> bool {
+    value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
 fn text(bytes: &[u8]) -> String {

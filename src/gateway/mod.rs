@@ -45,6 +45,7 @@ use crate::telemetry::{Expiry, Telemetry};
 use crate::{clock, http, mqtt};
 use derived::Derived;
 use pulse::Pulse;
+pub use view::LogSwitch;
 use view::Shown;
 
 /// A tick is journalled when nothing else was for this long: time-outs of the interpretation need time to pass.
@@ -208,6 +209,9 @@ impl Running {
             pulse,
             broker: broker.clone(),
             board: Arc::clone(&board),
+            token_file: config.http.token_file.clone(),
+            log: std::sync::OnceLock::new(),
+            counted: Mutex::default(),
         });
         let page = operators(&config).await?;
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -255,6 +259,11 @@ impl Running {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.shown.health().iter().all(|check| check.good)
+    }
+
+    /// Lets the operators' door change `log.level` with `switch`; the first one stays.
+    pub fn log_by(&self, switch: LogSwitch) {
+        let _ = self.shown.log.set(switch);
     }
 
     /// The stations' door.

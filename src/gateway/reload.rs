@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 
 use super::view::open;
 use super::{Running, announce_context};
-use crate::config::{Config, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::downlink::{self, StationKey};
 use crate::message::{Context, Timestamp};
 use crate::registry::Registry;
@@ -30,6 +30,9 @@ impl Running {
         if before.rules != rules {
             changes.push(format!("marking: {rule_files} rule files are new or changed, {} in all", rules.len()));
         }
+        if old.log.level != config.log.level {
+            changes.push(format!("log.level: {}, {} before", config.log.level, old.log.level));
+        }
         if old.listen != config.listen {
             changes.push("listen: the limits hold for new connections".into());
         }
@@ -51,11 +54,12 @@ impl Running {
             changes.push("command: the desk is busy; reload once more".into());
         }
         // What needs a restart still is as it was; only what was taken up is compared with next time.
-        let Config { listen, stations, dictionary, marking, command, .. } = config;
+        let Config { listen, stations, dictionary, marking, command, log, .. } = config;
         let (address, also) = (old.listen.address.clone(), old.listen.also.clone());
         let was = &old.command;
         let command = downlink::Settings { enabled: was.enabled, session: was.session, ..command };
-        let kept = Config { listen, stations, dictionary, marking, command, ..old.clone() };
+        let log = config::Log { format: old.log.format, ..log };
+        let kept = Config { listen, stations, dictionary, marking, command, log, ..old.clone() };
         *current = (kept, context);
         current.0.listen.address = address;
         current.0.listen.also = also;
@@ -108,7 +112,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("uplink", old.uplink != new.uplink),
         ("interpret", old.interpret != new.interpret),
         ("recall", old.recall != new.recall),
-        ("log", old.log != new.log),
+        ("log.format", old.log.format != new.log.format),
     ];
     let waiting = changed.iter().filter(|(_, is)| *is);
     waiting.map(|(section, _)| format!("{section}: changed in the file, needs a restart")).collect()

@@ -147,6 +147,7 @@ struct Road {
 impl Road {
     fn new(house: Uplink, cursor: Offset) -> Self {
         let (interpreter, position) = catch_up(&house, cursor);
+        house.progress.interpreted.store(position.0, Ordering::Relaxed);
         let advanced = Arc::new(Notify::new());
         let hook = Arc::clone(&advanced);
         house.journal.tail().on_advance(Box::new(move || hook.notify_one()));

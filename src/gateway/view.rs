@@ -3,8 +3,10 @@
 //! What must stay true: nothing here waits for the journal's writer, the uplink or the broker; a history reads the journal's files
 //! beside them, at most [`HISTORY_BYTES_MAX`] of bodies.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -14,13 +16,13 @@ use super::history;
 use super::pulse::Pulse;
 use super::uplink::Progress;
 use crate::board::{Board, Query};
-use crate::http::{Check, View};
+use crate::http::{Check, Refused, View};
 use crate::journal::{Health, Journal};
 use crate::message::{RejectReason, Timestamp};
 use crate::net::House;
 use crate::protocol::Deviation;
 use crate::telemetry::{BOUNDS_MICROS, Counter, Expiry, Telemetry, Timing};
-use crate::{interpret, mqtt};
+use crate::{clock, interpret, mqtt};
 
 /// Bodies of records that a history reads at most; beyond, it begins later.
 pub(super) const HISTORY_BYTES_MAX: u64 = 512 << 20;
@@ -28,11 +30,13 @@ pub(super) const HISTORY_BYTES_MAX: u64 = 512 << 20;
 /// Records that may wait for the broker before `/ready` says no.
 const READY_BACKLOG_MAX: u64 = 100_000;
 
+/// How old counts of stations may be.
+const COUNTED_EVERY: Duration = Duration::from_millis(500);
+
 /// A thread that has not moved for this long is not healthy.
 const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// See the head of the file.
-#[derive(Debug)]
 pub(super) struct Shown {
     pub(super) gateway: String,
     pub(super) started: Instant,
@@ -46,11 +50,23 @@ pub(super) struct Shown {
     pub(super) pulse: Arc<Pulse>,
     pub(super) broker: watch::Receiver<mqtt::State>,
     pub(super) board: Arc<Mutex<Board>>,
+    pub(super) token_file: Option<std::path::PathBuf>,
+    pub(super) log: OnceLock<LogSwitch>,
+    pub(super) counted: Mutex<Option<(Instant, Value, Value)>>,
 }
+
+/// Changes `log.level`; gives the one of before.
+pub type LogSwitch = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
 /// The board is consistent after every single step.
 pub(super) fn open(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
     board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").field("gateway", &self.gateway).finish_non_exhaustive()
+    }
 }
 
 impl Shown {
@@ -64,6 +80,22 @@ impl Shown {
             Health::Full => "full",
             Health::Failed => "failed",
         }
+    }
+
+    /// Counts of stations and regions, counted at most once in [`COUNTED_EVERY`] for all viewers.
+    fn counted(&self) -> (Value, Value) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, counts, regions)) = &*counted
+            && at.elapsed() < COUNTED_EVERY
+        {
+            return (counts.clone(), regions.clone());
+        }
+        let (counts, regions) = {
+            let board = open(&self.board);
+            (board.counts(), json!(board.regions()))
+        };
+        *counted = Some((Instant::now(), counts.clone(), regions.clone()));
+        (counts, regions)
     }
 
     fn connected(&self) -> bool {
@@ -188,19 +220,21 @@ impl View for Shown {
         let commits = classes.iter().sum::<u64>().max(1);
         let backlog = self.backlog();
         let oldest = Timestamp(self.progress.delivered_time.load(Ordering::Relaxed));
-        let board = open(&self.board);
+        let (counts, regions) = self.counted();
         json!({
             "gateway": self.gateway,
+            "writable": self.token_file.is_some(),
             "version": env!("CARGO_PKG_VERSION"),
             "seconds": self.started.elapsed().as_secs(),
-            "stations": board.counts(),
-            "regions": board.regions(),
+            "stations": counts,
+            "regions": regions,
             "connections": self.house.connections(),
             "counters": counters,
             "rejected": rejected,
             "journal": {
                 "health": self.journal_state(),
                 "records": self.journal.tail().durable().0,
+                "interpreted": self.progress.interpreted.load(Ordering::Relaxed),
                 "backlog": backlog,
                 "oldest": (backlog > 0 && oldest.0 > 0).then(|| oldest.to_rfc3339()),
                 "commit_ms": micros as f64 / 1000.0 / commits as f64,
@@ -210,22 +244,64 @@ impl View for Shown {
     }
 
     fn stations(&self, query: &Query) -> Value {
-        open(&self.board).page(query)
+        // Written when the board is free again.
+        let page = open(&self.board).page(query);
+        page.view()
     }
 
-    fn station(&self, mn: &str) -> Option<Value> {
+    fn station(&self, mn: &str) -> Option<String> {
         open(&self.board).station(mn)
     }
 
-    fn history(&self, mn: &str, hours: u32) -> Value {
+    fn history(&self, mn: &str, hours: u32) -> String {
         history::read(&self.dir, &self.interpret, &self.house.registry(), mn, hours).unwrap_or_else(|error| {
             tracing::warn!(mn, %error, "a history cannot be read");
             json!({ "error": error.to_string(), "hours": hours, "series": [], "frames": [], "complete": false })
+                .to_string()
         })
     }
 
     fn rejected(&self) -> Value {
         Value::Array(open(&self.board).refusals())
+    }
+
+    fn token_file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+
+    fn turned_away(&self, peer: Option<SocketAddr>) {
+        self.telemetry.count(Counter::HttpRefused);
+        // With the address, so that nobody fills the log with it.
+        let peer = peer.map(tracing::field::display);
+        tracing::warn!(peer, "somebody without the token of http.token_file wanted to change what is logged");
+    }
+
+    fn wires(&self) -> Value {
+        let chosen = self.house.wires().chosen(clock::now());
+        chosen.into_iter().map(|(mn, until)| json!({ "mn": mn, "until": until.to_rfc3339() })).collect()
+    }
+
+    fn wire(&self, mn: &str, time: Duration) -> Result<Value, Refused> {
+        let now = clock::now();
+        if time.is_zero() {
+            let was = self.house.wires().release(mn, now);
+            tracing::info!(mn, was, "the wire log of a station is switched off");
+            return Ok(json!({ "mn": mn, "until": null }));
+        }
+        if self.house.registry().find(mn.as_bytes()).is_none() {
+            return Err(Refused::Unknown(format!("no station {} is registered", mn.escape_debug())));
+        }
+        let until = self.house.wires().choose(mn, time, now).map_err(|full| Refused::Full(full.to_string()))?;
+        let until = until.to_rfc3339();
+        tracing::info!(mn, until, "every frame of a station is logged");
+        Ok(json!({ "mn": mn, "until": until }))
+    }
+
+    fn log(&self, level: &str) -> Result<Value, Refused> {
+        let switch = self.log.get().ok_or_else(|| Refused::Unknown("this process does not log by level".into()))?;
+        let before = switch(level).map_err(Refused::Wrong)?;
+        tracing::warn!(level, before, "log.level is changed until the next reload");
+        Ok(json!({ "level": level, "before": before }))
     }
 }
 

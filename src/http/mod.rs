@@ -1,4 +1,4 @@
-//! The operators' door: health, metrics, the status page and what it shows. Read-only.
+//! The operators' door: health, metrics, the status page and what it shows. Read-only but for what is logged, and that only with a token.
 //!
 //! | path | what |
 //! |---|---|
@@ -8,11 +8,15 @@
 //! | `/metrics` | counters, gauges and histograms in OpenMetrics; labels from closed sets only |
 //! | `/metrics/stations` | a line or two for each station, for those who can bear it |
 //! | `/api/overview`, `/api/stations`, `/api/station/{mn}`, `/api/station/{mn}/history`, `/api/rejected` | JSON |
+//! | `/api/wire` | the stations whose frames are logged, and until when |
+//! | POST `/api/wire/{mn}` `{"minutes":10}` | with the token: logs every frame of the station for so long; 0 ends it |
+//! | POST `/api/log` `{"level":"info,hj212_gateway::net=debug"}` | with the token: another `log.level` until the next reload |
 //! | `/api/live` | the overview and a page of stations every second, as server-sent events |
 //!
-//! What must stay true: nothing here can delay a station or change anything; a viewer costs a bounded amount ([`VIEWERS_MAX`] live
+//! What must stay true: nothing here can delay a station or change its data; a viewer costs a bounded amount ([`VIEWERS_MAX`] live
 //! connections, [`HISTORIES_MAX`] histories at a time); it listens on loopback unless told otherwise.
 
+mod change;
 mod page;
 mod serve;
 
@@ -20,11 +24,14 @@ mod serve;
 mod tests;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::board::Query;
+pub use change::TOKEN_MIN;
 pub use serve::serve;
 
 /// Live connections at a time; more get 503.
@@ -38,11 +45,14 @@ pub const HISTORIES_MAX: usize = 2;
 pub struct Settings {
     /// Where it listens, `IP:PORT`; empty: nowhere. It has no credentials: keep it on loopback, or behind a proxy that asks for them.
     pub address: String,
+    /// A file with the token, at least [`TOKEN_MIN`] characters, that whoever changes what is logged must send; left out: nothing can be
+    /// changed here. It is read for each request.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { address: "127.0.0.1:9080".into() }
+        Settings { address: "127.0.0.1:9080".into(), token_file: None }
     }
 }
 
@@ -67,6 +77,17 @@ pub struct Check {
     pub what: String,
 }
 
+/// Why something was not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// There is no such thing.
+    Unknown(String),
+    /// It means nothing.
+    Wrong(String),
+    /// A limit is reached.
+    Full(String),
+}
+
 /// What the door shows; the wiring answers.
 pub trait View: Send + Sync + 'static {
     /// Whether the process does its work.
@@ -81,10 +102,26 @@ pub trait View: Send + Sync + 'static {
     fn overview(&self) -> Value;
     /// A page of stations.
     fn stations(&self, query: &Query) -> Value;
-    /// One station.
-    fn station(&self, mn: &str) -> Option<Value>;
-    /// What one station said within the last `hours`, read from the journal; takes its time.
-    fn history(&self, mn: &str, hours: u32) -> Value;
+    /// One station, as JSON whose numbers are as the station wrote them.
+    fn station(&self, mn: &str) -> Option<String>;
+    /// The same of what it said within the last `hours`, read from the journal; takes its time.
+    fn history(&self, mn: &str, hours: u32) -> String;
     /// What was rejected last.
     fn rejected(&self) -> Value;
+    /// The file with the token.
+    fn token_file(&self) -> Option<&Path>;
+    /// Somebody without the token wanted to change something.
+    fn turned_away(&self, peer: Option<SocketAddr>);
+    /// The stations whose frames are logged, and until when.
+    fn wires(&self) -> Value;
+    /// Logs every frame of a station for so long; zero ends it.
+    ///
+    /// # Errors
+    /// If the station is not registered, or too many are logged.
+    fn wire(&self, mn: &str, time: Duration) -> Result<Value, Refused>;
+    /// Logs by another `log.level`.
+    ///
+    /// # Errors
+    /// If it is no filter.
+    fn log(&self, level: &str) -> Result<Value, Refused>;
 }

@@ -1,6 +1,7 @@
 //! Routes and answers.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, page};
+use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, page};
 use crate::board::Query;
 
 /// How often live viewers hear.
@@ -40,6 +41,7 @@ struct Door {
 
 /// Serves `view` until `stop`.
 pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: CancellationToken) {
+    let changing = change::routes(&view);
     let door =
         Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
     let app = Router::new()
@@ -57,8 +59,10 @@ pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: Cancellatio
         .route("/api/station/{mn}/history", get(history))
         .route("/api/rejected", get(async |State(door): State<Door>| Json(door.view.rejected())))
         .route("/api/live", get(live))
-        .with_state(door);
-    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+        .with_state(door)
+        .merge(changing);
+    let served = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "the operators' door has closed");
     }
@@ -75,9 +79,14 @@ fn metrics(text: String) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS))], text).into_response()
 }
 
+/// JSON that is there as text.
+fn told(json: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+}
+
 async fn station(State(door): State<Door>, Path(mn): Path<String>) -> Response {
     match door.view.station(&mn) {
-        Some(station) => Json(station).into_response(),
+        Some(station) => told(station),
         None => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station" }))).into_response(),
     }
 }
@@ -101,7 +110,7 @@ async fn history(State(door): State<Door>, Path(mn): Path<String>, Asked(Hours {
         history
     });
     match read.await {
-        Ok(history) => Json(history).into_response(),
+        Ok(history) => told(history),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -22,6 +22,6 @@ fn texts_of_stations_go_in_as_text() {
 fn every_word_is_there_in_chinese_and_english() {
     let words = PAGE.split("const words = {").nth(1).unwrap().split("};").next().unwrap();
     let pairs = words.matches(": [\"").count();
-    assert!(pairs > 50);
+    assert!(pairs > 90);
     assert_eq!(words.matches("\", \"").count(), pairs, "each word has two forms");
 }

@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::ears::{Mailbox, News};
+use super::ears::{Letter, Mailbox, News};
 use super::house::{Admission, StoredNotice, entry};
+use super::wire::Direction;
 use crate::journal::{Offset, Unstored};
 use crate::message::{Heard, Record, RejectReason, Rejected, Timestamp};
 use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
@@ -139,7 +140,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 },
                 letters = posted(self.mailbox.as_deref()), if self.mailbox.is_some() => {
                     for letter in letters {
-                        within(self.admission.settings.write_max, self.stream.write_all(&letter)).await?;
+                        let Admission { house, settings, peering, .. } = &self.admission;
+                        house.wire(letter.mn.as_bytes(), Direction::Out, *peering, &letter.frame);
+                        within(settings.write_max, self.stream.write_all(&letter.frame)).await?;
                     }
                 }
                 () = alarm.as_mut(), if reading => self.late(),
@@ -274,6 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         house.telemetry.count(Counter::FramesHeard);
         let header = packet::parse(frame.segment);
         let peering = self.admission.peering;
+        house.wire(header.mn.unwrap_or_default(), Direction::In, peering, frame.raw);
         let verdict = session::judge(
             frame,
             &header,
@@ -402,6 +406,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let house = &self.admission.house;
         match (outcome, flight.reply) {
             (Ok(_), Some(reply)) => {
+                house.wire(flight.mn.as_bytes(), Direction::Out, self.admission.peering, &reply.frame);
                 answers.extend_from_slice(&reply.frame);
                 return true;
             }
@@ -422,7 +427,7 @@ struct Told<'a> {
 }
 
 /// What the road down wants to say here.
-async fn posted(mailbox: Option<&Mailbox>) -> Vec<bytes::Bytes> {
+async fn posted(mailbox: Option<&Mailbox>) -> Vec<Letter> {
     match mailbox {
         Some(mailbox) => mailbox.letters().await,
         None => std::future::pending().await,

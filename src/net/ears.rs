@@ -18,16 +18,25 @@ pub const HEARD_MAX: usize = 16_384;
 /// Letters that wait in one mailbox, at most. One exchange at a time: more than one or two wait only for a peer that does not read.
 pub const LETTERS_MAX: usize = 8;
 
-/// Bytes for one connection.
+/// A frame for a station.
+#[derive(Debug)]
+pub struct Letter {
+    /// The station, as it is registered.
+    pub mn: Box<str>,
+    /// The whole frame.
+    pub frame: Bytes,
+}
+
+/// Frames for one connection.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    letters: Mutex<Vec<Bytes>>,
+    letters: Mutex<Vec<Letter>>,
     called: Notify,
 }
 
 impl Mailbox {
     /// Puts a frame in; false if the peer has not taken the last [`LETTERS_MAX`].
-    pub fn post(&self, letter: Bytes) -> bool {
+    pub fn post(&self, letter: Letter) -> bool {
         let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         if letters.len() >= LETTERS_MAX {
             return false;
@@ -39,7 +48,7 @@ impl Mailbox {
     }
 
     /// What was put in; waits while there is nothing. Dropping the future loses nothing.
-    pub(super) async fn letters(&self) -> Vec<Bytes> {
+    pub(super) async fn letters(&self) -> Vec<Letter> {
         loop {
             let letters = std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner));
             if !letters.is_empty() {
@@ -147,11 +156,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_mailbox_is_bounded_and_gives_all_in_order() {
+        let letter = |bytes: &[u8]| Letter { mn: "A".into(), frame: Bytes::copy_from_slice(bytes) };
         let mailbox = Mailbox::default();
-        let posted = (0..LETTERS_MAX as u8 + 2).filter(|n| mailbox.post(Bytes::from(vec![*n]))).count();
+        let posted = (0..LETTERS_MAX as u8 + 2).filter(|n| mailbox.post(letter(&[*n]))).count();
         assert_eq!(posted, LETTERS_MAX);
         let letters = mailbox.letters().await;
-        assert!(letters.iter().map(|l| usize::from(l[0])).eq(0..LETTERS_MAX));
-        assert!(mailbox.post(Bytes::new()));
+        assert!(letters.iter().map(|l| usize::from(l.frame[0])).eq(0..LETTERS_MAX));
+        assert!(mailbox.post(letter(&[])));
     }
 }

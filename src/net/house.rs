@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::Settings;
 use super::blocks::{Block, Blocks};
 use super::ears::{Ears, News};
+use super::wire::{Direction, Wires};
 use crate::journal::{Appender, Entry, Offset, Receipt, Unstored};
 use crate::message::{Peering, Presence, Record, Timestamp};
 use crate::registry::{CrcPolicy, Registry, Station};
@@ -60,6 +61,7 @@ pub struct House {
     in_flight: AtomicUsize,
     numbers: AtomicU64,
     ears: OnceLock<Ears>,
+    wires: Wires,
 }
 
 /// A lock is never poisoned into uselessness: what it guards is consistent after every single step.
@@ -91,6 +93,7 @@ impl House {
             in_flight: AtomicUsize::new(0),
             numbers: AtomicU64::new(first),
             ears: OnceLock::new(),
+            wires: Wires::default(),
         }
     }
 
@@ -138,6 +141,17 @@ impl House {
         if self.ears.get().is_some_and(|ears| !ears.tell(news)) {
             self.telemetry.count(Counter::DownlinkMissed);
         }
+    }
+
+    /// The stations whose frames are logged.
+    #[must_use]
+    pub fn wires(&self) -> &Wires {
+        &self.wires
+    }
+
+    /// Notes a frame in the wire log if its station is chosen.
+    pub(super) fn wire(&self, mn: &[u8], direction: Direction, from: Peering, bytes: &[u8]) {
+        self.wires.log(mn, direction, from.peer, bytes, self.clock);
     }
 
     /// Connections that are open.

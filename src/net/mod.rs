@@ -52,14 +52,16 @@ mod listener;
 mod proxy;
 mod secure;
 mod settings;
+mod wire;
 
 #[cfg(test)]
 mod dialogues;
 #[cfg(test)]
 mod tests;
 
-pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Listener, Mailbox, News, ears};
+pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Letter, Listener, Mailbox, News, ears};
 pub use house::{House, StoredNotice};
 pub use listener::{bind, serve};
 pub use secure::{Also, Certificates, Manner};
 pub use settings::Settings;
+pub use wire::{Direction, WIRE_MAX, WIRES_MAX, Wires, WiresFull};

@@ -1,6 +1,7 @@
 //! Station files to a registry: every rule a station's row must keep, and where it was broken.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,26 +85,27 @@ pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Ve
     for (_, _, file) in &mut parsed {
         file.dialect.drain(..).for_each(|dialect| registry.dialects.add(dialect));
     }
-    let mut places: HashMap<String, Problem> = HashMap::new();
+    // Where each MN stands. Lines are counted only for what is wrong: counting them for every station takes seconds.
+    let mut places: HashMap<String, (&str, &str, Range<usize>)> = HashMap::new();
     for (name, text, file) in parsed {
         let mut reader = Reader { name, text, problems: Vec::new() };
         for row in file.station {
-            let here = Problem::at(name, text, &row.mn.span(), String::new(), "");
-            let mn = row.mn.get_ref().clone();
-            if let Some(first) = places.get(&mn) {
+            let (mn, here) = (row.mn.get_ref().clone(), row.mn.span());
+            if let Some((file, of, place)) = places.get(&mn) {
+                let first = Problem::at(file, of, place, String::new(), "");
                 let what = format!("MN {mn:?} is registered twice, first at {}:{}", first.file, first.line);
-                reader.problems.push(Problem { what, remedy: "remove one of the two".into(), ..here });
+                reader.problems.push(Problem::at(name, text, &here, what, "remove one of the two"));
                 continue;
             }
-            places.insert(mn, here);
+            places.insert(mn, (name, text, here));
             let station = reader.station(row, &registry.dialects);
             if let Some(hardware) = &station.facts.hardware
                 && let Some(other) = registry.hardware.insert(hardware.as_bytes().into(), station.mn.clone())
             {
                 let what = format!("hardware {hardware:?} is registered twice, first for MN {other:?}");
-                let here = places.get(&station.mn).cloned();
-                let remedy = "a logger has one MN: remove one of the two".to_owned();
-                reader.problems.extend(here.map(|here| Problem { what, remedy, ..here }));
+                let here = places.get(&station.mn).map_or(0..0, |(_, _, place)| place.clone());
+                let remedy = "a logger has one MN: remove one of the two";
+                reader.problems.push(Problem::at(name, text, &here, what, remedy));
             }
             registry.stations.insert(station.mn.as_bytes().into(), Arc::new(station));
         }

@@ -50,6 +50,15 @@ impl Gateway {
         Gateway { folder, listen, child: None }
     }
 
+    /// The same with an operators' door on the port that is given back.
+    pub(crate) fn seen(options: &sim::Options, mqtt: u16, more: &str) -> (Gateway, u16) {
+        let (gateway, port) = (Gateway::new(options, mqtt, more), free_port());
+        let file = gateway.path("gateway.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("address = \"\"", &format!("address = \"127.0.0.1:{port}\""))).unwrap();
+        (gateway, port)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
