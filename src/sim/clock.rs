@@ -23,6 +23,8 @@ pub(crate) struct Clock {
     start: Timestamp,
     origin: Timestamp,
     speed: f64,
+    /// When the simulated clock meets the wall's; from then on they are one.
+    meets: Timestamp,
 }
 
 impl Clock {
@@ -32,7 +34,8 @@ impl Clock {
         let ahead = (speed - 1.0).max(0.0) * micros(duration) as f64;
         // Whole seconds: DataTime knows no fractions.
         let origin = (start.0 - ahead as i64).div_euclid(SECOND) * SECOND;
-        Clock { start, origin: Timestamp(if speed > 1.0 { origin } else { start.0 }), speed }
+        let meets = Timestamp(if speed > 1.0 { start.0.saturating_add(micros(duration)) } else { i64::MAX });
+        Clock { start, origin: Timestamp(if speed > 1.0 { origin } else { start.0 }), speed, meets }
     }
 
     /// What the wall clock shows `elapsed` after the start.
@@ -42,11 +45,18 @@ impl Clock {
 
     /// What the simulated clock shows `elapsed` after the start.
     pub(crate) fn simulated(&self, elapsed: Duration) -> Timestamp {
+        let wall = self.wall(elapsed);
+        if wall >= self.meets {
+            return wall;
+        }
         Timestamp(self.origin.0 + (micros(elapsed) as f64 * self.speed) as i64)
     }
 
     /// How long after the start the simulated clock shows `time`; zero if it already did at the start.
     pub(crate) fn reached(&self, time: Timestamp) -> Duration {
+        if time >= self.meets {
+            return Duration::from_micros(u64::try_from(time.0 - self.start.0).unwrap_or(0));
+        }
         let simulated = u64::try_from(time.0 - self.origin.0).unwrap_or(0);
         Duration::from_micros((simulated as f64 / self.speed).ceil() as u64)
     }
@@ -137,6 +147,17 @@ mod tests {
         assert_eq!(text(Timestamp(1_795_401_600_412_000)), "20261123104000412");
         assert_eq!(text(Timestamp(1_709_135_999_000_000)), "20240228235959000");
         assert_eq!(text(Timestamp(1_709_136_000_000_000)), "20240229000000000");
+    }
+
+    #[test]
+    fn after_a_fast_day_the_clock_goes_on_with_the_walls() {
+        let start = Timestamp(1_795_401_600_000_000);
+        let clock = Clock::new(start, 1_000.0, Duration::from_secs(60));
+        let at = |seconds| clock.simulated(Duration::from_secs(seconds)).0 - start.0;
+        assert_eq!([at(0), at(30), at(60), at(90)], [-59_940 * SECOND, -29_940 * SECOND, 60 * SECOND, 90 * SECOND]);
+        for seconds in [1, 59, 60, 75, 4_000] {
+            assert_eq!(clock.reached(clock.simulated(Duration::from_secs(seconds))), Duration::from_secs(seconds));
+        }
     }
 
     proptest! {

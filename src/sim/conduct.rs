@@ -23,6 +23,11 @@ pub struct Conduct {
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = time)]
     pub history_pace: Duration,
 
+    /// How long the stations stay after the duration, in real time: the fast day is over and DataTime is the wall clock, so that the
+    /// host finds what is missing of the day and asks for it.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
+    pub stay: Duration,
+
     /// How long a station takes to say 9011 under the fault "late".
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = time)]
     pub late: Duration,
@@ -69,6 +74,7 @@ impl Default for Conduct {
         Conduct {
             history: Duration::from_secs(7 * 86_400),
             history_pace: Duration::from_millis(100),
+            stay: Duration::ZERO,
             late: Duration::from_secs(15),
             clock_off: 0,
             offline: None,

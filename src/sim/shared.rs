@@ -86,7 +86,7 @@ impl Shared {
 
     /// When stations stop making records.
     pub(crate) fn until(&self) -> Duration {
-        if self.options.duration.is_zero() { Duration::MAX } else { self.options.duration }
+        if self.options.duration.is_zero() { Duration::MAX } else { self.options.duration + self.options.conduct.stay }
     }
 
     /// From when on answer times count in throughput mode.

@@ -64,6 +64,7 @@ impl Options {
             self.progress,
             self.conduct.history_pace,
             self.conduct.late,
+            self.conduct.stay,
         ];
         if let Some(longest) = times.into_iter().find(|time| *time > TIME_MAX) {
             return wrong("duration", &longest, "no time is longer than 366 days");
