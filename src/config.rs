@@ -157,6 +157,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             (Registry::default(), Vec::new())
         }
     };
+    problems.extend(check_meanings(&registry, &station_files));
     let factors = match load_factors(&config.dictionary) {
         Ok(factors) => factors,
         Err(problem) => {
@@ -356,6 +357,28 @@ struct FactorRow {
     name: String,
     #[serde(default)]
     unit: String,
+}
+
+/// Registered meanings must be among those that the code has.
+fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let rows = crate::interpret::table::factors();
+    let facts = registry.facts();
+    for (mn, code, name) in facts.iter().flat_map(|(mn, facts)| facts.meanings.iter().map(move |(c, n)| (mn, c, n))) {
+        let own = |row: &&crate::interpret::table::Row| {
+            row.collides() && (row.code == *code || (row.code.ends_with("xx") && row.code.get(..4) == code.get(..4)))
+        };
+        let known: Vec<&str> = rows.iter().filter(own).map(|row| row.name.as_str()).collect();
+        if !known.contains(&name.as_str()) {
+            let what = match known.is_empty() {
+                true => format!("station {mn}: meanings.{code}: this code has but one meaning"),
+                false => format!("station {mn}: meanings.{code} = {name:?} must be one of {}", known.join(", ")),
+            };
+            let file = files.first().map_or(Path::new("stations"), PathBuf::as_path);
+            problems.push(Problem::of_file(file, &what, "hj212-gateway factors CODE shows what a code can mean"));
+        }
+    }
+    problems
 }
 
 fn load_factors(settings: &Dictionary) -> Result<BTreeMap<String, (String, String)>, Problem> {

@@ -7,6 +7,7 @@ mod check;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
+mod factors;
 mod journal;
 mod log;
 mod replay;
@@ -62,6 +63,8 @@ enum Command {
     },
     /// Explains frames field by field (逐字段解释数据包)
     Decode(decode::Options),
+    /// What a code is: in each generation, its aliases, its unit (因子编码查询)
+    Factors(factors::Options),
     /// Software stations that behave like real loggers, for trials and load
     Simulate(Box<simulate::Options>),
     /// Publishes again from the journal
@@ -89,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Check { config, print } => check::check(&config, print),
         Command::Decode(options) => decode::decode(&options),
+        Command::Factors(options) => factors::factors(&options),
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Replay(options) => replay::replay(&options),
         Command::Journal(command) => journal::journal(&command),

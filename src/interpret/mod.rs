@@ -20,6 +20,7 @@
 //! * When the gateway starts, every station counts as offline until it speaks.
 
 mod context;
+mod convert;
 mod data;
 mod events;
 mod factors;
@@ -34,6 +35,7 @@ mod report;
 mod settings;
 mod snapshot;
 mod station;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -55,7 +57,7 @@ use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
 use context::{Gathered, Run};
 use data::{Envelope, Parted};
 use events::Place;
-use factors::{Dictionary, Medium};
+use factors::Dictionary;
 use marks::Rulings;
 use moment::Moment;
 use parts::{Joined, Pending, Waiting};
@@ -434,9 +436,9 @@ impl Interpreter {
     ) -> bool {
         let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
-        let medium = Medium::of(registered.or(packet.st).unwrap_or_default());
+        let system = self.dictionary.system(registered, packet.st);
         let merged = matches!(packet.parted, Parted::Merged { .. });
-        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, medium, merged };
+        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, system, merged };
         let report = self.scratch.read(packet.area, lens);
         let kind = packet.cn.map_or(Kind::Other, Kind::of);
         let time = report.data_time.or_else(|| report.own(b"AlarmTime").filter(|_| kind == Kind::Alarm));
@@ -464,7 +466,7 @@ impl Interpreter {
                 revision
             }
         };
-        let told = marks::Told { edition: packet.edition, medium, kind, moment, received: packet.place.time };
+        let told = marks::Told { edition: packet.edition, medium: system.medium, kind, moment, received: packet.place.time };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {
             id: &self.id,

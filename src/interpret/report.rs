@@ -6,12 +6,12 @@
 //! # Decisions
 //! * A field said twice in one item: the last one holds, the earlier ones stay in the report as earlier (catalogue, kind 15).
 //! * Two codes of one frame that stand for the same factor: the canonical spelling takes the key, another one stays under the code it
-//!   was said with. No key of the published object occurs twice.
+//!   was said with and names the factor (`same_as`). No key of the published object occurs twice, and neither value is lost.
 
-use super::factors::{Dictionary, Factor, Medium, key, pack};
+use super::factors::{Collision, Dictionary, Factor, Meaning, System, key, pack};
 use super::hash::fnv;
 use super::value::{self, Said};
-use crate::message::StationFacts;
+use crate::message::{Conversion, StationFacts};
 use crate::protocol::{Deviation, Deviations, Edition, Fields};
 
 /// Fields of one item beyond these are kept as earlier ones without being compared.
@@ -86,6 +86,17 @@ names! {
     "TotalNum", "total_num", Number;
 }
 
+impl Name {
+    /// Whether values of this name are in the unit of the factor: not sums (another unit), states, counts and texts.
+    pub(super) fn has_unit(&self) -> bool {
+        matches!(self.class, Class::Number | Class::ByFactor)
+            && !matches!(
+                self.snake,
+                "cou" | "zs_cou" | "rs" | "rt" | "info" | "result_type" | "alarm_type" | "valid_num" | "total_num"
+            )
+    }
+}
+
 /// The names of up to eight bytes, packed; longer ones are 0, which no name is packed to but the empty one.
 const PACKED: [u64; NAMES.len()] = {
     let mut packed = [0; NAMES.len()];
@@ -138,6 +149,12 @@ pub(super) struct Reading<'a> {
     pub(super) canonical: bool,
     /// The unit registered for the station, if any.
     pub(super) unit: Option<&'a str>,
+    /// The registered conversion into another unit, if any.
+    pub(super) conversion: Option<&'a Conversion>,
+    /// The registered meaning, if the code has several.
+    pub(super) meaning: Option<&'a Meaning>,
+    /// Whether another reading of the record has the factor's key.
+    pub(super) second: bool,
     /// The station's mark.
     pub(super) flag: Option<&'a [u8]>,
     /// Whether some field was said twice.
@@ -176,7 +193,7 @@ pub(super) struct Lens<'a> {
     pub(super) dictionary: &'a Dictionary,
     pub(super) facts: Option<&'a StationFacts>,
     pub(super) edition: Option<Edition>,
-    pub(super) medium: Medium,
+    pub(super) system: System,
     /// Whether the area was put together from parts, each of which begins with the same DataTime.
     pub(super) merged: bool,
 }
@@ -335,6 +352,9 @@ impl<'a> Report<'a> {
             factor: None,
             canonical: false,
             unit: None,
+            conversion: None,
+            meaning: None,
+            second: false,
             flag: None,
             twice: false,
             first: 0,
@@ -354,23 +374,32 @@ impl<'a> Report<'a> {
                 .filter(|facts| !facts.aliases.is_empty())
                 .and_then(|facts| facts.aliases.get(std::str::from_utf8(reading.code).ok()?));
             let code = registered.map_or(reading.code, |code| code.as_bytes());
-            let Some(found) = lens.dictionary.find(code, lens.edition, lens.medium) else {
+            let Some(found) = lens.dictionary.find(code, lens.edition, lens.system) else {
                 if !is_equipment(reading.code) {
                     self.deviations.insert(Deviation::CodeUnknown);
                 }
                 continue;
             };
-            reading.factor = Some(found.factor);
-            reading.canonical = !found.numbered && found.factor.code.as_bytes() != reading.code;
+            let factor = found.factor;
+            reading.factor = Some(factor);
+            reading.canonical = !found.numbered && factor.code.as_bytes() != reading.code;
             aliased |= reading.canonical;
             if found.alias || registered.is_some() {
                 self.deviations.insert(Deviation::CodeAlias);
             }
-            reading.unit = lens
-                .facts
-                .filter(|facts| !facts.units.is_empty())
-                .and_then(|facts| facts.units.get(&*found.factor.code))
-                .map(String::as_str);
+            if factor.category & lens.system.carries != factor.category {
+                self.deviations.insert(Deviation::CodeMedium);
+            }
+            if let Some(collision) = &factor.collision {
+                reading.meaning = meaning_of(reading.code, factor, collision, lens.facts);
+                if collision.uncertain && reading.meaning.is_none() {
+                    self.deviations.insert(Deviation::CodeAmbiguous);
+                }
+            }
+            if let Some(facts) = lens.facts.filter(|facts| !facts.units.is_empty()) {
+                reading.unit = facts.units.get(&*factor.code).map(String::as_str);
+                reading.conversion = reading.unit.and_then(|_| facts.conversions.get(&*factor.code));
+            }
         }
         if aliased {
             self.settle_keys(keys);
@@ -399,6 +428,8 @@ impl<'a> Report<'a> {
                 && let Some(reading) = self.readings.get_mut(at - 1)
             {
                 reading.canonical = false;
+                reading.second = true;
+                self.deviations.insert(Deviation::CodeTwice);
             }
         }
     }
@@ -498,11 +529,23 @@ pub(super) fn snake(name: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// Names that a published reading has of itself: a station's own field of that name is prefixed.
-const RESERVED: &[&[u8]] = &[b"name", b"unit", b"text", b"earlier", b"valid", b"marks", b"reported", b"reported_code"];
+const RESERVED: &[&[u8]] = &[b"name", b"unit", b"text", b"earlier", b"valid", b"marks", b"reported", b"reported_code", b"same_as", b"collides"];
 
 /// Whether a field without a known meaning needs a prefix so as not to be taken for another.
 pub(super) fn is_taken(snake: &[u8]) -> bool {
     snake.starts_with(b"x_") || RESERVED.contains(&snake) || NAMES.iter().any(|name| name.snake.as_bytes() == snake)
+}
+
+/// What the registration says `code` means: the code as said counts before the one it is an instance of.
+pub(super) fn meaning_of<'a>(
+    code: &[u8],
+    factor: &'a Factor,
+    collision: &'a Collision,
+    facts: Option<&StationFacts>,
+) -> Option<&'a Meaning> {
+    let facts = facts.filter(|facts| !facts.meanings.is_empty())?;
+    let own = std::str::from_utf8(code).ok().and_then(|code| facts.meanings.get(code));
+    collision.chosen(own.or_else(|| facts.meanings.get(&*factor.code))?)
 }
 
 /// Whether a code names a piece of equipment (SB1, SB2 …: HJ 212-2017, 6.3.3, table 4), which no dictionary lists.

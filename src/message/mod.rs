@@ -6,7 +6,7 @@ pub mod publication;
 pub mod record;
 pub mod time;
 
-pub use context::{Context, Facility, StationFacts};
+pub use context::{Context, Conversion, Facility, StationFacts};
 pub use kind::Kind;
 pub use publication::Publication;
 pub use record::{Heard, Peering, Presence, Record, RecordError, RejectReason, Rejected};
