@@ -13,8 +13,10 @@ const NOTHING: u8 = 1;
 const SHOWN_MAX: usize = 60;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "示例: hj212-gateway factors a21026 · hj212-gateway factors 011 · hj212-gateway factors --search 二氧化硫\n\
-Exit code 1 when nothing is found. docs/dictionary.md says how codes are resolved.")]
+#[command(
+    after_help = "示例: hj212-gateway factors a21026 · hj212-gateway factors 011 · hj212-gateway factors --search 二氧化硫\n\
+Exit code 1 when nothing is found. docs/dictionary.md says how codes are resolved."
+)]
 pub(super) struct Options {
     /// A code of any generation, or a name of the field: a21026, 011, e70101, PM10 (因子编码或别名)
     #[arg(value_name = "CODE", required_unless_present = "search", conflicts_with = "search")]
@@ -65,7 +67,8 @@ fn meant(said: &str, rows: &[Row], aliases: &[Alias]) -> Vec<String> {
 
 /// Whether `said` is `pattern` with a device number for its `x`.
 fn is_instance(said: &str, pattern: &str) -> bool {
-    let fits = |(said, wanted): (char, char)| said.eq_ignore_ascii_case(&wanted) || (wanted == 'x' && said.is_ascii_digit());
+    let fits =
+        |(said, wanted): (char, char)| said.eq_ignore_ascii_case(&wanted) || (wanted == 'x' && said.is_ascii_digit());
     pattern.ends_with('x') && said.len() == pattern.len() && said.chars().zip(pattern.chars()).all(fits)
 }
 
@@ -73,7 +76,11 @@ fn look_up(out: &mut impl Write, said: &str) -> std::io::Result<bool> {
     let (rows, aliases) = (table::factors(), table::aliases());
     let codes = meant(said, &rows, &aliases);
     if codes.len() > 1 {
-        writeln!(out, "{said}: {} 种可能 possible readings; 由 ST 与版本决定 the ST and the edition decide\n", codes.len())?;
+        writeln!(
+            out,
+            "{said}: {} 种可能 possible readings; 由 ST 与版本决定 the ST and the edition decide\n",
+            codes.len()
+        )?;
     }
     for code in &codes {
         show(out, said, code, &rows, &aliases)?;
@@ -156,7 +163,9 @@ fn search(out: &mut impl Write, text: &str) -> std::io::Result<bool> {
 
 fn unknown(options: &Options) -> String {
     if let Some(text) = &options.search {
-        return format!("nothing in the dictionary holds {text:?}; try a shorter text, Chinese or English 字典中没有 {text}");
+        return format!(
+            "nothing in the dictionary holds {text:?}; try a shorter text, Chinese or English 字典中没有 {text}"
+        );
     }
     let code = options.code.as_deref().unwrap_or_default();
     let start: String = code.chars().take(3).collect();
@@ -186,7 +195,8 @@ mod tests {
     fn a_code_is_shown_in_each_generation_with_its_names() {
         let (found, text) = said_of("a21026");
         assert!(found);
-        for part in ["2017", "2025", "二氧化硫", "mg/m3", "N5.2", "code of 2005   02", "SO2", "at home at   22 27 31"] {
+        for part in ["2017", "2025", "二氧化硫", "mg/m3", "N5.2", "code of 2005   02", "SO2", "at home at   22 27 31"]
+        {
             assert!(text.contains(part), "{part}:\n{text}");
         }
         let (_, text) = said_of("011");

@@ -8,7 +8,7 @@ use super::factors::write_head;
 use super::json;
 use super::moment::{Moment, write_timestamp};
 use super::parts::Heard;
-use super::report::{Cell, Class, Name, Reading, Report, is_taken, snake};
+use super::report::{Cell, Class, Reading, Report, is_taken, snake};
 use super::value::Said;
 use crate::marking::{Judged, Marks, Validity, Verdict};
 use crate::message::{Kind, Timestamp};
@@ -186,7 +186,7 @@ fn write_reading(
     judged: Option<&Judged>,
     deviations: &mut Deviations,
 ) {
-    let multiplier = reading.conversion.and_then(|it| Multiplier::parse(&it.by, it.digits));
+    let multiplier = reading.multiplier();
     match reading.factor {
         Some(factor)
             if reading.unit.is_none()
@@ -238,18 +238,13 @@ fn write_reading(
     out.push(b'}');
 }
 
-/// Whether the value of `cell` is published in another unit than it was said in.
-fn is_converted(cell: &Cell<'_>) -> bool {
-    cell.form == Said::Number && !cell.earlier && cell.name.is_some_and(Name::has_unit)
-}
-
 /// Appends what was said of values that were converted.
 fn write_reported(out: &mut Vec<u8>, report: &Report<'_>, reading: &Reading<'_>) {
     out.extend_from_slice(b",\"reported\":{\"unit\":");
     json::optional(out, reading.unit);
     out.extend_from_slice(b",\"by\":");
     json::optional(out, reading.conversion.map(|conversion| conversion.by.as_str()));
-    for cell in report.cells(reading).filter(|cell| is_converted(cell)) {
+    for cell in report.cells(reading).filter(|cell| cell.is_converted()) {
         out.extend_from_slice(cell.name.map_or(&[], |name| name.key));
         quoted(out, |out| out.extend_from_slice(cell.value));
     }
@@ -288,7 +283,7 @@ fn write_cell(
                 out.extend_from_slice(b"null");
                 return true;
             }
-            match multiplier.filter(|_| is_converted(cell)) {
+            match multiplier.filter(|_| cell.is_converted()) {
                 Some(multiplier) => multiplier.apply(cell.value, out),
                 None => out.extend_from_slice(cell.value),
             }

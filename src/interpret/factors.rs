@@ -127,13 +127,21 @@ pub(super) struct Dictionary {
     editions: [Codes; 3],
     factors: Vec<Factor>,
     /// Names of the field in capitals, packed: the systems they are used in and the code they stand for.
-    aliases: HashMap<u64, Vec<(u32, Box<[u8]>)>>,
+    aliases: HashMap<u64, Vec<Slang>>,
     /// By packed ST.
     systems: Vec<(u64, System)>,
     /// The categories that systems name, in the order of their bits.
     categories: Vec<String>,
     /// All meanings of colliding codes.
     meanings: BTreeMap<String, Vec<Meaning>>,
+}
+
+/// What a name of the field stands for.
+#[derive(Debug, Clone)]
+struct Slang {
+    /// The systems it is used in, one bit each.
+    used: u32,
+    code: Box<[u8]>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -329,7 +337,8 @@ impl Dictionary {
         for alias in table::aliases() {
             let Some(name) = pack(alias.alias.as_bytes()) else { continue };
             let used = alias.systems.iter().fold(0, |used, st| used | self.system(None, Some(st.as_bytes())).bit);
-            self.aliases.entry(name).or_default().push((used, alias.code.as_bytes().into()));
+            let slang = Slang { used, code: alias.code.as_bytes().into() };
+            self.aliases.entry(name).or_default().push(slang);
         }
     }
 
@@ -386,8 +395,8 @@ impl Dictionary {
         capitals.make_ascii_uppercase();
         let meanings = self.aliases.get(&pack(capitals)?)?;
         match meanings.as_slice() {
-            [(_, only)] if system.bit == 0 => Some(only),
-            several => several.iter().find(|(used, _)| used & system.bit != 0).map(|(_, code)| &**code),
+            [only] if system.bit == 0 => Some(&only.code),
+            several => several.iter().find(|slang| slang.used & system.bit != 0).map(|slang| &*slang.code),
         }
     }
 
@@ -585,8 +594,9 @@ mod tests {
             BTreeMap::from([("a34004".to_owned(), row("PM2.5", "ug/m3")), ("zz9".to_owned(), row("新因子", "L"))]);
         let dictionary = Dictionary::new(&overrides);
         for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
-            let find =
-                |code: &[u8]| dictionary.find(code, Some(edition), System::UNKNOWN).unwrap().factor.unit.clone().unwrap();
+            let find = |code: &[u8]| {
+                dictionary.find(code, Some(edition), System::UNKNOWN).unwrap().factor.unit.clone().unwrap()
+            };
             assert_eq!((&*find(b"a34004"), &*find(b"zz9")), ("ug/m3", "L"));
         }
     }
@@ -639,8 +649,12 @@ mod tests {
             let found = dictionary.find(code.as_bytes(), Some(Edition::V2017), system).unwrap();
             found.factor.category & system.carries == found.factor.category
         };
-        assert!(!fits("w01018", None, Some("31")) && !fits("a21026", Some("32"), None) && !fits("Leq", None, Some("32")));
-        assert!(fits("w01018", None, Some("32")) && fits("a21026", Some("31"), Some("31")) && fits("Leq", None, Some("39")));
+        assert!(
+            !fits("w01018", None, Some("31")) && !fits("a21026", Some("32"), None) && !fits("Leq", None, Some("32"))
+        );
+        assert!(
+            fits("w01018", None, Some("32")) && fits("a21026", Some("31"), Some("31")) && fits("Leq", None, Some("39"))
+        );
         assert!(fits("w01018", Some("31"), Some("32")), "one logger for both");
         assert!(fits("i12001", None, Some("31")) && fits("i12001", None, Some("32")), "states are of any station");
         for st in ["91", "99", "80", "9130", ""] {

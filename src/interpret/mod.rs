@@ -466,7 +466,8 @@ impl Interpreter {
                 revision
             }
         };
-        let told = marks::Told { edition: packet.edition, medium: system.medium, kind, moment, received: packet.place.time };
+        let told =
+            marks::Told { edition: packet.edition, medium: system.medium, kind, moment, received: packet.place.time };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {
             id: &self.id,

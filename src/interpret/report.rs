@@ -8,6 +8,9 @@
 //! * Two codes of one frame that stand for the same factor: the canonical spelling takes the key, another one stays under the code it
 //!   was said with and names the factor (`same_as`). No key of the published object occurs twice, and neither value is lost.
 
+use std::borrow::Cow;
+
+use super::convert::Multiplier;
 use super::factors::{Collision, Dictionary, Factor, Meaning, System, key, pack};
 use super::hash::fnv;
 use super::value::{self, Said};
@@ -88,7 +91,7 @@ names! {
 
 impl Name {
     /// Whether values of this name are in the unit of the factor: not sums (another unit), states, counts and texts.
-    pub(super) fn has_unit(&self) -> bool {
+    fn has_unit(&self) -> bool {
         matches!(self.class, Class::Number | Class::ByFactor)
             && !matches!(
                 self.snake,
@@ -139,6 +142,13 @@ pub(super) struct Cell<'a> {
     next: u32,
 }
 
+impl Cell<'_> {
+    /// Whether a registered conversion changes its value.
+    pub(super) fn is_converted(&self) -> bool {
+        self.form == Said::Number && !self.earlier && self.name.is_some_and(Name::has_unit)
+    }
+}
+
 /// One item with all its fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading<'a> {
@@ -164,6 +174,13 @@ pub(super) struct Reading<'a> {
     count: u32,
     /// The standard's names met, one bit each.
     met: u64,
+}
+
+impl Reading<'_> {
+    /// What its values are multiplied by, if a conversion is registered.
+    pub(super) fn multiplier(&self) -> Option<Multiplier> {
+        self.conversion.and_then(|it| Multiplier::parse(&it.by, it.digits))
+    }
 }
 
 /// A field of the record itself.
@@ -259,14 +276,23 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// The value of `reading` that rules compare: sampled value or mean, else state, else the first that is no mark.
-    pub(super) fn main(&self, reading: &Reading<'a>) -> &'a [u8] {
+    /// The value of `reading` that rules compare: sampled value or mean, else state, else the first that is no mark; in the unit
+    /// that is published.
+    pub(super) fn main(&self, reading: &Reading<'a>) -> Cow<'a, [u8]> {
         let said = || self.cells(reading).filter(|cell| !cell.earlier);
         let named = |cell: &&Cell<'a>| {
             cell.name.is_some_and(|name| matches!(name.snake, "rtd" | "avg" | "info" | "rs" | "data" | "sample_rd"))
         };
         let other = |cell: &&Cell<'a>| cell.name.is_none_or(|name| name.class != Class::Flag);
-        said().find(named).or_else(|| said().find(other)).map_or(&[], |cell| cell.value)
+        let Some(cell) = said().find(named).or_else(|| said().find(other)) else { return Cow::Borrowed(&[]) };
+        match reading.multiplier().filter(|_| cell.is_converted()) {
+            Some(multiplier) => {
+                let mut converted = Vec::new();
+                multiplier.apply(cell.value, &mut converted);
+                Cow::Owned(converted)
+            }
+            None => Cow::Borrowed(cell.value),
+        }
     }
 
     /// The value of the record's own field `name`.
@@ -529,7 +555,18 @@ pub(super) fn snake(name: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// Names that a published reading has of itself: a station's own field of that name is prefixed.
-const RESERVED: &[&[u8]] = &[b"name", b"unit", b"text", b"earlier", b"valid", b"marks", b"reported", b"reported_code", b"same_as", b"collides"];
+const RESERVED: &[&[u8]] = &[
+    b"name",
+    b"unit",
+    b"text",
+    b"earlier",
+    b"valid",
+    b"marks",
+    b"reported",
+    b"reported_code",
+    b"same_as",
+    b"collides",
+];
 
 /// Whether a field without a known meaning needs a prefix so as not to be taken for another.
 pub(super) fn is_taken(snake: &[u8]) -> bool {
@@ -575,5 +612,23 @@ mod tests {
             assert_eq!(name.key, format!(",\"{}\":", name.snake).as_bytes());
         }
         assert!(NAMES.len() <= 64, "one bit each");
+    }
+
+    #[test]
+    fn rules_compare_values_in_the_unit_that_is_published() {
+        let dictionary = Dictionary::new(&Default::default());
+        let conversion = Conversion { to: "mg/m3".into(), by: "0.001".into(), digits: None };
+        let facts = StationFacts {
+            units: [("a34013".to_owned(), "ug/m3".to_owned())].into(),
+            conversions: [("a34013".to_owned(), conversion.clone()), ("a21026".to_owned(), conversion)].into(),
+            ..StationFacts::default()
+        };
+        let system = dictionary.system(None, Some(b"31"));
+        let lens = Lens { dictionary: &dictionary, facts: Some(&facts), edition: None, system, merged: false };
+        let mut scratch = Scratch::default();
+        let area = b"34013-Avg=36.90,34013-Cou=5;a21026-Avg=36.90;a34013-Flag=N";
+        let report = scratch.read(area, lens);
+        let mains: Vec<_> = report.readings.iter().map(|reading| report.main(reading).into_owned()).collect();
+        assert_eq!(mains, [b"36.90".to_vec(), b"0.03690".to_vec()], "no unit, no conversion");
     }
 }

@@ -106,9 +106,8 @@ fn conversions_are_declared_from_a_declared_unit_and_resolved_to_a_multiplier() 
     let station = |keys: &str| format!("[[station]]\nmn = \"A\"\n{keys}\n");
     let load = |keys: &str| load(&[("s.toml".into(), station(keys))], Unknown::Reject);
     let units = "units = { a34002 = \"ug/m3\", a21026 = \"ppm\" }\n";
-    let good = format!(
-        "{units}convert = {{ a34002 = \"mg/m3\", a21026 = {{ to = \"mg/m3\", by = \"2.858\", digits = 2 }} }}"
-    );
+    let good =
+        format!("{units}convert = {{ a34002 = \"mg/m3\", a21026 = {{ to = \"mg/m3\", by = \"2.858\", digits = 2 }} }}");
     let registry = load(&good).unwrap();
     let conversions = &registry.find(b"A").unwrap().facts.conversions;
     assert_eq!((conversions["a34002"].by.as_str(), conversions["a34002"].digits), ("0.001", None));

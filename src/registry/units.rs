@@ -68,7 +68,10 @@ fn is_multiplier(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let count = text.bytes().filter(u8::is_ascii_digit).count();
-    digits(whole) && digits(fraction) && count <= MULTIPLIER_DIGITS_MAX && text.bytes().any(|b| (b'1'..=b'9').contains(&b))
+    digits(whole)
+        && digits(fraction)
+        && count <= MULTIPLIER_DIGITS_MAX
+        && text.bytes().any(|b| (b'1'..=b'9').contains(&b))
 }
 
 /// `0.001` from `ug/m3` to `mg/m3`.
@@ -85,11 +88,7 @@ fn power(from: &str, to: &str) -> Option<String> {
     if quantity != other {
         return None;
     }
-    Some(if here >= there {
-        format!("1{}", "0".repeat(zeros))
-    } else {
-        format!("0.{}1", "0".repeat(zeros - 1))
-    })
+    Some(if here >= there { format!("1{}", "0".repeat(zeros)) } else { format!("0.{}1", "0".repeat(zeros - 1)) })
 }
 
 #[cfg(test)]
