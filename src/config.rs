@@ -157,7 +157,6 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             (Registry::default(), Vec::new())
         }
     };
-    problems.extend(check_meanings(&registry, &station_files));
     let factors = match load_factors(&config.dictionary) {
         Ok(factors) => factors,
         Err(problem) => {
@@ -165,6 +164,8 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             Default::default()
         }
     };
+    problems.extend(check_meanings(&registry, &station_files));
+    problems.extend(check_conversions(&registry, &factors, &station_files));
     let rules = match load_rules(&config.marking, &registry) {
         Ok(rules) => rules,
         Err(found) => {
@@ -377,6 +378,28 @@ fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
             let file = files.first().map_or(Path::new("stations"), PathBuf::as_path);
             problems.push(Problem::of_file(file, &what, "hj212-gateway factors CODE shows what a code can mean"));
         }
+    }
+    problems
+}
+
+/// Conversions must be of codes that readings are published under.
+fn check_conversions(registry: &Registry, own: &BTreeMap<String, (String, String)>, files: &[PathBuf]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let (rows, aliases) = (crate::interpret::table::factors(), crate::interpret::table::aliases());
+    let facts = registry.facts();
+    for (mn, code) in facts.iter().flat_map(|(mn, facts)| facts.conversions.keys().map(move |code| (mn, code))) {
+        let known = rows.iter().find(|row| row.code == *code).map(|row| row.canonical());
+        if known == Some(code) || own.contains_key(code) {
+            continue;
+        }
+        let alias = aliases.iter().find(|alias| alias.alias.eq_ignore_ascii_case(code));
+        let remedy = match known.or(alias.map(|alias| alias.code.as_str())) {
+            Some(canonical) => format!("readings of it are published as {canonical}: write that"),
+            None => "hj212-gateway factors --search TEXT finds codes by name".to_owned(),
+        };
+        let file = files.first().map_or(Path::new("stations"), PathBuf::as_path);
+        let what = format!("station {mn}: convert.{code}: not a canonical code of the dictionary");
+        problems.push(Problem::of_file(file, &what, &remedy));
     }
     problems
 }

@@ -140,4 +140,8 @@ fn check_refuses_meanings_that_a_code_does_not_have_and_conversions_from_nowhere
     assert!(!said.contains("i23005"), "{said}");
     let (code, _, said) = run(&["check", "--config", "h.toml"], at.path());
     assert!(code == 78 && said.contains("other.toml:4:") && said.contains("by = "), "{said}");
+    let keys = "units = { PM10 = \"ug/m3\", zz = \"g\" }\nconvert = { PM10 = \"mg/m3\", zz = \"kg\" }\n";
+    std::fs::write(at.path().join("other.toml"), format!("[[station]]\nmn = \"A\"\n{keys}")).unwrap();
+    let (code, _, said) = run(&["check", "--config", "h.toml"], at.path());
+    assert!(code == 78 && said.contains("published as a34002") && said.contains("convert.zz"), "{said}");
 }

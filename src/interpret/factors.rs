@@ -662,4 +662,32 @@ mod tests {
         }
         assert!(fits("w01018", None, None));
     }
+
+    #[test]
+    fn no_five_digits_stand_for_two_codes_silently() {
+        let dictionary = dictionary();
+        let of = |digits: &str, medium| {
+            let found = dictionary.find(digits.as_bytes(), Some(Edition::V2017), system(&dictionary, medium))?;
+            assert!(found.alias, "{digits}");
+            Some(found.factor.code.to_string())
+        };
+        let all: std::collections::BTreeSet<String> = table::factors().into_iter().map(|row| row.code).collect();
+        let mut both = 0;
+        for code in all.iter().filter(|code| code.len() == 6 && code[1..].bytes().all(|b| b.is_ascii_digit())) {
+            let digits = &code[1..];
+            let (water, air) = (format!("w{digits}"), format!("a{digits}"));
+            match (all.contains(&water), all.contains(&air)) {
+                (true, true) => {
+                    both += 1;
+                    assert_eq!(of(digits, Medium::Water), Some(water));
+                    assert_eq!(of(digits, Medium::Air), Some(air));
+                    assert_eq!(of(digits, Medium::Unknown), None);
+                }
+                (true, false) => assert_eq!(of(digits, Medium::Unknown), Some(water)),
+                (false, true) => assert_eq!(of(digits, Medium::Unknown), Some(air)),
+                (false, false) => assert_eq!(of(digits, Medium::Air), None),
+            }
+        }
+        assert!(both > 0);
+    }
 }
