@@ -186,6 +186,8 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             Default::default()
         }
     };
+    problems.extend(check_meanings(&registry, &station_files));
+    problems.extend(check_conversions(&registry, &factors, &station_files));
     let rules = match load_rules(&config.marking, &registry) {
         Ok(rules) => rules,
         Err(found) => {
@@ -474,6 +476,50 @@ struct FactorRow {
     name: String,
     #[serde(default)]
     unit: String,
+}
+
+/// Registered meanings must be among those that the code has.
+fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let rows = crate::interpret::table::factors();
+    let facts = registry.facts();
+    for (mn, code, name) in facts.iter().flat_map(|(mn, facts)| facts.meanings.iter().map(move |(c, n)| (mn, c, n))) {
+        let own = |row: &&crate::interpret::table::Row| {
+            row.collides() && (row.code == *code || (row.code.ends_with("xx") && row.code.get(..4) == code.get(..4)))
+        };
+        let known: Vec<&str> = rows.iter().filter(own).map(|row| row.name.as_str()).collect();
+        if !known.contains(&name.as_str()) {
+            let what = match known.is_empty() {
+                true => format!("station {mn}: meanings.{code}: this code has but one meaning"),
+                false => format!("station {mn}: meanings.{code} = {name:?} must be one of {}", known.join(", ")),
+            };
+            let file = files.first().map_or(Path::new("stations"), PathBuf::as_path);
+            problems.push(Problem::of_file(file, &what, "hj212-gateway factors CODE shows what a code can mean"));
+        }
+    }
+    problems
+}
+
+/// Conversions must be of codes that readings are published under.
+fn check_conversions(registry: &Registry, own: &BTreeMap<String, (String, String)>, files: &[PathBuf]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let (rows, aliases) = (crate::interpret::table::factors(), crate::interpret::table::aliases());
+    let facts = registry.facts();
+    for (mn, code) in facts.iter().flat_map(|(mn, facts)| facts.conversions.keys().map(move |code| (mn, code))) {
+        let known = rows.iter().find(|row| row.code == *code).map(|row| row.canonical());
+        if known == Some(code) || own.contains_key(code) {
+            continue;
+        }
+        let alias = aliases.iter().find(|alias| alias.alias.eq_ignore_ascii_case(code));
+        let remedy = match known.or(alias.map(|alias| alias.code.as_str())) {
+            Some(canonical) => format!("readings of it are published as {canonical}: write that"),
+            None => "hj212-gateway factors --search TEXT finds codes by name".to_owned(),
+        };
+        let file = files.first().map_or(Path::new("stations"), PathBuf::as_path);
+        let what = format!("station {mn}: convert.{code}: not a canonical code of the dictionary");
+        problems.push(Problem::of_file(file, &what, &remedy));
+    }
+    problems
 }
 
 fn load_factors(settings: &Dictionary) -> Result<BTreeMap<String, (String, String)>, Problem> {

@@ -90,3 +90,58 @@ fn a_second_gateway_on_one_journal_is_told_to_try_again() {
     let (took, well) = first.stop();
     assert!(well && took.as_secs() < 5, "SIGTERM leaves within 5 s without a broker: {took:?}");
 }
+
+#[test]
+fn factors_answers_for_codes_names_and_slips_and_helps_where_it_knows_nothing() {
+    let at = folder(&[]);
+    let (code, out, _) = run(&["factors", "a21026"], at.path());
+    assert!(code == 0 && out.contains("二氧化硫") && out.contains("2005") && out.contains("SO2"), "{out}");
+    let (code, out, _) = run(&["factors", "--search", "化学需氧量"], at.path());
+    assert!(code == 0 && out.contains("w01018"), "{out}");
+    let (code, _, said) = run(&["factors", "a2102"], at.path());
+    assert!(code == 1 && said.contains("--search") && said.contains("near it"), "{said}");
+    let (code, _, said) = run(&["factors"], at.path());
+    assert!(code == 64 && said.contains("CODE"), "{said}");
+}
+
+#[test]
+fn decode_shows_aliases_second_codes_and_collisions() {
+    let frame = "QN=20260601101000001;ST=32;CN=2011;PW=123456;MN=A;Flag=5;CP=&&DataTime=20260601101000;COD-Rtd=7;w01018-Rtd=8;\
+                 01001-Rtd=7.1;e70101-Rtd=3.5;a21026-Rtd=1&&";
+    let mut raw = Vec::new();
+    hj212_gateway::protocol::write::frame(&mut raw, |out| out.extend_from_slice(frame.as_bytes()));
+    let at = folder(&[("frame.txt", std::str::from_utf8(&raw).unwrap())]);
+    let (code, out, said) = run(&["decode", "frame.txt"], at.path());
+    assert_eq!(code, 0, "{said}");
+    for part in [
+        "w01001 (sent as 01001)",
+        "the same factor as w01018",
+        "could mean: 加药量 [mg/L]",
+        "code-twice",
+        "code-medium",
+    ] {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+}
+
+#[test]
+fn check_refuses_meanings_that_a_code_does_not_have_and_conversions_from_nowhere() {
+    let at = folder(&[
+        ("g.toml", ""),
+        (
+            "stations.toml",
+            "[[station]]\nmn = \"A\"\nmeanings = { e70101 = \"流量\", a21026 = \"x\", i23005 = \"数采仪编号\" }\n",
+        ),
+        ("h.toml", "[stations]\nfiles = [\"other.toml\"]\n"),
+        ("other.toml", "[[station]]\nmn = \"A\"\nunits = { a21026 = \"ppm\" }\nconvert = { a21026 = \"mg/m3\" }\n"),
+    ]);
+    let (code, _, said) = run(&["check", "--config", "g.toml"], at.path());
+    assert!(code == 78 && said.contains("加药量") && said.contains("meanings.a21026"), "{said}");
+    assert!(!said.contains("i23005"), "{said}");
+    let (code, _, said) = run(&["check", "--config", "h.toml"], at.path());
+    assert!(code == 78 && said.contains("other.toml:4:") && said.contains("by = "), "{said}");
+    let keys = "units = { PM10 = \"ug/m3\", zz = \"g\" }\nconvert = { PM10 = \"mg/m3\", zz = \"kg\" }\n";
+    std::fs::write(at.path().join("other.toml"), format!("[[station]]\nmn = \"A\"\n{keys}")).unwrap();
+    let (code, _, said) = run(&["check", "--config", "h.toml"], at.path());
+    assert!(code == 78 && said.contains("published as a34002") && said.contains("convert.zz"), "{said}");
+}

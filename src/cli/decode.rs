@@ -280,16 +280,26 @@ fn show_packet(out: &mut impl Write, packet: &Value) -> std::io::Result<()> {
     )
 }
 
+/// Keys of a reading that are not among its values when it is shown.
+const SAID_APART: &[&str] = &["name", "unit", "valid", "marks", "reported_code", "same_as", "collides"];
+
 fn show_readings(out: &mut impl Write, readings: &Value) -> std::io::Result<()> {
     for (code, reading) in readings.as_object().into_iter().flatten() {
         let mut values = String::new();
         for (field, value) in reading.as_object().into_iter().flatten() {
-            if !["name", "unit", "valid", "marks", "reported_code"].contains(&field.as_str()) && !value.is_null() {
+            if !SAID_APART.contains(&field.as_str()) && !value.is_null() {
                 values.push_str(&format!("  {field}={}", word(value)));
             }
         }
         let reported = reading["reported_code"].as_str().map(|c| format!(" (sent as {c})")).unwrap_or_default();
         writeln!(out, "    {code}{reported}  {} [{}]{values}", word(&reading["name"]), word(&reading["unit"]))?;
+        if let Some(same) = reading["same_as"].as_str() {
+            writeln!(out, "        与另一编码同为 {same}:两者并列保留 (the same factor as {same}, both are kept)")?;
+        }
+        for meaning in reading["collides"].as_array().into_iter().flatten() {
+            let (name, unit) = (word(&meaning["name"]), word(&meaning["unit"]));
+            writeln!(out, "        一码多义 could mean: {name} [{unit}] ({})", word(&meaning["in"]))?;
+        }
     }
     Ok(())
 }

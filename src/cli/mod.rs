@@ -8,6 +8,7 @@ mod command;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
+mod factors;
 mod gaps;
 mod journal;
 mod log;
@@ -64,6 +65,8 @@ enum Command {
     },
     /// Explains frames field by field (逐字段解释数据包)
     Decode(decode::Options),
+    /// What a code is: in each generation, its aliases, its unit (因子编码查询)
+    Factors(factors::Options),
     /// Software stations that behave like real loggers, for trials and load
     Simulate(Box<simulate::Options>),
     /// Asks a station for something and watches what becomes of it (反控)
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Check { config, print } => check::check(&config, print),
         Command::Decode(options) => decode::decode(&options),
+        Command::Factors(options) => factors::factors(&options),
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Ask(options) => command::command(&options),
         Command::Replay(options) => replay::replay(&options),

@@ -3,6 +3,7 @@
 //! Written straight into a buffer, in a fixed order of keys. What must stay true: numbers stand as the station wrote them; the same
 //! record always gives the same bytes.
 
+use super::convert::Multiplier;
 use super::factors::write_head;
 use super::json;
 use super::keys::Sealing;
@@ -201,20 +202,30 @@ fn write_reading(
     judged: Option<&Judged>,
     deviations: &mut Deviations,
 ) {
+    let multiplier = reading.multiplier();
     match reading.factor {
-        Some(factor) if reading.unit.is_none() && (reading.canonical || factor.code.as_bytes() == reading.code) => {
+        Some(factor)
+            if reading.unit.is_none()
+                && reading.meaning.is_none()
+                && (reading.canonical || factor.code.as_bytes() == reading.code) =>
+        {
             out.extend_from_slice(&factor.head);
         }
         Some(factor) => {
             let code = if reading.canonical { factor.code.as_bytes() } else { reading.code };
-            write_head(out, code, factor.name.as_deref(), reading.unit.or(factor.unit.as_deref()));
+            let (name, unit) = match reading.meaning {
+                Some(meaning) => (Some(&*meaning.name), meaning.unit.as_deref()),
+                None => (factor.name.as_deref(), factor.unit.as_deref()),
+            };
+            let converted = reading.conversion.filter(|_| multiplier.is_some()).map(|it| it.to.as_str());
+            write_head(out, code, name, converted.or(reading.unit).or(unit));
         }
         None => write_head(out, reading.code, None, None),
     }
     let textual = reading.factor.is_some_and(|factor| factor.textual);
     let mut unspoken = false;
     for cell in report.cells(reading).filter(|cell| !cell.earlier) {
-        unspoken |= write_cell(out, cell, textual, deviations);
+        unspoken |= write_cell(out, cell, textual, multiplier, deviations);
     }
     if unspoken {
         write_texts(out, report, reading, textual, deviations);
@@ -225,15 +236,45 @@ fn write_reading(
         write_earlier(out, earlier, deviations);
     }
     write_flag(out, reading, judged, deviations);
+    if multiplier.is_some() {
+        write_reported(out, report, reading);
+    }
     if reading.canonical {
         out.extend_from_slice(b",\"reported_code\":");
         json::name(out, reading.code);
+    }
+    let Some(factor) = reading.factor else { return out.push(b'}') };
+    if reading.second {
+        out.extend_from_slice(b",\"same_as\":");
+        json::name(out, factor.code.as_bytes());
+    }
+    if let Some(collision) = &factor.collision {
+        out.extend_from_slice(&collision.json);
+    }
+    out.push(b'}');
+}
+
+/// Appends what was said of values that were converted.
+fn write_reported(out: &mut Vec<u8>, report: &Report<'_>, reading: &Reading<'_>) {
+    out.extend_from_slice(b",\"reported\":{\"unit\":");
+    json::optional(out, reading.unit);
+    out.extend_from_slice(b",\"by\":");
+    json::optional(out, reading.conversion.map(|conversion| conversion.by.as_str()));
+    for cell in report.cells(reading).filter(|cell| cell.is_converted()) {
+        out.extend_from_slice(cell.name.map_or(&[], |name| name.key));
+        quoted(out, |out| out.extend_from_slice(cell.value));
     }
     out.push(b'}');
 }
 
 /// Appends one field; true if its value could not be said in its place and belongs to `text`.
-fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>, textual: bool, deviations: &mut Deviations) -> bool {
+fn write_cell(
+    out: &mut Vec<u8>,
+    cell: &Cell<'_>,
+    textual: bool,
+    multiplier: Option<Multiplier>,
+    deviations: &mut Deviations,
+) -> bool {
     let class = cell.name.map(|name| name.class);
     if class == Some(Class::Flag) {
         return false;
@@ -258,7 +299,10 @@ fn write_cell(out: &mut Vec<u8>, cell: &Cell<'_>, textual: bool, deviations: &mu
                 out.extend_from_slice(b"null");
                 return true;
             }
-            out.extend_from_slice(cell.value);
+            match multiplier.filter(|_| cell.is_converted()) {
+                Some(multiplier) => multiplier.apply(cell.value, out),
+                None => out.extend_from_slice(cell.value),
+            }
         }
     }
     false

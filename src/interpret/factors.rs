@@ -1,16 +1,17 @@
 //! The dictionary: what a code means in which edition, and which code stands for it today.
 //!
-//! `config/factors.csv` is built in; the context's rows replace or add to it. Canonical are the codes of 2017 and 2025. A code of
-//! 2005 keeps the unit of *its* table (hexavalent chromium is mg/L there and ug/L in 2017): nothing is converted.
-//!
-//! Columns: `code,name_zh,name_en,unit,type,edition,category,other_code,source,note`. `xx` and `x` at the end of a code stand for
-//! a device number. `unit` is `?` where the table leaves a choice: then the unit is published only if the station's is
-//! registered. `other_code` of a 2005 row is the code that stands for it today.
+//! Made of the tables in [`super::table`]; the context's rows replace or add to them. Canonical are the codes of 2017 and 2025. A code
+//! of 2005 keeps the unit of *its* table (hexavalent chromium is mg/L there and ug/L in 2017): nothing is converted here.
 //!
 //! # Decisions
 //! * Water codes of 2005 have three digits, gas codes two. A lost or added leading zero is repaired only if the station's medium
 //!   (its registered ST, else the frame's) says which table is meant; otherwise the code stays as it is, unknown.
-//! * Two rows of one edition with one code (the standard prints `e701xx` and `g119xx` twice): both names, no unit.
+//! * Two rows of one edition with one code (the standard prints `e701xx` and `g119xx` twice): both names, no unit, until the
+//!   station's registration chooses. An extension's row that a later edition gives another meaning (`i23005`) holds in the earlier
+//!   editions; that the code collides is said in either case, and that it is uncertain where no standard decides it.
+//! * A name of the field (`PM10`) is looked up after every code, at the stations it is listed for; where ST is not known, only if it
+//!   has one meaning anywhere.
+//! * A factor is out of place if neither the registered ST nor the frame's carries its category. An unknown ST carries everything.
 
 use std::collections::BTreeMap;
 
@@ -18,22 +19,14 @@ use foldhash::HashMap;
 
 use super::hash::fnv;
 use super::json;
+use super::table;
 use crate::protocol::Edition;
-
-const TABLE: &str = include_str!("../../config/factors.csv");
-
-/// Column numbers of the table.
-const CODE: usize = 0;
-const NAME: usize = 1;
-const UNIT: usize = 3;
-const TYPE: usize = 4;
-const EDITION: usize = 5;
-const CATEGORY: usize = 6;
-const OTHER: usize = 7;
-const NOTE: usize = 9;
 
 /// A unit that depends on the station.
 const UNIT_BY_STATION: &str = "?";
+
+/// The longest name of the field.
+const ALIAS_MAX: usize = 8;
 
 /// What a code stands for in one edition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +39,52 @@ pub(super) struct Factor {
     pub(super) textual: bool,
     /// Whether the code is not the canonical one.
     pub(super) alias: bool,
+    /// The category, as a bit of what systems carry; 0: it makes sense anywhere.
+    pub(super) category: u32,
+    /// What else the code means, if it means more than one thing.
+    pub(super) collision: Option<Box<Collision>>,
     /// `"a21026":{"name":"…","unit":"…"`, ready to be copied.
     pub(super) head: Box<[u8]>,
+}
+
+/// A code with several meanings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Collision {
+    pub(super) meanings: Vec<Meaning>,
+    /// Whether no standard says which one it is in this edition.
+    pub(super) uncertain: bool,
+    /// `,"collides":[…]`, ready to be copied.
+    pub(super) json: Box<[u8]>,
+}
+
+/// One of several meanings of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Meaning {
+    pub(super) name: Box<str>,
+    pub(super) unit: Option<Box<str>>,
+    generation: Box<str>,
+}
+
+impl Collision {
+    fn new(meanings: Vec<Meaning>, uncertain: bool) -> Collision {
+        let mut json = b",\"collides\":[".to_vec();
+        for (at, meaning) in meanings.iter().enumerate() {
+            json.extend_from_slice(if at > 0 { b",{\"name\":" } else { b"{\"name\":" });
+            json::string(&mut json, &meaning.name);
+            json.extend_from_slice(b",\"unit\":");
+            json::optional(&mut json, meaning.unit.as_deref());
+            json.extend_from_slice(b",\"in\":");
+            json::string(&mut json, &meaning.generation);
+            json.push(b'}');
+        }
+        json.push(b']');
+        Collision { meanings, uncertain, json: json.into() }
+    }
+
+    /// The meaning that the registration chose by its name.
+    pub(super) fn chosen(&self, name: &str) -> Option<&Meaning> {
+        self.meanings.iter().find(|meaning| &*meaning.name == name)
+    }
 }
 
 /// Water or air, as far as ST tells.
@@ -58,15 +95,19 @@ pub(super) enum Medium {
     Unknown,
 }
 
-impl Medium {
-    /// HJ 212-2017, 6.6.1, table 5.
-    pub(super) fn of(st: &[u8]) -> Medium {
-        match st {
-            b"21" | b"24" | b"26" | b"32" | b"33" | b"34" | b"52" => Medium::Water,
-            b"22" | b"27" | b"31" | b"39" | b"51" => Medium::Air,
-            _ => Medium::Unknown,
-        }
-    }
+/// What ST says of a station (HJ 212-2017, 6.6.1, table 5; `config/systems.csv`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct System {
+    pub(super) medium: Medium,
+    /// The categories of factors that make sense, one bit each.
+    pub(super) carries: u32,
+    /// One bit for the ST; 0: an unknown one.
+    bit: u32,
+}
+
+impl System {
+    /// No ST, or one that the table does not list.
+    const UNKNOWN: System = System { medium: Medium::Unknown, carries: u32::MAX, bit: 0 };
 }
 
 /// What was found for a code.
@@ -85,6 +126,22 @@ pub(super) struct Dictionary {
     /// By edition (2005, 2017, 2025): code to factor.
     editions: [Codes; 3],
     factors: Vec<Factor>,
+    /// Names of the field in capitals, packed: the systems they are used in and the code they stand for.
+    aliases: HashMap<u64, Vec<Slang>>,
+    /// By packed ST.
+    systems: Vec<(u64, System)>,
+    /// The categories that systems name, in the order of their bits.
+    categories: Vec<String>,
+    /// All meanings of colliding codes.
+    meanings: BTreeMap<String, Vec<Meaning>>,
+}
+
+/// What a name of the field stands for.
+#[derive(Debug, Clone)]
+struct Slang {
+    /// The systems it is used in, one bit each.
+    used: u32,
+    code: Box<[u8]>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -137,95 +194,215 @@ struct Row {
     unit: String,
     textual: bool,
     successor: String,
-    /// Whether the code means something else in an extension of an earlier edition.
+    category: String,
+    /// Whether the code has several meanings.
     collides: bool,
+    /// Whether no standard says which of them it is.
+    uncertain: bool,
+}
+
+impl From<&table::Row> for Row {
+    fn from(row: &table::Row) -> Row {
+        let is_of_2005 = row.generation == "2005";
+        Row {
+            name: row.name.clone(),
+            unit: row.unit.clone(),
+            textual: row.form.starts_with(['C', 'Y']),
+            successor: if is_of_2005 { row.other.clone() } else { String::new() },
+            category: row.category.clone(),
+            collides: row.collides(),
+            uncertain: row.collides() && !["2005", "2017", "2025"].contains(&row.generation.as_str()),
+        }
+    }
+}
+
+/// The rows by code: those of 2017 and the field, those of 2005, those of 2025.
+#[derive(Debug, Default)]
+struct Rows {
+    common: BTreeMap<String, Row>,
+    of_2005: BTreeMap<String, Row>,
+    of_2025: BTreeMap<String, Row>,
+}
+
+impl Rows {
+    fn read(all: &[table::Row]) -> Rows {
+        let mut rows = Rows::default();
+        for said in all {
+            let row = Row::from(said);
+            match said.generation.as_str() {
+                "2005" => insert(&mut rows.of_2005, &said.code, row),
+                "2025" => insert(&mut rows.of_2025, &said.code, row),
+                "2017" => insert(&mut rows.common, &said.code, row),
+                _ => {
+                    rows.common.entry(said.code.clone()).or_insert(row);
+                }
+            }
+        }
+        rows
+    }
+
+    /// Names and units of the operator's own dictionary; what it says is certain.
+    fn replace(&mut self, overrides: &BTreeMap<String, (String, String)>) {
+        for (code, (name, unit)) in overrides {
+            for table in [&mut self.common, &mut self.of_2005, &mut self.of_2025] {
+                if let Some(row) = table.get_mut(code) {
+                    row.name.clone_from(name);
+                    row.unit.clone_from(unit);
+                    row.uncertain = false;
+                }
+            }
+            let own = || Row { name: name.clone(), unit: unit.clone(), ..Row::default() };
+            self.common.entry(code.clone()).or_insert_with(own);
+        }
+    }
+
+    /// One edition: rows of 2017 and the field, then those of 2025 over them (in 2025), or where the code is free (before), then those
+    /// of 2005 over them (in 2005), or where the code is free (after).
+    fn of_edition(&self, edition: usize) -> BTreeMap<&str, Row> {
+        let mut all: BTreeMap<&str, Row> = self.common.iter().map(|(code, row)| (code.as_str(), row.clone())).collect();
+        let newer = edition == 2;
+        for (code, row) in self.of_2025.iter().filter(|(_, row)| newer || !row.collides) {
+            let known = all.entry(code).or_default();
+            if row.collides {
+                known.clone_from(row);
+                continue;
+            }
+            let textual = known.textual || row.textual;
+            overlay(known, row, newer);
+            known.textual = textual;
+        }
+        for (code, row) in &self.of_2005 {
+            overlay(all.entry(code).or_default(), row, edition == 0);
+        }
+        all
+    }
+}
+
+/// Puts what `row` says over what is `known`, or where nothing is known.
+fn overlay(known: &mut Row, row: &Row, over: bool) {
+    let put = |known: &mut String, said: &String| {
+        if known.is_empty() || (over && !said.is_empty()) {
+            known.clone_from(said);
+        }
+    };
+    put(&mut known.name, &row.name);
+    put(&mut known.unit, &row.unit);
+    put(&mut known.successor, &row.successor);
+    put(&mut known.category, &row.category);
+    known.textual |= row.textual && over;
 }
 
 impl Dictionary {
     /// The built-in table with `overrides` (code to name and unit) in every edition.
     pub(super) fn new(overrides: &BTreeMap<String, (String, String)>) -> Dictionary {
-        let (mut common, mut of_2005, mut of_2025) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for line in TABLE.lines().skip(1) {
-            let columns = columns_of(line);
-            let column = |at: usize| columns.get(at).map(String::as_str).unwrap_or_default();
-            let row = Row {
-                name: column(NAME).to_owned(),
-                unit: column(UNIT).to_owned(),
-                textual: column(TYPE).starts_with(['C', 'Y']),
-                successor: if column(EDITION) == "2005" { column(OTHER).to_owned() } else { String::new() },
-                collides: column(NOTE).contains("collides"),
-            };
-            match column(EDITION) {
-                "2005" => insert(&mut of_2005, column(CODE), row),
-                "2025" => insert(&mut of_2025, column(CODE), row),
-                // An extension that means something else in a later edition has no certain meaning.
-                "hebei" if row.collides => {}
-                "2017" => insert(&mut common, column(CODE), row),
-                _ if column(CATEGORY).is_empty() => {}
-                _ => {
-                    common.entry(column(CODE).to_owned()).or_insert(row);
-                }
-            }
+        let all = table::factors();
+        let mut rows = Rows::read(&all);
+        rows.replace(overrides);
+        let mut dictionary = Dictionary {
+            editions: Default::default(),
+            factors: Vec::new(),
+            aliases: HashMap::default(),
+            systems: Vec::new(),
+            categories: Vec::new(),
+            meanings: BTreeMap::new(),
+        };
+        dictionary.read_systems();
+        for row in all.iter().filter(|row| row.collides()) {
+            let unit = Some(row.unit.as_str()).filter(|unit| !unit.is_empty()).map(Box::from);
+            let meaning = Meaning { name: row.name.as_str().into(), unit, generation: row.generation.as_str().into() };
+            dictionary.meanings.entry(row.code.clone()).or_default().push(meaning);
         }
-        for (code, (name, unit)) in overrides {
-            for table in [&mut common, &mut of_2005, &mut of_2025] {
-                if let Some(row) = table.get_mut(code) {
-                    row.name.clone_from(name);
-                    row.unit.clone_from(unit);
-                }
-            }
-            common.entry(code.clone()).or_insert_with(|| Row {
-                name: name.clone(),
-                unit: unit.clone(),
-                ..Row::default()
-            });
-        }
-        let mut dictionary = Dictionary { editions: Default::default(), factors: Vec::new() };
         for edition in 0..3 {
-            dictionary.lay(edition, &common, &of_2005, &of_2025);
+            dictionary.lay(edition, &rows.of_edition(edition));
         }
         dictionary
     }
 
-    /// Fills one edition: rows of 2017 and the field, then those of 2005 where the code is free, then those of 2025 over them (in 2025),
-    /// or where the code is free (before).
-    fn lay(
-        &mut self,
-        edition: usize,
-        common: &BTreeMap<String, Row>,
-        of_2005: &BTreeMap<String, Row>,
-        of_2025: &BTreeMap<String, Row>,
-    ) {
-        let mut all: BTreeMap<&str, Row> = common.iter().map(|(code, row)| (code.as_str(), row.clone())).collect();
-        let newer = edition == 2;
-        for (code, row) in of_2025.iter().filter(|(_, row)| newer || !row.collides) {
-            let known = all.entry(code).or_default();
-            if known.name.is_empty() || (newer && !row.name.is_empty()) {
-                known.name.clone_from(&row.name);
+    /// Systems, categories, and the names of the field that hang on them.
+    fn read_systems(&mut self) {
+        let systems = table::systems();
+        for (at, row) in systems.iter().enumerate() {
+            let mut carries = 0;
+            for category in &row.carries {
+                carries |= if category == "*" { u32::MAX } else { self.category(category, true) };
             }
-            if known.unit.is_empty() || (newer && !row.unit.is_empty()) {
-                known.unit.clone_from(&row.unit);
-            }
-            known.textual |= row.textual;
+            let medium = match row.medium.as_str() {
+                "water" => Medium::Water,
+                "air" => Medium::Air,
+                _ => Medium::Unknown,
+            };
+            let Some(st) = pack(row.st.as_bytes()) else { continue };
+            self.systems.push((st, System { medium, carries, bit: 1u32.checked_shl(at as u32).unwrap_or(0) }));
         }
-        for (code, row) in of_2005 {
-            all.insert(code, row.clone());
+        for alias in table::aliases() {
+            let Some(name) = pack(alias.alias.as_bytes()) else { continue };
+            let used = alias.systems.iter().fold(0, |used, st| used | self.system(None, Some(st.as_bytes())).bit);
+            let slang = Slang { used, code: alias.code.as_bytes().into() };
+            self.aliases.entry(name).or_default().push(slang);
         }
-        for (code, row) in &all {
+    }
+
+    /// The bit of a category; 0 for one that no system names.
+    fn category(&mut self, name: &str, new: bool) -> u32 {
+        let known = self.categories.iter().position(|known| known == name);
+        let at = known.or_else(|| {
+            new.then(|| {
+                self.categories.push(name.to_owned());
+                self.categories.len() - 1
+            })
+        });
+        at.and_then(|at| 1u32.checked_shl(at as u32)).unwrap_or(0)
+    }
+
+    /// Fills one edition.
+    fn lay(&mut self, edition: usize, all: &BTreeMap<&str, Row>) {
+        for (code, row) in all {
             let successor = all.get(row.successor.as_str());
             let canonical = if row.successor.is_empty() { code } else { row.successor.as_str() };
             let name = successor.map_or(&row.name, |s| &s.name);
             let unit = if row.unit.is_empty() { successor.map_or(&row.unit, |s| &s.unit) } else { &row.unit };
             let number = u32::try_from(self.factors.len()).unwrap_or(u32::MAX);
-            self.factors.push(Factor::new(canonical, name, unit, row.textual, canonical != *code));
+            let mut factor = Factor::new(canonical, name, unit, row.textual, canonical != *code);
+            factor.category = self.category(successor.map_or(&row.category, |s| &s.category), false);
+            let meanings = self.meanings.get(*code).filter(|_| row.collides);
+            factor.collision = meanings.map(|all| Box::new(Collision::new(all.clone(), row.uncertain)));
+            self.factors.push(factor);
             if let Some(codes) = self.editions.get_mut(edition) {
                 codes.insert(code.as_bytes(), number);
             }
         }
     }
 
-    /// What `code` stands for in a record of `edition` from a station of `medium`.
-    pub(super) fn find(&self, code: &[u8], edition: Option<Edition>, medium: Medium) -> Option<Found<'_>> {
+    /// What is known of a station by its registered ST and the one of the frame: the registered one counts; what either carries makes
+    /// sense.
+    pub(super) fn system(&self, registered: Option<&[u8]>, said: Option<&[u8]>) -> System {
+        let find = |st: Option<&[u8]>| {
+            let packed = pack(st?)?;
+            self.systems.iter().find(|(known, _)| *known == packed).map(|(_, system)| *system)
+        };
+        if registered.is_none() || registered == said {
+            return find(said).unwrap_or(System::UNKNOWN);
+        }
+        let home = find(registered).unwrap_or(System::UNKNOWN);
+        System { carries: home.carries | find(said).map_or(0, |system| system.carries), ..home }
+    }
+
+    /// What `code` is a name of at stations of `system`.
+    fn alias(&self, code: &[u8], system: System) -> Option<&[u8]> {
+        let mut capitals = [0; ALIAS_MAX];
+        let capitals = capitals.get_mut(..code.len())?;
+        capitals.copy_from_slice(code);
+        capitals.make_ascii_uppercase();
+        let meanings = self.aliases.get(&pack(capitals)?)?;
+        match meanings.as_slice() {
+            [only] if system.bit == 0 => Some(&only.code),
+            several => several.iter().find(|slang| slang.used & system.bit != 0).map(|slang| &*slang.code),
+        }
+    }
+
+    /// What `code` stands for in a record of `edition` from a station of `system`.
+    pub(super) fn find(&self, code: &[u8], edition: Option<Edition>, system: System) -> Option<Found<'_>> {
+        let medium = system.medium;
         let table = match edition {
             Some(Edition::V2005) => 0,
             Some(Edition::V2017) | None => 1,
@@ -246,7 +423,9 @@ impl Dictionary {
         if let Some(factor) = with_device_number(codes, code).and_then(factor) {
             return Some(Found { factor, alias: false, numbered: true });
         }
-        Some(Found { factor: factor(mistyped(codes, code, medium)?)?, alias: true, numbered: false })
+        let slip = mistyped(codes, code, medium);
+        let other = slip.or_else(|| codes.get(self.alias(code, system)?));
+        Some(Found { factor: factor(other?)?, alias: true, numbered: false })
     }
 }
 
@@ -256,7 +435,8 @@ impl Factor {
         let (name, unit): (Option<Box<str>>, Option<Box<str>>) = (some(name), some(unit));
         let mut head = Vec::new();
         write_head(&mut head, code.as_bytes(), name.as_deref(), unit.as_deref());
-        Factor { code: code.into(), name, unit, textual, alias, head: head.into() }
+        let (category, collision, head) = (0, None, head.into());
+        Factor { code: code.into(), name, unit, textual, alias, category, collision, head }
     }
 }
 
@@ -331,28 +511,9 @@ fn insert(table: &mut BTreeMap<String, Row>, code: &str, row: Row) {
         Some(twice) => {
             twice.name = format!("{}/{}", twice.name, row.name);
             UNIT_BY_STATION.clone_into(&mut twice.unit);
+            twice.uncertain = true;
         }
     }
-}
-
-/// Splits one line of CSV; quotes hold commas, a doubled quote is a quote.
-fn columns_of(line: &str) -> Vec<String> {
-    let mut columns = vec![String::new()];
-    let mut quoted = false;
-    let mut letters = line.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let last = columns.len() - 1;
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                columns[last].push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => columns.push(String::new()),
-            _ => columns[last].push(letter),
-        }
-    }
-    columns
 }
 
 #[cfg(test)]
@@ -363,22 +524,26 @@ mod tests {
         Dictionary::new(&BTreeMap::new())
     }
 
+    fn system(dictionary: &Dictionary, medium: Medium) -> System {
+        dictionary.system(
+            None,
+            match medium {
+                Medium::Water => Some(b"32"),
+                Medium::Air => Some(b"31"),
+                Medium::Unknown => None,
+            },
+        )
+    }
+
     fn find(code: &str, edition: Edition, medium: Medium) -> Option<(String, Option<String>, Option<String>, bool)> {
         let dictionary = dictionary();
-        let found = dictionary.find(code.as_bytes(), Some(edition), medium)?;
+        let found = dictionary.find(code.as_bytes(), Some(edition), system(&dictionary, medium))?;
         let text = |t: &Option<Box<str>>| t.as_deref().map(str::to_owned);
         Some((found.factor.code.to_string(), text(&found.factor.name), text(&found.factor.unit), found.alias))
     }
 
     fn some(code: &str, name: &str, unit: &str, alias: bool) -> Option<(String, Option<String>, Option<String>, bool)> {
         Some((code.into(), Some(name.into()), (!unit.is_empty()).then(|| unit.into()), alias))
-    }
-
-    #[test]
-    fn every_line_of_the_table_has_its_columns() {
-        for line in TABLE.lines() {
-            assert_eq!(columns_of(line).len(), 10, "{line}");
-        }
     }
 
     #[test]
@@ -396,7 +561,10 @@ mod tests {
         assert_eq!(find("a34013", Edition::V2017, Medium::Air), some("a34013", "烟尘", "mg/m3", false));
         assert_eq!(find("a34013", Edition::V2025, Medium::Air), some("a34013", "颗粒物（烟尘）", "mg/m3", false));
         assert_eq!(find("i23005", Edition::V2025, Medium::Air).unwrap().1.as_deref(), Some("数采仪编号"));
-        assert_eq!(find("i23005", Edition::V2017, Medium::Air), None, "two meanings, none certain");
+        assert_eq!(find("i23005", Edition::V2017, Medium::Air), some("i23005", "烟气湿度量程", "%", false));
+        assert_eq!(find("L5", Edition::V2005, Medium::Unknown), some("L5", "累计百分声级L5", "dB", false));
+        assert_eq!(find("Leq", Edition::V2005, Medium::Unknown).unwrap().1.as_deref(), Some("30秒等效声级Leq"));
+        assert_eq!(find("Leq", Edition::V2017, Medium::Unknown), some("Leq", "等效声级", "dB", false));
     }
 
     #[test]
@@ -426,9 +594,100 @@ mod tests {
             BTreeMap::from([("a34004".to_owned(), row("PM2.5", "ug/m3")), ("zz9".to_owned(), row("新因子", "L"))]);
         let dictionary = Dictionary::new(&overrides);
         for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
-            let find =
-                |code: &[u8]| dictionary.find(code, Some(edition), Medium::Air).unwrap().factor.unit.clone().unwrap();
+            let find = |code: &[u8]| {
+                dictionary.find(code, Some(edition), System::UNKNOWN).unwrap().factor.unit.clone().unwrap()
+            };
             assert_eq!((&*find(b"a34004"), &*find(b"zz9")), ("ug/m3", "L"));
         }
+    }
+
+    #[test]
+    fn collisions_are_known_in_every_edition_and_uncertain_where_no_standard_decides() {
+        let dictionary = dictionary();
+        let of = |code: &str, edition| {
+            let found = dictionary.find(code.as_bytes(), Some(edition), System::UNKNOWN).unwrap();
+            let collision = found.factor.collision.as_ref().unwrap();
+            (collision.meanings.len(), collision.uncertain)
+        };
+        for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
+            assert_eq!(of("e70101", edition), (2, true));
+            assert_eq!(of("g11901", edition), (2, true));
+            assert_eq!(of("i23005", edition), (2, edition != Edition::V2025));
+        }
+        let found = dictionary.find(b"i23005", Some(Edition::V2025), System::UNKNOWN).unwrap();
+        assert_eq!(found.factor.unit, None, "the unit is not the extension's");
+        let colliding = dictionary.factors.iter().filter(|factor| factor.collision.is_some()).count();
+        assert_eq!(colliding, 3 * 6);
+    }
+
+    #[test]
+    fn names_of_the_field_are_found_where_they_are_used() {
+        let dictionary = dictionary();
+        let of = |name: &str, st: Option<&str>| {
+            let system = dictionary.system(None, st.map(str::as_bytes));
+            let found = dictionary.find(name.as_bytes(), Some(Edition::V2017), system)?;
+            assert!(found.alias);
+            Some(found.factor.code.to_string())
+        };
+        for alias in table::aliases() {
+            for st in &alias.systems {
+                assert_eq!(of(&alias.alias, Some(st)).as_deref(), Some(alias.code.as_str()), "{alias:?}");
+                assert_eq!(of(&alias.alias.to_ascii_lowercase(), Some(st)).as_deref(), Some(alias.code.as_str()));
+            }
+        }
+        assert_eq!(of("PM10", None).as_deref(), Some("a34002"));
+        assert_eq!(of("TEMP", None), None, "air or water");
+        assert_eq!(of("TEMP", Some("31")), None, "flue gas has its own code");
+        assert_eq!(of("COD", Some("31")), None);
+    }
+
+    #[test]
+    fn a_factor_is_out_of_place_only_where_neither_st_carries_it() {
+        let dictionary = dictionary();
+        let fits = |code: &str, registered: Option<&str>, said: Option<&str>| {
+            let system = dictionary.system(registered.map(str::as_bytes), said.map(str::as_bytes));
+            let found = dictionary.find(code.as_bytes(), Some(Edition::V2017), system).unwrap();
+            found.factor.category & system.carries == found.factor.category
+        };
+        assert!(
+            !fits("w01018", None, Some("31")) && !fits("a21026", Some("32"), None) && !fits("Leq", None, Some("32"))
+        );
+        assert!(
+            fits("w01018", None, Some("32")) && fits("a21026", Some("31"), Some("31")) && fits("Leq", None, Some("39"))
+        );
+        assert!(fits("w01018", Some("31"), Some("32")), "one logger for both");
+        assert!(fits("i12001", None, Some("31")) && fits("i12001", None, Some("32")), "states are of any station");
+        for st in ["91", "99", "80", "9130", ""] {
+            assert!(fits("w01018", None, Some(st)) && fits("a21026", None, Some(st)), "{st}");
+        }
+        assert!(fits("w01018", None, None));
+    }
+
+    #[test]
+    fn no_five_digits_stand_for_two_codes_silently() {
+        let dictionary = dictionary();
+        let of = |digits: &str, medium| {
+            let found = dictionary.find(digits.as_bytes(), Some(Edition::V2017), system(&dictionary, medium))?;
+            assert!(found.alias, "{digits}");
+            Some(found.factor.code.to_string())
+        };
+        let all: std::collections::BTreeSet<String> = table::factors().into_iter().map(|row| row.code).collect();
+        let mut both = 0;
+        for code in all.iter().filter(|code| code.len() == 6 && code[1..].bytes().all(|b| b.is_ascii_digit())) {
+            let digits = &code[1..];
+            let (water, air) = (format!("w{digits}"), format!("a{digits}"));
+            match (all.contains(&water), all.contains(&air)) {
+                (true, true) => {
+                    both += 1;
+                    assert_eq!(of(digits, Medium::Water), Some(water));
+                    assert_eq!(of(digits, Medium::Air), Some(air));
+                    assert_eq!(of(digits, Medium::Unknown), None);
+                }
+                (true, false) => assert_eq!(of(digits, Medium::Unknown), Some(water)),
+                (false, true) => assert_eq!(of(digits, Medium::Unknown), Some(air)),
+                (false, false) => assert_eq!(of(digits, Medium::Air), None),
+            }
+        }
+        assert!(both > 0);
     }
 }

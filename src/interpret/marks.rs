@@ -133,11 +133,12 @@ impl Rulings {
             })
             .collect();
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or("?");
+        let values: Vec<Cow<'_, [u8]>> = report.readings.iter().map(|reading| report.main(reading)).collect();
         let readings: Vec<Reading<'_>> = report
             .readings
             .iter()
-            .zip(&codes)
-            .map(|(reading, code)| Reading { code, text: text(report.main(reading)), flag: reading.flag.map(text) })
+            .zip(codes.iter().zip(&values))
+            .map(|(reading, (code, value))| Reading { code, text: text(value), flag: reading.flag.map(text) })
             .collect();
         let data = told.moment.map(Moment::timestamp);
         let seen = Observation { at: told.received, data, kind: told.kind, readings: &readings };

@@ -23,6 +23,7 @@
 
 mod command;
 mod context;
+mod convert;
 mod coverage;
 mod data;
 mod events;
@@ -39,6 +40,7 @@ mod report;
 mod settings;
 mod snapshot;
 mod station;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -64,7 +66,7 @@ use command::Stories;
 use context::{Gathered, Run};
 use data::{Envelope, Parted};
 use events::Place;
-use factors::{Dictionary, Medium};
+use factors::Dictionary;
 use keys::{Keys, Sealing};
 use marks::Rulings;
 use moment::Moment;
@@ -480,9 +482,9 @@ impl Interpreter {
     ) -> bool {
         let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
-        let medium = Medium::of(registered.or(packet.st).unwrap_or_default());
+        let system = self.dictionary.system(registered, packet.st);
         let merged = matches!(packet.parted, Parted::Merged { .. });
-        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, medium, merged };
+        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, system, merged };
         let report = self.scratch.read(packet.area, lens);
         let kind = packet.cn.map_or(Kind::Other, Kind::of);
         let time = report.data_time.or_else(|| report.own(b"AlarmTime").filter(|_| kind == Kind::Alarm));
@@ -514,7 +516,8 @@ impl Interpreter {
         // Without time and codes the id is that of the unreadable record.
         let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
         let backfill = is_backfill(&self.settings, packet, kind, moment);
-        let told = marks::Told { edition: packet.edition, medium, kind, moment, received: packet.place.time };
+        let told =
+            marks::Told { edition: packet.edition, medium: system.medium, kind, moment, received: packet.place.time };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {
             id: &self.id,

@@ -6,12 +6,15 @@
 //! # Decisions
 //! * A field said twice in one item: the last one holds, the earlier ones stay in the report as earlier (catalogue, kind 15).
 //! * Two codes of one frame that stand for the same factor: the canonical spelling takes the key, another one stays under the code it
-//!   was said with. No key of the published object occurs twice.
+//!   was said with and names the factor (`same_as`). No key of the published object occurs twice, and neither value is lost.
 
-use super::factors::{Dictionary, Factor, Medium, key, pack};
+use std::borrow::Cow;
+
+use super::convert::Multiplier;
+use super::factors::{Collision, Dictionary, Factor, Meaning, System, key, pack};
 use super::hash::fnv;
 use super::value::{self, Said};
-use crate::message::StationFacts;
+use crate::message::{Conversion, StationFacts};
 use crate::protocol::{Deviation, Deviations, Edition, Fields};
 
 /// Fields of one item beyond these are kept as earlier ones without being compared.
@@ -86,6 +89,17 @@ names! {
     "TotalNum", "total_num", Number;
 }
 
+impl Name {
+    /// Whether values of this name are in the unit of the factor: not sums (another unit), states, counts and texts.
+    fn has_unit(&self) -> bool {
+        matches!(self.class, Class::Number | Class::ByFactor)
+            && !matches!(
+                self.snake,
+                "cou" | "zs_cou" | "rs" | "rt" | "info" | "result_type" | "alarm_type" | "valid_num" | "total_num"
+            )
+    }
+}
+
 /// The names of up to eight bytes, packed; longer ones are 0, which no name is packed to but the empty one.
 const PACKED: [u64; NAMES.len()] = {
     let mut packed = [0; NAMES.len()];
@@ -128,6 +142,13 @@ pub(super) struct Cell<'a> {
     next: u32,
 }
 
+impl Cell<'_> {
+    /// Whether a registered conversion changes its value.
+    pub(super) fn is_converted(&self) -> bool {
+        self.form == Said::Number && !self.earlier && self.name.is_some_and(Name::has_unit)
+    }
+}
+
 /// One item with all its fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading<'a> {
@@ -138,6 +159,12 @@ pub(super) struct Reading<'a> {
     pub(super) canonical: bool,
     /// The unit registered for the station, if any.
     pub(super) unit: Option<&'a str>,
+    /// The registered conversion into another unit, if any.
+    pub(super) conversion: Option<&'a Conversion>,
+    /// The registered meaning, if the code has several.
+    pub(super) meaning: Option<&'a Meaning>,
+    /// Whether another reading of the record has the factor's key.
+    pub(super) second: bool,
     /// The station's mark.
     pub(super) flag: Option<&'a [u8]>,
     /// Whether some field was said twice.
@@ -147,6 +174,13 @@ pub(super) struct Reading<'a> {
     count: u32,
     /// The standard's names met, one bit each.
     met: u64,
+}
+
+impl Reading<'_> {
+    /// What its values are multiplied by, if a conversion is registered.
+    pub(super) fn multiplier(&self) -> Option<Multiplier> {
+        self.conversion.and_then(|it| Multiplier::parse(&it.by, it.digits))
+    }
 }
 
 /// A field of the record itself.
@@ -176,7 +210,7 @@ pub(super) struct Lens<'a> {
     pub(super) dictionary: &'a Dictionary,
     pub(super) facts: Option<&'a StationFacts>,
     pub(super) edition: Option<Edition>,
-    pub(super) medium: Medium,
+    pub(super) system: System,
     /// Whether the area was put together from parts, each of which begins with the same DataTime.
     pub(super) merged: bool,
 }
@@ -242,14 +276,23 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// The value of `reading` that rules compare: sampled value or mean, else state, else the first that is no mark.
-    pub(super) fn main(&self, reading: &Reading<'a>) -> &'a [u8] {
+    /// The value of `reading` that rules compare: sampled value or mean, else state, else the first that is no mark; in the unit
+    /// that is published.
+    pub(super) fn main(&self, reading: &Reading<'a>) -> Cow<'a, [u8]> {
         let said = || self.cells(reading).filter(|cell| !cell.earlier);
         let named = |cell: &&Cell<'a>| {
             cell.name.is_some_and(|name| matches!(name.snake, "rtd" | "avg" | "info" | "rs" | "data" | "sample_rd"))
         };
         let other = |cell: &&Cell<'a>| cell.name.is_none_or(|name| name.class != Class::Flag);
-        said().find(named).or_else(|| said().find(other)).map_or(&[], |cell| cell.value)
+        let Some(cell) = said().find(named).or_else(|| said().find(other)) else { return Cow::Borrowed(&[]) };
+        match reading.multiplier().filter(|_| cell.is_converted()) {
+            Some(multiplier) => {
+                let mut converted = Vec::new();
+                multiplier.apply(cell.value, &mut converted);
+                Cow::Owned(converted)
+            }
+            None => Cow::Borrowed(cell.value),
+        }
     }
 
     /// The value of the record's own field `name`.
@@ -335,6 +378,9 @@ impl<'a> Report<'a> {
             factor: None,
             canonical: false,
             unit: None,
+            conversion: None,
+            meaning: None,
+            second: false,
             flag: None,
             twice: false,
             first: 0,
@@ -354,23 +400,32 @@ impl<'a> Report<'a> {
                 .filter(|facts| !facts.aliases.is_empty())
                 .and_then(|facts| facts.aliases.get(std::str::from_utf8(reading.code).ok()?));
             let code = registered.map_or(reading.code, |code| code.as_bytes());
-            let Some(found) = lens.dictionary.find(code, lens.edition, lens.medium) else {
+            let Some(found) = lens.dictionary.find(code, lens.edition, lens.system) else {
                 if !is_equipment(reading.code) {
                     self.deviations.insert(Deviation::CodeUnknown);
                 }
                 continue;
             };
-            reading.factor = Some(found.factor);
-            reading.canonical = !found.numbered && found.factor.code.as_bytes() != reading.code;
+            let factor = found.factor;
+            reading.factor = Some(factor);
+            reading.canonical = !found.numbered && factor.code.as_bytes() != reading.code;
             aliased |= reading.canonical;
             if found.alias || registered.is_some() {
                 self.deviations.insert(Deviation::CodeAlias);
             }
-            reading.unit = lens
-                .facts
-                .filter(|facts| !facts.units.is_empty())
-                .and_then(|facts| facts.units.get(&*found.factor.code))
-                .map(String::as_str);
+            if factor.category & lens.system.carries != factor.category {
+                self.deviations.insert(Deviation::CodeMedium);
+            }
+            if let Some(collision) = &factor.collision {
+                reading.meaning = meaning_of(reading.code, factor, collision, lens.facts);
+                if collision.uncertain && reading.meaning.is_none() {
+                    self.deviations.insert(Deviation::CodeAmbiguous);
+                }
+            }
+            if let Some(facts) = lens.facts.filter(|facts| !facts.units.is_empty()) {
+                reading.unit = facts.units.get(&*factor.code).map(String::as_str);
+                reading.conversion = reading.unit.and_then(|_| facts.conversions.get(&*factor.code));
+            }
         }
         if aliased {
             self.settle_keys(keys);
@@ -399,6 +454,8 @@ impl<'a> Report<'a> {
                 && let Some(reading) = self.readings.get_mut(at - 1)
             {
                 reading.canonical = false;
+                reading.second = true;
+                self.deviations.insert(Deviation::CodeTwice);
             }
         }
     }
@@ -498,11 +555,34 @@ pub(super) fn snake(name: &[u8]) -> impl Iterator<Item = u8> {
 }
 
 /// Names that a published reading has of itself: a station's own field of that name is prefixed.
-const RESERVED: &[&[u8]] = &[b"name", b"unit", b"text", b"earlier", b"valid", b"marks", b"reported", b"reported_code"];
+const RESERVED: &[&[u8]] = &[
+    b"name",
+    b"unit",
+    b"text",
+    b"earlier",
+    b"valid",
+    b"marks",
+    b"reported",
+    b"reported_code",
+    b"same_as",
+    b"collides",
+];
 
 /// Whether a field without a known meaning needs a prefix so as not to be taken for another.
 pub(super) fn is_taken(snake: &[u8]) -> bool {
     snake.starts_with(b"x_") || RESERVED.contains(&snake) || NAMES.iter().any(|name| name.snake.as_bytes() == snake)
+}
+
+/// What the registration says `code` means: the code as said counts before the one it is an instance of.
+pub(super) fn meaning_of<'a>(
+    code: &[u8],
+    factor: &'a Factor,
+    collision: &'a Collision,
+    facts: Option<&StationFacts>,
+) -> Option<&'a Meaning> {
+    let facts = facts.filter(|facts| !facts.meanings.is_empty())?;
+    let own = std::str::from_utf8(code).ok().and_then(|code| facts.meanings.get(code));
+    collision.chosen(own.or_else(|| facts.meanings.get(&*factor.code))?)
 }
 
 /// Whether a code names a piece of equipment (SB1, SB2 …: HJ 212-2017, 6.3.3, table 4), which no dictionary lists.
@@ -532,5 +612,23 @@ mod tests {
             assert_eq!(name.key, format!(",\"{}\":", name.snake).as_bytes());
         }
         assert!(NAMES.len() <= 64, "one bit each");
+    }
+
+    #[test]
+    fn rules_compare_values_in_the_unit_that_is_published() {
+        let dictionary = Dictionary::new(&Default::default());
+        let conversion = Conversion { to: "mg/m3".into(), by: "0.001".into(), digits: None };
+        let facts = StationFacts {
+            units: [("a34013".to_owned(), "ug/m3".to_owned())].into(),
+            conversions: [("a34013".to_owned(), conversion.clone()), ("a21026".to_owned(), conversion)].into(),
+            ..StationFacts::default()
+        };
+        let system = dictionary.system(None, Some(b"31"));
+        let lens = Lens { dictionary: &dictionary, facts: Some(&facts), edition: None, system, merged: false };
+        let mut scratch = Scratch::default();
+        let area = b"34013-Avg=36.90,34013-Cou=5;a21026-Avg=36.90;a34013-Flag=N";
+        let report = scratch.read(area, lens);
+        let mains: Vec<_> = report.readings.iter().map(|reading| report.main(reading).into_owned()).collect();
+        assert_eq!(mains, [b"36.90".to_vec(), b"0.03690".to_vec()], "no unit, no conversion");
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use super::factors::{Dictionary, Medium, write_head};
+use super::factors::{Dictionary, System, write_head};
 use super::json;
 use super::moment::write_timestamp;
 use super::recent::Recent;
-use super::report::Report;
+use super::report::{Report, meaning_of};
 use super::topic;
 use crate::message::{StationFacts, Timestamp};
 use crate::protocol::{Deviations, Edition};
@@ -150,7 +150,7 @@ impl Station {
         }
         out.extend_from_slice(b",\"peer\":");
         json::optional(out, self.peer.as_deref());
-        self.write_factors(out, facts, dictionary, edition, st.map_or(Medium::Unknown, Medium::of));
+        self.write_factors(out, facts, dictionary, edition, dictionary.system(None, st));
         out.extend_from_slice(b",\"deviations\":{");
         let known = self.counts.iter().filter_map(|(number, count)| {
             Some((crate::protocol::Deviation::ALL.get(usize::from(*number))?.code(), *count))
@@ -172,7 +172,7 @@ impl Station {
         facts: Option<&StationFacts>,
         dictionary: &Dictionary,
         edition: Option<Edition>,
-        medium: Medium,
+        system: System,
     ) {
         out.extend_from_slice(b",\"factors\":{");
         for (at, (key, said)) in self.codes.iter().enumerate() {
@@ -182,11 +182,18 @@ impl Station {
             // A station's own alias is not in the dictionary: then the key is.
             let alias =
                 facts.is_some_and(|facts| std::str::from_utf8(said).is_ok_and(|c| facts.aliases.contains_key(c)));
-            let found = dictionary.find(if alias { key } else { said }, edition, medium);
+            let found = dictionary.find(if alias { key } else { said }, edition, system);
             let factor = found.map(|found| found.factor);
+            let meaning = factor.and_then(|factor| meaning_of(said, factor, factor.collision.as_deref()?, facts));
+            let (name, usual) = match (meaning, factor) {
+                (Some(meaning), _) => (Some(&*meaning.name), meaning.unit.as_deref()),
+                (None, Some(factor)) => (factor.name.as_deref(), factor.unit.as_deref()),
+                (None, None) => (None, None),
+            };
             let declared = factor.and_then(|factor| facts?.units.get(&*factor.code)).map(String::as_str);
-            let unit = declared.or(factor.and_then(|factor| factor.unit.as_deref()));
-            write_head(out, key, factor.and_then(|factor| factor.name.as_deref()), unit);
+            let converted = factor.and_then(|factor| facts?.conversions.get(&*factor.code));
+            let published = converted.filter(|_| declared.is_some()).map(|conversion| conversion.to.as_str());
+            write_head(out, key, name, published.or(declared).or(usual));
             out.push(b'}');
         }
         out.push(b'}');

@@ -48,6 +48,10 @@ pub struct StationFacts {
     pub aliases: BTreeMap<String, String>,
     /// The units this station really uses, by canonical code.
     pub units: BTreeMap<String, String>,
+    /// The units its values are published in instead, by canonical code.
+    pub conversions: BTreeMap<String, Conversion>,
+    /// What it means by codes of several meanings: canonical code to the name of the meaning.
+    pub meanings: BTreeMap<String, String>,
     /// The marking rule sets that apply besides those of the edition.
     pub rules: Vec<String>,
     /// What the marks of operating conditions hang on.
@@ -60,6 +64,18 @@ pub struct StationFacts {
     pub realtime_interval: Option<u32>,
     /// How often minute data comes, in seconds, if that is registered.
     pub minute_interval: Option<u32>,
+}
+
+/// How values in the station's unit become values in another.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Conversion {
+    /// The unit that is published.
+    pub to: String,
+    /// What values are multiplied by: a positive decimal, `0.001`.
+    pub by: String,
+    /// The number of decimals that the product is rounded to; none: it stays exact.
+    pub digits: Option<u8>,
 }
 
 /// A furnace, kiln, unit, treatment … of a station.

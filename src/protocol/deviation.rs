@@ -107,6 +107,9 @@ deviations! {
     ItemMalformed = 71, 7, "item-malformed", "数据区内有无法拆开的内容", "something in CP that is no name=value";
     OpeningMissing = 72, 7, "opening-missing", "数据区缺少开头的 &&", "the opening && of CP is missing";
     SeparatorOdd = 73, 7, "separator-odd", "头部字段之间的分号缺失或写成逗号", "a semicolon between header fields is missing or a comma";
+    CodeMedium = 74, 18, "code-medium", "因子编码的介质与 ST 不符", "an item's code belongs to another kind of station than ST says";
+    CodeAmbiguous = 75, 18, "code-ambiguous", "因子编码有多种含义,无法确定", "an item's code has several meanings, and nothing says which";
+    CodeTwice = 76, 18, "code-twice", "同一数据包中两个编码指同一因子", "two codes of one record stand for the same factor";
 }
 
 impl serde::Serialize for Deviation {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::units::{self, Wanted};
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
-use crate::message::{Facility, StationFacts};
+use crate::message::{Conversion, Facility, StationFacts};
 use crate::protocol::Edition;
 
 /// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
@@ -47,6 +48,10 @@ struct Row {
     aliases: BTreeMap<String, String>,
     #[serde(default)]
     units: BTreeMap<String, String>,
+    #[serde(default)]
+    convert: BTreeMap<String, Spanned<Wanted>>,
+    #[serde(default)]
+    meanings: BTreeMap<String, String>,
     #[serde(default)]
     rules: Vec<String>,
     #[serde(default)]
@@ -177,6 +182,7 @@ impl Reader<'_> {
             let fits = |seconds: u32| seconds.is_multiple_of(60) && seconds > 0 && 3600 % seconds == 0;
             self.interval(text, "minute_interval", "whole minutes of which an hour has a whole number", fits)
         });
+        let conversions = self.conversions(row.convert, &row.units);
         let facts = StationFacts {
             name: row.name,
             tags: row.tags,
@@ -187,6 +193,8 @@ impl Reader<'_> {
             hardware: row.hardware.map(Spanned::into_inner),
             aliases: row.aliases,
             units: row.units,
+            conversions,
+            meanings: row.meanings,
             rules: row.rules,
             facilities,
             limits: row.limits.into_iter().map(|(code, limit)| (code, limit.to_string())).collect(),
@@ -201,6 +209,24 @@ impl Reader<'_> {
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
         Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, policy: row.policy, facts }
+    }
+
+    fn conversions(
+        &mut self,
+        wanted: BTreeMap<String, Spanned<Wanted>>,
+        units: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, Conversion> {
+        let mut conversions = BTreeMap::new();
+        for (code, wanted) in wanted {
+            let place = wanted.span();
+            match units::conversion(wanted.get_ref(), units.get(&code).map(String::as_str)) {
+                Ok(conversion) => {
+                    conversions.insert(code, conversion);
+                }
+                Err((rule, remedy)) => self.rule_at(&place, false, format!("convert.{code}: {rule}"), &remedy),
+            }
+        }
+        conversions
     }
 
     fn facilities(&mut self, rows: Vec<FacilityRow>) -> Vec<Facility> {

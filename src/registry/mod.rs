@@ -6,6 +6,7 @@
 mod dialect;
 mod load;
 mod problem;
+mod units;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -104,3 +104,30 @@ proptest! {
         let _ = read(&text);
     }
 }
+
+#[test]
+fn conversions_are_declared_from_a_declared_unit_and_resolved_to_a_multiplier() {
+    let station = |keys: &str| format!("[[station]]\nmn = \"A\"\n{keys}\n");
+    let load = |keys: &str| load(&[("s.toml".into(), station(keys))], Unknown::Reject);
+    let units = "units = { a34002 = \"ug/m3\", a21026 = \"ppm\" }\n";
+    let good =
+        format!("{units}convert = {{ a34002 = \"mg/m3\", a21026 = {{ to = \"mg/m3\", by = \"2.858\", digits = 2 }} }}");
+    let registry = load(&good).unwrap();
+    let conversions = &registry.find(b"A").unwrap().facts.conversions;
+    assert_eq!((conversions["a34002"].by.as_str(), conversions["a34002"].digits), ("0.001", None));
+    assert_eq!((conversions["a21026"].by.as_str(), conversions["a21026"].digits), ("2.858", Some(2)));
+    for (keys, wrong) in [
+        ("convert = { a34002 = \"mg/m3\" }", "units"),
+        ("convert = { a34002 = \"mg/L\" }", "mg/L"),
+        ("convert = { a21026 = \"mg/m3\" }", "ppm"),
+        ("convert = { a34002 = { to = \"mg/m3\", by = \"1e3\" } }", "1e3"),
+        ("convert = { a34002 = { to = \"mg/m3\", by = \"0\" } }", "0"),
+        ("convert = { a34002 = { to = \"mg/m3\", digits = 2 } }", "digits"),
+        ("convert = { a34002 = { to = \"mg/m3\", by = \"2\", digits = 99 } }", "digits"),
+    ] {
+        let text = if wrong == "units" { keys.to_owned() } else { format!("{units}{keys}") };
+        let problems = load(&text).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].what.contains(wrong), "{keys}: {problems:?}");
+        assert!(problems[0].line >= 3 && !problems[0].remedy.is_empty());
+    }
+}
