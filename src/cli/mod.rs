@@ -12,6 +12,7 @@ mod factors;
 mod gaps;
 mod journal;
 mod log;
+mod marks;
 mod replay;
 mod run;
 mod simulate;
@@ -72,6 +73,9 @@ enum Command {
     /// Asks a station for something and watches what becomes of it (反控)
     #[command(name = "command")]
     Ask(Box<command::Options>),
+    /// Why a value is marked, and which marks a station has (标记查询)
+    #[command(subcommand)]
+    Marks(marks::Command),
     /// Publishes again from the journal
     Replay(replay::Options),
     /// How much of each day has arrived, and what is missing (传输率与缺口)
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Factors(options) => factors::factors(&options),
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Ask(options) => command::command(&options),
+        Command::Marks(command) => marks::marks(&command),
         Command::Replay(options) => replay::replay(&options),
         Command::Gaps(options) => gaps::gaps(&options),
         Command::Journal(command) => journal::journal(&command),

@@ -105,7 +105,7 @@ pub(super) fn replay(options: &Options) -> u8 {
 }
 
 /// RFC 3339, or a civil date or time, which is Beijing's.
-fn time(text: Option<&str>) -> Result<Option<Timestamp>, String> {
+pub(super) fn time(text: Option<&str>) -> Result<Option<Timestamp>, String> {
     let Some(text) = text else { return Ok(None) };
     let full = match text.len() {
         10 => format!("{text}T00:00:00+08:00"),

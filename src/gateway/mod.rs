@@ -15,6 +15,7 @@ pub mod derived;
 mod desk;
 mod entries;
 mod envelope;
+pub mod explain;
 mod history;
 mod keys;
 mod learned;
