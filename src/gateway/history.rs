@@ -99,6 +99,7 @@ impl History {
             | Record::Context { .. }
             | Record::Tick
             | Record::Command(_)
+            | Record::MarkEntry { .. }
             | Record::Started(_)
             | Record::Stopped => {
                 return;

@@ -14,7 +14,7 @@ use super::moment::{Moment, write_timestamp};
 use super::report::Report;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json, topic};
-use crate::marking::{Answer, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, explain};
+use crate::marking::{Answer, Happening, Link, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, explain};
 use crate::message::{Kind, Publication, StationFacts, Timestamp};
 use crate::protocol::Edition;
 
@@ -44,6 +44,15 @@ pub(super) struct Told {
     pub(super) kind: Kind,
     pub(super) moment: Option<Moment>,
     pub(super) received: Timestamp,
+}
+
+/// The medium as rule files say it.
+const fn of(medium: Medium) -> &'static str {
+    match medium {
+        Medium::Air => "air",
+        Medium::Water => "water",
+        Medium::Unknown => "",
+    }
 }
 
 impl Rulings {
@@ -84,6 +93,29 @@ impl Rulings {
         station.plan = Some(plan);
     }
 
+    /// The plan in force for a station, and what putting it in force changed; one that was never heard gets the plan of its registration.
+    fn ruled(&mut self, station: &mut Station, facts: Option<&StationFacts>) -> (Arc<Plan>, Vec<Happening>) {
+        if let Some(plan) = &station.plan {
+            return (Arc::clone(plan), Vec::new());
+        }
+        let edition = facts.and_then(|facts| facts.edition).unwrap_or(Edition::V2017);
+        let medium = Medium::of(facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes).unwrap_or_default());
+        self.install(station, facts, (edition.year().to_owned(), of(medium).to_owned()))
+    }
+
+    fn install(
+        &mut self,
+        station: &mut Station,
+        facts: Option<&StationFacts>,
+        ruled: (String, String),
+    ) -> (Arc<Plan>, Vec<Happening>) {
+        let plan = self.plan(facts, &ruled);
+        let mut changed = Verdict::default();
+        station.marks.install(&plan, &mut changed);
+        (station.plan, station.ruled) = (Some(Arc::clone(&plan)), Some(ruled));
+        (plan, changed.happenings)
+    }
+
     /// Judges a report; the verdict has one entry for each of its readings.
     pub(super) fn judge(
         &mut self,
@@ -95,23 +127,15 @@ impl Rulings {
     ) {
         verdict.readings.clear();
         verdict.happenings.clear();
-        let medium = match told.medium {
-            Medium::Air => "air",
-            Medium::Water => "water",
-            Medium::Unknown => "",
-        };
+        let medium = of(told.medium);
         let edition = told.edition.unwrap_or(Edition::V2017).year();
         let same = station.ruled.as_ref().is_some_and(|(e, m)| e == edition && m == medium);
         let mut before = Vec::new();
         let plan = match station.plan.as_ref().filter(|_| same) {
             Some(plan) => Arc::clone(plan),
             None => {
-                let ruled = (edition.to_owned(), medium.to_owned());
-                let plan = self.plan(facts, &ruled);
-                let mut changed = Verdict::default();
-                station.marks.install(&plan, &mut changed);
-                before = changed.happenings;
-                (station.plan, station.ruled) = (Some(Arc::clone(&plan)), Some(ruled));
+                let (plan, changed) = self.install(station, facts, (edition.to_owned(), medium.to_owned()));
+                before = changed;
                 plan
             }
         };
@@ -245,27 +269,56 @@ impl Interpreter {
         }
     }
 
-    /// Takes a mark entered by hand for the station `mn`, as it stands in the journal at `offset`: publishes the answer on
-    /// `{mn}/mark-entry/{id}/status`, and what the entry changes. `None`: no such station has been heard.
-    pub fn on_mark_entry(
+    /// Takes a mark entered by hand: publishes the answer on `{mn}/mark-entry/{id}/status`, and what the entry changes.
+    ///
+    /// A station that is registered and was never heard has the rules of its registered edition and type.
+    pub(super) fn on_mark_entry(
         &mut self,
-        offset: u64,
-        time: Timestamp,
-        hash: &[u8; 32],
-        (mn, entry): (&[u8], &str),
+        (mn, id, entry): (&str, &str, &[u8]),
+        place: Place<'_>,
         out: &mut Vec<Publication>,
-    ) -> Option<Answer> {
-        self.now = self.now.max(time);
-        let place = Place { offset, time, hash };
-        let station = self.by_mn.get(mn).and_then(|n| self.stations.get_mut(*n as usize))?;
-        let plan = station.plan.clone()?;
+    ) {
+        let facts = self.context.stations.get(mn);
+        let known = facts.is_some() || self.by_mn.contains_key(mn.as_bytes());
+        let number = if known { self.station_of(mn.as_bytes()) } else { None };
+        let facts = self.context.stations.get(mn);
+        let Some(station) = number.and_then(|n| self.stations.get_mut(n as usize)) else {
+            let stranger = Station::new(mn.as_bytes(), &self.settings, facts);
+            return answer(&stranger, &Answer::unknown_station(id), place, out);
+        };
         let mut verdict = Verdict::default();
-        let answer = station.marks.enter(&plan, time, entry, &mut verdict);
-        let mut status = format!("{}/mark-entry/", station.topic);
-        topic::level(&mut status, answer.id.as_bytes());
-        status.push_str("/status");
-        out.push(Publication { topic: status, payload: Bytes::from(answer.view().to_string()), retain: false });
+        let (plan, changed) = self.rulings.ruled(station, facts);
+        let said = station.marks.enter(&plan, place.time, id, entry, &mut verdict);
+        verdict.happenings.splice(0..0, changed);
+        answer(station, &said, place, out);
         publish(&self.settings, &self.rulings, station, &verdict, place, out);
-        Some(answer)
     }
+
+    /// Takes that a station came or went, for the rules that look at its connection.
+    pub(super) fn link(&mut self, number: u32, up: bool, place: Place<'_>, out: &mut Vec<Publication>) {
+        let Some(station) = self.stations.get_mut(number as usize) else { return };
+        let plan = station.plan.clone().unwrap_or_default();
+        let mut verdict = Verdict::default();
+        station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.time, &mut verdict);
+        publish(&self.settings, &self.rulings, station, &verdict, place, out);
+    }
+}
+
+/// Publishes what became of an entry.
+fn answer(station: &Station, said: &Answer, place: Place<'_>, out: &mut Vec<Publication>) {
+    let mut topic = format!("{}/mark-entry/", station.topic);
+    topic::level(&mut topic, said.id.as_bytes());
+    topic.push_str("/status");
+    let mut body = b"{\"schema\":\"hj212.mark-entry-status/1\"".to_vec();
+    body.extend_from_slice(&station.head);
+    body.extend_from_slice(b",\"id\":");
+    json::string(&mut body, &said.id);
+    body.extend_from_slice(b",\"state\":");
+    json::string(&mut body, said.state());
+    body.extend_from_slice(
+        format!(",\"why\":{},\"marks\":{},\"late\":{}", said.why(), said.made(), said.late).as_bytes(),
+    );
+    write_journal(&mut body, place.offset, place.hash);
+    body.push(b'}');
+    out.push(Publication { topic, payload: Bytes::from(body), retain: false });
 }

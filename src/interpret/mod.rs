@@ -170,6 +170,7 @@ impl Interpreter {
                 Gathered::Broken => done.contexts_broken += 1,
                 Gathered::Whole(context) => self.on_context(*context, place, out, &mut done),
             },
+            Record::MarkEntry { mn, id, json } => self.on_mark_entry((mn, id, json), place, out),
             Record::Tick | Record::Command(_) => {}
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
@@ -554,6 +555,7 @@ impl Interpreter {
         self.push(topic, false, out);
         if let Some(number) = number {
             self.publish_card_of(number, out);
+            self.link(number, kind != "offline", place, out);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 2;
+const LAYOUT: u16 = 3;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]

@@ -9,5 +9,5 @@ pub mod time;
 pub use context::{Context, Facility, StationFacts};
 pub use kind::Kind;
 pub use publication::Publication;
-pub use record::{Heard, Peering, Presence, Record, RecordError, RejectReason, Rejected};
+pub use record::{Heard, MARK_ENTRY_MAX, Peering, Presence, Record, RecordError, RejectReason, Rejected};
 pub use time::Timestamp;
