@@ -93,7 +93,8 @@ fn counted(stats: &journal::Stats) -> String {
         format!("first     {}", end(stats.first)),
         format!("last      {}", end(stats.last)),
     ];
-    let names = ["", "frame", "rejected", "presence", "context", "tick", "started", "stopped"];
+    let names =
+        ["", "frame", "rejected", "presence", "context", "tick", "started", "stopped", "mark-entry", "", "command"];
     for (kind, count) in stats.kinds.iter().enumerate().filter(|(_, count)| **count > 0) {
         lines.push(format!("{:<9} {count}", names.get(kind).copied().unwrap_or("unknown")));
     }
@@ -155,8 +156,8 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
         Record::Tick => ("tick", String::new()),
         Record::Started(version) => ("started", format!("version {version}")),
         Record::Stopped => ("stopped", String::new()),
-        Record::MarkEntry(entry) => {
-            ("entry", format!("{} for {}: {}", entry.id.escape_ascii(), entry.mn.escape_ascii(), shown(entry.json)))
+        Record::MarkEntry { mn, id, json } => {
+            ("mark-entry", format!("{} {}: {}", mn.escape_default(), id.escape_default(), shown(json)))
         }
         // What a step prints of itself holds no password and no key.
         Record::Command(step) => ("command", Step::decode(step).map_or_else(String::new, |step| format!("{step:?}"))),

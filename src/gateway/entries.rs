@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::record;
 use crate::journal::{Journal, Offset};
-use crate::message::{MarkEntry, Record};
+use crate::message::Record;
 use crate::mqtt::Inbox;
 
 /// Entries taken in a second, at most: people write them.
@@ -32,7 +32,7 @@ pub(super) async fn run(mut inbox: Inbox, prefix: String, journal: Arc<Journal>,
         let topic = incoming.topic.strip_prefix(&prefix).unwrap_or(&incoming.topic).to_owned();
         let levels: Vec<&str> = topic.trim_start_matches('/').split('/').collect();
         if let [mn, "mark-entry", id] = levels.as_slice() {
-            let entry = MarkEntry { mn: mn.as_bytes(), id: id.as_bytes(), json: &incoming.payload };
+            let entry = Record::MarkEntry { mn, id, json: &incoming.payload };
             tracing::info!(mn = %mn.escape_debug(), id = %id.escape_debug(), "a mark was entered by hand");
             tokio::select! {
                 () = stored(&journal, entry) => {}
@@ -45,10 +45,10 @@ pub(super) async fn run(mut inbox: Inbox, prefix: String, journal: Arc<Journal>,
 }
 
 /// Returns when the entry is on disk, however long that takes.
-async fn stored(journal: &Journal, entry: MarkEntry<'_>) {
+async fn stored(journal: &Journal, entry: Record<'_>) {
     loop {
         let (settled, outcome) = tokio::sync::oneshot::channel();
-        let record = record(&Record::MarkEntry(entry));
+        let record = record(&entry);
         journal.appender().append(record, move |outcome: Result<Offset, _>| {
             // Whoever waited may have been stopped.
             let _ = settled.send(outcome.is_ok());

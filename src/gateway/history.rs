@@ -120,8 +120,8 @@ impl History {
             Record::Presence(_)
             | Record::Context { .. }
             | Record::Tick
-            | Record::MarkEntry(_)
             | Record::Command(_)
+            | Record::MarkEntry { .. }
             | Record::Started(_)
             | Record::Stopped => {
                 return;

@@ -14,8 +14,10 @@ use super::moment::{Moment, write_timestamp};
 use super::report::Report;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json, topic};
-use crate::marking::{Answer, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, Words, explain};
-use crate::message::{ENTRY_MAX, Kind, MarkEntry, Publication, StationFacts, Timestamp};
+use crate::marking::{
+    Answer, Happening, Link, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, Words, explain,
+};
+use crate::message::{Kind, Publication, StationFacts, Timestamp};
 use crate::protocol::Edition;
 
 /// The rules in force, and the plans that many stations share.
@@ -44,6 +46,15 @@ pub(super) struct Told {
     pub(super) kind: Kind,
     pub(super) moment: Option<Moment>,
     pub(super) received: Timestamp,
+}
+
+/// The medium as rule files say it.
+const fn of(medium: Medium) -> &'static str {
+    match medium {
+        Medium::Air => "air",
+        Medium::Water => "water",
+        Medium::Unknown => "",
+    }
 }
 
 impl Rulings {
@@ -84,6 +95,33 @@ impl Rulings {
         station.plan = Some(plan);
     }
 
+    /// The plan in force for a station, and what putting it in force changed; one that was never heard gets the plan of its registration.
+    fn ruled(
+        &mut self,
+        station: &mut Station,
+        facts: Option<&StationFacts>,
+        medium: Medium,
+    ) -> (Arc<Plan>, Vec<Happening>) {
+        if let Some(plan) = &station.plan {
+            return (Arc::clone(plan), Vec::new());
+        }
+        let edition = facts.and_then(|facts| facts.edition).unwrap_or(Edition::V2017);
+        self.install(station, facts, (edition.year().to_owned(), of(medium).to_owned()))
+    }
+
+    fn install(
+        &mut self,
+        station: &mut Station,
+        facts: Option<&StationFacts>,
+        ruled: (String, String),
+    ) -> (Arc<Plan>, Vec<Happening>) {
+        let plan = self.plan(facts, &ruled);
+        let mut changed = Verdict::default();
+        station.marks.install(&plan, &mut changed);
+        (station.plan, station.ruled) = (Some(Arc::clone(&plan)), Some(ruled));
+        (plan, changed.happenings)
+    }
+
     /// Judges a report; the verdict has one entry for each of its readings.
     pub(super) fn judge(
         &mut self,
@@ -95,23 +133,15 @@ impl Rulings {
     ) {
         verdict.readings.clear();
         verdict.happenings.clear();
-        let medium = match told.medium {
-            Medium::Air => "air",
-            Medium::Water => "water",
-            Medium::Unknown => "",
-        };
+        let medium = of(told.medium);
         let edition = told.edition.unwrap_or(Edition::V2017).year();
         let same = station.ruled.as_ref().is_some_and(|(e, m)| e == edition && m == medium);
         let mut before = Vec::new();
         let plan = match station.plan.as_ref().filter(|_| same) {
             Some(plan) => Arc::clone(plan),
             None => {
-                let ruled = (edition.to_owned(), medium.to_owned());
-                let plan = self.plan(facts, &ruled);
-                let mut changed = Verdict::default();
-                station.marks.install(&plan, &mut changed);
-                before = changed.happenings;
-                (station.plan, station.ruled) = (Some(Arc::clone(&plan)), Some(ruled));
+                let (plan, changed) = self.install(station, facts, (edition.to_owned(), medium.to_owned()));
+                before = changed;
                 plan
             }
         };
@@ -247,49 +277,39 @@ impl Interpreter {
     }
 
     /// Takes a mark entered by hand: publishes the answer on `{mn}/mark-entry/{id}/status`, and what the entry changes.
-    pub(super) fn on_mark_entry(&mut self, entry: MarkEntry<'_>, place: Place<'_>, out: &mut Vec<Publication>) {
+    ///
+    /// A station that is registered and was never heard has the rules of its registered edition and type.
+    pub(super) fn on_mark_entry(
+        &mut self,
+        (mn, id, entry): (&str, &str, &[u8]),
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+    ) {
+        let facts = self.context.stations.get(mn);
+        let known = facts.is_some() || self.by_mn.contains_key(mn.as_bytes());
+        let number = if known { self.station_of(mn.as_bytes()) } else { None };
+        let facts = self.context.stations.get(mn);
+        let Some(station) = number.and_then(|n| self.stations.get_mut(n as usize)) else {
+            let stranger = Station::new(mn.as_bytes(), &self.settings, facts);
+            return answer(&stranger, &Answer::unknown_station(id), place, out);
+        };
         let mut verdict = Verdict::default();
-        let answer = self.enter(entry, place.time, &mut verdict);
-        let mut status = format!("{}/", self.settings.prefix);
-        topic::level(&mut status, entry.mn);
-        status.push_str("/mark-entry/");
-        topic::level(&mut status, entry.id);
-        status.push_str("/status");
-        let mut body = answer.view();
-        if let Some(own) = body.as_object_mut() {
-            own.insert("mn".into(), String::from_utf8_lossy(entry.mn).into());
-            own.insert("at".into(), place.time.to_rfc3339().into());
-        }
-        let mut body = body.to_string().into_bytes();
-        body.pop();
-        write_journal(&mut body, place.offset, place.hash);
-        body.push(b'}');
-        out.push(Publication { topic: status, payload: Bytes::from(body), retain: false });
-        if let Some(station) = self.by_mn.get(entry.mn).and_then(|n| self.stations.get(*n as usize)) {
-            publish(&self.settings, &self.rulings, station, &verdict, place, out);
-        }
+        let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
+        let medium = self.dictionary.system(registered, registered).medium;
+        let (plan, changed) = self.rulings.ruled(station, facts, medium);
+        let said = station.marks.enter(&plan, place.time, id, entry, &mut verdict);
+        verdict.happenings.splice(0..0, changed);
+        answer(station, &said, place, out);
+        publish(&self.settings, &self.rulings, station, &verdict, place, out);
     }
 
-    fn enter(&mut self, entry: MarkEntry<'_>, time: Timestamp, verdict: &mut Verdict) -> Answer {
-        let id = String::from_utf8_lossy(entry.id).into_owned();
-        if entry.json.len() > ENTRY_MAX {
-            return Answer::refuse(&id, "too-long", "标记超过 16 KiB", "the entry is longer than 16 KiB");
-        }
-        let Ok(text) = std::str::from_utf8(entry.json) else {
-            return Answer::refuse(&id, "unreadable", "标记不是 UTF-8 文本", "the entry is no UTF-8 text");
-        };
-        let station = self.by_mn.get(entry.mn).and_then(|n| self.stations.get_mut(*n as usize));
-        let Some((station, plan)) = station.and_then(|station| station.plan.clone().map(|plan| (station, plan))) else {
-            let (zh, en) = ("站点未登记或尚无数据", "the station is not registered, or has not reported yet");
-            return Answer::refuse(&id, "station-unknown", zh, en);
-        };
-        let said = serde_json::from_str::<serde_json::Value>(text).ok();
-        if said.as_ref().and_then(|said| said["id"].as_str()).is_some_and(|said| said != id) {
-            let (zh, en) = ("主题中的编号与正文中的 id 不同", "the id of the topic is not that of the entry");
-            return Answer::refuse(&id, "id-differs", zh, en);
-        }
-        let answer = station.marks.enter(&plan, time, text, verdict);
-        Answer { id, ..answer }
+    /// Takes that a station came or went, for the rules that look at its connection.
+    pub(super) fn link(&mut self, number: u32, up: bool, place: Place<'_>, out: &mut Vec<Publication>) {
+        let Some(station) = self.stations.get_mut(number as usize) else { return };
+        let plan = station.plan.clone().unwrap_or_default();
+        let mut verdict = Verdict::default();
+        station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.time, &mut verdict);
+        publish(&self.settings, &self.rulings, station, &verdict, place, out);
     }
 
     /// The marks of a station that cover `at`, those that have ended among them, each in words.
@@ -310,4 +330,23 @@ impl Interpreter {
     pub fn in_words(&self, mark: &Mark) -> Words {
         explain(&self.rulings.book, mark)
     }
+}
+
+/// Publishes what became of an entry.
+fn answer(station: &Station, said: &Answer, place: Place<'_>, out: &mut Vec<Publication>) {
+    let mut topic = format!("{}/mark-entry/", station.topic);
+    topic::level(&mut topic, said.id.as_bytes());
+    topic.push_str("/status");
+    let mut body = b"{\"schema\":\"hj212.mark-entry-status/1\"".to_vec();
+    body.extend_from_slice(&station.head);
+    body.extend_from_slice(b",\"id\":");
+    json::string(&mut body, &said.id);
+    body.extend_from_slice(b",\"state\":");
+    json::string(&mut body, said.state());
+    body.extend_from_slice(
+        format!(",\"why\":{},\"marks\":{},\"late\":{}", said.why(), said.made(), said.late).as_bytes(),
+    );
+    write_journal(&mut body, place.offset, place.hash);
+    body.push(b'}');
+    out.push(Publication { topic, payload: Bytes::from(body), retain: false });
 }

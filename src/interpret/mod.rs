@@ -207,7 +207,7 @@ impl Interpreter {
                     self.recall_step(&step, place, &mut done, out);
                 }
             }
-            Record::MarkEntry(entry) => self.on_mark_entry(*entry, place, out),
+            Record::MarkEntry { mn, id, json } => self.on_mark_entry((mn, id, json), place, out),
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done
@@ -611,6 +611,7 @@ impl Interpreter {
         self.push(topic, false, out);
         if let Some(number) = number {
             self.publish_card_of(number, out);
+            self.link(number, kind != "offline", place, out);
         }
     }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::moment::Moment;
 use super::*;
 use crate::downlink;
-use crate::message::{Heard, MarkEntry, RejectReason, Rejected};
+use crate::message::{Heard, RejectReason, Rejected};
 use crate::protocol::{sm4, write};
 
 mod keys;
@@ -153,6 +153,11 @@ fn script(text: &str) -> Vec<Step> {
                 steps.extend(context_steps(time, &context));
             }
             "command" => steps.push(record(&Record::Command(rest.as_bytes()))),
+            "entry" => {
+                let (mn, rest) = rest.split_once(' ').unwrap();
+                let (id, json) = rest.split_once(' ').unwrap();
+                steps.push(record(&Record::MarkEntry { mn, id, json: json.as_bytes() }));
+            }
             "tick" => steps.push(record(&Record::Tick)),
             "started" => steps.push(record(&Record::Started("0.1.0"))),
             "stopped" => steps.push(record(&Record::Stopped)),
@@ -232,12 +237,12 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 7]);
+struct Schemas([(&'static str, jsonschema::Validator); 8]);
 
 impl Schemas {
     fn new() -> Schemas {
         Schemas(
-            ["data", "event", "station", "rejected", "mark", "command", "completeness"]
+            ["data", "event", "station", "rejected", "mark", "command", "completeness", "mark-entry-status"]
                 .map(|name| (name, schema(name))),
         )
     }
@@ -277,6 +282,7 @@ impl Schemas {
             "command" => {
                 levels.len() == 6 && levels[3] == "command" && body["id"] == levels[4] && levels[5] == "status"
             }
+            "mark-entry-status" => levels.len() == 6 && levels[3] == "mark-entry" && levels[5] == "status",
             "station" => levels.len() == 4 && levels[3] == "station",
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };
@@ -459,40 +465,17 @@ fn a_mark_entered_by_hand_is_answered_published_and_kept_over_a_snapshot() {
         let entry = format!(
             r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:fault","object":"furnace-1","begin":"2026-06-01T10:00:00+08:00","end":null,"reason":"{reason}","proof":"photo","author":"王"}}"#
         );
-        let entry = MarkEntry { mn: b"M1", id: id.as_bytes(), json: entry.as_bytes() };
-        player.interpreter.on_record(99, steps[3].time, &[7; 32], &Record::MarkEntry(entry), &mut player.out);
+        player.play(&[step(steps[3].time, &Record::MarkEntry { mn: "M1", id, json: entry.as_bytes() })]);
         let status: serde_json::Value = serde_json::from_slice(&player.out[0].payload).unwrap();
-        let errors: Vec<String> = schema("mark-entry-status").iter_errors(&status).map(|e| e.to_string()).collect();
-        assert!(errors.is_empty(), "{errors:?} {status}");
-        status
+        status["state"].as_str().unwrap().to_owned()
     };
-    assert_eq!(enter(&mut player, "e1", " ")["why"]["code"], "reason-missing");
+    assert_eq!(enter(&mut player, "e1", " "), "refused");
     assert_eq!(player.out.len(), 1, "nothing but the refusal");
-    assert_eq!(enter(&mut player, "e2", "风机跳闸")["state"], "accepted");
+    assert_eq!(enter(&mut player, "e2", "风机跳闸"), "accepted");
     let topics: Vec<&str> = player.out.iter().map(|p| p.topic.trim_start_matches("hj212/v1/M1/")).collect();
     assert_eq!(topics, ["mark-entry/e2/status", "event/mark-begin", "mark/inc19/fault/furnace-1"]);
     let schemas = Schemas::new();
-    let said = player.out.clone();
-    // The same again is the same; another text under the same id is refused.
-    assert_eq!(enter(&mut player, "e2", "风机跳闸")["state"], "accepted");
-    assert_eq!(player.out.len(), 1, "nothing happens twice");
-    assert_eq!(enter(&mut player, "e2", "other")["why"]["code"], "id-used");
-    let refused = |player: &mut Player, mn: &[u8], id: &[u8], json: &[u8]| {
-        player.out.clear();
-        let entry = Record::MarkEntry(MarkEntry { mn, id, json });
-        player.interpreter.on_record(99, steps[3].time, &[7; 32], &entry, &mut player.out);
-        assert_eq!(player.out.len(), 1);
-        let status: serde_json::Value = serde_json::from_slice(&player.out[0].payload).unwrap();
-        assert!(schema("mark-entry-status").is_valid(&status), "{status}");
-        status["why"]["code"].as_str().unwrap().to_owned()
-    };
-    assert_eq!(refused(&mut player, b"M1", b"e3", &[b' '; 17_000]), "too-long");
-    assert_eq!(refused(&mut player, b"M1", b"e3", &[0xFF]), "unreadable");
-    assert_eq!(refused(&mut player, b"M1", b"e3", b"no json"), "unreadable");
-    assert_eq!(refused(&mut player, b"M9", b"e3", b"{}"), "station-unknown");
-    assert_eq!(refused(&mut player, b"M1", b"e3", br#"{"id":"e4"}"#), "id-differs");
-    player.out = said;
-    player.out.iter().skip(1).for_each(|publication| schemas.check(publication));
+    player.out.iter().for_each(|publication| schemas.check(publication));
     let snapshot = player.interpreter.snapshot();
     player.interpreter = Interpreter::restore(settings(), &snapshot).unwrap();
     player.out.clear();
@@ -500,6 +483,41 @@ fn a_mark_entered_by_hand_is_answered_published_and_kept_over_a_snapshot() {
     assert_eq!(player.data()[0]["readings"]["a21026"]["validity"], serde_json::Value::Null, "over range prevails");
     let marks = player.data()[0]["readings"]["a21026"]["marks"].to_string();
     assert!(marks.contains("inc19:fault") && marks.contains("h17:T"), "{marks}");
+}
+
+#[test]
+fn refused_entries_change_nothing_and_are_answered_whatever_they_hold() {
+    let steps = fixtures().into_iter().find(|(name, ..)| name == "marks").unwrap().2;
+    let mut player = Player::new(settings());
+    player.play(&steps[..4]);
+    let schemas = Schemas::new();
+    let long = vec![b' '; crate::message::MARK_ENTRY_MAX * 3];
+    let other = br#"{"schema":"hj212.mark-entry/1","id":"b","reason":"r","author":"a","withdraws":"c"}"#;
+    let cases: [(&str, &str, &[u8], &str); 7] = [
+        ("M1", "a", b"", "unreadable"),
+        ("M1", "a", &[0xff, 0xfe], "unreadable"),
+        ("M1", "a", &[b'['; 9000], "unreadable"),
+        ("M1", "a", &long, "too-long"),
+        ("M1", "a", other, "id"),
+        ("M1", "#/\u{0}", other, "id"),
+        ("nobody/+", "b", other, "unknown-station"),
+    ];
+    for (mn, id, json, why) in cases {
+        player.out.clear();
+        let time = steps[3].time;
+        player.play(&[step(time, &Record::MarkEntry { mn, id, json })]);
+        let status: serde_json::Value = serde_json::from_slice(&player.out[0].payload).unwrap();
+        assert_eq!(
+            (status["state"].as_str(), status["why"]["code"].as_str()),
+            (Some("refused"), Some(why)),
+            "{status}"
+        );
+        assert_eq!(player.out.len(), 1, "{why}");
+        schemas.check(&player.out[0]);
+        assert_eq!(player.interpreter.stations.len(), 1, "a stranger is not remembered");
+        let marks = &player.interpreter.stations[0].marks;
+        assert!(marks.held().all(|mark| mark.said.is_none()) && marks.ended().is_empty());
+    }
 }
 
 #[test]
@@ -583,6 +601,13 @@ fn literal() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #[test]
+    fn whatever_is_entered_is_answered_once_and_keeps_the_schema(mn in "\\PC{0,40}", id in "\\PC{0,80}", json in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let published = played(&[step(noon(), &Record::MarkEntry { mn: &mn, id: &id, json: &json })]);
+        prop_assert_eq!(published.len(), 1);
+        Schemas::new().check(&published[0]);
+    }
+
     #[test]
     fn every_number_passes_as_it_was_written(values in proptest::collection::vec(literal(), 1..8)) {
         let fields = ["Rtd", "Avg", "Min", "Max", "Cou", "ZsAvg", "ZsMin", "ZsMax"];

@@ -1,7 +1,10 @@
 //! Marks entered by hand: JSON in, accepted or refused with why. Nothing is ever changed in place: a correction supersedes, a withdrawal
 //! withdraws, and both are records of their own.
+//!
+//! An id is used once. The same entry again gets the same answer and does nothing; another entry under a used id is refused. Refused
+//! entries leave no trace, so their ids stay free.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -10,17 +13,19 @@ use super::engine::Verdict;
 use super::expr::SECOND;
 use super::plan::Plan;
 use super::state::*;
-use crate::message::Timestamp;
+use crate::message::{MARK_ENTRY_MAX, Timestamp};
 
 /// The longest text in an entry, bytes.
 pub(super) const TEXT_MAX: usize = 2000;
-/// The longest id, and the longest name of anything.
-pub(super) const ID_MAX: usize = 64;
+/// The longest id.
+const ID_MAX: usize = 64;
+/// The longest name of a mark, an object, another entry.
+const NAME_MAX: usize = 128;
 /// How far in the future an entry may begin.
 const AHEAD_MAX: i64 = 24 * 3600 * SECOND;
 
 /// An entry as written (schema `hj212.mark-entry/1`).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     schema: String,
@@ -43,109 +48,146 @@ struct Entry {
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The entry's id, as far as it could be read.
+    /// The entry's id.
     pub id: String,
     /// `None`: accepted; else why not, in Chinese and English.
     pub refused: Option<(&'static str, String, String)>,
-    /// Whether it came after the deadline.
+    /// Whether it came after the deadline: kept, without effect.
     pub late: bool,
+    /// The mark it made: one, or none if it only withdraws.
+    pub marks: Vec<Given>,
 }
 
 impl Answer {
-    /// As published on `mark-entry/{id}/status`.
-    #[must_use]
-    pub fn view(&self) -> Value {
-        let why = self.refused.as_ref().map(|(code, zh, en)| json!({ "code": code, "zh": zh, "en": en }));
-        json!({ "schema": "hj212.mark-entry-status/1", "id": self.id, "state": if why.is_none() { "accepted" } else { "refused" }, "why": why, "late": self.late })
+    pub(crate) fn refusal(id: &str, (code, zh, en): Refusal) -> Answer {
+        Answer { id: id.to_owned(), refused: Some((code, zh, en)), late: false, marks: Vec::new() }
     }
-}
 
-impl Answer {
-    /// A refusal of an entry that could not be looked at.
+    /// An entry for a station that is not registered and was never heard.
     #[must_use]
-    pub fn refuse(id: &str, code: &'static str, zh: &str, en: &str) -> Answer {
-        let id = id.chars().take(ID_MAX).collect();
-        Answer { id, refused: Some((code, zh.to_owned(), en.to_owned())), late: false }
+    pub fn unknown_station(id: &str) -> Answer {
+        Answer::refusal(id, refusal("unknown-station", "该站点未登记", "this station is not registered"))
     }
-}
 
-fn hash(text: &str) -> [u8; 8] {
-    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    digest.first_chunk().copied().unwrap_or_default()
+    /// `accepted` or `refused`.
+    #[must_use]
+    pub const fn state(&self) -> &'static str {
+        if self.refused.is_none() { "accepted" } else { "refused" }
+    }
+
+    /// Why it was refused, as published; null if it was not.
+    #[must_use]
+    pub fn why(&self) -> Value {
+        self.refused.as_ref().map_or(Value::Null, |(code, zh, en)| json!({ "code": code, "zh": zh, "en": en }))
+    }
+
+    /// The marks it made, as published.
+    #[must_use]
+    pub fn made(&self) -> Value {
+        let view = |given: &Given| {
+            let until = given.until.map(Timestamp::to_rfc3339);
+            json!({ "mark": given.mark, "object": given.object, "since": given.since.to_rfc3339(), "until": until })
+        };
+        self.marks.iter().map(view).collect()
+    }
 }
 
 type Refusal = (&'static str, String, String);
+
+/// Whether `id` may be an entry's: a level of a topic.
+fn is_id(id: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=ID_MAX).contains(&id.len()) && id.bytes().all(fits)
+}
+
+/// SHA-256 of what an entry says, whatever its spaces and the order of its keys.
+fn content(entry: &Entry) -> [u8; 32] {
+    Sha256::digest(serde_json::to_vec(entry).unwrap_or_default()).into()
+}
 
 fn refusal(code: &'static str, zh: &str, en: &str) -> Refusal {
     (code, zh.to_owned(), en.to_owned())
 }
 
+/// Reads an entry as far as that needs no station.
+fn read(id: &str, body: &[u8]) -> Result<Entry, Refusal> {
+    if body.len() > MARK_ENTRY_MAX {
+        return Err(refusal("too-long", "标记超过 16 KiB", "the entry is longer than 16 KiB"));
+    }
+    let unreadable = |error: serde_json::Error| {
+        ("unreadable", format!("无法读取该标记：{error}"), format!("the entry cannot be read: {error}"))
+    };
+    let entry: Entry = serde_json::from_slice(body).map_err(unreadable)?;
+    if entry.schema != "hj212.mark-entry/1" {
+        return Err(refusal("schema", "schema 必须为 hj212.mark-entry/1", "schema must be hj212.mark-entry/1"));
+    }
+    if !is_id(id) || entry.id != id {
+        return Err(refusal(
+            "id",
+            "id 须为 1 至 64 个字母、数字、.、- 或 _，且与主题中的一致",
+            "id must be 1 to 64 letters, digits, '.', '-' or '_', and the same as in the topic",
+        ));
+    }
+    Ok(entry)
+}
+
 impl Marks {
-    /// Takes an entry that came at `at`. A refused one changes nothing.
-    pub fn enter(&mut self, plan: &Plan, at: Timestamp, text: &str, out: &mut Verdict) -> Answer {
+    /// Takes the entry `id` that came at `at`. A refused one changes nothing.
+    pub fn enter(&mut self, plan: &Plan, at: Timestamp, id: &str, body: &[u8], out: &mut Verdict) -> Answer {
         out.clear();
-        let entry: Entry = match serde_json::from_str(text) {
+        let entry = match read(id, body) {
             Ok(entry) => entry,
-            Err(error) => {
-                let why =
-                    ("unreadable", format!("无法读取该标记：{error}"), format!("the entry cannot be read: {error}"));
-                return Answer { id: String::new(), refused: Some(why), late: false };
-            }
+            Err(why) => return Answer::refusal(id, why),
         };
-        let id = entry.id.chars().take(ID_MAX).collect();
-        let hash = hash(text);
-        if let Some(known) = self.entries.iter().find(|known| known.id == entry.id && known.hash == hash) {
-            // It came twice, as messages do; it was accepted.
-            return Answer { id, refused: None, late: known.late };
+        let content = content(&entry);
+        if let Some(used) = self.used.iter().find(|used| used.id == id && used.content == content) {
+            return Answer { id: id.to_owned(), refused: None, late: used.late, marks: used.given.clone() };
         }
-        match self.judge(plan, at.0, &entry) {
-            Err(why) => Answer { id, refused: Some(why), late: false },
-            Ok(mark) => {
-                let late = mark.as_ref().is_some_and(|mark| mark.late);
-                for gone in entry.supersedes.iter().chain(&entry.withdraws) {
-                    self.withdraw(gone, &entry, at.0, out);
-                }
-                self.remember(Known { id: entry.id.clone(), hash, late });
-                if let Some(mark) = mark {
-                    self.put(plan, mark, at.0, out);
-                }
-                Answer { id, refused: None, late }
-            }
+        let mark = match self.judge(plan, at.0, &entry) {
+            Ok(mark) => mark,
+            Err(why) => return Answer::refusal(id, why),
+        };
+        let late = mark.as_ref().is_some_and(|mark| mark.late);
+        let given = |m: &Mark| Given { mark: m.mark.clone(), object: m.object.clone(), since: m.since, until: m.until };
+        let given: Vec<Given> = mark.iter().map(given).collect();
+        for gone in entry.supersedes.iter().chain(&entry.withdraws) {
+            self.withdraw(gone, &entry, at.0, out);
         }
+        if self.used.len() >= ENTRY_IDS_MAX {
+            self.used.remove(0);
+        }
+        self.used.push(Used { id: entry.id, content, late, given: given.clone() });
+        if let Some(mark) = mark {
+            self.put(plan, mark, at.0, out);
+        }
+        Answer { id: id.to_owned(), refused: None, late, marks: given }
     }
 
     fn judge(&self, plan: &Plan, now: i64, entry: &Entry) -> Result<Option<Mark>, Refusal> {
-        if entry.schema != "hj212.mark-entry/1" {
-            return Err(refusal("schema", "schema 必须为 hj212.mark-entry/1", "schema must be hj212.mark-entry/1"));
-        }
-        let plain = |id: &str| {
-            (1..=ID_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
-        if !plain(&entry.id) {
-            return Err(refusal(
-                "id",
-                "id 须为 1 至 64 个字母、数字、- 或 _",
-                "id must be 1 to 64 letters, digits, '-' or '_'",
-            ));
-        }
-        if self.entries.iter().any(|known| known.id == entry.id) {
+        let mut marks = self.held.values().chain(&self.ended);
+        let marked = marks.any(|mark| mark.said.is_some() && mark.by == entry.id);
+        if marked || self.used.iter().any(|used| used.id == entry.id) {
             return Err(refusal(
                 "id-used",
-                "该 id 已使用；更正请用新 id 并填写 supersedes",
-                "this id was used; correct with a new id and supersedes",
+                "该 id 已用于内容不同的标记；更正请用新 id 并填写 supersedes",
+                "this id was used for another entry; correct with a new id and supersedes",
             ));
         }
-        if [&entry.reason, &entry.proof, &entry.author].iter().any(|text| text.len() > TEXT_MAX) {
-            return Err(refusal("too-long", "reason、proof、author 过长", "reason, proof or author is too long"));
+        let names = [&entry.mark, &entry.object].into_iter().chain(&entry.supersedes).chain(&entry.withdraws);
+        if [&entry.reason, &entry.proof, &entry.author].iter().any(|text| text.len() > TEXT_MAX)
+            || names.clone().any(|name| name.len() > NAME_MAX)
+        {
+            return Err(refusal(
+                "too-long",
+                "文字过长：reason、proof、author 至多 2000 字节，其他 128 字节",
+                "too long: reason, proof and author hold 2000 bytes at most, the rest 128",
+            ));
         }
         if entry.reason.trim().is_empty() || entry.author.trim().is_empty() {
             return Err(refusal("reason-missing", "必须填写 reason 和 author", "reason and author must be given"));
         }
-        let unknown = entry
-            .supersedes
-            .iter()
-            .chain(&entry.withdraws)
-            .find(|id| !self.entries.iter().any(|known| known.id == **id));
+        let unknown =
+            entry.supersedes.iter().chain(&entry.withdraws).find(|id| !self.used.iter().any(|used| used.id == **id));
         if let Some(unknown) = unknown {
             return Err((
                 "unknown-entry",
@@ -219,14 +261,8 @@ impl Marks {
             spent: false,
             silence: false,
             on_code: kind.is_on_code(),
+            met: Vec::new(),
         }))
-    }
-
-    fn remember(&mut self, entry: Known) {
-        if self.entries.len() >= ENTRIES_MAX {
-            self.entries.remove(0);
-        }
-        self.entries.push(entry);
     }
 
     fn withdraw(&mut self, id: &str, by: &Entry, at: i64, out: &mut Verdict) {
@@ -268,8 +304,9 @@ impl Marks {
                 self.charge(plan, &mark, until.0, out);
             }
         } else {
-            self.held.insert((mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark);
+            self.held.insert((mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark.clone());
         }
         self.charge_all(plan, out);
+        self.look_back_from(plan, &mark, at, out);
     }
 }

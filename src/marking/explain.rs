@@ -44,8 +44,11 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
             en.push_str(&format!(" Entered by hand ({}) by {author}: {reason}; proof: {proof}.", mark.by));
         }
         None => {
-            let inputs: Vec<String> =
-                mark.inputs.iter().map(|i| format!("{} {} = {}", i.signal, i.code, i.value)).collect();
+            let inputs: Vec<String> = mark
+                .inputs
+                .iter()
+                .map(|i| format!("{} = {}", [&*i.signal, &*i.code].join(" ").trim_end(), i.value))
+                .collect();
             let inputs = inputs.join(", ");
             zh.push_str(&format!("规则 {} 第 {} 版：{}；依据数据：{inputs}。", mark.by, mark.version, mark.when));
             en.push_str(&format!(" Rule {} version {}: {}; it saw {inputs}.", mark.by, mark.version, mark.when));

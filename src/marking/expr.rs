@@ -15,6 +15,7 @@
 //!        | zero(NAME, 1h)                zero for so long
 //!        | missing(NAME, 1h)             no number for so long, by the time of arrival
 //!        | silent(30min)                 no packet of the station for so long
+//!        | offline(15min)                no connection of the station for so long
 //!        | rising(NAME, 5, 30min)        risen by at least 5 within at most 30 min; falling(…) likewise
 //! ```
 
@@ -75,6 +76,8 @@ pub enum Test<N> {
     Missing(N, i64),
     /// `silent(30min)`
     Silent(i64),
+    /// `offline(15min)`
+    Offline(i64),
     /// `rising(temp, 5, 30min)`
     Rising(N, f64, i64),
     /// `falling(temp, 5, 30min)`
@@ -104,13 +107,13 @@ impl<N> Test<N> {
             Self::Compare(n, ..) | Self::Flag(n, _) | Self::Says(n, _) | Self::Over(n) | Self::Under(n) => Some(n),
             Self::Constant(n, _) | Self::Zero(n, _) | Self::Missing(n, _) => Some(n),
             Self::Rising(n, ..) | Self::Falling(n, ..) => Some(n),
-            Self::Silent(_) => None,
+            Self::Silent(_) | Self::Offline(_) => None,
         }
     }
 
     /// Whether it can become true without any report.
     pub const fn is_of_silence(&self) -> bool {
-        matches!(self, Self::Missing(..) | Self::Silent(_))
+        matches!(self, Self::Missing(..) | Self::Silent(_) | Self::Offline(_))
     }
 }
 
@@ -140,6 +143,7 @@ impl<N: Clone> Expr<N> {
                 Test::Zero(n, hold) => Test::Zero(name(n)?, *hold),
                 Test::Missing(n, hold) => Test::Missing(name(n)?, *hold),
                 Test::Silent(hold) => Test::Silent(*hold),
+                Test::Offline(hold) => Test::Offline(*hold),
                 Test::Rising(n, by, over) => Test::Rising(name(n)?, *by, *over),
                 Test::Falling(n, by, over) => Test::Falling(name(n)?, *by, *over),
             }),
@@ -342,6 +346,7 @@ impl Reader<'_> {
             "zero" => Test::Zero(self.name_then()?, self.time()?),
             "missing" => Test::Missing(self.name_then()?, self.time()?),
             "silent" => Test::Silent(self.time()?),
+            "offline" => Test::Offline(self.time()?),
             "rising" | "falling" => {
                 let (name, by) = (self.name_then()?, self.number()?);
                 self.need_sign(",")?;
@@ -355,7 +360,7 @@ impl Reader<'_> {
             _ => {
                 self.at -= 2;
                 return self.fault(
-                    "expected flag, flag_of, says, over, under, constant, zero, missing, silent, rising or falling",
+                    "expected flag, flag_of, says, over, under, constant, zero, missing, silent, offline, rising or falling",
                 );
             }
         };

@@ -7,7 +7,8 @@
 //! What must stay true:
 //! * pure: the same observations, ticks and entries in the same order give the same verdicts, also over a snapshot in between;
 //! * a rule may set a mark that says what a device does; a mark that would exempt or exclude is only proposed until an entry confirms it;
-//! * memory per station is bounded: [`CODES_MAX`], [`ENDED_MAX`], [`ENTRIES_MAX`], [`COUNTERS_MAX`];
+//! * memory per station is bounded: [`CODES_MAX`], [`ENDED_MAX`], [`ENTRIES_MAX`], [`ENTRY_IDS_MAX`], [`COUNTERS_MAX`],
+//!   [`RUNS_MAX`], [`CONTRARY_MAX`];
 //! * a rule file with a mistake changes nothing, and neither does an entry with one.
 //!
 //! # Decisions
@@ -18,15 +19,22 @@
 //! * Time that marks of one limit share counts once. Proposals and late entries count nothing.
 
 mod calendar;
+mod condition;
+mod conflict;
+mod effect;
 mod engine;
 mod entry;
+mod episode;
 mod explain;
 pub mod expr;
+mod limit;
 mod load;
+mod mark;
 mod overlap;
 mod plan;
 mod rules;
 mod state;
+mod sweep;
 #[cfg(test)]
 mod tests;
 

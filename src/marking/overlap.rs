@@ -123,7 +123,8 @@ fn is_possible(term: &Term<'_>) -> bool {
             | Test::Constant(..)
             | Test::Zero(..)
             | Test::Missing(..)
-            | Test::Silent(_) => {}
+            | Test::Silent(_)
+            | Test::Offline(_) => {}
             Test::Rising(..) | Test::Falling(..) => {}
         }
         if term.iter().skip(at + 1).any(|(other, also)| clash((test, *wanted), (other, *also))) {

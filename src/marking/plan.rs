@@ -30,6 +30,8 @@ pub(super) struct Armed {
     pub(super) own: Option<u16>,
     /// Whether it can change without any report.
     pub(super) of_silence: bool,
+    /// Whether it looks at the connection.
+    pub(super) of_link: bool,
     /// `name@version#object`: what must be the same for its state to go on.
     pub(super) key: String,
     /// The letters A to Z of the value's own flag, as bits, of which one must stand for the rule to begin; 0: it looks at more.
@@ -208,11 +210,12 @@ impl Plan {
                 }
             }
             let of_silence = rule.when.tests().iter().any(|test| test.is_of_silence());
+            let of_link = rule.when.tests().iter().any(|test| matches!(test, Test::Offline(_)));
             let key = format!("{}@{}#{object}", rule.name, rule.version);
             let letters = letters(&when);
             let (rule, kind) = (rule.clone(), kind.clone());
             let on_factor = kind.object == OBJECT_FACTOR;
-            let armed = Armed { rule, kind, when, until, object, own, of_silence, key, letters };
+            let armed = Armed { rule, kind, when, until, object, own, of_silence, of_link, key, letters };
             if on_factor {
                 self.factor_rules.push(armed);
             } else {
@@ -229,7 +232,9 @@ impl Plan {
             if matches!(resolved, Some(None)) {
                 continue;
             }
-            let key = format!("{}#{object}", conflict.name);
+            // What is remembered belongs to this very condition.
+            let against = conflict.against_text.as_deref().unwrap_or_default();
+            let key = format!("{}#{object}#{against}", conflict.name);
             self.watches.push(Watch { conflict: conflict.clone(), against: resolved.flatten(), object, key });
         }
     }

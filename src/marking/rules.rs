@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use toml::Spanned;
 
 use super::expr::Expr;
+
+pub(super) mod file;
 
 /// What a mark makes of a reading, from the mildest to the one that prevails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,165 +111,6 @@ pub const OBJECT_OUTLET: &str = "outlet";
 pub const OBJECT_PARAMETER: &str = "parameter";
 /// A facility of any kind.
 pub const OBJECT_FACILITY: &str = "facility";
-
-/// One file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct File {
-    pub(super) schema: Spanned<String>,
-    pub(super) set: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) version: String,
-    #[serde(default)]
-    pub(super) zh: String,
-    #[serde(default)]
-    pub(super) en: String,
-    #[serde(default)]
-    pub(super) default_for: Vec<Spanned<String>>,
-    pub(super) other_flags: Option<Validity>,
-    #[serde(default)]
-    pub(super) signal: Vec<SignalRow>,
-    #[serde(default)]
-    pub(super) mark: Vec<MarkRow>,
-    #[serde(default)]
-    pub(super) rule: Vec<RuleRow>,
-    #[serde(default)]
-    pub(super) limit: Vec<LimitRow>,
-    #[serde(default)]
-    pub(super) conflict: Vec<ConflictRow>,
-    #[serde(default)]
-    pub(super) period: Vec<PeriodRow>,
-    #[serde(default)]
-    pub(super) entries: Option<EntriesRow>,
-    #[serde(default, rename = "override")]
-    pub(super) overrides: Vec<OverrideRow>,
-    #[serde(default)]
-    pub(super) disable: Vec<DisableRow>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SignalRow {
-    pub(super) id: Spanned<String>,
-    pub(super) zh: String,
-    pub(super) en: String,
-    #[serde(default)]
-    pub(super) unit: String,
-    pub(super) code: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) of_factor: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct MarkRow {
-    pub(super) id: Spanned<String>,
-    pub(super) zh: String,
-    pub(super) en: String,
-    pub(super) object: Spanned<String>,
-    pub(super) dimension: Dimension,
-    pub(super) validity: Validity,
-    pub(super) source: Spanned<String>,
-    pub(super) certainty: Certainty,
-    #[serde(default = "yes")]
-    pub(super) by_hand: bool,
-    #[serde(default)]
-    pub(super) normal: bool,
-    #[serde(default)]
-    pub(super) factors: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub(super) signals: Vec<String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RuleRow {
-    pub(super) id: Spanned<String>,
-    pub(super) version: u32,
-    pub(super) mark: Spanned<String>,
-    pub(super) effect: Effect,
-    pub(super) clause: Spanned<String>,
-    pub(super) certainty: Certainty,
-    pub(super) when: Spanned<String>,
-    pub(super) until: Option<Spanned<String>>,
-    pub(super) begin_after: Option<Spanned<String>>,
-    pub(super) end_after: Option<Spanned<String>>,
-    pub(super) group: Option<String>,
-    pub(super) medium: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LimitRow {
-    pub(super) id: Spanned<String>,
-    pub(super) marks: Vec<Spanned<String>>,
-    pub(super) per: Per,
-    pub(super) max: Spanned<String>,
-    #[serde(default = "nearly")]
-    pub(super) warn_percent: u8,
-    pub(super) clause: Spanned<String>,
-    pub(super) certainty: Certainty,
-}
-
-fn nearly() -> u8 {
-    80
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ConflictRow {
-    pub(super) id: Spanned<String>,
-    pub(super) mark: Spanned<String>,
-    pub(super) within: Option<Spanned<String>>,
-    pub(super) against: Option<Spanned<String>>,
-    pub(super) after: Option<Spanned<String>>,
-    pub(super) zh: String,
-    pub(super) en: String,
-    pub(super) clause: Spanned<String>,
-    pub(super) certainty: Certainty,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PeriodRow {
-    pub(super) medium: Spanned<String>,
-    pub(super) of: Spanned<String>,
-    /// `all`, or good ones of expected ones: `45/60`.
-    pub(super) good: Spanned<String>,
-    pub(super) clause: Spanned<String>,
-    pub(super) certainty: Certainty,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EntriesRow {
-    pub(super) deadline_days: u8,
-    pub(super) deadline_hour: u8,
-    pub(super) clause: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OverrideRow {
-    pub(super) rule: Spanned<String>,
-    pub(super) version: u32,
-    pub(super) when: Option<Spanned<String>>,
-    pub(super) until: Option<Spanned<String>>,
-    pub(super) begin_after: Option<Spanned<String>>,
-    pub(super) end_after: Option<Spanned<String>>,
-    pub(super) clause: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct DisableRow {
-    pub(super) rule: Spanned<String>,
-    pub(super) clause: Spanned<String>,
-}
 
 /// The time over which a limit counts. Years, quarters, months and days are those of the Beijing calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

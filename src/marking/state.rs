@@ -5,24 +5,34 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::expr::{Op, SECOND};
-use super::rules::*;
+pub use super::mark::*;
 use crate::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
 pub const CODES_MAX: usize = 256;
 /// Ended marks remembered per station, for late data, periods and corrections.
 pub const ENDED_MAX: usize = 128;
-/// Entries remembered per station; the oldest are forgotten first and can then no longer be superseded.
+/// Entries per station that may hold at one time; further ones are refused.
 pub const ENTRIES_MAX: usize = 256;
+/// Ids of accepted entries remembered per station. The oldest are forgotten first and can then no longer be superseded or withdrawn; an id
+/// whose mark is still remembered stays used all the same.
+pub const ENTRY_IDS_MAX: usize = 512;
+/// Runs above the emission limit remembered per code, the latest.
+pub const RUNS_MAX: usize = 16;
+/// Intervals remembered per conflict and object in which its condition held; the oldest are forgotten first.
+pub const CONTRARY_MAX: usize = 64;
+/// How long such an interval is remembered: entries come until noon of the next day, and corrections later.
+pub const CONTRARY_KEPT: i64 = 3 * 86_400 * SECOND;
 /// Counters kept per station; those of the oldest periods go first.
 pub const COUNTERS_MAX: usize = 256;
 /// Intervals kept apart in one counter; beyond, the oldest become a sum.
 pub const SPANS_MAX: usize = 128;
 /// Values kept for trends, and how far they are apart at least.
 pub const TREND_POINTS_MAX: usize = 16;
+/// Values above a limit that are further apart are two runs.
+const RUN_GAP_MAX: i64 = 3600 * SECOND;
 const TREND_STEP: i64 = 300 * SECOND;
 /// Periods of one kind whose finer values are counted at the same time.
 const TALLIES_MAX: usize = 3;
@@ -90,8 +100,8 @@ pub(super) struct Slot {
     pub(super) zero_since: Option<i64>,
     pub(super) trend: Vec<(i64, f64)>,
     pub(super) holds: Vec<Hold>,
-    /// The latest run above the emission limit: first, last, and the last value said.
-    pub(super) above: Option<(i64, i64, String)>,
+    /// The latest runs above the emission limit, at most [`RUNS_MAX`]: first, last, and the last value said.
+    pub(super) above: Vec<(i64, i64, String)>,
     pub(super) tallies: [Tally; 3],
     #[serde(skip)]
     pub(super) range: Option<(f64, f64)>,
@@ -139,11 +149,18 @@ impl Slot {
             self.trend.push((now, number));
         }
         if self.limit.is_some_and(|limit| number > limit) {
-            let first = self
-                .above
-                .as_ref()
-                .map_or(now, |(first, last, _)| if now - last > 3600 * SECOND { now } else { *first });
-            self.above = Some((first, now, text.to_owned()));
+            match self.above.last_mut().filter(|(_, last, _)| now - last <= RUN_GAP_MAX) {
+                Some((_, last, value)) => {
+                    *last = now;
+                    text.clone_into(value);
+                }
+                None => {
+                    if self.above.len() >= RUNS_MAX {
+                        self.above.remove(0);
+                    }
+                    self.above.push((now, now, text.to_owned()));
+                }
+            }
         }
     }
 }
@@ -187,162 +204,6 @@ impl Tally {
         let (_, seen, good) = self.periods.iter().find(|(period, ..)| *period == start)?;
         Some((good.count_ones(), seen.count_ones(), units / self.gap.max(1)))
     }
-}
-
-/// Whether a mark takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Standing {
-    /// Set by a rule that may.
-    Applied,
-    /// Suggested by a rule; changes nothing.
-    Proposed,
-    /// Suggested by a rule and confirmed by an entry; what takes effect is the entry, over its own time.
-    Confirmed,
-    /// Entered by hand.
-    Entered,
-}
-
-impl Standing {
-    /// Whether a mark of this standing takes effect and is counted against limits.
-    #[must_use]
-    pub const fn counts(self) -> bool {
-        matches!(self, Self::Applied | Self::Entered)
-    }
-
-    /// The published name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Proposed => "proposed",
-            Self::Confirmed => "confirmed",
-            Self::Entered => "entered",
-        }
-    }
-}
-
-/// A value that a rule looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Input {
-    /// What the rule calls it.
-    pub signal: String,
-    /// Its code.
-    pub code: String,
-    /// The value, verbatim.
-    pub value: String,
-    /// The station's mark on it, verbatim.
-    pub flag: String,
-    /// Its data time.
-    pub at: Timestamp,
-}
-
-/// An exceedance that a mark begins within or just after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exceedance {
-    /// The factor.
-    pub code: String,
-    /// The last value above the limit, verbatim.
-    pub value: String,
-    /// The limit registered for the station.
-    pub limit: String,
-    /// The first time above it in that run.
-    pub first: Timestamp,
-    /// The last time above it.
-    pub last: Timestamp,
-}
-
-/// A mark on an object over a time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// `set:id`
-    pub mark: String,
-    /// The code, facility or outlet it hangs on.
-    pub object: String,
-    /// The rule's or the entry's name.
-    pub by: String,
-    /// The rule's version; 0 of an entry.
-    pub version: u32,
-    /// Whether it takes effect.
-    pub standing: Standing,
-    /// What it makes of readings.
-    pub validity: Validity,
-    /// What it is about.
-    pub dimension: Dimension,
-    /// The clause of rule or mark.
-    pub clause: String,
-    /// How sure that is.
-    pub certainty: Certainty,
-    /// The conditions as written: the thresholds.
-    pub when: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// Until when; `None`: it holds, or its end is open.
-    pub until: Option<Timestamp>,
-    /// What the rule saw when it began.
-    pub inputs: Vec<Input>,
-    /// Exceedances within an hour before its begin.
-    pub exceedances: Vec<Exceedance>,
-    /// Reason, proof and author of an entry.
-    pub said: Option<(String, String, String)>,
-    /// Whether the entry came after the deadline: kept, without effect.
-    pub late: bool,
-    /// Whether its limit is spent: it holds, but exempts no more.
-    pub spent: bool,
-    /// Whether it says that nothing came: then it says nothing of what came late.
-    pub silence: bool,
-    /// Whether its object is a code, and it covers nothing else.
-    pub on_code: bool,
-}
-
-impl Mark {
-    /// What it makes of a reading now.
-    #[must_use]
-    pub fn effect(&self) -> Option<Validity> {
-        let without = !self.standing.counts() || self.late || (self.spent && self.validity.needs_confirmation());
-        (!without).then_some(self.validity)
-    }
-
-    /// How much of `from..to` it covers, µs; of an instant (`from == to`) 1 or 0.
-    #[must_use]
-    pub fn overlap(&self, from: i64, to: i64) -> i64 {
-        let end = self.until.map_or(i64::MAX, |until| until.0);
-        if from == to { i64::from(self.since.0 <= from && from < end) } else { end.min(to) - self.since.0.max(from) }
-    }
-
-    /// As published.
-    #[must_use]
-    pub fn view(&self) -> Value {
-        let entry = self.said.as_ref().map(|(reason, proof, author)| {
-            json!({ "id": self.by, "reason": reason, "proof": proof, "author": author, "late": self.late })
-        });
-        let rule = entry.is_none().then(|| json!({ "id": self.by, "version": self.version, "when": self.when }));
-        let inputs: Vec<Value> = self
-            .inputs
-            .iter()
-            .map(|i| json!({ "signal": i.signal, "code": i.code, "value": i.value, "flag": i.flag, "at": i.at.to_rfc3339() }))
-            .collect();
-        let exceedances: Vec<Value> = self
-            .exceedances
-            .iter()
-            .map(|e| json!({ "code": e.code, "value": e.value, "limit": e.limit, "first": e.first.to_rfc3339(), "last": e.last.to_rfc3339() }))
-            .collect();
-        json!({
-            "mark": self.mark, "object": self.object, "dimension": self.dimension.name(), "standing": self.standing.name(),
-            "validity": self.validity.name(), "effective": self.effect().is_some(), "clause": self.clause,
-            "certainty": format!("{:?}", self.certainty), "since": self.since.to_rfc3339(),
-            "until": self.until.map(Timestamp::to_rfc3339), "rule": rule, "entry": entry, "spent": self.spent,
-            "evidence": { "inputs": inputs, "exceedances": exceedances },
-        })
-    }
-}
-
-/// An entry that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Known {
-    pub(super) id: String,
-    /// Of its text: the same text again is the same entry.
-    pub(super) hash: [u8; 8],
-    pub(super) late: bool,
 }
 
 /// Time used of a limit, in one period.
@@ -390,6 +251,49 @@ impl Counter {
     }
 }
 
+/// What is remembered of a conflict on an object.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Guard {
+    pub(super) key: String,
+    pub(super) hold: Hold,
+    /// When its condition held, first and last report, oldest first.
+    pub(super) contrary: Vec<(i64, i64)>,
+    /// Whether the last of these goes on.
+    pub(super) open: bool,
+}
+
+/// An accepted entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Used {
+    pub(super) id: String,
+    /// SHA-256 of what it says.
+    pub(super) content: [u8; 32],
+    pub(super) late: bool,
+    pub(super) given: Vec<Given>,
+}
+
+/// A mark that an entry made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// `set:id`
+    pub mark: String,
+    /// What it hangs on.
+    pub object: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None`: open.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether a station has a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// It has.
+    Up,
+    /// Its last one has ended.
+    Down,
+}
+
 /// A station's marks and what they come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Marks {
@@ -397,14 +301,16 @@ pub struct Marks {
     pub(super) index: BTreeMap<String, u16>,
     pub(super) factor_keys: Vec<String>,
     pub(super) areas: Vec<(String, Hold)>,
-    pub(super) conflicts: Vec<(String, Hold)>,
+    pub(super) guards: Vec<Guard>,
     /// By mark, object, rule or entry.
     pub(super) held: BTreeMap<(String, String, String), Mark>,
     pub(super) ended: Vec<Mark>,
     /// By limit, object, start of the period.
     pub(super) counters: BTreeMap<(String, String, i64), Counter>,
-    /// Ids of entries, in the order in which they came.
-    pub(super) entries: Vec<Known>,
+    /// Accepted entries, in the order in which they came.
+    pub(super) used: Vec<Used>,
+    /// Since when the station has no connection, by arrival; `None`: it has one, or nothing is known.
+    pub(super) gone: Option<i64>,
     /// The latest data time of anything.
     pub(super) now: i64,
     /// The latest arrival.
@@ -425,6 +331,10 @@ impl Marks {
     pub fn restart(&mut self, at: Timestamp) {
         if self.heard != 0 {
             self.heard = self.heard.max(at.0);
+        }
+        // A connection that the gateway itself ended is no lost link; one that was marked as lost before stays lost.
+        if !self.held.values().any(Mark::is_of_link) {
+            self.gone = self.gone.map(|gone| gone.max(at.0));
         }
     }
 

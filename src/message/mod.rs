@@ -10,5 +10,5 @@ pub mod time;
 pub use context::{Context, Conversion, Facility, StationFacts};
 pub use kind::Kind;
 pub use publication::Publication;
-pub use record::{ENTRY_MAX, Heard, MarkEntry, Peering, Presence, Record, RecordError, RejectReason, Rejected};
+pub use record::{Heard, MARK_ENTRY_MAX, Peering, Presence, Record, RecordError, RejectReason, Rejected};
 pub use time::Timestamp;

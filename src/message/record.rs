@@ -14,7 +14,8 @@
 //! 5 tick      empty: time passes
 //! 6 started   the gateway's version as text
 //! 7 stopped   empty
-//! 8 mark entry  length u8 | MN | length u8 | id | JSON as it came, cut at 16 KiB and one byte
+//! 8 mark entry  length of MN u16 | MN | length of id u16 | id | the entry as it came, JSON (schema `hj212.mark-entry/1`)
+//!             MN and id as in the topic; of an entry longer than MARK_ENTRY_MAX the first MARK_ENTRY_MAX + 1 bytes: it is refused
 //! 10 command  a step of a command's life, JSON (see the room `downlink`); passwords and keys may stand in it
 //! ```
 //!
@@ -26,6 +27,9 @@ use crate::protocol::{Deviations, FaultReason};
 
 /// The longest piece of raw bytes kept of something rejected; the rest is only counted.
 pub const REJECTED_KEPT_MAX: usize = 16 * 1024;
+
+/// The longest mark entry that can be accepted, bytes; of longer ones one byte more is kept, which is enough to refuse them.
+pub const MARK_ENTRY_MAX: usize = 16 * 1024;
 
 /// A record's meaning, borrowed from its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,24 +57,17 @@ pub enum Record<'a> {
     Started(&'a str),
     /// The gateway stopped in order.
     Stopped,
-    /// A mark entered by hand, as it came.
-    MarkEntry(MarkEntry<'a>),
+    /// A mark entered by hand, before it was judged.
+    MarkEntry {
+        /// The station, as in the topic.
+        mn: &'a str,
+        /// The entry's id, as in the topic.
+        id: &'a str,
+        /// The entry as it came.
+        json: &'a [u8],
+    },
     /// A step of a command's life, as JSON. Not to be printed: passwords and keys may stand in it.
     Command(&'a [u8]),
-}
-
-/// The longest entry that is taken; of a longer one [`ENTRY_MAX`] bytes and one are kept.
-pub const ENTRY_MAX: usize = 16 * 1024;
-
-/// A mark entered by hand: where it was addressed to, and what it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MarkEntry<'a> {
-    /// The station, as the topic names it; at most 255 bytes are kept.
-    pub mn: &'a [u8],
-    /// The entry's id, as the topic names it; at most 255 bytes are kept.
-    pub id: &'a [u8],
-    /// What it says.
-    pub json: &'a [u8],
 }
 
 /// A connection and where it comes from.
@@ -221,7 +218,7 @@ impl<'a> Record<'a> {
             Self::Tick => 5,
             Self::Started(_) => 6,
             Self::Stopped => 7,
-            Self::MarkEntry(_) => 8,
+            Self::MarkEntry { .. } => 8,
             Self::Command(_) => 10,
         }
     }
@@ -264,13 +261,10 @@ impl<'a> Record<'a> {
             }
             Self::Tick | Self::Stopped => {}
             Self::Started(version) => out.extend_from_slice(version.as_bytes()),
-            Self::MarkEntry(entry) => {
-                for text in [entry.mn, entry.id] {
-                    let kept = text.get(..255).unwrap_or(text);
-                    out.push(u8::try_from(kept.len()).unwrap_or(u8::MAX));
-                    out.extend_from_slice(kept);
-                }
-                out.extend_from_slice(entry.json.get(..=ENTRY_MAX).unwrap_or(entry.json));
+            Self::MarkEntry { mn, id, json } => {
+                put_text(out, mn);
+                put_text(out, id);
+                out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
             }
             Self::Command(step) => out.extend_from_slice(step),
         }
@@ -286,12 +280,19 @@ impl<'a> Record<'a> {
             5 => Some(Record::Tick),
             6 => std::str::from_utf8(body).ok().map(Record::Started),
             7 => Some(Record::Stopped),
-            8 => mark_entry(body).map(Record::MarkEntry),
+            8 => take_mark_entry(body),
             10 => Some(Record::Command(body)),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
     }
+}
+
+/// Topics are far shorter than what a u16 can say; what is longer all the same is cut between two characters.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    let cut = text.floor_char_boundary(usize::from(u16::MAX));
+    out.extend_from_slice(&u16::try_from(cut).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend_from_slice(&text.as_bytes()[..cut]);
 }
 
 fn put_peering(out: &mut Vec<u8>, peering: Peering) {
@@ -325,6 +326,11 @@ impl<'a> Cursor<'a> {
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.bytes(N)?.try_into().ok()
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = u16::from_le_bytes(self.array()?);
+        std::str::from_utf8(self.bytes(usize::from(length))?).ok()
     }
 
     fn peering(&mut self) -> Option<Peering> {
@@ -379,20 +385,18 @@ fn take_presence(body: &[u8]) -> Option<Record<'_>> {
     Some(Record::Presence(presence))
 }
 
+fn take_mark_entry(body: &[u8]) -> Option<Record<'_>> {
+    let mut cursor = Cursor(body);
+    let (mn, id) = (cursor.text()?, cursor.text()?);
+    Some(Record::MarkEntry { mn, id, json: cursor.0 })
+}
+
 fn take_context(body: &[u8]) -> Option<Record<'_>> {
     let mut cursor = Cursor(body);
     let hash = cursor.array()?;
     let part = u32::from_le_bytes(cursor.array()?);
     let parts = u32::from_le_bytes(cursor.array()?);
     Some(Record::Context { hash, part, parts, json: cursor.0 })
-}
-
-fn mark_entry(body: &[u8]) -> Option<MarkEntry<'_>> {
-    let (length, rest) = body.split_first()?;
-    let (mn, rest) = rest.split_at_checked(usize::from(*length))?;
-    let (length, rest) = rest.split_first()?;
-    let (id, json) = rest.split_at_checked(usize::from(*length))?;
-    Some(MarkEntry { mn, id, json })
 }
 
 #[cfg(test)]
@@ -437,9 +441,9 @@ mod tests {
         round_trip(&Record::Tick);
         round_trip(&Record::Started("0.1.0"));
         round_trip(&Record::Stopped);
+        round_trip(&Record::MarkEntry { mn: "010000A8900016F000169DC0", id: "2026-0042", json: b"{}" });
+        round_trip(&Record::MarkEntry { mn: "", id: "", json: b"" });
         round_trip(&Record::Command(b"{}"));
-        round_trip(&Record::MarkEntry(MarkEntry { mn: b"A1", id: b"e-1", json: b"{}" }));
-        round_trip(&Record::MarkEntry(MarkEntry { mn: b"", id: &[0xFF; 255], json: b"" }));
     }
 
     #[test]

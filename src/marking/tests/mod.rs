@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::message::{Facility, Kind, StationFacts, Timestamp};
 
+mod afterwards;
 mod year;
 
 const MINUTE: i64 = 60 * expr::SECOND;
@@ -96,7 +97,9 @@ impl Player {
     fn enter(&mut self, text: &str) -> Answer {
         self.restore();
         let mut out = Verdict::default();
-        let answer = self.marks.enter(&self.plan, Timestamp(self.now), text, &mut out);
+        let read: Option<serde_json::Value> = serde_json::from_str(text).ok();
+        let id = read.and_then(|read| Some(read.get("id")?.as_str()?.to_owned())).unwrap_or_default();
+        let answer = self.marks.enter(&self.plan, Timestamp(self.now), &id, text.as_bytes(), &mut out);
         self.happenings.extend(out.happenings);
         self.answers.push(answer.clone());
         answer
@@ -112,7 +115,13 @@ impl Player {
 
     fn steps(&mut self, text: &str, mark: &str, object: &str) {
         for step in text.split('|').map(str::trim) {
-            if let Some(span) = step.strip_prefix('~') {
+            if let "down" | "up" = step {
+                self.restore();
+                let mut out = Verdict::default();
+                let link = if step == "up" { Link::Up } else { Link::Down };
+                self.marks.link(&self.plan, link, Timestamp(self.now), &mut out);
+                self.happenings.extend(out.happenings);
+            } else if let Some(span) = step.strip_prefix('~') {
                 self.quiet(expr::span(span).unwrap());
             } else if let Some(how) = step.strip_prefix("hand") {
                 let object = if how == "-elsewhere" { "nowhere" } else { object };

@@ -1,0 +1,143 @@
+//! What must not be true while a mark holds (标停未停 and its like).
+//!
+//! Two ways to find it: while it happens, and afterwards, when a mark is entered for a time that has passed or when a mark ends. For the
+//! second, each conflict remembers on each object when its condition held ([`CONTRARY_MAX`], [`CONTRARY_KEPT`]). What must stay true:
+//! one mark meets one conflict once for one stretch of time, however often it is looked at.
+
+use serde_json::{Value, json};
+
+use super::engine::{HOLD_GAP_MAX, Verdict};
+use super::expr::Expr;
+use super::plan::{Plan, Sig, Watch};
+use super::state::*;
+use crate::message::Timestamp;
+
+impl Guard {
+    /// Takes what the condition is at `now`, the latest data time.
+    fn note(&mut self, against: Option<bool>, now: i64) {
+        let is = against == Some(true);
+        match self.contrary.last_mut().filter(|(_, last)| self.open && now - *last <= HOLD_GAP_MAX) {
+            Some((_, last)) if is => *last = now,
+            Some(_) | None if is => {
+                let old = self.contrary.iter().take_while(|(_, last)| now - last > CONTRARY_KEPT).count();
+                let room = (self.contrary.len() + 1).saturating_sub(CONTRARY_MAX);
+                self.contrary.drain(..old.max(room).min(self.contrary.len()));
+                self.contrary.push((now, now));
+            }
+            Some(_) | None => {}
+        }
+        self.open = is;
+    }
+}
+
+impl Marks {
+    /// Looks for conflicts that happen now.
+    pub(super) fn watch(&mut self, plan: &Plan, now: i64, out: &mut Verdict) {
+        for (number, watch) in plan.watches.iter().enumerate() {
+            let holds = |m: &&Mark, name: &str| m.mark == name && m.object == watch.object && m.overlap(now, now) > 0;
+            let mark = self.held.values().find(|m| holds(m, &watch.conflict.mark)).cloned();
+            let within = watch.conflict.within.as_ref().map(|name| self.held.values().any(|m| holds(&m, name)));
+            let against = watch.against.as_ref().map(|against| self.eval(against, None));
+            let is = mark.is_some() && within.unwrap_or(true) && against.is_none_or(|against| against == Some(true));
+            let Some(guard) = self.guards.get_mut(number) else { continue };
+            if let Some(against) = against {
+                guard.note(against, now);
+            }
+            if let Turn::Begins(since) = guard.hold.step(Some(is), Some(!is), now, (watch.conflict.after, 0)) {
+                let mut detail = told(watch, since);
+                detail["inputs"] = self.seen_by(plan, watch.against.as_ref()).into();
+                let of = |m: &&mut Mark| holds(&&**m, &watch.conflict.mark) && !m.met.contains(&watch.conflict.name);
+                self.held.values_mut().filter(of).for_each(|m| m.met.push(watch.conflict.name.clone()));
+                out.add("mark-conflict", now, mark, detail);
+            }
+        }
+    }
+
+    /// Looks for conflicts over the whole time of `mark`, known at `at`.
+    pub(super) fn look_back(&mut self, plan: &Plan, mark: &Mark, at: i64, out: &mut Verdict) {
+        for (number, watch) in plan.watches.iter().enumerate() {
+            let about = watch.conflict.mark == mark.mark && watch.object == mark.object;
+            if !about || mark.met.contains(&watch.conflict.name) {
+                continue;
+            }
+            let pieces = self.pieces(number, watch, mark, at);
+            let (Some((since, _)), Some((_, last))) = (pieces.first(), pieces.last()) else { continue };
+            if !pieces.iter().any(|(from, to)| to - from >= watch.conflict.after) {
+                continue;
+            }
+            let mut detail = told(watch, *since);
+            let times = |(from, to): &(i64, i64)| json!({ "since": Timestamp(*from).to_rfc3339(), "until": Timestamp(*to).to_rfc3339() });
+            detail["intervals"] = pieces.iter().map(times).collect();
+            // What goes on is the same conflict: it is not found once more while it happens.
+            if *last >= self.now
+                && mark.overlap(self.now, self.now) > 0
+                && let Some(guard) = self.guards.get_mut(number)
+            {
+                guard.hold = Hold { active: true, ..Hold::default() };
+            }
+            let same = |m: &&mut Mark| {
+                m.mark == mark.mark && m.object == mark.object && m.by == mark.by && m.since == mark.since
+            };
+            let known = self.held.values_mut().chain(&mut self.ended).filter(same);
+            known.for_each(|m| m.met.push(watch.conflict.name.clone()));
+            out.add("mark-conflict", at, Some(mark.clone()), detail);
+        }
+    }
+
+    /// Looks back over what an entry concerns: its own mark, and marks that must not lie within it.
+    pub(super) fn look_back_from(&mut self, plan: &Plan, entered: &Mark, at: i64, out: &mut Verdict) {
+        self.look_back(plan, entered, at, out);
+        let watched = |m: &Mark| {
+            plan.watches.iter().any(|w| w.conflict.mark == m.mark && w.conflict.within.as_ref() == Some(&entered.mark))
+        };
+        let others = self.held.values().chain(&self.ended).filter(|m| m.object == entered.object && watched(m));
+        let others: Vec<Mark> = others.cloned().collect();
+        for other in &others {
+            self.look_back(plan, other, at, out);
+        }
+    }
+
+    /// When, within the time of `mark`, a conflict's conditions are known to have held.
+    fn pieces(&self, number: usize, watch: &Watch, mark: &Mark, at: i64) -> Vec<(i64, i64)> {
+        let open = at.max(self.now);
+        let until = |m: &Mark| m.until.map_or(open, |until| until.0.min(open));
+        let end = until(mark);
+        let mut pieces = vec![(mark.since.0, end)];
+        if watch.against.is_some() {
+            let contrary = self.guards.get(number).map(|guard| guard.contrary.as_slice()).unwrap_or_default();
+            pieces = common(&pieces, contrary);
+            pieces.retain(|(from, _)| *from < end);
+        }
+        if let Some(within) = &watch.conflict.within {
+            let around = self.held.values().chain(&self.ended);
+            let around = around.filter(|m| m.mark == *within && m.object == watch.object);
+            let mut around: Vec<(i64, i64)> = around.map(|m| (m.since.0, until(m))).collect();
+            around.sort_unstable();
+            pieces = common(&pieces, &around);
+            pieces.retain(|(from, to)| from < to);
+        }
+        pieces
+    }
+
+    fn seen_by(&self, plan: &Plan, against: Option<&Expr<Sig>>) -> Vec<Value> {
+        let tests = against.map(Expr::tests).unwrap_or_default();
+        let slots = tests.iter().filter_map(|test| test.of()).filter_map(|sig| self.look(*sig, None));
+        slots
+            .map(|slot| json!({ "signal": plan.signals.get(&slot.code), "code": slot.code, "value": slot.text, "at": Timestamp(slot.at).to_rfc3339() }))
+            .collect()
+    }
+}
+
+/// What one and the other have in common, in order; points count.
+fn common(one: &[(i64, i64)], other: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let cut = |a: &(i64, i64), b: &(i64, i64)| Some((a.0.max(b.0), a.1.min(b.1))).filter(|(from, to)| from <= to);
+    one.iter().flat_map(|a| other.iter().filter_map(move |b| cut(a, b))).collect()
+}
+
+fn told(watch: &Watch, since: i64) -> Value {
+    let conflict = &watch.conflict;
+    json!({
+        "conflict": conflict.name, "zh": conflict.zh, "en": conflict.en, "clause": conflict.clause, "within": conflict.within,
+        "against": conflict.against_text, "since": Timestamp(since).to_rfc3339(), "inputs": [],
+    })
+}

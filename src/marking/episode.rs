@@ -1,0 +1,158 @@
+//! Marks that begin and end, with what was seen when they began.
+
+use serde_json::Value;
+
+use super::engine::{BEFORE, Verdict};
+use super::plan::{Armed, Plan, Sig};
+use super::rules::*;
+use super::state::*;
+use crate::message::Timestamp;
+
+impl Marks {
+    pub(super) fn areas(&mut self, plan: &Plan, now: i64, gap: bool, silent: bool, out: &mut Verdict) {
+        for (number, armed) in plan.area_rules.iter().enumerate() {
+            if silent && !armed.of_silence {
+                continue;
+            }
+            let own = armed.own.and_then(|own| self.look(Sig::Code(own), None));
+            let when = self.eval(&armed.when, own);
+            let until = match &armed.until {
+                None => when.map(|when| !when),
+                Some(until) => self.eval(until, own),
+            };
+            let Some((_, hold)) = self.areas.get_mut(number) else { continue };
+            if gap {
+                hold.since = None;
+            }
+            let mut turn = hold.step(when, until, now, (armed.rule.begin_after, armed.rule.end_after));
+            if silent && matches!(turn, Turn::Begins(_)) {
+                // Silence began with the last thing heard, a lost link with the end of the connection.
+                turn = Turn::Begins(self.gone.filter(|_| armed.of_link).unwrap_or(self.heard));
+            }
+            if turn != Turn::Stays {
+                self.turn(plan, armed, &armed.object, turn, out);
+            }
+        }
+    }
+
+    pub(super) fn turn(&mut self, plan: &Plan, armed: &Armed, object: &str, turn: Turn, out: &mut Verdict) {
+        let key = (armed.kind.name.clone(), object.to_owned(), armed.rule.name.clone());
+        match turn {
+            Turn::Stays => {}
+            Turn::Ends(at) => self.end(plan, &key, at, Value::Null, out),
+            Turn::Begins(since) => {
+                let mut mark = Mark {
+                    mark: armed.kind.name.clone(),
+                    object: object.to_owned(),
+                    by: armed.rule.name.clone(),
+                    version: armed.rule.version,
+                    standing: if armed.rule.effect == Effect::Apply { Standing::Applied } else { Standing::Proposed },
+                    validity: armed.kind.validity,
+                    dimension: armed.kind.dimension,
+                    clause: armed.rule.clause.clone(),
+                    certainty: armed.rule.certainty,
+                    when: armed.rule.when_text.clone(),
+                    since: Timestamp(since),
+                    until: None,
+                    inputs: self.inputs(plan, armed, object),
+                    exceedances: self.exceedances(plan, &armed.kind, object, since),
+                    said: None,
+                    late: false,
+                    spent: false,
+                    silence: armed.of_silence,
+                    on_code: armed.kind.is_on_code(),
+                    met: Vec::new(),
+                };
+                let entered = |m: &&Mark| m.said.is_some() && !m.late && m.mark == mark.mark && m.object == mark.object;
+                if mark.standing == Standing::Proposed
+                    && self.held.values().any(|m| entered(&m) && m.overlap(since, since) > 0)
+                {
+                    mark.standing = Standing::Confirmed;
+                }
+                let kind = if mark.standing == Standing::Proposed { "mark-proposed" } else { "mark-begin" };
+                self.held.insert(key, mark.clone());
+                out.add(kind, since, Some(mark), Value::Null);
+                self.charge_all(plan, out);
+            }
+        }
+    }
+
+    pub(super) fn end(
+        &mut self,
+        plan: &Plan,
+        key: &(String, String, String),
+        at: i64,
+        detail: Value,
+        out: &mut Verdict,
+    ) {
+        let Some(mut mark) = self.held.remove(key) else { return };
+        mark.until = Some(Timestamp(at.max(mark.since.0)));
+        self.keep(mark.clone());
+        out.add("mark-end", at, Some(mark.clone()), detail);
+        self.look_back(plan, &mark, at, out);
+    }
+
+    /// Remembers a mark that has ended.
+    pub(super) fn keep(&mut self, mark: Mark) {
+        if self.ended.len() >= ENDED_MAX {
+            self.ended.remove(0);
+        }
+        self.ended.push(mark);
+    }
+
+    pub(super) fn inputs(&self, plan: &Plan, armed: &Armed, object: &str) -> Vec<Input> {
+        let mut inputs: Vec<Input> = Vec::new();
+        if let Some(gone) = self.gone.filter(|_| armed.of_link) {
+            let at = Timestamp(gone);
+            let (signal, value) = (OFFLINE.to_owned(), at.to_rfc3339());
+            inputs.push(Input { signal, code: String::new(), value, flag: String::new(), at });
+        }
+        for sig in armed.when.tests().iter().filter_map(|test| test.of()) {
+            let slot = match (sig, armed.own) {
+                (Sig::Own, None) => self.index.get(object).and_then(|at| self.slots.get(usize::from(*at))),
+                (Sig::Own, Some(own)) => self.look(Sig::Code(own), None),
+                (Sig::Code(_), _) => self.look(*sig, None),
+                (Sig::OfOwn(_), _) => {
+                    self.index.get(object).and_then(|at| self.look(*sig, self.slots.get(usize::from(*at))))
+                }
+            };
+            let Some(slot) = slot.filter(|slot| slot.at != 0 && !inputs.iter().any(|input| input.code == slot.code))
+            else {
+                continue;
+            };
+            let signal = match sig {
+                Sig::Own => "value",
+                Sig::Code(_) | Sig::OfOwn(_) => {
+                    plan.signals.get(slot.code.split('@').next().unwrap_or_default()).map_or("value", String::as_str)
+                }
+            };
+            inputs.push(Input {
+                signal: signal.to_owned(),
+                code: slot.code.clone(),
+                value: slot.text.clone(),
+                flag: slot.flag.clone(),
+                at: Timestamp(slot.at),
+            });
+        }
+        inputs
+    }
+
+    /// Exceedances of what the mark covers, within an hour before `since`.
+    pub(super) fn exceedances(&self, plan: &Plan, kind: &MarkKind, object: &str, since: i64) -> Vec<Exceedance> {
+        if kind.dimension != Dimension::Condition && !kind.validity.needs_confirmation() {
+            return Vec::new();
+        }
+        let near = |(first, last, _): &&(i64, i64, String)| *first <= since && *last >= since - BEFORE;
+        let covered = self.slots.iter().filter(|slot| !slot.above.is_empty() && plan.covers(kind, object, &slot.code));
+        covered
+            .flat_map(|slot| slot.above.iter().filter(near).map(move |run| (slot, run)))
+            .map(|(slot, (first, last, value))| Exceedance {
+                code: slot.code.clone(),
+                value: value.clone(),
+                limit: slot.limit.map(|limit| limit.to_string()).unwrap_or_default(),
+                first: Timestamp(*first),
+                last: Timestamp(*last),
+            })
+            .collect()
+    }
+}

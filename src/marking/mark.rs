@@ -1,0 +1,164 @@
+//! A mark on an object over a time: who says so, what it makes of readings, and its evidence.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::rules::*;
+use crate::message::Timestamp;
+
+/// Whether a mark takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Set by a rule that may.
+    Applied,
+    /// Suggested by a rule; changes nothing.
+    Proposed,
+    /// Suggested by a rule and confirmed by an entry; what takes effect is the entry, over its own time.
+    Confirmed,
+    /// Entered by hand.
+    Entered,
+}
+
+impl Standing {
+    /// Whether a mark of this standing takes effect and is counted against limits.
+    #[must_use]
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::Applied | Self::Entered)
+    }
+
+    /// The published name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Proposed => "proposed",
+            Self::Confirmed => "confirmed",
+            Self::Entered => "entered",
+        }
+    }
+}
+
+/// A value that a rule looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// What the rule calls it.
+    pub signal: String,
+    /// Its code.
+    pub code: String,
+    /// The value, verbatim.
+    pub value: String,
+    /// The station's mark on it, verbatim.
+    pub flag: String,
+    /// Its data time.
+    pub at: Timestamp,
+}
+
+/// An exceedance that a mark begins within or just after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exceedance {
+    /// The factor.
+    pub code: String,
+    /// The last value above the limit, verbatim.
+    pub value: String,
+    /// The limit registered for the station.
+    pub limit: String,
+    /// The first time above it in that run.
+    pub first: Timestamp,
+    /// The last time above it.
+    pub last: Timestamp,
+}
+
+/// A mark on an object over a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// `set:id`
+    pub mark: String,
+    /// The code, facility or outlet it hangs on.
+    pub object: String,
+    /// The rule's or the entry's name.
+    pub by: String,
+    /// The rule's version; 0 of an entry.
+    pub version: u32,
+    /// Whether it takes effect.
+    pub standing: Standing,
+    /// What it makes of readings.
+    pub validity: Validity,
+    /// What it is about.
+    pub dimension: Dimension,
+    /// The clause of rule or mark.
+    pub clause: String,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// The conditions as written: the thresholds.
+    pub when: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; `None`: it holds, or its end is open.
+    pub until: Option<Timestamp>,
+    /// What the rule saw when it began.
+    pub inputs: Vec<Input>,
+    /// Exceedances within an hour before its begin.
+    pub exceedances: Vec<Exceedance>,
+    /// Reason, proof and author of an entry.
+    pub said: Option<(String, String, String)>,
+    /// Whether the entry came after the deadline: kept, without effect.
+    pub late: bool,
+    /// Whether its limit is spent: it holds, but exempts no more.
+    pub spent: bool,
+    /// Whether it says that nothing came: then it says nothing of what came late.
+    pub silence: bool,
+    /// Whether its object is a code, and it covers nothing else.
+    pub on_code: bool,
+    /// Conflicts that were found with it, so that none is raised twice.
+    pub met: Vec<String>,
+}
+
+/// What rules call the absence of a connection in their evidence.
+pub const OFFLINE: &str = "offline";
+
+impl Mark {
+    /// Whether it says that the link to the station is lost.
+    pub(super) fn is_of_link(&self) -> bool {
+        self.silence && self.inputs.iter().any(|input| input.signal == OFFLINE)
+    }
+
+    /// What it makes of a reading now.
+    #[must_use]
+    pub fn effect(&self) -> Option<Validity> {
+        let without = !self.standing.counts() || self.late || (self.spent && self.validity.needs_confirmation());
+        (!without).then_some(self.validity)
+    }
+
+    /// How much of `from..to` it covers, µs; of an instant (`from == to`) 1 or 0.
+    #[must_use]
+    pub fn overlap(&self, from: i64, to: i64) -> i64 {
+        let end = self.until.map_or(i64::MAX, |until| until.0);
+        if from == to { i64::from(self.since.0 <= from && from < end) } else { end.min(to) - self.since.0.max(from) }
+    }
+
+    /// As published.
+    #[must_use]
+    pub fn view(&self) -> Value {
+        let entry = self.said.as_ref().map(|(reason, proof, author)| {
+            json!({ "id": self.by, "reason": reason, "proof": proof, "author": author, "late": self.late })
+        });
+        let rule = entry.is_none().then(|| json!({ "id": self.by, "version": self.version, "when": self.when }));
+        let inputs: Vec<Value> = self
+            .inputs
+            .iter()
+            .map(|i| json!({ "signal": i.signal, "code": i.code, "value": i.value, "flag": i.flag, "at": i.at.to_rfc3339() }))
+            .collect();
+        let exceedances: Vec<Value> = self
+            .exceedances
+            .iter()
+            .map(|e| json!({ "code": e.code, "value": e.value, "limit": e.limit, "first": e.first.to_rfc3339(), "last": e.last.to_rfc3339() }))
+            .collect();
+        json!({
+            "mark": self.mark, "object": self.object, "dimension": self.dimension.name(), "standing": self.standing.name(),
+            "validity": self.validity.name(), "effective": self.effect().is_some(), "clause": self.clause,
+            "certainty": format!("{:?}", self.certainty), "since": self.since.to_rfc3339(),
+            "until": self.until.map(Timestamp::to_rfc3339), "rule": rule, "entry": entry, "spent": self.spent,
+            "evidence": { "inputs": inputs, "exceedances": exceedances },
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! Time that passes without a report: silence, ends of entries, limits.
+
+use serde_json::Value;
+
+use super::engine::{SWEEP, Verdict};
+use super::plan::Plan;
+use super::state::*;
+use crate::message::Timestamp;
+
+impl Marks {
+    /// Lets time pass: silence, ends of entries, limits.
+    pub fn tick(&mut self, plan: &Plan, at: Timestamp, out: &mut Verdict) {
+        out.clear();
+        self.sweep(plan, at.0, out);
+    }
+
+    /// Takes that the station came or went.
+    pub fn link(&mut self, plan: &Plan, link: Link, at: Timestamp, out: &mut Verdict) {
+        out.clear();
+        match link {
+            Link::Down => self.gone = self.gone.or(Some(at.0)),
+            Link::Up => {
+                self.gone = None;
+                self.areas(plan, at.0, false, true, out);
+            }
+        }
+    }
+
+    pub(super) fn sweep(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
+        if at - self.swept < SWEEP {
+            return;
+        }
+        self.swept = at;
+        if plan.area_rules.iter().any(|armed| armed.of_silence) {
+            self.areas(plan, at, false, true, out);
+        }
+        self.missing(plan, at, out);
+        let over: Vec<_> = self
+            .held
+            .iter()
+            .filter(|(_, mark)| mark.until.is_some_and(|until| until.0 <= at))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in over {
+            let until = self.held.get(&key).and_then(|mark| mark.until).map_or(at, |until| until.0);
+            self.end(plan, &key, until, Value::Null, out);
+        }
+        self.charge_all(plan, out);
+    }
+
+    /// Runs the rules on factors that can become true without a report.
+    pub(super) fn missing(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
+        let silent: Vec<usize> =
+            plan.factor_rules.iter().enumerate().filter(|(_, armed)| armed.of_silence).map(|(n, _)| n).collect();
+        if silent.is_empty() {
+            return;
+        }
+        for place in 0..self.slots.len() {
+            for number in &silent {
+                let (Some(armed), Some(slot)) = (plan.factor_rules.get(*number), self.slots.get(place)) else {
+                    continue;
+                };
+                if slot.at == 0 || (!armed.kind.factors.is_empty() && !armed.kind.factors.contains(&slot.code)) {
+                    continue;
+                }
+                let when = self.eval(&armed.when, Some(slot));
+                let until = self.until(armed, when, slot);
+                let (code, heard) = (slot.code.clone(), slot.heard);
+                let Some(hold) = self.slots.get_mut(place).and_then(|slot| slot.holds.get_mut(*number)) else {
+                    continue;
+                };
+                let mut turn = hold.step(when, until, at, (armed.rule.begin_after, armed.rule.end_after));
+                if matches!(turn, Turn::Begins(_)) {
+                    turn = Turn::Begins(heard);
+                }
+                if turn != Turn::Stays {
+                    self.turn(plan, armed, &code, turn, out);
+                }
+            }
+        }
+    }
+}
