@@ -305,52 +305,6 @@ async fn the_command_log_tells_what_became_of_a_command() {
     assert_eq!(events, ["heard", "QnRtn=1", "obeyed", "ExeRtn=1"]);
 }
 
-/// The whole road: a station keeps six hours to itself, the gateway misses them, asks within its budget, and has them.
-#[cfg(feature = "demo")]
-#[test]
-fn the_gateway_recalls_what_a_station_kept_and_never_asks_faster_than_it_may() {
-    let scene = gateway::scene::Scene::new(
-        "[command]\nenabled = true\n[recall]\nenabled = true\npause = \"2s\"\nasks_per_hour = 60\nsettle = \"1s\"\n\
-         quiet = \"1s\"\n[interpret]\nbackfill_instant = \"4d\"\nbackfill_minute = \"4d\"\n\
-         backfill_hour = \"4d\"\nbackfill_day = \"4d\"\n",
-    );
-    let (from, to) = (Duration::from_secs(8), Duration::from_secs(14));
-    let conduct =
-        sim::Conduct { offline: Some(sim::Outage { from, to }), keeps_history: true, ..sim::Conduct::default() };
-    let settings = Options {
-        connect: scene.gateway.listen.to_string(),
-        stations: 1,
-        interval: Duration::from_secs(1),
-        duration: Duration::from_secs(20),
-        speed: Some(3_000.0),
-        conduct: sim::Conduct { history_pace: Duration::from_millis(5), stay: Duration::from_secs(200), ..conduct },
-        ..Options::default()
-    };
-    let summary = scene.runtime.block_on(async {
-        let simulation = sim::start(settings, &CancellationToken::new()).await.unwrap();
-        // Six seconds are five hours: thirty minute records and five of hours.
-        let both = |log: &sim::CommandLog| {
-            let ended = |cn| log.events.iter().any(|e| e.cn == cn && e.what == sim::What::ExeRtn(1));
-            ended(2051) && ended(2061)
-        };
-        let log = tokio::time::timeout(Duration::from_secs(150), simulation.until(both)).await;
-        let log = log.unwrap_or_else(|_| panic!("{:#?}\n{}", simulation.commands().events, scene.gateway.log()));
-        // The budget is kept in whole seconds: of two that are set at least one passes.
-        let heard: Vec<_> = log.heard().collect();
-        assert!(log.least_pause(&[2031, 2051, 2061]).is_none_or(|pause| pause >= 1_000_000), "{heard:#?}");
-        assert!(log.asked_anew().is_empty(), "{heard:#?}");
-        simulation.stop_now().await
-    });
-    assert!(summary.counts.told >= 28 && summary.counts.refusals == 0, "{summary}");
-    assert!(summary.counts.untold >= 28 && summary.counts.reuploaded == 0, "{summary}");
-    let topic = format!("hj212/v1/{}/event/gap-closed", scene.mn);
-    let until = std::time::Instant::now() + Duration::from_secs(20);
-    while !scene.broker.received().iter().any(|message| message.topic == topic) {
-        assert!(std::time::Instant::now() < until, "no gap is closed:\n{}", scene.gateway.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// The recorded days under `fixtures/days`: `time TAB segment`. With UPDATE_FIXTURES=1 they are written again.
 #[test]
 fn the_recorded_days_are_what_the_simulator_makes() {

@@ -147,7 +147,8 @@ impl Asking {
             && !self.is_offered(now)
             && past(online_since, settings.settle)
             && past(self.reuploading, settings.quiet)
-            && past(self.ended, settings.pause)
+            // Both ends are cut to whole seconds: one more, so that the pause is never shorter than set.
+            && now > self.ended.saturating_add(seconds(settings.pause))
             && now >= self.rest_until
             && made < usize::from(settings.asks_per_hour).min(ASKED_MAX)
             && settings.window.holds(now)

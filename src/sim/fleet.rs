@@ -119,8 +119,12 @@ impl Profile {
     /// What the logger calls itself (i23005, HJ 212-2025, C.2): 24 letters and digits.
     #[must_use]
     pub fn logger_id(&self) -> String {
-        format!("SIM{:021}", self.number)
+        logger_id(self.number)
     }
+}
+
+fn logger_id(number: u32) -> String {
+    format!("SIM{number:021}")
 }
 
 /// The station with the given number. An unknown-mn or wrong-pw station differs from its entry in the registry on purpose.
@@ -189,6 +193,10 @@ pub fn stations_toml(options: &Options) -> String {
             subject.outlet(),
             number % 4 + 1,
         );
+        // The approval of a logger that begins without an MN.
+        if options.conduct.register && edition == Edition::V2025 {
+            let _ = writeln!(text, "hardware = \"{}\"", logger_id(number));
+        }
     }
     text
 }

@@ -81,6 +81,15 @@ impl Scene {
 
     /// The same with the station's row changed before the start.
     pub(crate) fn registered(more: &str, change: impl FnOnce(&mut toml::Table)) -> Scene {
+        Self::made(more, change, |_| {})
+    }
+
+    /// The same with files put into the gateway's folder before the start.
+    pub(crate) fn prepared(more: &str, prepare: impl FnOnce(&std::path::Path)) -> Scene {
+        Self::made(more, |_| {}, prepare)
+    }
+
+    fn made(more: &str, change: impl FnOnce(&mut toml::Table), prepare: impl FnOnce(&std::path::Path)) -> Scene {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let behaviour = Behaviour { record: true, ..Behaviour::default() };
         let broker = runtime.block_on(Broker::start_with("127.0.0.1:0".parse().unwrap(), behaviour)).unwrap();
@@ -94,6 +103,7 @@ impl Scene {
         );
         let mut gateway = Gateway::new(&options, broker.address().port(), more);
         std::fs::write(gateway.path("stations.toml"), stations.to_string()).unwrap();
+        prepare(gateway.folder.path());
         gateway.start();
         Scene { runtime, broker, gateway, mn, pw }
     }
