@@ -9,6 +9,7 @@ mod decode;
 mod demo;
 mod journal;
 mod log;
+mod marks;
 mod replay;
 mod run;
 mod simulate;
@@ -69,6 +70,9 @@ enum Command {
     /// Looks into a journal; works beside a running gateway
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Says why readings are marked, from the journal (标记说明)
+    #[command(subcommand)]
+    Marks(marks::Command),
     /// The whole thing with no set-up: broker, gateway, stations; readings printed as they arrive
     #[cfg(feature = "demo")]
     Demo(demo::Options),
@@ -92,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Replay(options) => replay::replay(&options),
         Command::Journal(command) => journal::journal(&command),
+        Command::Marks(command) => marks::marks(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),
     };

@@ -15,10 +15,12 @@ pub mod derived;
 mod envelope;
 mod history;
 mod learned;
+pub mod marks;
 mod pulse;
 mod reload;
 pub mod replay;
 pub mod uplink;
+pub mod verbatim;
 mod view;
 
 use std::net::SocketAddr;

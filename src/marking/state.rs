@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expr::{Op, SECOND};
 pub use super::mark::*;
+use super::plan::Plan;
 use crate::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
@@ -346,6 +347,18 @@ impl Marks {
     /// Marks that have ended, oldest first.
     pub fn ended(&self) -> &[Mark] {
         &self.ended
+    }
+
+    /// The marks about `code`, or about anything, that hold or held within `from..=to`.
+    pub fn over(&self, plan: &Plan, code: Option<&str>, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Mark> {
+        let about = move |mark: &&Mark| {
+            code.is_none_or(|code| {
+                mark.object == code
+                    || !mark.on_code && plan.marks.get(&mark.mark).is_some_and(|k| plan.covers(k, &mark.object, code))
+            })
+        };
+        let within = move |mark: &&Mark| mark.since <= to && mark.until.is_none_or(|until| until > from);
+        self.ended.iter().chain(self.held.values()).filter(within).filter(about)
     }
 
     /// Time used of limits: limit, object, start of the period (of an `each`: of the mark), µs.
