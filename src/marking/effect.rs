@@ -51,22 +51,26 @@ impl Marks {
         if plan.periods.is_empty() || !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
             return;
         }
-        for (at, reading) in seen.readings.iter().enumerate() {
+        let finer = span_of(rank + 1).map(|(length, unit, _)| {
+            let start = calendar::floor(now, length);
+            (start, u32::try_from((now - start) / unit).unwrap_or(0))
+        });
+        let whole = span_of(rank).and_then(|(length, unit, of)| {
+            let rule = plan.periods.iter().find(|period| period.of == of)?;
+            Some((rule, u32::try_from(length / unit).unwrap_or(60), of))
+        });
+        for (at, (reading, home)) in seen.readings.iter().zip(&self.scratch.homes).enumerate() {
             let Some(judged) = out.readings.get_mut(at) else { continue };
-            let Some(place) = self.slot_of(reading.code) else { continue };
-            let Some(slot) = self.slots.get_mut(usize::from(place)) else { continue };
-            if let Some((length, unit, _)) = span_of(rank + 1)
+            let Some(slot) = self.slots.get_mut(usize::from(*home)) else { continue };
+            if let Some((start, unit)) = finer
                 && let Some(tally) = slot.tallies.get_mut(usize::from(rank))
                 && let Some(validity) = judged.validity
             {
-                let start = calendar::floor(now, length);
-                tally.count(start, u32::try_from((now - start) / unit).unwrap_or(0), validity.is_usable());
+                tally.count(start, unit, validity.is_usable());
             }
-            let Some((length, unit, of)) = span_of(rank) else { continue };
-            let rule = plan.periods.iter().find(|period| period.of == of);
-            let units = u32::try_from(length / unit).unwrap_or(60);
+            let Some((rule, units, of)) = whole else { continue };
             let counted = slot.tallies.get(usize::from(rank) - 1).and_then(|tally| tally.of(now, units));
-            let (Some(rule), Some((good, seen, expected))) = (rule, counted) else { continue };
+            let Some((good, seen, expected)) = counted else { continue };
             let valid = match rule.good {
                 Good::All => good == seen,
                 Good::Share(some, all) => u64::from(good) * u64::from(all) >= u64::from(some) * u64::from(expected),

@@ -127,6 +127,15 @@ impl Slot {
         Some(value - first.1)
     }
 
+    /// Becomes what only judges a value of `like`: it knows no value before it.
+    pub(super) fn pass_for(&mut self, like: &Slot) {
+        self.code.clone_from(&like.code);
+        self.rules.clone_from(&like.rules);
+        (self.range, self.limit) = (like.range, like.limit);
+        (self.at, self.heard, self.zero_since, self.trended) = (0, 0, None, false);
+        self.above.clear();
+    }
+
     /// Takes a value as the latest.
     pub(super) fn take(&mut self, value: Option<f64>, text: &str, flag: &str, now: i64, heard: i64) {
         if self.text != text || self.at == 0 {
@@ -295,6 +304,21 @@ pub enum Link {
     Down,
 }
 
+/// Room that is used again from report to report; it is no part of what is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scratch {
+    /// Where each reading of the report stands among the slots; `u16::MAX`: nowhere.
+    pub(super) homes: Vec<u16>,
+    /// What stands for the slot of a value that is judged and not taken.
+    pub(super) passing: Slot,
+}
+
+impl PartialEq for Scratch {
+    fn eq(&self, _: &Scratch) -> bool {
+        true
+    }
+}
+
 /// A station's marks and what they come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Marks {
@@ -325,6 +349,8 @@ pub struct Marks {
     /// Where each of the plan's codes stands among `slots`.
     #[serde(skip)]
     pub(super) places: Vec<u16>,
+    #[serde(skip)]
+    pub(super) scratch: Scratch,
 }
 
 impl Marks {
