@@ -199,6 +199,8 @@ impl Near<'_> {
         let body = std::str::from_utf8(&publication.payload).ok()?;
         let parts: BTreeMap<&str, &str> = members(body).collect();
         let text = |key| Some(parts.get(key)?.trim_matches('"'));
+        // Parts of other stations that a checkpoint still waited for are published on the way.
+        (text("mn")? == self.question.mn).then_some(())?;
         let data_time: jiff::Timestamp = text("data_time")?.parse().ok()?;
         let data_time = Timestamp(data_time.as_microsecond());
         let kind = Kind::of(text("cn")?.parse().ok()?);

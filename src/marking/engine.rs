@@ -221,11 +221,7 @@ impl Marks {
             // Whatever came, silence is over.
             self.areas(plan, seen.at.0, false, true, out);
         }
-        for (at, reading) in seen.readings.iter().enumerate() {
-            if let Some(judged) = out.readings.get_mut(at) {
-                self.cover(plan, reading, rank, now, judged);
-            }
-        }
+        self.cover(plan, seen, rank, now, out);
         self.periods(plan, seen, rank, now, out);
         self.sweep(plan, seen.at.0, out);
     }
