@@ -1,95 +1,179 @@
-//! Marks entered by hand through the running gateway, and why a value is marked, as an inspector asks.
+//! `marks explain` and `marks list` on a journal that the library wrote.
 
-#![allow(dead_code, reason = "the harness is shared")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has spoken")]
 
+#[allow(dead_code, reason = "each test file uses a part of it")]
 mod gateway;
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::mpsc;
 
 use gateway::run;
-use gateway::scene::Scene;
-use serde_json::Value;
+use hj212_gateway::journal::{self, Entry, OsDisk};
+use hj212_gateway::message::{Heard, Peering, Presence, Record, Timestamp};
+use hj212_gateway::protocol::{Deviations, write};
+use hj212_gateway::telemetry::Telemetry;
+use sha2::{Digest, Sha256};
 
-fn scene() -> Scene {
-    Scene::registered("[marking]\nentries = true\n", |row| {
-        row.insert("rules".into(), toml::Value::Array(vec!["inc19".into(), "dev22".into()]));
-        let facility: toml::Table = "id = \"furnace-1\"\nkind = \"furnace\"\n".parse().unwrap();
-        row.insert("facility".into(), toml::Value::Array(vec![facility.into()]));
-    })
+const CONTEXT: &str = r#"{"stations":{"M1":{"name":"一号炉","st":"31","edition":"2017","rules":["inc19","dev22"],"facilities":[{"id":"furnace-1","kind":"furnace","factors":["a21026"],"aliases":{"feed":"x01","temp":"x02","burner":"x03","fan":"x04"}}],"limits":{"a21026":"100"},"ranges":{"a21026":["0","500"]}},"M2":{"name":"未上线","st":"31","edition":"2017"}},"factors":{}}"#;
+
+fn at(clock: &str) -> Timestamp {
+    let time: jiff::Timestamp = format!("2026-06-01T{clock}+08:00").parse().unwrap();
+    Timestamp(time.as_microsecond())
 }
 
-/// The answer to the entry `id`.
-fn answer(scene: &Scene, id: &str) -> Value {
-    let topic = format!("hj212/v1/{}/mark-entry/{id}/status", scene.mn);
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(message) = scene.broker.received().iter().rfind(|message| message.topic == topic) {
-            return serde_json::from_slice(&message.payload).unwrap();
+struct Written {
+    folder: tempfile::TempDir,
+    journal: Option<journal::Journal>,
+}
+
+impl Written {
+    fn new() -> Written {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = journal::Settings { dir: folder.path().join("journal"), ..journal::Settings::default() };
+        let journal = journal::open(Arc::new(OsDisk), &settings, Arc::new(Telemetry::default())).unwrap();
+        Written { folder, journal: Some(journal) }
+    }
+
+    fn put(&self, clock: &str, record: &Record<'_>) {
+        let mut body = Vec::new();
+        record.encode(&mut body);
+        let (done, stored) = mpsc::channel();
+        let entry = Entry { time: at(clock), kind: record.kind(), body };
+        self.journal
+            .as_ref()
+            .unwrap()
+            .appender()
+            .append(entry, move |outcome: Result<_, _>| done.send(outcome).unwrap());
+        stored.recv().unwrap().unwrap();
+    }
+
+    fn frame(&self, clock: &str, mn: &str, area: &str) {
+        let digits: String = clock.chars().filter(char::is_ascii_digit).collect();
+        let segment = format!(
+            "QN=20260601{digits}000;ST=31;CN=2011;PW=123456;MN={mn};Flag=5;CP=&&DataTime=20260601{}00;{area}&&",
+            &digits[..4]
+        );
+        let mut raw = Vec::new();
+        write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
+        let heard =
+            Heard { from: peering(), deviations: Deviations::NONE, segment: &raw[6..6 + segment.len()], raw: &raw };
+        self.put(clock, &Record::Frame(heard));
+    }
+
+    /// A furnace that exceeds, is fed no more, calibrates; an entry for the past; a link that is lost.
+    fn story() -> Written {
+        let written = Written::new();
+        let hash = Sha256::digest(CONTEXT).into();
+        written.put("10:00:00", &Record::Context { hash, part: 0, parts: 1, json: CONTEXT.as_bytes() });
+        written.frame("10:00:10", "M1", "a21026-Rtd=150.50,a21026-Flag=N;x01-Rtd=8;x02-Rtd=905;x03-Rtd=0;x04-Rtd=1");
+        written.frame("10:01:10", "M1", "a21026-Rtd=0.30,a21026-Flag=C;x01-Rtd=8;x02-Rtd=900;x03-Rtd=0;x04-Rtd=1");
+        written.frame("10:05:00", "M3", "a21026-Rtd=1,a21026-Flag=N");
+        for minute in 10..30 {
+            let area = "a21026-Rtd=60.0,a21026-Flag=N;x01-Rtd=8;x02-Rtd=890;x03-Rtd=0;x04-Rtd=1";
+            written.frame(&format!("10:{minute}:10"), "M1", area);
         }
-        assert!(Instant::now() < until, "no answer to {id}:\n{}", scene.gateway.log());
-        std::thread::sleep(Duration::from_millis(10));
+        let json = r#"{"schema":"hj212.mark-entry/1","id":"2026-7","mark":"inc19:off","object":"furnace-1","begin":"2026-06-01T10:05:00+08:00","end":null,"reason":"停炉","proof":"照片","author":"王"}"#;
+        written.put("10:31:00", &Record::MarkEntry { mn: "M1", id: "2026-7", json: json.as_bytes() });
+        written.put("10:40:00", &Record::Presence(Presence::Offline { mn: "M1", on: peering() }));
+        written.put("10:56:00", &Record::Tick);
+        written
+    }
+
+    fn ask(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut all = vec!["marks"];
+        all.extend_from_slice(arguments);
+        all.extend_from_slice(&["--dir", "journal"]);
+        run(&all, self.folder.path())
+    }
+}
+
+fn peering() -> Peering {
+    Peering { connection: 1, peer: "10.0.0.9:7000".parse().unwrap() }
+}
+
+fn holds(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
     }
 }
 
 #[test]
-fn an_entry_by_hand_is_answered_survives_a_kill_and_explains_the_value() {
-    let mut scene = scene();
-    let mut station = scene.station();
-    let now = jiff::tz::offset(8).to_datetime(jiff::Timestamp::now());
-    let time = now.strftime("%Y%m%d%H%M00").to_string();
-    let at = now.strftime("%Y-%m-%d %H:%M").to_string();
-    let begin = now.strftime("%Y-%m-%dT%H:%M:00+08:00").to_string();
-    let say = |station: &mut gateway::scene::Station| {
-        station.say(&format!("{time}001"), "31", 2011, 5, &format!("DataTime={time};a21026-Rtd=150.50,a21026-Flag=N"));
-        assert!(station.hear(Duration::from_secs(10)).expect("an answer").contains("CN=9014"));
-    };
-    say(&mut station);
-    let entry = |id: &str, mark: &str| {
-        format!(
-            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"{mark}","object":"furnace-1","begin":"{begin}","end":null,"reason":"风机跳闸","proof":"照片 12","author":"王"}}"#
-        )
-    };
-    let topic = |id: &str| format!("hj212/v1/{}/mark-entry/{id}", scene.mn);
-    let (first, wrong, other) = (topic("e1"), topic("e2"), topic("e3"));
-    // Until the first record was interpreted the station's rules are not known.
-    let data = format!("hj212/v1/{}/data/realtime", scene.mn);
-    let until = Instant::now() + Duration::from_secs(20);
-    while !scene.broker.received().iter().any(|message| message.topic == data) {
-        assert!(Instant::now() < until, "{}", scene.gateway.log());
-        std::thread::sleep(Duration::from_millis(10));
+fn a_reading_is_explained_with_rule_file_clause_and_what_was_said() {
+    let written = Written::story();
+    let (code, out, said) = written.ask(&["explain", "--mn", "M1", "--at", "2026-06-01 10:01", "--factor", "a21026"]);
+    assert_eq!(code, 0, "{said}");
+    holds(&out, &["rtd = 0.30, flag = \"C\"", "无效", "validity: invalid", "h17:C", "dev22:calib"]);
+    holds(&out, &["hj212-2017.toml", "device-2022-21.toml", "确定性", "Clause:", "[已生效 applied]"]);
+    assert!(!out.contains("x01") && !out.contains("150.50"), "{out}");
+    let (_, whole, _) = written.ask(&["explain", "--mn", "M1", "--at", "2026-06-01T02:01:00Z"]);
+    holds(&whole, &["a21026", "x01", "x04"]);
+}
+
+#[test]
+fn entries_made_later_are_shown_as_such_with_exceedance_and_conflict() {
+    let written = Written::story();
+    let (code, out, said) =
+        written.ask(&["explain", "--mn", "M1", "--at", "2026-06-01 10:12:00", "--factor", "a21026"]);
+    assert_eq!(code, 0, "{said}");
+    holds(&out, &["rtd = 60.0", "validity: valid", "人工填报 2026-7：停炉", "当时未计入", "inc19:off-while-running"]);
+    holds(&out, &["a21026 exceeded at 2026-06-01T10:00:00.000+08:00 (150.50 > 100)"]);
+    let (_, then, _) = written.ask(&[
+        "explain",
+        "--mn",
+        "M1",
+        "--at",
+        "2026-06-01 10:12",
+        "--known",
+        "2026-06-01 10:20",
+        "--factor",
+        "a21026",
+    ]);
+    assert!(!then.contains("inc19:off") && then.contains("没有标记"), "{then}");
+}
+
+#[test]
+fn marks_are_listed_as_they_hold_or_held() {
+    let written = Written::story();
+    let (code, now, said) = written.ask(&["list", "--mn", "M1"]);
+    assert_eq!(code, 0, "{said}");
+    holds(&now, &["inc19:off", "dev22:link", "offline(15min)", "2026-06-01T10:40:00.000+08:00"]);
+    assert!(!now.contains("dev22:calib"), "{now}");
+    let (_, held, _) =
+        written.ask(&["list", "--mn", "M1", "--since", "2026-06-01 10:00", "--until", "2026-06-01 10:04"]);
+    holds(&held, &["dev22:calib", "至 2026-06-01T10:10:00.000+08:00"]);
+    assert!(!held.contains("dev22:link"), "{held}");
+    let (_, none, _) = written.ask(&["list", "--mn", "M2"]);
+    holds(&none, &["没有标记"]);
+}
+
+#[test]
+fn the_journal_is_read_while_a_gateway_writes_it_and_dumped_with_its_entries() {
+    let written = Written::story();
+    assert!(written.journal.is_some(), "it is open, and its lock held");
+    let (code, out, _) = run(&["journal", "dump", "--dir", "journal"], written.folder.path());
+    assert_eq!(code, 0);
+    holds(&out, &["mark-entry  M1 2026-7: {\"schema\"", "停炉"]);
+    let (_, stats, _) = run(&["journal", "stats", "--dir", "journal"], written.folder.path());
+    holds(&stats, &["mark-entry"]);
+}
+
+#[test]
+fn what_cannot_be_answered_says_why() {
+    let written = Written::story();
+    for (arguments, code, says) in [
+        (&["explain", "--mn", "M9", "--at", "2026-06-01 10:00"][..], 69, "no station M9"),
+        (&["explain", "--mn", "M2", "--at", "2026-06-01 10:00"], 69, "nearest: none"),
+        (&["explain", "--mn", "M1", "--at", "2026-06-01 15:00"], 69, "nearest: 2026-06-01T10:29:00.000+08:00"),
+        (&["explain", "--mn", "M1", "--at", "2026-06-01 05:00"], 69, "nearest: 2026-06-01T10:00:00.000+08:00"),
+        (&["explain", "--mn", "M1", "--at", "2026-06-01 10:00", "--factor", "a34013"], 69, "of a34013"),
+        (&["explain", "--mn", "M1", "--at", "noon"], 64, "is no time"),
+        (&["list", "--mn", "M9"], 69, "no station M9"),
+    ] {
+        let (found, _, said) = written.ask(arguments);
+        assert!(found == code && said.contains(says), "{arguments:?}: {found} {said}");
     }
-    scene.publish(&first, &entry("e1", "inc19:fault"));
-    assert_eq!(answer(&scene, "e1")["state"], "accepted");
-    scene.publish(&wrong, &entry("e2", "inc19:holiday"));
-    assert_eq!(answer(&scene, "e2")["why"]["code"], "unknown-mark");
-    scene.publish(&other, "no json");
-    assert_eq!(answer(&scene, "e3")["why"]["code"], "unreadable");
-    let held = format!("hj212/v1/{}/mark/inc19/fault/furnace-1", scene.mn);
-    assert!(scene.broker.retained().contains_key(&held));
-    scene.gateway.kill();
-    scene.gateway.start();
-    let folder = scene.gateway.folder.path().to_owned();
-    let ask = |more: &[&str]| {
-        let base = ["marks", "explain", "--config", "gateway.toml", "--mn", &scene.mn];
-        run(&[&base[..], more].concat(), &folder)
-    };
-    let (code, text, error) = ask(&["--at", &at, "--factor", "a21026"]);
-    assert_eq!(code, 0, "{text}{error}");
-    for words in ["150.50", "二氧化硫", "inc19:fault", "furnace-1", "风机跳闸", "照片 12", "王", "Entered by hand"]
-    {
-        assert!(text.contains(words), "{words}:\n{text}");
-    }
-    let (code, json, _) = ask(&["--at", &at, "--json"]);
-    let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((code, json["marks"][0]["mark"]["entry"]["id"].as_str()), (0, Some("e1")));
-    let (code, _, error) = ask(&["--at", "2001-01-01 00:00"]);
-    assert!(code == 1 && error.contains("no data"), "{error}");
-    let (code, _, error) = ask(&["--at", "noon"]);
-    assert!(code == 64 && error.contains("Beijing"), "{error}");
-    let (code, list, _) = run(&["marks", "list", "--config", "gateway.toml", "--mn", &scene.mn], &folder);
-    assert!(code == 0 && list.contains("inc19:fault"), "{list}");
-    let (code, _, error) =
-        run(&["marks", "explain", "--config", "gateway.toml", "--mn", "NOBODY", "--at", &at], &folder);
-    assert!(code == 1 && error.contains("not registered"), "{error}");
+    let empty = tempfile::tempdir().unwrap();
+    let (code, _, said) = run(&["marks", "list", "--mn", "M1", "--dir", "journal"], empty.path());
+    assert!(code == 74 && said.contains("--dir"), "{code} {said}");
 }

@@ -1,243 +1,251 @@
-//! `marks`: why a value is marked, and which marks a station has, from the journal.
+//! `marks explain|list`: why a reading is marked, and which marks a station has; from the journal, beside a running gateway too.
 
-use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
-
-use super::{CONFIG, IO, USAGE, complain, replay};
+use super::{CONFIG, IO, USAGE, complain};
 use crate::config;
-use crate::gateway::{explain, ledgers};
-use crate::marking::{Mark, Words};
+use crate::gateway::marks::{self, Answer, MarksError, Question, Report};
+use crate::gateway::verbatim::members;
+use crate::interpret;
+use crate::journal;
+use crate::marking::{Mark, RuleBook, Standing, Validity, explain, in_words};
 use crate::message::Timestamp;
 
-/// Nothing was found (as `decode` and `journal verify` end when something is wrong).
-const NOTHING: u8 = 1;
-/// Records of which the values are shown, nearest first.
-const RECORDS_SHOWN: usize = 4;
+/// Nothing was found (EX_UNAVAILABLE).
+const NOTHING: u8 = 69;
+/// What came up to so long after the asked time is looked at, unless --known says more.
+const KNOWN_AFTER: i64 = 3600 * 1_000_000;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Why a value is (or is not) marked: what the station said, each mark with rule, clause and evidence, and what it does
-    Explain(Explain),
-    /// The marks of a station that hold, then those that have ended
-    List(List),
+    /// Says why the reading nearest to a time is marked, with rule, thresholds and clause (解释某时刻数据的标记)
+    Explain {
+        #[command(flatten)]
+        place: Place,
+        /// The data time: RFC 3339, or "2026-11-23 10:30" in Beijing time
+        #[arg(long, value_name = "TIME")]
+        at: String,
+        /// Only this factor, such as a21026
+        #[arg(long, value_name = "CODE")]
+        factor: Option<String>,
+        /// Looks at what came until then, such as entries made later [default: one hour after --at]
+        #[arg(long, value_name = "TIME")]
+        known: Option<String>,
+    },
+    /// Lists the marks that hold at the end of the journal, or held within a time (列出标记)
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Marks that hold or held after this time
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// And before this one [default: the end of the journal]
+        #[arg(long, value_name = "TIME", requires = "since")]
+        until: Option<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Works beside a running gateway; nothing is changed.\n\
-    Example: hj212-gateway marks explain --config gateway.toml --mn 010000A8900016F000169DC0 --at \"2026-11-23 10:30\" --factor a21026\n\n\
-    查询某一数据为何带有标记:现场机原始标记、规则(编号、版本、条款、依据数据)、人工标记、有效性。")]
-pub(super) struct Explain {
-    /// The gateway's configuration: its journal
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+pub(super) struct Place {
     /// The station
     #[arg(long, value_name = "MN")]
     mn: String,
-    /// The data time: RFC 3339, or "2026-11-23 10:30" in Beijing time
-    #[arg(long, value_name = "T")]
-    at: String,
-    /// Only this factor's value
-    #[arg(long, value_name = "CODE")]
-    factor: Option<String>,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
+    /// The journal's folder [default: that of the configuration, else /var/lib/hj212-gateway/journal]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The gateway's configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct List {
-    /// The gateway's configuration: its journal
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// The station
-    #[arg(long, value_name = "MN")]
-    mn: String,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
+impl Place {
+    fn open(&self) -> Result<(PathBuf, interpret::Settings), u8> {
+        let (dir, settings) = match &self.config {
+            None => (journal::Settings::default().dir, interpret::Settings::default()),
+            Some(file) => {
+                let loaded = config::load(file).map_err(|problems| {
+                    complain(&problems);
+                    CONFIG
+                })?;
+                (loaded.config.journal.dir.clone(), marks::settings(&loaded.config))
+            }
+        };
+        Ok((self.dir.clone().unwrap_or(dir), settings))
+    }
 }
 
 pub(super) fn marks(command: &Command) -> u8 {
+    match answer(command) {
+        Ok(text) => say(&text),
+        Err(code) => code,
+    }
+}
+
+fn say(text: &str) -> u8 {
+    use std::io::Write;
+    // A reader of our output that has gone has gone by right.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    0
+}
+
+fn answer(command: &Command) -> Result<String, u8> {
     match command {
-        Command::Explain(options) => explain(options),
-        Command::List(options) => list(options),
-    }
-}
-
-fn explain(options: &Explain) -> u8 {
-    let Some(at) = time(&options.at) else {
-        complain(&format!(
-            "\"{}\" is no time: write \"2026-11-23 10:30\" (Beijing) or 2026-11-23T10:30:00+08:00",
-            options.at
-        ));
-        return USAGE;
-    };
-    let loaded = match config::load(&options.config) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            complain(&problems);
-            return CONFIG;
+        Command::Explain { place, at, factor, known } => {
+            let at = time(at)?;
+            let known = known.as_deref().map(time).transpose()?.unwrap_or(Timestamp(at.0.saturating_add(KNOWN_AFTER)));
+            let (dir, settings) = place.open()?;
+            let question = Question { mn: place.mn.clone(), at, factor: factor.clone(), known };
+            let answer = marks::explain(&dir, settings, &question).map_err(failed)?;
+            Ok(answer.reports.iter().map(|report| reported(&answer, report)).collect())
         }
-    };
-    let found = match explain::explain(&loaded.config, &options.mn, at) {
-        Ok(found) => found,
-        Err(error) => {
-            complain(&error);
-            return IO;
-        }
-    };
-    if !found.heard {
-        let known = loaded.registry.find(options.mn.as_bytes()).is_some();
-        let why = if known { "it is registered" } else { "and it is not registered: is the MN right?" };
-        complain(&format!("the journal has no data of {} within a day of {}; {why}", options.mn, at.to_rfc3339()));
-        return NOTHING;
-    }
-    let marks: Vec<&(Mark, Words)> =
-        found.marks.iter().filter(|(mark, _)| concerns(mark, options.factor.as_deref())).collect();
-    if options.json {
-        let marks = marks
-            .iter()
-            .map(|(mark, words)| json!({ "mark": mark.view(), "explain": { "zh": words.zh, "en": words.en } }));
-        show(&Explained { mn: &options.mn, at: at.to_rfc3339(), records: &found.records, marks: marks.collect() });
-        return 0;
-    }
-    say(&format!("{} · {}", options.mn, at.to_rfc3339()));
-    let mut shown = 0;
-    for record in found.records.iter().take(RECORDS_SHOWN) {
-        shown += values(record, options.factor.as_deref());
-    }
-    if let (0, Some(factor)) = (shown, &options.factor) {
-        say(&format!("  {factor}: 附近的记录中没有该因子 / no record near that time has this factor"));
-    }
-    say("");
-    if marks.is_empty() {
-        say("没有标记 / no mark covers that time.");
-    }
-    for (mark, words) in marks {
-        say(&format!("{} → {}  [{}]", mark.mark, mark.object, mark.standing.name()));
-        say(&format!("  {}", words.zh));
-        say(&format!("  {}", words.en));
-    }
-    0
-}
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Explained<'a> {
-    mn: &'a str,
-    at: String,
-    /// The messages as they were published.
-    records: &'a [Box<RawValue>],
-    marks: Vec<Value>,
-}
-
-/// A data message, its readings' fields verbatim.
-#[derive(Deserialize)]
-struct Said {
-    readings: BTreeMap<String, BTreeMap<String, Box<RawValue>>>,
-}
-
-/// Whether a mark may be the reason for the values of a factor: one on another code is not.
-fn concerns(mark: &Mark, factor: Option<&str>) -> bool {
-    factor.is_none_or(|factor| !mark.on_code || mark.object == factor)
-}
-
-/// Shows the values of a record; how many.
-fn values(record: &RawValue, factor: Option<&str>) -> usize {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let (Ok(said), Ok(record)) =
-        (serde_json::from_str::<Said>(record.get()), serde_json::from_str::<Value>(record.get()))
-    else {
-        return 0;
-    };
-    let verbatim = |code: &str, key: &str| said.readings.get(code)?.get(key).map(|raw| raw.get().trim_matches('"'));
-    let Some(readings) = record["readings"].as_object() else { return 0 };
-    let wanted = readings.iter().filter(|(code, _)| factor.is_none_or(|factor| factor == code.as_str()));
-    let mut shown = 0;
-    for (code, reading) in wanted {
-        if shown == 0 {
-            let offset = &record["journal"]["offset"];
-            say(&format!("{} {}  (journal {offset})", text(&record["kind"]), text(&record["data_time"])));
-        }
-        shown += 1;
-        let said = ["rtd", "avg", "min", "max", "cou"].iter().filter(|key| !reading[**key].is_null());
-        let said: Vec<String> = said.map(|key| format!("{key}={}", verbatim(code, key).unwrap_or_default())).collect();
-        let unit = reading["unit"].as_str().unwrap_or_default();
-        let name = reading["name"].as_str().unwrap_or_default();
-        let flag = reading["flag"].as_str().map_or("-".to_owned(), str::to_owned);
-        let validity = match (&reading["validity"], reading["valid"].as_bool()) {
-            (Value::String(word), _) => word.clone(),
-            (_, Some(true)) => "有效 valid".to_owned(),
-            (_, Some(false)) => "无效 invalid".to_owned(),
-            _ => "未判定 not judged".to_owned(),
-        };
-        say(&format!("  {code} {name}  {} {unit}  站点标记 flag {flag}  {validity}", said.join(" ")));
-        for (key, what) in [("marks", "标记 marks"), ("proposed", "建议 proposed")] {
-            if let Some(list) = reading[key].as_array().filter(|list| !list.is_empty()) {
-                let list: Vec<String> = list.iter().map(text).collect();
-                say(&format!("    {what}: {}", list.join(", ")));
+        Command::List { place, since, until } => {
+            let since = since.as_deref().map(time).transpose()?;
+            let until = until.as_deref().map(time).transpose()?.unwrap_or(Timestamp(i64::MAX));
+            let (dir, settings) = place.open()?;
+            let range = since.map(|since| (since, until));
+            let (marks, book) = marks::list(&dir, settings, &place.mn, range).map_err(failed)?;
+            let mut text = String::new();
+            for (number, mark) in (1..).zip(&marks) {
+                marked(&mut text, &book, mark, number, "");
             }
-        }
-        if let Some(recomputed) = reading["recomputed"].as_object() {
-            let of = |key: &str| recomputed.get(key).map(text).unwrap_or_default();
-            let (good, expected, needed) = (of("good"), of("expected"), of("needed"));
-            say(&format!("    重算 recomputed: valid {} ({good}/{expected}, {needed}; {})", of("valid"), of("clause")));
+            if marks.is_empty() {
+                text.push_str("没有标记。\nNo marks.\n");
+            }
+            Ok(text)
         }
     }
-    shown
 }
 
-fn list(options: &List) -> u8 {
-    let loaded = match config::load(&options.config) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            complain(&problems);
-            return CONFIG;
-        }
+fn failed(error: MarksError) -> u8 {
+    complain(&error);
+    match error {
+        MarksError::Journal { .. } => IO,
+        MarksError::UnknownStation(_) | MarksError::NoReading { .. } => NOTHING,
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, u8> {
+    read_time(text).ok_or_else(|| {
+        complain(&format!(
+            "\"{text}\" is no time: write 2026-11-23T10:30:00+08:00, or \"2026-11-23 10:30\" in Beijing time"
+        ));
+        USAGE
+    })
+}
+
+/// RFC 3339, or a civil date or time, which is Beijing's.
+fn read_time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let full = match text.len() {
+        10 => format!("{text}T00:00:00+08:00"),
+        16 => format!("{text}:00+08:00"),
+        19 => format!("{text}+08:00"),
+        _ => text.to_owned(),
     };
-    let interpreter = match ledgers::read(&loaded.config) {
-        Ok(interpreter) => interpreter,
-        Err(error) => {
-            complain(&error);
-            return IO;
+    let parsed: jiff::Timestamp = full.parse().ok()?;
+    Some(Timestamp(parsed.as_microsecond()))
+}
+
+fn reported(answer: &Answer, report: &Report) -> String {
+    let mut text = String::new();
+    let (at, arrived) = (report.data_time.to_rfc3339(), report.arrived.to_rfc3339());
+    let (kind, offset, known) = (report.kind.name(), report.offset.0, answer.known.to_rfc3339());
+    let _ = writeln!(text, "{at} {kind}：记录 {offset}，到达 {arrived}；以下为截至 {known} 所知。");
+    let _ = writeln!(text, "{at} {kind}: record {offset}, arrived {arrived}; what follows is known up to {known}.");
+    let parts: Vec<(&str, &str)> = members(&report.body).collect();
+    let readings = parts.iter().find(|(name, _)| *name == "readings").map_or("{}", |(_, readings)| readings);
+    for (code, marks) in &report.marks {
+        if let Some((_, reading)) = members(readings).find(|(known, _)| known == code) {
+            judged(&mut text, answer, code, reading, marks);
         }
+    }
+    text
+}
+
+/// One reading: what was said, what it is worth, and why.
+fn judged(text: &mut String, answer: &Answer, code: &str, reading: &str, marks: &[Mark]) {
+    let get = |name: &str| members(reading).find(|(known, _)| *known == name).map(|(_, value)| value);
+    let judgement = ["name", "unit", "valid", "validity", "marks", "proposed", "recomputed"];
+    let said: Vec<String> = members(reading)
+        .filter(|(name, _)| !judgement.contains(name))
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    let said = said.join(", ");
+    let plain = |name| get(name).filter(|value| *value != "null").unwrap_or_default().trim_matches('"');
+    let _ = writeln!(text, "\n{code} {} {}", plain("name"), plain("unit"));
+    let _ = writeln!(text, "  站点上报：{said}\n  the station said: {said}");
+    let names = |key| -> Vec<String> { get(key).and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default() };
+    let (applied, proposed) = (names("marks"), names("proposed"));
+    let (zh, en) = worth(get("valid"), get("validity"));
+    let because = if applied.is_empty() { String::new() } else { format!(" ({})", applied.join(", ")) };
+    let _ = writeln!(text, "  有效性：{zh}{because}\n  validity: {en}{because}");
+    if let Some(recomputed) = get("recomputed") {
+        let _ = writeln!(text, "  由更细数据重算：{recomputed}\n  recomputed from finer values: {recomputed}");
+    }
+    for (number, mark) in (1..).zip(marks) {
+        let then = applied.contains(&mark.mark) || proposed.contains(&mark.mark);
+        let note = if then { "" } else { "（当时未计入 not part of the judgement then）" };
+        marked(text, &answer.book, mark, number, note);
+    }
+    let met = |name: &&String| !marks.iter().any(|mark| mark.mark == **name);
+    for name in applied.iter().chain(&proposed).filter(met) {
+        flagged(text, &answer.book, name);
+    }
+    if marks.is_empty() && applied.is_empty() && proposed.is_empty() {
+        text.push_str("  没有标记。\n  No marks.\n");
+    }
+}
+
+fn worth(valid: Option<&str>, validity: Option<&str>) -> (&'static str, &'static str) {
+    let special = validity.map(|name| name.trim_matches('"')).and_then(Validity::named);
+    match (special, valid) {
+        (Some(validity), _) => in_words(validity),
+        (None, Some("true")) => in_words(Validity::Valid),
+        (None, Some("false")) => in_words(Validity::Invalid),
+        (None, Some(_) | None) => ("没有规则对其作出判断", "no rule says anything of it"),
+    }
+}
+
+/// A mark with its rule or entry, its evidence and its standing.
+fn marked(text: &mut String, book: &RuleBook, mark: &Mark, number: usize, note: &str) {
+    let words = explain(book, mark);
+    let (zh, en) = match mark.standing {
+        Standing::Applied => ("已生效", "applied"),
+        Standing::Proposed => ("建议", "proposed"),
+        Standing::Confirmed => ("已确认", "confirmed"),
+        Standing::Entered => ("人工填报", "entered"),
     };
-    let marks: Vec<&Mark> = interpreter.marks_of(&options.mn).collect();
-    if options.json {
-        show(&Value::Array(marks.iter().map(|mark| mark.view()).collect()));
-        return 0;
+    let _ = writeln!(text, "  {number}. [{zh} {en}] {}{note}\n     {}", words.zh, words.en);
+    if mark.said.is_none() {
+        let file = book.file_of(&mark.by, mark.version).unwrap_or("-");
+        let _ = writeln!(text, "     规则文件 rule file: {file}; 条件 condition: {}", mark.when);
+        for input in &mark.inputs {
+            let flag = if input.flag.is_empty() { String::new() } else { format!(" [{}]", input.flag) };
+            let name = format!("{} {}", input.signal, input.code);
+            let (name, at) = (name.trim_end(), input.at.to_rfc3339());
+            let _ = writeln!(text, "     依据 input: {name} = {}{flag} @ {at}", input.value);
+        }
     }
-    if marks.is_empty() {
-        say("没有标记 / no marks.");
+    for conflict in &mark.met {
+        let _ = writeln!(text, "     冲突 conflict: {conflict}");
     }
-    for mark in marks {
-        let until = mark.until.map_or_else(|| "…".to_owned(), Timestamp::to_rfc3339);
-        let since = mark.since.to_rfc3339();
-        say(&format!("{since}  {until}  {} → {}  [{}]", mark.mark, mark.object, mark.standing.name()));
-        let words = interpreter.in_words(mark);
-        say(&format!("  {}", words.zh));
-    }
-    0
 }
 
-/// RFC 3339, or a civil time of Beijing with a blank or a `T`, with or without seconds.
-fn time(text: &str) -> Option<Timestamp> {
-    let text = text.trim().replacen(' ', "T", 1);
-    let full = if text.len() == 16 { format!("{text}:00") } else { text };
-    replay::time(Some(&full)).ok().flatten()
-}
-
-fn show(value: &impl Serialize) {
-    say(&serde_json::to_string_pretty(value).unwrap_or_default());
-}
-
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
-fn say(line: &str) {
-    println!("{line}");
+/// A mark that stands on this reading alone: of its own flag or value.
+fn flagged(text: &mut String, book: &RuleBook, name: &str) {
+    let Some(kind) = book.marks.get(name) else {
+        let _ = writeln!(text, "  - {name}：规则中没有的标记\n    {name}: a flag that no rule knows");
+        return;
+    };
+    let ((zh, en), source) = (in_words(kind.validity), &kind.source);
+    let certainty = kind.certainty;
+    let _ = writeln!(text, "  - {}（{name}），仅就该数据：{zh}。依据：{source}（确定性 {certainty:?}）。", kind.zh);
+    let _ = writeln!(
+        text,
+        "    {} ({name}), of this reading alone: {en}. Clause: {source} (certainty {certainty:?}).",
+        kind.en
+    );
 }
 
 #[cfg(test)]
@@ -245,11 +253,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_write_them() {
-        let half_past_ten = time("2026-11-23T10:30:00+08:00").unwrap();
-        for text in ["2026-11-23 10:30", "2026-11-23 10:30:00", "2026-11-23T10:30", "2026-11-23T02:30:00Z"] {
-            assert_eq!(time(text), Some(half_past_ten), "{text}");
+    fn times_without_a_zone_are_beijing_time() {
+        let wanted = read_time("2026-11-23T10:30:00+08:00");
+        assert!(wanted.is_some());
+        for text in ["2026-11-23 10:30", "2026-11-23 10:30:00", "2026-11-23T10:30:00", "2026-11-23T02:30:00Z"] {
+            assert_eq!(read_time(text), wanted, "{text}");
         }
-        assert_eq!(time("half past ten"), None);
+        assert_eq!(read_time("yesterday"), None);
     }
 }

@@ -73,9 +73,6 @@ enum Command {
     /// Asks a station for something and watches what becomes of it (反控)
     #[command(name = "command")]
     Ask(Box<command::Options>),
-    /// Why a value is marked, and which marks a station has (标记查询)
-    #[command(subcommand)]
-    Marks(marks::Command),
     /// Publishes again from the journal
     Replay(replay::Options),
     /// How much of each day has arrived, and what is missing (传输率与缺口)
@@ -83,6 +80,9 @@ enum Command {
     /// Looks into a journal; works beside a running gateway
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Says why readings are marked, from the journal (标记说明)
+    #[command(subcommand)]
+    Marks(marks::Command),
     /// The whole thing with no set-up: broker, gateway, stations; readings printed as they arrive
     #[cfg(feature = "demo")]
     Demo(demo::Options),
@@ -106,10 +106,10 @@ pub fn main() -> ExitCode {
         Command::Factors(options) => factors::factors(&options),
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Ask(options) => command::command(&options),
-        Command::Marks(command) => marks::marks(&command),
         Command::Replay(options) => replay::replay(&options),
         Command::Gaps(options) => gaps::gaps(&options),
         Command::Journal(command) => journal::journal(&command),
+        Command::Marks(command) => marks::marks(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),
     };

@@ -15,15 +15,16 @@ pub mod derived;
 mod desk;
 mod entries;
 mod envelope;
-pub mod explain;
 mod history;
 mod keys;
 mod learned;
 pub mod ledgers;
+pub mod marks;
 mod pulse;
 mod reload;
 pub mod replay;
 pub mod uplink;
+pub mod verbatim;
 mod view;
 
 use std::net::SocketAddr;

@@ -113,12 +113,12 @@ pub async fn replay(
     Ok(summary)
 }
 
-pub(super) fn broken(dir: &Path, error: &dyn std::fmt::Display) -> ReplayError {
+fn broken(dir: &Path, error: &dyn std::fmt::Display) -> ReplayError {
     ReplayError::Journal { dir: dir.display().to_string(), error: error.to_string() }
 }
 
 /// Restores the newest checkpoint at or before the range's beginning and gives a reader that stands behind it.
-pub(super) fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), ReplayError> {
+fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), ReplayError> {
     let (dir, settings) = (&config.journal.dir, super::interpretation(config));
     let mut interpreter = Interpreter::new(settings.clone());
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);

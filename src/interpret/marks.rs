@@ -15,7 +15,7 @@ use super::report::Report;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json, topic};
 use crate::marking::{
-    Answer, Happening, Link, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, Words, explain,
+    Answer, Happening, Link, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, explain, is_id,
 };
 use crate::message::{Kind, Publication, StationFacts, Timestamp};
 use crate::protocol::Edition;
@@ -276,6 +276,24 @@ impl Interpreter {
         }
     }
 
+    /// The rules in force.
+    #[must_use]
+    pub fn rule_book(&self) -> &RuleBook {
+        &self.rulings.book
+    }
+
+    /// The remembered marks of the station `mn` that are about `code`, or about anything, and hold or held within `from..=to`; proposals
+    /// and late entries too. `None`: no such station.
+    #[must_use]
+    pub fn marks_over(&self, mn: &str, code: Option<&str>, from: Timestamp, to: Timestamp) -> Option<Vec<Mark>> {
+        let Some(number) = self.by_mn.get(mn.as_bytes()) else {
+            return self.context.stations.contains_key(mn).then(Vec::new);
+        };
+        let station = self.stations.get(*number as usize)?;
+        let Some(plan) = &station.plan else { return Some(Vec::new()) };
+        Some(station.marks.over(plan, code, from, to).cloned().collect())
+    }
+
     /// Takes a mark entered by hand: publishes the answer on `{mn}/mark-entry/{id}/status`, and what the entry changes.
     ///
     /// A station that is registered and was never heard has the rules of its registered edition and type.
@@ -311,31 +329,16 @@ impl Interpreter {
         station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.time, &mut verdict);
         publish(&self.settings, &self.rulings, station, &verdict, place, out);
     }
-
-    /// The marks of a station that cover `at`, those that have ended among them, each in words.
-    #[must_use]
-    pub fn marks_at(&self, mn: &str, at: Timestamp) -> Vec<(Mark, Words)> {
-        let covers = |mark: &&Mark| mark.overlap(at.0, at.0) > 0;
-        self.marks_of(mn).filter(covers).map(|mark| (mark.clone(), explain(&self.rulings.book, mark))).collect()
-    }
-
-    /// The marks of a station that hold, then those that have ended, as far as they are remembered.
-    pub fn marks_of(&self, mn: &str) -> impl Iterator<Item = &Mark> {
-        let station = self.by_mn.get(mn.as_bytes()).and_then(|n| self.stations.get(*n as usize));
-        station.into_iter().flat_map(|station| station.marks.held().chain(station.marks.ended()))
-    }
-
-    /// A mark in words.
-    #[must_use]
-    pub fn in_words(&self, mark: &Mark) -> Words {
-        explain(&self.rulings.book, mark)
-    }
 }
 
 /// Publishes what became of an entry.
 fn answer(station: &Station, said: &Answer, place: Place<'_>, out: &mut Vec<Publication>) {
     let mut topic = format!("{}/mark-entry/", station.topic);
-    topic::level(&mut topic, said.id.as_bytes());
+    if is_id(&said.id) {
+        topic.push_str(&said.id);
+    } else {
+        topic::level(&mut topic, said.id.as_bytes());
+    }
     topic.push_str("/status");
     let mut body = b"{\"schema\":\"hj212.mark-entry-status/1\"".to_vec();
     body.extend_from_slice(&station.head);

@@ -90,7 +90,7 @@ impl Marks {
                 let slot = self.look(*sig, own)?;
                 Some(slot.heard != 0 && self.swept.max(self.heard) - slot.heard >= *hold)
             }
-            Test::Silent(hold) => Some(self.swept != 0 && self.silence() >= *hold),
+            Test::Silent(hold) => (self.heard != 0).then(|| self.swept != 0 && self.silence() >= *hold),
             Test::Offline(hold) => Some(self.gone.is_some_and(|gone| self.swept - gone >= *hold)),
             Test::Rising(sig, by, over) => Some(self.look(*sig, own)?.change(*over)? >= *by),
             Test::Falling(sig, by, over) => Some(self.look(*sig, own)?.change(*over)? <= -*by),

@@ -207,6 +207,7 @@ impl Marks {
         let now = data.unwrap_or(seen.at.0);
         let rank = rank(seen.kind);
         let mut drives = false;
+        self.scratch.homes.clear();
         for reading in seen.readings {
             let judged = self.read(plan, reading, rank, now, seen.at.0, &mut drives, out);
             out.readings.push(judged);
@@ -220,11 +221,7 @@ impl Marks {
             // Whatever came, silence is over.
             self.areas(plan, seen.at.0, false, true, out);
         }
-        for (at, reading) in seen.readings.iter().enumerate() {
-            if let Some(judged) = out.readings.get_mut(at) {
-                self.cover(plan, reading, rank, now, judged);
-            }
-        }
+        self.cover(plan, seen, rank, now, out);
         self.periods(plan, seen, rank, now, out);
         self.sweep(plan, seen.at.0, out);
     }
@@ -244,6 +241,7 @@ impl Marks {
         let mut judged = Judged::default();
         let known = self.index.len();
         let place = self.slot_of(reading.code);
+        self.scratch.homes.push(place.unwrap_or(u16::MAX));
         let value = reading.text.parse::<f64>().ok().filter(|value| value.is_finite());
         let flag = reading.flag.unwrap_or_default();
         let home = place.map(usize::from);
@@ -263,9 +261,9 @@ impl Marks {
                     *drives = true;
                     holds = std::mem::take(&mut slot.holds);
                 } else {
-                    let rules = slot.rules.clone();
-                    let (code, range, limit) = (slot.code.clone(), slot.range, slot.limit);
-                    passing = Some(Slot { code, range, limit, rules, ..Slot::default() });
+                    let mut spare = std::mem::take(&mut self.scratch.passing);
+                    spare.pass_for(slot);
+                    passing = Some(spare);
                 }
             }
             None => {
@@ -284,10 +282,15 @@ impl Marks {
         for number in subject.rules.iter().map(|number| usize::from(*number)) {
             let Some(armed) = plan.factor_rules.get(number) else { continue };
             let idle = holds.get(number).is_none_or(|hold: &Hold| !hold.active && hold.since.is_none());
-            if armed.letters != 0 && armed.letters & letter == 0 && idle {
+            let letters = if self.stated { armed.letters } else { armed.letters_unstated };
+            if letters != 0 && letters & letter == 0 && idle {
                 continue;
             }
-            let when = self.eval(&armed.when, Some(subject));
+            let when = if letters != 0 && letter != 0 {
+                Some(letters & letter != 0)
+            } else {
+                self.eval(&armed.when, Some(subject))
+            };
             if armed.kind.normal {
                 if when == Some(true) {
                     judged.validity = judged.validity.max(Some(armed.kind.validity));
@@ -316,9 +319,11 @@ impl Marks {
         if let Some(slot) = home.filter(|_| driving).and_then(|home| self.slots.get_mut(home)) {
             slot.holds = holds;
         }
-        if let Some((set, validity)) =
-            plan.other_flags.as_ref().filter(|_| !flag.is_empty() && !plan.known_flags.contains(flag))
-        {
+        if let Some(spare) = passing {
+            self.scratch.passing = spare;
+        }
+        let known = flag.is_empty() || plan.known_letters & letter != 0 || plan.known_flags.contains(flag);
+        if let Some((set, validity)) = plan.other_flags.as_ref().filter(|_| !known) {
             judged.validity = judged.validity.max(Some(*validity));
             judged.marks.push(format!("{set}:{flag}"));
         }

@@ -95,7 +95,8 @@ impl Answer {
 type Refusal = (&'static str, String, String);
 
 /// Whether `id` may be an entry's: a level of a topic.
-fn is_id(id: &str) -> bool {
+#[must_use]
+pub fn is_id(id: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=ID_MAX).contains(&id.len()) && id.bytes().all(fits)
 }

@@ -12,7 +12,9 @@ pub struct Words {
     pub en: String,
 }
 
-fn validity(validity: Validity) -> (&'static str, &'static str) {
+/// What a validity means, in Chinese and in English.
+#[must_use]
+pub fn in_words(validity: Validity) -> (&'static str, &'static str) {
     match validity {
         Validity::Valid => ("有效", "valid"),
         Validity::Conditional => ("需人工裁定", "left to a ruling by people"),
@@ -65,7 +67,7 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
             exceedance.code, exceedance.value, exceedance.limit
         ));
     }
-    let (zh_validity, en_validity) = validity(mark.validity);
+    let (zh_validity, en_validity) = in_words(mark.validity);
     let (zh_effect, en_effect) = match mark.effect() {
         Some(_) => (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
         None if mark.late => {

@@ -40,7 +40,8 @@ mod tests;
 
 pub use engine::{Happening, Judged, Observation, Reading, Recomputed, SWEEP, Verdict};
 pub use entry::Answer;
-pub use explain::{Words, explain};
+pub use entry::is_id;
+pub use explain::{Words, explain, in_words};
 pub use load::{BUILT_IN, built_in_texts};
 pub use plan::{Plan, unknown_names};
 pub use rules::*;

@@ -36,6 +36,8 @@ pub(super) struct Armed {
     pub(super) key: String,
     /// The letters A to Z of the value's own flag, as bits, of which one must stand for the rule to begin; 0: it looks at more.
     pub(super) letters: u32,
+    /// The same as long as no state of a single factor was heard.
+    pub(super) letters_unstated: u32,
 }
 
 /// The bit of a flag that is one capital letter; 0 for all others.
@@ -53,6 +55,17 @@ fn letters(condition: &Expr<Sig>) -> u32 {
             letters.iter().fold(0, |bits, flag| bits | letter(flag))
         }
         Expr::Test(_) | Expr::Not(_) | Expr::All(_) | Expr::Any(_) => 0,
+    }
+}
+
+/// The letters that a condition asks for, where states of single factors were never said and so are not that state.
+fn letters_unstated(condition: &Expr<Sig>) -> u32 {
+    let Expr::Any(parts) = condition else { return letters(condition) };
+    let state = |part: &&Expr<Sig>| matches!(part, Expr::Test(Test::Compare(Sig::OfOwn(_), ..)));
+    let mut rest = parts.iter().filter(|part| !state(part));
+    match (rest.next(), rest.next()) {
+        (Some(one), None) => letters(one),
+        _ => 0,
     }
 }
 
@@ -80,6 +93,8 @@ pub struct Plan {
     pub(super) entries: Option<Entries>,
     pub(super) marks: BTreeMap<String, MarkKind>,
     pub(super) known_flags: BTreeSet<String>,
+    /// Those of them that are one capital letter, as bits.
+    pub(super) known_letters: u32,
     pub(super) other_flags: Option<(String, Validity)>,
     pub(super) facilities: Vec<(String, String, BTreeSet<String>)>,
     /// Codes of signals, with what rules call them.
@@ -193,6 +208,7 @@ impl Plan {
         for test in rule.when.tests() {
             if let Test::Flag(_, letters) = test {
                 self.known_flags.extend(letters.iter().cloned());
+                self.known_letters |= letters.iter().fold(0, |bits, flag| bits | letter(flag));
             }
         }
         for (object, facility, own) in objects {
@@ -212,10 +228,11 @@ impl Plan {
             let of_silence = rule.when.tests().iter().any(|test| test.is_of_silence());
             let of_link = rule.when.tests().iter().any(|test| matches!(test, Test::Offline(_)));
             let key = format!("{}@{}#{object}", rule.name, rule.version);
-            let letters = letters(&when);
+            let (letters, letters_unstated) = (letters(&when), letters_unstated(&when));
             let (rule, kind) = (rule.clone(), kind.clone());
             let on_factor = kind.object == OBJECT_FACTOR;
-            let armed = Armed { rule, kind, when, until, object, own, of_silence, of_link, key, letters };
+            let armed =
+                Armed { rule, kind, when, until, object, own, of_silence, of_link, key, letters, letters_unstated };
             if on_factor {
                 self.factor_rules.push(armed);
             } else {

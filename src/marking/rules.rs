@@ -41,6 +41,13 @@ impl Validity {
         }
     }
 
+    /// The validity of that published name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Validity> {
+        let all = [Self::Valid, Self::Conditional, Self::Exempt, Self::Excluded, Self::Invalid, Self::Missing];
+        all.into_iter().find(|validity| validity.name() == name)
+    }
+
     /// Whether a value of this kind can be used as a measurement.
     #[must_use]
     pub const fn is_usable(self) -> bool {
@@ -322,6 +329,8 @@ pub enum Change {
 pub struct RuleSet {
     /// Its name space.
     pub name: String,
+    /// The file it stands in.
+    pub file: String,
     /// Its version.
     pub version: String,
     /// In Chinese.
@@ -355,4 +364,20 @@ pub struct RuleBook {
     pub marks: BTreeMap<String, MarkKind>,
     /// All signals.
     pub signals: BTreeMap<String, Signal>,
+}
+
+impl RuleBook {
+    /// The file in which the rule `name` of this version stands.
+    #[must_use]
+    pub fn file_of(&self, name: &str, version: u32) -> Option<&str> {
+        let is = |rule: &Rule| rule.name == name && rule.version == version;
+        let has = |set: &&RuleSet| {
+            set.rules.iter().any(is)
+                || set.changes.iter().any(|change| match change {
+                    Change::Override(rule) => is(rule),
+                    Change::Disable(..) => false,
+                })
+        };
+        self.sets.values().find(has).map(|set| set.file.as_str())
+    }
 }

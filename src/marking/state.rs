@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expr::{Op, SECOND};
 pub use super::mark::*;
+use super::plan::Plan;
 use crate::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
@@ -124,6 +125,15 @@ impl Slot {
         let value = self.value?;
         let first = self.trend.iter().find(|(at, _)| self.at - at <= over && *at < self.at)?;
         Some(value - first.1)
+    }
+
+    /// Becomes what only judges a value of `like`: it knows no value before it.
+    pub(super) fn pass_for(&mut self, like: &Slot) {
+        self.code.clone_from(&like.code);
+        self.rules.clone_from(&like.rules);
+        (self.range, self.limit) = (like.range, like.limit);
+        (self.at, self.heard, self.zero_since, self.trended) = (0, 0, None, false);
+        self.above.clear();
     }
 
     /// Takes a value as the latest.
@@ -294,6 +304,21 @@ pub enum Link {
     Down,
 }
 
+/// Room that is used again from report to report; it is no part of what is known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scratch {
+    /// Where each reading of the report stands among the slots; `u16::MAX`: nowhere.
+    pub(super) homes: Vec<u16>,
+    /// What stands for the slot of a value that is judged and not taken.
+    pub(super) passing: Slot,
+}
+
+impl PartialEq for Scratch {
+    fn eq(&self, _: &Scratch) -> bool {
+        true
+    }
+}
+
 /// A station's marks and what they come from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Marks {
@@ -324,6 +349,8 @@ pub struct Marks {
     /// Where each of the plan's codes stands among `slots`.
     #[serde(skip)]
     pub(super) places: Vec<u16>,
+    #[serde(skip)]
+    pub(super) scratch: Scratch,
 }
 
 impl Marks {
@@ -346,6 +373,18 @@ impl Marks {
     /// Marks that have ended, oldest first.
     pub fn ended(&self) -> &[Mark] {
         &self.ended
+    }
+
+    /// The marks about `code`, or about anything, that hold or held within `from..=to`.
+    pub fn over(&self, plan: &Plan, code: Option<&str>, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Mark> {
+        let about = move |mark: &&Mark| {
+            code.is_none_or(|code| {
+                mark.object == code
+                    || !mark.on_code && plan.marks.get(&mark.mark).is_some_and(|k| plan.covers(k, &mark.object, code))
+            })
+        };
+        let within = move |mark: &&Mark| mark.since <= to && mark.until.is_none_or(|until| until > from);
+        self.ended.iter().chain(self.held.values()).filter(within).filter(about)
     }
 
     /// Time used of limits: limit, object, start of the period (of an `each`: of the mark), µs.

@@ -453,7 +453,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_an_entry_that_is_too_long_enough_is_kept_to_refuse_it() {
+        let (mut body, long) = (Vec::new(), vec![b'x'; MARK_ENTRY_MAX * 2]);
+        Record::MarkEntry { mn: "A", id: "1", json: &long }.encode(&mut body);
+        let Ok(Record::MarkEntry { json, .. }) = Record::decode(8, &body) else { panic!("{body:?}") };
+        assert_eq!(json.len(), MARK_ENTRY_MAX + 1);
+    }
+
+    #[test]
+    fn a_topic_beyond_all_lengths_is_cut_between_characters() {
+        let (mut body, long) = (Vec::new(), "é".repeat(40_000));
+        Record::MarkEntry { mn: &long, id: "1", json: b"{}" }.encode(&mut body);
+        let Ok(Record::MarkEntry { mn, id, json }) = Record::decode(8, &body) else { panic!("it does not come back") };
+        assert_eq!((mn.len(), id, json), (65_534, "1", &b"{}"[..]));
+    }
+
     proptest! {
+        #[test]
+        fn every_entry_comes_back_as_it_was(mn in "\\PC{0,80}", id in "\\PC{0,80}", json in proptest::collection::vec(any::<u8>(), 0..200)) {
+            round_trip(&Record::MarkEntry { mn: &mn, id: &id, json: &json });
+        }
+
         #[test]
         fn no_body_panics(kind in 0u8..12, body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Record::decode(kind, &body);

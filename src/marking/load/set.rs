@@ -13,6 +13,7 @@ impl Reader<'_> {
         let set_name = name.get_ref().clone();
         let mut set = RuleSet {
             name: set_name.clone(),
+            file: self.name.to_owned(),
             version: file.version.clone(),
             zh: file.zh.clone(),
             en: file.en.clone(),

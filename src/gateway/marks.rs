@@ -1,0 +1,289 @@
+//! What is known of a station's marks, read from the journal beside a running gateway or without one. Nothing is written.
+//!
+//! The journal is interpreted again, from the newest checkpoint a day before the time that is asked for. Records of other stations only let
+//! time pass: they cannot change this one's marks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::derived::Derived;
+use super::verbatim::members;
+use crate::config::Config;
+use crate::interpret::{self, Interpreter};
+use crate::journal::{self, Disk, Offset, OsDisk, ReadItem, Reader, Stored};
+use crate::marking::{Mark, RuleBook};
+use crate::message::kind::Span;
+use crate::message::{Kind, Presence, Publication, Record, Timestamp};
+use crate::protocol::packet;
+
+const SECOND: i64 = 1_000_000;
+const HOUR: i64 = 3600 * SECOND;
+/// A reading further away than this does not answer for a time, unless its period holds it.
+pub const NEAR_MAX: i64 = HOUR;
+/// How far before the asked time the reading of the journal begins, at least.
+const BEFORE: i64 = 24 * HOUR;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum MarksError {
+    /// There is no journal, or it cannot be read.
+    #[error("the journal in {dir}: {error}; --dir or --config names another one")]
+    Journal {
+        /// The folder.
+        dir: String,
+        /// Why.
+        error: String,
+    },
+    /// The station is in no registration of the journal and was never heard.
+    #[error("no station {0} is registered or was heard in this journal; see its MN in config/stations.toml")]
+    UnknownStation(String),
+    /// Nothing was said near that time.
+    #[error("{mn} has no reading{of} within an hour of {at}; the nearest: {nearest}")]
+    NoReading {
+        /// The station.
+        mn: String,
+        /// ` of CODE`, if one was asked for.
+        of: String,
+        /// The time.
+        at: String,
+        /// The nearest reading before or after it, or `none`.
+        nearest: String,
+    },
+}
+
+/// A question about one time.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The station.
+    pub mn: String,
+    /// The data time.
+    pub at: Timestamp,
+    /// One factor; `None`: all of the report.
+    pub factor: Option<String>,
+    /// What came later than this is not looked at.
+    pub known: Timestamp,
+}
+
+/// One report near the time, and what is known of its readings.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The record in the journal.
+    pub offset: Offset,
+    /// When it came.
+    pub arrived: Timestamp,
+    /// Its data time.
+    pub data_time: Timestamp,
+    /// What it is.
+    pub kind: Kind,
+    /// The data message, as published.
+    pub body: String,
+    /// For each code that was asked for: the marks over it, as they are known at the end.
+    pub marks: Vec<(String, Vec<Mark>)>,
+    end: Timestamp,
+}
+
+/// What was found, with the rules by which it was judged.
+#[derive(Debug)]
+pub struct Answer {
+    /// The reports, nearest in time; several if they are equally near.
+    pub reports: Vec<Report>,
+    /// The time of the last record that was looked at.
+    pub known: Timestamp,
+    /// The rules in force there.
+    pub book: RuleBook,
+}
+
+/// The interpretation settings of a configuration.
+#[must_use]
+pub fn settings(config: &Config) -> interpret::Settings {
+    super::interpretation(config)
+}
+
+/// Looks for the readings of a station nearest to a time, and for what marks them.
+///
+/// # Errors
+/// [`MarksError`]
+pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -> Result<Answer, MarksError> {
+    let mut near = Near { question, reports: Vec::new(), before: None, after: None };
+    let mut known = Timestamp(0);
+    let from = Timestamp(question.at.0.saturating_sub(BEFORE));
+    let interpreter = walk(dir, settings, from, &question.mn, |_, stored, publications| {
+        if stored.time > question.known && (!near.reports.is_empty() || near.after.is_some()) {
+            return Walk::Ends;
+        }
+        known = stored.time;
+        publications.iter().for_each(|publication| near.take(stored, publication));
+        Walk::Goes
+    })?;
+    let Some(_) = interpreter.marks_over(&question.mn, None, question.at, question.at) else {
+        return Err(MarksError::UnknownStation(question.mn.clone()));
+    };
+    if near.reports.is_empty() {
+        return Err(near.nothing());
+    }
+    let mut reports = near.reports;
+    for report in &mut reports {
+        for (code, marks) in &mut report.marks {
+            *marks = interpreter.marks_over(&question.mn, Some(code), report.data_time, report.end).unwrap_or_default();
+        }
+    }
+    Ok(Answer { reports, known, book: interpreter.rule_book().clone() })
+}
+
+/// Looks for the marks of a station that hold or held within a time; without one, those that hold at the end of the journal.
+///
+/// # Errors
+/// [`MarksError`]
+pub fn list(
+    dir: &Path,
+    settings: interpret::Settings,
+    mn: &str,
+    range: Option<(Timestamp, Timestamp)>,
+) -> Result<(Vec<Mark>, RuleBook), MarksError> {
+    let within = range.unwrap_or((Timestamp(i64::MAX), Timestamp(i64::MAX)));
+    let mut all: BTreeMap<(Timestamp, String, String, String), Mark> = BTreeMap::new();
+    let mut keep = |marks: Vec<Mark>| {
+        for mark in marks {
+            all.insert((mark.since, mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark);
+        }
+    };
+    let from = Timestamp(range.map_or(i64::MAX, |(since, _)| since.0.saturating_sub(BEFORE)));
+    let interpreter = walk(dir, settings, from, mn, |interpreter, _, publications| {
+        // The memory of ended marks is bounded: what ends is kept as it ends.
+        if range.is_some() && publications.iter().any(|p| p.topic.contains("/event/mark-")) {
+            keep(interpreter.marks_over(mn, None, within.0, within.1).unwrap_or_default());
+        }
+        Walk::Goes
+    })?;
+    let Some(last) = interpreter.marks_over(mn, None, within.0, within.1) else {
+        return Err(MarksError::UnknownStation(mn.to_owned()));
+    };
+    keep(last);
+    Ok((all.into_values().collect(), interpreter.rule_book().clone()))
+}
+
+struct Near<'q> {
+    question: &'q Question,
+    reports: Vec<Report>,
+    before: Option<Timestamp>,
+    after: Option<Timestamp>,
+}
+
+impl Near<'_> {
+    fn take(&mut self, stored: &Stored<'_>, publication: &Publication) {
+        let Some(report) = self.read(stored, publication) else { return };
+        let at = self.question.at;
+        if report.data_time <= at {
+            self.before = self.before.max(Some(report.data_time));
+        } else {
+            self.after = Some(self.after.map_or(report.data_time, |after| after.min(report.data_time)));
+        }
+        let distance = |report: &Report| report.data_time.0.abs_diff(at.0);
+        let holds = report.data_time <= at && at < report.end;
+        if distance(&report) > NEAR_MAX.unsigned_abs() && !holds {
+            return;
+        }
+        match self.reports.first().map(distance) {
+            Some(best) if best < distance(&report) => return,
+            Some(best) if best > distance(&report) => self.reports.clear(),
+            Some(_) | None => {}
+        }
+        // The latest revision stands for a report.
+        self.reports.retain(|known| known.kind != report.kind);
+        self.reports.push(report);
+    }
+
+    fn read(&self, stored: &Stored<'_>, publication: &Publication) -> Option<Report> {
+        publication.topic.contains("/data/").then_some(())?;
+        let body = std::str::from_utf8(&publication.payload).ok()?;
+        let parts: BTreeMap<&str, &str> = members(body).collect();
+        let text = |key| Some(parts.get(key)?.trim_matches('"'));
+        // Parts of other stations that a checkpoint still waited for are published on the way.
+        (text("mn")? == self.question.mn).then_some(())?;
+        let data_time: jiff::Timestamp = text("data_time")?.parse().ok()?;
+        let data_time = Timestamp(data_time.as_microsecond());
+        let kind = Kind::of(text("cn")?.parse().ok()?);
+        let length = match kind.span() {
+            Span::Instant | Span::Timeless => 0,
+            Span::Minute => 60 * SECOND,
+            Span::FiveMinutes => 300 * SECOND,
+            Span::Hour => HOUR,
+            Span::Day => 24 * HOUR,
+        };
+        let codes = members(parts.get("readings")?).map(|(code, _)| code);
+        let wanted = |code: &&str| self.question.factor.as_deref().is_none_or(|factor| factor == *code);
+        let marks: Vec<(String, Vec<Mark>)> = codes.filter(wanted).map(|code| (code.to_owned(), Vec::new())).collect();
+        let end = Timestamp(data_time.0 + length);
+        let (offset, arrived) = (stored.offset, stored.time);
+        (!marks.is_empty()).then(|| Report { offset, arrived, data_time, kind, body: body.to_owned(), marks, end })
+    }
+
+    fn nothing(&self) -> MarksError {
+        let at = self.question.at;
+        let nearest = [self.before, self.after].into_iter().flatten().min_by_key(|near| near.0.abs_diff(at.0));
+        MarksError::NoReading {
+            mn: self.question.mn.clone(),
+            of: self.question.factor.as_ref().map_or_else(String::new, |code| format!(" of {code}")),
+            at: at.to_rfc3339(),
+            nearest: nearest.map_or_else(|| "none".to_owned(), Timestamp::to_rfc3339),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Walk {
+    Goes,
+    Ends,
+}
+
+/// Interprets the journal for one station until `each` has seen enough.
+fn walk(
+    dir: &Path,
+    settings: interpret::Settings,
+    from: Timestamp,
+    mn: &str,
+    mut each: impl FnMut(&Interpreter, &Stored<'_>, &[Publication]) -> Walk,
+) -> Result<Interpreter, MarksError> {
+    let broken = |error: &dyn std::fmt::Display| MarksError::Journal {
+        dir: dir.display().to_string(),
+        error: error.to_string(),
+    };
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let Some(id) = journal::id(&*disk, dir).map_err(|error| broken(&error))? else {
+        return Err(broken(&"there is none"));
+    };
+    let begin = journal::offset_at(Arc::clone(&disk), dir, from).map_err(|error| broken(&error))?;
+    let derived = Derived::new(Arc::clone(&disk), dir.to_owned(), id);
+    let mut checkpoints = derived.checkpoints_up_to(Offset(begin.0.saturating_sub(1)));
+    let restored = checkpoints
+        .find_map(|(offset, state)| Some((offset.next(), Interpreter::restore(settings.clone(), &state).ok()?)));
+    let (first, mut interpreter) = restored.unwrap_or_else(|| (Offset(0), Interpreter::new(settings)));
+    let mut reader = Reader::open(disk, dir, first).map_err(|error| broken(&error))?;
+    let mut publications = Vec::new();
+    while let Some(item) = reader.next().map_err(|error| broken(&error))? {
+        let ReadItem::Record(stored) = item else { continue };
+        let record = Record::decode(stored.kind, stored.body).map_or(Record::Tick, |record| concerning(mn, record));
+        publications.clear();
+        interpreter.on_record(stored.offset.0, stored.time, &stored.hash, &record, &mut publications);
+        if each(&interpreter, &stored, &publications) == Walk::Ends {
+            break;
+        }
+    }
+    Ok(interpreter)
+}
+
+/// The record, or the passing of time if it is about another station.
+fn concerning<'r>(mn: &str, record: Record<'r>) -> Record<'r> {
+    let concerns = match &record {
+        Record::Frame(heard) => packet::parse(heard.segment).mn == Some(mn.as_bytes()),
+        Record::Presence(presence) => match presence {
+            Presence::Online { mn: of, .. } | Presence::Offline { mn: of, .. } => *of == mn,
+            Presence::Takeover { mn: of, .. } | Presence::CloneSuspected { mn: of, .. } => *of == mn,
+        },
+        Record::MarkEntry { mn: of, .. } => *of == mn,
+        Record::Context { .. } | Record::Tick | Record::Started(_) | Record::Stopped => true,
+        Record::Rejected(_) | Record::Command(_) => false,
+    };
+    if concerns { record } else { Record::Tick }
+}

@@ -1,0 +1,84 @@
+//! Marks entered by hand through the running gateway and its broker; killed, the gateway still says why the value is marked.
+
+#![allow(dead_code, reason = "the harness is shared")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has spoken")]
+
+mod gateway;
+
+use std::time::{Duration, Instant};
+
+use gateway::run;
+use gateway::scene::Scene;
+use serde_json::Value;
+
+fn scene() -> Scene {
+    Scene::registered("[marking]\nentries = true\n", |row| {
+        row.insert("rules".into(), toml::Value::Array(vec!["inc19".into(), "dev22".into()]));
+        let facility: toml::Table = "id = \"furnace-1\"\nkind = \"furnace\"\n".parse().unwrap();
+        row.insert("facility".into(), toml::Value::Array(vec![facility.into()]));
+    })
+}
+
+/// The answer to the entry `id`.
+fn answer(scene: &Scene, id: &str) -> Value {
+    let topic = format!("hj212/v1/{}/mark-entry/{id}/status", scene.mn);
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(message) = scene.broker.received().iter().rfind(|message| message.topic == topic) {
+            return serde_json::from_slice(&message.payload).unwrap();
+        }
+        assert!(Instant::now() < until, "no answer to {id}:\n{}", scene.gateway.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn an_entry_by_hand_is_answered_survives_a_kill_and_explains_the_value() {
+    let mut scene = scene();
+    let mut station = scene.station();
+    let now = jiff::tz::offset(8).to_datetime(jiff::Timestamp::now());
+    let time = now.strftime("%Y%m%d%H%M00").to_string();
+    let at = now.strftime("%Y-%m-%d %H:%M").to_string();
+    let begin = now.strftime("%Y-%m-%dT%H:%M:00+08:00").to_string();
+    let say = |station: &mut gateway::scene::Station| {
+        station.say(&format!("{time}001"), "31", 2011, 5, &format!("DataTime={time};a21026-Rtd=150.50,a21026-Flag=N"));
+        assert!(station.hear(Duration::from_secs(10)).expect("an answer").contains("CN=9014"));
+    };
+    say(&mut station);
+    let entry = |id: &str, mark: &str| {
+        format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"{mark}","object":"furnace-1","begin":"{begin}","end":null,"reason":"风机跳闸","proof":"照片 12","author":"王"}}"#
+        )
+    };
+    let topic = |id: &str| format!("hj212/v1/{}/mark-entry/{id}", scene.mn);
+    let (first, wrong, other) = (topic("e1"), topic("e2"), topic("e3"));
+    // Until the first record was interpreted the station's rules are not known.
+    let data = format!("hj212/v1/{}/data/realtime", scene.mn);
+    let until = Instant::now() + Duration::from_secs(20);
+    while !scene.broker.received().iter().any(|message| message.topic == data) {
+        assert!(Instant::now() < until, "{}", scene.gateway.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    scene.publish(&first, &entry("e1", "inc19:fault"));
+    assert_eq!(answer(&scene, "e1")["state"], "accepted");
+    scene.publish(&wrong, &entry("e2", "inc19:holiday"));
+    assert_eq!(answer(&scene, "e2")["why"]["code"], "unknown-mark");
+    scene.publish(&other, "no json");
+    assert_eq!(answer(&scene, "e3")["why"]["code"], "unreadable");
+    let held = format!("hj212/v1/{}/mark/inc19/fault/furnace-1", scene.mn);
+    assert!(scene.broker.retained().contains_key(&held));
+    scene.gateway.kill();
+    scene.gateway.start();
+    let folder = scene.gateway.folder.path().to_owned();
+    let ask = |more: &[&str]| {
+        let base = ["marks", "explain", "--config", "gateway.toml", "--mn", &scene.mn];
+        run(&[&base[..], more].concat(), &folder)
+    };
+    let (code, text, error) = ask(&["--at", &at, "--factor", "a21026"]);
+    assert_eq!(code, 0, "{text}{error}");
+    for words in ["150.50", "inc19:fault", "furnace-1", "风机跳闸", "照片 12", "王", "Entered by hand"] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    let (code, list, _) = run(&["marks", "list", "--config", "gateway.toml", "--mn", &scene.mn], &folder);
+    assert!(code == 0 && list.contains("inc19:fault"), "{list}");
+}
