@@ -261,7 +261,7 @@ impl Marks {
                     *drives = true;
                     holds = std::mem::take(&mut slot.holds);
                 } else {
-                    let mut spare = std::mem::take(&mut self.scratch.passing);
+                    let mut spare = self.scratch.passing.take().unwrap_or_default();
                     spare.pass_for(slot);
                     passing = Some(spare);
                 }
@@ -269,7 +269,7 @@ impl Marks {
             None => {
                 let mut slot = Slot { code: reading.code.to_owned(), ..Slot::default() };
                 dress(&mut slot, plan);
-                passing = Some(slot);
+                passing = Some(Box::new(slot));
             }
         }
         if let Some(passing) = &mut passing {
@@ -278,10 +278,14 @@ impl Marks {
         let driving = passing.is_none();
         let mut turns = Vec::new();
         let letter = letter(flag);
-        let Some(subject) = passing.as_ref().or_else(|| self.slots.get(home?)) else { return judged };
+        let Some(subject) = passing.as_deref().or_else(|| self.slots.get(home?)) else { return judged };
+        let mut busy = subject.busy;
         for number in subject.rules.iter().map(|number| usize::from(*number)) {
             let Some(armed) = plan.factor_rules.get(number) else { continue };
-            let idle = holds.get(number).is_none_or(|hold: &Hold| !hold.active && hold.since.is_none());
+            let idle = match number {
+                0..64 => busy & bit(number) == 0,
+                _ => holds.get(number).is_none_or(|hold: &Hold| hold.is_idle()),
+            };
             let letters = if self.stated { armed.letters } else { armed.letters_unstated };
             if letters != 0 && letters & letter == 0 && idle {
                 continue;
@@ -307,20 +311,24 @@ impl Marks {
             if gap {
                 hold.since = None;
             }
-            if !hold.active && when != Some(true) && hold.since.is_none() {
+            if hold.is_idle() && when != Some(true) {
+                busy &= !bit(number);
                 continue;
             }
             let until = if hold.active { self.until(armed, when, subject) } else { None };
-            match hold.step(when, until, now, (armed.rule.begin_after, armed.rule.end_after)) {
+            let turn = hold.step(when, until, now, (armed.rule.begin_after, armed.rule.end_after));
+            busy = if hold.is_idle() { busy & !bit(number) } else { busy | bit(number) };
+            match turn {
                 Turn::Stays => {}
                 turn @ (Turn::Begins(_) | Turn::Ends(_)) => turns.push((number, turn)),
             }
         }
         if let Some(slot) = home.filter(|_| driving).and_then(|home| self.slots.get_mut(home)) {
             slot.holds = holds;
+            slot.busy = busy;
         }
         if let Some(spare) = passing {
-            self.scratch.passing = spare;
+            self.scratch.passing = Some(spare);
         }
         let known = flag.is_empty() || plan.known_letters & letter != 0 || plan.known_flags.contains(flag);
         if let Some((set, validity)) = plan.other_flags.as_ref().filter(|_| !known) {
@@ -343,4 +351,10 @@ fn dress(slot: &mut Slot, plan: &Plan) {
     slot.trended = plan.trended.contains(&slot.code);
     let about = |armed: &Armed| armed.kind.factors.is_empty() || armed.kind.factors.contains(&slot.code);
     slot.rules = (0..).zip(&plan.factor_rules).filter(|(_, armed)| about(armed)).map(|(number, _)| number).collect();
+    slot.busy = 0;
+    for number in 0..slot.holds.len() {
+        if let Some(hold) = slot.holds.get(number).copied() {
+            slot.note(number, hold);
+        }
+    }
 }

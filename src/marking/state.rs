@@ -57,6 +57,11 @@ pub(super) enum Turn {
 }
 
 impl Hold {
+    /// Whether nothing has begun.
+    pub(super) const fn is_idle(self) -> bool {
+        !self.active && self.since.is_none()
+    }
+
     /// Takes what the conditions are at `now`. Unknown conditions begin nothing and end nothing.
     pub(super) fn step(&mut self, when: Option<bool>, until: Option<bool>, now: i64, after: (i64, i64)) -> Turn {
         if !self.active {
@@ -82,6 +87,11 @@ impl Hold {
         *self = Hold::default();
         Turn::Ends(ending)
     }
+}
+
+/// The bit of a rule in [`Slot::busy`]; none beyond the first 64.
+pub(super) fn bit(number: usize) -> u64 {
+    u32::try_from(number).ok().and_then(|number| 1u64.checked_shl(number)).unwrap_or(0)
 }
 
 /// The values of one code.
@@ -113,6 +123,9 @@ pub(super) struct Slot {
     /// The plan's rules on factors that are about this code.
     #[serde(skip)]
     pub(super) rules: Vec<u16>,
+    /// Which of the first 64 `holds` have begun or are beginning, as bits: to be asked without reading them.
+    #[serde(skip)]
+    pub(super) busy: u64,
 }
 
 impl Slot {
@@ -125,6 +138,11 @@ impl Slot {
         let value = self.value?;
         let first = self.trend.iter().find(|(at, _)| self.at - at <= over && *at < self.at)?;
         Some(value - first.1)
+    }
+
+    /// Notes whether the hold of a rule is at rest.
+    pub(super) fn note(&mut self, number: usize, hold: Hold) {
+        self.busy = if hold.is_idle() { self.busy & !bit(number) } else { self.busy | bit(number) };
     }
 
     /// Becomes what only judges a value of `like`: it knows no value before it.
@@ -310,7 +328,7 @@ pub(super) struct Scratch {
     /// Where each reading of the report stands among the slots; `u16::MAX`: nowhere.
     pub(super) homes: Vec<u16>,
     /// What stands for the slot of a value that is judged and not taken.
-    pub(super) passing: Slot,
+    pub(super) passing: Option<Box<Slot>>,
 }
 
 impl PartialEq for Scratch {

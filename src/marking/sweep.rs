@@ -66,10 +66,11 @@ impl Marks {
                 let when = self.eval(&armed.when, Some(slot));
                 let until = self.until(armed, when, slot);
                 let (code, heard) = (slot.code.clone(), slot.heard);
-                let Some(hold) = self.slots.get_mut(place).and_then(|slot| slot.holds.get_mut(*number)) else {
-                    continue;
-                };
+                let Some(slot) = self.slots.get_mut(place) else { continue };
+                let Some(hold) = slot.holds.get_mut(*number) else { continue };
                 let mut turn = hold.step(when, until, at, (armed.rule.begin_after, armed.rule.end_after));
+                let now = *hold;
+                slot.note(*number, now);
                 if matches!(turn, Turn::Begins(_)) {
                     turn = Turn::Begins(heard);
                 }

@@ -167,3 +167,16 @@ fn a_gateway_that_was_away_loses_no_link() {
         assert_eq!(player.marks.held().any(|mark| mark.by == "dev22:link"), lost, "{steps}");
     }
 }
+
+#[test]
+fn what_adds_up_only_by_the_end_of_a_mark_is_found_at_its_end() {
+    both(|player| {
+        player.steps("x10 f=8 b=0 t=900 n=1", "", "");
+        entry(player, "s1", "inc19:off", 2, Some(16));
+        assert!(conflicts(player).is_empty(), "eight minutes");
+        player.steps("x5 f=8 b=0 t=900 n=1", "", "");
+        assert!(conflicts(player).is_empty(), "five more, of which none is known to be the tenth");
+        player.steps("x5 f=0 b=0 t=100 n=0", "", "");
+        assert_eq!(conflicts(player), [("inc19:off-while-running".into(), "s1".into(), 1)]);
+    });
+}
