@@ -372,6 +372,7 @@ async fn requests_wait_at_the_broker_and_come_again_until_they_are_taken() {
             filters: vec![format!("{topic}/+")],
             suffix: "-in".into(),
             session: Duration::from_secs(3600),
+            as_published: true,
         };
         let ask = async |body: &str| {
             let stop = CancellationToken::new();
@@ -411,7 +412,12 @@ async fn requests_wait_at_the_broker_and_come_again_until_they_are_taken() {
 async fn a_flood_of_requests_is_bounded_and_none_is_lost() {
     let Some(broker) = Broker::start("") else { return };
     let stop = CancellationToken::new();
-    let wish = mqtt::Wish { filters: vec!["flood/+".into()], suffix: "-in".into(), session: Duration::from_secs(60) };
+    let wish = mqtt::Wish {
+        filters: vec!["flood/+".into()],
+        suffix: "-in".into(),
+        session: Duration::from_secs(60),
+        as_published: true,
+    };
     let (mut inbox, _door) = mqtt::subscribe(&broker.settings(Version::V5), wish, stop.clone());
     inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
     let asker = Settings { client_id: "asker".into(), ..broker.settings(Version::V5) };
@@ -426,4 +432,33 @@ async fn a_flood_of_requests_is_bounded_and_none_is_lost() {
     let bodies = taken(&mut inbox, count, true).await;
     assert!(bodies.iter().enumerate().all(|(n, body)| *body == n.to_string()));
     stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_to_be_kept_is_told_from_what_was_kept_as_wished() {
+    let Some(broker) = Broker::start("") else { return };
+    for (as_published, live) in [(true, true), (false, false)] {
+        let stop = CancellationToken::new();
+        let topic = format!("kept/{as_published}");
+        let wish =
+            || mqtt::Wish { filters: vec![topic.clone()], suffix: "-in".into(), session: Duration::ZERO, as_published };
+        let settings = Settings { client_id: topic.clone(), ..broker.settings(Version::V5) };
+        let (mut inbox, door) = mqtt::subscribe(&settings, wish(), stop.clone());
+        inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
+        let asker = Settings { client_id: "asker".into(), ..broker.settings(Version::V5) };
+        let (outbox, other) = mqtt::start_quietly(&asker, Arc::default(), stop.clone());
+        let publication = Publication { topic: topic.clone(), payload: Bytes::from_static(b"x"), retain: true };
+        outbox.push(publication).await.unwrap();
+        let incoming = tokio::time::timeout(PATIENCE, inbox.next()).await.unwrap().unwrap();
+        assert_eq!(incoming.retained, live, "a status that comes now is news, a request that is kept is not");
+        incoming.taken();
+        stop.cancel();
+        mqtt::left(door).await;
+        other.await.unwrap();
+        let stop = CancellationToken::new();
+        let (mut later, door) = mqtt::subscribe(&settings, wish(), stop.clone());
+        assert!(tokio::time::timeout(PATIENCE, later.next()).await.unwrap().unwrap().retained);
+        stop.cancel();
+        mqtt::left(door).await;
+    }
 }

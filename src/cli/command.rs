@@ -155,7 +155,8 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     settings.client_id = format!("{}-command-{}", settings.client_id, std::process::id());
     let topic = format!("{}/{mn}/command/{id}", settings.prefix);
     let stop = CancellationToken::new();
-    let wish = Wish { filters: vec![format!("{topic}/status")], suffix: "-status".into(), session: Duration::ZERO };
+    let filters = vec![format!("{topic}/status")];
+    let wish = Wish { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
     let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
     let deadline = tokio::time::Instant::now() + Duration::from_secs(options.wait);
@@ -214,7 +215,7 @@ fn show(document: &Value, as_json: bool) {
         let value = &document[key];
         if let Some(word) = value.as_str() {
             line.push_str(&format!("  {key} {word}"));
-        } else if !value.is_null() {
+        } else if !value.is_null() && value != 0 {
             line.push_str(&format!("  {key} {value}"));
         }
     }

@@ -324,7 +324,7 @@ fn take_entries(
     stop: &CancellationToken,
 ) {
     let filters = vec![format!("{}/+/mark-entry/+", config.mqtt.prefix)];
-    let wish = mqtt::Wish { filters, suffix: "-marks".into(), session: ENTRIES_SESSION };
+    let wish = mqtt::Wish { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());
     tasks.spawn(entries::run(inbox, prefix, Arc::clone(journal), stop.clone()));
@@ -347,7 +347,7 @@ fn open_desk(
     let (ears, listener) = net::ears();
     house.listened_to(ears);
     let filters = vec![format!("{}/+/command/+", config.mqtt.prefix)];
-    let wish = mqtt::Wish { filters, suffix: "-in".into(), session: config.command.session };
+    let wish = mqtt::Wish { filters, suffix: "-in".into(), session: config.command.session, as_published: true };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let stopped = stop.clone();
     tasks.spawn(async move {

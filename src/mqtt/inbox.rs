@@ -40,7 +40,7 @@ pub struct Incoming {
     pub topic: String,
     /// Its body.
     pub payload: Bytes,
-    /// Whether it was kept by the broker from before we subscribed.
+    /// Whether it was kept by the broker from before we subscribed; with [`Wish::as_published`], whether it was published to be kept.
     pub retained: bool,
     receipt: Receipt,
 }
@@ -96,6 +96,8 @@ pub struct Wish {
     pub suffix: String,
     /// How long the broker keeps what comes while we are away; zero: not at all.
     pub session: Duration,
+    /// Whether what is published to be kept is known for that when it comes at once, too. MQTT 3.1.1 cannot tell.
+    pub as_published: bool,
 }
 
 /// Subscribes; the task ends after `stop`.
@@ -223,12 +225,10 @@ impl Line {
                 Err(error) => Then::Ends(failure5(&error)),
                 Ok(v5::Event::Incoming(v5::Incoming::ConnAck(_))) => {
                     let qos = v5::mqttbytes::QoS::AtLeastOnce;
-                    // As published, so that a request which is kept by the broker is known for one at once.
-                    let filters = self
-                        .wish
-                        .filters
-                        .iter()
-                        .map(|f| five::Filter { preserve_retain: true, ..five::Filter::new(f.clone(), qos) });
+                    let filters = self.wish.filters.iter().map(|f| five::Filter {
+                        preserve_retain: self.wish.as_published,
+                        ..five::Filter::new(f.clone(), qos)
+                    });
                     asked(client.try_subscribe_many(filters).is_ok())
                 }
                 Ok(v5::Event::Incoming(v5::Incoming::SubAck(ack))) => {
