@@ -66,6 +66,12 @@ counters! {
     UplinkPartsMissing, "uplink_parts_missing", "split records given up incomplete";
     UplinkOpened, "uplink_opened", "encrypted data areas opened with a key of the station";
     UplinkUnreadable, "uplink_unreadable", "encrypted data areas that no known key opens, published as unreadable";
+    UplinkUnremembered, "uplink_unremembered", "frames of stations beyond interpret.stations_max: published, nothing remembered";
+    UplinkUndecoded, "uplink_undecoded", "records of a newer version of the gateway, passed over";
+    UplinkContextsBroken, "uplink_contexts_broken", "configurations in the journal that did not come whole; the former one stays in force";
+    UplinkRulesRefused, "uplink_rules_refused", "marking rules in the journal that this version refuses; the former ones stay in force";
+    GapsBegun, "gaps_begun", "runs of missing records that were found";
+    GapsClosed, "gaps_closed", "runs of missing records that ended: filled, explained or given up";
     UplinkLost, "uplink_lost", "damaged records met while publishing; they are not published";
     UplinkOversize, "uplink_oversize", "messages larger than mqtt.packet_max; a notice was published in their place";
     DownlinkMissed, "downlink_missed", "frames not told to the command desk, which had too many to listen to";

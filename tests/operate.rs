@@ -9,14 +9,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use gateway::{Gateway, free_port, ledger};
+use gateway::{Gateway, ask, free_port, get, ledger};
 use hj212_gateway::sim;
 use tokio_util::sync::CancellationToken;
-
-/// Status and body of `GET path`.
-fn get(port: u16, path: &str) -> (u16, String) {
-    ask(port, &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"))
-}
 
 /// The status of a `POST` with whatever `authorization` says.
 fn post(port: u16, path: &str, authorization: &str, body: &str) -> (u16, String) {
@@ -25,16 +20,6 @@ fn post(port: u16, path: &str, authorization: &str, body: &str) -> (u16, String)
         port,
         &format!("POST {path} HTTP/1.0\r\nHost: localhost\r\n{authorization}Content-Length: {length}\r\n\r\n{body}"),
     )
-}
-
-fn ask(port: u16, request: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 fn json(port: u16, path: &str) -> serde_json::Value {

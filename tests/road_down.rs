@@ -9,8 +9,8 @@ mod gateway;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
-use gateway::run;
 use gateway::scene::Scene;
+use gateway::{free_port, get, run};
 use hj212_gateway::protocol::Edition;
 use hj212_gateway::sim::{self, Options};
 use serde_json::Value;
@@ -57,9 +57,13 @@ fn sealed_stations_are_read_and_get_new_keys_whenever_the_gateway_is_killed() {
     for form in [sim::SealForm::Bytes, sim::SealForm::Printed] {
         let of = sealed("", form);
         let (mn, key) = sim::keys(&of).pop().unwrap();
-        let stations = sim::stations_toml(&of);
+        let (stations, port) = (sim::stations_toml(&of), free_port());
         let mut scene = Scene::prepared(OPEN, |folder| {
             std::fs::write(folder.join("stations.toml"), stations).unwrap();
+            let file = folder.join("gateway.toml");
+            let seen = format!("[http]\naddress = \"127.0.0.1:{port}\"");
+            let text = std::fs::read_to_string(&file).unwrap().replace("[http]\naddress = \"\"", &seen);
+            std::fs::write(&file, text).unwrap();
             let text =
                 format!("[[key]]\nmn = \"{mn}\"\ncreated = \"20260101000000000\"\nkey = \"{}\"\n", sim::key_text(&key));
             let mut options = std::fs::OpenOptions::new();
@@ -98,6 +102,12 @@ fn sealed_stations_are_read_and_get_new_keys_whenever_the_gateway_is_killed() {
         }
         let summary = scene.runtime.block_on(simulation.stop_now());
         assert_eq!(heard(&scene, &mn).1, 0, "no frame is undecryptable: {summary}");
+        let (_, history) = get(port, &format!("/api/station/{mn}/history"));
+        let history: Value = serde_json::from_str(&history).unwrap();
+        let frames = history["frames"].as_array().unwrap();
+        let sealed: Vec<_> = frames.iter().filter(|frame| frame["kind"] == "realtime").collect();
+        let shown = |frame: &&Value| frame["sealed"] == "opened" && frame["fields"][0]["field"] == "DataTime";
+        assert!(!sealed.is_empty() && sealed.iter().all(shown), "the page shows what was encrypted: {sealed:?}");
         let changes = scene.broker.received();
         let proven = format!("hj212/v1/{mn}/event/key");
         let proven =

@@ -1,19 +1,24 @@
 //! What one station said in the last hours, read from the journal: its values as series, its last frames explained. The journal is the
 //! memory; nothing is kept for this while nobody looks.
+//!
+//! What must stay true: the newest is there, however much the journal holds: segments are read from the newest back until the hours or
+//! a limit are reached, and what was left out is the oldest.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::view::HISTORY_BYTES_MAX;
 use crate::clock;
+use crate::downlink::StationKey;
 use crate::interpret::{self, Interpreter};
-use crate::journal::{self, Disk, OsDisk, ReadError, ReadItem, Reader, Stored};
+use crate::journal::{self, Disk, Hash, Offset, OsDisk, ReadError, ReadItem, Reader, Span};
 use crate::message::{Context, Record, Timestamp, kind};
 use crate::protocol::{Deviations, Fields, packet};
 use crate::registry::Registry;
@@ -59,38 +64,68 @@ struct History {
     fields: Fields,
 }
 
-/// Reads `hours` back, or as far as [`HISTORY_BYTES_MAX`] allow.
-pub(super) fn read(
-    dir: &Path,
-    settings: &interpret::Settings,
-    registry: &Registry,
-    mn: &str,
-    hours: u32,
-) -> Result<String, ReadError> {
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+/// What a history may cost.
+#[derive(Debug)]
+pub(super) struct Limits {
+    /// Bodies of records read, of all stations; looked at between segments.
+    pub(super) bytes_max: u64,
+    /// Time taken; looked at between segments.
+    pub(super) time_max: Duration,
+    /// Records of the station.
+    pub(super) records_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { bytes_max: 2 << 30, time_max: Duration::from_secs(4), records_max: 10_000 }
+    }
+}
+
+/// Whose history it is.
+#[derive(Debug)]
+pub(super) struct Station<'a> {
+    pub(super) mn: &'a str,
+    pub(super) registry: &'a Registry,
+    pub(super) settings: &'a interpret::Settings,
+    /// What opens its frames.
+    pub(super) keys: Vec<StationKey>,
+}
+
+/// A record that names the station.
+struct Kept {
+    offset: Offset,
+    time: Timestamp,
+    kind: u8,
+    hash: Hash,
+    body: Vec<u8>,
+}
+
+/// What the segments gave.
+#[derive(Default)]
+struct Found {
+    /// A segment each, the newest first; in each the oldest record first.
+    segments: Vec<VecDeque<Kept>>,
+    records: usize,
+    /// Bodies read.
+    bytes: u64,
+    begun: Option<Timestamp>,
+    /// Whether something of the hours was left out.
+    cut: bool,
+}
+
+/// Reads `hours` back, or as far as `limits` allow.
+pub(super) fn read(dir: &Path, station: Station<'_>, hours: u32, limits: &Limits) -> Result<String, ReadError> {
     let since = Timestamp(clock::now().0 - i64::from(hours) * 3_600_000_000);
-    let stats_from = journal::offset_at(Arc::clone(&disk), dir, since)?;
-    let mut reader = Reader::open(disk, dir, stats_from)?;
-    let mut history = History::new(settings, registry, mn);
-    let (mut bytes, mut begun) = (0, None);
-    let needle = format!("MN={mn}");
-    let finder = memchr::memmem::Finder::new(needle.as_bytes());
-    while let Some(item) = reader.next()? {
-        let ReadItem::Record(stored) = item else { continue };
-        begun = begun.or(Some(stored.time));
-        bytes += stored.body.len() as u64;
-        if bytes > HISTORY_BYTES_MAX {
-            break;
-        }
-        if finder.find(stored.body).is_some() {
-            history.take(&stored, mn);
-        }
+    let found = gather(dir, station.mn, since, limits)?;
+    let mut history = History::new(&station);
+    for kept in found.segments.iter().rev().flatten() {
+        history.take(kept, station.mn);
     }
     let series: Vec<Series> = history.series.into_values().take(SERIES_MAX).collect();
     let rest = json!({
         "hours": hours,
-        "from": begun.map(Timestamp::to_rfc3339),
-        "complete": bytes <= HISTORY_BYTES_MAX,
+        "from": found.begun.map(Timestamp::to_rfc3339),
+        "complete": !found.cut,
         "frames": history.frames,
     });
     // A value would write the numbers in its own way.
@@ -98,10 +133,82 @@ pub(super) fn read(
     Ok(format!("{{\"series\":{series},{}", rest.to_string().trim_start_matches('{')))
 }
 
+/// Looks for the station's records in one segment after the other, the newest first.
+fn gather(dir: &Path, mn: &str, since: Timestamp, limits: &Limits) -> Result<Found, ReadError> {
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let needle = format!("MN={mn}");
+    let finder = Finder::new(needle.as_bytes());
+    let started = Instant::now();
+    let mut found = Found::default();
+    for span in journal::spans(disk.as_ref(), dir)?.iter().rev() {
+        let begun = !found.segments.is_empty();
+        let spent = found.bytes >= limits.bytes_max
+            || started.elapsed() >= limits.time_max
+            || found.records >= limits.records_max;
+        if begun && spent {
+            found.cut = true;
+            break;
+        }
+        let reader = Reader::open(Arc::clone(&disk), dir, span.first)?;
+        found.segment(reader, span, since, &finder, limits)?;
+        if span.created < since {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn segment(
+        &mut self,
+        mut reader: Reader,
+        span: &Span,
+        since: Timestamp,
+        finder: &Finder<'_>,
+        limits: &Limits,
+    ) -> Result<(), ReadError> {
+        let room = limits.records_max - self.records;
+        let (mut records, mut begun) = (VecDeque::new(), None);
+        while let Some(item) = reader.next()? {
+            let ReadItem::Record(stored) = item else { continue };
+            if span.next.is_some_and(|next| stored.offset >= next) {
+                break;
+            }
+            self.bytes += stored.body.len() as u64;
+            if stored.time < since {
+                continue;
+            }
+            begun = begun.or(Some(stored.time));
+            if finder.find(stored.body).is_none() {
+                continue;
+            }
+            if records.len() == room {
+                records.pop_front();
+                self.cut = true;
+                begun = records.front().map(|kept: &Kept| kept.time);
+            }
+            let body = stored.body.to_vec();
+            records.push_back(Kept {
+                offset: stored.offset,
+                time: stored.time,
+                kind: stored.kind,
+                hash: stored.hash,
+                body,
+            });
+        }
+        self.records += records.len();
+        self.begun = begun.or(self.begun);
+        self.segments.push(records);
+        Ok(())
+    }
+}
+
 impl History {
-    fn new(settings: &interpret::Settings, registry: &Registry, mn: &str) -> History {
-        let mut interpreter = Interpreter::new(settings.clone());
-        let stations = registry.find(mn.as_bytes()).map(|station| (mn.to_owned(), station.facts.clone()));
+    fn new(station: &Station<'_>) -> History {
+        let mut interpreter = Interpreter::new(station.settings.clone());
+        interpreter.know_keys(station.keys.iter().cloned());
+        let registered = station.registry.find(station.mn.as_bytes());
+        let stations = registered.map(|registered| (station.mn.to_owned(), registered.facts.clone()));
         let context = Context { stations: stations.into_iter().collect(), ..Context::default() };
         let json = serde_json::to_vec(&context).unwrap_or_default();
         let hash = Sha256::digest(&json).into();
@@ -110,12 +217,12 @@ impl History {
         History { interpreter, series: BTreeMap::new(), frames: VecDeque::new(), fields: Fields::default() }
     }
 
-    fn take(&mut self, stored: &Stored<'_>, mn: &str) {
-        let Ok(record) = Record::decode(stored.kind, stored.body) else { return };
-        let (segment, deviations, reason) = match &record {
-            Record::Frame(heard) => (heard.segment, heard.deviations, None),
+    fn take(&mut self, kept: &Kept, mn: &str) {
+        let Ok(record) = Record::decode(kept.kind, &kept.body) else { return };
+        let (segment, deviations, reason, heard) = match &record {
+            Record::Frame(heard) => (heard.segment, heard.deviations, None, Some(heard)),
             Record::Rejected(rejected) => {
-                (rejected.segment.unwrap_or_default(), rejected.detail, Some(rejected.reason))
+                (rejected.segment.unwrap_or_default(), rejected.detail, Some(rejected.reason), None)
             }
             Record::Presence(_)
             | Record::Context { .. }
@@ -132,12 +239,14 @@ impl History {
             return;
         }
         let mut published = Vec::new();
-        let done = self.interpreter.on_record(stored.offset.0, stored.time, &stored.hash, &record, &mut published);
+        let done = self.interpreter.on_record(kept.offset.0, kept.time, &kept.hash, &record, &mut published);
         let all = deviations.union(header.deviations).union(done.deviations);
         let names = self.values(&published);
         let cn = header.cn.unwrap_or_default();
+        let heard = heard.filter(|_| header.sealed.is_some());
+        let opened = heard.and_then(|heard| self.interpreter.opened_area(&header, heard));
         // Ciphertext has no fields.
-        let area = if header.sealed.is_some() { b"" } else { header.area };
+        let area = if header.sealed.is_some() { opened.as_deref().unwrap_or_default() } else { header.area };
         self.fields.read(area);
         let fields = self.fields.iter(area).map(|field| {
             let item = text(field.item);
@@ -146,8 +255,9 @@ impl History {
             json!({ "field": label, "value": text(field.value), "name": name, "unit": unit })
         });
         let frame = json!({
-            "time": stored.time.to_rfc3339(),
+            "time": kept.time.to_rfc3339(),
             "cn": cn,
+            "sealed": header.sealed.map(|_| if opened.is_some() { "opened" } else { "unreadable" }),
             "kind": kind::command(cn).map(|command| command.kind.name()),
             "raw": masked(segment),
             "reason": reason.map(|reason| reason.code()),
@@ -203,4 +313,70 @@ fn masked(segment: &[u8]) -> String {
 fn explained(deviations: Deviations) -> Vec<Value> {
     let one = |d: crate::protocol::Deviation| json!({ "code": d.code(), "zh": d.explain_zh(), "en": d.explain_en() });
     deviations.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Heard, Peering};
+    use crate::registry::{self, Unknown};
+
+    /// A journal of many small segments in which two stations take turns.
+    fn journal(dir: &Path, frames: u32) {
+        let settings =
+            journal::Settings { dir: dir.to_path_buf(), segment_size: 1 << 13, reserve: 0, ..Default::default() };
+        let journal = journal::open(Arc::new(OsDisk), &settings, Arc::default()).unwrap();
+        let (sent, stored) = std::sync::mpsc::channel();
+        for n in 0..frames {
+            let mn = if n % 2 == 0 { "A" } else { "B" };
+            let segment = format!(
+                "QN=20260101{n:09};ST=31;CN=2011;PW=123456;MN={mn};Flag=4;CP=&&DataTime=20260101000000;a21026-Rtd={n}&&"
+            );
+            let from = Peering { connection: 1, peer: ([127, 0, 0, 1], 9).into() };
+            let (deviations, segment) = (Deviations::NONE, segment.as_bytes());
+            let record = Record::Frame(Heard { from, deviations, segment, raw: segment });
+            let sent = sent.clone();
+            let mut entry = super::super::record(&record);
+            entry.time.0 -= i64::from(frames - n) * 1000;
+            journal.appender().append(entry, move |done: Result<_, _>| {
+                sent.send(done.is_ok()).unwrap();
+            });
+        }
+        assert!(stored.iter().take(frames as usize).all(|done| done));
+    }
+
+    fn history(dir: &Path, mn: &str, limits: &Limits) -> Value {
+        let (registry, settings) = (registry::load(&[], Unknown::Reject).unwrap(), interpret::Settings::default());
+        let station = Station { mn, registry: &registry, settings: &settings, keys: Vec::new() };
+        serde_json::from_str(&read(dir, station, 1, limits).unwrap()).unwrap()
+    }
+
+    fn said(history: &Value) -> Vec<String> {
+        let values = |frame: &Value| frame["fields"][1]["value"].as_str().unwrap_or_default().to_owned();
+        history["frames"].as_array().unwrap().iter().map(values).collect()
+    }
+
+    #[test]
+    fn whatever_the_limits_the_newest_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        journal(folder.path(), 600);
+        let segments = journal::spans(&OsDisk, folder.path()).unwrap().len();
+        assert!(segments > 5, "{segments}");
+        let newest: Vec<String> = (0..20).map(|n| (598 - 2 * n).to_string()).collect();
+        let whole = history(folder.path(), "A", &Limits::default());
+        assert_eq!((said(&whole), &whole["complete"]), (newest.clone(), &json!(true)));
+        assert_eq!(whole["series"][0]["points"].as_array().unwrap().len(), 300);
+        let tight = [
+            Limits { bytes_max: 1 << 13, ..Limits::default() },
+            Limits { time_max: Duration::ZERO, ..Limits::default() },
+            Limits { records_max: 25, ..Limits::default() },
+        ];
+        for limits in &tight {
+            let cut = history(folder.path(), "A", limits);
+            assert!(!said(&cut).is_empty() && newest.starts_with(&said(&cut)), "{limits:?}");
+            assert_eq!(cut["complete"], false);
+            assert!(cut["from"].as_str() > whole["from"].as_str(), "it says since when");
+            assert!(cut["series"][0]["points"].as_array().unwrap().len() < 300);
+        }
+    }
 }

@@ -138,6 +138,8 @@ impl Running {
         announce(&journal, &derived, &context)?;
         announce_keys(&journal, &derived, &keys)?;
 
+        // Before the stations' addresses: who can reach the gateway as a station finds the page there too.
+        let page = operators(&config).await?;
         let mut listeners = Vec::new();
         for listener in inherited {
             listener.set_nonblocking(true)?;
@@ -215,7 +217,6 @@ impl Running {
             log: std::sync::OnceLock::new(),
             counted: Mutex::default(),
         });
-        let page = operators(&config).await?;
         let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = page {
             tasks.spawn(http::serve(listener, Arc::clone(&shown) as Arc<dyn http::View>, stop.clone()));

@@ -17,9 +17,8 @@
 //! and `state-<offset, 20 digits>` (see [`crate::interpret`]).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +30,7 @@ use super::desk::Order;
 use super::envelope::Envelope;
 use super::view::open;
 use crate::board::Board;
+use crate::downlink::StationKey;
 use crate::interpret::{self, Interpreted, Interpreter};
 use crate::journal::{GapCause, Journal, Offset, ReadItem, Reader};
 use crate::message::{Publication, Record, Timestamp};
@@ -68,6 +68,20 @@ pub struct Progress {
     pub delivered_time: AtomicI64,
     /// Whether the thread has ended.
     pub ended: AtomicBool,
+    /// The stations' keys that the journal has told by then, to show what was encrypted.
+    pub keys: Mutex<Vec<StationKey>>,
+}
+
+impl Progress {
+    fn know(&self, keys: Vec<StationKey>) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// What opens the frames of `mn`.
+    pub(super) fn keys_of(&self, mn: &str) -> Vec<StationKey> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().filter(|key| key.mn == mn).cloned().collect()
+    }
 }
 
 /// What the uplink needs.
@@ -148,6 +162,7 @@ impl Road {
     fn new(house: Uplink, cursor: Offset) -> Self {
         let (interpreter, position) = catch_up(&house, cursor);
         house.progress.interpreted.store(position.0, Ordering::Relaxed);
+        house.progress.know(interpreter.keys());
         let advanced = Arc::new(Notify::new());
         let hook = Arc::clone(&advanced);
         house.journal.tail().on_advance(Box::new(move || hook.notify_one()));
@@ -202,6 +217,9 @@ impl Road {
                 self.position = offset;
                 self.house.progress.interpreted.store(offset.0, Ordering::Relaxed);
                 count(&self.house.telemetry, &interpreted);
+                if interpreted.keys > 0 {
+                    self.house.progress.know(self.interpreter.keys());
+                }
                 true
             }
             Ok(Some(ReadItem::Gap { first, last, cause })) => {
@@ -354,7 +372,7 @@ pub(super) fn interpret(
         Ok(record) => (stored.offset, interpreter.on_record(stored.offset.0, stored.time, &stored.hash, &record, out)),
         Err(error) => {
             tracing::error!(offset = stored.offset.0, %error, "a record cannot be interpreted; it stays in the journal");
-            (stored.offset, Interpreted::default())
+            (stored.offset, Interpreted { undecoded: 1, ..Interpreted::default() })
         }
     }
 }
@@ -366,4 +384,10 @@ fn count(telemetry: &Telemetry, interpreted: &Interpreted) {
     telemetry.add(Counter::UplinkPartsMissing, u64::from(interpreted.parts_missing));
     telemetry.add(Counter::UplinkOpened, u64::from(interpreted.opened));
     telemetry.add(Counter::UplinkUnreadable, u64::from(interpreted.unreadable));
+    telemetry.add(Counter::UplinkUnremembered, u64::from(interpreted.unremembered));
+    telemetry.add(Counter::UplinkUndecoded, u64::from(interpreted.undecoded));
+    telemetry.add(Counter::UplinkContextsBroken, u64::from(interpreted.contexts_broken));
+    telemetry.add(Counter::UplinkRulesRefused, u64::from(interpreted.rules_refused));
+    telemetry.add(Counter::GapsBegun, u64::from(interpreted.gaps));
+    telemetry.add(Counter::GapsClosed, u64::from(interpreted.gaps_closed));
 }

@@ -1,7 +1,7 @@
 //! What the operators' door shows of a running gateway.
 //!
 //! What must stay true: nothing here waits for the journal's writer, the uplink or the broker; a history reads the journal's files
-//! beside them, at most [`HISTORY_BYTES_MAX`] of bodies.
+//! beside them, within [`history::Limits`].
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,9 +23,6 @@ use crate::net::House;
 use crate::protocol::Deviation;
 use crate::telemetry::{BOUNDS_MICROS, Counter, Expiry, Telemetry, Timing};
 use crate::{clock, interpret, mqtt};
-
-/// Bodies of records that a history reads at most; beyond, it begins later.
-pub(super) const HISTORY_BYTES_MAX: u64 = 512 << 20;
 
 /// Records that may wait for the broker before `/ready` says no.
 const READY_BACKLOG_MAX: u64 = 100_000;
@@ -254,7 +251,9 @@ impl View for Shown {
     }
 
     fn history(&self, mn: &str, hours: u32) -> String {
-        history::read(&self.dir, &self.interpret, &self.house.registry(), mn, hours).unwrap_or_else(|error| {
+        let keys = self.progress.keys_of(mn);
+        let station = history::Station { mn, registry: &self.house.registry(), settings: &self.interpret, keys };
+        history::read(&self.dir, station, hours, &history::Limits::default()).unwrap_or_else(|error| {
             tracing::warn!(mn, %error, "a history cannot be read");
             json!({ "error": error.to_string(), "hours": hours, "series": [], "frames": [], "complete": false })
                 .to_string()

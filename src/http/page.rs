@@ -16,3 +16,27 @@ pub(super) async fn page() -> Response {
     ];
     (headers, Html(PAGE)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PAGE;
+    use crate::message::Kind;
+
+    #[test]
+    fn every_kind_of_report_has_a_name_that_operators_read() {
+        for kind in Kind::ALL {
+            assert!(PAGE.contains(&format!("\"kind:{}\": [", kind.name())), "{}", kind.name());
+        }
+    }
+
+    #[test]
+    fn every_kind_of_event_has_a_name_that_operators_read() {
+        let manual = include_str!("../../docs/mqtt.md");
+        let row = manual.lines().find(|line| line.contains("/event/{kind}`")).unwrap();
+        let events: Vec<&str> = row.split('|').nth(4).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(events.len() > 15, "{events:?}");
+        for event in events {
+            assert!(PAGE.contains(&format!("\"event:{event}\": [")), "{event}");
+        }
+    }
+}

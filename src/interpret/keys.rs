@@ -169,12 +169,19 @@ fn check_of(heard: &Heard<'_>) -> Option<u16> {
 }
 
 impl Interpreter {
-    /// Notes the key that a step of a command tells of, if it is such a step.
-    pub(super) fn note_key(&mut self, step: &Step) {
-        let Step::Key { mn, created, key, state, .. } = step else { return };
-        if let Ok(key) = Key::from_text(key) {
-            self.keys.rings.entry(mn.clone()).or_default().note(created, &key, *state);
-        }
+    /// Notes the key that a step of a command tells of; whether it is such a step.
+    pub(super) fn note_key(&mut self, step: &Step) -> bool {
+        let Step::Key { mn, created, key, state, .. } = step else { return false };
+        let Ok(key) = Key::from_text(key) else { return false };
+        self.keys.rings.entry(mn.clone()).or_default().note(created, &key, *state);
+        true
+    }
+
+    /// The data area of a frame as it was before it was encrypted, to be shown; `None` if no key that is known opens it.
+    #[must_use]
+    pub fn opened_area(&self, header: &Header<'_>, heard: &Heard<'_>) -> Option<Vec<u8>> {
+        let opening = self.keys.open(header.mn?, header, heard);
+        opening.sealing.is_opened().then(|| opening.area(header).to_vec())
     }
 
     /// Gives keys besides those that the journal has told by now: of later, or from a file. What they open is published readable, and

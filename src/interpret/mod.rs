@@ -105,6 +105,10 @@ pub struct Interpreted {
     pub gaps: u32,
     /// Gaps that are over, whatever the reason.
     pub gaps_closed: u32,
+    /// Keys of stations that were told, or came into another state.
+    pub keys: u32,
+    /// Records that nobody could decode, so that nothing came of them.
+    pub undecoded: u32,
 }
 
 /// The state of the interpretation.
@@ -202,7 +206,7 @@ impl Interpreter {
             Record::Tick => {}
             Record::Command(step) => {
                 if let Some(step) = Step::decode(step) {
-                    self.note_key(&step);
+                    done.keys += u32::from(self.note_key(&step));
                     self.on_step(&step, place, out);
                     self.recall_step(&step, place, &mut done, out);
                 }

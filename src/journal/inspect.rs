@@ -174,6 +174,33 @@ pub fn stats(disk: Arc<dyn Disk>, dir: &Path) -> Result<Stats, ReadError> {
     Ok(stats)
 }
 
+/// A segment, as its name and its header tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its first record.
+    pub first: Offset,
+    /// The first record of the next segment; `None` for the newest.
+    pub next: Option<Offset>,
+    /// When it was made: no record of it is older, unless the clock jumped back.
+    pub created: Timestamp,
+}
+
+/// The segments in `dir`, oldest first, without those whose header is damaged: for who reads from the newest back.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn spans(disk: &dyn Disk, dir: &Path) -> Result<Vec<Span>, ReadError> {
+    let firsts = segments(disk, dir)?;
+    let mut spans = Vec::with_capacity(firsts.len());
+    for (at, first) in firsts.iter().enumerate() {
+        let next = firsts.get(at + 1).copied().map(Offset);
+        if let Some(header) = header(disk, dir, *first)? {
+            spans.push(Span { first: Offset(*first), next, created: header.created });
+        }
+    }
+    Ok(spans)
+}
+
 /// The first record with a time of `time` or later; if there is none, the offset after the last record. The search begins in the
 /// newest segment that was made before `time`; clocks that jump back make it inexact by what they jumped.
 ///

@@ -126,7 +126,7 @@ use crate::telemetry::Telemetry;
 
 pub use disk::{Access, DirLock, Disk, DiskFile, OsDisk};
 pub use format::BODY_MAX;
-pub use inspect::{BrokenChain, Report, Stats, id, offset_at, stats, verify};
+pub use inspect::{BrokenChain, Report, Span, Stats, id, offset_at, spans, stats, verify};
 pub use reader::{GapCause, ReadError, ReadItem, Reader, Stored};
 pub use recovery::{Damage, Recovery};
 pub use small_file::{load_file, store_file};
