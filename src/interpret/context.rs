@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::message::Context;
+use super::events::Place;
+use super::factors::Dictionary;
+use super::{Interpreted, Interpreter, coverage};
+use crate::message::{Context, Publication};
 
 /// The longest context that is put together: 10,000 stations take a few MiB.
 pub(super) const CONTEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -63,6 +67,55 @@ pub(super) fn changed<'c>(before: &'c Context, after: &'c Context) -> Vec<&'c st
         before.stations.keys().chain(after.stations.keys()).map(|mn| (mn.as_str(), ())).collect();
     let differs = |mn: &&str| before.stations.get(*mn) != after.stations.get(*mn);
     all.into_keys().filter(differs).collect()
+}
+
+impl Interpreter {
+    /// Puts a new context in force and publishes the cards it changes.
+    pub(super) fn on_context(
+        &mut self,
+        context: Context,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
+        let before = std::mem::replace(&mut self.context, context);
+        let renamed = before.factors != self.context.factors;
+        if renamed {
+            self.dictionary = Dictionary::new(&self.context.factors);
+        }
+        let changed: Vec<String> = changed(&before, &self.context).into_iter().map(str::to_owned).collect();
+        for mn in &changed {
+            let Some(number) = self.station_of(mn.as_bytes()) else { continue };
+            let facts = self.context.stations.get(mn);
+            let gone = facts.is_none();
+            let Some(station) = self.stations.get_mut(number as usize) else { continue };
+            station.dress(&self.settings, facts);
+            // The codes' factors may have changed with the aliases.
+            station.codes.clear();
+            station.sets.clear();
+            if gone {
+                coverage::forget(station, out);
+            }
+            if gone && !station.online {
+                station.carded = None;
+                let topic = format!("{}/station", station.topic);
+                out.push(Publication { topic, payload: Bytes::new(), retain: true });
+            } else {
+                self.publish_card_of(number, out);
+            }
+        }
+        self.rule(before.rules != self.context.rules, &changed, place, out, done);
+        if renamed {
+            for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
+                let shown = self.stations.get(number as usize).is_some_and(|s| {
+                    s.carded.is_some() && std::str::from_utf8(&s.mn).is_ok_and(|mn| !changed.iter().any(|c| c == mn))
+                });
+                if shown {
+                    self.publish_card_of(number, out);
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

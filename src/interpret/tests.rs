@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::moment::Moment;
 use super::*;
 use crate::downlink;
-use crate::message::{Heard, RejectReason, Rejected};
-use crate::protocol::{sm4, write};
+use crate::message::{Heard, Peering, Presence, RejectReason, Rejected};
+use crate::protocol::{Deviation, Edition, sm4, write};
 
 mod keys;
 

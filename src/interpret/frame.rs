@@ -1,0 +1,263 @@
+//! One frame of a station: opened, told from its re-sends, judged, and published.
+
+use bytes::Bytes;
+
+use super::data::{self, Envelope, Parted};
+use super::events::Place;
+use super::keys::Sealing;
+use super::moment::Moment;
+use super::recent::Known;
+use super::report::Lens;
+use super::settings::Settings;
+use super::station::Station;
+use super::{Interpreted, Interpreter, coverage, hash, id, marks, micros, times};
+use crate::message::{Heard, Kind, Publication, registration};
+use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
+
+/// QNs remembered per station, to tell different records with one QN.
+const QNS_REMEMBERED_MAX: usize = 16;
+
+/// One record of a station, in one piece or put together.
+pub(super) struct Packet<'a> {
+    pub(super) st: Option<&'a [u8]>,
+    pub(super) cn: Option<u16>,
+    pub(super) qn: Option<&'a [u8]>,
+    pub(super) rf: bool,
+    pub(super) edition: Option<Edition>,
+    pub(super) area: &'a [u8],
+    pub(super) parted: Parted<'a>,
+    pub(super) sealing: Sealing,
+    pub(super) deviations: Deviations,
+    pub(super) length_off: Option<u32>,
+    pub(super) content: u64,
+    pub(super) place: Place<'a>,
+}
+
+impl Interpreter {
+    pub(super) fn on_frame(
+        &mut self,
+        heard: &Heard<'_>,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
+        let header = packet::parse(heard.segment);
+        let nameless = header.mn.is_none_or(|mn| self.facts(mn).is_none());
+        let hardware = registration::hardware(&header).filter(|_| nameless);
+        let owner = hardware.and_then(|number| self.context.of_hardware(number)).map(str::to_owned);
+        // A logger that has no MN yet speaks for the station that is to be its own.
+        let mn = owner.as_ref().map_or(header.mn.unwrap_or_default(), |mn| mn.as_bytes());
+        let number = self.station_of(mn);
+        let mut station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
+            Some(station) => std::mem::take(station),
+            None => {
+                done.unremembered += 1;
+                Station::new(mn, &self.settings, self.facts(mn))
+            }
+        };
+        self.hear(&mut station, number, &header, heard, place, out, done);
+        if let Some(home) = number.and_then(|n| self.stations.get_mut(n as usize)) {
+            *home = station;
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one frame with all that surrounds it")]
+    fn hear(
+        &mut self,
+        station: &mut Station,
+        number: Option<u32>,
+        header: &Header<'_>,
+        heard: &Heard<'_>,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
+        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let edition = facts.and_then(|facts| facts.edition).or(match header.flag {
+            Some(flag) => flag.edition(),
+            None => Some(Edition::V2005),
+        });
+        let fresh = station.carded.is_none() || !station.online;
+        station.online = true;
+        station.last_seen = Some(place.time);
+        if station.edition != edition {
+            station.edition = edition;
+        }
+        if station.st.as_deref() != header.st {
+            station.st = header.st.map(<[u8]>::to_owned);
+        }
+        if fresh || station.peer.is_none() {
+            station.peer = Some(heard.from.peer.to_string());
+        }
+        let mut learned = fresh;
+        let opening = self.keys.open(&station.mn, header, heard);
+        let deviations = heard.deviations.union(header.deviations).union(opening.deviations);
+        let kind = header.cn.map_or(Kind::Other, Kind::of);
+        if kind == Kind::Heartbeat {
+            station.count(deviations);
+            done.deviations = deviations;
+        } else {
+            let length_off = length_off(heard, deviations);
+            let parted = match header.part {
+                Some(Part { count, number }) if count > 1 => Parted::One { count, number },
+                _ => Parted::Whole,
+            };
+            let packet = Packet {
+                st: header.st,
+                cn: header.cn,
+                qn: header.qn,
+                rf: header.rf,
+                edition,
+                area: opening.area(header),
+                parted,
+                sealing: opening.sealing,
+                deviations,
+                length_off,
+                content: hash::content(if opening.sealing.is_unreadable() {
+                    header.area
+                } else {
+                    opening.area(header)
+                }),
+                place,
+            };
+            done.opened += u32::from(packet.sealing.is_opened());
+            done.unreadable += u32::from(packet.sealing.is_unreadable());
+            learned |= match self.part_of(&packet, number, header) {
+                Some((count, part, time)) => self.gather_part(station, &packet, count, part, time, number, out, done),
+                None => self.publish(station, &packet, out, done),
+            };
+        }
+        let due = station.carded.is_none_or(|at| self.now.0 - at.0 >= micros(self.settings.card_refresh));
+        if number.is_some() && (learned || due) {
+            self.publish_card(station, out);
+        }
+    }
+
+    /// Publishes a record, unless it is a re-send; whether the station's card has changed.
+    pub(super) fn publish(
+        &mut self,
+        station: &mut Station,
+        packet: &Packet<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) -> bool {
+        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
+        let system = self.dictionary.system(registered, packet.st);
+        let merged = matches!(packet.parted, Parted::Merged { .. });
+        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, system, merged };
+        let report = self.scratch.read(packet.area, lens);
+        let kind = packet.cn.map_or(Kind::Other, Kind::of);
+        let time = report.data_time.or_else(|| report.own(b"AlarmTime").filter(|_| kind == Kind::Alarm));
+        let moment = time.and_then(Moment::read);
+        let mut deviations = packet.deviations;
+        times::judge(&self.settings, packet, kind, time, moment, &mut deviations);
+        // Answers of 2005 carry QN in the data area.
+        let qn = packet.qn.or_else(|| report.own(b"QN")).filter(|qn| !qn.is_empty());
+        id::write_id(&mut self.id, &station.level, packet.named(), time, qn, report.codes);
+        let known = remember(&self.settings, station, packet, kind, &self.id, time.is_some(), qn);
+        if let Some(reused) = known.1 {
+            deviations.insert(reused);
+        }
+        let revision = match known.0 {
+            Known::New => 0,
+            Known::Resent => {
+                done.resent += 1;
+                done.deviations = done.deviations.union(deviations).union(Deviation::Resent.into());
+                station.count(deviations.union(Deviation::Resent.into()));
+                self.scratch.reuse(report);
+                return false;
+            }
+            Known::Revised(revision) => {
+                done.revisions += 1;
+                revision
+            }
+        };
+        let replaces = id::replaced(station, packet);
+        // Without time and codes the id is that of the unreadable record.
+        let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
+        let backfill = times::is_backfill(&self.settings, packet, kind, moment);
+        let told =
+            marks::Told { edition: packet.edition, medium: system.medium, kind, moment, received: packet.place.time };
+        self.rulings.judge(station, facts, told, &report, &mut self.verdict);
+        let envelope = Envelope {
+            id: &self.id,
+            revision,
+            head: &station.head,
+            card: &station.shown,
+            st: packet.st,
+            cn: packet.cn,
+            qn: packet.qn,
+            edition: packet.edition,
+            kind,
+            time,
+            moment,
+            received: packet.place.time,
+            backfill,
+            parted: packet.parted,
+            sealing: packet.sealing,
+            replaces: &replaces,
+            deviations,
+            length_off: packet.length_off,
+            offset: packet.place.offset,
+            hash: packet.place.hash,
+        };
+        self.body.clear();
+        let all = data::write(&mut self.body, &envelope, &report, &self.verdict, &station.marks);
+        let mut topic = String::with_capacity(station.topic.len() + 20);
+        topic.push_str(&station.topic);
+        topic.push_str("/data/");
+        topic.push_str(kind.name());
+        out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain: false });
+        done.deviations = done.deviations.union(all);
+        station.count(all);
+        marks::publish(&self.settings, &self.rulings, station, &self.verdict, packet.place, out);
+        let told = (packet.st, kind, moment, backfill);
+        coverage::arrived(&self.settings, facts, station, told, packet.place, done, out);
+        let learned = station.learn(&report, self.settings.card_codes_max as usize);
+        self.scratch.reuse(report);
+        learned
+    }
+}
+
+/// By how many bytes the declared length is off, if it was and the declaration can still be read.
+fn length_off(heard: &Heard<'_>, deviations: Deviations) -> Option<u32> {
+    if !deviations.contains(Deviation::LengthOff) {
+        return None;
+    }
+    let declared = heard.raw.strip_prefix(b"##").unwrap_or(heard.raw);
+    let digits = declared.iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = declared.get(..digits)?;
+    let digits = if digits.len() == 8 { digits.get(4..)? } else { digits };
+    let declared: i64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    u32::try_from(declared.abs_diff(i64::try_from(heard.segment.len()).ok()?)).ok()
+}
+
+/// Looks the record up among the station's last ones; also whether its QN stood for another record (catalogue, kind 22).
+fn remember(
+    settings: &Settings,
+    station: &mut Station,
+    packet: &Packet<'_>,
+    kind: Kind,
+    id: &[u8],
+    timed: bool,
+    qn: Option<&[u8]>,
+) -> (Known, Option<Deviation>) {
+    if !timed && qn.is_none() {
+        return (Known::New, None);
+    }
+    let key = match packet.parted {
+        // Parts that are published one by one share an id.
+        Parted::One { count, number } => hash::join(hash::content(id), u64::from(count) << 16 | u64::from(number)),
+        Parted::Whole | Parted::Merged { .. } => hash::content(id),
+    };
+    let (ring, max) = if kind.is_period() {
+        (&mut station.periods, settings.resent_periods_max)
+    } else {
+        (&mut station.instants, settings.resent_instants_max)
+    };
+    let known = ring.meet(key, packet.content, max as usize);
+    let reused =
+        qn.is_some_and(|qn| matches!(station.qns.meet(hash::content(qn), key, QNS_REMEMBERED_MAX), Known::Revised(_)));
+    (known, reused.then_some(Deviation::QnReused))
+}

@@ -1,0 +1,83 @@
+//! The id of a record: see Decisions at the head of the room. What must stay true: an id, once published, stays what it was; whatever
+//! a station says, an id is one short word.
+
+use super::data::Parted;
+use super::frame::Packet;
+use super::keys::Sealing;
+use super::station::Station;
+use super::{json, topic};
+
+/// What of a packet stands in an id.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) st: Option<&'a [u8]>,
+    pub(super) cn: Option<u16>,
+    pub(super) offset: u64,
+}
+
+impl<'a> Packet<'a> {
+    pub(super) fn named(&self) -> Named<'a> {
+        Named { st: self.st, cn: self.cn, offset: self.place.offset }
+    }
+}
+
+/// Writes the id of a record: see Decisions at the head of the room.
+pub(super) fn write_id(
+    id: &mut Vec<u8>,
+    level: &str,
+    of: Named<'_>,
+    time: Option<&[u8]>,
+    qn: Option<&[u8]>,
+    codes: u64,
+) {
+    id.clear();
+    id.extend_from_slice(level.as_bytes());
+    id.push(b'.');
+    write_level(id, of.st.unwrap_or_default());
+    id.push(b'.');
+    json::number(id, u64::from(of.cn.unwrap_or_default()));
+    match (time, qn) {
+        (Some(time), _) => {
+            id.push(b'.');
+            write_level(id, time);
+        }
+        (None, Some(qn)) => {
+            id.extend_from_slice(b".qn");
+            write_level(id, qn);
+        }
+        (None, None) => {
+            id.extend_from_slice(b".@");
+            json::number(id, of.offset);
+        }
+    }
+    id.push(b'.');
+    json::hex(id, &codes.to_be_bytes());
+}
+
+/// The ids under which a record was published as unreadable that is opened with keys of later.
+pub(super) fn replaced(station: &Station, packet: &Packet<'_>) -> Vec<String> {
+    let unreadable = |qn: Option<&[u8]>, offset: u64| {
+        let mut id = Vec::new();
+        let qn = qn.filter(|qn| !qn.is_empty());
+        write_id(&mut id, &station.level, Named { offset, ..packet.named() }, None, qn, 0);
+        String::from_utf8_lossy(&id).into_owned()
+    };
+    match packet.parted {
+        _ if packet.sealing != Sealing::OpenedLater => Vec::new(),
+        Parted::Merged { heard, .. } => {
+            let later = heard.iter().filter(|part| part.sealing == Sealing::OpenedLater);
+            later.map(|part| unreadable(part.qn.as_deref(), part.offset)).collect()
+        }
+        Parted::Whole | Parted::One { .. } => vec![unreadable(packet.qn, packet.place.offset)],
+    }
+}
+
+/// Appends text from outside so that it can stand in an id.
+fn write_level(id: &mut Vec<u8>, text: &[u8]) {
+    if !text.is_empty() && text.len() <= 24 && text.iter().all(u8::is_ascii_alphanumeric) {
+        return id.extend_from_slice(text);
+    }
+    let mut level = String::new();
+    topic::level(&mut level, text);
+    id.extend_from_slice(level.as_bytes());
+}

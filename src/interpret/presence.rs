@@ -1,0 +1,65 @@
+//! Stations that come and go, and their cards.
+
+use super::Interpreter;
+use super::events::{self, Place};
+use super::station::Station;
+use crate::message::{Peering, Presence, Publication, Timestamp};
+
+impl Interpreter {
+    pub(super) fn on_presence(&mut self, presence: &Presence<'_>, place: Place<'_>, out: &mut Vec<Publication>) {
+        let (kind, mn, on, was): (&str, &str, Peering, Option<Peering>) = match *presence {
+            Presence::Online { mn, on } => ("online", mn, on, None),
+            Presence::Offline { mn, on } => ("offline", mn, on, None),
+            Presence::Takeover { mn, on, was } => ("takeover", mn, on, Some(was)),
+            Presence::CloneSuspected { mn, on, was } => ("clone-suspected", mn, on, Some(was)),
+        };
+        let number = self.station_of(mn.as_bytes());
+        let mut stranger = None;
+        let station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
+            Some(station) => station,
+            None => stranger.insert(Station::new(mn.as_bytes(), &self.settings, None)),
+        };
+        station.online = kind != "offline";
+        station.ledger.presence(station.online, place.time);
+        station.peer = Some(on.peer.to_string());
+        let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
+        self.body.clear();
+        events::write_presence(&mut self.body, &station.head, kind, &id, place, on, was);
+        let topic = format!("{}/event/{kind}", station.topic);
+        self.push(topic, false, out);
+        if let Some(number) = number {
+            self.publish_card_of(number, out);
+            self.link(number, kind != "offline", place, out);
+        }
+    }
+
+    /// After a start or a stop no station is connected.
+    pub(super) fn on_restart(&mut self, at: Timestamp, out: &mut Vec<Publication>) {
+        for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
+            self.stations.get_mut(number as usize).into_iter().for_each(|station| {
+                station.marks.restart(at);
+                station.ledger.restarted();
+            });
+            let was_online = self.stations.get_mut(number as usize).is_some_and(|s| std::mem::take(&mut s.online));
+            if was_online {
+                self.publish_card_of(number, out);
+            }
+        }
+    }
+
+    pub(super) fn publish_card(&mut self, station: &mut Station, out: &mut Vec<Publication>) {
+        station.carded = Some(self.now);
+        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        self.body.clear();
+        station.write_card(&mut self.body, facts, &self.dictionary);
+        self.push(format!("{}/station", station.topic), true, out);
+    }
+
+    pub(super) fn publish_card_of(&mut self, number: u32, out: &mut Vec<Publication>) {
+        let Some(mut station) = self.stations.get_mut(number as usize).map(std::mem::take) else { return };
+        self.publish_card(&mut station, out);
+        if let Some(back) = self.stations.get_mut(number as usize) {
+            *back = station;
+        }
+    }
+}
