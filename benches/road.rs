@@ -182,17 +182,23 @@ fn answers(c: &mut Criterion) {
     });
     drop(crowd);
 
-    let folder = tempfile::tempdir().unwrap();
-    let stop = CancellationToken::new();
-    // Nobody listens on port 1: the backlog grows, as on a night without a broker.
-    let gateway = runtime.block_on(Running::start(loaded(folder.path(), 1), stop.clone())).unwrap();
-    let mut crowd = runtime.block_on(Crowd::dial(gateway.addresses()[0]));
-    group.bench_function("gateway, on disk before the answer", |b| {
-        b.iter_custom(|count| runtime.block_on(crowd.send(count)));
-    });
-    drop(crowd);
-    stop.cancel();
-    runtime.block_on(gateway.finish()).unwrap();
+    for (name, desk) in
+        [("gateway, on disk before the answer", false), ("gateway with the command desk listening", true)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let stop = CancellationToken::new();
+        // Nobody listens on port 1: the backlog grows, as on a night without a broker.
+        let mut loaded = loaded(folder.path(), 1);
+        loaded.config.command.enabled = desk;
+        let gateway = runtime.block_on(Running::start(loaded, stop.clone())).unwrap();
+        let mut crowd = runtime.block_on(Crowd::dial(gateway.addresses()[0]));
+        group.bench_function(name, |b| {
+            b.iter_custom(|count| runtime.block_on(crowd.send(count)));
+        });
+        drop(crowd);
+        stop.cancel();
+        runtime.block_on(gateway.finish()).unwrap();
+    }
     group.finish();
 }
 

@@ -4,7 +4,7 @@
 
 use crate::message::Timestamp;
 use crate::message::kind::Span;
-use crate::message::time::BEIJING_OFFSET_SECONDS;
+use crate::message::time::{self, BEIJING_OFFSET_SECONDS};
 
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
@@ -52,13 +52,7 @@ impl Moment {
 
     /// The point in time, read as Beijing time.
     pub(super) fn timestamp(self) -> Timestamp {
-        let (year, month, day) = (i64::from(self.year), i64::from(self.month), i64::from(self.day));
-        // Years begin in March, so that the leap day is the last day of a year.
-        let year = if month <= 2 { year - 1 } else { year };
-        let era = year.div_euclid(400);
-        let of_era = year.rem_euclid(400);
-        let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-        let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+        let days = time::days(self.year.into(), self.month.into(), self.day.into());
         let seconds =
             days * DAY_SECONDS + i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second)
                 - i64::from(BEIJING_OFFSET_SECONDS);
@@ -112,19 +106,11 @@ fn digits(out: &mut Vec<u8>, number: u32, width: u32) {
 
 /// Appends a time of the gateway's clock as RFC 3339 in Beijing time with milliseconds; the same text as
 /// [`Timestamp::to_rfc3339`], without its allocation.
-pub(super) fn write_timestamp(out: &mut Vec<u8>, time: Timestamp) {
-    let micros = time.0.saturating_add(i64::from(BEIJING_OFFSET_SECONDS) * SECOND);
+pub(super) fn write_timestamp(out: &mut Vec<u8>, at: Timestamp) {
+    let micros = at.0.saturating_add(i64::from(BEIJING_OFFSET_SECONDS) * SECOND);
     let (seconds, micros) = (micros.div_euclid(SECOND), micros.rem_euclid(SECOND));
     let (days, of_day) = (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS));
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = time::civil(days);
     let Ok(year @ 1..=9999) = u16::try_from(year) else {
         out.extend_from_slice(b"1970-01-01T08:00:00.000+08:00");
         return;

@@ -32,6 +32,31 @@ impl Timestamp {
     }
 }
 
+/// Year, month and day of the day `days` after 1970-01-01 in the Gregorian calendar: eras of 400 years that begin in March, so
+/// that the leap day comes last.
+#[must_use]
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The other way round: the days from 1970-01-01 to a date that the calendar knows.
+#[must_use]
+pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +65,16 @@ mod tests {
     fn is_written_in_beijing_time() {
         assert_eq!(Timestamp(1_795_401_600_412_000).to_rfc3339(), "2026-11-23T10:40:00.412+08:00");
         assert_eq!(Timestamp(i64::MAX).to_rfc3339(), "1970-01-01T08:00:00.000+08:00");
+    }
+
+    #[test]
+    fn days_and_dates_agree_over_eight_hundred_years() {
+        let mut date = jiff::civil::date(1600, 1, 1);
+        let first = -135_140;
+        for number in first..first + 292_194 {
+            let (year, month, day) = (i64::from(date.year()), i64::from(date.month()), i64::from(date.day()));
+            assert_eq!((civil(number), days(year, month, day)), ((year, month, day), number));
+            date = date.tomorrow().unwrap();
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::message::Timestamp;
-use crate::message::time::BEIJING_OFFSET_SECONDS;
+use crate::message::time::{BEIJING_OFFSET_SECONDS, civil};
 
 /// Microseconds of a second, a minute, an hour, a day.
 pub(crate) const SECOND: i64 = 1_000_000;
@@ -115,20 +115,6 @@ fn digits(out: &mut Vec<u8>, number: i64, width: u32) {
     for place in (0..width).rev() {
         out.push(b'0' + (number / 10_i64.pow(place) % 10).unsigned_abs() as u8);
     }
-}
-
-/// Year, month and day of the day `days` after 1970-01-01 in the Gregorian calendar: eras of 400 years that begin in March, so
-/// that the leap day comes last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
