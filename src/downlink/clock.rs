@@ -36,9 +36,11 @@ impl Clock {
     }
 
     fn median(&self) -> Option<i64> {
-        let mut sorted: Vec<i64> = self.offsets.iter().copied().collect();
-        sorted.sort_unstable();
-        if sorted.len() < NEEDED { None } else { sorted.get(sorted.len() / 2).copied() }
+        let mut sorted = [0; KEPT];
+        let kept = sorted.get_mut(..self.offsets.len()).filter(|kept| kept.len() >= NEEDED)?;
+        kept.iter_mut().zip(&self.offsets).for_each(|(place, offset)| *place = *offset);
+        kept.sort_unstable();
+        kept.get(kept.len() / 2).copied()
     }
 
     pub(super) const fn is_drifting(&self) -> bool {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::lane::{Active, Answered, Exchange, Lane, Phase, key_area};
+use super::lane::{Active, Answered, Exchange, Phase, key_area};
+use super::lanes::Lanes;
 use super::refusal::Refusal;
 use super::request::{Request, is_id};
 use super::settings::Settings;
@@ -66,7 +67,7 @@ pub struct Desk {
     settings: Settings,
     /// The settings under each policy.
     policies: BTreeMap<String, Settings>,
-    lanes: BTreeMap<String, Lane>,
+    lanes: Lanes,
     /// A station that is being given another MN answers under the new one.
     renamed: BTreeMap<String, String>,
     /// Who wanted the key that is on its way to the disk.
@@ -87,7 +88,7 @@ impl Desk {
         Desk {
             policies: under_policies(&settings),
             settings,
-            lanes: BTreeMap::new(),
+            lanes: Lanes::default(),
             renamed: BTreeMap::new(),
             rotations: BTreeMap::new(),
             used: BTreeSet::new(),
@@ -108,10 +109,7 @@ impl Desk {
 
     /// Stations are registered anew: those whose address is `None` any more are spoken to no longer, and their requests end unanswered.
     pub fn readdress(&mut self, address: impl Fn(&Address) -> Option<Address>) {
-        self.lanes.retain(|_, lane| {
-            let new = address(&lane.address);
-            new.map(|new| lane.address = new).is_some()
-        });
+        self.lanes.readdress(address);
     }
 
     /// The edition in which a station was last spoken to.
@@ -210,8 +208,9 @@ impl Desk {
 
     fn confirm(&mut self, mn: &str, id: &str, request: &Request, now: Timestamp) -> Result<Step, Refusal> {
         let by_other = self.settings.confirm_by_other;
-        let waiting = self.lanes.get_mut(mn).and_then(|lane| lane.queue.iter_mut().find(|e| e.id == id));
-        let waiting = waiting.filter(|e| e.durable && !e.ending).ok_or(Refusal::NothingToConfirm)?;
+        let mut lane = self.lanes.hold(mn).ok_or(Refusal::NothingToConfirm)?;
+        let waiting = lane.queue.iter_mut().find(|e| e.id == id && e.durable && !e.ending);
+        let waiting = waiting.ok_or(Refusal::NothingToConfirm)?;
         let (token, until) = waiting.confirm.as_ref().ok_or(Refusal::NothingToConfirm)?;
         if *until <= now {
             return Err(Refusal::NothingToConfirm);
@@ -283,8 +282,7 @@ impl Desk {
             confirm,
         };
         let queue_max = self.settings.queue_max;
-        let lane = self.lane(address);
-        if lane.queue.len() >= queue_max {
+        if self.lanes.open(address).queue.len() >= queue_max {
             return Err(Refusal::QueueFull);
         }
         self.enter(&step, now);
@@ -296,7 +294,7 @@ impl Desk {
         let Step::Queued { mn, id, command, edition, area, new_mn, origin, author, expires, confirm, .. } = step else {
             return;
         };
-        let (Some(order), Some(lane)) = (table::find(command, *edition), self.lanes.get_mut(mn)) else { return };
+        let (Some(order), Some(mut lane)) = (table::find(command, *edition), self.lanes.hold(mn)) else { return };
         let until = after(now, self.settings.confirm_within);
         lane.contacted |= *origin == Origin::FirstContact;
         lane.queue.push(Exchange {
@@ -325,15 +323,9 @@ impl Desk {
         }
     }
 
-    fn lane(&mut self, address: &Address) -> &mut Lane {
-        let lane = self.lanes.entry(address.mn.clone()).or_insert_with(|| Lane::new(address.clone()));
-        lane.address = address.clone();
-        lane
-    }
-
     /// A key for a station that was given it by other means: the one it starts with.
     pub fn install_key(&mut self, address: &Address, created: &str, key: &Key) -> Vec<Effect> {
-        self.lane(address);
+        self.lanes.open(address);
         let (mn, created) = (address.mn.clone(), created.to_owned());
         self.record(vec![Step::Key { mn, created, key: keys::hex(key), state: KeyState::Proven, again: false }])
     }
@@ -392,7 +384,7 @@ impl Desk {
             return Err(Refusal::IdUsed);
         }
         let making = self.rotations.contains_key(&address.mn);
-        let lane = self.lane(address);
+        let lane = self.lanes.open(address);
         let busy = making
             || lane.queue.iter().chain(lane.active.as_ref().map(|a| &a.exchange)).any(|e| e.order.cn == SET_KEY.cn);
         if lane.keys.proven().is_none() {
@@ -406,6 +398,7 @@ impl Desk {
         }
         let rotation = Rotation { id: id.to_owned(), author: request.author.clone(), why: request.why.clone() };
         let offered = lane.keys.offered().map(|(created, _)| created.to_owned());
+        drop(lane);
         if let Some(created) = offered {
             return Ok(self.offer(&address.mn, &created, rotation, now));
         }
@@ -437,7 +430,7 @@ impl Desk {
 
     /// The station is there, on this connection.
     pub fn online(&mut self, address: &Address, connection: u64, now: Timestamp) -> Vec<Effect> {
-        self.lane(address).connection = Some(connection);
+        self.lanes.open(address).connection = Some(connection);
         let mut effects = self.first_contact(address, now);
         effects.extend(self.advance(&address.mn, now));
         // What was open while the station was away.
@@ -447,7 +440,7 @@ impl Desk {
 
     /// This connection of the station has ended.
     pub fn offline(&mut self, mn: &str, connection: u64) {
-        if let Some(lane) = self.lanes.get_mut(mn).filter(|lane| lane.connection == Some(connection)) {
+        if let Some(mut lane) = self.lanes.hold(mn).filter(|lane| lane.connection == Some(connection)) {
             lane.connection = None;
         }
     }
@@ -489,11 +482,12 @@ impl Desk {
 
     /// A frame of the station, after it was stored. Answers (9014, 9013) are the session's affair.
     pub fn heard(&mut self, mn: &str, header: &Header<'_>, now: Timestamp) -> Vec<Effect> {
-        let mn = self.renamed.get(mn).filter(|_| !self.lanes.contains_key(mn)).map_or(mn, String::as_str).to_owned();
+        let mn = self.renamed.get(mn).filter(|_| self.lanes.get(mn).is_none()).map_or(mn, String::as_str).to_owned();
         let mut steps = Vec::new();
-        let Some(lane) = self.lanes.get_mut(&mn) else { return Vec::new() };
+        let Some(mut lane) = self.lanes.hold(&mn) else { return Vec::new() };
         let settings = of(&self.settings, &self.policies, &lane.address);
         let answered = lane.heard(header, now, settings, &mut steps);
+        drop(lane);
         self.tally.strange += u64::from(answered == Answered::Strange);
         let upload = answered == Answered::No && !header.rf;
         let mut effects = self.record(steps);
@@ -522,20 +516,21 @@ impl Desk {
     }
 
     fn watch_clock(&mut self, mn: &str, header: &Header<'_>, now: Timestamp) -> Vec<Effect> {
-        let Some(lane) = self.lanes.get_mut(mn) else { return Vec::new() };
-        let address = lane.address.clone();
-        let settings = of(&self.settings, &self.policies, &address).clock.clone();
+        let Some(mut lane) = self.lanes.hold(mn) else { return Vec::new() };
+        let settings = &of(&self.settings, &self.policies, &lane.address).clock;
         let mut steps = Vec::new();
         if let Some(said) = header.qn.and_then(moment::millis)
-            && let Some((offset_ms, within)) = lane.clock.heard(said - moment::of(now), &settings)
+            && let Some((offset_ms, within)) = lane.clock.heard(said - moment::of(now), settings)
         {
             steps.push(Step::Clock { mn: mn.to_owned(), offset_ms, within });
         }
         let asked = header.cn == Some(1013) && settings.answer_requests;
         let drifting = settings.correct && lane.clock.is_drifting();
-        let correct = (asked || drifting) && lane.clock.may_correct(&settings, now);
+        let correct = (asked || drifting) && lane.clock.may_correct(settings, now);
+        let address = correct.then(|| lane.address.clone());
+        drop(lane);
         let mut effects = self.record(steps);
-        if correct {
+        if let Some(address) = address {
             let id = format!("clock-{}", moment::qn(moment::of(now)));
             effects.extend(self.want(&address, &id, "set-time", &Map::new(), Origin::Clock, now).1);
         }
@@ -555,13 +550,7 @@ impl Desk {
         let again = std::mem::take(&mut self.again);
         let step = |ticket: u64| Some(Effect::Record { ticket, step: self.pending.get(&ticket)?.clone() });
         let mut effects: Vec<Effect> = again.into_iter().filter_map(step).collect();
-        let mns: Vec<String> = self
-            .lanes
-            .iter()
-            .filter(|(_, lane)| lane.deadline().is_some_and(|at| at <= now))
-            .map(|(mn, _)| mn.clone())
-            .collect();
-        for mn in mns {
+        for mn in self.lanes.due(now) {
             effects.extend(self.due_of(&mn, now));
         }
         effects
@@ -569,7 +558,7 @@ impl Desk {
 
     fn due_of(&mut self, mn: &str, now: Timestamp) -> Vec<Effect> {
         let mut steps = Vec::new();
-        if let Some(lane) = self.lanes.get_mut(mn) {
+        if let Some(mut lane) = self.lanes.hold(mn) {
             let settings = of(&self.settings, &self.policies, &lane.address);
             lane.due(now, settings, &mut steps);
         }
@@ -582,12 +571,12 @@ impl Desk {
         if !self.again.is_empty() {
             return Some(Timestamp(0));
         }
-        self.lanes.values().filter_map(Lane::deadline).min()
+        self.lanes.next_due()
     }
 
     fn advance(&mut self, mn: &str, now: Timestamp) -> Vec<Effect> {
         let mut steps = Vec::new();
-        if let Some(lane) = self.lanes.get_mut(mn) {
+        if let Some(mut lane) = self.lanes.hold(mn) {
             lane.advance(now, &mut self.last_qn, &mut steps);
         }
         self.record(steps)
@@ -610,7 +599,7 @@ impl Desk {
         let mut effects = Vec::new();
         let mn = step.mn().to_owned();
         if let Step::Sent { qn, count, .. } = &step
-            && let Some((connection, bytes)) = self.lanes.get_mut(&mn).and_then(|lane| {
+            && let Some((connection, bytes)) = self.lanes.hold(&mn).and_then(|mut lane| {
                 let settings = of(&self.settings, &self.policies, &lane.address);
                 lane.sendable(qn, *count, now, settings)
             })
@@ -641,7 +630,7 @@ impl Desk {
 
     /// What a durable step changes; steps that follow from it.
     fn settle(&mut self, step: &Step) -> Vec<Step> {
-        let Some(lane) = self.lanes.get_mut(step.mn()) else { return Vec::new() };
+        let Some(mut lane) = self.lanes.hold(step.mn()) else { return Vec::new() };
         match step {
             Step::Queued { id, .. } | Step::Confirmed { id, .. } => {
                 if let Some(exchange) = lane.queue.iter_mut().find(|e| e.id == *id) {
@@ -687,7 +676,7 @@ impl Desk {
         let mut desk = Desk::new(settings);
         for (at, step) in steps {
             let Some(address) = address(step.mn()) else { continue };
-            desk.lane(&address);
+            drop(desk.lanes.open(&address));
             desk.replay(&step, at, now);
             desk.settle(&step);
         }
@@ -696,7 +685,7 @@ impl Desk {
 
     fn replay(&mut self, step: &Step, at: Timestamp, now: Timestamp) {
         self.enter(step, at);
-        let Some(lane) = self.lanes.get_mut(step.mn()) else { return };
+        let Some(mut lane) = self.lanes.hold(step.mn()) else { return };
         match step {
             Step::Confirmed { id, .. } => {
                 if let Some(exchange) = lane.queue.iter_mut().find(|e| e.id == *id) {
@@ -718,8 +707,8 @@ impl Desk {
                 }
             }
             Step::Accepted { id, .. } => {
+                let settings = of(&self.settings, &self.policies, &lane.address);
                 if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
-                    let settings = of(&self.settings, &self.policies, &lane.address);
                     (active.phase, active.deadline) = (Phase::Accepted, after(now, settings.execution_timeout));
                 }
             }

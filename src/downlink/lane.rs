@@ -272,12 +272,19 @@ impl Lane {
         out: &mut Vec<Step>,
     ) -> Answered {
         let Some(cn) = header.cn else { return Answered::No };
+        let answer = matches!(cn, 9011..=9013);
+        if !answer && header.st != Some(b"91") {
+            self.learn(header);
+        }
+        // Most of what is heard is no answer to anything: it costs as little as can be.
+        let Some(active) = self.active.as_mut().filter(|a| a.phase != Phase::Ending) else {
+            return if answer { Answered::Strange } else { Answered::No };
+        };
         self.fields.read(header.area);
         let own = |fields: &Fields, name: &[u8]| {
             let found = fields.iter(header.area).find(|f| f.item.is_empty() && f.name.eq_ignore_ascii_case(name));
             found.map(|field| field.value)
         };
-        let answer = matches!(cn, 9011..=9013);
         let code = match cn {
             9011 => own(&self.fields, b"QnRtn").and_then(number),
             9012 => own(&self.fields, b"ExeRtn").and_then(number),
@@ -285,12 +292,6 @@ impl Lane {
         };
         let in_area = own(&self.fields, b"QN");
         let time = own(&self.fields, b"DataTime");
-        if !answer && header.st != Some(b"91") {
-            self.learn(header);
-        }
-        let Some(active) = self.active.as_mut().filter(|a| a.phase != Phase::Ending) else {
-            return if answer { Answered::Strange } else { Answered::No };
-        };
         let qn = header.qn.filter(|qn| !qn.is_empty()).or(header.area_qn).or(in_area);
         let same = qn.is_some_and(|qn| qn == active.qn.as_bytes());
         match cn {
@@ -339,16 +340,21 @@ impl Lane {
 
     /// ST and PW as the station writes them, for where none is registered.
     fn learn(&mut self, header: &Header<'_>) {
-        let text = |bytes: Option<&[u8]>| {
-            let short = bytes.filter(|bytes| (1..=24).contains(&bytes.len()))?;
-            std::str::from_utf8(short).ok().map(str::to_owned)
-        };
         if self.address.st.is_none() {
-            self.heard_st = text(header.st).or(self.heard_st.take());
+            keep(&mut self.heard_st, header.st);
         }
         if self.address.pw.is_none() {
-            self.heard_pw = text(header.pw).or(self.heard_pw.take());
+            keep(&mut self.heard_pw, header.pw);
         }
+    }
+}
+
+/// Takes over what is said, if it is something and something else than before.
+fn keep(kept: &mut Option<String>, said: Option<&[u8]>) {
+    let short = said.filter(|said| (1..=24).contains(&said.len()));
+    let Some(said) = short.and_then(|said| std::str::from_utf8(said).ok()) else { return };
+    if kept.as_deref() != Some(said) {
+        *kept = Some(said.to_owned());
     }
 }
 

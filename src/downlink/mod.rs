@@ -30,6 +30,7 @@ mod desk;
 pub mod keyfile;
 pub mod keys;
 mod lane;
+mod lanes;
 mod moment;
 mod refusal;
 mod request;

@@ -1,0 +1,145 @@
+//! All stations' lanes, and which of them has something to do first.
+//!
+//! What must stay true: `due` holds the deadline of every lane that has one and nothing else. A lane is changed through a [`Hold`] alone,
+//! which notes its deadline when it is let go: to ask what is due costs nothing however many stations are idle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
+
+use super::Address;
+use super::lane::Lane;
+use crate::message::Timestamp;
+
+/// See the head of the file.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    lanes: BTreeMap<String, Lane>,
+    due: BTreeSet<(Timestamp, String)>,
+}
+
+impl Lanes {
+    pub(super) fn get(&self, mn: &str) -> Option<&Lane> {
+        self.lanes.get(mn)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.values()
+    }
+
+    pub(super) fn hold(&mut self, mn: &str) -> Option<Hold<'_>> {
+        self.lanes.get_mut(mn).map(|lane| Hold { before: lane.deadline(), lane, due: &mut self.due })
+    }
+
+    /// The lane of this station, a new one if there was none.
+    pub(super) fn open(&mut self, address: &Address) -> Hold<'_> {
+        let lane = self.lanes.entry(address.mn.clone()).or_insert_with(|| Lane::new(address.clone()));
+        lane.address = address.clone();
+        Hold { before: lane.deadline(), lane, due: &mut self.due }
+    }
+
+    /// Gives every lane another address, or takes it away.
+    pub(super) fn readdress(&mut self, address: impl Fn(&Address) -> Option<Address>) {
+        self.lanes.retain(|mn, lane| {
+            let new = address(&lane.address).filter(|new| new.mn == *mn);
+            let stays = new.map(|new| lane.address = new).is_some();
+            if let Some(at) = lane.deadline().filter(|_| !stays) {
+                self.due.remove(&(at, mn.clone()));
+            }
+            stays
+        });
+    }
+
+    /// The first deadline of all.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The stations whose deadline has come, by MN.
+    pub(super) fn due(&self, now: Timestamp) -> BTreeSet<String> {
+        self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, mn)| mn.clone()).collect()
+    }
+}
+
+/// A lane that is being changed.
+#[derive(Debug)]
+pub(super) struct Hold<'a> {
+    lane: &'a mut Lane,
+    due: &'a mut BTreeSet<(Timestamp, String)>,
+    before: Option<Timestamp>,
+}
+
+impl Deref for Hold<'_> {
+    type Target = Lane;
+
+    fn deref(&self) -> &Lane {
+        self.lane
+    }
+}
+
+impl DerefMut for Hold<'_> {
+    fn deref_mut(&mut self) -> &mut Lane {
+        self.lane
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let after = self.lane.deadline();
+        if after == self.before {
+            return;
+        }
+        if let Some(before) = self.before {
+            self.due.remove(&(before, self.lane.address.mn.clone()));
+        }
+        if let Some(after) = after {
+            self.due.insert((after, self.lane.address.mn.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::downlink::lane::Exchange;
+    use crate::downlink::step::Origin;
+    use crate::downlink::table;
+    use crate::protocol::Edition;
+
+    fn address(mn: &str) -> Address {
+        Address { mn: mn.into(), edition: Edition::V2017, st: None, pw: None, policy: None }
+    }
+
+    fn wait(lanes: &mut Lanes, mn: &str, until: i64) {
+        lanes.open(&address(mn)).queue.push(Exchange {
+            id: until.to_string(),
+            order: table::find("get-time", Edition::V2017).unwrap(),
+            area: String::new(),
+            new_mn: None,
+            origin: Origin::Operator,
+            author: "li".into(),
+            expires: Timestamp(until),
+            confirm: None,
+            durable: true,
+            ending: false,
+        });
+    }
+
+    #[test]
+    fn the_first_deadline_is_known_whatever_becomes_of_the_lanes() {
+        let mut lanes = Lanes::default();
+        wait(&mut lanes, "B", 20);
+        wait(&mut lanes, "A", 30);
+        wait(&mut lanes, "C", 40);
+        lanes.open(&address("idle"));
+        assert_eq!(lanes.next_due(), Some(Timestamp(20)));
+        assert_eq!(lanes.due(Timestamp(30)), ["A", "B"].map(str::to_owned).into());
+        wait(&mut lanes, "C", 10);
+        assert_eq!(lanes.next_due(), Some(Timestamp(10)), "an earlier one takes the place of a later one");
+        lanes.hold("C").unwrap().queue.clear();
+        assert_eq!(lanes.next_due(), Some(Timestamp(20)));
+        lanes.readdress(|of| (of.mn != "B").then(|| of.clone()));
+        assert_eq!(lanes.next_due(), Some(Timestamp(30)), "who is gone is due no longer");
+        lanes.hold("A").unwrap().queue.clear();
+        assert_eq!((lanes.next_due(), lanes.due.len()), (None, 0));
+    }
+}
