@@ -421,7 +421,7 @@ fn write_names(out: &mut Vec<u8>, names: &[String]) {
 /// The marks that hold at the station, in short.
 pub(super) fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
     out.push(b'[');
-    for (at, mark) in marks.held().enumerate() {
+    for (at, mark) in marks.held().filter(|mark| mark.begun).enumerate() {
         out.extend_from_slice(if at > 0 { b",{\"mark\":" } else { b"{\"mark\":" });
         json::string(out, &mark.mark);
         out.extend_from_slice(b",\"object\":");
@@ -432,6 +432,9 @@ pub(super) fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
         json::string(out, &mark.by);
         out.extend_from_slice(b",\"since\":");
         quoted(out, |out| write_timestamp(out, mark.since));
+        if mark.standing.counts() && mark.effect().is_none() {
+            out.extend_from_slice(b",\"effective\":false");
+        }
         out.push(b'}');
     }
     out.push(b']');

@@ -177,8 +177,12 @@ impl Interpreter {
         // Without time and codes the id is that of the unreadable record.
         let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
         let backfill = times::is_backfill(&self.settings, packet, kind, moment);
-        let told =
-            marks::Told { edition: packet.edition, medium: system.medium, kind, moment, received: packet.place.time };
+        let about = report.own(b"PolId").filter(|_| kind == Kind::Info).and_then(|said| {
+            let found = self.dictionary.find(said, packet.edition, system).filter(|found| !found.numbered);
+            found.map(|found| &*found.factor.code).or(std::str::from_utf8(said).ok())
+        });
+        let (edition, received) = (packet.edition, packet.place.time);
+        let told = marks::Told { edition, medium: system.medium, kind, moment, received, about };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {
             id: &self.id,

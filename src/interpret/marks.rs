@@ -40,12 +40,14 @@ fn read(texts: &BTreeMap<String, String>) -> Option<RuleBook> {
 
 /// What of a record, besides its readings, matters to rules.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
+pub(super) struct Told<'a> {
     pub(super) edition: Option<Edition>,
     pub(super) medium: Medium,
     pub(super) kind: Kind,
     pub(super) moment: Option<Moment>,
     pub(super) received: Timestamp,
+    /// The factor whose instrument speaks (PolId of a log or state), by its canonical code.
+    pub(super) about: Option<&'a str>,
 }
 
 /// The medium as rule files say it.
@@ -127,7 +129,7 @@ impl Rulings {
         &mut self,
         station: &mut Station,
         facts: Option<&StationFacts>,
-        told: Told,
+        told: Told<'_>,
         report: &Report<'_>,
         verdict: &mut Verdict,
     ) {
@@ -149,8 +151,6 @@ impl Rulings {
             verdict.happenings = before;
             return;
         }
-        let about =
-            report.own(b"PolId").filter(|_| told.kind == Kind::Info).and_then(|id| std::str::from_utf8(id).ok());
         let codes: Vec<Cow<'_, str>> = report
             .readings
             .iter()
@@ -159,16 +159,27 @@ impl Rulings {
                     Some(factor) if reading.canonical => &factor.code,
                     _ => std::str::from_utf8(reading.code).unwrap_or_default(),
                 };
-                about.map_or(Cow::Borrowed(code), |about| Cow::Owned(format!("{code}@{about}")))
+                told.about.map_or(Cow::Borrowed(code), |about| Cow::Owned(format!("{code}@{about}")))
             })
             .collect();
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or("?");
         let values: Vec<Cow<'_, [u8]>> = report.readings.iter().map(|reading| report.main(reading)).collect();
-        let readings: Vec<Reading<'_>> = report
-            .readings
-            .iter()
+        // Converted values count for emission limits alone.
+        let limited = |code: &str| plan.has_emission_limit(code);
+        let converted: Vec<Option<Cow<'_, [u8]>>> = if plan.has_emission_limits() {
+            let of = report.readings.iter().zip(&codes);
+            of.map(|(reading, code)| report.converted(reading).filter(|_| limited(code))).collect()
+        } else {
+            Vec::new()
+        };
+        let judged = |at: usize| converted.get(at)?.as_deref().map(text);
+        let readings: Vec<Reading<'_>> = (0..)
+            .zip(&report.readings)
             .zip(codes.iter().zip(&values))
-            .map(|(reading, (code, value))| Reading { code, text: text(value), flag: reading.flag.map(text) })
+            .map(|((at, reading), (code, value))| {
+                let flag = reading.flag.map(text);
+                Reading { code, text: text(value), judged: judged(at), flag }
+            })
             .collect();
         let data = told.moment.map(Moment::timestamp);
         let seen = Observation { at: told.received, data, kind: told.kind, readings: &readings };
@@ -209,12 +220,13 @@ pub(super) fn publish(
     }
 }
 
-/// The retained topic of a mark on an object: what holds now, entries before rules; empty if nothing does.
+/// The retained topic of a mark on an object: what holds now, what has effect before what has none, entries before rules; empty if nothing
+/// does.
 fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: Place<'_>, out: &mut Vec<Publication>) {
     let mut topic = format!("{}/mark/{}/", station.topic, mark.mark.replacen(':', "/", 1));
     topic::level(&mut topic, mark.object.as_bytes());
-    let same = |m: &&Mark| m.mark == mark.mark && m.object == mark.object;
-    let holds = station.marks.held().filter(same).max_by_key(|m| m.said.is_some());
+    let same = |m: &&Mark| m.begun && m.mark == mark.mark && m.object == mark.object;
+    let holds = station.marks.held().filter(same).max_by_key(|m| (m.effect().is_some(), m.said.is_some()));
     let payload = holds.map_or_else(Bytes::new, |holds| {
         let words = explain(&rulings.book, holds);
         let mut body = b"{\"schema\":\"hj212.mark/1\"".to_vec();
@@ -315,7 +327,13 @@ impl Interpreter {
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
         let medium = self.dictionary.system(registered, registered).medium;
         let (plan, changed) = self.rulings.ruled(station, facts, medium);
-        let said = station.marks.enter(&plan, place.time, id, entry, &mut verdict);
+        let edition = facts.and_then(|facts| facts.edition).or(station.edition);
+        let system = self.dictionary.system(registered, station.st.as_deref());
+        let code = |said: &str| {
+            let found = self.dictionary.find(said.as_bytes(), edition, system)?;
+            Some(if found.numbered { said.to_owned() } else { found.factor.code.to_string() })
+        };
+        let said = station.marks.enter(&plan, place.time, (id, entry), &code, &mut verdict);
         verdict.happenings.splice(0..0, changed);
         answer(station, &said, place, out);
         publish(&self.settings, &self.rulings, station, &verdict, place, out);

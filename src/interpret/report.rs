@@ -285,6 +285,18 @@ impl<'a> Report<'a> {
         };
         let other = |cell: &&Cell<'a>| cell.name.is_none_or(|name| name.class != Class::Flag);
         let Some(cell) = said().find(named).or_else(|| said().find(other)) else { return Cow::Borrowed(&[]) };
+        self.published(reading, cell)
+    }
+
+    /// The value of `reading` converted to standard oxygen (折算), which emission limits are about, if it was said.
+    pub(super) fn converted(&self, reading: &Reading<'a>) -> Option<Cow<'a, [u8]>> {
+        let is =
+            |cell: &&Cell<'a>| !cell.earlier && cell.name.is_some_and(|name| matches!(name.snake, "zs_rtd" | "zs_avg"));
+        self.cells(reading).find(is).map(|cell| self.published(reading, cell))
+    }
+
+    /// The value of a cell in the unit that is published.
+    fn published(&self, reading: &Reading<'a>, cell: &Cell<'a>) -> Cow<'a, [u8]> {
         match reading.multiplier().filter(|_| cell.is_converted()) {
             Some(multiplier) => {
                 let mut converted = Vec::new();

@@ -45,7 +45,11 @@ impl Marks {
     pub(super) fn look<'s>(&'s self, sig: Sig, own: Option<&'s Slot>) -> Option<&'s Slot> {
         let slot = match sig {
             Sig::Own => own?,
-            Sig::Code(at) => self.slots.get(usize::from(*self.places.get(usize::from(at))?))?,
+            Sig::Code(at) => {
+                let slot = self.slots.get(usize::from(*self.places.get(usize::from(at))?))?;
+                // What was said long ago says nothing of now.
+                return (slot.at != 0 && self.now - slot.at <= slot.stale_after()).then_some(slot);
+            }
             Sig::OfOwn(at) => {
                 if !self.stated {
                     return None;

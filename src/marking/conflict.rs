@@ -1,6 +1,7 @@
 //! What must not be true while a mark holds (标停未停 and its like).
 //!
-//! Two ways to find it: while it happens, and afterwards, when a mark is entered for a time that has passed or when a mark ends. For the
+//! A mark that covers what another facility emits as well is a conflict of its own (`shared`); it is looked for when a day is closed. Else there are
+//! two ways to find it: while it happens, and afterwards, when a mark is entered for a time that has passed or when a mark ends. For the
 //! second, each conflict remembers on each object when its condition held ([`CONTRARY_MAX`], [`CONTRARY_KEPT`]). What must stay true:
 //! one mark meets one conflict once for one stretch of time, however often it is looked at.
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::engine::{HOLD_GAP_MAX, Verdict};
 use super::expr::Expr;
 use super::plan::{Plan, Sig, Watch};
+use super::rules::Dimension;
 use super::state::*;
 use crate::message::Timestamp;
 
@@ -33,7 +35,7 @@ impl Guard {
 impl Marks {
     /// Looks for conflicts that happen now.
     pub(super) fn watch(&mut self, plan: &Plan, now: i64, out: &mut Verdict) {
-        for (number, watch) in plan.watches.iter().enumerate() {
+        for (number, watch) in plan.watches.iter().enumerate().filter(|(_, watch)| !watch.conflict.shared) {
             let holds = |m: &&Mark, name: &str| m.mark == name && m.object == watch.object && m.overlap(now, now) > 0;
             let mark = self.held.values().find(|m| holds(m, &watch.conflict.mark)).cloned();
             let within = watch.conflict.within.as_ref().map(|name| self.held.values().any(|m| holds(&m, name)));
@@ -57,7 +59,7 @@ impl Marks {
     pub(super) fn look_back(&mut self, plan: &Plan, mark: &Mark, at: i64, out: &mut Verdict) {
         for (number, watch) in plan.watches.iter().enumerate() {
             let about = watch.conflict.mark == mark.mark && watch.object == mark.object;
-            if !about || mark.met.contains(&watch.conflict.name) {
+            if !about || watch.conflict.shared || mark.met.contains(&watch.conflict.name) {
                 continue;
             }
             let pieces = self.pieces(number, watch, mark, at);
@@ -66,8 +68,7 @@ impl Marks {
                 continue;
             }
             let mut detail = told(watch, *since);
-            let times = |(from, to): &(i64, i64)| json!({ "since": Timestamp(*from).to_rfc3339(), "until": Timestamp(*to).to_rfc3339() });
-            detail["intervals"] = pieces.iter().map(times).collect();
+            detail["intervals"] = pieces.iter().map(interval).collect();
             // What goes on is the same conflict: it is not found once more while it happens.
             if *last >= self.now
                 && mark.overlap(self.now, self.now) > 0
@@ -95,6 +96,51 @@ impl Marks {
         for other in &others {
             self.look_back(plan, other, at, out);
         }
+    }
+
+    /// Looks for marks that take out of judgement what a facility without such a mark emits too. That is known only of days for which nothing
+    /// can be entered any more: those before `open`.
+    pub(super) fn watch_shared(&mut self, plan: &Plan, open: i64, at: i64, out: &mut Verdict) {
+        for watch in plan.watches.iter().filter(|watch| watch.conflict.shared) {
+            let name = &watch.conflict.name;
+            let concerns =
+                |m: &&Mark| m.mark == watch.conflict.mark && m.object == watch.object && !m.met.contains(name);
+            let entered = self.held.values().chain(&self.ended).filter(|m| m.said.is_some()).filter(concerns);
+            let alone: Vec<(Mark, Vec<(i64, i64)>)> = entered
+                .map(|mark| (mark.clone(), self.alone(watch, mark, open)))
+                .filter(|(_, pieces)| pieces.iter().any(|(from, to)| to - from >= watch.conflict.after.max(1)))
+                .collect();
+            for (mark, pieces) in alone {
+                let mut detail = told(watch, pieces.first().map_or(mark.since.0, |(from, _)| *from));
+                detail["intervals"] = pieces.iter().map(interval).collect();
+                detail["others"] = watch.others.as_slice().into();
+                let same = |m: &&mut Mark| m.by == mark.by && m.mark == mark.mark && m.object == mark.object;
+                self.held.values_mut().chain(&mut self.ended).filter(same).for_each(|m| m.met.push(name.clone()));
+                out.add("mark-conflict", at, Some(mark), detail);
+            }
+        }
+    }
+
+    /// When before `open` the mark had effect, and one of the others had none that takes its values out of judgement too.
+    fn alone(&self, watch: &Watch, mark: &Mark, open: i64) -> Vec<(i64, i64)> {
+        let own = mark.in_effect(mark.since.0, open.max(mark.since.0));
+        let mut alone = Vec::new();
+        for other in &watch.others {
+            let excuses = |m: &&Mark| {
+                m.object == *other && m.dimension == Dimension::Condition && m.validity.needs_confirmation()
+            };
+            let mut pieces = own.clone();
+            for excuse in self.held.values().chain(&self.ended).filter(excuses) {
+                for (from, to) in excuse.in_effect(i64::MIN, open) {
+                    pieces = pieces.iter().flat_map(|(a, b)| [(*a, *b.min(&from)), (*a.max(&to), *b)]).collect();
+                    pieces.retain(|(a, b)| a < b);
+                }
+            }
+            alone.extend(pieces);
+        }
+        alone.sort_unstable();
+        alone.dedup();
+        alone
     }
 
     /// When, within the time of `mark`, a conflict's conditions are known to have held.
@@ -132,6 +178,10 @@ impl Marks {
 fn common(one: &[(i64, i64)], other: &[(i64, i64)]) -> Vec<(i64, i64)> {
     let cut = |a: &(i64, i64), b: &(i64, i64)| Some((a.0.max(b.0), a.1.min(b.1))).filter(|(from, to)| from <= to);
     one.iter().flat_map(|a| other.iter().filter_map(move |b| cut(a, b))).collect()
+}
+
+fn interval((from, to): &(i64, i64)) -> Value {
+    json!({ "since": Timestamp(*from).to_rfc3339(), "until": Timestamp(*to).to_rfc3339() })
 }
 
 fn told(watch: &Watch, since: i64) -> Value {

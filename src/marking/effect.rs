@@ -3,24 +3,71 @@
 use serde_json::json;
 
 use super::calendar;
-use super::engine::{Happening, Observation, Recomputed, Verdict, span_of};
+use super::engine::{Happening, Observation, Recomputed, Verdict};
+use super::expr::SECOND;
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
+use super::tally::Counted;
 use crate::message::{Kind, Timestamp};
 
+impl Plan {
+    /// The rule by which a period of this rank is judged.
+    fn period(&self, rank: u8) -> Option<&Period> {
+        let of = match rank {
+            1 => "minute",
+            2 => "hour",
+            3 => "day",
+            _ => return None,
+        };
+        self.periods.iter().find(|period| period.of == of)
+    }
+
+    /// How much of a period of this rank may be lost to device marks and the period still be valid.
+    fn lost_max(&self, rank: u8, length: i64) -> Option<i64> {
+        Some(match self.period(rank)?.good {
+            Good::All => 0,
+            Good::Share(some, all) => length / i64::from(all.max(1)) * i64::from(all.saturating_sub(some)),
+        })
+    }
+}
+
+/// How long the parts last together, counting what overlaps once.
+fn together(parts: &mut [(i64, i64)]) -> i64 {
+    parts.sort_unstable();
+    let (mut sum, mut end) = (0, i64::MIN);
+    for (from, to) in parts.iter() {
+        sum += (to - (*from).max(end)).max(0);
+        end = end.max(*to);
+    }
+    sum
+}
+
 impl Marks {
+    /// The length of a period of this rank, µs: minute data has the one that the station was seen to use.
+    pub(super) fn length_of(&self, rank: u8) -> Option<i64> {
+        match rank {
+            1 => self.minutes.step(),
+            2 => Some(3600 * SECOND),
+            3 => Some(86_400 * SECOND),
+            _ => None,
+        }
+    }
+
     /// Adds to the judgements of a report the marks that hold or held over its readings.
     pub(super) fn cover(&self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
         if self.held.is_empty() && self.ended.is_empty() {
             return;
         }
-        let end = span_of(rank).filter(|_| rank > 1).map_or(now, |(length, ..)| now + length);
-        let laid = |mark: &'_ &Mark| mark.overlap(now, end) > 0;
+        let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(0);
+        let end = now + length;
+        let laid = |mark: &'_ &Mark| mark.begun && mark.overlap(now, end) > 0;
         let marks = self.held.values().chain(&self.ended).filter(laid);
         let marks: Vec<(&Mark, &MarkKind)> =
             marks.filter_map(|mark| Some((mark, plan.marks.get(&mark.mark)?))).collect();
+        let lost_max = plan.lost_max(rank, length);
         for (reading, judged) in seen.readings.iter().zip(&mut out.readings) {
+            let (mut lost, mut worst) = (Vec::new(), None);
             for (mark, kind) in &marks {
                 let other = mark.on_code && mark.object != reading.code;
                 // What came is not missing, however long nothing came.
@@ -28,15 +75,27 @@ impl Marks {
                 if other || came() || !plan.covers(kind, &mark.object, reading.code) {
                     continue;
                 }
+                let parts = mark.in_effect(now, end);
+                if mark.standing.counts() && parts.is_empty() && mark.from > mark.since {
+                    // Entered too late for this time.
+                    continue;
+                }
                 let list = if mark.standing.counts() { &mut judged.marks } else { &mut judged.proposed };
                 if !list.contains(&kind.name) {
                     list.push(kind.name.clone());
                 }
-                // A period is judged by a mark that covers three quarters of it; shorter ones count through its finer values.
-                let whole = end == now || mark.overlap(now, end) >= (end - now) / 4 * 3;
-                if let Some(validity) = mark.effect().filter(|_| whole) {
-                    judged.validity = judged.validity.max(Some(validity));
+                let long = parts.iter().map(|(from, to)| to - from).sum::<i64>();
+                // A period is judged by a condition that covers three quarters of it; shorter ones count through its finer values.
+                if long > 0 && (end == now || long >= length / 4 * 3) {
+                    judged.validity = judged.validity.max(Some(mark.validity));
+                } else if matches!(mark.validity, Validity::Invalid | Validity::Missing) {
+                    lost.extend(parts);
+                    worst = worst.max(Some(mark.validity));
                 }
+            }
+            // What several of them took together may be more than the period can spare.
+            if lost_max.is_some_and(|max| together(&mut lost) > max) {
+                judged.validity = judged.validity.max(worst);
             }
             judged.marks.sort_unstable();
             judged.marks.dedup();
@@ -50,26 +109,24 @@ impl Marks {
         if plan.periods.is_empty() || !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
             return;
         }
-        let finer = span_of(rank + 1).map(|(length, unit, _)| {
-            let start = calendar::floor(now, length);
-            (start, u32::try_from((now - start) / unit).unwrap_or(0))
-        });
-        let whole = span_of(rank).and_then(|(length, unit, of)| {
-            let rule = plan.periods.iter().find(|period| period.of == of)?;
-            Some((rule, u32::try_from(length / unit).unwrap_or(60), of))
-        });
+        if rank == 1 {
+            self.minutes.note(now);
+        }
+        let finer = self.length_of(rank + 1).map(|length| (calendar::floor(now, length), length));
+        let whole = self.length_of(rank).and_then(|length| Some((plan.period(rank)?, length)));
         for (at, (reading, home)) in seen.readings.iter().zip(&self.scratch.homes).enumerate() {
             let Some(judged) = out.readings.get_mut(at) else { continue };
             let Some(slot) = self.slots.get_mut(usize::from(*home)) else { continue };
-            if let Some((start, unit)) = finer
+            if let Some((start, length)) = finer
                 && let Some(tally) = slot.tallies.get_mut(usize::from(rank))
                 && let Some(validity) = judged.validity
             {
-                tally.count(start, unit, validity.is_usable());
+                tally.count(start, length, now, validity);
             }
-            let Some((rule, units, of)) = whole else { continue };
-            let counted = slot.tallies.get(usize::from(rank) - 1).and_then(|tally| tally.of(now, units));
-            let Some((good, seen, expected)) = counted else { continue };
+            let Some((rule, length)) = whole else { continue };
+            let of = &rule.of;
+            let counted = slot.tallies.get(usize::from(rank) - 1).and_then(|tally| tally.of(now, length));
+            let Some(Counted { good, seen, expected }) = counted else { continue };
             let valid = match rule.good {
                 Good::All => good == seen,
                 Good::Share(some, all) => u64::from(good) * u64::from(all) >= u64::from(some) * u64::from(expected),

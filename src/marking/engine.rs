@@ -34,6 +34,8 @@ pub struct Reading<'a> {
     pub code: &'a str,
     /// The value that rules compare: of sampled data Rtd, of periods Avg; verbatim.
     pub text: &'a str,
+    /// The value that emission limits are compared with, where it is another: converted to standard oxygen (折算), verbatim.
+    pub judged: Option<&'a str>,
     /// The station's mark of the item; `None`: it said none.
     pub flag: Option<&'a str>,
 }
@@ -127,16 +129,6 @@ fn rank(kind: Kind) -> u8 {
     }
 }
 
-/// Length of the period and of its units, µs, and the period's name; of sampled data nothing.
-pub(super) fn span_of(rank: u8) -> Option<(i64, i64, &'static str)> {
-    match rank {
-        1 => Some((60 * SECOND, SECOND, "minute")),
-        2 => Some((3600 * SECOND, 60 * SECOND, "hour")),
-        3 => Some((86_400 * SECOND, 3600 * SECOND, "day")),
-        _ => None,
-    }
-}
-
 impl Marks {
     /// Puts the rules of `plan` in force. What is the same in both goes on; marks of rules that are gone end.
     pub fn install(&mut self, plan: &Plan, out: &mut Verdict) {
@@ -165,11 +157,10 @@ impl Marks {
         }
         let lives = |mark: &Mark| {
             mark.said.is_some()
-                || plan
-                    .factor_rules
-                    .iter()
-                    .chain(&plan.area_rules)
-                    .any(|armed| armed.rule.name == mark.by && armed.rule.version == mark.version)
+                || plan.factor_rules.iter().chain(&plan.area_rules).any(|armed| {
+                    let at = armed.object.is_empty() || armed.object == mark.object;
+                    at && armed.rule.name == mark.by && armed.rule.version == mark.version
+                })
         };
         let gone: Vec<_> = self.held.iter().filter(|(_, mark)| !lives(mark)).map(|(key, _)| key.clone()).collect();
         let now = self.now;
@@ -217,10 +208,9 @@ impl Marks {
             self.now = now;
             self.areas(plan, now, gap, false, out);
             self.watch(plan, now, out);
-        } else {
-            // Whatever came, silence is over.
-            self.areas(plan, seen.at.0, false, true, out);
         }
+        // Whatever came, silence is over.
+        self.areas(plan, seen.at.0, false, true, out);
         self.cover(plan, seen, rank, now, out);
         self.periods(plan, seen, rank, now, out);
         self.sweep(plan, seen.at.0, out);
@@ -257,7 +247,7 @@ impl Marks {
                 if finer && now >= slot.at {
                     gap = slot.at != 0 && now - slot.at > HOLD_GAP_MAX;
                     slot.rank = rank;
-                    slot.take(value, reading.text, flag, now, at);
+                    slot.take(value, reading, now, at);
                     *drives = true;
                     holds = std::mem::take(&mut slot.holds);
                 } else {
@@ -273,7 +263,7 @@ impl Marks {
             }
         }
         if let Some(passing) = &mut passing {
-            passing.take(value, reading.text, flag, now, at);
+            passing.take(value, reading, now, at);
         }
         let driving = passing.is_none();
         let mut turns = Vec::new();
@@ -316,7 +306,9 @@ impl Marks {
                 continue;
             }
             let until = if hold.active { self.until(armed, when, subject) } else { None };
-            let turn = hold.step(when, until, now, (armed.rule.begin_after, armed.rule.end_after));
+            // What has not come is missed in time of arrival.
+            let time = if armed.of_silence { at } else { now };
+            let turn = hold.step(when, until, time, (armed.rule.begin_after, armed.rule.end_after));
             busy = if hold.is_idle() { busy & !bit(number) } else { busy | bit(number) };
             match turn {
                 Turn::Stays => {}

@@ -1,6 +1,9 @@
 //! Marks entered by hand: JSON in, accepted or refused with why. Nothing is ever changed in place: a correction supersedes, a withdrawal
 //! withdraws, and both are records of their own.
 //!
+//! What must stay true: a day whose deadline has passed (次日12时) is closed. An entry has effect from the first open day on; a mark that had
+//! effect in closed days keeps it there, whoever supersedes or withdraws it later.
+//!
 //! An id is used once. The same entry again gets the same answer and does nothing; another entry under a used id is refused. Refused
 //! entries leave no trace, so their ids stay free.
 
@@ -12,6 +15,7 @@ use super::calendar;
 use super::engine::Verdict;
 use super::expr::SECOND;
 use super::plan::Plan;
+use super::rules::OBJECT_FACTOR;
 use super::state::*;
 use crate::message::{MARK_ENTRY_MAX, Timestamp};
 
@@ -133,31 +137,48 @@ fn read(id: &str, body: &[u8]) -> Result<Entry, Refusal> {
 }
 
 impl Marks {
-    /// Takes the entry `id` that came at `at`. A refused one changes nothing.
-    pub fn enter(&mut self, plan: &Plan, at: Timestamp, id: &str, body: &[u8], out: &mut Verdict) -> Answer {
+    /// Takes the entry `id` that came at `at`; `code` gives the factor that a name stands for, in any generation of codes. A refused entry
+    /// changes nothing.
+    pub fn enter(
+        &mut self,
+        plan: &Plan,
+        at: Timestamp,
+        (id, body): (&str, &[u8]),
+        code: &dyn Fn(&str) -> Option<String>,
+        out: &mut Verdict,
+    ) -> Answer {
         out.clear();
-        let entry = match read(id, body) {
+        let mut entry = match read(id, body) {
             Ok(entry) => entry,
             Err(why) => return Answer::refusal(id, why),
         };
         let content = content(&entry);
+        if plan.marks.get(&entry.mark).is_some_and(|kind| kind.object == OBJECT_FACTOR)
+            && !self.index.contains_key(&entry.object)
+        {
+            // What neither the dictionary nor the station knows covers nothing; `judge` says so.
+            entry.object = code(&entry.object).unwrap_or_default();
+        }
         if let Some(used) = self.used.iter().find(|used| used.id == id && used.content == content) {
             return Answer { id: id.to_owned(), refused: None, late: used.late, marks: used.given.clone() };
         }
-        let mark = match self.judge(plan, at.0, &entry) {
+        let mut mark = match self.judge(plan, at.0, &entry) {
             Ok(mark) => mark,
             Err(why) => return Answer::refusal(id, why),
         };
-        let late = mark.as_ref().is_some_and(|mark| mark.late);
+        let open =
+            plan.entries.as_ref().map_or(i64::MIN, |e| calendar::open_from(at.0, e.deadline_days, e.deadline_hour));
+        let mut kept = false;
+        for gone in entry.supersedes.iter().chain(&entry.withdraws) {
+            kept |= self.withdraw(plan, gone, (&entry, mark.as_mut()), (at.0, open), out);
+        }
+        let late = kept || mark.as_ref().is_some_and(|mark| mark.late);
         let given = |m: &Mark| Given { mark: m.mark.clone(), object: m.object.clone(), since: m.since, until: m.until };
         let given: Vec<Given> = mark.iter().map(given).collect();
-        for gone in entry.supersedes.iter().chain(&entry.withdraws) {
-            self.withdraw(gone, &entry, at.0, out);
-        }
         if self.used.len() >= ENTRY_IDS_MAX {
             self.used.remove(0);
         }
-        self.used.push(Used { id: entry.id, content, late, given: given.clone() });
+        self.used.push(Used { id: entry.id, content, late, given: given.clone(), replaced: None });
         if let Some(mark) = mark {
             self.put(plan, mark, at.0, out);
         }
@@ -196,6 +217,14 @@ impl Marks {
                 format!("there is no entry {unknown}"),
             ));
         }
+        let replaced = |id: &&String| self.used.iter().any(|used| used.id == **id && used.replaced.is_some());
+        if let Some(gone) = entry.supersedes.iter().chain(&entry.withdraws).find(replaced) {
+            return Err((
+                "already-replaced",
+                format!("{gone} 已被更正或撤回"),
+                format!("{gone} was superseded or withdrawn before"),
+            ));
+        }
         if entry.withdraws.is_some() {
             return Ok(None);
         }
@@ -211,7 +240,7 @@ impl Marks {
         if !kind.by_hand || kind.normal {
             return Err(refusal("not-by-hand", "该标记不可人工填报", "this mark cannot be entered by hand"));
         }
-        if !plan.may_hang(kind, &entry.object) {
+        if entry.object.is_empty() || !plan.may_hang(kind, &entry.object) {
             let (zh, en) = (
                 format!("标记 {} 不能用于对象 {}", entry.mark, entry.object),
                 format!("mark {} cannot hang on {}", entry.mark, entry.object),
@@ -241,7 +270,8 @@ impl Marks {
                 "end must be after begin, and begin at most 24 h ahead",
             ));
         }
-        let deadline = plan.entries.as_ref().map(|e| calendar::deadline(begin.0, e.deadline_days, e.deadline_hour));
+        let open = plan.entries.as_ref().map(|e| calendar::open_from(now, e.deadline_days, e.deadline_hour));
+        let from = begin.0.max(open.unwrap_or(i64::MIN));
         Ok(Some(Mark {
             mark: entry.mark.clone(),
             object: entry.object.clone(),
@@ -256,36 +286,76 @@ impl Marks {
             since: begin,
             until: end,
             inputs: Vec::new(),
-            exceedances: self.exceedances(plan, kind, &entry.object, begin.0),
+            exceedances: self.exceedances(plan, kind, &entry.object, begin.0, true),
             said: Some((entry.reason.clone(), entry.proof.clone(), entry.author.clone())),
-            late: deadline.is_some_and(|deadline| now > deadline),
+            late: from > begin.0,
+            from: Timestamp(from),
             spent: false,
+            without: Vec::new(),
+            begun: begin.0 <= now,
             silence: false,
             on_code: kind.is_on_code(),
             met: Vec::new(),
         }))
     }
 
-    fn withdraw(&mut self, id: &str, by: &Entry, at: i64, out: &mut Verdict) {
+    /// Takes an entry's mark away, but for what it did in closed days; whether there was such.
+    fn withdraw(
+        &mut self,
+        plan: &Plan,
+        id: &str,
+        (by, successor): (&Entry, Option<&mut Mark>),
+        (at, open): (i64, i64),
+        out: &mut Verdict,
+    ) -> bool {
+        self.used.iter_mut().filter(|used| used.id == id).for_each(|used| used.replaced = Some(by.id.clone()));
         let key = self.held.iter().find(|(_, mark)| mark.said.is_some() && mark.by == id).map(|(key, _)| key.clone());
         let ended =
             self.ended.iter().position(|mark| mark.said.is_some() && mark.by == id).map(|at| self.ended.remove(at));
-        let gone = key.and_then(|key| self.held.remove(&key)).or(ended);
-        self.counters.values_mut().for_each(|counter| counter.forget(id));
-        let Some(gone) = gone else { return };
-        // A proposal that rested on it is a proposal again.
+        let Some(gone) = key.and_then(|key| self.held.remove(&key)).or(ended) else { return false };
+        let end = gone.until.map_or(i64::MAX, |until| until.0);
+        let closed = gone.since.0.max(gone.from.0) < open.min(end);
+        let detail = |kept: Option<i64>| {
+            let kept = kept.map(|kept| Timestamp(kept).to_rfc3339());
+            json!({ "entry": by.id, "reason": by.reason, "author": by.author, "effective_until": kept })
+        };
+        let goes_on = successor.filter(|mark| {
+            let same = (&mark.mark, &mark.object, mark.since) == (&gone.mark, &gone.object, gone.since);
+            same && mark.until.map_or(i64::MAX, |until| until.0).min(open) == end.min(open)
+        });
+        if !closed || goes_on.is_some() {
+            self.give_back(plan, id, &gone.object, at, out);
+            if let Some(mark) = goes_on.filter(|_| closed) {
+                // It says of closed days what was said before: its effect there stays.
+                (mark.from, mark.late) = (gone.from, gone.late);
+            }
+            self.rests_no_more(&gone);
+            out.add("mark-withdrawn", at, Some(gone), detail(None));
+            return false;
+        }
+        let mut kept = gone.clone();
+        kept.until = Some(Timestamp(open.min(end)));
+        self.give_back(plan, id, &gone.object, at, out);
+        self.keep(kept.clone());
+        self.charge(plan, &kept, open.min(end), out);
+        out.add("mark-withdrawn", at, Some(gone), detail(Some(open.min(end))));
+        true
+    }
+
+    /// A proposal that rested on an entry is a proposal again.
+    fn rests_no_more(&mut self, gone: &Mark) {
         let rests = |mark: &&mut Mark| {
             mark.standing == Standing::Confirmed && mark.mark == gone.mark && mark.object == gone.object
         };
         self.held.values_mut().chain(&mut self.ended).filter(rests).for_each(|mark| mark.standing = Standing::Proposed);
-        let detail = json!({ "entry": by.id, "reason": by.reason, "author": by.author });
-        out.add("mark-withdrawn", at, Some(gone), detail);
     }
 
     fn put(&mut self, plan: &Plan, mark: Mark, at: i64, out: &mut Verdict) {
-        let (from, to) = (mark.since.0, mark.until.map_or(i64::MAX, |until| until.0));
-        out.add("mark-begin", from, Some(mark.clone()), serde_json::Value::Null);
-        if !mark.late {
+        let (from, to) = (mark.since.0.max(mark.from.0), mark.until.map_or(i64::MAX, |until| until.0));
+        if mark.begun {
+            out.add("mark-begin", mark.since.0, Some(mark.clone()), serde_json::Value::Null);
+        }
+        if from < to {
             let proposal = |m: &&mut Mark| {
                 m.standing == Standing::Proposed
                     && m.mark == mark.mark
@@ -301,9 +371,7 @@ impl Marks {
         if let Some(until) = over {
             self.keep(mark.clone());
             out.add("mark-end", until.0, Some(mark.clone()), serde_json::Value::Null);
-            if !mark.late {
-                self.charge(plan, &mark, until.0, out);
-            }
+            self.charge(plan, &mark, until.0, out);
         } else {
             self.held.insert((mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark.clone());
         }

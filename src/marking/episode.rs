@@ -11,7 +11,7 @@ use crate::message::Timestamp;
 impl Marks {
     pub(super) fn areas(&mut self, plan: &Plan, now: i64, gap: bool, silent: bool, out: &mut Verdict) {
         for (number, armed) in plan.area_rules.iter().enumerate() {
-            if silent && !armed.of_silence {
+            if silent != armed.of_silence {
                 continue;
             }
             let own = armed.own.and_then(|own| self.look(Sig::Code(own), None));
@@ -55,18 +55,20 @@ impl Marks {
                     since: Timestamp(since),
                     until: None,
                     inputs: self.inputs(plan, armed, object),
-                    exceedances: self.exceedances(plan, &armed.kind, object, since),
+                    exceedances: self.exceedances(plan, &armed.kind, object, since, false),
                     said: None,
                     late: false,
+                    from: Timestamp(since),
                     spent: false,
+                    without: Vec::new(),
+                    begun: true,
                     silence: armed.of_silence,
                     on_code: armed.kind.is_on_code(),
                     met: Vec::new(),
                 };
-                let entered = |m: &&Mark| m.said.is_some() && !m.late && m.mark == mark.mark && m.object == mark.object;
-                if mark.standing == Standing::Proposed
-                    && self.held.values().any(|m| entered(&m) && m.overlap(since, since) > 0)
-                {
+                let entered = |m: &&Mark| m.said.is_some() && m.mark == mark.mark && m.object == mark.object;
+                let held = |m: &&Mark| m.from.0 <= since && m.overlap(since, since) > 0;
+                if mark.standing == Standing::Proposed && self.held.values().filter(entered).any(|m| held(&m)) {
                     mark.standing = Standing::Confirmed;
                 }
                 let kind = if mark.standing == Standing::Proposed { "mark-proposed" } else { "mark-begin" };
@@ -137,9 +139,18 @@ impl Marks {
         inputs
     }
 
-    /// Exceedances of what the mark covers, within an hour before `since`.
-    pub(super) fn exceedances(&self, plan: &Plan, kind: &MarkKind, object: &str, since: i64) -> Vec<Exceedance> {
-        if kind.dimension != Dimension::Condition && !kind.validity.needs_confirmation() {
+    /// Exceedances of what the mark covers, within an hour before `since`. An instrument's own word takes nobody out of judgement on purpose;
+    /// a hand may.
+    pub(super) fn exceedances(
+        &self,
+        plan: &Plan,
+        kind: &MarkKind,
+        object: &str,
+        since: i64,
+        by_hand: bool,
+    ) -> Vec<Exceedance> {
+        let of_device = kind.dimension != Dimension::Condition && !kind.validity.needs_confirmation();
+        if of_device && (!by_hand || kind.validity.is_usable()) {
             return Vec::new();
         }
         let near = |(first, last, _): &&(i64, i64, String)| *first <= since && *last >= since - BEFORE;

@@ -69,6 +69,11 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
     }
     let (zh_validity, en_validity) = in_words(mark.validity);
     let (zh_effect, en_effect) = match mark.effect() {
+        Some(_) if mark.from > mark.since => {
+            let from = mark.from.to_rfc3339();
+            let zh = format!("逾期填报，此前的日期不生效；自 {from} 起数据{zh_validity}");
+            (zh, format!("entered late for the days before; from {from} on the readings are {en_validity}"))
+        }
         Some(_) => (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
         None if mark.late => {
             ("逾期填报，保留但不生效".into(), "entered after the deadline: kept, without effect".into())
@@ -79,8 +84,19 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
         None if mark.standing == Standing::Proposed => {
             ("仅为建议，须经排污单位确认".into(), "only proposed, until the discharger confirms it".into())
         }
-        None => ("限额已用尽，不再豁免".into(), "the limit is spent: it exempts no more".into()),
+        None => {
+            let since = mark.without.last().map(|(from, _)| from.to_rfc3339()).unwrap_or_default();
+            (
+                format!("限额自 {since} 已用尽，不再豁免"),
+                format!("the limit is spent since {since}: it exempts no more"),
+            )
+        }
     };
+    for (from, until) in mark.without.iter().filter(|_| !mark.spent && mark.validity.needs_confirmation()) {
+        let (from, until) = (from.to_rfc3339(), until.to_rfc3339());
+        zh.push_str(&format!("{from} 至 {until} 限额已用尽，不豁免。"));
+        en.push_str(&format!(" The limit was spent from {from} to {until}: it exempted nothing then."));
+    }
     zh.push_str(&format!("{zh_effect}。依据：{}（确定性 {:?}）。", mark.clause, mark.certainty));
     en.push_str(&format!(" Effect: {en_effect}. Clause: {} (certainty {:?}).", mark.clause, mark.certainty));
     Words { zh, en }

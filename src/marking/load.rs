@@ -58,12 +58,14 @@ impl RuleBook {
             }
         }
         let codes: BTreeSet<&str> = FACTORS.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+        let own = parsed.iter().flat_map(|(_, file)| file.kinds.clone());
+        let kinds: Vec<String> = OBJECTS.iter().map(|kind| (*kind).to_owned()).chain(own).collect();
         let mut book = RuleBook::default();
         for (reader, file) in &mut parsed {
             reader.signals(&mut book, file, &codes);
         }
         for (reader, file) in &mut parsed {
-            reader.marks(&mut book, file, &codes);
+            reader.marks(&mut book, file, &codes, &kinds);
         }
         for (reader, file) in &mut parsed {
             reader.set(&mut book, file);
@@ -181,7 +183,7 @@ impl Reader<'_> {
         }
     }
 
-    fn marks(&mut self, book: &mut RuleBook, file: &File, codes: &BTreeSet<&str>) {
+    fn marks(&mut self, book: &mut RuleBook, file: &File, codes: &BTreeSet<&str>, kinds: &[String]) {
         let Some(set) = &file.set else {
             if !(file.mark.is_empty() && file.rule.is_empty() && file.overrides.is_empty() && file.disable.is_empty()) {
                 self.problem(&file.schema.span(), "marks and rules without a set".into(), "name the set: set = \"…\"");
@@ -196,6 +198,16 @@ impl Reader<'_> {
             for code in row.factors.iter().filter(|code| !is_code(codes, code.get_ref())) {
                 let what = format!("mark {name}: unknown factor {:?}", code.get_ref());
                 self.problem(&code.span(), what, "use a code of config/factors.csv");
+            }
+            if !kinds.contains(row.object.get_ref()) {
+                let what = format!("mark {name}: object = {:?} is no kind that is known", row.object.get_ref());
+                let remedy = format!("write one of {}, or declare it: kinds = [\"…\"]", kinds.join(", "));
+                self.problem(&row.object.span(), what, &remedy);
+            }
+            let unknown = row.signals.iter().find(|signal| !book.signals.contains_key(*signal));
+            if let Some(signal) = unknown {
+                let what = format!("mark {name}: unknown signal {signal:?}");
+                self.problem(&row.id.span(), what, "declare it with [[signal]], or correct the spelling");
             }
             let kind = MarkKind {
                 name: name.clone(),

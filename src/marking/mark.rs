@@ -101,10 +101,16 @@ pub struct Mark {
     pub exceedances: Vec<Exceedance>,
     /// Reason, proof and author of an entry.
     pub said: Option<(String, String, String)>,
-    /// Whether the entry came after the deadline: kept, without effect.
+    /// Whether the entry came after the deadline of a part of its time, or of all of it: kept, without effect there.
     pub late: bool,
-    /// Whether its limit is spent: it holds, but exempts no more.
+    /// Before this an entry has no effect: the deadline of those days had passed.
+    pub from: Timestamp,
+    /// Whether its limit is spent at its end, or now: it holds, but exempts no more.
     pub spent: bool,
+    /// When its limit was spent, from and to: a limit of a calendar period is new with the next.
+    pub without: Vec<(Timestamp, Timestamp)>,
+    /// Whether its time has come; an entry may be made before.
+    pub begun: bool,
     /// Whether it says that nothing came: then it says nothing of what came late.
     pub silence: bool,
     /// Whether its object is a code, and it covers nothing else.
@@ -122,10 +128,11 @@ impl Mark {
         self.silence && self.inputs.iter().any(|input| input.signal == OFFLINE)
     }
 
-    /// What it makes of a reading now.
+    /// What it makes of a reading now, or made at its end.
     #[must_use]
     pub fn effect(&self) -> Option<Validity> {
-        let without = !self.standing.counts() || self.late || (self.spent && self.validity.needs_confirmation());
+        let over = self.until.is_some_and(|until| until <= self.from);
+        let without = !self.standing.counts() || over || (self.spent && self.validity.needs_confirmation());
         (!without).then_some(self.validity)
     }
 
@@ -136,11 +143,30 @@ impl Mark {
         if from == to { i64::from(self.since.0 <= from && from < end) } else { end.min(to) - self.since.0.max(from) }
     }
 
+    /// The part of `from..to` in which it takes effect, µs, without what its limit took; of an instant a microsecond or nothing.
+    #[must_use]
+    pub fn in_effect(&self, from: i64, to: i64) -> Vec<(i64, i64)> {
+        if !self.standing.counts() {
+            return Vec::new();
+        }
+        let to = if from == to { from + 1 } else { to };
+        let end = self.until.map_or(i64::MAX, |until| until.0);
+        let mut parts = vec![(self.since.0.max(self.from.0).max(from), end.min(to))];
+        if self.validity.needs_confirmation() {
+            for (gone, back) in &self.without {
+                parts = parts.iter().flat_map(|(a, b)| [(*a, *b.min(&gone.0)), (*a.max(&back.0), *b)]).collect();
+            }
+        }
+        parts.retain(|(a, b)| a < b);
+        parts
+    }
+
     /// As published.
     #[must_use]
     pub fn view(&self) -> Value {
         let entry = self.said.as_ref().map(|(reason, proof, author)| {
-            json!({ "id": self.by, "reason": reason, "proof": proof, "author": author, "late": self.late })
+            json!({ "id": self.by, "reason": reason, "proof": proof, "author": author, "late": self.late,
+                "effect_from": (self.from > self.since).then(|| self.from.to_rfc3339()) })
         });
         let rule = entry.is_none().then(|| json!({ "id": self.by, "version": self.version, "when": self.when }));
         let inputs: Vec<Value> = self
@@ -158,6 +184,7 @@ impl Mark {
             "validity": self.validity.name(), "effective": self.effect().is_some(), "clause": self.clause,
             "certainty": format!("{:?}", self.certainty), "since": self.since.to_rfc3339(),
             "until": self.until.map(Timestamp::to_rfc3339), "rule": rule, "entry": entry, "spent": self.spent,
+            "spent_since": self.without.last().filter(|_| self.spent).map(|(from, _)| from.to_rfc3339()),
             "evidence": { "inputs": inputs, "exceedances": exceedances },
         })
     }

@@ -15,8 +15,10 @@
 //! * Conditions are three-valued. What is not known begins nothing and ends nothing.
 //! * Only the finest kind of data of a code drives its rules; coarser and late reports are judged and drive nothing.
 //! * The severest effect of all marks on a reading is its validity: missing, invalid, excluded, exempt, conditional, valid.
-//! * A period is judged by its own flag and by marks that cover three quarters of it; the verdict of its finer values stands beside that.
-//! * Time that marks of one limit share counts once. Proposals and late entries count nothing.
+//! * A period is judged by its own flag, by conditions that cover three quarters of it, and by device marks that together take more of it
+//!   than its rule can spare (of a gas hour 15 min, of a water hour anything); the verdict of its finer values stands beside that.
+//! * Time that marks of one limit share counts once, in the order of time, whenever it was entered. Proposals count nothing.
+//! * After its deadline a day is closed: what had effect in it keeps it, what is entered for it has none, and both are kept.
 
 mod calendar;
 mod condition;
@@ -35,6 +37,7 @@ mod plan;
 mod rules;
 mod state;
 mod sweep;
+mod tally;
 #[cfg(test)]
 mod tests;
 

@@ -75,6 +75,8 @@ pub(super) struct Watch {
     pub(super) conflict: Conflict,
     pub(super) against: Option<Expr<Sig>>,
     pub(super) object: String,
+    /// Of a shared one: the facilities of the same kind that emit the same.
+    pub(super) others: Vec<String>,
     pub(super) key: String,
 }
 
@@ -130,7 +132,7 @@ impl Plan {
         let number = |text: &String| text.parse().ok();
         let mut plan = Plan {
             sets: sets.iter().map(|set| set.name.clone()).collect(),
-            entries: sets.iter().find_map(|set| set.entries.clone()),
+            entries: overlays_first(&sets).find_map(|set| set.entries.clone()),
             medium: medium.to_owned(),
             ranges: facts.ranges.iter().filter_map(|(c, (l, h))| Some((c.clone(), (number(l)?, number(h)?)))).collect(),
             emission: facts.limits.iter().filter_map(|(code, limit)| Some((code.clone(), number(limit)?))).collect(),
@@ -149,7 +151,6 @@ impl Plan {
             let own = book.marks.iter().filter(|(name, _)| name.split(':').next() == Some(set.name.as_str()));
             plan.marks.extend(own.map(|(name, kind)| (name.clone(), kind.clone())));
             plan.limits.extend(set.limits.iter().cloned());
-            plan.periods.extend(set.periods.iter().filter(|period| period.medium == medium).cloned());
             if let Some(validity) = set.other_flags.filter(|_| plan.other_flags.is_none()) {
                 plan.other_flags = Some((set.name.clone(), validity));
             }
@@ -158,6 +159,12 @@ impl Plan {
             }
             for conflict in &set.conflicts {
                 plan.watch(book, facts, conflict);
+            }
+        }
+        let periods = overlays_first(&sets).flat_map(|set| &set.periods).filter(|period| period.medium == medium);
+        for period in periods {
+            if !plan.periods.iter().any(|known| known.of == period.of) {
+                plan.periods.push(period.clone());
             }
         }
         plan
@@ -172,6 +179,18 @@ impl Plan {
             && self.periods.is_empty()
             && self.other_flags.is_none()
             && self.entries.is_none()
+    }
+
+    /// Whether an emission limit is registered for any code.
+    #[must_use]
+    pub fn has_emission_limits(&self) -> bool {
+        !self.emission.is_empty()
+    }
+
+    /// Whether an emission limit is registered for `code`.
+    #[must_use]
+    pub fn has_emission_limit(&self, code: &str) -> bool {
+        self.emission.contains_key(code)
     }
 
     /// The names of its sets.
@@ -243,17 +262,44 @@ impl Plan {
 
     fn watch(&mut self, book: &RuleBook, facts: &StationFacts, conflict: &Conflict) {
         let Some(kind) = book.marks.get(&conflict.mark) else { return };
-        for (object, facility) in self.objects(&kind.object) {
-            let resolved =
-                conflict.against.as_ref().map(|expr| expr.resolve(&mut |n| self.signal(book, facts, facility, n)));
+        let objects = self.objects(&kind.object);
+        // A gas that several share says nothing of one of them.
+        let alone = objects.len() == 1;
+        for (object, facility) in objects {
+            let mut find = |name: &String| {
+                let own =
+                    facility.and_then(|at| facts.facilities.get(at)).is_some_and(|f| f.aliases.contains_key(name));
+                if own || alone { self.signal(book, facts, facility, name) } else { None }
+            };
+            // Of several signs that speak against a mark each is enough: those that the station has are looked at.
+            let resolved = conflict.against.as_ref().map(|expr| match expr {
+                Expr::Any(parts) => {
+                    let known: Vec<_> = parts.iter().filter_map(|part| part.resolve(&mut find)).collect();
+                    (!known.is_empty()).then_some(Expr::Any(known))
+                }
+                Expr::All(_) | Expr::Not(_) | Expr::Test(_) => expr.resolve(&mut find),
+            });
             if matches!(resolved, Some(None)) {
+                continue;
+            }
+            let others = if conflict.shared { self.sharers(&kind.object, &object) } else { Vec::new() };
+            if conflict.shared && others.is_empty() {
                 continue;
             }
             // What is remembered belongs to this very condition.
             let against = conflict.against_text.as_deref().unwrap_or_default();
             let key = format!("{}#{object}#{against}", conflict.name);
-            self.watches.push(Watch { conflict: conflict.clone(), against: resolved.flatten(), object, key });
+            self.watches.push(Watch { conflict: conflict.clone(), against: resolved.flatten(), object, others, key });
         }
+    }
+
+    /// The other facilities of `kind` that emit something that `object` emits too.
+    fn sharers(&self, kind: &str, object: &str) -> Vec<String> {
+        let Some((_, _, own)) = self.facilities.iter().find(|(id, ..)| id == object) else { return Vec::new() };
+        let shares = |factors: &BTreeSet<String>| own.is_empty() || factors.is_empty() || !own.is_disjoint(factors);
+        let fits =
+            |(id, of, factors): &&(String, String, BTreeSet<String>)| id != object && of == kind && shares(factors);
+        self.facilities.iter().filter(fits).map(|(id, ..)| id.clone()).collect()
     }
 
     /// Where a name looks: the facility's alias, the only one of the station, else the signal's own code.
@@ -308,6 +354,12 @@ impl Plan {
             of => self.facilities.iter().any(|(id, kind, _)| id == object && (of == OBJECT_FACILITY || kind == of)),
         }
     }
+}
+
+/// The sets, those first that change rules of others: where two say the same thing, a province prevails.
+fn overlays_first<'s>(sets: &'s [&'s RuleSet]) -> impl Iterator<Item = &'s RuleSet> {
+    let of = |overlay: bool| sets.iter().copied().filter(move |set| set.is_overlay() == overlay);
+    of(true).chain(of(false))
 }
 
 fn is_of(kind: &MarkKind, names: &BTreeSet<String>) -> bool {

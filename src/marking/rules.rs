@@ -118,6 +118,18 @@ pub const OBJECT_OUTLET: &str = "outlet";
 pub const OBJECT_PARAMETER: &str = "parameter";
 /// A facility of any kind.
 pub const OBJECT_FACILITY: &str = "facility";
+/// What a mark may hang on.
+pub const OBJECTS: &[&str] = &[
+    OBJECT_FACTOR,
+    OBJECT_OUTLET,
+    OBJECT_PARAMETER,
+    OBJECT_FACILITY,
+    "furnace",
+    "kiln",
+    "unit",
+    "production",
+    "treatment",
+];
 
 /// The time over which a limit counts. Years, quarters, months and days are those of the Beijing calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -262,6 +274,8 @@ pub struct Conflict {
     pub mark: String,
     /// Another mark on the same object.
     pub within: Option<String>,
+    /// Whether it is one that the mark takes out of judgement what another facility of its kind emits too, and no such mark lies on that one.
+    pub shared: bool,
     /// A condition, as written.
     pub against_text: Option<String>,
     /// A condition.
@@ -353,6 +367,16 @@ pub struct RuleSet {
     pub entries: Option<Entries>,
     /// What it changes elsewhere.
     pub changes: Vec<Change>,
+    /// Whether it lies over other sets: what it says of deadlines and periods prevails.
+    pub overlay: bool,
+}
+
+impl RuleSet {
+    /// Whether it lies over other sets, as that of a province does.
+    #[must_use]
+    pub fn is_overlay(&self) -> bool {
+        self.overlay
+    }
 }
 
 /// All rule sets.

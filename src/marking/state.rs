@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::engine::{HOLD_GAP_MAX, Reading};
 use super::expr::{Op, SECOND};
 pub use super::mark::*;
 use super::plan::Plan;
+use super::tally::{Steps, Tally};
 use crate::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
@@ -26,7 +28,7 @@ pub const RUNS_MAX: usize = 16;
 pub const CONTRARY_MAX: usize = 64;
 /// How long such an interval is remembered: entries come until noon of the next day, and corrections later.
 pub const CONTRARY_KEPT: i64 = 3 * 86_400 * SECOND;
-/// Counters kept per station; those of the oldest periods go first.
+/// Counters kept per station; those of single marks go first, those of periods that are over next.
 pub const COUNTERS_MAX: usize = 256;
 /// Intervals kept apart in one counter; beyond, the oldest become a sum.
 pub const SPANS_MAX: usize = 128;
@@ -35,8 +37,6 @@ pub const TREND_POINTS_MAX: usize = 16;
 /// Values above a limit that are further apart are two runs.
 const RUN_GAP_MAX: i64 = 3600 * SECOND;
 const TREND_STEP: i64 = 300 * SECOND;
-/// Periods of one kind whose finer values are counted at the same time.
-const TALLIES_MAX: usize = 3;
 
 /// How long a condition has held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +140,15 @@ impl Slot {
         Some(value - first.1)
     }
 
+    /// For how long its value stands for what is now, by the kind of data it comes in.
+    pub(super) const fn stale_after(&self) -> i64 {
+        match self.rank {
+            0 | 1 => HOLD_GAP_MAX,
+            2 => 2 * HOLD_GAP_MAX,
+            _ => 2 * 86_400 * SECOND,
+        }
+    }
+
     /// Notes whether the hold of a rule is at rest.
     pub(super) fn note(&mut self, number: usize, hold: Hold) {
         self.busy = if hold.is_idle() { self.busy & !bit(number) } else { self.busy | bit(number) };
@@ -155,7 +164,8 @@ impl Slot {
     }
 
     /// Takes a value as the latest.
-    pub(super) fn take(&mut self, value: Option<f64>, text: &str, flag: &str, now: i64, heard: i64) {
+    pub(super) fn take(&mut self, value: Option<f64>, reading: &Reading<'_>, now: i64, heard: i64) {
+        let (text, flag) = (reading.text, reading.flag.unwrap_or_default());
         if self.text != text || self.at == 0 {
             self.text.clear();
             self.text.push_str(text);
@@ -176,7 +186,10 @@ impl Slot {
             }
             self.trend.push((now, number));
         }
-        if self.limit.is_some_and(|limit| number > limit) {
+        let Some(limit) = self.limit else { return };
+        let judged = reading.judged.and_then(|text| Some((text.parse::<f64>().ok()?, text)));
+        let (number, text) = judged.unwrap_or((number, text));
+        if number > limit {
             match self.above.last_mut().filter(|(_, last, _)| now - last <= RUN_GAP_MAX) {
                 Some((_, last, value)) => {
                     *last = now;
@@ -190,47 +203,6 @@ impl Slot {
                 }
             }
         }
-    }
-}
-
-/// Good and seen finer values of a few periods, one bit each: a value said again changes nothing twice.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Tally {
-    /// Start of the period, seen, good.
-    periods: Vec<(i64, u64, u64)>,
-    /// The smallest distance of two finer values, in units.
-    gap: u32,
-}
-
-impl Tally {
-    pub(super) fn count(&mut self, start: i64, unit: u32, good: bool) {
-        let at = match self.periods.iter().position(|(period, ..)| *period == start) {
-            Some(at) => at,
-            None => {
-                if self.periods.len() >= TALLIES_MAX {
-                    let oldest =
-                        self.periods.iter().enumerate().min_by_key(|(_, (period, ..))| *period).map_or(0, |(at, _)| at);
-                    self.periods.remove(oldest);
-                }
-                self.periods.push((start, 0, 0));
-                self.periods.len() - 1
-            }
-        };
-        let Some((_, seen, fine)) = self.periods.get_mut(at) else { return };
-        let bit = 1u64 << unit.min(63);
-        let before = *seen & (bit - 1);
-        if before != 0 {
-            let gap = unit - (63 - before.leading_zeros());
-            self.gap = if self.gap == 0 { gap } else { self.gap.min(gap) };
-        }
-        *seen |= bit;
-        *fine = if good { *fine | bit } else { *fine & !bit };
-    }
-
-    /// Good, seen and expected values of the period that starts at `start`, of `units` units.
-    pub(super) fn of(&self, start: i64, units: u32) -> Option<(u32, u32, u32)> {
-        let (_, seen, good) = self.periods.iter().find(|(period, ..)| *period == start)?;
-        Some((good.count_ones(), seen.count_ones(), units / self.gap.max(1)))
     }
 }
 
@@ -261,21 +233,44 @@ impl Counter {
         self.spans.retain(|(known, since, _)| known != who || *since != from);
     }
 
+    pub(super) fn is_used_by(&self, who: &str) -> bool {
+        self.spans.iter().any(|(known, ..)| known == who)
+    }
+
     pub(super) fn forget(&mut self, who: &str) {
         self.spans.retain(|(known, ..)| known != who);
+    }
+
+    /// The spans, in order and joined.
+    fn joined(&self) -> Vec<(i64, i64)> {
+        let mut spans: Vec<(i64, i64)> = self.spans.iter().map(|(_, from, to)| (*from, *to)).collect();
+        spans.sort_unstable();
+        let mut joined: Vec<(i64, i64)> = Vec::with_capacity(spans.len());
+        for (from, to) in spans {
+            match joined.last_mut().filter(|(_, end)| from <= *end) {
+                Some((_, end)) => *end = to.max(*end),
+                None => joined.push((from, to)),
+            }
+        }
+        joined
     }
 
     /// The time used, counting what overlaps once; µs.
     #[must_use]
     pub fn used(&self) -> i64 {
-        let mut spans: Vec<(i64, i64)> = self.spans.iter().map(|(_, from, to)| (*from, *to)).collect();
-        spans.sort_unstable();
-        let (mut sum, mut end) = (self.base, i64::MIN);
-        for (from, to) in spans {
-            sum += (to - from.max(end)).max(0);
-            end = end.max(to);
+        self.base + self.joined().iter().map(|(from, to)| (to - from).max(0)).sum::<i64>()
+    }
+
+    /// When `max` was reached, in the order of the time that was used.
+    pub(super) fn spent_at(&self, max: i64) -> Option<i64> {
+        let mut left = max - self.base;
+        for (from, to) in self.joined() {
+            if to - from >= left {
+                return Some(from + left.max(0));
+            }
+            left -= to - from;
         }
-        sum
+        None
     }
 }
 
@@ -298,6 +293,8 @@ pub(super) struct Used {
     pub(super) content: [u8; 32],
     pub(super) late: bool,
     pub(super) given: Vec<Given>,
+    /// The entry that superseded or withdrew it.
+    pub(super) replaced: Option<String>,
 }
 
 /// A mark that an entry made.
@@ -359,6 +356,8 @@ pub struct Marks {
     /// The latest arrival.
     pub(super) heard: i64,
     pub(super) swept: i64,
+    /// How far apart minute data comes.
+    pub(super) minutes: Steps,
     /// Whether states of single factors were heard.
     pub(super) stated: bool,
     /// The slot of the last code that was looked up: reports say their codes in the same order again and again.
@@ -376,6 +375,9 @@ impl Marks {
     pub fn restart(&mut self, at: Timestamp) {
         if self.heard != 0 {
             self.heard = self.heard.max(at.0);
+        }
+        for slot in self.slots.iter_mut().filter(|slot| slot.heard != 0) {
+            slot.heard = slot.heard.max(at.0);
         }
         // A connection that the gateway itself ended is no lost link; one that was marked as lost before stays lost.
         if !self.held.values().any(Mark::is_of_link) {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::calendar;
 use super::engine::{SWEEP, Verdict};
 use super::plan::Plan;
 use super::state::*;
@@ -35,6 +36,13 @@ impl Marks {
             self.areas(plan, at, false, true, out);
         }
         self.missing(plan, at, out);
+        let come = |(_, mark): &(&(String, String, String), &Mark)| !mark.begun && mark.since.0 <= at;
+        let come: Vec<_> = self.held.iter().filter(come).map(|(key, _)| key.clone()).collect();
+        for key in come {
+            let Some(mark) = self.held.get_mut(&key) else { continue };
+            mark.begun = true;
+            out.add("mark-begin", mark.since.0, Some(mark.clone()), Value::Null);
+        }
         let over: Vec<_> = self
             .held
             .iter()
@@ -44,6 +52,11 @@ impl Marks {
         for key in over {
             let until = self.held.get(&key).and_then(|mark| mark.until).map_or(at, |until| until.0);
             self.end(plan, &key, until, Value::Null, out);
+        }
+        if let Some(entries) = plan.entries.as_ref().filter(|_| plan.watches.iter().any(|watch| watch.conflict.shared))
+        {
+            let open = calendar::open_from(at, entries.deadline_days, entries.deadline_hour);
+            self.watch_shared(plan, open, at, out);
         }
         self.charge_all(plan, out);
     }

@@ -45,6 +45,7 @@ impl Reader<'_> {
             if row.end_after.is_some() {
                 rule.end_after = self.time(&owner, row.end_after.as_ref());
             }
+            self.changed_once(&row.rule, &changes);
             changes.push(Change::Override(Box::new(rule)));
         }
         for row in &file.disable {
@@ -52,12 +53,24 @@ impl Reader<'_> {
                 None => self.no_rule(&row.rule),
                 Some(old) => {
                     self.clause(&format!("disable of {}", old.name), &row.clause);
+                    self.changed_once(&row.rule, &changes);
                     changes.push(Change::Disable(old.name, row.clause.get_ref().clone()));
                 }
             }
         }
         if let Some(set) = book.sets.get_mut(&set) {
             set.changes = changes;
+        }
+    }
+
+    fn changed_once(&mut self, said: &Spanned<String>, changes: &[Change]) {
+        let name = said.get_ref();
+        let is = |change: &Change| match change {
+            Change::Override(rule) => rule.name == *name,
+            Change::Disable(other, _) => other == name,
+        };
+        if changes.iter().any(is) {
+            self.problem(&said.span(), format!("rule {name} is changed twice"), "keep one override or disable of it");
         }
     }
 
@@ -91,6 +104,11 @@ impl Reader<'_> {
                 let what = format!("rule {}: `{}` can never be true", rule.name, rule.when_text);
                 self.problem(place, what, "correct the numbers, or remove the rule");
             }
+            if rule.until.as_ref().is_some_and(|until| !overlap::can_be(&[until])) {
+                let what =
+                    format!("rule {}: `{}` can never be true, so the mark never ends", rule.name, until_text(rule));
+                self.problem(place, what, "correct the numbers of until");
+            }
             let home = rule.name.split(':').next().and_then(|home| book.sets.get(home));
             let others = home.iter().flat_map(|home| &home.rules).map(|other| changed(&other.name).unwrap_or(other));
             let shares = |other: &&Rule| {
@@ -114,6 +132,10 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+fn until_text(rule: &Rule) -> &str {
+    rule.until_text.as_deref().unwrap_or_default()
 }
 
 fn kind_of<'b>(book: &'b RuleBook, mark: &str) -> Option<&'b str> {

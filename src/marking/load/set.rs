@@ -3,7 +3,8 @@
 use toml::Spanned;
 
 use super::super::expr::Expr;
-use super::super::rules::file::{File, RuleRow};
+use super::super::overlap;
+use super::super::rules::file::{ConflictRow, File, RuleRow};
 use super::super::rules::*;
 use super::Reader;
 
@@ -25,6 +26,7 @@ impl Reader<'_> {
             periods: Vec::new(),
             entries: None,
             changes: Vec::new(),
+            overlay: file.overlay || !(file.overrides.is_empty() && file.disable.is_empty()),
         };
         for edition in file.default_for.iter().filter(|e| !["2005", "2017", "2025"].contains(&e.get_ref().as_str())) {
             let what = format!("default_for = {:?} is no edition", edition.get_ref());
@@ -63,6 +65,8 @@ impl Reader<'_> {
                     continue;
                 }
             };
+            let twice = set.periods.iter().any(|p| p.of == *row.of.get_ref() && p.medium == *row.medium.get_ref());
+            self.once(&row.of, &format!("{owner} of {}", row.medium.get_ref()), twice);
             set.periods.push(Period {
                 medium: row.medium.get_ref().clone(),
                 of: row.of.get_ref().clone(),
@@ -74,7 +78,11 @@ impl Reader<'_> {
         }
         if let Some(row) = &file.entries {
             self.clause("entries", &row.clause);
-            let (days, hour) = (row.deadline_days.min(31), row.deadline_hour.min(23));
+            let (days, hour) = (row.deadline_days, row.deadline_hour);
+            if days > 31 || hour > 23 {
+                let what = format!("entries: deadline_days = {days}, deadline_hour = {hour} is no deadline");
+                self.problem(&row.clause.span(), what, "write 0 to 31 days and 0 to 23 o'clock");
+            }
             set.entries =
                 Some(Entries { deadline_days: days, deadline_hour: hour, clause: row.clause.get_ref().clone() });
         }
@@ -84,6 +92,44 @@ impl Reader<'_> {
                 format!("set {set_name:?} is defined twice"),
                 "give one of the two another name",
             );
+        }
+    }
+
+    fn once(&mut self, place: &Spanned<String>, owner: &str, twice: bool) {
+        if twice {
+            self.problem(&place.span(), format!("{owner} is defined twice"), "remove one of the two");
+        }
+    }
+
+    /// Whether a conflict can ever be met: on an object that is watched, by a condition that can be true there.
+    fn meets(
+        &mut self,
+        book: &RuleBook,
+        row: &ConflictRow,
+        (owner, mark, within): (&str, &str, Option<&str>),
+        against: Option<&Expr<String>>,
+    ) {
+        let object = |mark: &str| book.marks.get(mark).map(|kind| kind.object.as_str());
+        if matches!(object(mark), Some(OBJECT_FACTOR | OBJECT_PARAMETER)) {
+            let what =
+                format!("{owner}: {mark} hangs on a code, and conflicts are looked for on facilities and the outlet");
+            self.problem(&row.mark.span(), what, "name a mark of a facility or the outlet");
+        }
+        if let (Some(within), Some(said)) = (within, &row.within)
+            && object(within) != object(mark)
+            && object(within).is_some()
+        {
+            let what =
+                format!("{owner}: {within} is on another kind of object than {mark}, so one is never within the other");
+            self.problem(&said.span(), what, "name a mark on the same kind of object");
+        }
+        let (Some(against), Some(said)) = (against, &row.against) else { return };
+        if against.tests().iter().any(|test| test.of().is_some_and(|name| name == "value")) {
+            let what = format!("{owner}: `value` has no meaning in a conflict");
+            self.problem(&said.span(), what, "name a signal");
+        } else if !overlap::can_be(&[against]) {
+            let what = format!("{owner}: `{}` can never be true", said.get_ref());
+            self.problem(&said.span(), what, "correct the numbers, or remove the conflict");
         }
     }
 
@@ -155,6 +201,7 @@ impl Reader<'_> {
                 let what = format!("{owner}: needs marks, a time above 0 and warn_percent from 1 to 100");
                 self.problem(&row.max.span(), what, "write marks = [\"…\"], max = \"60h\"");
             }
+            self.once(&row.id, &owner, set.limits.iter().any(|other| other.name == name));
             let warn = max / 100 * i64::from(row.warn_percent);
             let (clause, certainty) = (row.clause.get_ref().clone(), row.certainty);
             set.limits.push(Limit { name, marks, per: row.per, max, warn, clause, certainty });
@@ -167,21 +214,29 @@ impl Reader<'_> {
             let name = format!("{}:{}", set.name, row.id.get_ref());
             let owner = format!("conflict {name}");
             self.clause(&owner, &row.clause);
-            if row.within.is_none() && row.against.is_none() {
+            let meant = [row.within.is_some(), row.against.is_some(), row.shared];
+            if row.shared && meant != [false, false, true] {
+                let what = format!("{owner}: shared stands alone");
+                self.problem(&row.id.span(), what, "leave out within and against, or make two conflicts of it");
+            }
+            if meant == [false; 3] {
                 self.problem(
                     &row.id.span(),
                     format!("{owner}: nothing to conflict with"),
-                    "give within (a mark) or against (a condition)",
+                    "give within (a mark), against (a condition) or shared = true",
                 );
             }
+            self.once(&row.id, &owner, set.conflicts.iter().any(|other| other.name == name));
             let mark = self.mark_of(book, &set.name, &owner, &row.mark);
             let within = row.within.as_ref().map(|mark| self.mark_of(book, &set.name, &owner, mark));
             let against = row.against.as_ref().and_then(|said| self.condition(book, &owner, said));
             let after = self.time(&owner, row.after.as_ref());
+            self.meets(book, row, (&owner, &mark, within.as_deref()), against.as_ref());
             set.conflicts.push(Conflict {
                 name,
                 mark,
                 within,
+                shared: row.shared,
                 against_text: row.against.as_ref().map(|said| said.get_ref().clone()),
                 against,
                 after,

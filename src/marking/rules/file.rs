@@ -21,6 +21,11 @@ pub(in crate::marking) struct File {
     pub(in crate::marking) default_for: Vec<Spanned<String>>,
     pub(in crate::marking) other_flags: Option<Validity>,
     #[serde(default)]
+    pub(in crate::marking) overlay: bool,
+    /// Kinds of facilities besides those of [`super::OBJECTS`].
+    #[serde(default)]
+    pub(in crate::marking) kinds: Vec<String>,
+    #[serde(default)]
     pub(in crate::marking) signal: Vec<SignalRow>,
     #[serde(default)]
     pub(in crate::marking) mark: Vec<MarkRow>,
@@ -119,6 +124,8 @@ pub(in crate::marking) struct ConflictRow {
     pub(in crate::marking) mark: Spanned<String>,
     pub(in crate::marking) within: Option<Spanned<String>>,
     pub(in crate::marking) against: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(in crate::marking) shared: bool,
     pub(in crate::marking) after: Option<Spanned<String>>,
     pub(in crate::marking) zh: String,
     pub(in crate::marking) en: String,

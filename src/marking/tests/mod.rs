@@ -7,6 +7,8 @@ use super::*;
 use crate::message::{Facility, Kind, StationFacts, Timestamp};
 
 mod afterwards;
+mod corrections;
+mod spans;
 mod year;
 
 const MINUTE: i64 = 60 * expr::SECOND;
@@ -36,7 +38,7 @@ fn rig(rules: &str) -> StationFacts {
             facility("unit-1", "unit", "load=l output=o breaker=k burner=ub"),
             facility("kiln-1", "kiln", "feed=kf drive=kd burner=kb"),
             facility("line-1", "production", "condition=p99101 power=pp"),
-            facility("tower-1", "treatment", "condition=p99102 power=tp"),
+            facility("tower-1", "treatment", "condition=p99102 power=tp equipment=SB3"),
         ],
         ranges: BTreeMap::from([("a21026".to_owned(), ("0".to_owned(), "500".to_owned()))]),
         limits: BTreeMap::from([("a21026".to_owned(), "100".to_owned())]),
@@ -76,7 +78,7 @@ impl Player {
     fn report(&mut self, kind: Kind, values: &[(String, String, Option<String>)]) {
         self.restore();
         let readings: Vec<Reading<'_>> =
-            values.iter().map(|(c, t, f)| Reading { code: c, text: t, flag: f.as_deref() }).collect();
+            values.iter().map(|(c, t, f)| Reading { code: c, text: t, judged: None, flag: f.as_deref() }).collect();
         let at = Timestamp(self.now);
         let mut out = Verdict::default();
         self.marks.observe(&self.plan, &Observation { at, data: Some(at), kind, readings: &readings }, &mut out);
@@ -99,7 +101,13 @@ impl Player {
         let mut out = Verdict::default();
         let read: Option<serde_json::Value> = serde_json::from_str(text).ok();
         let id = read.and_then(|read| Some(read.get("id")?.as_str()?.to_owned())).unwrap_or_default();
-        let answer = self.marks.enter(&self.plan, Timestamp(self.now), &id, text.as_bytes(), &mut out);
+        let answer = self.marks.enter(
+            &self.plan,
+            Timestamp(self.now),
+            (&id, text.as_bytes()),
+            &|code| Some(code.to_owned()),
+            &mut out,
+        );
         self.happenings.extend(out.happenings);
         self.answers.push(answer.clone());
         answer
@@ -327,17 +335,27 @@ fn late_entries_are_kept_and_have_no_effect_and_withdrawals_undo() {
     player.now += 61 * MINUTE;
     let answer = player.enter(&entry("late", "2026-03-02T10:00:00+08:00", ""));
     assert!(answer.refused.is_none() && answer.late, "12:01 of the next day");
-    let effects: Vec<_> = player.marks.held().map(|mark| (mark.by.clone(), mark.effect())).collect();
-    assert_eq!(effects, [("late".to_owned(), None), ("on-time".to_owned(), Some(Validity::Exempt))]);
-    player.enter(&entry("better", "2026-03-03T09:30:00+08:00", r#","supersedes":"on-time""#));
+    let at = |text| super::calendar::read(text).unwrap().0;
+    let works = |player: &Player, by: &str, when: &'static str| {
+        let mut marks = player.marks.held().chain(player.marks.ended());
+        marks.any(|mark| mark.by == by && !mark.in_effect(at(when), at(when)).is_empty())
+    };
+    let (closed, open) = ("2026-03-02T12:00:00+08:00", "2026-03-03T11:00:00+08:00");
+    assert!(works(&player, "on-time", closed) && !works(&player, "late", closed), "the day before is closed");
+    assert!(works(&player, "late", open), "today is open until noon of tomorrow");
+    assert!(player.enter(&entry("better", "2026-03-03T09:30:00+08:00", r#","supersedes":"on-time""#)).late);
     assert!(player.has(&["mark-withdrawn"], "inc19:fault", "furnace-1"));
     let held: Vec<_> = player.marks.held().map(|mark| mark.by.clone()).collect();
     assert_eq!(held, ["better", "late"]);
+    assert!(works(&player, "on-time", closed), "a correction that comes late takes nothing from a closed day");
+    assert!(!works(&player, "on-time", "2026-03-03T09:00:00+08:00"));
     let withdrawal =
         r#"{"schema":"hj212.mark-entry/1","id":"w","withdraws":"better","reason":"mistaken","author":"a"}"#;
-    assert!(player.enter(withdrawal).refused.is_none());
+    let answer = player.enter(withdrawal);
+    assert!(answer.refused.is_none() && !answer.late, "it is of today");
     assert_eq!(player.marks.held().count(), 1);
-    assert!(player.marks.used().all(|(.., used)| used == 0), "what was withdrawn is not counted");
+    let again = withdrawal.replace("\"w\"", "\"w2\"");
+    assert_eq!(player.enter(&again).refused.unwrap().0, "already-replaced");
 }
 
 fn hour(good: u32, all: u32, apart: u32, flag: &str, medium: &str) -> (Option<bool>, bool) {
@@ -419,6 +437,11 @@ fn wrong_rule_files_are_refused_with_place_rule_and_remedy() {
     };
     let mark = "mark = [ { id = \"m\", zh = \"z\", en = \"e\", object = \"factor\", dimension = \"device\", validity = \"invalid\", source = \"s\", certainty = \"I\" } ]\n";
     let other = rule("value > 3", "").replace("\"r\"", "\"q\"") + "group = \"g\"\n";
+    let conflict = |mark: &str, more: &str| {
+        format!(
+            "[[conflict]]\nid = \"c\"\nmark = \"{mark}\"\n{more}\nzh = \"z\"\nen = \"e\"\nclause = \"c\"\ncertainty = \"I\"\n"
+        )
+    };
     for (body, line, says) in [
         (format!("{mark}{}", rule("fead < 3", "")), 9, "unknown factor or signal \"fead\""),
         (format!("{mark}{}", rule("temp <", "")), 9, "expected a number"),
@@ -445,6 +468,20 @@ fn wrong_rule_files_are_refused_with_place_rule_and_remedy() {
         ),
         (mark.replace("certainty = \"I\" }", "certainty = \"I\", by_hand = false }"), 3, "no rule sets it"),
         ("[[disable]]\nrule = \"inc19:nothing\"\nclause = \"c\"\n".to_owned(), 4, "there is no rule"),
+        (mark.replace("\"factor\"", "\"furnce\""), 3, "object = \"furnce\" is no kind"),
+        (
+            mark.replace("certainty = \"I\" }", "certainty = \"I\", signals = [\"tmep\"] }"),
+            3,
+            "unknown signal \"tmep\"",
+        ),
+        (format!("{mark}{}", rule("temp < 3", "until = 'temp > 5 and temp < 4'\n")), 9, "so the mark never ends"),
+        (format!("{mark}{}", conflict("m", "against = 'temp > 5'")), 6, "hangs on a code"),
+        (conflict("inc19:off", "against = 'temp > 5 and temp < 4'"), 6, "can never be true"),
+        (conflict("inc19:off", "against = 'value > 5'"), 6, "no meaning in a conflict"),
+        (conflict("inc19:off", "within = \"tcp20:off\""), 6, "another kind of object"),
+        (conflict("inc19:off", "against = 'temp > 5'").repeat(2), 12, "is defined twice"),
+        ("[entries]\ndeadline_days = 99\ndeadline_hour = 77\nclause = \"c\"\n".to_owned(), 6, "is no deadline"),
+        ("[[disable]]\nrule = \"inc19:off-auto\"\nclause = \"c\"\n".repeat(2), 7, "is changed twice"),
     ] {
         let mut files: Vec<(String, String)> = built_in_texts().into_iter().collect();
         files.push(("t.toml".into(), format!("schema = \"marks/1\"\nset = \"t\"\n{body}")));
