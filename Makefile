@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test lint long bench mosquitto chromium deny clean
+.PHONY: help demo test lint long bench mosquitto chromium systemd deny clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -10,9 +10,9 @@ help: ## this list
 demo: ## the whole road with no set-up: a broker, the gateway, simulated stations; readings printed live
 	$(CARGO) run --quiet --features demo -- demo
 
-test: mosquitto chromium ## all tests, the long ones in their short forms
+test: mosquitto chromium systemd ## all tests, the long ones in their short forms
 	$(CARGO) build --features demo --all-targets
-	MOSQUITTO_REQUIRED=1 CHROMIUM_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast
+	MOSQUITTO_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast
 
 lint: deny ## format, lints as errors, licences, duplicates, known advisories
 	$(CARGO) fmt --check
@@ -31,6 +31,9 @@ mosquitto: ## the real broker that the tests talk to
 
 chromium: ## the real browser that looks at the status page
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || deploy/install-chromium
+
+systemd: ## what checks the units
+	@command -v systemd-analyze >/dev/null || deploy/install-systemd-analyze
 
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --quiet

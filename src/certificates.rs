@@ -126,6 +126,14 @@ pub fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
     i64::try_from(ends.as_secs()).ok()
 }
 
+/// When the certificate ended that a handshake failed for, seconds since 1970; `None` if that was not the reason.
+#[must_use]
+pub fn expired_at(error: &std::io::Error) -> Option<i64> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    let Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) = error else { return None };
+    i64::try_from(not_after.as_secs()).ok()
+}
+
 /// Why a handshake failed, in words that say whose certificate it is about and what helps; `whose`: the other side.
 #[must_use]
 #[allow(clippy::wildcard_enum_match_arm, reason = "rustls adds errors; each says what it is")]
@@ -149,7 +157,9 @@ pub fn explain(error: &std::io::Error, whose: &str) -> String {
             expected.to_str()
         ),
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            format!("the certificate of {whose} was signed by an authority that is not trusted here: name it as ca")
+            format!(
+                "the certificate of {whose} was signed by an authority that is not trusted here: name it as ca (of a listener: client_ca)"
+            )
         }
         Error::InvalidCertificate(why) => format!("the certificate of {whose} is refused: {why}"),
         Error::AlertReceived(alert) => {

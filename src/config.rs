@@ -224,7 +224,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 /// Reads the key file at `path`; no keys if `path` is empty.
 ///
 /// # Errors
-/// All that is wrong with the file; also if others than its owner may read or write it.
+/// All that is wrong with the file; also if others than its owner and its group may read it, or others than its owner write it.
 pub fn load_keys(path: &Path) -> Result<Vec<StationKey>, Problems> {
     if path.as_os_str().is_empty() {
         return Ok(Vec::new());
@@ -234,9 +234,10 @@ pub fn load_keys(path: &Path) -> Result<Vec<StationKey>, Problems> {
         Problems(vec![Problem::of_file(path, &error.to_string(), remedy)])
     };
     let mode = std::fs::metadata(path).map_err(problem)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let what = format!("a key file must be readable by its owner alone, its mode is {mode:04o}");
-        let remedy = format!("chmod 600 {}", path.display());
+    // A group of its own may read it: so root keeps the file and the service reads it.
+    if mode & 0o037 != 0 {
+        let what = format!("a key file must not be readable by others nor writable by a group, its mode is {mode:04o}");
+        let remedy = format!("chmod 600 {0}, or chown root:hj212-gateway {0} and chmod 640 {0}", path.display());
         return Err(Problems(vec![Problem::of_file(path, &what, &remedy)]));
     }
     // What was read leaves memory with the keys in it.
@@ -555,7 +556,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keys.toml");
         std::fs::write(&file, "[[key]]\nmn = \"A\"\ncreated = \"2026-06-01\"\nkey = \"0123456789abcdef\"\n").unwrap();
-        for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
+        for (mode, good) in
+            [(0o600, true), (0o400, true), (0o640, true), (0o644, false), (0o604, false), (0o620, false)]
+        {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
             let read = load_keys(&file);
             assert_eq!(read.as_ref().is_ok_and(|keys| keys.len() == 1), good, "{mode:o}: {read:?}");

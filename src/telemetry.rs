@@ -83,6 +83,8 @@ counters! {
     MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";
     MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";
     MqttConnects, "mqtt_connects", "connections made to the broker";
+    Reloads, "reloads", "configurations taken up while the gateway runs";
+    ReloadsRefused, "reloads_refused", "configurations that were wrong: nothing was changed";
     HttpRefused, "http_refused", "requests to change something with no token or a wrong one";
     MqttDisconnects, "mqtt_disconnects", "connections to the broker lost or refused";
 }

@@ -257,6 +257,42 @@ fn the_level_of_the_log_changes_while_the_gateway_runs() {
     }
 }
 
+#[test]
+fn a_mark_that_holds_is_on_the_page_after_a_restart_too() {
+    let of = options(1, 1);
+    let broker = tokio::runtime::Runtime::new().unwrap();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let fake = broker.block_on(hj212_gateway::broker::Broker::start(address)).unwrap();
+    let (mut gateway, port) = Gateway::seen(&of, fake.address().port(), "");
+    gateway.start();
+    let mn = sim::stations_toml(&of).split("mn = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let mut stream = TcpStream::connect(gateway.listen).unwrap();
+    let mut say = |flag: &str| {
+        let mut frame = Vec::new();
+        let segment = format!(
+            "QN=20261123100000001;ST=31;CN=2011;PW=123456;MN={mn};Flag=5;CP=&&DataTime=20261123100000;a21026-Rtd=5,a21026-Flag={flag}&&"
+        );
+        hj212_gateway::protocol::write::frame(&mut frame, |out| out.extend_from_slice(segment.as_bytes()));
+        stream.write_all(&frame).unwrap();
+    };
+    say("D");
+    let path = format!("/api/station/{mn}");
+    let marked = |port: u16| json(port, &path)["marks"].to_string().contains("h17:D");
+    let until = Instant::now() + Duration::from_secs(10);
+    while !marked(port) {
+        assert!(Instant::now() < until, "{}", gateway.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(gateway.stop().1);
+    gateway.start();
+    let until = Instant::now() + Duration::from_secs(10);
+    while !marked(port) {
+        assert!(Instant::now() < until, "the mark still holds: {}", json(port, &path));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(json(port, "/api/overview")["stations"]["never"], 0, "it was heard before");
+}
+
 /// The expressions that the operators' handbook gives to fail2ban for lines of `format`, as fail2ban reads them.
 fn filters(format: &str) -> Vec<regex::Regex> {
     let handbook = include_str!("../docs/operations.zh.md");

@@ -315,6 +315,63 @@ fn stations_speak_tls_where_it_is_configured_and_certificates_are_renewed_by_a_r
 }
 
 #[test]
+fn a_reload_that_reorders_listeners_opens_none_of_them() {
+    let (authority, other) = (Authority::new("province"), Authority::new("elsewhere"));
+    let files = tempfile::tempdir().unwrap();
+    authority.sign(files.path(), "strict", "localhost", GOOD);
+    other.sign(files.path(), "open", "localhost", GOOD);
+    std::fs::write(files.path().join("ca.pem"), &authority.pem).unwrap();
+    let (port, at) = (gateway::free_port(), files.path().display());
+    let strict = format!(
+        "[[listen.also]]\naddress = \"127.0.0.1:{port}\"\ntls = {{ certificate = \"{at}/strict.pem\", key = \"{at}/strict.key\", client_ca = \"{at}/ca.pem\" }}\n"
+    );
+    let open = |port: u16| {
+        format!(
+            "[[listen.also]]\naddress = \"127.0.0.1:{port}\"\ntls = {{ certificate = \"{at}/open.pem\", key = \"{at}/open.key\" }}\n"
+        )
+    };
+    let scene = Scene::new(&strict);
+    assert!(answered(&mut secured(port, &authority), &scene, "20261123100000").is_err(), "it asks for a certificate");
+    let file = scene.gateway.path("gateway.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    // Another one before it, and the same one without its authority: both wait for a restart.
+    let before = good.replace(&strict, &format!("{}{strict}", open(gateway::free_port())));
+    for (round, changed) in [before, good.replace(&strict, &open(port))].iter().enumerate() {
+        std::fs::write(&file, changed).unwrap();
+        let pid = scene.gateway.pid().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+        let until = Instant::now() + PATIENCE;
+        while scene.gateway.log().matches("listen.also: changed in the file, needs a restart").count() <= round {
+            assert!(Instant::now() < until, "{}", scene.gateway.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for authority in [&authority, &other] {
+            assert!(answered(&mut secured(port, authority), &scene, "20261123100100").is_err(), "round {round}");
+        }
+    }
+}
+
+#[test]
+fn whoever_says_nothing_does_not_keep_the_gateway() {
+    let authority = Authority::new("province");
+    let files = tempfile::tempdir().unwrap();
+    authority.sign(files.path(), "station", "localhost", GOOD);
+    let (port, balanced, at) = (gateway::free_port(), gateway::free_port(), files.path().display());
+    let more = format!(
+        "[[listen.also]]\naddress = \"127.0.0.1:{port}\"\ntls = {{ certificate = \"{at}/station.pem\", key = \"{at}/station.key\" }}\n\
+         [[listen.also]]\naddress = \"127.0.0.1:{balanced}\"\nproxy_from = [\"127.0.0.0/8\"]\n"
+    );
+    let mut scene = Scene::new(&more);
+    let mut held = secured(port, &authority);
+    assert!(answered(&mut held, &scene, "20261123100000").unwrap());
+    let silent: Vec<TcpStream> = [port, balanced, scene.gateway.listen.port()].map(dial).into();
+    std::thread::sleep(Duration::from_millis(100));
+    let (took, good) = scene.gateway.stop();
+    assert!(good && took < Duration::from_secs(5), "{took:?}");
+    drop((silent, held));
+}
+
+#[test]
 fn behind_a_load_balancer_the_station_s_own_address_is_kept() {
     let port = gateway::free_port();
     let strict = gateway::free_port();

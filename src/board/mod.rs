@@ -22,7 +22,7 @@ pub use query::{Only, Query};
 
 /// Latest messages kept of a station, one a kind of report.
 pub const KINDS_MAX: usize = 12;
-/// Last events kept of a station.
+/// Last events kept of a station, and last refusals.
 pub const EVENTS_MAX: usize = 8;
 /// Stations on the board. Unregistered ones beyond are not shown.
 pub const STATIONS_MAX: usize = 100_000;
@@ -61,6 +61,8 @@ struct Row {
     refused: u64,
     /// The last refusal, until a report comes after it.
     refusal: Option<Bytes>,
+    /// The last refusals, the newest first, whatever came since.
+    refusals: VecDeque<Bytes>,
 }
 
 /// See the head of the file.
@@ -139,6 +141,8 @@ impl Board {
         if let Some(row) = body["mn"].as_str().and_then(|mn| self.rows.get_mut(mn)) {
             row.refused += 1;
             row.refusal = Some(payload.clone());
+            row.refusals.push_front(payload.clone());
+            row.refusals.truncate(EVENTS_MAX);
         }
     }
 
@@ -155,7 +159,7 @@ impl Board {
         json!({
             "stations": self.rows.len(),
             "online": of(|row| row.online),
-            "never": of(|row| row.latest.is_empty()),
+            "never": of(Row::is_unheard),
             "failing": of(Row::fails),
         })
     }
@@ -194,6 +198,7 @@ impl Board {
         text.push_str(&format!(",\"events\":{}", list(row.events.iter().map(raw).collect())));
         text.push_str(&format!(",\"marks\":{}", list(row.marks.values().map(raw).collect())));
         text.push_str(&format!(",\"completeness\":{}", list(row.completeness.values().map(raw).collect())));
+        text.push_str(&format!(",\"refusals\":{}", list(row.refusals.iter().map(raw).collect())));
         text.push_str(&format!(",\"refusal_said\":{}}}", row.refusal.as_ref().map_or("null".into(), raw)));
         Some(text)
     }
@@ -236,6 +241,11 @@ impl Row {
         } else if self.completeness.len() < KINDS_MAX || self.completeness.contains_key(kind) {
             self.completeness.insert(kind.to_owned(), payload);
         }
+    }
+
+    /// Whether nothing of it is known, from before a restart neither.
+    fn is_unheard(&self) -> bool {
+        self.latest.is_empty() && (self.card.is_empty() || self.card.windows(16).any(|w| w == b"\"last_seen\":null"))
     }
 
     /// Registered and away, refused since its last report, departing from the standard, or with a clock that is off.

@@ -107,6 +107,7 @@ fn reload(path: &Path, running: &Running, log: &Log) {
             changes.iter().for_each(|change| tracing::info!(change, "reloaded"));
         }
         Err(problems) => {
+            running.reload_refused();
             problems.0.iter().for_each(|problem| tracing::error!(%problem, "not reloaded, nothing has changed"));
         }
     }

@@ -25,6 +25,8 @@ use crate::registry::Registry;
 
 /// Frames shown at most, the newest.
 const FRAMES_MAX: usize = 20;
+/// Refused frames shown besides, the newest.
+const REFUSED_MAX: usize = 10;
 /// Series shown at most.
 const SERIES_MAX: usize = 24;
 /// Points of a series at most, the newest.
@@ -267,7 +269,14 @@ impl History {
             "fields": fields.collect::<Vec<_>>(),
         });
         self.frames.push_front(frame);
-        self.frames.truncate(FRAMES_MAX);
+        // The oldest of its like goes: what was refused stays to be seen however much is said after it.
+        let like = |shown: &Value| shown["reason"].is_null() == reason.is_none();
+        let max = if reason.is_some() { REFUSED_MAX } else { FRAMES_MAX };
+        if self.frames.iter().filter(|shown| like(shown)).count() > max
+            && let Some(oldest) = self.frames.iter().rposition(like)
+        {
+            self.frames.remove(oldest);
+        }
     }
 
     /// Takes the values of sampled and minute data into the series; gives names and units of the codes.

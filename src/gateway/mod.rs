@@ -43,7 +43,7 @@ use crate::interpret;
 use crate::journal::{self, Entry, Journal, OsDisk};
 use crate::message::{Context, Publication, Record, Timestamp};
 use crate::net::{self, House};
-use crate::telemetry::{Expiry, Telemetry};
+use crate::telemetry::{Counter, Expiry, Telemetry};
 use crate::{clock, http, mqtt};
 use derived::Derived;
 use pulse::Pulse;
@@ -56,8 +56,12 @@ const TICK: Duration = Duration::from_secs(5);
 /// How long the broker keeps marks entered by hand while the gateway is away: longer than any deadline.
 const ENTRIES_SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// How long an orderly stop may take before the rest is left for the next start.
-const DRAIN_MAX: Duration = Duration::from_secs(4);
+/// When, after the stop, whoever holds a connection open is left behind.
+const DOORS_MAX: Duration = Duration::from_millis(2000);
+/// When what the broker has not taken is left for the next start.
+const DRAIN_MAX: Duration = Duration::from_millis(2500);
+/// When a stop is over, whatever anybody does.
+const END_MAX: Duration = Duration::from_millis(4600);
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -216,8 +220,9 @@ impl Running {
             token_file: config.http.token_file.clone(),
             log: std::sync::OnceLock::new(),
             counted: Mutex::default(),
+            reload_refused: std::sync::atomic::AtomicBool::new(false),
         });
-        let page_address = page.as_ref().and_then(|listener| listener.local_addr().ok());
+        let page_address = page.as_ref().and_then(http::Listener::local_addr);
         if let Some(listener) = page {
             tasks.spawn(http::serve(listener, Arc::clone(&shown) as Arc<dyn http::View>, stop.clone()));
         }
@@ -287,17 +292,28 @@ impl Running {
         &self.telemetry
     }
 
-    /// Waits for the stop, then closes everything in order.
+    /// Notes that a configuration was to be taken up and is not good.
+    pub fn reload_refused(&self) {
+        self.telemetry.count(Counter::ReloadsRefused);
+        self.shown.reload_refused.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Waits for the stop, then closes everything in order, within [`END_MAX`].
     pub async fn finish(mut self) -> Result<(), StartError> {
         self.stop.cancelled().await;
-        while self.listeners.join_next().await.is_some() {}
+        let stopped = tokio::time::Instant::now();
+        let doors = async { while self.listeners.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(stopped + DOORS_MAX, doors).await.is_err() {
+            tracing::warn!("somebody does not let go of a connection; it is cut");
+            self.listeners.abort_all();
+        }
         append(&self.journal, &Record::Stopped);
         self.last_record.cancel();
         let uplink = self.uplink;
         let mut drained = tokio::task::spawn_blocking(move || uplink.join());
         tokio::select! {
             _ = &mut drained => {}
-            () = tokio::time::sleep(DRAIN_MAX) => {
+            () = tokio::time::sleep_until(stopped + DRAIN_MAX) => {
                 tracing::warn!("not everything could be delivered in time; the rest follows after the next start");
             }
             // Without a broker there is nothing to wait for.
@@ -306,11 +322,13 @@ impl Running {
             }
         }
         self.farewell.cancel();
-        if self.door.await.is_err() {
-            tracing::error!("the MQTT door ended in a panic");
+        match tokio::time::timeout_at(stopped + END_MAX, self.door).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("the MQTT door ended in a panic"),
+            Err(_) => tracing::warn!("the broker does not let go; the connection is cut"),
         }
         if !drained.is_finished() {
-            let _ = tokio::time::timeout(Duration::from_millis(500), drained).await;
+            let _ = tokio::time::timeout(Duration::from_millis(200), drained).await;
         }
         tracing::info!("stopped");
         Ok(())
@@ -446,10 +464,10 @@ fn record(record: &Record<'_>) -> Entry {
 }
 
 /// Listens for operators, if they are to have a door.
-async fn operators(config: &Config) -> Result<Option<TcpListener>, StartError> {
+async fn operators(config: &Config) -> Result<Option<http::Listener>, StartError> {
     let Ok(Some(address)) = config.http.address() else { return Ok(None) };
     let refused = |error| StartError::Listen { address: config.http.address.clone(), error };
-    TcpListener::bind(address).await.map(Some).map_err(refused)
+    http::Listener::bind(&address).await.map(Some).map_err(refused)
 }
 
 /// Lets time pass in the journal while nobody speaks.

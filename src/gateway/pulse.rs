@@ -1,9 +1,10 @@
-//! Whether the journal's writer moves: seen from records that become durable, and asked for with a tick when nothing else comes.
+//! Whether a thread moves. The journal's writer: seen from records that become durable, and asked for with a tick when nothing else comes. The
+//! uplink: with every turn it takes, and while it waits for the broker.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// When something was last settled by the writer, be it with good or with bad news.
+/// When a thread last did something, be it with good or with bad news.
 #[derive(Debug)]
 pub(super) struct Pulse {
     begun: Instant,
@@ -19,7 +20,7 @@ impl Pulse {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The writer has moved.
+    /// It has moved.
     pub(super) fn beat(&self) {
         self.millis.store(self.now(), Ordering::Relaxed);
     }

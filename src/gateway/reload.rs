@@ -7,10 +7,14 @@ use std::sync::PoisonError;
 
 use super::view::open;
 use super::{Running, announce_context};
+use crate::certificates;
+use crate::clock;
 use crate::config::{self, Config, Loaded};
 use crate::downlink::{self, StationKey};
 use crate::message::{Context, Timestamp};
+use crate::net;
 use crate::registry::Registry;
+use crate::telemetry::Counter;
 
 /// Names of stations shown of each kind of change.
 const NAMED_MAX: usize = 20;
@@ -23,6 +27,11 @@ impl Running {
         let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
         changes.extend(stations(&self.house.registry(), &registry));
+        if context_is_empty(before, &registry) {
+            tracing::warn!(
+                "no station is registered any more: every logger is refused, unless stations.unknown accepts it"
+            );
+        }
         if before.factors != factors {
             changes.push(format!("dictionary: {} rows of one's own, {} before", factors.len(), before.factors.len()));
         }
@@ -47,12 +56,14 @@ impl Running {
         open(&self.board).register(&context.stations);
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
-        changes.extend(self.renew_certificates(&config));
+        changes.extend(self.renew_certificates(&old.listen.also, &config));
         if let Some(orders) = &self.orders
             && orders.try_send(super::desk::Order::Reload(Box::new(config.command.clone()))).is_err()
         {
             changes.push("command: the desk is busy; reload once more".into());
         }
+        self.telemetry.count(Counter::Reloads);
+        self.shown.reload_refused.store(false, std::sync::atomic::Ordering::Relaxed);
         // What needs a restart still is as it was; only what was taken up is compared with next time.
         let Config { listen, stations, dictionary, marking, command, log, .. } = config;
         let (address, also) = (old.listen.address.clone(), old.listen.also.clone());
@@ -76,17 +87,31 @@ impl Running {
         sent.err().map(|_| "keys: the desk is busy; reload once more".to_owned())
     }
 
-    /// Reads the listeners' certificates anew. The files were found good when the configuration was read.
-    fn renew_certificates(&self, config: &Config) -> Vec<String> {
+    /// Reads the certificates of the listeners anew that are as they were but for their files: `running` is what they were opened with. One
+    /// that is to ask for certificates, or not to any more, or that is no longer there, waits for the restart. The files were found good when
+    /// the configuration was read.
+    fn renew_certificates(&self, running: &[net::Also], config: &Config) -> Vec<String> {
         let mut changes = Vec::new();
-        for (also, certificates) in config.listen.also.iter().zip(&self.certificates) {
-            let (Some(files), Some(certificates)) = (&also.tls, certificates) else { continue };
+        for (also, certificates) in running.iter().zip(&self.certificates) {
+            let new = config.listen.also.iter().find(|new| new.address == also.address);
+            let asks = |files: &certificates::ServerFiles| files.client_ca.is_some();
+            let files =
+                new.and_then(|new| new.tls.as_ref()).filter(|new| also.tls.as_ref().map(asks) == Some(asks(new)));
+            let (Some(files), Some(certificates)) = (files, certificates) else { continue };
             let before = certificates.ends();
             match certificates.renew(files) {
                 Err(wrong) => changes.push(format!("listen.also {}: {wrong}; the old certificate stays", also.address)),
                 Ok(()) if certificates.ends() != before => {
                     let ends = certificates.ends().unwrap_or_default();
+                    let past = ends < clock::now().0 / 1_000_000;
                     let ends = Timestamp(ends.saturating_mul(1_000_000)).to_rfc3339();
+                    if past {
+                        tracing::warn!(
+                            address = also.address,
+                            ends,
+                            "the new certificate of a listener is not valid any more"
+                        );
+                    }
                     changes.push(format!("listen.also {}: a new certificate, valid until {ends}", also.address));
                 }
                 Ok(()) => {}
@@ -95,6 +120,11 @@ impl Running {
         super::note_expiry(&self.telemetry, &self.certificates);
         changes
     }
+}
+
+/// Whether there were stations and are none any more: hardly what was meant.
+fn context_is_empty(before: &Context, after: &Registry) -> bool {
+    !before.stations.is_empty() && after.facts().is_empty()
 }
 
 /// Sections whose changes wait for a restart.

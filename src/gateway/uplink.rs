@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::derived::Derived;
 use super::desk::Order;
 use super::envelope::Envelope;
+use super::pulse::Pulse;
 use super::view::open;
 use crate::board::Board;
 use crate::downlink::StationKey;
@@ -39,6 +40,9 @@ use crate::telemetry::{Counter, Telemetry};
 
 /// How often it is looked for records to ask stations for.
 const RECALL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the thread shows that it lives while it waits for the broker.
+const PULSE: Duration = Duration::from_secs(5);
 
 /// How the cursor is kept.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -58,7 +62,7 @@ impl Default for Settings {
 }
 
 /// How far the journal is read and delivered; offsets of records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Progress {
     /// The last record interpreted.
     pub interpreted: AtomicU64,
@@ -70,6 +74,30 @@ pub struct Progress {
     pub ended: AtomicBool,
     /// The stations' keys that the journal has told by then, to show what was encrypted.
     pub keys: Mutex<Vec<StationKey>>,
+    /// When the thread last did something, if only to wait.
+    pub(super) pulse: Pulse,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Progress {
+            interpreted: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            delivered_time: AtomicI64::new(0),
+            ended: AtomicBool::new(false),
+            keys: Mutex::default(),
+            pulse: Pulse::new(),
+        }
+    }
+}
+
+/// Says that the thread has ended, however it does.
+struct Ending(Arc<Progress>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Progress {
@@ -123,6 +151,7 @@ impl Uplink {
     }
 
     async fn run(self) {
+        let _ending = Ending(Arc::clone(&self.progress));
         let cursor = self.derived.cursor();
         let mut road = Road::new(self, cursor);
         match road.drive().await {
@@ -133,7 +162,6 @@ impl Uplink {
             ),
         }
         road.store_cursor();
-        road.house.progress.ended.store(true, Ordering::Relaxed);
     }
 }
 
@@ -189,6 +217,7 @@ impl Road {
 
     async fn drive(&mut self) -> Result<(), Closed> {
         loop {
+            self.house.progress.pulse.beat();
             self.note_delivered();
             if self.interpret_next() {
                 self.publish().await?;
@@ -257,7 +286,14 @@ impl Road {
         for publication in self.publications.drain(..) {
             open(&self.house.board).published(&publication);
             let publication = self.house.envelope.fit(publication, self.position, &self.house.telemetry);
-            self.seq = self.house.outbox.push(publication).await?;
+            let mut pushed = std::pin::pin!(self.house.outbox.push(publication));
+            self.seq = loop {
+                tokio::select! {
+                    pushed = &mut pushed => break pushed?,
+                    // A broker that takes nothing is no fault of this thread.
+                    () = tokio::time::sleep(PULSE) => self.house.progress.pulse.beat(),
+                }
+            };
         }
         match self.waiting.back_mut() {
             Some(last) if last.seq == self.seq => (last.offset, last.time) = (self.position, self.time),
@@ -348,6 +384,7 @@ fn catch_up(house: &Uplink, cursor: Offset) -> (Interpreter, Offset) {
             Ok(Some(ReadItem::Record(stored))) => {
                 let (offset, _) = interpret(&mut interpreter, &stored, &mut unpublished);
                 position = offset;
+                house.progress.pulse.beat();
                 let mut board = open(&house.board);
                 unpublished.drain(..).for_each(|publication| board.published(&publication));
             }
@@ -359,6 +396,11 @@ fn catch_up(house: &Uplink, cursor: Offset) -> (Interpreter, Offset) {
             }
         }
     }
+    // What was retained before the checkpoint is not published again, and is what holds all the same.
+    interpreter.retell(&mut unpublished);
+    let mut board = open(&house.board);
+    unpublished.drain(..).for_each(|publication| board.published(&publication));
+    drop(board);
     (interpreter, position)
 }
 

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use super::pulse::Pulse;
 use super::uplink::Progress;
 use crate::board::{Board, Query};
 use crate::http::{Check, Refused, View};
-use crate::journal::{Health, Journal};
+use crate::journal::{Disk, Health, Journal, OsDisk};
 use crate::message::{RejectReason, Timestamp};
 use crate::net::House;
 use crate::protocol::Deviation;
@@ -50,6 +50,7 @@ pub(super) struct Shown {
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) log: OnceLock<LogSwitch>,
     pub(super) counted: Mutex<Option<(Instant, Value, Value)>>,
+    pub(super) reload_refused: AtomicBool,
 }
 
 /// Changes `log.level`; gives the one of before.
@@ -109,14 +110,18 @@ impl Shown {
 
 impl View for Shown {
     fn health(&self) -> Vec<Check> {
-        let writer = self.pulse.still();
+        let (writer, uplink) = (self.pulse.still(), self.progress.pulse.still());
         let what = format!("last moved {} s ago", writer.as_secs());
         vec![
             Check { name: "journal-writer", good: writer < STILL_MAX, what },
             Check {
                 name: "uplink",
-                good: !self.progress.ended.load(Ordering::Relaxed),
-                what: format!("record {}", self.progress.interpreted.load(Ordering::Relaxed)),
+                good: !self.progress.ended.load(Ordering::Relaxed) && uplink < STILL_MAX,
+                what: format!(
+                    "record {}, last moved {} s ago",
+                    self.progress.interpreted.load(Ordering::Relaxed),
+                    uplink.as_secs()
+                ),
             },
         ]
     }
@@ -180,6 +185,21 @@ impl View for Shown {
             text.metric("gauge", name, meaning);
             text.line(name, "", value);
         }
+        let waits = self.backlog() > 0;
+        let since = Timestamp(self.progress.delivered_time.load(Ordering::Relaxed));
+        let age = (waits && since.0 > 0).then(|| clock::now().0.saturating_sub(since.0) / 1_000_000);
+        text.metric(
+            "gauge",
+            "backlog_age_seconds",
+            "how old the last record is that the broker has taken, while others wait; else 0",
+        );
+        text.line("backlog_age_seconds", "", u64::try_from(age.unwrap_or(0)).unwrap_or(0));
+        if let Ok(free) = OsDisk.free_space(&self.dir) {
+            text.metric("gauge", "disk_free_bytes", "free space of the journal's file system");
+            text.line("disk_free_bytes", "", free);
+        }
+        text.metric("gauge", "reload_good", "0 after a reload whose files were wrong, so that nothing was changed");
+        text.line("reload_good", "", u64::from(!self.reload_refused.load(Ordering::Relaxed)));
         text.metric("gauge", "certificate_expires_seconds", "when a certificate ends, seconds since 1970");
         for expiry in Expiry::ALL {
             if let Some(at) = self.telemetry.expiry(*expiry) {
@@ -298,8 +318,10 @@ impl View for Shown {
 
     fn log(&self, level: &str) -> Result<Value, Refused> {
         let switch = self.log.get().ok_or_else(|| Refused::Unknown("this process does not log by level".into()))?;
+        // Said before, too: the new level may say nothing of it.
+        tracing::warn!(level, "log.level is to be changed until the next reload");
         let before = switch(level).map_err(Refused::Wrong)?;
-        tracing::warn!(level, before, "log.level is changed until the next reload");
+        tracing::warn!(level, before, "log.level is changed");
         Ok(json!({ "level": level, "before": before }))
     }
 }

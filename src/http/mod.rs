@@ -14,9 +14,11 @@
 //! | `/api/live` | the overview and a page of stations every second, as server-sent events |
 //!
 //! What must stay true: nothing here can delay a station or change its data; a viewer costs a bounded amount ([`VIEWERS_MAX`] live
-//! connections, [`HISTORIES_MAX`] histories at a time); it listens on loopback unless told otherwise.
+//! connections, [`HISTORIES_MAX`] histories at a time, [`CONNECTIONS_MAX`] connections); it listens on loopback unless told otherwise, and
+//! answers to its address and to `localhost` only.
 
 mod change;
+mod door;
 mod page;
 mod serve;
 
@@ -32,6 +34,7 @@ use serde_json::Value;
 
 use crate::board::Query;
 pub use change::TOKEN_MIN;
+pub use door::{CONNECTIONS_MAX, Listener};
 pub use serve::serve;
 
 /// Live connections at a time; more get 503.
@@ -43,7 +46,7 @@ pub const HISTORIES_MAX: usize = 2;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where it listens, `IP:PORT`; empty: nowhere. It has no credentials: keep it on loopback, or behind a proxy that asks for them.
+    /// Where it listens, `IP:PORT` or `unix:/PATH`; empty: nowhere. It has no credentials: keep it on loopback, or behind a proxy that asks for them.
     pub address: String,
     /// A file with the token, at least [`TOKEN_MIN`] characters, that whoever changes what is logged must send; left out: nothing can be
     /// changed here. It is read for each request.
@@ -56,13 +59,28 @@ impl Default for Settings {
     }
 }
 
+/// Where the door is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// At an address.
+    Tcp(SocketAddr),
+    /// At a file.
+    Unix(PathBuf),
+}
+
 impl Settings {
     /// The address, `None` if there is to be no door.
     ///
     /// # Errors
     /// If it is no address.
-    pub fn address(&self) -> Result<Option<SocketAddr>, std::net::AddrParseError> {
-        if self.address.is_empty() { Ok(None) } else { self.address.parse().map(Some) }
+    pub fn address(&self) -> Result<Option<Address>, std::net::AddrParseError> {
+        if self.address.is_empty() {
+            return Ok(None);
+        }
+        if let Some(path) = self.address.strip_prefix("unix:").filter(|path| path.starts_with('/')) {
+            return Ok(Some(Address::Unix(path.into())));
+        }
+        self.address.parse().map(|address| Some(Address::Tcp(address)))
     }
 }
 

@@ -1,24 +1,25 @@
 //! Routes and answers.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, Query as Asked, State};
+use axum::extract::{Path, Query as Asked, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::door::{self, Listener};
 use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, page};
 use crate::board::Query;
 
@@ -40,7 +41,7 @@ struct Door {
 }
 
 /// Serves `view` until `stop`.
-pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: CancellationToken) {
+pub async fn serve(listener: Listener, view: Arc<dyn View>, stop: CancellationToken) {
     let changing = change::routes(&view);
     let door =
         Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
@@ -61,11 +62,26 @@ pub async fn serve(listener: TcpListener, view: Arc<dyn View>, stop: Cancellatio
         .route("/api/live", get(live))
         .with_state(door)
         .merge(changing);
-    let served = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the operators' door has closed");
+    door::open(listener, app.layer(middleware::from_fn(known)), stop).await;
+}
+
+/// Refuses requests that were meant for another name: a page from elsewhere, whose name was made to point here, must not read what is shown.
+/// Addresses, `localhost` and requests without a name pass; a proxy that gives the door a name passes its own address on.
+async fn known(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if host.is_none_or(is_own) {
+        return next.run(request).await;
     }
+    let what = "this door is known by its address or as localhost; have the proxy send Host: localhost\n";
+    (StatusCode::MISDIRECTED_REQUEST, what).into_response()
+}
+
+fn is_own(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((name, _)) => name,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name.is_empty() || name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 fn checked(checks: &[Check]) -> Response {
@@ -142,4 +158,19 @@ async fn live(State(door): State<Door>, Asked(query): Asked<Query>) -> Response 
         Some((Ok::<_, Infallible>(event), (door, query, viewer, false)))
     });
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own;
+
+    #[test]
+    fn only_addresses_and_localhost_are_names_of_the_door() {
+        for own in ["127.0.0.1:9080", "localhost", "LOCALHOST:80", "[::1]:9080", "[::1]", "10.0.0.1", ""] {
+            assert!(is_own(own), "{own}");
+        }
+        for foreign in ["rebind.example:9080", "gateway.example", "localhost.example", "127.0.0.1.example:80"] {
+            assert!(!is_own(foreign), "{foreign}");
+        }
+    }
 }

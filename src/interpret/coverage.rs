@@ -133,6 +133,15 @@ fn write_data_time(out: &mut Vec<u8>, time: Timestamp) {
     out.drain(millis..(millis + ".000".len()).min(out.len()));
 }
 
+/// Says again what is retained of a station.
+pub(super) fn retell(station: &Station, place: Place<'_>, out: &mut Vec<Publication>) {
+    for grain in Grain::ALL {
+        if station.ledger.days(grain).any(|day| day.ended) {
+            publish_days(station, grain, place, out);
+        }
+    }
+}
+
 /// Publishes the days of one grain that have ended (schema `hj212.completeness/1`).
 fn publish_days(station: &Station, grain: Grain, place: Place<'_>, out: &mut Vec<Publication>) {
     let mut body = b"{\"schema\":\"hj212.completeness/1\"".to_vec();

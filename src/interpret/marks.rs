@@ -222,7 +222,7 @@ pub(super) fn publish(
 
 /// The retained topic of a mark on an object: what holds now, what has effect before what has none, entries before rules; empty if nothing
 /// does.
-fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: Place<'_>, out: &mut Vec<Publication>) {
+pub(super) fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: Place<'_>, out: &mut Vec<Publication>) {
     let mut topic = format!("{}/mark/{}/", station.topic, mark.mark.replacen(':', "/", 1));
     topic::level(&mut topic, mark.object.as_bytes());
     let same = |m: &&Mark| m.begun && m.mark == mark.mark && m.object == mark.object;

@@ -1,8 +1,8 @@
 //! Stations that come and go, and their cards.
 
-use super::Interpreter;
 use super::events::{self, Place};
 use super::station::Station;
+use super::{Interpreter, coverage, marks};
 use crate::message::{Peering, Presence, Publication, Timestamp};
 
 impl Interpreter {
@@ -60,6 +60,22 @@ impl Interpreter {
         self.publish_card(&mut station, out);
         if let Some(back) = self.stations.get_mut(number as usize) {
             *back = station;
+        }
+    }
+
+    /// Says again what is retained at the broker of every station: its card, the marks that hold, its completeness. For who has nothing else to
+    /// go by; it names no record, changes nothing, and is not to be published.
+    pub fn retell(&self, out: &mut Vec<Publication>) {
+        let place = Place { offset: 0, time: self.now, hash: &[0; 32] };
+        for station in self.stations.iter().filter(|station| station.carded.is_some()) {
+            let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+            let mut card = Vec::new();
+            station.write_card(&mut card, facts, &self.dictionary);
+            out.push(Publication { topic: format!("{}/station", station.topic), payload: card.into(), retain: true });
+            for mark in station.marks.held() {
+                marks::retain(&self.rulings, station, mark, place, out);
+            }
+            coverage::retell(station, place, out);
         }
     }
 }

@@ -96,13 +96,19 @@ fn mask_torn(bytes: &mut [u8]) {
     }
 }
 
+/// Up to the next separator. A line end is one only where the frame ends: within a password it is noise of the line.
 fn mask(bytes: &mut [u8], from: usize) {
-    for byte in bytes.iter_mut().skip(from) {
-        if matches!(byte, b';' | b',' | b'&' | b'\r' | b'\n') {
-            break;
+    let rest = bytes.get(from..).unwrap_or_default();
+    let ends = |(at, byte): (usize, &u8)| match byte {
+        b';' | b',' | b'&' => true,
+        b'\r' | b'\n' => {
+            let after = rest.get(at..).unwrap_or_default().trim_ascii_start();
+            after.is_empty() || after.starts_with(b"##")
         }
-        *byte = b'*';
-    }
+        _ => false,
+    };
+    let end = rest.iter().enumerate().position(ends).unwrap_or(rest.len());
+    bytes.iter_mut().skip(from).take(end).for_each(|byte| *byte = b'*');
 }
 
 #[cfg(test)]
@@ -123,6 +129,8 @@ mod tests {
         assert_eq!(of("456;MN=A"), "***;MN=A");
         assert_eq!(of("PW=123"), "PW=***");
         assert_eq!(of("PW"), "PW");
+        assert_eq!(of("ST=32;PW=12\u{1b}[31m\n3456;MN=A"), "ST=32;PW=************;MN=A");
+        assert_eq!(of("PW=123456\r\n##0086"), "PW=******\r\n##0086");
     }
 
     proptest! {

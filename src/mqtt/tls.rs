@@ -90,7 +90,13 @@ async fn connect(
     // Small packets should not wait for each other; without it things are slower, not wrong.
     let _ = tcp.set_nodelay(true);
     let stream = TlsConnector::from(config).connect(server, tcp).await;
-    let stream = stream.map_err(|error| Failure::new(Kind::Refused, certificates::explain(&error, "the broker")))?;
+    let stream = stream.map_err(|error| {
+        // The one that is not taken is what the metric must warn of.
+        if let Some(at) = certificates::expired_at(&error) {
+            telemetry.expires(Expiry::MqttBroker, Some(at));
+        }
+        Failure::new(Kind::Refused, certificates::explain(&error, "the broker"))
+    })?;
     let theirs = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     telemetry.expires(Expiry::MqttBroker, theirs.and_then(certificates::not_after));
     Ok(stream)

@@ -28,6 +28,9 @@ use crate::telemetry::{Counter, Timing};
 /// Bytes taken from the socket at a time.
 const READ: usize = 8 * 1024;
 
+/// How long a peer has to take its last answers when the gateway stops.
+const STOP_MAX: Duration = Duration::from_millis(1800);
+
 /// What was stored or not.
 type Outcome = Result<Offset, Unstored>;
 
@@ -148,7 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 () = alarm.as_mut(), if reading => self.late(),
                 () = &mut stopped => {
                     self.take(Peer::Resting);
-                    return self.finish().await;
+                    // A peer that does not read must not keep the gateway.
+                    return within(STOP_MAX, self.finish()).await;
                 }
             }
             // Frames that waited in the buffer for a place on the way to disk.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
-use super::house::{House, Place};
+use super::house::{Admission, House, Place};
 use super::proxy;
 use super::secure::Manner;
 use crate::certificates;
@@ -21,6 +22,9 @@ const BACKLOG: i32 = 4096;
 
 /// How long the loop rests after an error that the next accept would meet again (no descriptors left).
 const REST: Duration = Duration::from_millis(50);
+
+/// How often that is said.
+const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// Listens on `address` (`HOST:PORT`); an IPv6 wildcard takes IPv4 as well.
 ///
@@ -54,6 +58,7 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts stations until `stop`; returns when the last connection has sent its answers and is closed.
 pub async fn serve(listener: TcpListener, manner: Manner, house: Arc<House>, stop: CancellationToken) {
     let connections = TaskTracker::new();
+    let mut said: Option<std::time::Instant> = None;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -66,7 +71,10 @@ pub async fn serve(listener: TcpListener, manner: Manner, house: Arc<House>, sto
                 house.telemetry.count(Counter::AcceptErrors);
                 // A peer that is gone before it was accepted is no reason to rest.
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                    tracing::warn!(%error, "a connection cannot be accepted");
+                    if said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+                        said = Some(std::time::Instant::now());
+                        tracing::warn!(%error, "connections cannot be accepted (accept_errors counts them)");
+                    }
                     tokio::time::sleep(REST).await;
                 }
             }
@@ -120,14 +128,40 @@ fn receive(
     connections.spawn(begin(stream, peer, manner.clone(), house, place, stop.clone()));
 }
 
+/// What a connection begins with is over: it can speak.
+enum Greeted {
+    Plain(TcpStream, Admission),
+    Tls(Box<TlsStream<TcpStream>>, Admission),
+}
+
 async fn begin(
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     manner: Manner,
     house: Arc<House>,
     place: Place,
     stop: CancellationToken,
 ) {
+    let greeted = tokio::select! {
+        biased;
+        // Who has said nothing yet is owed nothing.
+        () = stop.cancelled() => return,
+        greeted = greet(stream, peer, &manner, &house, place) => greeted,
+    };
+    match greeted {
+        Some(Greeted::Plain(stream, admission)) => Connection::new(stream, admission).run(stop).await,
+        Some(Greeted::Tls(stream, admission)) => Box::pin(Connection::new(stream, admission).run(stop)).await,
+        None => {}
+    }
+}
+
+async fn greet(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    manner: &Manner,
+    house: &House,
+    place: Place,
+) -> Option<Greeted> {
     let settings = house.settings();
     tune(&stream, settings.keep_alive);
     let until = tokio::time::Instant::now() + settings.handshake_max;
@@ -143,23 +177,24 @@ async fn begin(
             Ok(said) => named = said.unwrap_or(peer),
             Err(error) => {
                 house.telemetry.count(Counter::ConnectionsUnproxied);
-                return tracing::info!(%peer, %error, "connection closed: no PROXY header");
+                tracing::info!(%peer, %error, "connection closed: no PROXY header");
+                return None;
             }
         }
     }
     let Some(admission) = place.admit(named) else {
-        return tracing::debug!(peer = %named, "refused: too many connections");
+        tracing::debug!(peer = %named, "refused: too many connections");
+        return None;
     };
-    let Some(tls) = &manner.tls else {
-        return Connection::new(stream, admission).run(stop).await;
-    };
+    let Some(tls) = &manner.tls else { return Some(Greeted::Plain(stream, admission)) };
     let handshake = tokio::time::timeout_at(until, tls.acceptor().accept(stream)).await;
     match handshake.unwrap_or_else(|_| Err(late())) {
-        Ok(stream) => Box::pin(Connection::new(Box::new(stream), admission).run(stop)).await,
+        Ok(stream) => Some(Greeted::Tls(Box::new(stream), admission)),
         Err(error) => {
             house.telemetry.count(Counter::ConnectionsUntls);
             let why = certificates::explain(&error, "the station");
             tracing::info!(peer = %named, why, "connection closed: no TLS");
+            None
         }
     }
 }

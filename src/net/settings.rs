@@ -104,9 +104,10 @@ impl Settings {
             }
         };
         rule(!self.address.is_empty(), "address", "[]".into(), "at least one HOST:PORT");
-        for address in self.address.iter().chain(self.also.iter().map(|also| &also.address)) {
+        let addresses = self.address.iter().map(|address| ("address", address));
+        for (key, address) in addresses.chain(self.also.iter().map(|also| ("also.address", &also.address))) {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            rule(port.is_some(), "address", address.clone(), "HOST:PORT, as \"[::]:9002\" or \"0.0.0.0:9002\"");
+            rule(port.is_some(), key, address.clone(), "HOST:PORT, as \"[::]:9002\" or \"0.0.0.0:9002\"");
         }
         let count = |n: usize, range: std::ops::RangeInclusive<usize>| range.contains(&n);
         rule(

@@ -1,0 +1,227 @@
+//! Connections of the operators' door: accepted, limited, ended.
+//!
+//! What must stay true: at most [`CONNECTIONS_MAX`] connections, so that nobody who opens many takes the stations' descriptors; who does not
+//! say what it wants within [`HEADER_MAX`] is let go; whatever a peer does, the door is closed [`END_MAX`] after it was told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Address;
+
+/// Connections at a time; more wait in the system's queue.
+pub const CONNECTIONS_MAX: usize = 256;
+/// How long a peer may take to say what it wants, also between two requests.
+const HEADER_MAX: Duration = Duration::from_secs(10);
+/// How long peers have to take their answers when the gateway stops.
+const END_MAX: Duration = Duration::from_millis(500);
+/// How long the loop rests when the system gives it no more descriptors.
+const REST: Duration = Duration::from_secs(1);
+
+/// Where operators are listened to.
+#[derive(Debug)]
+pub enum Listener {
+    /// At an address.
+    Tcp(TcpListener),
+    /// At a file, which is removed in the end.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// Listens at `address`. The file of a socket that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn bind(address: &Address) -> io::Result<Listener> {
+        match address {
+            Address::Tcp(address) => TcpListener::bind(address).await.map(Listener::Tcp),
+            Address::Unix(path) => {
+                if is_left_over(path) {
+                    std::fs::remove_file(path)?;
+                }
+                UnixListener::bind(path).map(|listener| Listener::Unix(listener, path.clone()))
+            }
+        }
+    }
+
+    /// The address, if it is one.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Unix(..) => None,
+        }
+    }
+
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Option<SocketAddr>)> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Box::new(stream), Some(peer)))
+            }
+            Listener::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Box::new(stream), None))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether there is a socket on which nobody listens, as a process leaves it that was killed.
+fn is_left_over(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|what| what.file_type().is_socket());
+    is_socket && std::os::unix::net::UnixStream::connect(path).is_err()
+}
+
+/// Bytes both ways.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Serves `app` until `stop`.
+pub(super) async fn open(listener: Listener, app: Router, stop: CancellationToken) {
+    serve(listener, app, stop, HEADER_MAX).await;
+}
+
+async fn serve(listener: Listener, app: Router, stop: CancellationToken, header_max: Duration) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = TaskTracker::new();
+    let mut refused = false;
+    while let Some(place) = tokio::select! {
+        place = Arc::clone(&places).acquire_owned() => place.ok(),
+        () = stop.cancelled() => None,
+    } {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                refused = false;
+                let (app, stop) = (app.clone(), stop.clone());
+                connections.spawn(async move {
+                    let _place = place;
+                    converse(stream, peer, app, stop, header_max).await;
+                });
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(%error, "an operator's connection cannot be accepted");
+                }
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    let _ = tokio::time::timeout(END_MAX, connections.wait()).await;
+}
+
+async fn converse(
+    stream: Box<dyn Stream>,
+    peer: Option<SocketAddr>,
+    app: Router,
+    stop: CancellationToken,
+    header_max: Duration,
+) {
+    let app = match peer {
+        Some(peer) => app.layer(axum::Extension(ConnectInfo(peer))),
+        None => app,
+    };
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(header_max);
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = std::pin::pin!(connection);
+    let error = tokio::select! {
+        ended = connection.as_mut() => ended.err(),
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(END_MAX, connection).await.ok().and_then(Result::err)
+        }
+    };
+    tracing::trace!(?peer, ?error, "an operator's connection has ended");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn app() -> Router {
+        Router::new().route("/", get(async || "here"))
+    }
+
+    #[tokio::test]
+    async fn nobody_holds_the_door_open() {
+        let address = Address::Tcp("127.0.0.1:0".parse().unwrap());
+        let listener = Listener::bind(&address).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(open(listener, app(), stop.clone()));
+        let mut half = tokio::net::TcpStream::connect(at).await.unwrap();
+        half.write_all(b"GET / HTT").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = std::time::Instant::now();
+        stop.cancel();
+        served.await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn a_socket_file_is_a_door_as_well_and_an_old_one_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let listener = Listener::bind(&Address::Unix(path.clone())).await.unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(open(listener, app(), stop.clone()));
+        let mut peer = tokio::net::UnixStream::connect(&path).await.unwrap();
+        peer.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut said = String::new();
+        peer.read_to_string(&mut said).await.unwrap();
+        assert!(said.ends_with("here"), "{said}");
+        let taken = Listener::bind(&Address::Unix(path.clone())).await;
+        assert!(taken.is_err(), "somebody listens there");
+        stop.cancel();
+        served.await.unwrap();
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_is_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let listener = Listener::bind(&Address::Unix(path.clone())).await.unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(serve(listener, app(), stop.clone(), Duration::from_millis(100)));
+        let mut silent = tokio::net::UnixStream::connect(&path).await.unwrap();
+        silent.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+        let mut said = Vec::new();
+        tokio::time::timeout(Duration::from_secs(30), silent.read_to_end(&mut said)).await.unwrap().unwrap();
+        stop.cancel();
+        served.await.unwrap();
+    }
+}
