@@ -473,7 +473,7 @@ struct FactorFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FactorRow {
-    code: String,
+    code: toml::Spanned<String>,
     name: String,
     #[serde(default)]
     unit: String,
@@ -529,7 +529,17 @@ fn load_factors(settings: &Dictionary) -> Result<BTreeMap<String, (String, Strin
     }
     let text = read(&settings.file)?;
     let file: FactorFile = toml::from_str(&text).map_err(|error| Problem::of_toml(&settings.file, &text, &error))?;
-    Ok(file.factor.into_iter().map(|row| (row.code, (row.name, row.unit))).collect())
+    let mut factors = BTreeMap::new();
+    for row in file.factor {
+        let place = row.code.span();
+        let code = row.code.into_inner();
+        let what = format!("factor {code}: stands here twice");
+        if factors.insert(code, (row.name, row.unit)).is_some() {
+            let name = settings.file.display().to_string();
+            return Err(Problem::at(&name, &text, &place, what, "remove one of the two"));
+        }
+    }
+    Ok(factors)
 }
 
 #[cfg(test)]
@@ -549,6 +559,19 @@ mod tests {
                 assert!(shown[section].as_table().unwrap().contains_key(key), "[{section}] {key} is not shown");
             }
         }
+    }
+
+    #[test]
+    fn a_factor_that_stands_twice_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("factors.toml");
+        let row = |name: &str| format!("[[factor]]\ncode = \"a99001\"\nname = \"{name}\"\n");
+        std::fs::write(&file, row("one")).unwrap();
+        let settings = Dictionary { file: file.clone() };
+        assert_eq!(load_factors(&settings).unwrap().len(), 1);
+        std::fs::write(&file, row("one") + &row("other")).unwrap();
+        let problem = load_factors(&settings).unwrap_err().to_string();
+        assert!(problem.contains("factors.toml:5:") && problem.contains("a99001"), "{problem}");
     }
 
     #[test]

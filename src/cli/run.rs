@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::log::{self, Log};
 use super::{AGAIN, CONFIG, FAULT, IO, complain};
 use crate::config::{self, Loaded};
-use crate::gateway::{Running, StartError};
+use crate::gateway::{LogSwitch, Running, StartError};
 use crate::journal;
 
 pub(super) fn run(path: &Path) -> u8 {
@@ -58,9 +58,9 @@ async fn live(path: &Path, loaded: Loaded, log: Log) -> Result<(), StartError> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let stop = CancellationToken::new();
-    let running = Running::start_on(loaded, inherited()?, stop.clone()).await?;
     let switch = log.clone();
-    running.log_by(Box::new(move |level| switch.switch(level)));
+    let switch: LogSwitch = Box::new(move |level| switch.switch(level));
+    let running = Running::start_on(loaded, inherited()?, Some(switch), stop.clone()).await?;
     tokio::spawn(log.clone().tell());
     tell(&[NotifyState::Ready]);
     let mut watchdog = watchdog();

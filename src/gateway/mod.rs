@@ -120,16 +120,17 @@ impl Running {
     /// # Errors
     /// If the journal cannot be opened or an address cannot be listened on.
     pub async fn start(loaded: Loaded, stop: CancellationToken) -> Result<Running, StartError> {
-        Self::start_on(loaded, Vec::new(), stop).await
+        Self::start_on(loaded, Vec::new(), None, stop).await
     }
 
-    /// The same with listeners that somebody else opened, in place of those of `listen.address`.
+    /// The same with listeners that somebody else opened, in place of those of `listen.address`, and what changes `log.level`.
     ///
     /// # Errors
     /// As [`Running::start`].
     pub async fn start_on(
         loaded: Loaded,
         inherited: Vec<std::net::TcpListener>,
+        log: Option<LogSwitch>,
         stop: CancellationToken,
     ) -> Result<Running, StartError> {
         let Loaded { config, registry, factors, rules, keys, .. } = loaded;
@@ -218,13 +219,18 @@ impl Running {
             broker: broker.clone(),
             board: Arc::clone(&board),
             token_file: config.http.token_file.clone(),
-            log: std::sync::OnceLock::new(),
+            log,
             counted: Mutex::default(),
             reload_refused: std::sync::atomic::AtomicBool::new(false),
         });
         let page_address = page.as_ref().and_then(http::Listener::local_addr);
         if let Some(listener) = page {
-            tasks.spawn(http::serve(listener, Arc::clone(&shown) as Arc<dyn http::View>, stop.clone()));
+            tasks.spawn(http::serve(
+                listener,
+                Arc::clone(&shown) as Arc<dyn http::View>,
+                config.http.names.clone(),
+                stop.clone(),
+            ));
         }
         tasks.spawn(learned::keep(Arc::clone(&house), derived.clone(), stop.clone()));
         tracing::info!(?addresses, journal = %config.journal.dir.display(), "listening");
@@ -267,11 +273,6 @@ impl Running {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.shown.health().iter().all(|check| check.good)
-    }
-
-    /// Lets the operators' door change `log.level` with `switch`; the first one stays.
-    pub fn log_by(&self, switch: LogSwitch) {
-        let _ = self.shown.log.set(switch);
     }
 
     /// The stations' door.

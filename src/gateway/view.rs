@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub(super) struct Shown {
     pub(super) broker: watch::Receiver<mqtt::State>,
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) token_file: Option<std::path::PathBuf>,
-    pub(super) log: OnceLock<LogSwitch>,
+    pub(super) log: Option<LogSwitch>,
     pub(super) counted: Mutex<Option<(Instant, Value, Value)>>,
     pub(super) reload_refused: AtomicBool,
 }
@@ -317,7 +317,7 @@ impl View for Shown {
     }
 
     fn log(&self, level: &str) -> Result<Value, Refused> {
-        let switch = self.log.get().ok_or_else(|| Refused::Unknown("this process does not log by level".into()))?;
+        let switch = self.log.as_ref().ok_or_else(|| Refused::Unknown("this process does not log by level".into()))?;
         // Said before, too: the new level may say nothing of it.
         tracing::warn!(level, "log.level is to be changed until the next reload");
         let before = switch(level).map_err(Refused::Wrong)?;

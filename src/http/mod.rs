@@ -15,7 +15,7 @@
 //!
 //! What must stay true: nothing here can delay a station or change its data; a viewer costs a bounded amount ([`VIEWERS_MAX`] live
 //! connections, [`HISTORIES_MAX`] histories at a time, [`CONNECTIONS_MAX`] connections); it listens on loopback unless told otherwise, and
-//! answers to its address and to `localhost` only.
+//! answers to its address, to `localhost` and to the names it was given.
 
 mod change;
 mod door;
@@ -51,11 +51,14 @@ pub struct Settings {
     /// A file with the token, at least [`TOKEN_MIN`] characters, that whoever changes what is logged must send; left out: nothing can be
     /// changed here. It is read for each request.
     pub token_file: Option<PathBuf>,
+    /// Names by which it may be asked for, besides its address and `localhost`: without this, a page from elsewhere whose name was made to
+    /// point here could read what is shown.
+    pub names: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { address: "127.0.0.1:9080".into(), token_file: None }
+        Settings { address: "127.0.0.1:9080".into(), token_file: None, names: Vec::new() }
     }
 }
 

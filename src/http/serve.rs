@@ -40,8 +40,8 @@ struct Door {
     stop: CancellationToken,
 }
 
-/// Serves `view` until `stop`.
-pub async fn serve(listener: Listener, view: Arc<dyn View>, stop: CancellationToken) {
+/// Serves `view` until `stop` to whoever asks for an address, `localhost` or one of `names`.
+pub async fn serve(listener: Listener, view: Arc<dyn View>, names: Vec<String>, stop: CancellationToken) {
     let changing = change::routes(&view);
     let door =
         Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
@@ -62,26 +62,29 @@ pub async fn serve(listener: Listener, view: Arc<dyn View>, stop: CancellationTo
         .route("/api/live", get(live))
         .with_state(door)
         .merge(changing);
-    door::open(listener, app.layer(middleware::from_fn(known)), stop).await;
+    door::open(listener, app.layer(middleware::from_fn_with_state(Arc::from(names), known)), stop).await;
 }
 
 /// Refuses requests that were meant for another name: a page from elsewhere, whose name was made to point here, must not read what is shown.
-/// Addresses, `localhost` and requests without a name pass; a proxy that gives the door a name passes its own address on.
-async fn known(request: Request, next: Next) -> Response {
+/// Addresses, `localhost`, the given names and requests without a name pass.
+async fn known(State(names): State<Arc<[String]>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if host.is_none_or(is_own) {
+    if host.is_none_or(|host| is_own(host, &names)) {
         return next.run(request).await;
     }
-    let what = "this door is known by its address or as localhost; have the proxy send Host: localhost\n";
+    let what = "this door is known by its address and as localhost; name others in http.names\n";
     (StatusCode::MISDIRECTED_REQUEST, what).into_response()
 }
 
-fn is_own(host: &str) -> bool {
+fn is_own(host: &str, names: &[String]) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, _)) => name,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    name.is_empty() || name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    name.is_empty()
+        || name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok()
+        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 fn checked(checks: &[Check]) -> Response {
@@ -167,10 +170,11 @@ mod tests {
     #[test]
     fn only_addresses_and_localhost_are_names_of_the_door() {
         for own in ["127.0.0.1:9080", "localhost", "LOCALHOST:80", "[::1]:9080", "[::1]", "10.0.0.1", ""] {
-            assert!(is_own(own), "{own}");
+            assert!(is_own(own, &[]), "{own}");
         }
+        assert!(is_own("GW.example:9080", &["gw.example".to_owned()]));
         for foreign in ["rebind.example:9080", "gateway.example", "localhost.example", "127.0.0.1.example:80"] {
-            assert!(!is_own(foreign), "{foreign}");
+            assert!(!is_own(foreign, &["gw.example".to_owned()]), "{foreign}");
         }
     }
 }
