@@ -32,6 +32,27 @@ impl Plan {
     }
 }
 
+/// A mark over the time of a report.
+struct Laid<'a> {
+    mark: &'a Mark,
+    kind: &'a MarkKind,
+    /// Of a period: the parts of it in which the mark takes effect.
+    parts: Vec<(i64, i64)>,
+    /// How long they are together; of an instant 1 or 0.
+    long: i64,
+}
+
+impl<'a> Laid<'a> {
+    fn new(mark: &'a Mark, kind: &'a MarkKind, from: i64, to: i64) -> Laid<'a> {
+        if from == to {
+            return Laid { mark, kind, parts: Vec::new(), long: i64::from(mark.works_at(from)) };
+        }
+        let parts = mark.in_effect(from, to);
+        let long = parts.iter().map(|(from, to)| to - from).sum();
+        Laid { mark, kind, parts, long }
+    }
+}
+
 /// How long the parts last together, counting what overlaps once.
 fn together(parts: &mut [(i64, i64)]) -> i64 {
     parts.sort_unstable();
@@ -63,20 +84,19 @@ impl Marks {
         let end = now + length;
         let laid = |mark: &'_ &Mark| mark.begun && mark.overlap(now, end) > 0;
         let marks = self.held.values().chain(&self.ended).filter(laid);
-        let marks: Vec<(&Mark, &MarkKind)> =
-            marks.filter_map(|mark| Some((mark, plan.marks.get(&mark.mark)?))).collect();
+        let marks: Vec<Laid<'_>> =
+            marks.filter_map(|mark| Some(Laid::new(mark, plan.marks.get(&mark.mark)?, now, end))).collect();
         let lost_max = plan.lost_max(rank, length);
         for (reading, judged) in seen.readings.iter().zip(&mut out.readings) {
             let (mut lost, mut worst) = (Vec::new(), None);
-            for (mark, kind) in &marks {
+            for Laid { mark, kind, parts, long } in &marks {
                 let other = mark.on_code && mark.object != reading.code;
                 // What came is not missing, however long nothing came.
                 let came = || mark.silence && reading.text.parse::<f64>().is_ok();
                 if other || came() || !plan.covers(kind, &mark.object, reading.code) {
                     continue;
                 }
-                let parts = mark.in_effect(now, end);
-                if mark.standing.counts() && parts.is_empty() && mark.from > mark.since {
+                if *long == 0 && mark.standing.counts() && mark.from > mark.since {
                     // Entered too late for this time.
                     continue;
                 }
@@ -84,12 +104,11 @@ impl Marks {
                 if !list.contains(&kind.name) {
                     list.push(kind.name.clone());
                 }
-                let long = parts.iter().map(|(from, to)| to - from).sum::<i64>();
                 // A period is judged by a condition that covers three quarters of it; shorter ones count through its finer values.
-                if long > 0 && (end == now || long >= length / 4 * 3) {
+                if *long > 0 && (end == now || *long >= length / 4 * 3) {
                     judged.validity = judged.validity.max(Some(mark.validity));
                 } else if matches!(mark.validity, Validity::Invalid | Validity::Missing) {
-                    lost.extend(parts);
+                    lost.extend_from_slice(parts);
                     worst = worst.max(Some(mark.validity));
                 }
             }

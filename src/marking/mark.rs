@@ -143,6 +143,14 @@ impl Mark {
         if from == to { i64::from(self.since.0 <= from && from < end) } else { end.min(to) - self.since.0.max(from) }
     }
 
+    /// Whether it takes effect at this instant.
+    #[must_use]
+    pub fn works_at(&self, at: i64) -> bool {
+        let gone = |(from, to): &(Timestamp, Timestamp)| from.0 <= at && at < to.0;
+        let spent = || self.validity.needs_confirmation() && self.without.iter().any(gone);
+        self.standing.counts() && self.from.0 <= at && self.overlap(at, at) > 0 && !spent()
+    }
+
     /// The part of `from..to` in which it takes effect, µs, without what its limit took; of an instant a microsecond or nothing.
     #[must_use]
     pub fn in_effect(&self, from: i64, to: i64) -> Vec<(i64, i64)> {
