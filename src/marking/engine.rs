@@ -210,7 +210,9 @@ impl Marks {
             self.watch(plan, now, out);
         }
         // Whatever came, silence is over.
-        self.areas(plan, seen.at.0, false, true, out);
+        if plan.looks_at_silence {
+            self.areas(plan, seen.at.0, false, true, out);
+        }
         self.cover(plan, seen, rank, now, out);
         self.periods(plan, seen, rank, now, out);
         self.sweep(plan, seen.at.0, out);

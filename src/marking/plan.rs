@@ -89,6 +89,8 @@ pub struct Plan {
     pub(super) signals: BTreeMap<String, String>,
     pub(super) factor_rules: Vec<Armed>,
     pub(super) area_rules: Vec<Armed>,
+    /// Whether one of `area_rules` can change without any report.
+    pub(super) looks_at_silence: bool,
     pub(super) watches: Vec<Watch>,
     pub(super) limits: Vec<Limit>,
     pub(super) periods: Vec<Period>,
@@ -161,6 +163,7 @@ impl Plan {
                 plan.watch(book, facts, conflict);
             }
         }
+        plan.looks_at_silence = plan.area_rules.iter().any(|armed| armed.of_silence);
         let periods = overlays_first(&sets).flat_map(|set| &set.periods).filter(|period| period.medium == medium);
         for period in periods {
             if !plan.periods.iter().any(|known| known.of == period.of) {

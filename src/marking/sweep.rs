@@ -32,7 +32,7 @@ impl Marks {
             return;
         }
         self.swept = at;
-        if plan.area_rules.iter().any(|armed| armed.of_silence) {
+        if plan.looks_at_silence {
             self.areas(plan, at, false, true, out);
         }
         self.missing(plan, at, out);

@@ -21,28 +21,42 @@ const PLACES: i64 = 60;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Steps {
     last: i64,
-    /// The latest distances, µs.
-    kept: Vec<i64>,
+    /// The latest distances in whole seconds, in a ring.
+    kept: Vec<u32>,
+    next: u8,
+    /// The shortest of them.
+    shortest: u32,
 }
 
 impl Steps {
     pub(super) fn note(&mut self, at: i64) {
-        if at <= self.last {
+        let distance = at - self.last;
+        if distance <= 0 {
             return;
         }
-        if self.last != 0 {
-            if self.kept.len() >= STEPS_KEPT {
-                self.kept.remove(0);
-            }
-            self.kept.push(at - self.last);
+        let first = std::mem::replace(&mut self.last, at) == 0;
+        let seconds = u32::try_from((distance + SECOND / 2) / SECOND).unwrap_or(u32::MAX);
+        if first || seconds == 0 {
+            return;
         }
-        self.last = at;
+        let gone = match self.kept.get_mut(usize::from(self.next)) {
+            Some(place) => std::mem::replace(place, seconds),
+            None => {
+                self.kept.push(seconds);
+                0
+            }
+        };
+        self.next = (self.next + 1) % STEPS_KEPT as u8;
+        if seconds <= self.shortest || self.shortest == 0 {
+            self.shortest = seconds;
+        } else if gone == self.shortest {
+            self.shortest = self.kept.iter().copied().min().unwrap_or(0);
+        }
     }
 
-    /// The distance, in whole seconds; `None` while it is not known.
+    /// The distance, µs; `None` while it is not known.
     pub(super) fn step(&self) -> Option<i64> {
-        let shortest = self.kept.iter().min().filter(|_| self.kept.len() >= STEPS_NEEDED)?;
-        Some((shortest + SECOND / 2) / SECOND * SECOND).filter(|step| *step > 0)
+        (self.kept.len() >= STEPS_NEEDED).then(|| i64::from(self.shortest) * SECOND)
     }
 }
 
