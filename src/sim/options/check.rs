@@ -35,12 +35,12 @@ impl Options {
         let wrong =
             |option, value: &dyn std::fmt::Debug, rule| Err(OptionError { option, value: format!("{value:?}"), rule });
         if self.speed.is_some_and(|speed| !(1.0..=100_000.0).contains(&speed)) {
-            return wrong("speed", &self.speed, "a number from 1 to 100000");
+            return wrong("speed", &self.speed.unwrap_or(1.0), "a number from 1 to 100000");
         }
         if self.speed.is_some_and(|speed| speed > 1.0) && self.duration.is_zero() {
             return wrong(
                 "speed",
-                &self.speed,
+                &self.speed.unwrap_or(1.0),
                 "faster than the wall clock only with a --duration: the future is not simulated",
             );
         }
