@@ -16,6 +16,11 @@ macro_rules! deviations {
         impl Deviation {
             /// All deviations, in the order of their numbers.
             pub const ALL: &'static [Deviation] = &[ $( Deviation::$variant, )* ];
+            /// The one with this number. Numbers that were never given have none.
+            #[must_use]
+            pub const fn from_number(number: u32) -> Option<Deviation> {
+                match number { $( $number => Some(Self::$variant), )* _ => None }
+            }
             /// The stable name, as published and counted.
             #[must_use]
             pub const fn code(self) -> &'static str { match self { $( Self::$variant => $code, )* } }
@@ -174,10 +179,10 @@ impl Deviations {
         let mut rest = self.0;
         std::iter::from_fn(move || {
             while rest != 0 {
-                let number = rest.trailing_zeros() as usize;
+                let number = rest.trailing_zeros();
                 rest &= rest - 1;
-                if let Some(deviation) = Deviation::ALL.get(number) {
-                    return Some(*deviation);
+                if let Some(deviation) = Deviation::from_number(number) {
+                    return Some(deviation);
                 }
             }
             None
@@ -204,10 +209,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_positions_and_codes_are_unique() {
+    fn numbers_rise_and_fit_the_set_and_codes_are_unique() {
         let mut codes = std::collections::HashSet::new();
-        for (position, deviation) in Deviation::ALL.iter().enumerate() {
-            assert_eq!(position, *deviation as usize);
+        assert!(Deviation::ALL.is_sorted_by(|a, b| (*a as u8) < *b as u8));
+        for deviation in Deviation::ALL {
+            assert!((*deviation as u32) < u128::BITS);
+            assert_eq!(Deviation::from_number(*deviation as u32), Some(*deviation));
             assert!(codes.insert(deviation.code()));
         }
     }
