@@ -167,7 +167,7 @@ pub struct Telemetry {
     counters: [AtomicU64; Counter::ALL.len()],
     /// Seconds since 1970; 0: there is none.
     expiries: [AtomicI64; Expiry::ALL.len()],
-    deviations: [AtomicU64; Deviation::ALL.len()],
+    deviations: [AtomicU64; Deviations::NUMBERS],
     rejected: [AtomicU64; RejectReason::ALL.len()],
 }
 

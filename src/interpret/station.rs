@@ -153,7 +153,7 @@ impl Station {
         self.write_factors(out, facts, dictionary, edition, dictionary.system(None, st));
         out.extend_from_slice(b",\"deviations\":{");
         let known = self.counts.iter().filter_map(|(number, count)| {
-            Some((crate::protocol::Deviation::ALL.get(usize::from(*number))?.code(), *count))
+            Some((crate::protocol::Deviation::from_number(u32::from(*number))?.code(), *count))
         });
         for (at, (code, count)) in known.enumerate() {
             if at > 0 {

@@ -139,6 +139,9 @@ impl Deviations {
     /// No deviation: as the standard says.
     pub const NONE: Deviations = Deviations(0);
 
+    /// How many numbers there can be: every number is below this, with gaps.
+    pub const NUMBERS: usize = u128::BITS as usize;
+
     /// Adds one.
     pub fn insert(&mut self, deviation: Deviation) {
         self.0 |= 1 << deviation as u8;
