@@ -36,10 +36,14 @@ impl Written {
     }
 
     fn put(&self, clock: &str, record: &Record<'_>) {
+        self.put_at(at(clock), record);
+    }
+
+    fn put_at(&self, time: Timestamp, record: &Record<'_>) {
         let mut body = Vec::new();
         record.encode(&mut body);
         let (done, stored) = mpsc::channel();
-        let entry = Entry { time: at(clock), kind: record.kind(), body };
+        let entry = Entry { time, kind: record.kind(), body };
         self.journal
             .as_ref()
             .unwrap()
@@ -59,6 +63,18 @@ impl Written {
         let heard =
             Heard { from: peering(), deviations: Deviations::NONE, segment: &raw[6..6 + segment.len()], raw: &raw };
         self.put(clock, &Record::Frame(heard));
+    }
+
+    /// A report of M1: when it came, its command, its data time and its area.
+    fn report(&self, came: &str, cn: u32, data_time: &str, area: &str) {
+        let digits: String = came.chars().filter(char::is_ascii_digit).collect();
+        let segment = format!("QN={digits}000;ST=31;CN={cn};PW=123456;MN=M1;Flag=5;CP=&&DataTime={data_time};{area}&&");
+        let mut raw = Vec::new();
+        write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
+        let heard =
+            Heard { from: peering(), deviations: Deviations::NONE, segment: &raw[6..6 + segment.len()], raw: &raw };
+        let time: jiff::Timestamp = format!("{came}+08:00").parse().unwrap();
+        self.put_at(Timestamp(time.as_microsecond()), &Record::Frame(heard));
     }
 
     /// A furnace that exceeds, is fed no more, calibrates; an entry for the past; a link that is lost.
@@ -156,6 +172,78 @@ fn the_journal_is_read_while_a_gateway_writes_it_and_dumped_with_its_entries() {
     holds(&out, &["mark-entry  M1 2026-7: {\"schema\"", "停炉"]);
     let (_, stats, _) = run(&["journal", "stats", "--dir", "journal"], written.folder.path());
     holds(&stats, &["mark-entry"]);
+}
+
+/// Hours 0 to 23 of one day, that of 12 flagged D, its day record the morning after, then a mark that ends.
+fn day_of_hours() -> Written {
+    let written = Written::new();
+    let hash = Sha256::digest(CONTEXT).into();
+    written.put("00:00:00", &Record::Context { hash, part: 0, parts: 1, json: CONTEXT.as_bytes() });
+    for hour in 0..24 {
+        let flag = if hour == 12 { "D" } else { "N" };
+        let next =
+            if hour == 23 { "2026-06-02T00:02:00".to_owned() } else { format!("2026-06-01T{:02}:02:00", hour + 1) };
+        written.report(
+            &next,
+            2061,
+            &format!("20260601{hour:02}0000"),
+            &format!("a21026-Avg={hour}.5,a21026-Flag={flag}"),
+        );
+    }
+    written.report("2026-06-02T00:10:00", 2031, "20260601000000", "a21026-Avg=11.0,a21026-Flag=N");
+    written
+}
+
+#[test]
+fn a_period_answers_only_for_the_time_that_it_holds() {
+    let written = day_of_hours();
+    let ask = |at: &str, more: &[&str]| {
+        let mut all = vec!["explain", "--mn", "M1", "--factor", "a21026", "--at", at];
+        all.extend_from_slice(more);
+        written.ask(&all)
+    };
+    // The hour asked for, its first second and its last.
+    for at in ["2026-06-01 12:00", "2026-06-01 12:30", "2026-06-01 12:59:59"] {
+        let (code, out, said) = ask(at, &["--kind", "hour"]);
+        assert_eq!(code, 0, "{said}");
+        holds(&out, &["2026-06-01T12:00:00.000+08:00 hour", "12.5", "validity: invalid"]);
+        assert!(!out.contains("11.5") && !out.contains("13.5"), "{out}");
+    }
+    // Without a kind: the hour and the day that hold it.
+    let (_, both, _) = ask("2026-06-01 12:00", &[]);
+    holds(&both, &["12:00:00.000+08:00 hour", "2026-06-01T00:00:00.000+08:00 day"]);
+    // A date asks for the day, not for its first hour.
+    let (_, day, _) = ask("2026-06-01", &[]);
+    holds(&day, &["2026-06-01T00:00:00.000+08:00 day", "11.0"]);
+    assert!(!day.contains(" hour"), "{day}");
+    // What was not known then is no answer: at 12:30 the hour 12 had not come.
+    let (code, out, said) = ask("2026-06-01 12:00", &["--kind", "hour", "--known", "2026-06-01 12:30"]);
+    assert!(code == 69 && out.is_empty() && said.contains("nearest: 2026-06-01T11:00"), "{code} {out} {said}");
+    let (code, _, said) = ask("2026-06-01 12:00", &["--kind", "hours"]);
+    assert!(code == 64 && said.contains("realtime, ") && said.contains("hour, "), "{code} {said}");
+}
+
+#[test]
+fn marks_that_ended_before_a_time_are_not_listed_in_it() {
+    let written = Written::story();
+    for (since, until) in [("2026-06-01 10:11", "2026-06-01 10:20"), ("2026-06-02", "2026-06-03")] {
+        let (code, out, said) = written.ask(&["list", "--mn", "M1", "--since", since, "--until", until]);
+        assert_eq!(code, 0, "{said}");
+        assert!(!out.contains("dev22:calib"), "{since}: {out}");
+    }
+}
+
+#[test]
+fn what_the_journal_no_longer_holds_is_said() {
+    let written = Written::story();
+    let (code, out, said) = written.ask(&["list", "--mn", "M1", "--since", "2026-05-01", "--until", "2026-05-02"]);
+    assert!(code == 69 && out.is_empty(), "{code} {out}");
+    holds(&said, &["2026-06-01T10:00:00.000+08:00", "日志从", "retention"]);
+    let (code, out, _) = written.ask(&["list", "--mn", "M1", "--since", "2026-05-01", "--until", "2026-06-02"]);
+    assert_eq!(code, 0);
+    holds(&out, &["journal begins at 2026-06-01T10:00:00.000+08:00", "dev22:calib"]);
+    let (code, _, said) = written.ask(&["explain", "--mn", "M1", "--at", "2026-05-01 10:00"]);
+    assert!(code == 69 && said.contains("since 2026-06-01T10:00:00.000+08:00"), "{code} {said}");
 }
 
 #[test]

@@ -10,26 +10,29 @@ use crate::gateway::verbatim::members;
 use crate::interpret;
 use crate::journal;
 use crate::marking::{Mark, RuleBook, Standing, Validity, explain, in_words};
-use crate::message::Timestamp;
+use crate::message::kind::Span;
+use crate::message::{Kind, Timestamp};
 
 /// Nothing was found (EX_UNAVAILABLE).
 const NOTHING: u8 = 69;
-/// What came up to so long after the asked time is looked at, unless --known says more.
-const KNOWN_AFTER: i64 = 3600 * 1_000_000;
-
+/// The length of a date without a time, `2026-11-23`.
+const DATE: usize = 10;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Says why the reading nearest to a time is marked, with rule, thresholds and clause (解释某时刻数据的标记)
     Explain {
         #[command(flatten)]
         place: Place,
-        /// The data time: RFC 3339, or "2026-11-23 10:30" in Beijing time
+        /// The data time: RFC 3339, or "2026-11-23 10:30" in Beijing time; a date alone asks for the day's record
         #[arg(long, value_name = "TIME")]
         at: String,
+        /// Only this kind of record: realtime, minute, hour, day … [default: each kind that holds the time]
+        #[arg(long, value_name = "KIND", value_parser = kind)]
+        kind: Option<Kind>,
         /// Only this factor, such as a21026
         #[arg(long, value_name = "CODE")]
         factor: Option<String>,
-        /// Looks at what came until then, such as entries made later [default: one hour after --at]
+        /// Looks at what came until then, such as entries made later [default: the deadline for entries, noon of the next day]
         #[arg(long, value_name = "TIME")]
         known: Option<String>,
     },
@@ -91,11 +94,13 @@ fn say(text: &str) -> u8 {
 
 fn answer(command: &Command) -> Result<String, u8> {
     match command {
-        Command::Explain { place, at, factor, known } => {
+        Command::Explain { place, at, kind, factor, known } => {
+            // Who names a date asks for the day.
+            let kind = kind.or((at.trim().len() == DATE).then_some(Kind::Day));
             let at = time(at)?;
-            let known = known.as_deref().map(time).transpose()?.unwrap_or(Timestamp(at.0.saturating_add(KNOWN_AFTER)));
+            let known = known.as_deref().map(time).transpose()?;
             let (dir, settings) = place.open()?;
-            let question = Question { mn: place.mn.clone(), at, factor: factor.clone(), known };
+            let question = Question { mn: place.mn.clone(), at, factor: factor.clone(), kind, known };
             let answer = marks::explain(&dir, settings, &question).map_err(failed)?;
             Ok(answer.reports.iter().map(|report| reported(&answer, report)).collect())
         }
@@ -104,12 +109,20 @@ fn answer(command: &Command) -> Result<String, u8> {
             let until = until.as_deref().map(time).transpose()?.unwrap_or(Timestamp(i64::MAX));
             let (dir, settings) = place.open()?;
             let range = since.map(|since| (since, until));
-            let (marks, book) = marks::list(&dir, settings, &place.mn, range).map_err(failed)?;
+            let found = marks::list(&dir, settings, &place.mn, range).map_err(failed)?;
             let mut text = String::new();
-            for (number, mark) in (1..).zip(&marks) {
-                marked(&mut text, &book, mark, number, "");
+            if let Some(begin) = found.begin {
+                let begin = begin.to_rfc3339();
+                let _ = writeln!(text, "注意：日志从 {begin} 开始，此前的标记只列出仍记得的部分。");
+                let _ = writeln!(
+                    text,
+                    "Note: the journal begins at {begin}; of marks before, only what is remembered is listed."
+                );
             }
-            if marks.is_empty() {
+            for (number, mark) in (1..).zip(&found.marks) {
+                marked(&mut text, &found.book, mark, number, "");
+            }
+            if found.marks.is_empty() {
                 text.push_str("没有标记。\nNo marks.\n");
             }
             Ok(text)
@@ -117,11 +130,21 @@ fn answer(command: &Command) -> Result<String, u8> {
     }
 }
 
+/// A kind by its published name.
+fn kind(name: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.iter().copied().filter(|kind| kind.span() != Span::Timeless);
+    let names = || known.clone().map(Kind::name).collect::<Vec<_>>().join(", ");
+    known
+        .clone()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| format!("there is no such kind; there are {}", names()))
+}
+
 fn failed(error: MarksError) -> u8 {
     complain(&error);
     match error {
         MarksError::Journal { .. } => IO,
-        MarksError::UnknownStation(_) | MarksError::NoReading { .. } => NOTHING,
+        MarksError::UnknownStation(_) | MarksError::NoReading { .. } | MarksError::Forgotten { .. } => NOTHING,
     }
 }
 

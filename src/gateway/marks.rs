@@ -2,6 +2,12 @@
 //!
 //! The journal is interpreted again, from the newest checkpoint a day before the time that is asked for. Records of other stations only let
 //! time pass: they cannot change this one's marks.
+//!
+//! What must stay true:
+//! * a report of a period answers only for a time that its period holds: the next best hour is no answer;
+//! * unless it is asked otherwise, all counts that came until the deadline for entries (noon of the next day): the report of an hour or a day
+//!   comes after it, and people enter marks until then;
+//! * what the journal no longer holds is said: absence of evidence is no evidence of absence.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,10 +25,13 @@ use crate::protocol::packet;
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3600 * SECOND;
-/// A reading further away than this does not answer for a time, unless its period holds it.
+const DAY: i64 = 24 * HOUR;
+/// A sampled value further away than this does not answer for a time.
 pub const NEAR_MAX: i64 = HOUR;
+/// Nor does one further away than this, where the period of another report holds the time.
+pub const BESIDE_MAX: i64 = 300 * SECOND;
 /// How far before the asked time the reading of the journal begins, at least.
-const BEFORE: i64 = 24 * HOUR;
+const BEFORE: i64 = DAY;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,16 +48,32 @@ pub enum MarksError {
     #[error("no station {0} is registered or was heard in this journal; see its MN in config/stations.toml")]
     UnknownStation(String),
     /// Nothing was said near that time.
-    #[error("{mn} has no reading{of} within an hour of {at}; the nearest: {nearest}")]
+    #[error(
+        "{mn} has no {kind}{of} that holds {at}, and no sampled value within an hour of it; the nearest: {nearest}. The journal holds what came since {begin}"
+    )]
     NoReading {
         /// The station.
         mn: String,
+        /// `reading`, or the kind that was asked for and `record`.
+        kind: String,
         /// ` of CODE`, if one was asked for.
         of: String,
         /// The time.
         at: String,
         /// The nearest reading before or after it, or `none`.
         nearest: String,
+        /// When the first record came that the journal holds.
+        begin: String,
+    },
+    /// The journal begins after what was asked for.
+    #[error(
+        "日志从 {begin} 开始，此前的记录已过保存期：不能说明 {until} 之前有无标记。the journal begins at {begin}: what came before was dropped by its retention ([journal] keep), so it cannot say whether there were marks until {until}; look in an archive of the journal (--dir)"
+    )]
+    Forgotten {
+        /// When the first record came that the journal holds.
+        begin: String,
+        /// The end of the time that was asked for.
+        until: String,
     },
 }
 
@@ -61,8 +86,10 @@ pub struct Question {
     pub at: Timestamp,
     /// One factor; `None`: all of the report.
     pub factor: Option<String>,
-    /// What came later than this is not looked at.
-    pub known: Timestamp,
+    /// One kind of report; `None`: each kind whose report holds the time.
+    pub kind: Option<Kind>,
+    /// What came later than this is not looked at; `None`: the deadline for entries about that day.
+    pub known: Option<Timestamp>,
 }
 
 /// One report near the time, and what is known of its readings.
@@ -83,10 +110,16 @@ pub struct Report {
     end: Timestamp,
 }
 
+impl Report {
+    const fn is_period(&self) -> bool {
+        self.end.0 > self.data_time.0
+    }
+}
+
 /// What was found, with the rules by which it was judged.
 #[derive(Debug)]
 pub struct Answer {
-    /// The reports, nearest in time; several if they are equally near.
+    /// The reports, one a kind, the finest first: periods that hold the time, and the nearest sampled values.
     pub reports: Vec<Report>,
     /// The time of the last record that was looked at.
     pub known: Timestamp,
@@ -105,30 +138,48 @@ pub fn settings(config: &Config) -> interpret::Settings {
 /// # Errors
 /// [`MarksError`]
 pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -> Result<Answer, MarksError> {
-    let mut near = Near { question, reports: Vec::new(), before: None, after: None };
+    let begin = begin(dir)?;
+    let mut found = Found { question, reports: BTreeMap::new(), before: None, after: None };
     let mut known = Timestamp(0);
     let from = Timestamp(question.at.0.saturating_sub(BEFORE));
-    let interpreter = walk(dir, settings, from, &question.mn, |_, stored, publications| {
-        if stored.time > question.known && (!near.reports.is_empty() || near.after.is_some()) {
+    let interpreter = walk(dir, settings, from, &question.mn, |interpreter, stored, publications| {
+        let until = question.known.unwrap_or_else(|| interpreter.entries_close(&question.mn, question.at));
+        // Who asks about what came after its day's deadline gets the first of it.
+        if stored.time > until && (question.known.is_some() || !found.reports.is_empty()) {
             return Walk::Ends;
         }
         known = stored.time;
-        publications.iter().for_each(|publication| near.take(stored, publication));
+        publications.iter().for_each(|publication| found.take(stored, publication));
         Walk::Goes
     })?;
-    let Some(_) = interpreter.marks_over(&question.mn, None, question.at, question.at) else {
+    if interpreter.marks_over(&question.mn, None, question.at, question.at).is_none() {
         return Err(MarksError::UnknownStation(question.mn.clone()));
-    };
-    if near.reports.is_empty() {
-        return Err(near.nothing());
     }
-    let mut reports = near.reports;
+    let nothing = found.nothing(begin);
+    let mut reports = found.chosen();
+    if reports.is_empty() {
+        return Err(nothing);
+    }
     for report in &mut reports {
         for (code, marks) in &mut report.marks {
-            *marks = interpreter.marks_over(&question.mn, Some(code), report.data_time, report.end).unwrap_or_default();
+            let over = interpreter.marks_over(&question.mn, Some(code), report.data_time, report.end);
+            *marks = over.unwrap_or_default();
+            // Of a period its end is no part.
+            marks.retain(|mark| report.end <= report.data_time || mark.since < report.end);
         }
     }
     Ok(Answer { reports, known, book: interpreter.rule_book().clone() })
+}
+
+/// Marks of a station, and from when on the journal can tell of them.
+#[derive(Debug)]
+pub struct List {
+    /// The marks, in the order of their begin.
+    pub marks: Vec<Mark>,
+    /// The rules in force at the end.
+    pub book: RuleBook,
+    /// When the first record came that the journal holds, if that is after the begin of the time that was asked for.
+    pub begin: Option<Timestamp>,
 }
 
 /// Looks for the marks of a station that hold or held within a time; without one, those that hold at the end of the journal.
@@ -140,9 +191,12 @@ pub fn list(
     settings: interpret::Settings,
     mn: &str,
     range: Option<(Timestamp, Timestamp)>,
-) -> Result<(Vec<Mark>, RuleBook), MarksError> {
+) -> Result<List, MarksError> {
+    let begin = begin(dir)?;
     let within = range.unwrap_or((Timestamp(i64::MAX), Timestamp(i64::MAX)));
+    let (least, most) = if range.is_some() { (Timestamp(i64::MIN), within.1) } else { within };
     let mut all: BTreeMap<(Timestamp, String, String, String), Mark> = BTreeMap::new();
+    // What is known of a mark later takes the place of what was known before: its end above all.
     let mut keep = |marks: Vec<Mark>| {
         for mark in marks {
             all.insert((mark.since, mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark);
@@ -152,25 +206,45 @@ pub fn list(
     let interpreter = walk(dir, settings, from, mn, |interpreter, _, publications| {
         // The memory of ended marks is bounded: what ends is kept as it ends.
         if range.is_some() && publications.iter().any(|p| p.topic.contains("/event/mark-")) {
-            keep(interpreter.marks_over(mn, None, within.0, within.1).unwrap_or_default());
+            keep(interpreter.marks_over(mn, None, least, most).unwrap_or_default());
         }
         Walk::Goes
     })?;
-    let Some(last) = interpreter.marks_over(mn, None, within.0, within.1) else {
+    let Some(last) = interpreter.marks_over(mn, None, least, most) else {
         return Err(MarksError::UnknownStation(mn.to_owned()));
     };
     keep(last);
-    Ok((all.into_values().collect(), interpreter.rule_book().clone()))
+    let ends = |mark: &Mark| mark.until.is_none_or(|until| until > within.0);
+    let marks: Vec<Mark> = all.into_values().filter(|mark| mark.since <= within.1 && ends(mark)).collect();
+    let begin = begin.filter(|begin| range.is_some_and(|(since, _)| since < *begin));
+    if let Some(begin) = begin.filter(|begin| within.1 <= *begin && marks.is_empty()) {
+        return Err(MarksError::Forgotten { begin: begin.to_rfc3339(), until: within.1.to_rfc3339() });
+    }
+    Ok(List { marks, book: interpreter.rule_book().clone(), begin })
 }
 
-struct Near<'q> {
+/// When the first record came that the journal holds; `None`: it holds none.
+fn begin(dir: &Path) -> Result<Option<Timestamp>, MarksError> {
+    let broken =
+        |error: journal::ReadError| MarksError::Journal { dir: dir.display().to_string(), error: error.to_string() };
+    let mut reader = Reader::open(Arc::new(OsDisk), dir, Offset(0)).map_err(broken)?;
+    while let Some(item) = reader.next().map_err(broken)? {
+        if let ReadItem::Record(stored) = item {
+            return Ok(Some(stored.time));
+        }
+    }
+    Ok(None)
+}
+
+/// What was found so far: the best report of each kind.
+struct Found<'q> {
     question: &'q Question,
-    reports: Vec<Report>,
+    reports: BTreeMap<Kind, Report>,
     before: Option<Timestamp>,
     after: Option<Timestamp>,
 }
 
-impl Near<'_> {
+impl Found<'_> {
     fn take(&mut self, stored: &Stored<'_>, publication: &Publication) {
         let Some(report) = self.read(stored, publication) else { return };
         let at = self.question.at;
@@ -180,18 +254,27 @@ impl Near<'_> {
             self.after = Some(self.after.map_or(report.data_time, |after| after.min(report.data_time)));
         }
         let distance = |report: &Report| report.data_time.0.abs_diff(at.0);
-        let holds = report.data_time <= at && at < report.end;
-        if distance(&report) > NEAR_MAX.unsigned_abs() && !holds {
-            return;
-        }
-        match self.reports.first().map(distance) {
-            Some(best) if best < distance(&report) => return,
-            Some(best) if best > distance(&report) => self.reports.clear(),
-            Some(_) | None => {}
-        }
+        let fits = if report.is_period() {
+            report.data_time <= at && at < report.end
+        } else {
+            distance(&report) <= NEAR_MAX.unsigned_abs()
+        };
         // The latest revision stands for a report.
-        self.reports.retain(|known| known.kind != report.kind);
-        self.reports.push(report);
+        let better = self.reports.get(&report.kind).is_none_or(|best| distance(&report) <= distance(best));
+        if fits && better {
+            self.reports.insert(report.kind, report);
+        }
+    }
+
+    /// The reports that answer, the finest first.
+    fn chosen(self) -> Vec<Report> {
+        let (at, held) = (self.question.at, self.reports.values().any(Report::is_period));
+        let far = |report: &Report| {
+            held && !report.is_period() && report.data_time.0.abs_diff(at.0) > BESIDE_MAX.unsigned_abs()
+        };
+        let mut chosen: Vec<Report> = self.reports.into_values().filter(|report| !far(report)).collect();
+        chosen.sort_by_key(|report| report.end.0 - report.data_time.0);
+        chosen
     }
 
     fn read(&self, stored: &Stored<'_>, publication: &Publication) -> Option<Report> {
@@ -204,12 +287,13 @@ impl Near<'_> {
         let data_time: jiff::Timestamp = text("data_time")?.parse().ok()?;
         let data_time = Timestamp(data_time.as_microsecond());
         let kind = Kind::of(text("cn")?.parse().ok()?);
+        self.question.kind.is_none_or(|wanted| wanted == kind).then_some(())?;
         let length = match kind.span() {
             Span::Instant | Span::Timeless => 0,
             Span::Minute => 60 * SECOND,
             Span::FiveMinutes => 300 * SECOND,
             Span::Hour => HOUR,
-            Span::Day => 24 * HOUR,
+            Span::Day => DAY,
         };
         let codes = members(parts.get("readings")?).map(|(code, _)| code);
         let wanted = |code: &&str| self.question.factor.as_deref().is_none_or(|factor| factor == *code);
@@ -219,14 +303,16 @@ impl Near<'_> {
         (!marks.is_empty()).then(|| Report { offset, arrived, data_time, kind, body: body.to_owned(), marks, end })
     }
 
-    fn nothing(&self) -> MarksError {
+    fn nothing(&self, begin: Option<Timestamp>) -> MarksError {
         let at = self.question.at;
         let nearest = [self.before, self.after].into_iter().flatten().min_by_key(|near| near.0.abs_diff(at.0));
         MarksError::NoReading {
             mn: self.question.mn.clone(),
+            kind: self.question.kind.map_or_else(|| "reading".to_owned(), |kind| format!("{} record", kind.name())),
             of: self.question.factor.as_ref().map_or_else(String::new, |code| format!(" of {code}")),
             at: at.to_rfc3339(),
             nearest: nearest.map_or_else(|| "none".to_owned(), Timestamp::to_rfc3339),
+            begin: begin.map_or_else(|| "never".to_owned(), Timestamp::to_rfc3339),
         }
     }
 }

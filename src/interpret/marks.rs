@@ -306,6 +306,14 @@ impl Interpreter {
         Some(station.marks.over(plan, code, from, to).cloned().collect())
     }
 
+    /// Until when marks may be entered for the day that holds `at`: by the station's rules, else noon of the next day.
+    #[must_use]
+    pub fn entries_close(&self, mn: &str, at: Timestamp) -> Timestamp {
+        let station = self.by_mn.get(mn.as_bytes()).and_then(|number| self.stations.get(*number as usize));
+        let plan = station.and_then(|station| station.plan.as_ref());
+        plan.map_or_else(|| Plan::default().entries_close(at), |plan| plan.entries_close(at))
+    }
+
     /// Takes a mark entered by hand: publishes the answer on `{mn}/mark-entry/{id}/status`, and what the entry changes.
     ///
     /// A station that is registered and was never heard has the rules of its registered edition and type.

@@ -46,6 +46,11 @@ pub(super) fn open_from(now: i64, days: u8, hour: u8) -> i64 {
     if passed == last { last } else { last + DAY }
 }
 
+/// When the day that holds `at` closes, where a day closes at `hour` o'clock `days` days after it.
+pub(super) fn closes(at: i64, days: u8, hour: u8) -> i64 {
+    floor(at, DAY).saturating_add(i64::from(days) * DAY + i64::from(hour) * 3600 * SECOND)
+}
+
 /// Reads RFC 3339 with any offset.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()))

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::calendar;
 use super::expr::{Expr, Test};
 use super::rules::*;
-use crate::message::StationFacts;
+use crate::message::{StationFacts, Timestamp};
 
 /// Where a condition looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,13 @@ pub fn unknown_names(book: &RuleBook, facts: &StationFacts) -> Vec<String> {
 }
 
 impl Plan {
+    /// Until when marks may be entered for the day that holds `at`; without a rule for it noon of the next day.
+    #[must_use]
+    pub fn entries_close(&self, at: Timestamp) -> Timestamp {
+        let (days, hour) = self.entries.as_ref().map_or((1, 12), |e| (e.deadline_days, e.deadline_hour));
+        Timestamp(calendar::closes(at.0, days, hour))
+    }
+
     /// The rules of a station: the sets it names, and those of its edition.
     ///
     /// `edition` is `2005`, `2017` or `2025`; `medium` is `air`, `water` or empty.
