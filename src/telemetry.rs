@@ -82,6 +82,8 @@ counters! {
     MqttPublished, "mqtt_published", "messages handed to the broker";
     MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";
     MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";
+    MqttSetAside, "mqtt_set_aside", "messages that the broker would not take, set aside as dead letters while others went on";
+    LettersDropped, "dead_letters_dropped", "dead letters that fell out of the list of the newest; they are still in the journal";
     MqttConnects, "mqtt_connects", "connections made to the broker";
     Reloads, "reloads", "configurations taken up while the gateway runs";
     ReloadsRefused, "reloads_refused", "configurations that were wrong: nothing was changed";

@@ -296,7 +296,7 @@ async fn repaired_password(version: Version) {
                 assert!(text.contains("user"), "{text}");
                 true
             }
-            State::Connecting { last_error: None } | State::Connected => false,
+            State::Connecting { last_error: None } | State::Connected | State::Refusing { .. } => false,
         })
         .await;
     let refused = std::time::Instant::now();
@@ -460,5 +460,58 @@ async fn what_is_published_to_be_kept_is_told_from_what_was_kept_as_wished() {
         assert!(tokio::time::timeout(PATIENCE, later.next()).await.unwrap().unwrap().retained);
         stop.cancel();
         mqtt::left(door).await;
+    }
+}
+
+/// A request of more than a megabyte, once queued for a kept session and once retained: the ones behind it come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_too_long_stops_no_other() {
+    let Some(broker) = Broker::start("") else { return };
+    for version in [Version::V311, Version::V5] {
+        let name = format!("{version:?}");
+        let settings = Settings { client_id: name.clone(), ..broker.settings(version) };
+        let wish = mqtt::Wish {
+            filters: vec![format!("{name}/+")],
+            suffix: "-in".into(),
+            session: Duration::from_secs(3600),
+            as_published: false,
+        };
+        let asker =
+            Settings { client_id: format!("{name}-asker"), packet_max: 4 << 20, ..broker.settings(Version::V5) };
+        let stop = CancellationToken::new();
+        let (outbox, _asking) = mqtt::start_quietly(&asker, Arc::default(), stop.clone());
+        let ask = async |topic: &str, length: usize, retain: bool| {
+            let (topic, payload) = (format!("{name}/{topic}"), Bytes::from(vec![b'x'; length]));
+            let number = outbox.push(Publication { topic, payload, retain }).await.unwrap();
+            tokio::time::timeout(PATIENCE, outbox.delivered().wait_for(|done| *done >= number)).await.unwrap().unwrap();
+        };
+        ask("retained", 1_200_000, true).await;
+        let away = CancellationToken::new();
+        let (mut inbox, door) = mqtt::subscribe(&settings, wish.clone(), away.clone());
+        inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
+        ask("one", 3, false).await;
+        let mut came = Vec::new();
+        while !came.iter().any(|(topic, _): &(String, usize)| topic.ends_with("/one")) {
+            let incoming = tokio::time::timeout(PATIENCE, inbox.next()).await.unwrap().unwrap();
+            came.push((incoming.topic.clone(), incoming.payload.len()));
+            incoming.taken();
+        }
+        // What is too long comes cut, or (MQTT 5) not at all: the broker was told.
+        assert!(came.iter().all(|(_, length)| *length <= 128 << 10), "{version:?}: {came:?}");
+        away.cancel();
+        mqtt::left(door).await;
+        // And once more, waiting at the broker.
+        ask("queued", 2_000_000, false).await;
+        ask("two", 3, false).await;
+        let (mut inbox, _door) = mqtt::subscribe(&settings, wish, stop.clone());
+        loop {
+            let incoming = tokio::time::timeout(PATIENCE, inbox.next()).await.unwrap().unwrap();
+            let last = incoming.topic.ends_with("/two");
+            incoming.taken();
+            if last {
+                break;
+            }
+        }
+        stop.cancel();
     }
 }

@@ -57,6 +57,8 @@ pub struct Behaviour {
     pub invent: bool,
     /// Every so many-th publication is refused (MQTT 5), and why.
     pub refuse_every: Option<(u32, Refusal)>,
+    /// Publications whose topic contains this are refused (MQTT 5), and why; MQTT 3.1.1: the connection is cut at them.
+    pub refuse_topic: Option<(String, Refusal)>,
     /// Announced to MQTT 5 clients.
     pub receive_maximum: Option<u16>,
     /// Announced to MQTT 5 clients, and enforced.

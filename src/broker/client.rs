@@ -242,6 +242,14 @@ impl Client {
         if self.behaviour.withhold_every.is_some_and(nth) {
             return Ok(());
         }
+        if let Some((topic, refusal)) = &self.behaviour.refuse_topic
+            && message.topic.contains(topic.as_str())
+        {
+            return match version {
+                Version::V5 => self.say(version, Answer::Acknowledge { id, refused: Some(*refusal) }),
+                Version::V311 => Err(Broken),
+            };
+        }
         if let Some((every, refusal)) = self.behaviour.refuse_every
             && version == Version::V5
             && nth(every)

@@ -96,7 +96,12 @@ fn counted(stats: &journal::Stats) -> String {
     let names =
         ["", "frame", "rejected", "presence", "context", "tick", "started", "stopped", "mark-entry", "", "command"];
     for (kind, count) in stats.kinds.iter().enumerate().filter(|(_, count)| **count > 0) {
-        lines.push(format!("{:<9} {count}", names.get(kind).copied().unwrap_or("unknown")));
+        let name = match kind {
+            24 => "notice",
+            25 => "dead-letter",
+            _ => names.get(kind).copied().unwrap_or("unknown"),
+        };
+        lines.push(format!("{name:<9} {count}"));
     }
     lines.join("\n")
 }
@@ -159,6 +164,11 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
         Record::MarkEntry { mn, id, json } => {
             ("mark-entry", format!("{} {}: {}", mn.escape_default(), id.escape_default(), shown(json)))
         }
+        Record::Notice(json) => ("notice", shown(json)),
+        Record::DeadLetter(letter) => (
+            "dead-letter",
+            format!("of record {} {} {} bytes: {}", letter.of, letter.topic.escape_debug(), letter.bytes, letter.why),
+        ),
         // What a step prints of itself holds no password and no key.
         Record::Command(step) => ("command", Step::decode(step).map_or_else(String::new, |step| format!("{step:?}"))),
     }

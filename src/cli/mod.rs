@@ -11,6 +11,7 @@ mod demo;
 mod factors;
 mod gaps;
 mod journal;
+mod letters;
 mod log;
 mod marks;
 mod replay;
@@ -75,6 +76,9 @@ enum Command {
     Ask(Box<command::Options>),
     /// Publishes again from the journal
     Replay(replay::Options),
+    /// Messages that the broker would not take, set aside so that others could go on (死信)
+    #[command(name = "dead-letters", subcommand)]
+    Letters(letters::Command),
     /// How much of each day has arrived, and what is missing (传输率与缺口)
     Gaps(gaps::Options),
     /// Looks into a journal; works beside a running gateway
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Ask(options) => command::command(&options),
         Command::Replay(options) => replay::replay(&options),
+        Command::Letters(command) => letters::letters(&command),
         Command::Gaps(options) => gaps::gaps(&options),
         Command::Journal(command) => journal::journal(&command),
         Command::Marks(command) => marks::marks(&command),

@@ -289,6 +289,8 @@ impl Task {
         };
         if let Some(refusal) = refusal {
             self.parts.telemetry.count(Counter::DownlinkRefused);
+            // An id is of the length that whoever asks likes.
+            let (mn, id) = (short(mn), short(id));
             tracing::warn!(mn = %mn.escape_debug(), id = %id.escape_debug(), reason = refusal.code(), "command refused");
         }
         match effects.iter().find_map(|effect| match effect {
@@ -438,4 +440,9 @@ fn new_key() -> sm4::Key {
 
 fn entry(step: &Step, time: Timestamp) -> Entry {
     Entry { time, ..record(&Record::Command(&step.encode())) }
+}
+
+/// The first 64 characters: enough to find it again, and no line is longer for what somebody has asked.
+pub(super) fn short(text: &str) -> &str {
+    text.char_indices().nth(64).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::desk::short;
 use super::record;
 use crate::journal::{Journal, Offset};
 use crate::message::Record;
@@ -33,7 +34,7 @@ pub(super) async fn run(mut inbox: Inbox, prefix: String, journal: Arc<Journal>,
         let levels: Vec<&str> = topic.trim_start_matches('/').split('/').collect();
         if let [mn, "mark-entry", id] = levels.as_slice() {
             let entry = Record::MarkEntry { mn, id, json: &incoming.payload };
-            tracing::info!(mn = %mn.escape_debug(), id = %id.escape_debug(), "a mark was entered by hand");
+            tracing::info!(mn = %short(mn).escape_debug(), id = %short(id).escape_debug(), "a mark was entered by hand");
             tokio::select! {
                 () = stored(&journal, entry) => {}
                 () = stop.cancelled() => return,

@@ -230,6 +230,8 @@ impl History {
             | Record::Context { .. }
             | Record::Tick
             | Record::Command(_)
+            | Record::Notice(_)
+            | Record::DeadLetter(_)
             | Record::MarkEntry { .. }
             | Record::Started(_)
             | Record::Stopped => {

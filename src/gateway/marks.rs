@@ -369,7 +369,7 @@ fn concerning<'r>(mn: &str, record: Record<'r>) -> Record<'r> {
         },
         Record::MarkEntry { mn: of, .. } => *of == mn,
         Record::Context { .. } | Record::Tick | Record::Started(_) | Record::Stopped => true,
-        Record::Rejected(_) | Record::Command(_) => false,
+        Record::Rejected(_) | Record::Command(_) | Record::Notice(_) | Record::DeadLetter(_) => false,
     };
     if concerns { record } else { Record::Tick }
 }

@@ -19,6 +19,7 @@ mod history;
 mod keys;
 mod learned;
 pub mod ledgers;
+pub mod letters;
 pub mod marks;
 mod pulse;
 mod reload;
@@ -169,7 +170,19 @@ impl Running {
 
         let farewell = CancellationToken::new();
         let (birth, will) = status(&config.mqtt.prefix, &config.gateway.id);
-        let (outbox, door) = mqtt::start(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone());
+        let (letters_to, letters) = tokio::sync::mpsc::unbounded_channel();
+        let (outbox, door) =
+            mqtt::start_with_letters(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone(), letters_to);
+        let dead = Arc::new(letters::Letters::default());
+        let keeper = letters::Keeper {
+            journal: Arc::clone(&journal),
+            derived: derived.clone(),
+            telemetry: Arc::clone(&telemetry),
+            shown: Arc::clone(&dead),
+            own: format!("{}/gateway/", config.mqtt.prefix),
+        };
+        // It ends with the door.
+        tokio::spawn(keeper.run(letters));
         let broker = outbox.state();
         let last_record = CancellationToken::new();
         let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &registry.facts())));
@@ -218,6 +231,7 @@ impl Running {
             pulse,
             broker: broker.clone(),
             board: Arc::clone(&board),
+            dead,
             token_file: config.http.token_file.clone(),
             log,
             counted: Mutex::default(),

@@ -286,7 +286,7 @@ impl Road {
         for publication in self.publications.drain(..) {
             open(&self.house.board).published(&publication);
             let publication = self.house.envelope.fit(publication, self.position, &self.house.telemetry);
-            let mut pushed = std::pin::pin!(self.house.outbox.push(publication));
+            let mut pushed = std::pin::pin!(self.house.outbox.push_of(publication, self.position.0));
             self.seq = loop {
                 tokio::select! {
                     pushed = &mut pushed => break pushed?,

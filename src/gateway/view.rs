@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::history;
+use super::letters::Letters;
 use super::pulse::Pulse;
 use super::uplink::Progress;
 use crate::board::{Board, Query};
@@ -47,6 +48,7 @@ pub(super) struct Shown {
     pub(super) pulse: Arc<Pulse>,
     pub(super) broker: watch::Receiver<mqtt::State>,
     pub(super) board: Arc<Mutex<Board>>,
+    pub(super) dead: Arc<Letters>,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) log: Option<LogSwitch>,
     pub(super) counted: Mutex<Option<(Instant, Value, Value)>>,
@@ -100,10 +102,22 @@ impl Shown {
         matches!(*self.broker.borrow(), mqtt::State::Connected)
     }
 
+    /// Messages that were set aside, in words. They are no reason not to be ready: everything else goes on.
+    fn dead_letters(&self) -> String {
+        match self.dead.newest() {
+            (0, _) | (_, None) => "none".to_owned(),
+            (count, Some(newest)) => format!(
+                "{count} messages were not taken by the broker, the last for {} ({}); see hj212-gateway dead-letters list",
+                newest.topic, newest.why
+            ),
+        }
+    }
+
     fn why_not_connected(&self) -> Option<String> {
         match &*self.broker.borrow() {
             mqtt::State::Connected => None,
             mqtt::State::Connecting { last_error } => last_error.clone(),
+            mqtt::State::Refusing { why } => Some(format!("connected, but it takes nothing: {why}")),
         }
     }
 }
@@ -144,6 +158,7 @@ impl View for Shown {
                 good: self.connected() || backlog < READY_BACKLOG_MAX,
                 what: format!("{backlog} records wait; broker {broker}"),
             },
+            Check { name: "dead-letters", good: true, what: self.dead_letters() },
         ]
     }
 
@@ -166,7 +181,7 @@ impl View for Shown {
         for timing in Timing::ALL {
             text.histogram(*timing, &self.telemetry);
         }
-        let gauges: [(&str, &str, u64); 9] = [
+        let gauges: [(&str, &str, u64); 10] = [
             ("connections", "connections that are open", self.house.connections() as u64),
             ("stations_online", "stations that are connected", self.house.stations_online() as u64),
             ("frames_in_flight", "frames on their way to disk or to their answer", self.house.in_flight() as u64),
@@ -179,6 +194,7 @@ impl View for Shown {
             }),
             ("backlog_records", "records that wait for the broker", self.backlog()),
             ("journal_good", "1 while records can be stored", u64::from(self.journal.health() == Health::Good)),
+            ("dead_letters", "messages set aside and not replayed yet", self.dead.newest().0 as u64),
             ("mqtt_connected", "1 while there is a connection to the broker", u64::from(self.connected())),
         ];
         for (name, meaning, value) in gauges {
@@ -257,6 +273,7 @@ impl View for Shown {
                 "commit_ms": micros as f64 / 1000.0 / commits as f64,
             },
             "broker": { "connected": self.connected(), "why": self.why_not_connected() },
+            "dead_letters": { "count": self.dead.newest().0, "newest": self.dead.newest().1 },
         })
     }
 

@@ -123,7 +123,14 @@ impl Interpreter {
         topic
     }
 
-    fn push_step_event(&self, mn: &str, kind: &str, detail: &Value, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn push_step_event(
+        &self,
+        mn: &str,
+        kind: &str,
+        detail: &Value,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+    ) {
         let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
         let event = json!({
             "schema": "hj212.event/1", "id": id, "gateway": self.settings.gateway, "mn": mn, "kind": kind,

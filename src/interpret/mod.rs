@@ -36,6 +36,7 @@ mod json;
 mod keys;
 mod marks;
 mod moment;
+mod notice;
 mod parts;
 mod presence;
 mod recent;
@@ -190,6 +191,9 @@ impl Interpreter {
                 }
             }
             Record::MarkEntry { mn, id, json } => self.on_mark_entry((mn, id, json), place, out),
+            Record::Notice(notice) => self.on_notice(notice, place, out),
+            // What was set aside is said by a notice.
+            Record::DeadLetter(_) => {}
             Record::Started(_) | Record::Stopped => self.on_restart(time, out),
         }
         done

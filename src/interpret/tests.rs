@@ -237,13 +237,23 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 8]);
+struct Schemas([(&'static str, jsonschema::Validator); 9]);
 
 impl Schemas {
     fn new() -> Schemas {
         Schemas(
-            ["data", "event", "station", "rejected", "mark", "command", "completeness", "mark-entry-status"]
-                .map(|name| (name, schema(name))),
+            [
+                "data",
+                "event",
+                "station",
+                "rejected",
+                "mark",
+                "command",
+                "completeness",
+                "mark-entry-status",
+                "gateway-event",
+            ]
+            .map(|name| (name, schema(name))),
         )
     }
 
@@ -284,6 +294,7 @@ impl Schemas {
             }
             "mark-entry-status" => levels.len() == 6 && levels[3] == "mark-entry" && levels[5] == "status",
             "station" => levels.len() == 4 && levels[3] == "station",
+            "gateway-event" => levels[2..5] == ["gateway", "ah-01", "event"] && body["kind"] == levels[5],
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };
         assert!(right && !publication.topic.contains(['+', '#', '$']), "{}", publication.topic);
@@ -584,6 +595,19 @@ fn recalls_take_turns_among_stations_and_only_so_many_are_open() {
     assert_eq!(names(&player.interpreter.recalls(minutes(12))), ["2"], "one is open, and the next has its turn");
     player.interpreter.settings.coverage.enabled = false;
     assert!(player.interpreter.recalls(minutes(13)).is_empty());
+}
+
+#[test]
+fn what_the_gateway_says_of_itself_is_an_event_of_its_own_or_of_a_station() {
+    let schemas = Schemas::new();
+    let detail = serde_json::json!({"count": 2, "unlisted": 0, "topics": ["a"], "why": "no", "first": 1, "last": 3});
+    let own = crate::message::notice("dead-letter", None, &detail);
+    let published = played(&[step(noon(), &Record::Notice(&own))]);
+    assert_eq!(published[0].topic, "hj212/v1/gateway/ah-01/event/dead-letter");
+    published.iter().for_each(|publication| schemas.check(publication));
+    for wrong in [&b"{}"[..], b"", br#"{"kind":"a/b","mn":null,"detail":{}}"#, br#"{"kind":"","detail":{}}"#] {
+        assert!(played(&[step(noon(), &Record::Notice(wrong))]).is_empty());
+    }
 }
 
 #[test]

@@ -10,5 +10,8 @@ pub mod time;
 pub use context::{Context, Conversion, Facility, StationFacts};
 pub use kind::Kind;
 pub use publication::Publication;
-pub use record::{Heard, MARK_ENTRY_MAX, Peering, Presence, Record, RecordError, RejectReason, Rejected};
+pub use record::{
+    DEAD_LETTER_MAX, DeadLetter, Heard, MARK_ENTRY_MAX, Peering, Presence, Record, RecordError, RejectReason, Rejected,
+    notice,
+};
 pub use time::Timestamp;

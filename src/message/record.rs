@@ -17,6 +17,9 @@
 //! 8 mark entry  length of MN u16 | MN | length of id u16 | id | the entry as it came, JSON (schema `hj212.mark-entry/1`)
 //!             MN and id as in the topic; of an entry longer than MARK_ENTRY_MAX the first MARK_ENTRY_MAX + 1 bytes: it is refused
 //! 10 command  a step of a command's life, JSON (see the room `downlink`); passwords and keys may stand in it
+//! 24 notice   what the gateway says of itself: a limit was reached; JSON `{"kind":…, "mn":… or null, "detail":{…}}`, see [`notice`]
+//! 25 dead letter  offset u64 of the record it came of | tries u32 | retain u8 (1: to be kept by the broker) | length of whole body u32
+//!             | length of why u16 | why | length of topic u16 | topic | the body, empty if it was longer than DEAD_LETTER_MAX
 //! ```
 //!
 //! What must stay true: a kind keeps its number and its layout for ever; a change of layout is a new kind.
@@ -30,6 +33,9 @@ pub const REJECTED_KEPT_MAX: usize = 16 * 1024;
 
 /// The longest mark entry that can be accepted, bytes; of longer ones one byte more is kept, which is enough to refuse them.
 pub const MARK_ENTRY_MAX: usize = 16 * 1024;
+
+/// The longest message that is kept when it is set aside, bytes; of a longer one only its topic is kept, and the record it came of.
+pub const DEAD_LETTER_MAX: usize = 1024 * 1024;
 
 /// A record's meaning, borrowed from its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +74,29 @@ pub enum Record<'a> {
     },
     /// A step of a command's life, as JSON. Not to be printed: passwords and keys may stand in it.
     Command(&'a [u8]),
+    /// What the gateway says of itself, JSON.
+    Notice(&'a [u8]),
+    /// A message that the broker would not take.
+    DeadLetter(DeadLetter<'a>),
+}
+
+/// A message that was set aside, because the broker would not take it and others had to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadLetter<'a> {
+    /// The offset of the record that it came of; 0 if of none.
+    pub of: u64,
+    /// How often it was tried.
+    pub tries: u32,
+    /// Whether the broker was to keep it.
+    pub retain: bool,
+    /// Bytes of the whole body.
+    pub bytes: u32,
+    /// Why the broker did not take it, as far as that is known.
+    pub why: &'a str,
+    /// Where it was to go.
+    pub topic: &'a str,
+    /// The body; empty if it is longer than [`DEAD_LETTER_MAX`].
+    pub body: &'a [u8],
 }
 
 /// A connection and where it comes from.
@@ -146,6 +175,12 @@ pub enum Presence<'a> {
     },
 }
 
+/// The body of a [`Record::Notice`]: `kind` is the event's name, `mn` the station it is about.
+#[must_use]
+pub fn notice(kind: &str, mn: Option<&str>, detail: &serde_json::Value) -> Vec<u8> {
+    serde_json::json!({ "kind": kind, "mn": mn, "detail": detail }).to_string().into_bytes()
+}
+
 macro_rules! reasons {
     ($( $variant:ident = $number:literal, $code:literal, $zh:literal, $en:literal; )*) => {
         /// Why bytes were refused. The numbers are stored, the codes published: both stay.
@@ -220,6 +255,8 @@ impl<'a> Record<'a> {
             Self::Stopped => 7,
             Self::MarkEntry { .. } => 8,
             Self::Command(_) => 10,
+            Self::Notice(_) => 24,
+            Self::DeadLetter(_) => 25,
         }
     }
 
@@ -267,6 +304,18 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
             }
             Self::Command(step) => out.extend_from_slice(step),
+            Self::Notice(json) => out.extend_from_slice(json),
+            Self::DeadLetter(letter) => {
+                out.extend_from_slice(&letter.of.to_le_bytes());
+                out.extend_from_slice(&letter.tries.to_le_bytes());
+                out.push(u8::from(letter.retain));
+                out.extend_from_slice(&letter.bytes.to_le_bytes());
+                put_text(out, letter.why);
+                put_text(out, letter.topic);
+                if letter.body.len() <= DEAD_LETTER_MAX {
+                    out.extend_from_slice(letter.body);
+                }
+            }
         }
     }
 
@@ -282,6 +331,8 @@ impl<'a> Record<'a> {
             7 => Some(Record::Stopped),
             8 => take_mark_entry(body),
             10 => Some(Record::Command(body)),
+            24 => Some(Record::Notice(body)),
+            25 => take_dead_letter(body),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
@@ -391,6 +442,16 @@ fn take_mark_entry(body: &[u8]) -> Option<Record<'_>> {
     Some(Record::MarkEntry { mn, id, json: cursor.0 })
 }
 
+fn take_dead_letter(body: &[u8]) -> Option<Record<'_>> {
+    let mut cursor = Cursor(body);
+    let of = u64::from_le_bytes(cursor.array()?);
+    let tries = u32::from_le_bytes(cursor.array()?);
+    let [retain] = cursor.array()?;
+    let bytes = u32::from_le_bytes(cursor.array()?);
+    let (why, topic) = (cursor.text()?, cursor.text()?);
+    Some(Record::DeadLetter(DeadLetter { of, tries, retain: retain == 1, bytes, why, topic, body: cursor.0 }))
+}
+
 fn take_context(body: &[u8]) -> Option<Record<'_>> {
     let mut cursor = Cursor(body);
     let hash = cursor.array()?;
@@ -444,6 +505,10 @@ mod tests {
         round_trip(&Record::MarkEntry { mn: "010000A8900016F000169DC0", id: "2026-0042", json: b"{}" });
         round_trip(&Record::MarkEntry { mn: "", id: "", json: b"" });
         round_trip(&Record::Command(b"{}"));
+        round_trip(&Record::Notice(b"{}"));
+        let letter =
+            DeadLetter { of: 7, tries: 5, retain: true, bytes: 2, why: "NotAuthorized", topic: "a/b", body: b"{}" };
+        round_trip(&Record::DeadLetter(letter));
     }
 
     #[test]
@@ -476,7 +541,7 @@ mod tests {
         }
 
         #[test]
-        fn no_body_panics(kind in 0u8..12, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_body_panics(kind in 0u8..32, body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Record::decode(kind, &body);
         }
     }

@@ -12,9 +12,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::connect::{Backoff, Complaints, Failure, Kind, credentials};
-use super::link::{Gone, Link, Signal, prepare, unsendable};
+use super::link::{Gone, Link, OVERHEAD, Signal, prepare, unsendable};
+use super::trouble::Trouble;
 use super::window::{Cargo, Collision, Verdict, Window};
-use super::{Settings, State, tls};
+use super::{Letter, Settings, State, tls};
 use crate::message::Publication;
 use crate::telemetry::{Counter, Telemetry};
 
@@ -24,6 +25,20 @@ const FAREWELL_MAX: Duration = Duration::from_secs(1);
 const LEAVE_MAX: Duration = Duration::from_millis(500);
 /// A wake-up for want of anything better to wait for.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// The smallest limit of packets that may be meant: ordinary records fit it.
+const LEAST_PACKET: u64 = 1024;
+/// What is in trouble is looked at so often.
+const LOOK: Duration = Duration::from_millis(500);
+/// So long nothing was taken and something was refused: the broker refuses everything.
+const REFUSING: Duration = Duration::from_secs(5);
+/// So long messages are not tried that are at least as large as one at which the broker cut the connection.
+const LEARNED: Duration = Duration::from_secs(3600);
+/// After so many refused connections in a row, the next is tried without a will.
+const WILL_REFUSED: u32 = 3;
+
+/// The broker is too slow, which is nobody's fault here.
+const NO_ACK: &str = "the broker does not acknowledge: ack_timeout";
 
 /// What the gateway says of itself.
 #[derive(Debug)]
@@ -56,7 +71,7 @@ pub(super) struct Door {
     words: Option<Words>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
-    pushes: mpsc::Receiver<Publication>,
+    pushes: mpsc::Receiver<(Publication, u64)>,
     pushes_open: bool,
     delivered: watch::Sender<u64>,
     state: watch::Sender<State>,
@@ -67,6 +82,22 @@ pub(super) struct Door {
     /// When the phase, or the wait for the next acknowledgement, is over.
     phase_until: Instant,
     connected_at: Option<Instant>,
+    /// Who keeps what is set aside, and what became of it.
+    letters: Option<mpsc::UnboundedSender<Letter>>,
+    settle: mpsc::UnboundedSender<(u64, bool)>,
+    settled: mpsc::UnboundedReceiver<(u64, bool)>,
+    trouble: Trouble,
+    /// When what is in trouble was last looked at.
+    looked: Instant,
+    /// When something was last taken, or the connection made.
+    taken_at: Instant,
+    /// The last refusal's reason.
+    reason: Option<String>,
+    /// The largest message taken, and the smallest of those larger at which the broker cut the connection, and when that was set aside.
+    largest_taken: u64,
+    cut_size: Option<(u64, Instant)>,
+    /// Refused connections in a row.
+    turned_away: u32,
 }
 
 impl Door {
@@ -76,12 +107,25 @@ impl Door {
         words: Option<Words>,
         telemetry: Arc<Telemetry>,
         stop: CancellationToken,
-        pushes: mpsc::Receiver<Publication>,
+        pushes: mpsc::Receiver<(Publication, u64)>,
         delivered: watch::Sender<u64>,
         state: watch::Sender<State>,
+        letters: Option<mpsc::UnboundedSender<Letter>>,
     ) -> Self {
+        let (settle, settled) = mpsc::unbounded_channel();
         let window = Window::new(settings.window, settings.retry_min, settings.retry_max);
+        let trouble = Trouble::new(&settings.prefix, settings.tries_max);
         Door {
+            letters,
+            settle,
+            settled,
+            trouble,
+            looked: Instant::now(),
+            taken_at: Instant::now(),
+            reason: None,
+            largest_taken: 0,
+            cut_size: None,
+            turned_away: 0,
             packet_max: settings.packet_max,
             settings,
             words,
@@ -115,7 +159,22 @@ impl Door {
     }
 
     fn failed(&mut self, failure: &Failure, lived: Duration) {
+        let now = Instant::now();
+        // A broker that is slow cuts nothing.
+        if failure.kind == Kind::Lost
+            && failure.text != NO_ACK
+            && let Some(topic) = self.window.cut(now)
+        {
+            self.telemetry.count(Counter::MqttRefused);
+            self.trouble.refused(&topic, now);
+            self.complain(&format!("the broker cuts the connection at a message for {topic}: {}", failure.text));
+        }
+        self.turned_away = match failure.kind {
+            Kind::Refused | Kind::Credentials => self.turned_away.saturating_add(1),
+            Kind::Unreachable | Kind::Lost => 0,
+        };
         self.window.reset();
+        self.set_aside();
         if failure.kind != Kind::Unreachable {
             self.telemetry.count(Counter::MqttDisconnects);
         }
@@ -144,7 +203,9 @@ impl Door {
             },
             () = self.stop.cancelled() => return End::Stopped,
         };
-        let will = self.words.as_ref().map(|words| &words.will);
+        // Some brokers do not let in whoever may not publish its will. The data is worth more than that.
+        let wills = self.turned_away % (WILL_REFUSED + 1) != WILL_REFUSED;
+        let will = self.words.as_ref().filter(|_| wills).map(|words| &words.will);
         let (link, line) = prepare(&self.settings, credentials, will, tunnel.as_ref());
         let (signal, mut signals) = mpsc::unbounded_channel();
         let _line = AbortOnDropHandle::new(tokio::spawn(line.run(signal)));
@@ -164,7 +225,11 @@ impl Door {
                 },
                 taken = self.pushes.recv_many(&mut batch, room), if room > 0 => {
                     self.pushes_open = taken > 0;
-                    batch.drain(..).for_each(|publication| { self.window.push(publication); });
+                    batch.drain(..).for_each(|(publication, origin)| { self.window.push(publication, origin); });
+                    None
+                }
+                Some((seq, kept)) = self.settled.recv() => {
+                    self.note_settled(seq, kept);
                     None
                 }
                 () = tokio::time::sleep_until(wake) => self.late(),
@@ -190,7 +255,8 @@ impl Door {
         }
         let late = self.window.oldest().map(|at| at + self.settings.ack_timeout);
         let retry = self.window.next_retry();
-        late.into_iter().chain(retry).min().unwrap_or_else(|| Instant::now() + IDLE)
+        let look = self.trouble.is_known().then(|| Instant::now() + LOOK);
+        late.into_iter().chain(retry).chain(look).min().unwrap_or_else(|| Instant::now() + IDLE)
     }
 
     fn late(&mut self) -> Option<End> {
@@ -201,9 +267,10 @@ impl Door {
                 Some(End::Failed(Failure::new(Kind::Unreachable, text)))
             }
             Phase::Open => {
+                self.look(now);
                 let oldest = self.window.oldest()?;
                 (now.saturating_duration_since(oldest) >= self.settings.ack_timeout)
-                    .then(|| End::Failed(Failure::new(Kind::Lost, "the broker does not acknowledge: ack_timeout")))
+                    .then(|| End::Failed(Failure::new(Kind::Lost, NO_ACK)))
             }
             Phase::Connecting | Phase::Draining | Phase::Farewell | Phase::Leaving => None,
         }
@@ -248,10 +315,18 @@ impl Door {
         let fed = loop {
             let Some(cargo) = self.window.next(now) else { break Ok(()) };
             let Some(publication) = self.window.publication(cargo) else { break Ok(()) };
-            if let Some(why) = unsendable(publication, self.packet_max) {
-                self.window.park(cargo, now);
+            if let Some(why) = unsendable(publication, self.packet_max).or_else(|| self.too_large(publication, now)) {
+                let topic = publication.topic.clone();
                 self.telemetry.count(Counter::MqttRefused);
-                self.complain(&format!("a message cannot be sent and holds up the cursor: {why}"));
+                self.complain(&format!("a message cannot be sent: {why}"));
+                self.window.park(cargo, now);
+                if let Cargo::Numbered(seq) = cargo {
+                    self.trouble.refused(&topic, now);
+                    // A limit below what ordinary messages have is a mistake: then others must pass first.
+                    if self.packet_max >= LEAST_PACKET || self.trouble.is_hopeless(&topic, now, u32::MAX, now) {
+                        self.hand_out(seq, &why);
+                    }
+                }
                 continue;
             }
             if let Err(gone) = link.publish(publication) {
@@ -262,6 +337,84 @@ impl Door {
         };
         self.telemetry.add(Counter::MqttPublished, handed);
         fed
+    }
+
+    /// Whether the broker cuts the connection at messages of that size.
+    fn too_large(&self, publication: &Publication, now: Instant) -> Option<String> {
+        let (least, _) = self.cut_size.filter(|(_, at)| now.saturating_duration_since(*at) < LEARNED)?;
+        let size = size(publication);
+        (size >= least && size > self.largest_taken)
+            .then(|| format!("{size} bytes: the broker cuts the connection at messages of {least}"))
+    }
+
+    /// Looks at what is in trouble, now and then: sets aside what is hopeless, and says if the broker refuses everything.
+    fn look(&mut self, now: Instant) {
+        if !self.trouble.is_known() || now.saturating_duration_since(self.looked) < LOOK {
+            return;
+        }
+        self.looked = now;
+        self.set_aside();
+        if self.phase != Phase::Open {
+            return;
+        }
+        let refuses = now.saturating_duration_since(self.taken_at) >= REFUSING && self.window.is_stuck();
+        let state = if refuses {
+            let why = self.reason.clone().unwrap_or_else(|| "the broker refuses all messages".to_owned());
+            State::Refusing { why }
+        } else {
+            State::Connected
+        };
+        self.state.send_if_modified(|said| {
+            let other = *said != state;
+            *said = state;
+            other
+        });
+    }
+
+    /// Sets aside what the broker will not take while it takes others.
+    fn set_aside(&mut self) {
+        let now = Instant::now();
+        if self.letters.is_none() || !self.trouble.is_known() {
+            return;
+        }
+        let hopeless = self
+            .window
+            .troubled()
+            .filter(|item| self.trouble.is_hopeless(&item.publication.topic, item.since, item.tries, now));
+        let cuts = "the broker cuts the connection at it";
+        let said = self.reason.as_deref().unwrap_or("the broker refuses it");
+        let hopeless: Vec<_> =
+            hopeless.map(|item| (item.seq, item.cut, if item.cut { cuts } else { said }.to_owned())).collect();
+        for (seq, cut, why) in hopeless {
+            let bytes = self.window.publication(Cargo::Numbered(seq)).map_or(0, size);
+            if cut && bytes > self.largest_taken {
+                let least = self.cut_size.map_or(bytes, |(least, _)| least.min(bytes));
+                self.cut_size = Some((least, now));
+            }
+            self.hand_out(seq, &why);
+        }
+    }
+
+    /// Hands a message to whoever keeps what is set aside; without such it stays.
+    fn hand_out(&mut self, seq: u64, why: &str) {
+        let Some(letters) = &self.letters else { return };
+        let Some((publication, origin, tries)) = self.window.letter(seq) else { return };
+        self.trouble.set_aside(&publication.topic);
+        let letter = Letter { publication, origin, tries, why: why.to_owned(), seq, settled: self.settle.clone() };
+        if letters.send(letter).is_ok() {
+            self.window.set_aside(seq);
+        }
+    }
+
+    fn note_settled(&mut self, seq: u64, kept: bool) {
+        if kept {
+            self.telemetry.count(Counter::MqttSetAside);
+        }
+        self.window.settled(seq, kept, Instant::now());
+        self.delivered.send_if_modified(|delivered| {
+            let before = std::mem::replace(delivered, self.window.delivered());
+            before != *delivered
+        });
     }
 
     fn hear_all(&mut self, news: Vec<Signal>) -> Option<End> {
@@ -285,15 +438,30 @@ impl Door {
                 }
             }
             Signal::Answered(id, verdict) => {
-                let cargo = self.window.answered(id, verdict, Instant::now());
-                match (cargo, verdict) {
-                    (Some(Cargo::Numbered(_)), Verdict::Taken) => *acknowledged += 1,
-                    (Some(_), Verdict::Refused) => self.telemetry.count(Counter::MqttRefused),
-                    (Some(Cargo::Announcement(_)), Verdict::Taken) | (None, _) => {}
+                let now = Instant::now();
+                match (self.window.answered(id, verdict, now), verdict) {
+                    (Some((Cargo::Numbered(_), taken)), Verdict::Taken) => {
+                        *acknowledged += 1;
+                        self.taken_at = now;
+                        if let Some(publication) = taken {
+                            self.largest_taken = self.largest_taken.max(size(&publication));
+                            self.trouble.taken(&publication.topic, now);
+                        }
+                    }
+                    (Some((cargo, _)), Verdict::Refused) => {
+                        self.telemetry.count(Counter::MqttRefused);
+                        if let (Cargo::Numbered(_), Some(publication)) = (cargo, self.window.publication(cargo)) {
+                            self.trouble.refused(&publication.topic, now);
+                        }
+                    }
+                    (Some((Cargo::Announcement(_), _)), Verdict::Taken) => self.trouble.taken_status(now),
+                    (None, _) => {}
                 }
+                self.look(now);
             }
             Signal::Reason(text) => {
-                self.complain(&format!("the broker refuses messages, they are tried again: {text}"))
+                self.complain(&format!("the broker refuses messages, they are tried again: {text}"));
+                self.reason = Some(text);
             }
             Signal::Ended(failure) => {
                 let stopped = !matches!(self.phase, Phase::Connecting | Phase::Open);
@@ -307,6 +475,11 @@ impl Door {
         self.window.open(usize::from(receive_max));
         self.packet_max = packet_max.min(self.settings.packet_max);
         self.connected_at = Some(Instant::now());
+        self.taken_at = Instant::now();
+        if self.words.is_some() && self.turned_away % (WILL_REFUSED + 1) == WILL_REFUSED {
+            self.complain("the broker lets us in only without a last will: allow publishing to gateway/+/status");
+        }
+        self.turned_away = 0;
         self.telemetry.count(Counter::MqttConnects);
         if let Some(words) = &self.words {
             self.window.announce(words.birth.clone());
@@ -317,6 +490,11 @@ impl Door {
             info!(broker = %format_args!("{}:{}", self.settings.host, self.settings.port), "connected to the MQTT broker");
         }
     }
+}
+
+/// Bytes of the packet, at most.
+fn size(publication: &Publication) -> u64 {
+    publication.topic.len() as u64 + publication.payload.len() as u64 + OVERHEAD
 }
 
 #[cfg(test)]

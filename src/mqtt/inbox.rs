@@ -3,6 +3,9 @@
 //! What must stay true: a message is acknowledged only when whoever took it says so ([`Incoming::taken`]), so that a request that was
 //! not made durable comes again; trouble here never touches the outbox, and the other way round.
 //!
+//! * **one message never stops the others**: of one that is longer than [`PACKET_MAX`] only the beginning is taken ([`super::shorten`]),
+//!   which is enough to refuse it; it is acknowledged, so the broker does not send it again.
+//!
 //! # Design
 //!
 //! The session outlives the connection (MQTT 5: clean start off and an expiry; 3.1.1: clean session off), so that what is asked while the
@@ -30,6 +33,8 @@ use crate::telemetry::Telemetry;
 
 /// Messages taken from the broker and not yet acknowledged, at most.
 pub const INCOMING_MAX: u16 = 32;
+/// A message longer than this comes cut. Far longer than the longest topic and the longest request together.
+const PACKET_MAX: u32 = 128 << 10;
 /// How long the DISCONNECT may take.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
 
@@ -163,23 +168,23 @@ enum Then {
 impl Line {
     async fn talk(self, settings: Settings, credentials: Option<Credentials>) -> Failure {
         // Expiries are the outbox's to tell; both use the same files.
-        let tunnel = match tls::open(&settings, &Telemetry::default()).await {
+        let limit = u64::from(PACKET_MAX);
+        let tunnel = match tls::open_shortening(&settings, &Telemetry::default(), limit).await {
             Ok(tunnel) => tunnel,
             Err(failure) => return failure,
         };
         let failure = match settings.version {
-            Version::V311 => self.talk4(&settings, credentials, tunnel.as_ref()).await,
-            Version::V5 => self.talk5(&settings, credentials, tunnel.as_ref()).await,
+            Version::V311 => self.talk4(&settings, credentials, Some(&tunnel)).await,
+            Version::V5 => self.talk5(&settings, credentials, Some(&tunnel)).await,
         };
-        match tunnel {
-            Some(tunnel) => tunnel.told(failure),
-            None => failure,
-        }
+        tunnel.told(failure)
     }
 
     async fn talk4(self, settings: &Settings, credentials: Option<Credentials>, tunnel: Option<&Tunnel>) -> Failure {
         let mut options = options4(settings, credentials, None, tunnel);
         options.set_clean_session(self.wish.session.is_zero());
+        // Twice what comes: nothing that the tunnel lets through is too long for the client.
+        options.set_max_packet_size(PACKET_MAX as usize * 2, PACKET_MAX as usize * 2);
         options.set_manual_acks(true);
         let (client, mut eventloop) = v4::AsyncClient::new(options, usize::from(INCOMING_MAX) * 2 + 4);
         let leaving = client.clone();
@@ -214,6 +219,8 @@ impl Line {
         let mut options = options5(settings, credentials, None, tunnel);
         let expiry = u32::try_from(self.wish.session.as_secs()).unwrap_or(u32::MAX);
         options.set_clean_start(expiry == 0);
+        // What the broker is told: it lets longer ones fall by itself, and those that do not come cut.
+        options.set_max_packet_size(Some(PACKET_MAX * 2));
         options.set_session_expiry_interval(Some(expiry));
         options.set_receive_maximum(Some(INCOMING_MAX));
         options.set_manual_acks(true);

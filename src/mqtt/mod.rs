@@ -24,9 +24,14 @@
 //!   from `retry_min` to `retry_max`, with jitter, and starts anew after a connection of ten seconds; after refused credentials
 //!   it is at least five seconds. The password file is read for each attempt. The same complaint is logged once a minute.
 //! - MQTT 5: a PUBACK with a reason of 0x80 or more is a refusal. The publication stays, is counted (`mqtt_refused`) and tried
-//!   again after a pause, while later ones go on, up to 16 windows ahead; `delivered` does not pass it. The same holds for what
-//!   cannot be sent at all (larger than the packets allowed, no valid topic). MQTT 3.1.1 knows no refusal: a broker
-//!   acknowledges what its access list then drops. Therefore 5 is the default.
+//!   again after a pause, while later ones go on, up to 16 windows ahead; `delivered` does not pass it. MQTT 3.1.1 knows no refusal: a
+//!   broker acknowledges what its access list then drops, or cuts the connection; how the message is found then is told in [`window`].
+//!   Therefore 5 is the default.
+//! - **One message never stops the others.** What was tried `tries_max` times, while others pass, is **set aside** ([`trouble`] has the
+//!   rule): handed to whoever keeps such ([`Letter`]), and once that says it is durable, `delivered` passes it. What cannot be sent at
+//!   all (larger than the packets that the broker says it takes, no valid topic) is set aside at once; so is, for an hour, what is at
+//!   least as large as a message at which the broker kept cutting the connection. Without anybody who keeps letters (replays),
+//!   such a publication is tried for ever.
 //! - A *birth* is published, retained, first thing on every connection; the *will* is what the broker publishes if we vanish,
 //!   and what we publish ourselves before we leave in order. If that farewell is not acknowledged, we leave without DISCONNECT,
 //!   and the broker publishes the will. Neither has a number.
@@ -46,7 +51,9 @@ mod door;
 mod inbox;
 mod link;
 mod settings;
+mod shorten;
 mod tls;
+mod trouble;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,12 +83,40 @@ pub enum State {
     },
     /// The broker accepted us.
     Connected,
+    /// The broker accepted us, and refuses all that it is given: it counts as away.
+    Refusing {
+        /// What it says.
+        why: String,
+    },
+}
+
+/// A publication that the broker does not take, to be kept elsewhere so that others can go on.
+#[derive(Debug)]
+pub struct Letter {
+    /// What was to be published.
+    pub publication: Publication,
+    /// What it came of, as it was pushed.
+    pub origin: u64,
+    /// How often it was tried.
+    pub tries: u32,
+    /// Why it is not taken, as far as that is known.
+    pub why: String,
+    seq: u64,
+    settled: mpsc::UnboundedSender<(u64, bool)>,
+}
+
+impl Letter {
+    /// Whether it is durable now. If it is not, it is tried again.
+    pub fn kept(self, kept: bool) {
+        // A door that has ended publishes it again after the next start.
+        let _ = self.settled.send((self.seq, kept));
+    }
 }
 
 /// Where publications are handed in. Cheap to clone; all clones share one order.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    pushes: mpsc::Sender<Publication>,
+    pushes: mpsc::Sender<(Publication, u64)>,
     pushed: Arc<Mutex<u64>>,
     delivered: watch::Receiver<u64>,
     state: watch::Receiver<State>,
@@ -94,11 +129,19 @@ impl Outbox {
     /// # Errors
     /// [`Closed`] once the door has been told to stop; the publication was not taken.
     pub async fn push(&self, publication: Publication) -> Result<u64, Closed> {
+        self.push_of(publication, 0).await
+    }
+
+    /// The same for what came of `origin`, which a [`Letter`] tells again.
+    ///
+    /// # Errors
+    /// As [`Outbox::push`].
+    pub async fn push_of(&self, publication: Publication, origin: u64) -> Result<u64, Closed> {
         let permit = self.pushes.reserve().await.map_err(|_| Closed)?;
         // Number and place in the queue must be taken together, or two clones could swap them.
         let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
         *pushed += 1;
-        permit.send(publication);
+        permit.send((publication, origin));
         Ok(*pushed)
     }
 
@@ -126,8 +169,24 @@ pub fn start(
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> (Outbox, JoinHandle<()>) {
-    let words = Words { birth: Publication { retain: true, ..birth }, will: Publication { retain: true, ..will } };
-    open(settings, Some(words), telemetry, stop)
+    open(settings, Some(words(birth, will)), telemetry, stop, None)
+}
+
+/// The same with somebody who keeps what the broker does not take.
+#[must_use = "the door runs until it is stopped; its task tells when it has ended"]
+pub fn start_with_letters(
+    settings: &Settings,
+    birth: Publication,
+    will: Publication,
+    telemetry: Arc<Telemetry>,
+    stop: CancellationToken,
+    letters: mpsc::UnboundedSender<Letter>,
+) -> (Outbox, JoinHandle<()>) {
+    open(settings, Some(words(birth, will)), telemetry, stop, Some(letters))
+}
+
+fn words(birth: Publication, will: Publication) -> Words {
+    Words { birth: Publication { retain: true, ..birth }, will: Publication { retain: true, ..will } }
 }
 
 /// Opens the door without birth and will, for replays: the status of the running gateway is not touched.
@@ -137,7 +196,7 @@ pub fn start_quietly(
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> (Outbox, JoinHandle<()>) {
-    open(settings, None, telemetry, stop)
+    open(settings, None, telemetry, stop, None)
 }
 
 fn open(
@@ -145,11 +204,12 @@ fn open(
     words: Option<Words>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
+    letters: Option<mpsc::UnboundedSender<Letter>>,
 ) -> (Outbox, JoinHandle<()>) {
     let (pushes, pushed) = mpsc::channel(usize::from(settings.window.max(1)));
     let (delivered_to, delivered) = watch::channel(0);
     let (state_to, state) = watch::channel(State::Connecting { last_error: None });
-    let door = Door::new(settings.clone(), words, telemetry, stop, pushed, delivered_to, state_to);
+    let door = Door::new(settings.clone(), words, telemetry, stop, pushed, delivered_to, state_to, letters);
     let task = tokio::spawn(door.run());
     (Outbox { pushes, pushed: Arc::new(Mutex::new(0)), delivered, state }, task)
 }

@@ -56,7 +56,9 @@ pub struct Settings {
     /// Longest such pause; not below `retry_min`.
     #[serde(with = "crate::settings::duration")]
     pub retry_max: Duration,
-    /// Largest MQTT packet sent or accepted, bytes, 1KiB..=255MiB. A larger publication is held, counted as refused and not passed.
+    /// A message that the broker has not taken in so many tries is set aside while others pass, see [`crate::mqtt`]; 1 to 1000.
+    pub tries_max: u32,
+    /// Largest MQTT packet sent or accepted, bytes, 1KiB..=255MiB; the broker's own limit (MQTT 5) holds beside it.
     #[serde(with = "crate::settings::size")]
     pub packet_max: u64,
     /// On stop: how long messages under way may still be acknowledged.
@@ -80,6 +82,7 @@ impl Default for Settings {
             ack_timeout: Duration::from_secs(30),
             retry_min: Duration::from_millis(500),
             retry_max: Duration::from_secs(5),
+            tries_max: 5,
             packet_max: 1 << 20,
             drain_max: Duration::from_secs(2),
         }
@@ -148,6 +151,9 @@ impl Settings {
                 "retry_min",
                 format!("retry_min {min}, retry_max {max}: at least 10ms, and the maximum not below the minimum"),
             );
+        }
+        if !(1..=1000).contains(&self.tries_max) {
+            return wrong("tries_max", format!("tries_max {}: 1 to 1000", self.tries_max));
         }
         if !(1024..=255 << 20).contains(&self.packet_max) {
             return wrong(

@@ -6,7 +6,15 @@
 //! - a reset (a new connection) puts everything not acknowledged back in line, in order;
 //! - between the oldest send without an answer and the newest there are at most `limit` sends of this connection. The client
 //!   deals packet ids in a circle of that size, so an id is never dealt while it is in use;
-//! - memory is bounded: at most [`HELD`] windows of publications are held, and a refused one lets at most [`SPAN`] windows pass.
+//! - memory is bounded: at most [`HELD`] windows of publications are held, those in trouble besides as long as all have no more than
+//!   [`HELD_BYTES`], and one that waits lets at most [`SPAN`] windows pass;
+//! - one that is set aside counts as taken only once it is kept elsewhere ([`Window::settled`]).
+//!
+//! # A connection cut at a message
+//!
+//! MQTT 3.1.1 has no refusal: a broker that will not take a message cuts the connection, and of a window of them it is not known which it
+//! was. After [`STRIKES`] connections in a row that were cut and took nothing, the window goes **one by one**: each message that was under way
+//! goes alone, those first at which no connection was cut yet. So the one that is at fault is found, and the others pass.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -15,8 +23,12 @@ use crate::message::Publication;
 
 /// Publications held without an acknowledgement, in windows.
 const HELD: usize = 2;
+/// Bytes held beyond which those in trouble count against [`HELD`].
+const HELD_BYTES: usize = 64 << 20;
 /// From the oldest publication held to the newest taken, in windows: how far others may overtake a refused one.
 const SPAN: usize = 16;
+/// Connections cut in a row without anything taken before messages go one by one.
+const STRIKES: u32 = 2;
 
 /// What a send carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +57,8 @@ enum Stage {
     Queued,
     UnderWay,
     Refused,
+    /// Being kept elsewhere.
+    Aside,
     Taken,
 }
 
@@ -52,14 +66,32 @@ enum Stage {
 struct Item {
     /// `None` once taken: the payload need not be held until its elders are taken too.
     publication: Option<Publication>,
+    /// What it came of, for whoever pushed it.
+    origin: u64,
     stage: Stage,
     refusals: u32,
+    /// Connections that were cut at it while it was alone.
+    cuts: u32,
+    /// Its first refusal or cut.
+    since: Option<Instant>,
 }
 
 impl Item {
-    fn new(publication: Publication) -> Self {
-        Item { publication: Some(publication), stage: Stage::Queued, refusals: 0 }
+    fn new(publication: Publication, origin: u64) -> Self {
+        Item { publication: Some(publication), origin, stage: Stage::Queued, refusals: 0, cuts: 0, since: None }
     }
+}
+
+/// A publication that the broker has not taken so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Troubled<'w> {
+    pub(super) seq: u64,
+    pub(super) publication: &'w Publication,
+    /// Refusals, or cuts, whichever are more.
+    pub(super) tries: u32,
+    /// Whether connections were cut at it.
+    pub(super) cut: bool,
+    pub(super) since: Instant,
 }
 
 #[derive(Debug)]
@@ -87,6 +119,14 @@ pub(super) struct Window {
     announcement: Option<Item>,
     announcements: u64,
     draining: bool,
+    /// Numbered publications that this connection took.
+    taken_here: u64,
+    /// Connections in a row that were cut and took nothing.
+    strikes: u32,
+    /// Up to this number, messages go one by one.
+    one_by_one: Option<u64>,
+    /// Whether those that came since the last cut are among them.
+    looked_further: bool,
     /// Sends of this connection, in order; the front is the oldest without an answer and has ordinal `ordinal`.
     sends: VecDeque<Send>,
     ordinal: u64,
@@ -113,6 +153,10 @@ impl Window {
             announcement: None,
             announcements: 0,
             draining: false,
+            taken_here: 0,
+            strikes: 0,
+            one_by_one: None,
+            looked_further: false,
             sends: VecDeque::with_capacity(size),
             ordinal: 0,
             unpaired: 0,
@@ -122,12 +166,21 @@ impl Window {
 
     /// How many publications may be pushed now.
     pub(super) fn room(&self) -> usize {
-        (self.size * HELD).saturating_sub(self.held).min((self.size * SPAN).saturating_sub(self.items.len()))
+        let span = (self.size * SPAN).saturating_sub(self.items.len());
+        let room = (self.size * HELD).saturating_sub(self.held).min(span);
+        if room > 0 || span == 0 {
+            return room;
+        }
+        // Those in trouble do not take the place of others, as long as memory allows.
+        let held = || self.items.iter().filter_map(|item| Some((item.publication.as_ref()?, item.since.is_some())));
+        let troubled = held().filter(|(_, troubled)| *troubled).count();
+        let bytes: usize = held().map(|(publication, _)| publication.payload.len()).sum();
+        if bytes > HELD_BYTES { 0 } else { (self.size * HELD).saturating_sub(self.held - troubled).min(span) }
     }
 
-    /// Takes a publication and numbers it, from 1.
-    pub(super) fn push(&mut self, publication: Publication) -> u64 {
-        self.items.push_back(Item::new(publication));
+    /// Takes a publication that came of `origin` and numbers it, from 1.
+    pub(super) fn push(&mut self, publication: Publication, origin: u64) -> u64 {
+        self.items.push_back(Item::new(publication, origin));
         self.held += 1;
         self.first + self.items.len() as u64 - 1
     }
@@ -152,10 +205,107 @@ impl Window {
         self.ids.fill(None);
         self.retries.clear();
         self.announcement = None;
+        self.taken_here = 0;
         self.fresh = self.first;
         for item in &mut self.items {
-            if item.stage != Stage::Taken {
+            if matches!(item.stage, Stage::UnderWay | Stage::Refused) {
                 item.stage = Stage::Queued;
+            }
+        }
+    }
+
+    /// The connection was cut, not for want of an answer; to be called before [`Window::reset`]. Gives the topic of the one message at
+    /// which it was cut, if there was one only.
+    pub(super) fn cut(&mut self, now: Instant) -> Option<String> {
+        let under_way = self.sends.iter().filter(|send| !send.answered).filter_map(|send| match send.cargo {
+            Cargo::Numbered(seq) => Some(seq),
+            Cargo::Announcement(_) => None,
+        });
+        let (count, first) = (under_way.clone().count(), under_way.min());
+        let announcing = self.sends.iter().any(|send| !send.answered && matches!(send.cargo, Cargo::Announcement(_)));
+        if self.one_by_one.is_some() {
+            let seq = first.filter(|_| count == 1 && !announcing)?;
+            self.looked_further = false;
+            let item = self.item_mut(Cargo::Numbered(seq))?;
+            item.cuts = item.cuts.saturating_add(1);
+            item.since.get_or_insert(now);
+            return item.publication.as_ref().map(|publication| publication.topic.clone());
+        }
+        if count == 0 {
+            return None;
+        }
+        self.strikes = if self.taken_here > 0 { 0 } else { self.strikes + 1 };
+        if self.strikes >= STRIKES {
+            self.one_by_one = Some(self.fresh.saturating_sub(1).max(self.first));
+        }
+        None
+    }
+
+    /// Numbered publications that were refused or at which the connection was cut, and that are not under way now.
+    pub(super) fn troubled(&self) -> impl Iterator<Item = Troubled<'_>> {
+        (self.first..).zip(&self.items).filter_map(|(seq, item)| {
+            let waits = matches!(item.stage, Stage::Queued | Stage::Refused);
+            Some(Troubled {
+                seq,
+                since: item.since.filter(|_| waits)?,
+                publication: item.publication.as_ref()?,
+                tries: item.refusals.max(item.cuts),
+                cut: item.cuts > 0,
+            })
+        })
+    }
+
+    /// Whether anything is held, and all of it is in trouble.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.held > 0 && self.items.iter().all(|item| matches!(item.stage, Stage::Taken) || item.since.is_some())
+    }
+
+    /// What is to be kept elsewhere in place of sending `seq`: the publication, what it came of, and how often it was tried.
+    pub(super) fn letter(&self, seq: u64) -> Option<(Publication, u64, u32)> {
+        let item =
+            self.item(Cargo::Numbered(seq)).filter(|item| matches!(item.stage, Stage::Queued | Stage::Refused))?;
+        Some((item.publication.clone()?, item.origin, item.refusals.max(item.cuts)))
+    }
+
+    /// `seq` is being kept elsewhere; it is not sent until [`Window::settled`].
+    pub(super) fn set_aside(&mut self, seq: u64) {
+        let cargo = Cargo::Numbered(seq);
+        self.retries.retain(|(_, retried)| *retried != cargo);
+        self.leave_line(cargo, Stage::Aside);
+    }
+
+    /// What became of keeping `seq` elsewhere: kept, it counts as taken; otherwise it is tried again later.
+    pub(super) fn settled(&mut self, seq: u64, kept: bool, now: Instant) {
+        let cargo = Cargo::Numbered(seq);
+        if self.item(cargo).is_some_and(|item| item.stage == Stage::Aside) {
+            self.leave_line(cargo, Stage::UnderWay);
+            self.judge(cargo, if kept { Verdict::Taken } else { Verdict::Refused }, now);
+        }
+    }
+
+    /// One of those that go one by one and may go now: the one with the fewest cuts, then the oldest. Ends the walk when there is none.
+    fn next_alone(&mut self, until: u64) -> Option<Cargo> {
+        if !self.sends.is_empty() {
+            return None;
+        }
+        let waits = |(_, item): &(u64, &Item)| item.stage == Stage::Queued;
+        let within = (self.first..=until).zip(&self.items);
+        let next = within.filter(waits).min_by_key(|(seq, item)| (item.cuts, *seq)).map(|(seq, item)| (seq, item.cuts));
+        match next {
+            None => {
+                // What is left of them is taken, refused by name, or kept elsewhere.
+                (self.one_by_one, self.strikes) = (None, 0);
+                self.fresh = self.first;
+                None
+            }
+            Some((seq, cuts)) => {
+                let newest = self.first + self.items.len() as u64 - 1;
+                if cuts > 0 && newest > until && !self.looked_further {
+                    // Only such are left at which it was cut: whether others pass is told by those that came since.
+                    (self.one_by_one, self.looked_further) = (Some(newest), true);
+                    return self.next_alone(newest);
+                }
+                Some(Cargo::Numbered(seq))
             }
         }
     }
@@ -163,7 +313,7 @@ impl Window {
     /// Puts a status before everything else; it has no number and replaces an earlier one.
     pub(super) fn announce(&mut self, publication: Publication) {
         self.announcements += 1;
-        self.announcement = Some(Item::new(publication));
+        self.announcement = Some(Item::new(publication, 0));
     }
 
     /// Whether the last announcement was taken.
@@ -191,6 +341,12 @@ impl Window {
         }
         if self.draining {
             return None;
+        }
+        if let Some(until) = self.one_by_one {
+            let alone = self.next_alone(until);
+            if alone.is_some() || self.one_by_one.is_some() {
+                return alone;
+            }
         }
         if let Some(&(_, cargo)) = self.retries.first().filter(|(at, _)| *at <= now) {
             return Some(cargo);
@@ -234,7 +390,9 @@ impl Window {
     }
 
     /// The broker answered packet id `id`. `None`: an id that is not in use, ignored.
-    pub(super) fn answered(&mut self, id: u16, verdict: Verdict, now: Instant) -> Option<Cargo> {
+    ///
+    /// Gives what was answered, and the publication if it was taken.
+    pub(super) fn answered(&mut self, id: u16, verdict: Verdict, now: Instant) -> Option<(Cargo, Option<Publication>)> {
         let ordinal = self.ids.get_mut(usize::from(id))?.take()?;
         let send = self.sends.get_mut(usize::try_from(ordinal.checked_sub(self.ordinal)?).ok()?)?;
         send.answered = true;
@@ -243,8 +401,7 @@ impl Window {
             self.sends.pop_front();
             self.ordinal += 1;
         }
-        self.judge(cargo, verdict, now);
-        Some(cargo)
+        Some((cargo, self.judge(cargo, verdict, now)))
     }
 
     /// When the oldest send without an answer was handed over.
@@ -260,21 +417,25 @@ impl Window {
         self.retries.first().map(|(at, _)| *at)
     }
 
-    fn judge(&mut self, cargo: Cargo, verdict: Verdict, now: Instant) {
+    /// Gives the publication if it is taken.
+    fn judge(&mut self, cargo: Cargo, verdict: Verdict, now: Instant) -> Option<Publication> {
         let (retry_min, retry_max) = (self.retry_min, self.retry_max);
-        let Some(item) = self.item_mut(cargo).filter(|item| item.stage == Stage::UnderWay) else { return };
+        let item = self.item_mut(cargo).filter(|item| item.stage == Stage::UnderWay)?;
+        let mut taken = None;
         match verdict {
             Verdict::Refused => {
                 let pause = retry_min.saturating_mul(1 << item.refusals.min(16)).min(retry_max);
                 item.refusals = item.refusals.saturating_add(1);
+                item.since.get_or_insert(now);
                 item.stage = Stage::Refused;
                 self.retries.insert((now + pause, cargo));
             }
             Verdict::Taken => {
                 item.stage = Stage::Taken;
-                item.publication = None;
+                taken = item.publication.take();
                 if matches!(cargo, Cargo::Numbered(_)) {
                     self.held -= 1;
+                    self.taken_here += 1;
                 }
             }
         }
@@ -283,6 +444,7 @@ impl Window {
             self.first += 1;
         }
         self.fresh = self.fresh.max(self.first);
+        taken
     }
 
     fn leave_line(&mut self, cargo: Cargo, stage: Stage) {

@@ -52,7 +52,7 @@ impl World {
             return;
         }
         self.pushed += 1;
-        assert_eq!(self.window.push(publication(self.pushed)), self.pushed);
+        assert_eq!(self.window.push(publication(self.pushed), 0), self.pushed);
         self.copies.push((0, 1));
         self.taken.push(false);
         self.refused_once.push(false);
@@ -98,7 +98,7 @@ impl World {
                 }
             }
         }
-        assert_eq!(self.window.answered(id, verdict, self.now), Some(cargo));
+        assert_eq!(self.window.answered(id, verdict, self.now).map(|(answered, _)| answered), Some(cargo));
         assert_eq!(self.window.answered(id, verdict, self.now), None, "the same answer twice");
     }
 
@@ -122,7 +122,17 @@ impl World {
         assert_eq!(self.window.delivered(), prefix, "delivered is the longest prefix that the broker took");
         assert!(self.copies.iter().all(|(got, allowed)| got <= allowed), "a copy without a reason");
         assert!(self.unanswered.len() + self.handed.len() <= usize::from(self.limit));
-        assert!(self.window.items.len() <= usize::from(SIZE) * SPAN && self.window.held <= usize::from(SIZE) * HELD);
+        assert!(
+            self.window.items.len() <= usize::from(SIZE) * SPAN
+                && self.window.held
+                    - self
+                        .window
+                        .items
+                        .iter()
+                        .filter(|item| item.publication.is_some() && item.since.is_some())
+                        .count()
+                    <= usize::from(SIZE) * HELD
+        );
     }
 
     fn finish(&mut self) {
@@ -264,11 +274,65 @@ fn ids_outside_the_circle_or_without_a_send_are_collisions() {
     let mut window = Window::new(SIZE, Duration::ZERO, Duration::ZERO);
     window.open(4);
     assert_eq!(window.sent(1), Err(Collision), "nothing was handed over");
-    window.push(publication(1));
+    window.push(publication(1), 0);
     let cargo = window.next(Instant::now()).unwrap();
     window.handed(cargo, Instant::now());
     for id in [0, SIZE + 1, u16::MAX] {
         assert_eq!(window.sent(id), Err(Collision));
     }
     assert_eq!(window.sent(4), Ok(()));
+}
+
+/// A broker that cuts the connection at one message: what it takes of a window that is fed, until it is cut or all is taken.
+fn connection(window: &mut Window, poison: u64, now: Instant) -> Vec<u64> {
+    window.open(usize::from(SIZE));
+    let (mut taken, mut id) = (Vec::new(), 0);
+    loop {
+        let mut handed = Vec::new();
+        while let Some(cargo) = window.next(now) {
+            window.handed(cargo, now);
+            handed.push(cargo);
+        }
+        if handed.is_empty() {
+            return taken;
+        }
+        for cargo in handed {
+            let Cargo::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+            if seq == poison {
+                window.cut(now);
+                window.reset();
+                return taken;
+            }
+            id = id % SIZE + 1;
+            window.sent(id).unwrap();
+            window.answered(id, Verdict::Taken, now).unwrap();
+            taken.push(seq);
+        }
+    }
+}
+
+#[test]
+fn the_message_at_which_connections_are_cut_is_found_and_the_others_pass() {
+    let now = Instant::now();
+    for poison in 1..=8 {
+        let mut window = Window::new(SIZE, Duration::from_millis(1), Duration::from_millis(1));
+        let mut taken = Vec::new();
+        let mut pushed = 0;
+        for _ in 0..20 {
+            while pushed < 40 && window.room() > 0 {
+                pushed += 1;
+                window.push(publication(pushed), pushed);
+            }
+            taken.extend(connection(&mut window, poison, now));
+        }
+        let troubled: Vec<_> = window.troubled().map(|item| (item.seq, item.cut)).collect();
+        assert_eq!(troubled, [(poison, true)], "it alone is at fault");
+        assert!(window.troubled().next().unwrap().tries >= 5);
+        assert!(taken.iter().max().unwrap() > &20, "others pass meanwhile: {taken:?}");
+        // Once it is kept elsewhere, what is numbered after it counts.
+        window.set_aside(poison);
+        window.settled(poison, true, now);
+        connection(&mut window, poison, now);
+        assert!(window.delivered() > 20 && window.one_by_one.is_none(), "{}", window.delivered());
+    }
 }

@@ -1,0 +1,140 @@
+//! `dead-letters list|replay`: messages that the broker would not take, and publishing them after all.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{CONFIG, FAULT, IO, complain, log};
+use crate::config::{self, Config};
+use crate::gateway::letters::{self, Listed};
+use crate::mqtt;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// The messages that were set aside and not replayed yet, one a line
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Publishes them after all, not retained, and takes them from the list; works beside a running gateway
+    Replay {
+        #[command(flatten)]
+        place: Place,
+        /// Another broker than the configured one
+        #[arg(long, value_name = "HOST:PORT")]
+        to: Option<String>,
+        /// Seconds to wait for the broker to take them all
+        #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+        wait: u64,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The gateway's configuration: its journal, its broker
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) fn letters(command: &Command) -> u8 {
+    let (Command::List { place, .. } | Command::Replay { place, .. }) = command;
+    let mut config = match config::load(&place.config) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => {
+            complain(&problems);
+            return CONFIG;
+        }
+    };
+    let done = match command {
+        Command::List { json, .. } => list(&config.journal.dir, *json),
+        Command::Replay { to, wait, .. } => {
+            if let Some(to) = to {
+                match to.rsplit_once(':').and_then(|(h, p)| Some((h.to_owned(), p.parse().ok()?))) {
+                    Some((host, port)) => (config.mqtt.host, config.mqtt.port) = (host, port),
+                    None => {
+                        complain(&format!("--to {to}: write HOST:PORT"));
+                        return super::USAGE;
+                    }
+                }
+            }
+            replay(&config, Duration::from_secs(*wait))
+        }
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        IO
+    })
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
+fn list(dir: &Path, json: bool) -> Result<u8, String> {
+    let list = letters::list(dir)?;
+    for letter in &list.letters {
+        let Listed { offset, of, time, topic, bytes, tries, why } = letter;
+        if json {
+            println!("{}", serde_json::to_string(letter).map_err(|error| error.to_string())?);
+        } else {
+            println!("{offset:>10}  {time}  of record {of}  {topic}  {bytes} bytes  {tries} tries: {why}");
+        }
+    }
+    if list.dropped > 0 {
+        complain(&format!(
+            "{} older letters have fallen out of the list; they are in the journal: hj212-gateway replay --since …",
+            list.dropped
+        ));
+    }
+    Ok(0)
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
+fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
+    let dir = &config.journal.dir;
+    let list = letters::list(dir)?;
+    let Some(last) = list.letters.back().map(|letter| letter.offset) else {
+        println!("there are no dead letters");
+        return Ok(0);
+    };
+    log::start(&config.log);
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
+        return Ok(FAULT);
+    };
+    let (published, missing) = runtime.block_on(async {
+        let mut settings = config.mqtt.clone();
+        settings.client_id = format!("{}-letters-{}", settings.client_id, std::process::id());
+        let stop = CancellationToken::new();
+        let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+        let (mut published, mut missing) = (0, 0);
+        let pushing = async {
+            for letter in &list.letters {
+                match letters::publication(dir, letter) {
+                    Ok(Some(publication)) => {
+                        published = outbox.push(publication).await.map_err(|error| error.to_string())?;
+                    }
+                    Ok(None) => {
+                        missing += 1;
+                        complain(&format!("{}: too long to be kept; replay record {}", letter.topic, letter.of));
+                    }
+                    Err(error) => {
+                        missing += 1;
+                        complain(&format!("{}: {error}", letter.topic));
+                    }
+                }
+            }
+            let mut delivered = outbox.delivered();
+            delivered.wait_for(|d| *d >= published).await.map_err(|error| error.to_string())?;
+            Ok::<_, String>(())
+        };
+        let done = tokio::time::timeout(wait, pushing).await;
+        stop.cancel();
+        let _ = door.await;
+        done.unwrap_or_else(|_| Err("the broker has not taken all of them in time; they stay in the list".into()))?;
+        Ok::<_, String>((published, missing))
+    })?;
+    letters::replayed(dir, last)?;
+    println!("{published} messages published and acknowledged, {missing} not to be had any more");
+    Ok(u8::from(missing > 0))
+}

@@ -1,0 +1,219 @@
+//! Which of the messages that the broker does not take are set aside, and which wait. Pure: time is an argument.
+//!
+//! What must stay true:
+//! - a message is set aside only if it was tried often enough **and** there is evidence that the broker takes others meanwhile. While
+//!   everything is refused the broker counts as away: an access list that is wrong for all topics costs time, not messages;
+//! - what is known of topics and sources is bounded, and forgotten [`FORGET`] after it was last of use.
+//!
+//! # The rule
+//!
+//! A message that was tried `tries_max` times is set aside if, since its first trouble,
+//! 1. another message of the same topic was taken (then it is this message), or
+//! 2. at least as many other stations had something taken and nothing refused as there are stations in trouble (then it is these
+//!    stations' topics; what the gateway says of itself counts for neither side), or
+//! 3. [`SLOW`] has passed and the broker took anything at all, if only the gateway's status (so that no trouble lasts for ever).
+//!
+//! A topic of which [`KNOWN`] messages in a row were set aside needs one try instead of `tries_max`, until one passes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// After this long a message goes if the broker took anything at all.
+pub(super) const SLOW: Duration = Duration::from_secs(600);
+/// So many messages of a topic set aside in a row: the topic is known to be refused.
+const KNOWN: u32 = 3;
+/// What was not of use for so long is forgotten.
+const FORGET: Duration = Duration::from_secs(1800);
+/// Topics and sources remembered, each.
+const REMEMBERED_MAX: usize = 4096;
+
+#[derive(Debug, Clone, Copy)]
+struct Topic {
+    /// When a message of it was last refused.
+    refused: Instant,
+    /// When one was last taken, after the first refusal.
+    taken: Option<Instant>,
+    /// Messages set aside since one was taken.
+    set_aside: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Source {
+    taken: Option<Instant>,
+    refused: Option<Instant>,
+}
+
+/// See the head of the file.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// Levels of the prefix; the level behind them is the source.
+    levels: usize,
+    tries_max: u32,
+    topics: BTreeMap<String, Topic>,
+    sources: BTreeMap<String, Source>,
+    /// When the broker last took anything, a status among it.
+    anything: Option<Instant>,
+    /// The last refusal; without one lately nothing is noted of what is taken.
+    last: Option<Instant>,
+}
+
+impl Trouble {
+    pub(super) fn new(prefix: &str, tries_max: u32) -> Self {
+        let levels = prefix.split('/').count();
+        let (topics, sources) = (BTreeMap::new(), BTreeMap::new());
+        Trouble { levels, tries_max, topics, sources, anything: None, last: None }
+    }
+
+    /// The station of a topic; `None` if it is the gateway's own.
+    fn source<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        topic.split('/').nth(self.levels).filter(|level| *level != "gateway")
+    }
+
+    /// Whether anything was refused lately, so that it is of use what is taken.
+    pub(super) fn is_known(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// The broker did not take a message of `topic`: it refused it, or cut the connection at it.
+    pub(super) fn refused(&mut self, topic: &str, now: Instant) {
+        self.last = Some(now);
+        self.forget(now);
+        if self.topics.len() < REMEMBERED_MAX || self.topics.contains_key(topic) {
+            let known =
+                self.topics.entry(topic.to_owned()).or_insert(Topic { refused: now, taken: None, set_aside: 0 });
+            known.refused = now;
+        }
+        if let Some(source) = self.source(topic)
+            && (self.sources.len() < REMEMBERED_MAX || self.sources.contains_key(source))
+        {
+            self.sources.entry(source.to_owned()).or_default().refused = Some(now);
+        }
+    }
+
+    /// The broker took something that has no number.
+    pub(super) fn taken_status(&mut self, now: Instant) {
+        self.anything = Some(now);
+    }
+
+    /// The broker took a message of `topic`.
+    pub(super) fn taken(&mut self, topic: &str, now: Instant) {
+        self.anything = Some(now);
+        if self.last.is_none() {
+            return;
+        }
+        if let Some(known) = self.topics.get_mut(topic) {
+            (known.taken, known.set_aside) = (Some(now), 0);
+        }
+        if let Some(source) = self.source(topic)
+            && (self.sources.len() < REMEMBERED_MAX || self.sources.contains_key(source))
+        {
+            self.sources.entry(source.to_owned()).or_default().taken = Some(now);
+        }
+    }
+
+    /// A message of `topic` was set aside.
+    pub(super) fn set_aside(&mut self, topic: &str) {
+        if let Some(known) = self.topics.get_mut(topic) {
+            known.set_aside = known.set_aside.saturating_add(1);
+        }
+    }
+
+    /// Whether a message of `topic` that met its first trouble at `since` and was tried `tries` times is to be set aside.
+    pub(super) fn is_hopeless(&self, topic: &str, since: Instant, tries: u32, now: Instant) -> bool {
+        let known = self.topics.get(topic);
+        let enough = if known.is_some_and(|known| known.set_aside >= KNOWN) { 1 } else { self.tries_max };
+        if tries < enough {
+            return false;
+        }
+        let later = |at: Option<Instant>| at.is_some_and(|at| at >= since);
+        if known.is_some_and(|known| later(known.taken)) {
+            return true;
+        }
+        let troubled = self.sources.values().filter(|source| later(source.refused)).count().max(1);
+        let clean = self.sources.values().filter(|source| later(source.taken) && !later(source.refused)).count();
+        clean >= troubled || (now.saturating_duration_since(since) >= SLOW && later(self.anything))
+    }
+
+    fn forget(&mut self, now: Instant) {
+        if self.topics.len() < REMEMBERED_MAX && self.sources.len() < REMEMBERED_MAX {
+            return;
+        }
+        let old = |at: Instant| now.saturating_duration_since(at) > FORGET;
+        self.topics.retain(|_, known| !old(known.refused));
+        self.sources.retain(|_, source| source.taken.max(source.refused).is_some_and(|at| !old(at)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIES: u32 = 5;
+
+    fn at(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn while_everything_is_refused_nothing_is_set_aside() {
+        let (mut trouble, start) = (Trouble::new("hj212/v1", TRIES), Instant::now());
+        for second in 0..500 {
+            for mn in ["A", "B", "C"] {
+                trouble.refused(&format!("hj212/v1/{mn}/data/realtime"), at(start, second));
+            }
+            assert!(!trouble.is_hopeless("hj212/v1/A/data/realtime", start, 100, at(start, second)));
+        }
+        // Not even after a long time, if the broker took nothing at all.
+        assert!(!trouble.is_hopeless("hj212/v1/A/data/realtime", start, 100, at(start, 5000)));
+        trouble.taken_status(at(start, 4000));
+        assert!(trouble.is_hopeless("hj212/v1/A/data/realtime", start, 100, at(start, 5000)));
+    }
+
+    #[test]
+    fn data_refused_for_all_stations_waits_though_cards_pass() {
+        let (mut trouble, start) = (Trouble::new("hj212/v1", TRIES), Instant::now());
+        for second in 0..60 {
+            for mn in ["A", "B", "C"] {
+                trouble.refused(&format!("hj212/v1/{mn}/data/realtime"), at(start, second));
+                trouble.taken(&format!("hj212/v1/{mn}/station"), at(start, second));
+                trouble.taken("hj212/v1/gateway/g/rejected", at(start, second));
+            }
+        }
+        assert!(!trouble.is_hopeless("hj212/v1/A/data/realtime", start, 100, at(start, 60)));
+    }
+
+    #[test]
+    fn one_message_or_one_station_is_set_aside_while_others_pass() {
+        let (mut trouble, start) = (Trouble::new("hj212/v1", TRIES), Instant::now());
+        trouble.refused("hj212/v1/A/data/realtime", start);
+        trouble.taken("hj212/v1/A/data/realtime", at(start, 1));
+        assert!(!trouble.is_hopeless("hj212/v1/A/data/realtime", start, TRIES - 1, at(start, 2)));
+        assert!(
+            trouble.is_hopeless("hj212/v1/A/data/realtime", start, TRIES, at(start, 2)),
+            "of its topic others pass"
+        );
+        trouble.refused("hj212/v1/B/data/hour", at(start, 10));
+        assert!(!trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 10), TRIES, at(start, 11)));
+        trouble.taken("hj212/v1/C/data/hour", at(start, 11));
+        assert!(
+            trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 10), TRIES, at(start, 12)),
+            "other stations pass"
+        );
+        (0..KNOWN).for_each(|_| trouble.set_aside("hj212/v1/B/data/hour"));
+        assert!(trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 10), 1, at(start, 12)), "the topic is known");
+        trouble.taken("hj212/v1/B/data/hour", at(start, 20));
+        assert!(!trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 21), 1, at(start, 22)), "known no more");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (mut trouble, start) = (Trouble::new("p", TRIES), Instant::now());
+        for number in 0..3 * REMEMBERED_MAX {
+            trouble.refused(&format!("p/{number}/data"), start);
+            trouble.taken(&format!("p/x{number}/data"), start);
+        }
+        assert!(trouble.topics.len() <= REMEMBERED_MAX && trouble.sources.len() <= REMEMBERED_MAX);
+        trouble.refused("p/new/data", at(start, 3601));
+        assert!(trouble.topics.len() == 1 && trouble.sources.len() == 1);
+    }
+}

@@ -1,0 +1,190 @@
+//! One message that the broker will not take never stops the others: it is set aside, durable and visible, and can be replayed. While the
+//! broker takes nothing at all, nothing is set aside.
+
+#![allow(dead_code, reason = "the harness is shared")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has spoken")]
+#![cfg(feature = "demo")]
+
+mod gateway;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use gateway::scene::Station;
+use gateway::{Gateway, get, run};
+use hj212_gateway::broker::{Behaviour, Broker, Refusal};
+use hj212_gateway::sim;
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+struct Scene {
+    runtime: tokio::runtime::Runtime,
+    broker: Broker,
+    gateway: Gateway,
+    http: u16,
+    /// MN and PW.
+    stations: Vec<(String, String)>,
+}
+
+impl Scene {
+    fn new(behaviour: Behaviour, version: &str) -> Scene {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let behaviour = Behaviour { record: true, ..behaviour };
+        let broker = runtime.block_on(Broker::start_with("127.0.0.1:0".parse().unwrap(), behaviour)).unwrap();
+        let options = sim::Options { stations: 3, ..sim::Options::default() };
+        let (mut gateway, http) = Gateway::seen(&options, broker.address().port(), "");
+        let file = gateway.path("gateway.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("[mqtt]", &format!("[mqtt]\nversion = \"{version}\""))).unwrap();
+        let rows: toml::Table = sim::stations_toml(&options).parse().unwrap();
+        let text = |row: &toml::Value, key: &str| row.get(key).and_then(|v| v.as_str()).unwrap_or("123456").to_owned();
+        let stations =
+            rows["station"].as_array().unwrap().iter().map(|row| (text(row, "mn"), text(row, "pw"))).collect();
+        gateway.start();
+        Scene { runtime, broker, gateway, http, stations }
+    }
+
+    fn station(&self, number: usize) -> Station {
+        let (mn, pw) = &self.stations[number];
+        Station::connect(self.gateway.listen, mn, pw)
+    }
+
+    /// `count` realtime reports of a station, each answered; gives their DataTimes.
+    fn reports(&self, station: &mut Station, count: usize) -> Vec<String> {
+        (0..count)
+            .map(|n| {
+                let time = format!("202611231{:01}{:02}{:02}", n / 3600 % 10, n / 60 % 60, n % 60);
+                let cp = format!("DataTime={time};a21026-Rtd=1.5,a21026-Flag=N");
+                station.say(&format!("{time}001"), "31", 2011, 5, &cp);
+                assert!(station.hear(PATIENCE).expect("an answer").contains("CN=9014"), "{}", self.gateway.log());
+                time
+            })
+            .collect()
+    }
+
+    /// Waits until the broker has all `times` of the station.
+    fn arrived(&self, mn: &str, times: &[String]) {
+        let topic = format!("hj212/v1/{mn}/data/realtime");
+        self.until("the station's data", || {
+            let received = self.broker.received();
+            let bodies = received.iter().filter(|message| message.topic == topic);
+            let bodies: Vec<Value> = bodies.map(|message| serde_json::from_slice(&message.payload).unwrap()).collect();
+            let heard: BTreeSet<String> = bodies
+                .iter()
+                .filter_map(|body| body["data_time"].as_str())
+                .map(|time| time.chars().filter(char::is_ascii_digit).take(14).collect())
+                .collect();
+            times.iter().all(|time| heard.contains(time))
+        });
+    }
+
+    fn until(&self, what: &str, mut seen: impl FnMut() -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !seen() {
+            assert!(Instant::now() < until, "not seen: {what}\n{}", self.gateway.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn letters(&self) -> Vec<Value> {
+        let (code, said, wrong) =
+            run(&["dead-letters", "list", "--config", "gateway.toml", "--json"], self.gateway.folder.path());
+        assert_eq!(code, 0, "{wrong}");
+        said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn ready(&self) -> String {
+        get(self.http, "/ready").1
+    }
+}
+
+/// A legal frame whose body is far larger: many factors.
+fn large(station: &mut Station) {
+    let mut cp = String::from("DataTime=20261123120000");
+    for code in 0..900 {
+        let _ = write!(cp, ";a{}-Rtd=1", 10 + code % 90);
+    }
+    station.say("20261123120000001", "31", 2011, 5, &cp);
+    assert!(station.hear(PATIENCE).expect("an answer").contains("CN=9014"));
+}
+
+fn one_large_message_is_set_aside(version: &str) {
+    let limit = Behaviour { packet_maximum: Some(16 << 10), ..Behaviour::default() };
+    let mut scene = Scene::new(limit, version);
+    let (mut one, mut other) = (scene.station(0), scene.station(1));
+    scene.reports(&mut one, 1);
+    large(&mut one);
+    let times = scene.reports(&mut other, 40);
+    scene.arrived(&scene.stations[1].0.clone(), &times);
+    scene.until("the letter", || !scene.letters().is_empty());
+    let letters = scene.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0]["topic"], format!("hj212/v1/{}/data/realtime", scene.stations[0].0));
+    assert!(letters[0]["of"].as_u64().unwrap() > 0 && letters[0]["bytes"].as_u64().unwrap() > 16 << 10, "{letters:?}");
+    assert!(scene.ready().contains("dead-letters") && scene.ready().contains("data/realtime"), "{}", scene.ready());
+    scene.until("the cursor goes on", || scene.ready().contains("0 records wait"));
+    let event = "hj212/v1/gateway/test/event/dead-letter";
+    scene.until("the event", || scene.broker.received().iter().any(|message| message.topic == event));
+
+    // Kept over a kill, and replayed once the broker takes it.
+    scene.gateway.kill();
+    scene.broker.behave(Behaviour { record: true, ..Behaviour::default() });
+    scene.gateway.start();
+    assert_eq!(scene.letters(), letters);
+    let arguments = ["dead-letters", "replay", "--config", "gateway.toml"];
+    let (code, said, wrong) = run(&arguments, scene.gateway.folder.path());
+    assert_eq!(code, 0, "{said}{wrong}");
+    let bytes = letters[0]["bytes"].as_u64().unwrap();
+    assert!(scene.broker.received().iter().any(|message| message.payload.len() as u64 == bytes));
+    assert!(scene.letters().is_empty());
+    scene.until("nothing waits to be replayed", || !scene.ready().contains("not taken"));
+}
+
+#[test]
+fn a_message_above_the_brokers_limit_is_set_aside_and_replayed() {
+    one_large_message_is_set_aside("5");
+}
+
+#[test]
+fn a_message_at_which_the_broker_cuts_the_connection_is_set_aside_and_replayed() {
+    one_large_message_is_set_aside("3.1.1");
+}
+
+#[test]
+fn one_stations_refused_topics_stop_nobody_else() {
+    let scene = Scene::new(Behaviour::default(), "5");
+    let mn = scene.stations[0].0.clone();
+    let refuse_topic = Some((format!("/{mn}/"), Refusal::NotAuthorized));
+    scene.broker.behave(Behaviour { record: true, refuse_topic, ..Behaviour::default() });
+    scene.broker.drop_connections();
+    let (mut one, mut other) = (scene.station(0), scene.station(1));
+    scene.reports(&mut one, 700);
+    let times = scene.reports(&mut other, 40);
+    scene.arrived(&scene.stations[1].0.clone(), &times);
+    scene.until("the letters", || scene.letters().len() >= 700);
+    scene.until("the cursor goes on", || scene.ready().contains("0 records wait"));
+    assert!(scene.letters().iter().all(|letter| letter["topic"].as_str().unwrap().contains(&mn)));
+}
+
+#[test]
+fn while_the_broker_refuses_everything_nothing_is_set_aside() {
+    let refuse = Behaviour { refuse_topic: Some(("hj212/".into(), Refusal::NotAuthorized)), ..Behaviour::default() };
+    let scene = Scene::new(refuse, "5");
+    let (mut one, mut other) = (scene.station(0), scene.station(1));
+    let (first, second) = (scene.reports(&mut one, 5), scene.reports(&mut other, 5));
+    let refused = || {
+        let metrics = get(scene.http, "/metrics").1;
+        let line = metrics.lines().find(|line| line.starts_with("hj212_mqtt_refused_total")).unwrap().to_owned();
+        line.split(' ').nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    scene.until("many tries", || refused() > 600);
+    assert!(scene.letters().is_empty(), "{:?}", scene.letters());
+    scene.until("it is said", || scene.ready().contains("takes nothing"));
+    scene.broker.behave(Behaviour { record: true, ..Behaviour::default() });
+    scene.broker.drop_connections();
+    scene.arrived(&scene.stations[0].0.clone(), &first);
+    scene.arrived(&scene.stations[1].0.clone(), &second);
+    assert!(scene.letters().is_empty());
+}
