@@ -99,7 +99,9 @@ fn counted(stats: &journal::Stats) -> String {
         let name = match kind {
             24 => "notice",
             25 => "dead-letter",
-            _ => names.get(kind).copied().unwrap_or("unknown"),
+            22 => "registry",
+            23 => "registry-change",
+            kind => names.get(kind).copied().unwrap_or("unknown"),
         };
         lines.push(format!("{name:<9} {count}"));
     }
@@ -157,6 +159,12 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
         Record::Presence(presence) => ("presence", presence_in_words(presence)),
         Record::Context { part, parts, json, .. } => {
             ("context", format!("part {} of {parts}, {} bytes", part + 1, json.len()))
+        }
+        Record::Registry { part, parts, json, .. } => {
+            ("registry", format!("part {} of {parts}, {} bytes", part + 1, json.len()))
+        }
+        Record::RegistryChange { part, parts, json, .. } => {
+            ("registry-change", format!("part {} of {parts}, {} bytes", part + 1, json.len()))
         }
         Record::Tick => ("tick", String::new()),
         Record::Started(version) => ("started", format!("version {version}")),

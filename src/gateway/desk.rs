@@ -3,7 +3,8 @@
 //!
 //! What must stay true:
 //! * a step has an effect only after it is on disk; a request is acknowledged to the broker only then;
-//! * what the desk needs after a restart is the file `desk` beside the journal and the journal's records behind it; steps are told
+//! * what the desk needs after a restart is the file `desk` beside the journal and the journal's records behind it, which are held against
+//!   retention from the first step that is not in the file; steps are told
 //!   downstream by the interpretation of those records, never from here;
 //! * stations are answered and their readings kept whether this task lives or not.
 //!
@@ -29,7 +30,7 @@ use super::record;
 use crate::clock;
 use crate::coverage::Recall;
 use crate::downlink::{Address, Desk, Effect, Origin, Refusal, Settings, StationKey, Step, compact};
-use crate::journal::{Entry, Journal, Offset, ReadItem};
+use crate::journal::{Entry, Holder, Journal, Offset, ReadItem};
 use crate::message::{Record, Timestamp};
 use crate::mqtt::{Inbox, Incoming};
 use crate::net::{House, Letter, Listener, Mailbox, News};
@@ -100,6 +101,8 @@ struct Task {
     settled: mpsc::UnboundedReceiver<Settled>,
     refused_at: Option<Instant>,
     changed: bool,
+    /// The first record that may be of a step which is not in the file: the journal is held from there.
+    unkept: Option<Offset>,
     kept_at: Instant,
 }
 
@@ -107,7 +110,7 @@ struct Task {
 pub(super) async fn run(parts: Parts, stop: CancellationToken) {
     let (journal, derived, ids_max) = (Arc::clone(&parts.journal), parts.derived.clone(), parts.settings.ids_max);
     let read = tokio::task::spawn_blocking(move || restore(&journal, &derived, ids_max));
-    let (head, ledger) = tokio::select! {
+    let (head, ledger, unkept) = tokio::select! {
         read = read => match read {
             Ok(read) => read,
             Err(_) => return tracing::error!("the command desk cannot be restored; no commands until a restart"),
@@ -126,16 +129,19 @@ pub(super) async fn run(parts: Parts, stop: CancellationToken) {
         settled_to,
         settled,
         refused_at: None,
-        changed: false,
+        changed: unkept.is_some(),
+        unkept,
         kept_at: Instant::now(),
     };
+    task.hold();
     task.begin();
     task.attend(&stop).await;
     task.keep();
 }
 
-/// The steps that the last run left, from its file and the journal behind it.
-fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compact::Ledger) {
+/// The steps that the last run left, from its file and the journal behind it; and from where on the journal has steps that are not in the file.
+fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compact::Ledger, Option<Offset>) {
+    let mut unkept = None;
     let mut ledger = compact::Ledger::new(ids_max);
     let (mut head, steps) = derived.load(FILE).and_then(|bytes| read(&bytes)).unwrap_or_default();
     steps.into_iter().for_each(|(at, step)| ledger.note(at, step));
@@ -149,6 +155,7 @@ fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compa
                 if let Ok(Record::Command(body)) = Record::decode(stored.kind, stored.body)
                     && let Some(step) = Step::decode(body)
                 {
+                    unkept = unkept.or(Some(stored.offset));
                     ledger.note(stored.time, step);
                 }
             }
@@ -156,11 +163,12 @@ fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compa
             Ok(None) => break,
             Err(error) => {
                 tracing::error!(%error, after = head.offset, "the journal cannot be read for commands; some may be forgotten");
+                unkept = unkept.or(Some(Offset(head.offset).next()));
                 break;
             }
         }
     }
-    (head, ledger)
+    (head, ledger, unkept)
 }
 
 fn read(bytes: &[u8]) -> Option<(Head, Vec<(Timestamp, Step)>)> {
@@ -199,6 +207,11 @@ impl Task {
         }
         let open = self.desk.open();
         tracing::info!(open, "the command desk is open");
+    }
+
+    /// Holds what a restart needs of the journal.
+    fn hold(&self) {
+        self.parts.journal.keep_from(Holder::Commands, self.unkept.unwrap_or(Offset(u64::MAX)));
     }
 
     async fn attend(&mut self, stop: &CancellationToken) {
@@ -377,6 +390,11 @@ impl Task {
                     let settled = self.settled_to.clone();
                     let entry = entry(&step, now);
                     self.under_way.insert(ticket, (now, step));
+                    if self.unkept.is_none() {
+                        // Before it is appended: it cannot be stored before this record.
+                        self.unkept = Some(self.parts.journal.tail().durable().next());
+                        self.hold();
+                    }
                     self.parts.journal.appender().append(entry, move |outcome: Result<Offset, _>| {
                         // Without the desk nobody waits.
                         let _ = settled.send((ticket, outcome.ok()));
@@ -425,9 +443,16 @@ impl Task {
         let mut bytes = serde_json::to_vec(&self.head).unwrap_or_default();
         bytes.push(b'\n');
         bytes.extend(compact::write(self.ledger.steps()));
-        if let Err(error) = self.parts.derived.store(FILE, &bytes) {
-            self.changed = true;
-            tracing::warn!(%error, "the file of the command desk cannot be written; a start reads more of the journal");
+        match self.parts.derived.store(FILE, &bytes) {
+            Err(error) => {
+                self.changed = true;
+                tracing::warn!(%error, "the file of the command desk cannot be written; a start reads more of the journal");
+            }
+            Ok(()) if self.under_way.is_empty() => {
+                self.unkept = None;
+                self.hold();
+            }
+            Ok(()) => {}
         }
     }
 }

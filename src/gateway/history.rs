@@ -228,6 +228,8 @@ impl History {
             }
             Record::Presence(_)
             | Record::Context { .. }
+            | Record::Registry { .. }
+            | Record::RegistryChange { .. }
             | Record::Tick
             | Record::Command(_)
             | Record::Notice(_)

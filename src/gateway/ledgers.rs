@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::derived::Derived;
+use super::past;
 use super::replay::ReplayError;
 use super::uplink::interpret;
 use crate::config::Config;
@@ -23,10 +24,8 @@ pub fn read(config: &Config) -> Result<Interpreter, ReplayError> {
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let id = journal::id(&*disk, dir).map_err(|error| broken(&error))?.ok_or_else(|| broken(&"there is none"))?;
     let derived = Derived::new(Arc::clone(&disk), dir.clone(), id);
-    let checkpoints = derived.checkpoints_up_to(Offset(u64::MAX));
-    let mut restored = checkpoints
-        .filter_map(|(offset, state)| Some((offset.next(), Interpreter::restore(settings.clone(), &state).ok()?)));
-    let (from, mut interpreter) = restored.next().unwrap_or_else(|| (Offset(0), Interpreter::new(settings.clone())));
+    let begun = past::begin(&disk, dir, &derived, &settings, Offset(u64::MAX));
+    let (mut interpreter, from) = begun.map_err(|error| broken(&error))?;
     let mut reader = Reader::open(disk, dir, from).map_err(|error| broken(&error))?;
     let mut unpublished = Vec::new();
     while let Some(item) = reader.next().map_err(|error| broken(&error))? {

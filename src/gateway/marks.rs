@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::derived::Derived;
+use super::past;
 use super::verbatim::members;
 use crate::config::Config;
 use crate::interpret::{self, Interpreter};
@@ -341,10 +342,8 @@ fn walk(
     };
     let begin = journal::offset_at(Arc::clone(&disk), dir, from).map_err(|error| broken(&error))?;
     let derived = Derived::new(Arc::clone(&disk), dir.to_owned(), id);
-    let mut checkpoints = derived.checkpoints_up_to(Offset(begin.0.saturating_sub(1)));
-    let restored = checkpoints
-        .find_map(|(offset, state)| Some((offset.next(), Interpreter::restore(settings.clone(), &state).ok()?)));
-    let (first, mut interpreter) = restored.unwrap_or_else(|| (Offset(0), Interpreter::new(settings)));
+    let begun = past::begin(&disk, dir, &derived, &settings, Offset(begin.0.saturating_sub(1)));
+    let (mut interpreter, first) = begun.map_err(|error| broken(&error))?;
     let mut reader = Reader::open(disk, dir, first).map_err(|error| broken(&error))?;
     let mut publications = Vec::new();
     while let Some(item) = reader.next().map_err(|error| broken(&error))? {
@@ -368,8 +367,13 @@ fn concerning<'r>(mn: &str, record: Record<'r>) -> Record<'r> {
             Presence::Takeover { mn: of, .. } | Presence::CloneSuspected { mn: of, .. } => *of == mn,
         },
         Record::MarkEntry { mn: of, .. } => *of == mn,
-        Record::Context { .. } | Record::Tick | Record::Started(_) | Record::Stopped => true,
         Record::Rejected(_) | Record::Command(_) | Record::Notice(_) | Record::DeadLetter(_) => false,
+        Record::Context { .. }
+        | Record::Registry { .. }
+        | Record::RegistryChange { .. }
+        | Record::Tick
+        | Record::Started(_)
+        | Record::Stopped => true,
     };
     if concerns { record } else { Record::Tick }
 }

@@ -10,6 +10,7 @@
 //! other way round: no new connections, the frames on their way to disk are answered, the uplink delivers what it can within
 //! [`DRAIN_MAX`], the broker is told, the journal is closed. What was not delivered is delivered after the next start.
 
+mod announce;
 pub mod context;
 pub mod derived;
 mod desk;
@@ -21,6 +22,7 @@ mod learned;
 pub mod ledgers;
 pub mod letters;
 pub mod marks;
+mod past;
 mod pulse;
 mod reload;
 pub mod replay;
@@ -38,14 +40,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::config::{Config, Loaded};
-use crate::downlink::StationKey;
 use crate::http::View;
 use crate::interpret;
-use crate::journal::{self, Entry, Journal, OsDisk};
-use crate::message::{Context, Publication, Record, Timestamp};
+use crate::journal::{self, Entry, Holder, Journal, Offset, OsDisk};
+use crate::message::{Context, Publication, Record};
 use crate::net::{self, House};
 use crate::telemetry::{Counter, Expiry, Telemetry};
 use crate::{clock, http, mqtt};
+use announce::{Announcer, append};
 use derived::Derived;
 use pulse::Pulse;
 pub use view::LogSwitch;
@@ -95,7 +97,7 @@ pub struct Running {
     progress: Arc<uplink::Progress>,
     broker: tokio::sync::watch::Receiver<mqtt::State>,
     board: Arc<Mutex<Board>>,
-    derived: Derived,
+    announcer: Announcer,
     shown: Arc<Shown>,
     page_address: Option<SocketAddr>,
     /// The command desk's ear, if there is one.
@@ -140,9 +142,14 @@ impl Running {
         let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
         // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
         derived.forget_beyond(journal.recovered().last)?;
+        derived.prepare();
+        let base = uplink::Base::find(&derived, &interpretation(&config));
         let context = Context { stations: registry.facts(), factors, rules };
-        announce(&journal, &derived, &context)?;
-        announce_keys(&journal, &derived, &keys)?;
+        let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
+        announcer.start(&context, &keys, base.known())?;
+        if !config.command.enabled {
+            journal.keep_from(Holder::Commands, Offset(u64::MAX));
+        }
 
         // Before the stations' addresses: who can reach the gateway as a station finds the page there too.
         let page = operators(&config).await?;
@@ -194,6 +201,8 @@ impl Running {
             progress: Arc::clone(&progress),
             journal: Arc::clone(&journal),
             derived: derived.clone(),
+            base,
+            keep_size: config.journal.keep_size,
             interpret: interpretation(&config),
             outbox,
             envelope: envelope::Envelope::of(&config),
@@ -255,7 +264,7 @@ impl Running {
             progress,
             broker,
             board,
-            derived,
+            announcer,
             shown,
             page_address,
             orders,
@@ -412,63 +421,6 @@ fn note_expiry(telemetry: &Telemetry, certificates: &[Option<Arc<net::Certificat
 fn interpretation(config: &Config) -> interpret::Settings {
     let (prefix, gateway) = (config.mqtt.prefix.clone(), config.gateway.id.clone());
     interpret::Settings { prefix, gateway, coverage: config.recall.clone(), ..config.interpret.clone() }
-}
-
-/// Journals that the gateway starts and, if it has changed, the context; returns when both are durable.
-fn announce(journal: &Arc<Journal>, derived: &Derived, context: &Context) -> Result<(), StartError> {
-    append(journal, &Record::Started(env!("CARGO_PKG_VERSION")));
-    announce_context(journal, derived, context)
-}
-
-/// Journals the context if it has changed; returns when it is durable.
-fn announce_context(journal: &Arc<Journal>, derived: &Derived, context: &Context) -> Result<(), StartError> {
-    let now = clock::now();
-    let records = context::records(context, derived, now);
-    if records.is_empty() {
-        return Ok(());
-    }
-    if store(journal, records, now) {
-        context::written(context, derived, now)?;
-    } else {
-        tracing::error!(
-            "the station registry could not be journalled; stations are published with the registry of before"
-        );
-    }
-    Ok(())
-}
-
-/// Journals the keys of the key file if they have changed; returns when they are durable.
-fn announce_keys(journal: &Arc<Journal>, derived: &Derived, keys: &[StationKey]) -> Result<(), StartError> {
-    let now = clock::now();
-    let records = keys::records(keys, derived, now);
-    if records.is_empty() {
-        return Ok(());
-    }
-    if store(journal, records, now) {
-        keys::written(keys, derived, now)?;
-    } else {
-        tracing::error!("the keys could not be journalled; what is sealed with new ones is published unreadable");
-    }
-    Ok(())
-}
-
-/// Appends records as (kind, body) and waits until they are durable; whether they are.
-fn store(journal: &Arc<Journal>, records: Vec<(u8, Vec<u8>)>, time: Timestamp) -> bool {
-    let (settled, outcomes) = std::sync::mpsc::channel();
-    let count = records.len();
-    let appender = journal.appender();
-    for (kind, body) in records {
-        let settled = settled.clone();
-        appender.append(Entry { time, kind, body }, move |outcome: Result<_, _>| {
-            let _ = settled.send(outcome.is_ok());
-        });
-    }
-    (0..count).all(|_| outcomes.recv().unwrap_or(false))
-}
-
-/// Appends a record nobody waits for.
-fn append(journal: &Journal, said: &Record<'_>) {
-    journal.appender().append(record(said), ());
 }
 
 /// `record` as it is appended now.

@@ -5,8 +5,8 @@
 
 use std::sync::PoisonError;
 
+use super::Running;
 use super::view::open;
-use super::{Running, announce_context};
 use crate::certificates;
 use crate::clock;
 use crate::config::{self, Config, Loaded};
@@ -49,7 +49,7 @@ impl Running {
             changes.push("command: the settings hold for what is asked from now on".into());
         }
         let context = Context { stations: registry.facts(), factors, rules };
-        if let Err(error) = announce_context(&self.journal, &self.derived, &context) {
+        if let Err(error) = self.announcer.reload(&context) {
             tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
         }
         changes.extend(self.take_keys(keys));
@@ -80,7 +80,7 @@ impl Running {
     /// Has the keys of the file journalled, by the desk if there is one: it must know them, too.
     fn take_keys(&self, keys: Vec<StationKey>) -> Option<String> {
         let Some(orders) = &self.orders else {
-            let taken = super::announce_keys(&self.journal, &self.derived, &keys);
+            let taken = self.announcer.reload_keys(&keys);
             return taken.err().map(|error| format!("keys: {error}; they are journalled again at the next start"));
         };
         let sent = orders.try_send(super::desk::Order::Keys(keys));

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use super::envelope::Envelope;
+use super::past;
 use super::uplink::interpret;
 use crate::config::Config;
 use crate::downlink::{StationKey, Step};
@@ -120,23 +121,17 @@ fn broken(dir: &Path, error: &dyn std::fmt::Display) -> ReplayError {
 /// Restores the newest checkpoint at or before the range's beginning and gives a reader that stands behind it.
 fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), ReplayError> {
     let (dir, settings) = (&config.journal.dir, super::interpretation(config));
-    let mut interpreter = Interpreter::new(settings.clone());
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let Some(id) = journal::id(&*disk, dir).map_err(|error| broken(dir, &error))? else {
         return Err(broken(dir, &"there is none"));
     };
     let derived = Derived::new(Arc::clone(&disk), dir.to_owned(), id);
-    let mut from = Offset(0);
+    let mut begin = Offset(0);
     if let Some(since) = range.since {
-        let begin = journal::offset_at(Arc::clone(&disk), dir, since).map_err(|error| broken(dir, &error))?;
-        for (offset, state) in derived.checkpoints_up_to(Offset(begin.0.saturating_sub(1))) {
-            if let Ok(restored) = Interpreter::restore(settings.clone(), &state) {
-                interpreter = restored;
-                from = offset.next();
-                break;
-            }
-        }
+        begin = journal::offset_at(Arc::clone(&disk), dir, since).map_err(|error| broken(dir, &error))?;
     }
+    let begun = past::begin(&disk, dir, &derived, &settings, Offset(begin.0.saturating_sub(1)));
+    let (mut interpreter, from) = begun.map_err(|error| broken(dir, &error))?;
     interpreter.know_keys(range.keys.iter().cloned());
     // What the oldest checkpoint knows was told by records that may be gone.
     let first =

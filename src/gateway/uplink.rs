@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::derived::Derived;
+use super::derived::{CHECKPOINTS_MAX, Derived};
 use super::desk::Order;
 use super::envelope::Envelope;
 use super::pulse::Pulse;
@@ -33,7 +33,7 @@ use super::view::open;
 use crate::board::Board;
 use crate::downlink::StationKey;
 use crate::interpret::{self, Interpreted, Interpreter};
-use crate::journal::{GapCause, Journal, Offset, ReadItem, Reader};
+use crate::journal::{GapCause, Health, Holder, Journal, Offset, ReadError, ReadItem, Reader};
 use crate::message::{Publication, Record, Timestamp};
 use crate::mqtt::{Closed, Outbox};
 use crate::telemetry::{Counter, Telemetry};
@@ -118,6 +118,10 @@ pub struct Uplink {
     pub(super) progress: Arc<Progress>,
     pub(super) journal: Arc<Journal>,
     pub(super) derived: Derived,
+    /// What interpretation begins with.
+    pub(super) base: Base,
+    /// `journal.keep_size`: checkpoints take an eighth of it at most.
+    pub(super) keep_size: u64,
     pub(super) interpret: interpret::Settings,
     pub(super) outbox: Outbox,
     pub(super) envelope: Envelope,
@@ -127,6 +131,39 @@ pub struct Uplink {
     pub(super) orders: Option<tokio::sync::mpsc::Sender<Order>>,
     /// Set when no more records will come: drain what is there, then end.
     pub(super) stop: CancellationToken,
+}
+
+/// The state that interpretation begins with: the newest checkpoint not beyond the cursor that can be read, or none.
+#[derive(Debug)]
+pub struct Base {
+    cursor: Offset,
+    interpreter: Interpreter,
+    checkpoint: Option<Offset>,
+    /// Whether there were checkpoints, none of which could be used.
+    unusable: bool,
+}
+
+impl Base {
+    /// Looks for it beside the journal.
+    pub(super) fn find(derived: &Derived, settings: &interpret::Settings) -> Base {
+        let cursor = derived.cursor();
+        let mut unusable = derived.newest().0.is_some();
+        for (offset, state) in derived.checkpoints_up_to(cursor) {
+            match Interpreter::restore(settings.clone(), &state) {
+                Ok(interpreter) => return Base { cursor, interpreter, checkpoint: Some(offset), unusable: false },
+                Err(error) => {
+                    unusable = true;
+                    tracing::warn!(offset = offset.0, %error, "a checkpoint is passed over");
+                }
+            }
+        }
+        Base { cursor, interpreter: Interpreter::new(settings.clone()), checkpoint: None, unusable }
+    }
+
+    /// The record that the checkpoint stands behind.
+    pub(super) fn known(&self) -> Option<Offset> {
+        self.checkpoint
+    }
 }
 
 /// Records whose publications were handed over, waiting for the broker: when everything up to `seq` is acknowledged, the cursor
@@ -152,8 +189,7 @@ impl Uplink {
 
     async fn run(self) {
         let _ending = Ending(Arc::clone(&self.progress));
-        let cursor = self.derived.cursor();
-        let mut road = Road::new(self, cursor);
+        let Some(mut road) = Road::new(self).await else { return };
         match road.drive().await {
             Ok(()) => road.leave(),
             Err(Closed) => tracing::warn!(
@@ -184,18 +220,32 @@ struct Road {
     recalled_at: Instant,
     checkpoint_at: Offset,
     checkpoint: Option<(Offset, Vec<u8>)>,
+    /// Whether the disk is full: the older checkpoints have gone then.
+    pressed: bool,
 }
 
 impl Road {
-    fn new(house: Uplink, cursor: Offset) -> Self {
-        let (interpreter, position) = catch_up(&house, cursor);
+    /// `None` if the stop came before it was known what holds.
+    async fn new(mut house: Uplink) -> Option<Self> {
+        let empty = Base {
+            cursor: Offset(0),
+            interpreter: Interpreter::new(house.interpret.clone()),
+            checkpoint: None,
+            unusable: false,
+        };
+        let base = std::mem::replace(&mut house.base, empty);
+        let cursor = base.cursor;
+        // What a restart needs is held from here on, whether a checkpoint is ever written or not.
+        let oldest = house.journal.first();
+        house.journal.keep_from(Holder::Interpretation, base.checkpoint.map_or(oldest, Offset::next));
+        let (interpreter, position) = catch_up(&house, base).await?;
         house.progress.interpreted.store(position.0, Ordering::Relaxed);
         house.progress.know(interpreter.keys());
         let advanced = Arc::new(Notify::new());
         let hook = Arc::clone(&advanced);
         house.journal.tail().on_advance(Box::new(move || hook.notify_one()));
         house.journal.delivered(cursor);
-        Road {
+        let mut road = Road {
             reader: house.journal.reader(Offset(position.0 + 1)),
             delivered: house.outbox.delivered(),
             advanced,
@@ -211,14 +261,18 @@ impl Road {
             checkpoint_at: position,
             checkpoint: None,
             interpreter,
+            pressed: false,
             house,
-        }
+        };
+        road.thin(false);
+        Some(road)
     }
 
     async fn drive(&mut self) -> Result<(), Closed> {
         loop {
             self.house.progress.pulse.beat();
             self.note_delivered();
+            self.make_way();
             if self.interpret_next() {
                 self.publish().await?;
                 continue;
@@ -300,8 +354,7 @@ impl Road {
             _ => self.waiting.push_back(Waiting { seq: self.seq, offset: self.position, time: self.time }),
         }
         if self.position.0 - self.checkpoint_at.0 >= self.house.settings.checkpoint_every {
-            self.checkpoint_at = self.position;
-            self.checkpoint = Some((self.position, self.interpreter.snapshot()));
+            self.take_checkpoint();
         }
         Ok(())
     }
@@ -344,13 +397,54 @@ impl Road {
     }
 
     fn store_checkpoint(&mut self, offset: Offset, state: &[u8]) {
-        match self.house.derived.store_checkpoint(offset, state, self.house.journal.first()) {
-            Ok(keep_from) => self.house.journal.keep_from(keep_from),
+        match self.house.derived.store_checkpoint(offset, state) {
+            Ok(()) => self.thin(self.pressed),
             Err(error) => {
                 self.house.telemetry.count(Counter::JournalErrors);
                 tracing::warn!(%error, "a checkpoint cannot be written; the next start takes longer");
             }
         }
+    }
+
+    /// Lets old checkpoints go, and the records that a restart does not need. In need of room the newest checkpoint is enough; else the one
+    /// before it stays usable, should the newest turn out to be unreadable.
+    fn thin(&mut self, pressed: bool) {
+        let (number, share) = if pressed { (1, 0) } else { (CHECKPOINTS_MAX, self.house.keep_size / 8) };
+        match self.house.derived.thin(number, share, self.house.journal.first()) {
+            Ok(bytes) => self.house.journal.beside(bytes),
+            Err(error) => {
+                self.house.telemetry.count(Counter::JournalErrors);
+                tracing::warn!(%error, "an old checkpoint stays");
+            }
+        }
+        let (newest, before) = self.house.derived.newest();
+        if let Some(from) = if pressed { newest } else { before.or(newest) }.filter(|from| *from <= self.cursor_stored)
+        {
+            self.house.journal.keep_from(Holder::Interpretation, from.next());
+        }
+    }
+
+    /// Takes a checkpoint when a segment could go but for the records that a restart needs, and lets old checkpoints go when the disk is full.
+    fn make_way(&mut self) {
+        let full = self.house.journal.health() == Health::Full;
+        if full && !self.pressed {
+            self.pressed = true;
+            self.thin(true);
+        }
+        self.pressed = full;
+        if self.house.journal.is_held_back() && self.checkpoint.is_none() {
+            let (newest, _) = self.house.derived.newest();
+            if newest.is_none_or(|newest| newest < self.position) {
+                self.take_checkpoint();
+            } else {
+                self.thin(true);
+            }
+        }
+    }
+
+    fn take_checkpoint(&mut self) {
+        self.checkpoint_at = self.position;
+        self.checkpoint = Some((self.position, self.interpreter.snapshot()));
     }
 
     /// An orderly end: all is delivered, so the state now is a checkpoint.
@@ -363,19 +457,21 @@ impl Road {
     }
 }
 
-/// Brings the interpreter to the state it had after the record at `cursor`; nothing is published. Gives the last record seen.
-fn catch_up(house: &Uplink, cursor: Offset) -> (Interpreter, Offset) {
-    let mut interpreter = Interpreter::new(house.interpret.clone());
-    let mut position = Offset(house.journal.first().0.saturating_sub(1));
-    for (offset, state) in house.derived.checkpoints_up_to(cursor) {
-        match Interpreter::restore(house.interpret.clone(), &state) {
-            Ok(restored) => {
-                interpreter = restored;
-                position = offset;
-                break;
-            }
-            Err(error) => tracing::warn!(offset = offset.0, %error, "a checkpoint is passed over"),
-        }
+/// Brings the interpreter to the state it had after the record at the cursor; nothing is published. Gives the last record seen; `None` if the
+/// stop came before it was known what holds.
+async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
+    let Base { cursor, mut interpreter, checkpoint, unusable } = base;
+    let before = Offset(house.journal.first().0.saturating_sub(1));
+    let mut position = checkpoint.unwrap_or(before);
+    if checkpoint.is_none() && before.0 > 0 {
+        house.telemetry.count(Counter::UplinkStateLost);
+        tracing::error!(
+            oldest = before.next().0,
+            unusable,
+            "the state of the interpretation is lost: there is no checkpoint that can be read, and the records before the oldest are no longer \
+             kept. Split records, marks, gaps and statuses that began before it are not continued; the registry holds from the beginning"
+        );
+        foresee(house, &mut interpreter).await?;
     }
     let mut reader = house.journal.reader(Offset(position.0 + 1));
     let mut unpublished = Vec::new();
@@ -401,7 +497,40 @@ fn catch_up(house: &Uplink, cursor: Offset) -> (Interpreter, Offset) {
     let mut board = open(&house.board);
     unpublished.drain(..).for_each(|publication| board.published(&publication));
     drop(board);
-    (interpreter, position)
+    Some((interpreter, position))
+}
+
+/// Puts the first context that the journal still holds in force from its beginning: nothing is published without a registry. The wait ends when
+/// there is one, for the start journals one (see [`super::announce`]), or with the stop.
+async fn foresee(house: &Uplink, interpreter: &mut Interpreter) -> Option<()> {
+    let mut reader = house.journal.reader(Offset(0));
+    loop {
+        house.progress.pulse.beat();
+        match foresee_in(&mut reader, interpreter) {
+            Ok(true) => return Some(()),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the journal cannot be read for the registry; trying again"),
+        }
+        tokio::select! {
+            () = house.stop.cancelled() => return None,
+            () = tokio::time::sleep(house.settings.cursor_every) => {}
+        }
+    }
+}
+
+/// The same with what `reader` finds up to the end; whether there was a context. For every reading of a journal whose beginning is gone
+/// without a checkpoint: they all begin alike.
+pub(super) fn foresee_in(reader: &mut Reader, interpreter: &mut Interpreter) -> Result<bool, ReadError> {
+    while let Some(item) = reader.next()? {
+        if let ReadItem::Record(stored) = item
+            && matches!(stored.kind, 4 | 22)
+            && let Ok(record) = Record::decode(stored.kind, stored.body)
+            && interpreter.foresee(&record)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// One record through the interpreter. A record that cannot be decoded is of a newer version: it is passed over, and said.

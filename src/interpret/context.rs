@@ -1,4 +1,7 @@
 //! The context as it comes through the journal: in pieces, and whole only with the last one.
+//!
+//! What must stay true: a context, or a change of it, holds wholly or not at all; a change holds only over the very context that it was made
+//! for, which is told by its name. What does not fit leaves the former context in force, is counted and said.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::events::Place;
 use super::factors::Dictionary;
 use super::{Interpreted, Interpreter, coverage};
-use crate::message::{Context, Publication};
+use crate::message::{Context, ContextChange, Publication, Record};
 
 /// The longest context that is put together: 10,000 stations take a few MiB.
 pub(super) const CONTEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -61,30 +64,131 @@ impl Run {
     }
 }
 
+/// The pieces of a context, or of a change, that have come so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Statement {
+    name: [u8; 32],
+    /// The context that is changed; none: the pieces are the whole.
+    base: Option<[u8; 32]>,
+    parts: u32,
+    next: u32,
+    /// The name as computed over the pieces that have come.
+    computed: [u8; 32],
+    joined: ContextChange,
+}
+
+/// Where a piece belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    pub(super) base: Option<[u8; 32]>,
+    pub(super) name: [u8; 32],
+    pub(super) part: u32,
+    pub(super) parts: u32,
+    pub(super) json: &'a [u8],
+}
+
+impl Statement {
+    /// Takes the next piece; gives all pieces with the last. `Err`: it does not continue what came before, or the name is not that of the
+    /// pieces: what there was is discarded.
+    pub(super) fn gather(&mut self, piece: &Piece<'_>) -> Result<Option<ContextChange>, ()> {
+        let Piece { base, name, part, parts, json } = *piece;
+        if part == 0 {
+            *self = Statement { name, base, parts, computed: base.unwrap_or_default(), ..Statement::default() };
+        }
+        let continues = self.parts > 0 && (self.name, self.base, self.parts, self.next) == (name, base, parts, part);
+        let Some(read) = continues.then(|| serde_json::from_slice(json).ok()).flatten() else {
+            *self = Statement::default();
+            return Err(());
+        };
+        self.joined.join(read);
+        self.computed = Sha256::new().chain_update(self.computed).chain_update(json).finalize().into();
+        self.next += 1;
+        if self.next < self.parts {
+            return Ok(None);
+        }
+        let done = std::mem::take(self);
+        if done.computed == done.name { Ok(Some(done.joined)) } else { Err(()) }
+    }
+}
+
 /// The MNs whose facts are not the same in both, in order.
-pub(super) fn changed<'c>(before: &'c Context, after: &'c Context) -> Vec<&'c str> {
+fn changed(before: &Context, after: &Context) -> Vec<String> {
     let all: BTreeMap<&str, ()> =
         before.stations.keys().chain(after.stations.keys()).map(|mn| (mn.as_str(), ())).collect();
     let differs = |mn: &&str| before.stations.get(*mn) != after.stations.get(*mn);
-    all.into_keys().filter(differs).collect()
+    all.into_keys().filter(differs).map(str::to_owned).collect()
 }
 
 impl Interpreter {
+    /// Takes a piece of a context or of a change.
+    pub(super) fn on_piece(
+        &mut self,
+        piece: &Piece<'_>,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
+        match self.statement.gather(piece) {
+            Ok(None) => {}
+            Ok(Some(joined)) if piece.base.is_none() => self.on_context(joined.whole(), piece.name, place, out, done),
+            Ok(Some(change)) if piece.base == Some(self.context_name) => {
+                self.on_change(change, piece.name, place, out, done);
+            }
+            Ok(Some(_)) | Err(()) => done.contexts_broken += 1,
+        }
+    }
+
     /// Puts a new context in force and publishes the cards it changes.
     pub(super) fn on_context(
         &mut self,
         context: Context,
+        name: [u8; 32],
         place: Place<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
         let before = std::mem::replace(&mut self.context, context);
+        let changed = changed(&before, &self.context);
         let renamed = before.factors != self.context.factors;
+        let ruled = before.rules != self.context.rules;
+        drop(before);
+        self.context_name = name;
+        self.in_force(&changed, renamed, ruled, place, out, done);
+    }
+
+    /// Changes the context in force; nothing is made that is as large as the whole.
+    fn on_change(
+        &mut self,
+        mut change: ContextChange,
+        name: [u8; 32],
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
+        change.stations.retain(|mn, facts| facts.as_ref() != self.context.stations.get(mn));
+        change.factors.retain(|code, row| row.as_ref() != self.context.factors.get(code));
+        change.rules.retain(|file, text| text.as_ref() != self.context.rules.get(file));
+        let changed: Vec<String> = change.stations.keys().cloned().collect();
+        let (renamed, ruled) = (!change.factors.is_empty(), !change.rules.is_empty());
+        change.apply(&mut self.context);
+        self.context_name = name;
+        self.in_force(&changed, renamed, ruled, place, out, done);
+    }
+
+    /// Draws the consequences of a context that has changed for the stations `changed` (in order), in the dictionary, in the rules.
+    fn in_force(
+        &mut self,
+        changed: &[String],
+        renamed: bool,
+        ruled: bool,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
         if renamed {
             self.dictionary = Dictionary::new(&self.context.factors);
         }
-        let changed: Vec<String> = changed(&before, &self.context).into_iter().map(str::to_owned).collect();
-        for mn in &changed {
+        for mn in changed {
             let Some(number) = self.station_of(mn.as_bytes()) else { continue };
             let facts = self.context.stations.get(mn);
             let gone = facts.is_none();
@@ -104,17 +208,50 @@ impl Interpreter {
                 self.publish_card_of(number, out);
             }
         }
-        self.rule(before.rules != self.context.rules, &changed, place, out, done);
+        self.rule(ruled, changed, place, out, done);
         if renamed {
             for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
                 let shown = self.stations.get(number as usize).is_some_and(|s| {
-                    s.carded.is_some() && std::str::from_utf8(&s.mn).is_ok_and(|mn| !changed.iter().any(|c| c == mn))
+                    s.carded.is_some()
+                        && std::str::from_utf8(&s.mn)
+                            .is_ok_and(|mn| changed.binary_search_by(|c| c.as_str().cmp(mn)).is_err())
                 });
                 if shown {
                     self.publish_card_of(number, out);
                 }
             }
         }
+    }
+
+    /// Takes what `record` says of the context and nothing else, as if it had been said before all records: for a journal whose beginning is
+    /// gone. True when a whole context is in force.
+    pub fn foresee(&mut self, record: &Record<'_>) -> bool {
+        let found = match *record {
+            Record::Context { hash, part, parts, json } => match self.run.gather(hash, part, parts, json) {
+                Gathered::Whole(context) => Some((*context, hash)),
+                Gathered::More | Gathered::Broken => None,
+            },
+            Record::Registry { name, part, parts, json } => {
+                let gathered = self.statement.gather(&Piece { base: None, name, part, parts, json });
+                gathered.ok().flatten().map(|joined| (joined.whole(), name))
+            }
+            _ => None,
+        };
+        let Some((context, name)) = found else { return false };
+        // Nobody has spoken yet: there is no card to publish and no mark to judge again.
+        self.dictionary = Dictionary::new(&context.factors);
+        if !context.rules.is_empty() {
+            self.rulings.replace(&context.rules);
+        }
+        self.context = context;
+        self.context_name = name;
+        true
+    }
+
+    /// The name of the context in force; zeros: none was ever.
+    #[must_use]
+    pub fn context_name(&self) -> [u8; 32] {
+        self.context_name
     }
 }
 
@@ -135,5 +272,42 @@ mod tests {
         assert!(matches!(run.gather([0; 32], 1, 2, two), Gathered::Broken), "a piece of another run");
         assert!(matches!(run.gather([0; 32], 0, 1, &json), Gathered::Broken), "a wrong hash");
         assert!(matches!(run.gather(hash, 0, 0, &json), Gathered::Broken), "a run of no pieces");
+    }
+
+    #[test]
+    fn pieces_hold_together_or_not_at_all_and_a_change_only_over_its_own_context() {
+        let name = |base: [u8; 32], pieces: &[&[u8]]| {
+            pieces
+                .iter()
+                .fold(base, |name, piece| Sha256::new().chain_update(name).chain_update(piece).finalize().into())
+        };
+        let (one, two) =
+            (br#"{"stations":{"A":{"name":"a"}}}"#, br#"{"stations":{"B":{}},"factors":{"x":["X","mg/L"]}}"#);
+        let whole = name([0; 32], &[one, two]);
+        let piece = |part, json: &'static [u8]| Piece { base: None, name: whole, part, parts: 2, json };
+        let mut statement = Statement::default();
+        assert_eq!(statement.gather(&piece(0, one)), Ok(None));
+        let joined = statement.gather(&piece(1, two)).unwrap().unwrap().whole();
+        assert_eq!((joined.stations["A"].name.as_str(), joined.stations.len(), joined.factors.len()), ("a", 2, 1));
+        assert!(statement.gather(&piece(1, two)).is_err(), "a piece without its beginning");
+        assert_eq!(statement.gather(&piece(0, two)), Ok(None));
+        assert!(statement.gather(&piece(1, two)).is_err(), "another piece under this name");
+        assert_eq!(statement.gather(&piece(0, one)), Ok(None));
+        assert!(statement.gather(&piece(1, b"{")).is_err(), "no JSON");
+
+        let mut interpreter = Interpreter::new(crate::interpret::Settings::default());
+        let mut put = |record: &Record<'_>| {
+            let done = interpreter.on_record(1, crate::message::Timestamp(5), &[0; 32], record, &mut Vec::new());
+            (done.contexts_broken, interpreter.context.clone(), interpreter.context_name())
+        };
+        put(&Record::Registry { name: whole, part: 0, parts: 2, json: one });
+        assert_eq!(put(&Record::Registry { name: whole, part: 1, parts: 2, json: two }), (0, joined.clone(), whole));
+        let change = br#"{"stations":{"A":{"name":"b"},"B":null}}"#;
+        let changed = name(whole, &[change]);
+        let of = |base| Record::RegistryChange { base, name: changed, part: 0, parts: 1, json: change };
+        assert_eq!(put(&of([9; 32])).0, 1, "of another context");
+        let (broken, after, named) = put(&of(whole));
+        assert_eq!((broken, named, after.stations.len(), after.stations["A"].name.as_str()), (0, changed, 1, "b"));
+        assert_eq!(put(&of(whole)).0, 1, "twice");
     }
 }

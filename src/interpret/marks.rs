@@ -67,7 +67,7 @@ impl Rulings {
     }
 
     /// Puts other rules in force; false if they are wrong, and nothing changes.
-    fn replace(&mut self, texts: &BTreeMap<String, String>) -> bool {
+    pub(super) fn replace(&mut self, texts: &BTreeMap<String, String>) -> bool {
         let Some(book) = read(texts) else { return false };
         *self = Rulings { texts: texts.clone(), book, plain: BTreeMap::new() };
         true
@@ -277,7 +277,9 @@ impl Interpreter {
         };
         for station in &mut self.stations {
             let mn = std::str::from_utf8(&station.mn).unwrap_or_default();
-            let Some(ruled) = station.ruled.clone().filter(|_| all || changed.iter().any(|c| c == mn)) else {
+            let Some(ruled) =
+                station.ruled.clone().filter(|_| all || changed.binary_search_by(|c| c.as_str().cmp(mn)).is_ok())
+            else {
                 continue;
             };
             let plan = self.rulings.plan(self.context.stations.get(mn), &ruled);

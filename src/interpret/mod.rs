@@ -66,7 +66,7 @@ use crate::marking::Verdict;
 use crate::message::{Context, Publication, Record, Rejected, StationFacts, Timestamp};
 use crate::protocol::Deviations;
 use command::Stories;
-use context::{Gathered, Run};
+use context::{Gathered, Piece, Run, Statement};
 use events::Place;
 use factors::Dictionary;
 use keys::Keys;
@@ -112,6 +112,9 @@ pub struct Interpreter {
     settings: Settings,
     context: Context,
     run: Run,
+    statement: Statement,
+    /// The name of the context in force; zeros: none was ever.
+    context_name: [u8; 32],
     dictionary: Dictionary,
     stations: Vec<Station>,
     by_mn: HashMap<Box<[u8]>, u32>,
@@ -141,6 +144,8 @@ impl Interpreter {
             settings,
             context,
             run: Run::default(),
+            statement: Statement::default(),
+            context_name: [0; 32],
             stations: Vec::new(),
             by_mn: HashMap::new(),
             waiting: Waiting::default(),
@@ -180,8 +185,16 @@ impl Interpreter {
             Record::Context { hash, part, parts, json } => match self.run.gather(*hash, *part, *parts, json) {
                 Gathered::More => {}
                 Gathered::Broken => done.contexts_broken += 1,
-                Gathered::Whole(context) => self.on_context(*context, place, out, &mut done),
+                Gathered::Whole(context) => self.on_context(*context, *hash, place, out, &mut done),
             },
+            Record::Registry { name, part, parts, json } => {
+                let piece = Piece { base: None, name: *name, part: *part, parts: *parts, json };
+                self.on_piece(&piece, place, out, &mut done);
+            }
+            Record::RegistryChange { base, name, part, parts, json } => {
+                let piece = Piece { base: Some(*base), name: *name, part: *part, parts: *parts, json };
+                self.on_piece(&piece, place, out, &mut done);
+            }
             Record::Tick => {}
             Record::Command(step) => {
                 if let Some(step) = Step::decode(step) {

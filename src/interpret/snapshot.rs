@@ -10,7 +10,7 @@ use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
 use super::command::Stories;
-use super::context::Run;
+use super::context::{Run, Statement};
 use super::factors::Dictionary;
 use super::keys::{Kept, Keys};
 use super::marks::Rulings;
@@ -24,13 +24,15 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 10;
+const LAYOUT: u16 = 11;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
 struct State<'a> {
     context: &'a Context,
     run: &'a Run,
+    statement: &'a Statement,
+    context_name: [u8; 32],
     stations: &'a [Station],
     waiting: &'a Waiting,
     now: Timestamp,
@@ -46,6 +48,8 @@ struct State<'a> {
 struct Restored {
     context: Context,
     run: Run,
+    statement: Statement,
+    context_name: [u8; 32],
     stations: Vec<Station>,
     waiting: Waiting,
     now: Timestamp,
@@ -79,6 +83,8 @@ impl Interpreter {
         let state = State {
             context: &self.context,
             run: &self.run,
+            statement: &self.statement,
+            context_name: self.context_name,
             stations: &self.stations,
             waiting: &self.waiting,
             now: self.now,
@@ -127,6 +133,8 @@ impl Interpreter {
             settings,
             context: restored.context,
             run: restored.run,
+            statement: restored.statement,
+            context_name: restored.context_name,
             stations,
             by_mn,
             waiting: restored.waiting,

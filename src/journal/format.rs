@@ -21,7 +21,7 @@ pub const BODY_MAX: usize = 2 * 1024 * 1024;
 /// Records start at multiples of this.
 pub(super) const ALIGN: usize = 8;
 
-const CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
+static CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
 
 /// CRC-32C.
 pub(super) fn crc32c(parts: &[&[u8]]) -> u32 {
@@ -30,6 +30,23 @@ pub(super) fn crc32c(parts: &[&[u8]]) -> u32 {
         digest.update(part);
     }
     digest.finalize()
+}
+
+/// CRC-32C of what comes in pieces.
+pub(super) struct Crc(crc::Digest<'static, u32, crc::Table<16>>);
+
+impl Crc {
+    pub(super) fn new() -> Crc {
+        Crc(CRC.digest())
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(super) fn end(self) -> u32 {
+        self.0.finalize()
+    }
 }
 
 /// The random number that a journal gets when it is made.

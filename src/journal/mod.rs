@@ -90,7 +90,8 @@
 //! # Retention
 //!
 //! A sealed segment goes when all its records are delivered ([`Journal::delivered`]), none is held ([`Journal::keep_from`]), and it
-//! is outside the replay window: sealed longer than `keep` ago, or the journal is larger than `keep_size`. The newest stays always.
+//! is outside the replay window: sealed longer than `keep` ago, or the journal is larger than `keep_size`, what the gateway keeps beside
+//! the segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs.
 //!
 //! # Decisions
 //!
@@ -105,6 +106,7 @@ mod recovery;
 mod retention;
 mod segment;
 pub mod sim_disk;
+mod slots;
 mod small_file;
 mod tail;
 mod writer;
@@ -129,8 +131,9 @@ pub use format::BODY_MAX;
 pub use inspect::{BrokenChain, Report, Span, Stats, id, offset_at, spans, stats, verify};
 pub use reader::{GapCause, ReadError, ReadItem, Reader, Stored};
 pub use recovery::{Damage, Recovery};
-pub use small_file::{load_file, store_file};
-pub use tail::{Health, Tail};
+pub use slots::Slots;
+pub use small_file::{load_file, prepare_spare, store_file, store_file_in};
+pub use tail::{Health, Holder, Tail};
 pub use writer::{Appender, FAILURES_MAX, QUEUE_BYTES_MAX};
 
 /// SHA-256, as the chain of records uses it.
@@ -361,9 +364,21 @@ impl Journal {
         self.shared.delivered.store(cursor.0, Ordering::Relaxed);
     }
 
-    /// Holds all records from `floor` on, whatever their age; `Offset(u64::MAX)` holds none.
-    pub fn keep_from(&self, floor: Offset) {
-        self.shared.keep_from.store(floor.0, Ordering::Relaxed);
+    /// Says that `holder` needs the records from `floor` on after a restart, and none before: those are held, whatever their age.
+    /// Until it is called, everything is held. `Offset(u64::MAX)` holds none.
+    pub fn keep_from(&self, holder: Holder, floor: Offset) {
+        self.shared.hold(holder, floor.0);
+    }
+
+    /// Whether, since this was asked last, a delivered segment that should go was kept for a holder alone.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.shared.held_back.swap(false, Ordering::Relaxed)
+    }
+
+    /// Says how many bytes other files beside the segments take: they count in `keep_size`.
+    pub fn beside(&self, bytes: u64) {
+        self.shared.beside.store(bytes, Ordering::Relaxed);
     }
 
     /// Stores what waits, settles all receipts, stops the thread, releases the lock.

@@ -74,7 +74,7 @@ pub(super) fn list_segments(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<u64>>
 
 /// The journal's id from its own file, else from the newest good header; `None` in a new journal.
 pub(super) fn journal_id(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Result<Option<JournalId>> {
-    if let Some(id) = load_file(disk, &dir.join(ID_FILE))?.and_then(|id| id.try_into().ok()) {
+    if let Some(id) = load_file(disk, &dir.join(ID_FILE), 16)?.and_then(|id| id.try_into().ok()) {
         return Ok(Some(id));
     }
     for first in segments.iter().rev() {
@@ -130,7 +130,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadErro
 
 fn known_id(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Result<JournalId> {
     let path = dir.join(ID_FILE);
-    if let Some(id) = load_file(disk, &path)?.and_then(|id| id.try_into().ok()) {
+    if let Some(id) = load_file(disk, &path, 16)?.and_then(|id| id.try_into().ok()) {
         return Ok(id);
     }
     let id = journal_id(disk, dir, segments)?.unwrap_or_else(rand::random);

@@ -1,6 +1,8 @@
 //! Which segments may go, and their going.
 //!
-//! What must stay true: no undelivered or held record is ever removed, and the newest segment never.
+//! What must stay true: no undelivered or held record is ever removed, and the newest segment never. What a restart needs is held
+//! from the first moment of a run: a holder that has not spoken yet holds everything. A segment that only a holder keeps is made
+//! known ([`super::Journal::is_held_back`]), so that the holder writes down what it needs and lets go.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,9 +18,14 @@ use crate::telemetry::{Counter, Telemetry};
 /// Removes the segments whose time is over.
 pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Telemetry, now: Timestamp) {
     let mut removed = false;
-    while let Some(oldest) = removable(shared) {
-        let total: u64 = shared.segments().iter().map(|span| span.size).sum();
+    while let Some((oldest, held)) = removable(shared) {
+        let segments: u64 = shared.segments().iter().map(|span| span.size).sum();
+        let total = segments.saturating_add(shared.beside.load(Ordering::Relaxed));
         if total <= settings.keep_size && !is_older(shared, settings, now) {
+            break;
+        }
+        if held {
+            shared.held_back.store(true, Ordering::Relaxed);
             break;
         }
         if !remove(shared, oldest, telemetry) {
@@ -33,7 +40,11 @@ pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Tele
 
 /// Removes the oldest segment if it is delivered, whatever its age. True if there is more room now.
 pub(super) fn make_room(shared: &Arc<Shared>, telemetry: &Telemetry) -> bool {
-    let Some(oldest) = removable(shared) else { return false };
+    let Some((oldest, held)) = removable(shared) else { return false };
+    if held {
+        shared.held_back.store(true, Ordering::Relaxed);
+        return false;
+    }
     if !remove(shared, oldest, telemetry) {
         return false;
     }
@@ -43,14 +54,14 @@ pub(super) fn make_room(shared: &Arc<Shared>, telemetry: &Telemetry) -> bool {
     true
 }
 
-/// The oldest segment, if all its records are delivered and none is held.
-fn removable(shared: &Shared) -> Option<Span> {
+/// The oldest segment, if all its records are delivered, and whether one is held.
+fn removable(shared: &Shared) -> Option<(Span, bool)> {
     let delivered = shared.delivered.load(Ordering::Relaxed);
-    let floor = shared.keep_from.load(Ordering::Relaxed);
+    let floor = shared.floor();
     let segments = shared.segments();
     let (oldest, next) = (segments.first()?, segments.get(1)?);
     let last = next.first - 1;
-    (last <= delivered && last < floor && last <= shared.durable()).then_some(*oldest)
+    (last <= delivered && last <= shared.durable()).then_some((*oldest, last >= floor))
 }
 
 /// Whether the oldest segment was sealed longer ago than `keep`. What has no readable date is judged by the one after it.

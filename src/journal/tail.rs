@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,15 @@ pub enum Health {
     Failed,
 }
 
+/// Whose state after a restart is made from retained records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The interpretation: registry, dictionary, rules, pending parts, marks, ledgers, keys.
+    Interpretation,
+    /// The command desk: steps that are not in its file yet.
+    Commands,
+}
+
 type Hook = Box<dyn Fn() + Send + Sync>;
 
 pub(super) struct Shared {
@@ -50,7 +59,12 @@ pub(super) struct Shared {
     segments: Mutex<Vec<Span>>,
     health: AtomicU8,
     pub(super) delivered: AtomicU64,
-    pub(super) keep_from: AtomicU64,
+    /// The first record that each [`Holder`] needs; 0, where everything is held, until it has said so.
+    floors: [AtomicU64; 2],
+    /// Set when a segment could go but for a holder.
+    pub(super) held_back: AtomicBool,
+    /// Bytes of files beside the segments that count in `keep_size`.
+    pub(super) beside: AtomicU64,
     gate: Mutex<()>,
     moved: Condvar,
     hooks: RwLock<Vec<Hook>>,
@@ -71,7 +85,9 @@ impl Shared {
             segments: Mutex::new(segments),
             health: AtomicU8::new(0),
             delivered: AtomicU64::new(0),
-            keep_from: AtomicU64::new(u64::MAX),
+            floors: [AtomicU64::new(0), AtomicU64::new(0)],
+            held_back: AtomicBool::new(false),
+            beside: AtomicU64::new(0),
             gate: Mutex::new(()),
             moved: Condvar::new(),
             hooks: RwLock::new(Vec::new()),
@@ -105,6 +121,20 @@ impl Shared {
         self.durable.store(durable, Ordering::Release);
         drop(self.gate.lock().unwrap_or_else(PoisonError::into_inner));
         self.moved.notify_all();
+    }
+
+    /// The first record that some holder needs.
+    pub(super) fn floor(&self) -> u64 {
+        self.floors.iter().map(|floor| floor.load(Ordering::Relaxed)).min().unwrap_or(0)
+    }
+
+    pub(super) fn hold(&self, holder: Holder, floor: u64) {
+        let [interpretation, commands] = &self.floors;
+        let place = match holder {
+            Holder::Interpretation => interpretation,
+            Holder::Commands => commands,
+        };
+        place.store(floor, Ordering::Relaxed);
     }
 
     pub(super) fn call_hooks(&self) {

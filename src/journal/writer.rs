@@ -26,7 +26,7 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 const RETRY_FULL: Duration = Duration::from_millis(500);
 /// How often a failing disk is tried.
 const RETRY_FAILED: Duration = Duration::from_secs(1);
-/// How often retention looks around when nothing is appended.
+/// How often retention looks around, besides at each new segment.
 const ROUND: Duration = Duration::from_secs(10);
 
 trait Settle: Send {
@@ -44,6 +44,8 @@ impl<R: Receipt> Settle for Typed<R> {
 struct Waiting {
     entry: Entry,
     receipt: Box<dyn Settle>,
+    /// It is not refused when the disk is: it waits, and with it all that comes after.
+    insisted: bool,
 }
 
 /// What waits for the thread.
@@ -120,6 +122,26 @@ impl<R: Receipt> Appender<R> {
         self.append_all([(entry, receipt)]);
     }
 
+    /// Hands over records that everything after them depends on: whatever was appended later is stored after them or refused. A disk that is
+    /// full or fails does not refuse them: they wait until it works. Only the end of the journal does ([`Unstored::Closed`]), and a body
+    /// that is too long. They do not count in `queue_max`: not to be used for what others cause.
+    pub fn insist(&self, entries: impl IntoIterator<Item = (Entry, R)>) {
+        let mut refused = Vec::new();
+        let mut line = self.queue.line();
+        for (entry, receipt) in entries {
+            if line.closed || entry.body.len() > BODY_MAX {
+                refused.push((receipt, if line.closed { Unstored::Closed } else { Unstored::TooLong }));
+                continue;
+            }
+            line.waiting.push(Waiting { entry, receipt: Box::new(Typed(receipt)), insisted: true });
+        }
+        drop(line);
+        self.queue.wake.notify_one();
+        for (receipt, why) in refused {
+            receipt.settle(Err(why));
+        }
+    }
+
     /// Hands over several records, with no record of others between them.
     pub fn append_all(&self, entries: impl IntoIterator<Item = (Entry, R)>) {
         let mut refused = Vec::new();
@@ -142,7 +164,7 @@ impl<R: Receipt> Appender<R> {
                 continue;
             }
             line.bytes += entry.body.len();
-            line.waiting.push(Waiting { entry, receipt: Box::new(Typed(receipt)) });
+            line.waiting.push(Waiting { entry, receipt: Box::new(Typed(receipt)), insisted: false });
         }
         let wake = was_empty && !line.waiting.is_empty();
         drop(line);
@@ -212,25 +234,35 @@ impl Writer {
     fn run(mut self, queue: &Queue) {
         let mut taken = Vec::new();
         let mut pending = VecDeque::new();
+        let mut looked = Instant::now();
         loop {
             let patience = match &self.trouble {
                 Some(trouble) => trouble.retry.saturating_duration_since(Instant::now()),
                 None => ROUND,
             };
             let closed = queue.take(&mut taken, patience);
-            if taken.is_empty() {
-                if closed {
-                    return;
-                }
+            if taken.is_empty() && pending.is_empty() && !closed {
                 self.look_around();
+                looked = Instant::now();
                 continue;
+            }
+            if self.trouble.is_none() && looked.elapsed() >= ROUND {
+                // Ticks alone would keep retention from ever looking.
+                self.look_around();
+                looked = Instant::now();
             }
             pending.extend(taken.drain(..));
             self.store_all(&mut pending);
+            if closed {
+                for waiting in pending {
+                    waiting.receipt.settle(Err(Unstored::Closed));
+                }
+                return;
+            }
         }
     }
 
-    /// Stores and settles all of `pending`.
+    /// Stores and settles all of `pending`; what is insisted on stays there, in order, if it could not be stored.
     fn store_all(&mut self, pending: &mut VecDeque<Waiting>) {
         while !pending.is_empty() {
             match self.store(pending) {
@@ -242,10 +274,14 @@ impl Writer {
                     self.shared.call_hooks();
                 }
                 Err(why) => {
-                    self.telemetry.add(Counter::JournalRefused, pending.len() as u64);
-                    for waiting in pending.drain(..) {
+                    let all = std::mem::take(pending);
+                    let (kept, refused): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| waiting.insisted);
+                    *pending = kept.into();
+                    self.telemetry.add(Counter::JournalRefused, refused.len() as u64);
+                    for waiting in refused {
                         waiting.receipt.settle(Err(why));
                     }
+                    return;
                 }
             }
         }

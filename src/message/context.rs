@@ -1,7 +1,7 @@
 //! What interpretation depends on besides the frames: the stations' registered facts and the dictionary's overrides.
 //!
-//! A replay must give the same messages, so the context is journalled too: whenever it changes, the whole of it is written as
-//! one run of context records (see [`crate::message::record`]) and holds from there on. No password is ever in it.
+//! A replay must give the same messages, so the context is journalled too: whole at first, then by what has changed, each as one run of
+//! records (see [`crate::message::record`]), and it holds from there on. No password is ever in it.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,51 @@ impl Context {
     pub fn of_hardware(&self, number: &[u8]) -> Option<&str> {
         let own = |facts: &StationFacts| facts.hardware.as_ref().is_some_and(|hardware| hardware.as_bytes() == number);
         self.stations.iter().find(|(_, facts)| own(facts)).map(|(mn, _)| mn.as_str())
+    }
+}
+
+/// What is new, other or gone in a context; against an empty context, the whole of another. As JSON `null` stands for what is gone, and of
+/// a station's facts only those are written that are not as in [`StationFacts::default`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContextChange {
+    /// Stations by MN.
+    pub stations: BTreeMap<String, Option<StationFacts>>,
+    /// Rows of the dictionary by code.
+    pub factors: BTreeMap<String, Option<(String, String)>>,
+    /// Rule files by name.
+    pub rules: BTreeMap<String, Option<String>>,
+}
+
+impl ContextChange {
+    /// Takes up what another piece of the same change says.
+    pub fn join(&mut self, piece: ContextChange) {
+        self.stations.extend(piece.stations);
+        self.factors.extend(piece.factors);
+        self.rules.extend(piece.rules);
+    }
+
+    /// The context that this is the whole of.
+    #[must_use]
+    pub fn whole(self) -> Context {
+        let mut context = Context::default();
+        self.apply(&mut context);
+        context
+    }
+
+    /// Changes `context`.
+    pub fn apply(self, context: &mut Context) {
+        fn each<V>(changes: BTreeMap<String, Option<V>>, map: &mut BTreeMap<String, V>) {
+            for (key, value) in changes {
+                match value {
+                    Some(value) => drop(map.insert(key, value)),
+                    None => drop(map.remove(&key)),
+                }
+            }
+        }
+        each(self.stations, &mut context.stations);
+        each(self.factors, &mut context.factors);
+        each(self.rules, &mut context.rules);
     }
 }
 

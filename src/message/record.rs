@@ -20,6 +20,11 @@
 //! 24 notice   what the gateway says of itself: a limit was reached; JSON `{"kind":…, "mn":… or null, "detail":{…}}`, see [`notice`]
 //! 25 dead letter  offset u64 of the record it came of | tries u32 | retain u8 (1: to be kept by the broker) | length of whole body u32
 //!             | length of why u16 | why | length of topic u16 | topic | the body, empty if it was longer than DEAD_LETTER_MAX
+//! 22 registry  name 32 bytes | part u32 | parts u32 | a piece: a JSON object of its own (see [`super::ContextChange`]). The pieces together,
+//!             with the last one, are the whole context from there on, under this name: H(…H(H(32 zeros, piece 0), piece 1)…, last piece),
+//!             H being SHA-256
+//! 23 registry change  name of the context that is changed 32 bytes | name of the changed one 32 bytes | part u32 | parts u32 | a piece as of 22.
+//!             The new name is computed like that of 22, beginning with the name of the changed one in place of the zeros
 //! ```
 //!
 //! What must stay true: a kind keeps its number and its layout for ever; a change of layout is a new kind.
@@ -55,6 +60,30 @@ pub enum Record<'a> {
         /// How many pieces.
         parts: u32,
         /// The piece.
+        json: &'a [u8],
+    },
+    /// A piece of the whole context that holds from the last piece on.
+    Registry {
+        /// The context's name.
+        name: [u8; 32],
+        /// Which piece, from 0.
+        part: u32,
+        /// How many pieces.
+        parts: u32,
+        /// The piece, a JSON object.
+        json: &'a [u8],
+    },
+    /// A piece of a change of the context, which holds from the last piece on.
+    RegistryChange {
+        /// The name of the context that is changed.
+        base: [u8; 32],
+        /// The name of the changed context.
+        name: [u8; 32],
+        /// Which piece, from 0.
+        part: u32,
+        /// How many pieces.
+        parts: u32,
+        /// The piece, a JSON object.
         json: &'a [u8],
     },
     /// Time passes.
@@ -257,6 +286,8 @@ impl<'a> Record<'a> {
             Self::Command(_) => 10,
             Self::Notice(_) => 24,
             Self::DeadLetter(_) => 25,
+            Self::Registry { .. } => 22,
+            Self::RegistryChange { .. } => 23,
         }
     }
 
@@ -290,7 +321,11 @@ impl<'a> Record<'a> {
                 put_peering(out, was);
                 out.extend_from_slice(mn.as_bytes());
             }
-            Self::Context { hash, part, parts, json } => {
+            Self::RegistryChange { base, name, part, parts, json } => {
+                out.extend_from_slice(base);
+                Record::Registry { name: *name, part: *part, parts: *parts, json }.encode(out);
+            }
+            Self::Context { hash, part, parts, json } | Self::Registry { name: hash, part, parts, json } => {
                 out.extend_from_slice(hash);
                 out.extend_from_slice(&part.to_le_bytes());
                 out.extend_from_slice(&parts.to_le_bytes());
@@ -325,7 +360,7 @@ impl<'a> Record<'a> {
             1 => take_frame(body),
             2 => take_rejected(body),
             3 => take_presence(body),
-            4 => take_context(body),
+            4 => take_context(body).map(|(hash, part, parts, json)| Record::Context { hash, part, parts, json }),
             5 => Some(Record::Tick),
             6 => std::str::from_utf8(body).ok().map(Record::Started),
             7 => Some(Record::Stopped),
@@ -333,6 +368,11 @@ impl<'a> Record<'a> {
             10 => Some(Record::Command(body)),
             24 => Some(Record::Notice(body)),
             25 => take_dead_letter(body),
+            22 => take_context(body).map(|(name, part, parts, json)| Record::Registry { name, part, parts, json }),
+            23 => body.split_first_chunk().and_then(|(base, rest)| {
+                let (name, part, parts, json) = take_context(rest)?;
+                Some(Record::RegistryChange { base: *base, name, part, parts, json })
+            }),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
@@ -452,12 +492,12 @@ fn take_dead_letter(body: &[u8]) -> Option<Record<'_>> {
     Some(Record::DeadLetter(DeadLetter { of, tries, retain: retain == 1, bytes, why, topic, body: cursor.0 }))
 }
 
-fn take_context(body: &[u8]) -> Option<Record<'_>> {
+fn take_context(body: &[u8]) -> Option<([u8; 32], u32, u32, &[u8])> {
     let mut cursor = Cursor(body);
     let hash = cursor.array()?;
     let part = u32::from_le_bytes(cursor.array()?);
     let parts = u32::from_le_bytes(cursor.array()?);
-    Some(Record::Context { hash, part, parts, json: cursor.0 })
+    Some((hash, part, parts, cursor.0))
 }
 
 #[cfg(test)]
@@ -499,6 +539,8 @@ mod tests {
         round_trip(&Record::Presence(Presence::Takeover { mn: "A", on, was }));
         round_trip(&Record::Presence(Presence::CloneSuspected { mn: "A", on, was }));
         round_trip(&Record::Context { hash: [7; 32], part: 1, parts: 2, json: b"{}" });
+        round_trip(&Record::Registry { name: [7; 32], part: 1, parts: 2, json: b"{}" });
+        round_trip(&Record::RegistryChange { base: [6; 32], name: [7; 32], part: 1, parts: 2, json: b"{}" });
         round_trip(&Record::Tick);
         round_trip(&Record::Started("0.1.0"));
         round_trip(&Record::Stopped);

@@ -53,11 +53,21 @@ fn delivered_segments_make_room_before_anyone_is_refused_and_undelivered_ones_ne
     let journal = open(Arc::new(disk.clone()), &settings(), telemetry.clone()).unwrap();
     let stored = fill(&journal);
     journal.delivered(Offset(20));
+    // Nobody has said yet what a restart needs: all of it.
+    for _ in 0..250 {
+        if journal.is_held_back() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((journal.health(), journal.first()), (Health::Full, Offset(1)));
+    journal.keep_from(Holder::Interpretation, Offset(15));
+    journal.keep_from(Holder::Commands, Offset(u64::MAX));
     wait_for(&journal, Health::Good);
     assert!(telemetry.get(Counter::JournalDroppedEarly) > 0);
     assert_eq!(append(&journal, vec![entry(9, 9)]), [Ok(Offset(stored + 1))]);
     let (read, missing) = read_all(journal.reader(Offset(1)));
-    assert!(missing.iter().all(|offset| *offset <= 20) && !missing.is_empty());
+    assert!(missing.iter().all(|offset| *offset < 15) && !missing.is_empty());
     assert_eq!(read.keys().copied().collect::<Vec<_>>(), (missing.len() as u64 + 1..=stored + 1).collect::<Vec<_>>());
 }
 

@@ -143,10 +143,10 @@ fn delivered_segments_go_when_they_are_neither_held_nor_in_the_replay_window() {
     write(1);
     assert_eq!(oldest(), 1, "undelivered");
     journal.delivered(Offset(60));
-    journal.keep_from(Offset(30));
+    journal.keep_from(Holder::Commands, Offset(30));
     write(101);
     assert!((2..=30).contains(&oldest()), "delivered and not held: {}", oldest());
-    journal.keep_from(Offset(u64::MAX));
+    journal.keep_from(Holder::Commands, Offset(u64::MAX));
     write(201);
     assert!((31..=61).contains(&oldest()), "delivered: {}", oldest());
     let first = oldest();
@@ -184,7 +184,7 @@ fn a_record_that_somebody_changed_with_its_checksum_breaks_the_chain() {
     let journal = open_on(&disk, &settings()).unwrap();
     append(&journal, (1..=10).map(|n| entry(n, 8)).collect());
     journal.close();
-    let id: [u8; 16] = load_file(&disk, Path::new("/j/journal.id")).unwrap().unwrap().try_into().unwrap();
+    let id: [u8; 16] = load_file(&disk, Path::new("/j/journal.id"), 16).unwrap().unwrap().try_into().unwrap();
     disk.change(Path::new("/j/00000000000000000001.seg"), |bytes| {
         let (start, size) = (128 + 4 * 80, 80);
         let record = &mut bytes[start..start + size];
@@ -206,11 +206,11 @@ fn small_files_are_old_or_new_and_damage_is_noticed() {
         disk.set_fault(Some(sim_disk::Fault::PowerOff(1 + seed % 8)));
         let stored = store_file(&disk, path, b"new").is_ok();
         let after = disk.after_power_cut(seed);
-        let found = load_file(&after, path).unwrap().unwrap();
+        let found = load_file(&after, path, 99).unwrap().unwrap();
         assert!(found == b"new" || (found == b"old" && !stored), "seed {seed}");
         store_file(&after, path, b"newer").unwrap();
         after.change(path, |bytes| bytes[(seed % 21) as usize] ^= 1);
-        assert_eq!(load_file(&after, path).unwrap(), None);
+        assert_eq!(load_file(&after, path, 99).unwrap(), None);
     }
-    assert_eq!(load_file(&SimDisk::new(0, 0), path).unwrap(), None);
+    assert_eq!(load_file(&SimDisk::new(0, 0), path, 99).unwrap(), None);
 }

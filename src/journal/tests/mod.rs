@@ -20,8 +20,13 @@ pub(super) fn settings() -> Settings {
     Settings { dir: DIR.into(), segment_size: 4096, reserve: 0, ..Settings::default() }
 }
 
+/// Opens a journal that nobody holds anything of.
 pub(super) fn open_on(disk: &SimDisk, settings: &Settings) -> Result<Journal, OpenError> {
-    open(Arc::new(disk.clone()), settings, Arc::default())
+    let journal = open(Arc::new(disk.clone()), settings, Arc::default())?;
+    for holder in [Holder::Interpretation, Holder::Commands] {
+        journal.keep_from(holder, Offset(u64::MAX));
+    }
+    Ok(journal)
 }
 
 /// An entry that is like no other: its number is in it.
