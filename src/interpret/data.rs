@@ -8,8 +8,8 @@ use super::factors::write_head;
 use super::json;
 use super::keys::Sealing;
 use super::moment::{Moment, write_timestamp};
-use super::parts::Heard;
-use super::report::{Cell, Class, Reading, Report, is_taken, snake};
+use super::parts::{Heard, missing};
+use super::report::{Cell, Class, Own, Reading, Report, is_taken, snake};
 use super::value::Said;
 use crate::marking::{Judged, Marks, Validity, Verdict};
 use crate::message::{Kind, Timestamp};
@@ -72,15 +72,12 @@ pub(super) fn write(
 ) -> Deviations {
     let mut deviations = envelope.deviations.union(report.deviations);
     write_top(out, envelope, &mut deviations);
-    out.extend_from_slice(b",\"readings\":{");
-    for (at, reading) in report.readings.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write_reading(out, report, reading, verdict.readings.get(at), &mut deviations);
-    }
-    out.push(b'}');
-    write_own(out, report, &mut deviations);
+    out.extend_from_slice(b",\"readings\":");
+    let several = report.instruments.len() > 1;
+    write_readings(out, report, verdict, several.then_some(0), &mut deviations);
+    out.extend_from_slice(b",\"fields\":");
+    write_own(out, report, several.then_some(0), &mut deviations);
+    write_instruments(out, report, verdict, &mut deviations);
     out.extend_from_slice(b",\"marks\":");
     write_marks(out, marks);
     out.extend_from_slice(b",\"deviations\":");
@@ -113,6 +110,11 @@ fn write_top(out: &mut Vec<u8>, envelope: &Envelope<'_>, deviations: &mut Deviat
     out.extend_from_slice(envelope.kind.name().as_bytes());
     out.extend_from_slice(b"\",\"data_time\":");
     match (envelope.moment, envelope.time) {
+        (Some(moment), Some(text)) if !Moment::is_plain(text) => {
+            quoted(out, |out| moment.write(out));
+            out.extend_from_slice(b",\"data_time_text\":");
+            json::said(out, text, deviations);
+        }
         (Some(moment), _) => quoted(out, |out| moment.write(out)),
         (None, None) => out.extend_from_slice(b"null"),
         (None, Some(text)) => {
@@ -178,11 +180,6 @@ fn write_parted(out: &mut Vec<u8>, parted: Parted<'_>) {
     out.push(b']');
 }
 
-/// The numbers of the parts that were not heard.
-pub(super) fn missing(count: u16, heard: &[Heard]) -> impl Iterator<Item = u64> {
-    (1..=count).filter(|number| !heard.iter().any(|part| part.number == *number)).map(u64::from)
-}
-
 /// Appends a list of whole numbers.
 pub(super) fn numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
     out.push(b'[');
@@ -191,6 +188,55 @@ pub(super) fn numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
             out.push(b',');
         }
         json::number(out, number);
+    }
+    out.push(b']');
+}
+
+/// Appends the readings under the instrument of this number, or all.
+fn write_readings(
+    out: &mut Vec<u8>,
+    report: &Report<'_>,
+    verdict: &Verdict,
+    instrument: Option<u32>,
+    deviations: &mut Deviations,
+) {
+    out.push(b'{');
+    let mut first = true;
+    for (at, reading) in report.readings.iter().enumerate() {
+        if instrument.is_some_and(|number| number != reading.instrument) {
+            continue;
+        }
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        write_reading(out, report, reading, verdict.readings.get(at), deviations);
+    }
+    out.push(b'}');
+}
+
+/// Appends what was said of each instrument, if any is named: its fields of the record, and its readings.
+fn write_instruments(out: &mut Vec<u8>, report: &Report<'_>, verdict: &Verdict, deviations: &mut Deviations) {
+    if report.instruments.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b",\"instruments\":[");
+    for (number, instrument) in (1..).zip(&report.instruments) {
+        out.extend_from_slice(if number > 1 { b",{\"pol_id\":" } else { b"{\"pol_id\":" });
+        if instrument.said.is_empty() {
+            out.extend_from_slice(b"null");
+        } else {
+            json::said(out, instrument.said, deviations);
+        }
+        out.extend_from_slice(b",\"code\":");
+        json::optional(out, instrument.code());
+        out.extend_from_slice(b",\"name\":");
+        json::optional(out, instrument.factor.and_then(|factor| factor.name.as_deref()));
+        let only = report.instruments.len() == 1;
+        out.extend_from_slice(b",\"fields\":");
+        write_own(out, report, (!only).then_some(number), deviations);
+        out.extend_from_slice(b",\"readings\":");
+        write_readings(out, report, verdict, (!only).then_some(number), deviations);
+        out.push(b'}');
     }
     out.push(b']');
 }
@@ -207,20 +253,24 @@ fn write_reading(
         Some(factor)
             if reading.unit.is_none()
                 && reading.meaning.is_none()
+                && reading.item < 2
                 && (reading.canonical || factor.code.as_bytes() == reading.code) =>
         {
             out.extend_from_slice(&factor.head);
         }
         Some(factor) => {
-            let code = if reading.canonical { factor.code.as_bytes() } else { reading.code };
             let (name, unit) = match reading.meaning {
                 Some(meaning) => (Some(&*meaning.name), meaning.unit.as_deref()),
                 None => (factor.name.as_deref(), factor.unit.as_deref()),
             };
             let converted = reading.conversion.filter(|_| multiplier.is_some()).map(|it| it.to.as_str());
-            write_head(out, code, name, converted.or(reading.unit).or(unit));
+            write_head(out, &report.key_of(reading), name, converted.or(reading.unit).or(unit));
         }
-        None => write_head(out, reading.code, None, None),
+        None => write_head(out, &report.key_of(reading), None, None),
+    }
+    if reading.among {
+        out.extend_from_slice(b",\"item\":");
+        json::number(out, u64::from(reading.item));
     }
     let textual = reading.factor.is_some_and(|factor| factor.textual);
     let mut unspoken = false;
@@ -235,6 +285,7 @@ fn write_reading(
         let earlier = report.cells(reading).filter(|cell| cell.earlier).map(|cell| (cell.said, cell.value));
         write_earlier(out, earlier, deviations);
     }
+    write_why(out, report, reading);
     write_flag(out, reading, judged, deviations);
     if multiplier.is_some() {
         write_reported(out, report, reading);
@@ -262,7 +313,7 @@ fn write_reported(out: &mut Vec<u8>, report: &Report<'_>, reading: &Reading<'_>)
     json::optional(out, reading.conversion.map(|conversion| conversion.by.as_str()));
     for cell in report.cells(reading).filter(|cell| cell.is_converted()) {
         out.extend_from_slice(cell.name.map_or(&[], |name| name.key));
-        quoted(out, |out| out.extend_from_slice(cell.value));
+        quoted(out, |out| out.extend_from_slice(&cell.literal()));
     }
     out.push(b'}');
 }
@@ -287,8 +338,11 @@ fn write_cell(
     match class {
         Some(Class::Text) => json::said(out, cell.value, deviations),
         Some(Class::ByFactor) if textual => json::said(out, cell.value, deviations),
-        Some(Class::Time) => match Moment::read(cell.value) {
-            Some(moment) => quoted(out, |out| moment.write(out)),
+        Some(Class::Time) => match Moment::read_any(cell.value) {
+            Some(moment) => {
+                quoted(out, |out| moment.write(out));
+                return !Moment::is_plain(cell.value);
+            }
             None => {
                 out.extend_from_slice(b"null");
                 return true;
@@ -300,9 +354,11 @@ fn write_cell(
                 return true;
             }
             match multiplier.filter(|_| cell.is_converted()) {
-                Some(multiplier) => multiplier.apply(cell.value, out),
+                Some(multiplier) => multiplier.apply(&cell.literal(), out),
+                None if cell.form == Said::Odd => out.extend_from_slice(&cell.literal()),
                 None => out.extend_from_slice(cell.value),
             }
+            return cell.form == Said::Odd;
         }
     }
     false
@@ -331,7 +387,34 @@ fn write_own_name(out: &mut Vec<u8>, said: &[u8], is_taken: fn(&[u8]) -> bool) {
     json::name(out, &name);
 }
 
-/// What was said in the fields that are null.
+/// Why values are none, by field; `valid` is for the reading as a whole.
+fn write_why(out: &mut Vec<u8>, report: &Report<'_>, reading: &Reading<'_>) {
+    let mut begun = false;
+    let mut begin = |out: &mut Vec<u8>| {
+        out.extend_from_slice(if std::mem::replace(&mut begun, true) { b"," } else { b",\"why\":{" });
+    };
+    let unsaid = |cell: &&Cell<'_>| !cell.earlier && cell.why.is_some() && !is_secret(cell.said);
+    for cell in report.cells(reading).filter(unsaid) {
+        let Some(why) = cell.why else { continue };
+        begin(out);
+        match cell.name {
+            Some(name) => json::string(out, name.snake),
+            None => write_own_name(out, cell.said, is_taken),
+        }
+        out.push(b':');
+        json::string(out, why.code());
+    }
+    if let Some(why) = reading.why {
+        begin(out);
+        out.extend_from_slice(b"\"valid\":");
+        json::string(out, why.code());
+    }
+    if begun {
+        out.push(b'}');
+    }
+}
+
+/// What was said in the fields that are null, or a number in another form.
 fn write_texts(
     out: &mut Vec<u8>,
     report: &Report<'_>,
@@ -344,9 +427,9 @@ fn write_texts(
     for cell in report.cells(reading).filter(|cell| !cell.earlier && !is_secret(cell.said)) {
         let unspoken = match cell.name.map(|name| name.class) {
             Some(Class::Flag | Class::Text) => false,
-            Some(Class::Time) => Moment::read(cell.value).is_none(),
-            Some(Class::ByFactor) => cell.form == Said::Text && !textual,
-            Some(Class::Number) | None => cell.form == Said::Text,
+            Some(Class::Time) => !Moment::is_plain(cell.value) || Moment::read(cell.value).is_none(),
+            Some(Class::ByFactor) => cell.form != Said::Number && !textual,
+            Some(Class::Number) | None => cell.form != Said::Number,
         };
         if unspoken {
             if let Some(mark) = before {
@@ -373,6 +456,8 @@ fn write_flag(out: &mut Vec<u8>, reading: &Reading<'_>, judged: Option<&Judged>,
     }
     let validity = judged.and_then(|judged| judged.validity);
     out.extend_from_slice(match validity.map(Validity::is_usable) {
+        Some(true) if reading.is_certainly_none() => b",\"valid\":false",
+        Some(true) if reading.is_doubtful() => b",\"valid\":null",
         Some(true) => b",\"valid\":true",
         Some(false) => b",\"valid\":false",
         None => b",\"valid\":null",
@@ -440,11 +525,13 @@ pub(super) fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
     out.push(b']');
 }
 
-/// The fields of the record itself, as texts.
-fn write_own(out: &mut Vec<u8>, report: &Report<'_>, deviations: &mut Deviations) {
-    out.extend_from_slice(b",\"fields\":{");
+/// The fields of the record itself, as texts: those under the instrument of this number, or all; and what was said before them.
+fn write_own(out: &mut Vec<u8>, report: &Report<'_>, instrument: Option<u32>, deviations: &mut Deviations) {
+    out.push(b'{');
     let mut first = true;
-    for own in report.own.iter().filter(|own| !own.earlier) {
+    // Which instrument it is stands beside its fields.
+    let here = |own: &&Own<'_>| instrument.is_none_or(|number| number == own.instrument && own.name != b"PolId");
+    for own in report.own.iter().filter(here).filter(|own| !own.earlier) {
         if !std::mem::take(&mut first) {
             out.push(b',');
         }
@@ -457,9 +544,9 @@ fn write_own(out: &mut Vec<u8>, report: &Report<'_>, deviations: &mut Deviations
         }
     }
     out.push(b'}');
-    if report.own.iter().any(|own| own.earlier) {
+    if report.own.iter().filter(here).any(|own| own.earlier) {
         out.extend_from_slice(b",\"fields_earlier\":");
-        let earlier = report.own.iter().filter(|own| own.earlier).map(|own| (own.name, own.value));
+        let earlier = report.own.iter().filter(here).filter(|own| own.earlier).map(|own| (own.name, own.value));
         write_earlier(out, earlier, deviations);
     }
 }

@@ -1,6 +1,6 @@
 //! The `event` body (schema `hj212.event/1`): what happened to a station.
 
-use super::data::{missing, numbers, optional_name, quoted, write_journal};
+use super::data::{numbers, optional_name, quoted, write_journal};
 use super::json;
 use super::moment::write_timestamp;
 use super::parts::Pending;
@@ -70,7 +70,7 @@ pub(super) fn write_parts_missing(
     out.extend_from_slice(b",\"count\":");
     json::number(out, u64::from(pending.count));
     out.extend_from_slice(b",\"missing\":");
-    numbers(out, missing(pending.count, &pending.heard));
+    numbers(out, pending.missing());
     write_journal(out, place.offset, place.hash);
     out.push(b'}');
 }

@@ -4,8 +4,8 @@
 //! of 2005 keeps the unit of *its* table (hexavalent chromium is mg/L there and ug/L in 2017): nothing is converted here.
 //!
 //! # Decisions
-//! * Water codes of 2005 have three digits, gas codes two. A lost or added leading zero is repaired only if the station's medium
-//!   (its registered ST, else the frame's) says which table is meant; otherwise the code stays as it is, unknown.
+//! * Water codes of 2005 have three digits, gas codes two. Which table a code belongs to, and whether a lost or added zero is repaired,
+//!   is decided for a record as a whole: see [`super::tables`].
 //! * Two rows of one edition with one code (the standard prints `e701xx` and `g119xx` twice): both names, no unit, until the
 //!   station's registration chooses. An extension's row that a later edition gives another meaning (`i23005`) holds in the earlier
 //!   editions; that the code collides is said in either case, and that it is uncertain where no standard decides it.
@@ -20,6 +20,8 @@ use foldhash::HashMap;
 use super::hash::fnv;
 use super::json;
 use super::table;
+use super::tables::{Choice, Evidence, Known, Tables, decide};
+use super::value::Sentinels;
 use crate::protocol::Edition;
 
 /// A unit that depends on the station.
@@ -103,11 +105,36 @@ pub(super) struct System {
     pub(super) carries: u32,
     /// One bit for the ST; 0: an unknown one.
     bit: u32,
+    /// Whether the record says another medium than its ST: then a name of the field that depends on ST is none.
+    doubtful: bool,
+    /// What the registered ST and the one of the record say.
+    known: Known,
+    /// How bare codes are read.
+    pub(super) tables: Tables,
 }
 
 impl System {
     /// No ST, or one that the table does not list.
-    const UNKNOWN: System = System { medium: Medium::Unknown, carries: u32::MAX, bit: 0 };
+    const UNKNOWN: System = {
+        let known =
+            Known { registered: Medium::Unknown, said: Medium::Unknown, listed: false, habit: Evidence::NOTHING };
+        let tables = Tables { two: Choice::Said, three: Choice::Said, medium: Medium::Unknown, none: false };
+        System { medium: Medium::Unknown, carries: u32::MAX, bit: 0, doubtful: false, known, tables }
+    };
+
+    /// The same for a record that shows this, of a station whose earlier ones showed `habit`.
+    pub(super) fn of_record(self, record: Evidence, habit: Evidence) -> System {
+        let known = Known { habit, ..self.known };
+        let tables = decide(record, known);
+        let settled = tables.medium != Medium::Unknown && known.said != Medium::Unknown;
+        let doubtful = settled && tables.medium != known.said && known.registered == Medium::Unknown;
+        System { known, tables, doubtful, ..self }
+    }
+
+    /// Whether a factor of this category of the 2005 tables is of another medium than the ST of the record says.
+    pub(super) fn contradicts(self, medium: Medium) -> bool {
+        medium != Medium::Unknown && self.known.said != Medium::Unknown && medium != self.known.said
+    }
 }
 
 /// What was found for a code.
@@ -134,6 +161,10 @@ pub(super) struct Dictionary {
     categories: Vec<String>,
     /// All meanings of colliding codes.
     meanings: BTreeMap<String, Vec<Meaning>>,
+    /// The bits of the categories that only gas, and only water has.
+    gas: u32,
+    water: u32,
+    pub(super) sentinels: Sentinels,
 }
 
 /// What a name of the field stands for.
@@ -149,6 +180,8 @@ struct Codes {
     /// Codes of up to eight bytes, packed.
     short: HashMap<u64, u32>,
     long: HashMap<Box<[u8]>, u32>,
+    /// Codes of up to eight bytes in capitals, packed; only those that are one code in whatever case.
+    capitals: HashMap<u64, Option<u32>>,
 }
 
 impl Codes {
@@ -159,7 +192,16 @@ impl Codes {
         }
     }
 
+    /// The code that `code` is in another case.
+    fn in_other_case(&self, code: &[u8]) -> Option<u32> {
+        *self.capitals.get(&pack(&code.to_ascii_uppercase())?)?
+    }
+
     fn insert(&mut self, code: &[u8], factor: u32) {
+        if let Some(packed) = pack(&code.to_ascii_uppercase()) {
+            let one = if self.capitals.contains_key(&packed) { None } else { Some(factor) };
+            self.capitals.insert(packed, one);
+        }
         match pack(code) {
             Some(packed) => self.short.insert(packed, factor),
             None => self.long.insert(code.into(), factor),
@@ -305,6 +347,9 @@ impl Dictionary {
             systems: Vec::new(),
             categories: Vec::new(),
             meanings: BTreeMap::new(),
+            gas: 0,
+            water: 0,
+            sentinels: Sentinels::new(),
         };
         dictionary.read_systems();
         for row in all.iter().filter(|row| row.collides()) {
@@ -332,8 +377,13 @@ impl Dictionary {
                 _ => Medium::Unknown,
             };
             let Some(st) = pack(row.st.as_bytes()) else { continue };
-            self.systems.push((st, System { medium, carries, bit: 1u32.checked_shl(at as u32).unwrap_or(0) }));
+            let known = Known { said: medium, listed: true, ..System::UNKNOWN.known };
+            let tables = decide(Evidence::NOTHING, known);
+            let bit = 1u32.checked_shl(at as u32).unwrap_or(0);
+            self.systems.push((st, System { medium, carries, bit, doubtful: false, known, tables }));
         }
+        self.gas = self.category("gas", false) | self.category("flue-gas-process", false);
+        self.water = self.category("water", false) | self.category("sewage-process", false);
         for alias in table::aliases() {
             let Some(name) = pack(alias.alias.as_bytes()) else { continue };
             let used = alias.systems.iter().fold(0, |used, st| used | self.system(None, Some(st.as_bytes())).bit);
@@ -380,11 +430,17 @@ impl Dictionary {
             let packed = pack(st?)?;
             self.systems.iter().find(|(known, _)| *known == packed).map(|(_, system)| *system)
         };
-        if registered.is_none() || registered == said {
-            return find(said).unwrap_or(System::UNKNOWN);
-        }
-        let home = find(registered).unwrap_or(System::UNKNOWN);
-        System { carries: home.carries | find(said).map_or(0, |system| system.carries), ..home }
+        let Some(registered) = registered else { return find(said).unwrap_or(System::UNKNOWN) };
+        let home = find(Some(registered)).unwrap_or(System::UNKNOWN);
+        let other = find(said);
+        let known = Known {
+            registered: home.medium,
+            said: other.map_or(Medium::Unknown, |system| system.medium),
+            listed: home.known.listed || other.is_some(),
+            habit: Evidence::NOTHING,
+        };
+        let also = other.filter(|_| said != Some(registered)).map_or(0, |system| system.carries);
+        System { carries: home.carries | also, known, tables: decide(Evidence::NOTHING, known), ..home }
     }
 
     /// What `code` is a name of at stations of `system`.
@@ -396,37 +452,180 @@ impl Dictionary {
         let meanings = self.aliases.get(&pack(capitals)?)?;
         match meanings.as_slice() {
             [only] if system.bit == 0 => Some(&only.code),
+            [_, _, ..] if system.doubtful => None,
             several => several.iter().find(|slang| slang.used & system.bit != 0).map(|slang| &*slang.code),
         }
     }
 
     /// What `code` stands for in a record of `edition` from a station of `system`.
     pub(super) fn find(&self, code: &[u8], edition: Option<Edition>, system: System) -> Option<Found<'_>> {
-        let medium = system.medium;
-        let table = match edition {
-            Some(Edition::V2005) => 0,
-            Some(Edition::V2017) | None => 1,
-            Some(Edition::V2025) => 2,
-        };
+        let table = table_of(edition);
         let codes = self.editions.get(table)?;
         let factor = |number: u32| self.factors.get(number as usize);
-        if (1..=3).contains(&code.len()) && code.iter().all(u8::is_ascii_digit) {
-            let (digits, width) = padded(code, medium);
-            let said = digits.get(..width).unwrap_or(code);
-            if let Some(factor) = codes.get(said).and_then(factor) {
-                return Some(Found { factor, alias: said != code || (factor.alias && table != 0), numbered: false });
-            }
+        let as_said = |factor: &Factor| factor.alias && table != 0;
+        if is_bare(code) {
+            let (number, repaired) = self.bare(codes, code, system.tables)?;
+            let factor = factor(number)?;
+            return Some(Found { factor, alias: repaired || as_said(factor), numbered: false });
         }
         if let Some(factor) = codes.get(code).and_then(factor) {
-            return Some(Found { factor, alias: factor.alias && table != 0, numbered: false });
+            return Some(Found { factor, alias: as_said(factor), numbered: false });
         }
         if let Some(factor) = with_device_number(codes, code).and_then(factor) {
             return Some(Found { factor, alias: false, numbered: true });
         }
-        let slip = mistyped(codes, code, medium);
-        let other = slip.or_else(|| codes.get(self.alias(code, system)?));
+        let slip = mistyped(codes, code, system.tables.medium);
+        let other = slip.or_else(|| codes.get(self.alias(code, system)?)).or_else(|| codes.in_other_case(code));
         Some(Found { factor: factor(other?)?, alias: true, numbered: false })
     }
+
+    /// The factor of a code of one to three digits, and whether zeros were repaired.
+    fn bare(&self, codes: &Codes, code: &[u8], tables: Tables) -> Option<(u32, bool)> {
+        if tables.none {
+            return None;
+        }
+        let (two, three) = both(codes, code);
+        let said = |number: u32| (number, false);
+        let repaired = |number: u32| (number, true);
+        match (code.len(), two, three) {
+            (2, Some(gas), Some(water)) => match tables.two {
+                Choice::Said => Some(said(gas)),
+                Choice::Repaired => Some(repaired(water)),
+                Choice::Open => None,
+            },
+            (2, Some(gas), None) => Some(said(gas)),
+            (3, Some(gas), Some(water)) => match tables.three {
+                Choice::Said => Some(said(water)),
+                Choice::Repaired => Some(repaired(gas)),
+                Choice::Open => None,
+            },
+            (3, None, Some(water)) => Some(said(water)),
+            (_, gas, water) => match tables.medium {
+                Medium::Air => gas.map(repaired),
+                Medium::Water => water.map(repaired),
+                Medium::Unknown => None,
+            },
+        }
+    }
+
+    /// Whether `code` is a bare code that no factor was chosen for because it could be several.
+    pub(super) fn is_open(&self, code: &[u8], edition: Option<Edition>, system: System) -> bool {
+        let Some(codes) = self.editions.get(table_of(edition)) else { return false };
+        is_bare(code) && !system.tables.none && self.bare(codes, code, system.tables).is_none() && {
+            let (two, three) = both(codes, code);
+            two.is_some() && three.is_some()
+        }
+    }
+
+    /// The medium of a bare code's factor.
+    pub(super) fn medium_of(&self, factor: &Factor) -> Medium {
+        match (factor.category & self.gas != 0, factor.category & self.water != 0) {
+            (true, false) => Medium::Air,
+            (false, true) => Medium::Water,
+            _ => Medium::Unknown,
+        }
+    }
+
+    /// Adds what one code of a record can only be; `converted`: it has a converted value (`Zs…`), `strange`: it has a field that no
+    /// pollutant has.
+    pub(super) fn testify(
+        &self,
+        evidence: &mut Evidence,
+        code: &[u8],
+        edition: Option<Edition>,
+        converted: bool,
+        strange: bool,
+    ) {
+        let Some(codes) = self.editions.get(table_of(edition)) else { return };
+        let is_water = |number: u32| {
+            self.factors.get(number as usize).is_some_and(|factor| self.medium_of(factor) == Medium::Water)
+        };
+        evidence.gas |= converted;
+        if is_bare(code) {
+            evidence.strange |= strange;
+            match (code.len(), both(codes, code)) {
+                (1, _) => evidence.single = true,
+                (2, (Some(_), water)) => {
+                    evidence.two = true;
+                    evidence.gas |= water.is_none();
+                }
+                (2, (None, Some(water))) => evidence.zeros_lost |= is_water(water),
+                (3, (gas, Some(water))) => {
+                    evidence.three |= is_water(water);
+                    evidence.water |= gas.is_none() && is_water(water);
+                    evidence.zeros_added |= converted && gas.is_some();
+                }
+                (3, (Some(_), None)) => evidence.zeros_added = true,
+                _ => {}
+            }
+            return;
+        }
+        let named = || self.alias(code, System::UNKNOWN).and_then(|code| codes.get(code));
+        let found = codes.get(code).or_else(|| codes.in_other_case(code)).or_else(named);
+        let Some(factor) = found.and_then(|number| self.factors.get(number as usize)) else { return };
+        match self.medium_of(factor) {
+            Medium::Air => evidence.gas = true,
+            Medium::Water => evidence.water = true,
+            Medium::Unknown => {}
+        }
+    }
+
+    /// Whether what `code` stands for can hang on the rest of its record.
+    pub(super) fn depends(code: &[u8]) -> bool {
+        code.len() <= 5
+    }
+
+    /// What `code` stands for, if it was published under `key`: a card has no record that could decide.
+    pub(super) fn find_published(
+        &self,
+        key: &[u8],
+        code: &[u8],
+        edition: Option<Edition>,
+        system: System,
+    ) -> Option<Found<'_>> {
+        let usual = self.find(code, edition, system);
+        if !Dictionary::depends(code) || !code.iter().all(u8::is_ascii_digit) {
+            return usual;
+        }
+        let fits = |found: &Found<'_>| found.factor.code.as_bytes() == key || found.numbered;
+        let media = [Medium::Water, Medium::Air, Medium::Unknown];
+        let ways = [Choice::Said, Choice::Repaired].into_iter().flat_map(|choice| media.map(|medium| (choice, medium)));
+        let mut all = ways.filter_map(|(choice, medium)| {
+            let tables = Tables { two: choice, three: choice, medium, none: false };
+            self.find(code, edition, System { tables, ..system })
+        });
+        if key != code {
+            return usual.filter(fits).or_else(|| all.find(fits));
+        }
+        // Under its own code it may have been left open, unless it can be one thing alone.
+        usual.filter(|usual| fits(usual) || all.all(|other| other.factor.code == usual.factor.code))
+    }
+}
+
+/// The index of the edition's codes.
+fn table_of(edition: Option<Edition>) -> usize {
+    match edition {
+        Some(Edition::V2005) => 0,
+        Some(Edition::V2017) | None => 1,
+        Some(Edition::V2025) => 2,
+    }
+}
+
+/// Whether a code has nothing but one to three digits.
+fn is_bare(code: &[u8]) -> bool {
+    (1..=3).contains(&code.len()) && code.iter().all(u8::is_ascii_digit)
+}
+
+/// What a bare code is in the gas table (two digits) and in that of water (three), with zeros added or taken away.
+fn both(codes: &Codes, code: &[u8]) -> (Option<u32>, Option<u32>) {
+    let three: [u8; 3] = match code {
+        [a] => [b'0', b'0', *a],
+        [a, b] => [b'0', *a, *b],
+        [a, b, c] => [*a, *b, *c],
+        _ => return (None, None),
+    };
+    let two = three.strip_prefix(b"0").and_then(|two| codes.get(two));
+    (two, codes.get(&three))
 }
 
 impl Factor {
@@ -449,26 +648,6 @@ pub(super) fn write_head(out: &mut Vec<u8>, code: &[u8], name: Option<&str>, uni
     json::optional(out, unit);
 }
 
-/// A code of up to three digits with the zeros of its medium's table: three digits in water, two in air. Also how many there are.
-fn padded(code: &[u8], medium: Medium) -> ([u8; 3], usize) {
-    let width = match medium {
-        Medium::Water => 3,
-        Medium::Air => 2,
-        Medium::Unknown => code.len(),
-    };
-    // A third digit that is no leading zero can only be of a water code, whatever ST says.
-    let digits = match code {
-        [b'0', rest @ ..] if code.len() > width => rest,
-        _ => code,
-    };
-    let width = width.max(digits.len());
-    let mut said = [b'0'; 3];
-    if let Some(end) = said.get_mut(width - digits.len()..width) {
-        end.copy_from_slice(digits);
-    }
-    (said, width)
-}
-
 /// `e70112` is `e701xx`, `i33317` is `i3331x`.
 fn with_device_number(codes: &Codes, code: &[u8]) -> Option<u32> {
     let mut pattern: [u8; 6] = code.try_into().ok()?;
@@ -482,7 +661,7 @@ fn with_device_number(codes: &Codes, code: &[u8]) -> Option<u32> {
     })
 }
 
-/// A code in another case, or one that lost the letter before its five digits (`01018` in the standard's own C.14).
+/// A code that lost the letter before its five digits (`01018` in the standard's own C.14), or one in capitals.
 fn mistyped(codes: &Codes, code: &[u8], medium: Medium) -> Option<u32> {
     if code.len() == 5 && code.iter().all(u8::is_ascii_digit) {
         let letter = |letter: u8| {
@@ -568,14 +747,47 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_repaired_by_the_medium_only() {
+    fn a_code_that_stands_in_a_table_is_that_table_s_and_zeros_are_repaired_by_the_medium() {
         use Edition::V2005;
-        assert_eq!(find("11", V2005, Medium::Water), some("w01018", "化学需氧量", "mg/L", true));
-        assert_eq!(find("11", V2005, Medium::Air), some("a21022", "氯气", "mg/m3", false));
-        assert_eq!(find("011", V2005, Medium::Air), some("a21022", "氯气", "mg/m3", true));
+        for medium in [Medium::Water, Medium::Air, Medium::Unknown] {
+            assert_eq!(find("11", V2005, medium), some("a21022", "氯气", "mg/m3", false));
+            assert_eq!(find("011", V2005, medium), some("w01018", "化学需氧量", "mg/L", false));
+        }
+        assert_eq!(find("60", V2005, Medium::Water), some("w21003", "氨氮", "mg/L", true));
+        assert_eq!(find("60", V2005, Medium::Air), None);
+        assert_eq!(find("004", V2005, Medium::Air), some("a21005", "一氧化碳", "mg/m3", true));
+        assert_eq!(find("004", V2005, Medium::Water), None);
         assert_eq!(find("2", V2005, Medium::Air), some("a21026", "二氧化硫", "mg/m3", true));
         assert_eq!(find("2", V2005, Medium::Unknown), None);
         assert_eq!(find("101", V2005, Medium::Air), some("w21011", "总磷", "mg/L", false));
+    }
+
+    #[test]
+    fn a_registration_repairs_what_stands_in_the_other_table() {
+        let dictionary = dictionary();
+        let of = |code: &str, st: &str, said: &str| {
+            let system = dictionary.system(Some(st.as_bytes()), Some(said.as_bytes()));
+            dictionary.find(code.as_bytes(), Some(Edition::V2005), system).unwrap().factor.code.to_string()
+        };
+        assert_eq!((of("11", "32", "31"), of("11", "31", "32")), ("w01018".into(), "a21022".into()));
+        assert_eq!((of("011", "31", "32"), of("011", "32", "31")), ("a21022".into(), "w01018".into()));
+        assert_eq!(of("11", "91", "32"), "a21022", "a registration that says no medium is none");
+    }
+
+    #[test]
+    fn codes_are_found_in_any_case() {
+        for (said, code) in [
+            ("LEQ", "Leq"),
+            ("leq", "Leq"),
+            ("la", "LA"),
+            ("lA", "LA"),
+            ("l10", "L10"),
+            ("ldn", "Ldn"),
+            ("s01", "a19001"),
+        ] {
+            let found = find(said, Edition::V2017, Medium::Unknown).unwrap();
+            assert_eq!((found.0.as_str(), found.3), (code, true), "{said}");
+        }
     }
 
     #[test]

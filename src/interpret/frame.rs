@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::station::Station;
 use super::{Interpreted, Interpreter, coverage, hash, id, marks, micros, times};
 use crate::message::{Heard, Kind, Publication, registration};
-use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet};
+use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet, tidied};
 
 /// QNs remembered per station, to tell different records with one QN.
 const QNS_REMEMBERED_MAX: usize = 16;
@@ -102,28 +102,27 @@ impl Interpreter {
                 Some(Part { count, number }) if count > 1 => Parted::One { count, number },
                 _ => Parted::Whole,
             };
+            let said = opening.area(header);
+            let tidied = if opening.sealing.is_unreadable() { None } else { tidied(said) };
+            let (area, odd) = tidied.as_ref().map_or((said, Deviations::NONE), |(area, odd)| (area.as_slice(), *odd));
             let packet = Packet {
                 st: header.st,
                 cn: header.cn,
                 qn: header.qn,
                 rf: header.rf,
                 edition,
-                area: opening.area(header),
+                area,
                 parted,
                 sealing: opening.sealing,
-                deviations,
+                deviations: deviations.union(odd),
                 length_off,
-                content: hash::content(if opening.sealing.is_unreadable() {
-                    header.area
-                } else {
-                    opening.area(header)
-                }),
+                content: hash::content(if opening.sealing.is_unreadable() { header.area } else { said }),
                 place,
             };
             done.opened += u32::from(packet.sealing.is_opened());
             done.unreadable += u32::from(packet.sealing.is_unreadable());
             learned |= match self.part_of(&packet, number, header) {
-                Some((count, part, time)) => self.gather_part(station, &packet, count, part, time, number, out, done),
+                Some(part) => self.gather_part(station, &packet, part, number, out, done),
                 None => self.publish(station, &packet, out, done),
             };
         }
@@ -145,11 +144,12 @@ impl Interpreter {
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
         let system = self.dictionary.system(registered, packet.st);
         let merged = matches!(packet.parted, Parted::Merged { .. });
-        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, system, merged };
+        let habit = station.habits.of(packet.st);
+        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, system, habit, merged };
         let report = self.scratch.read(packet.area, lens);
         let kind = packet.cn.map_or(Kind::Other, Kind::of);
         let time = report.data_time.or_else(|| report.own(b"AlarmTime").filter(|_| kind == Kind::Alarm));
-        let moment = time.and_then(Moment::read);
+        let moment = time.and_then(Moment::read_any);
         let mut deviations = packet.deviations;
         times::judge(&self.settings, packet, kind, time, moment, &mut deviations);
         // Answers of 2005 carry QN in the data area.
@@ -177,12 +177,9 @@ impl Interpreter {
         // Without time and codes the id is that of the unreadable record.
         let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
         let backfill = times::is_backfill(&self.settings, packet, kind, moment);
-        let about = report.own(b"PolId").filter(|_| kind == Kind::Info).and_then(|said| {
-            let found = self.dictionary.find(said, packet.edition, system).filter(|found| !found.numbered);
-            found.map(|found| &*found.factor.code).or(std::str::from_utf8(said).ok())
-        });
+        station.habits.learn(packet.st, report.evidence);
         let (edition, received) = (packet.edition, packet.place.time);
-        let told = marks::Told { edition, medium: system.medium, kind, moment, received, about };
+        let told = marks::Told { edition, medium: system.medium, kind, moment, received };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {
             id: &self.id,

@@ -1,4 +1,5 @@
 //! Records that come in several packets (HJ 212-2017, 6.3.1): gathered until they are whole, or until they have waited long enough.
+//! Which parts belong together is told in [`super::parts`].
 //!
 //! What must stay true: a part is published once, with the others or in what there is of them; which parts wait depends on the records
 //! before alone.
@@ -16,36 +17,44 @@ use crate::protocol::{Deviation, Header};
 /// Parts remembered per station, to tell late re-sends of single parts.
 const PARTS_REMEMBERED_MAX: usize = 64;
 
+/// QNs of parts remembered per station, with the DataTime that one of them had.
+const PART_TIMES_MAX: usize = 16;
+
 impl Interpreter {
-    /// Whether the packet is a part that can be put together with others: its count, its number and its DataTime.
+    /// What the packet says of its record, if it is a part that can be put together with others: by its DataTime, or by its QN.
     pub(super) fn part_of<'a>(
         &self,
         packet: &Packet<'a>,
         station: Option<u32>,
         header: &Header<'a>,
-    ) -> Option<(u16, u16, &'a [u8])> {
+    ) -> Option<parts::Part<'a>> {
         let Parted::One { count, number } = packet.parted else { return None };
-        let fits = count <= self.settings.parts_max && (1..=count).contains(&number);
-        if packet.sealing.is_unreadable() || station.is_none() || !fits || header.cn.is_none() {
+        let fits = count <= self.settings.parts_max && number <= count;
+        if packet.sealing.is_unreadable() || station.is_none() || !fits {
             return None;
         }
-        Some((count, number, data_time_of(packet.area)?))
+        let time = data_time_of(packet.area);
+        if time.is_none() && packet.qn.is_none_or(<[u8]>::is_empty) {
+            return None;
+        }
+        Some(parts::Part { st: packet.st, cn: header.cn?, count, number, time, qn: packet.qn, record: None })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one part with all that surrounds it")]
     pub(super) fn gather_part(
         &mut self,
         station: &mut Station,
         packet: &Packet<'_>,
-        count: u16,
-        number: u16,
-        time: &[u8],
+        said: parts::Part<'_>,
         owner: Option<u32>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) -> bool {
-        let cn = packet.cn.unwrap_or_default();
-        if station.parts.has(part_key(packet.st, cn, time, count, number), packet.content) {
+        let record = said.qn_key().filter(|_| said.time.is_none()).and_then(|key| station.part_times.content(key));
+        let said = parts::Part { record, ..said };
+        if let (Some(key), Some(time)) = (said.qn_key(), said.time) {
+            station.part_times.meet(key, hash::content(time), PART_TIMES_MAX);
+        }
+        if station.parts.has(said.key(), packet.content) {
             done.resent += 1;
             done.deviations = packet.deviations.union(Deviation::Resent.into());
             station.count(done.deviations);
@@ -53,11 +62,12 @@ impl Interpreter {
         }
         done.deviations = packet.deviations;
         let part = parts::Heard {
-            number,
+            number: said.number,
             qn: packet.qn.map(<[u8]>::to_owned),
             rf: packet.rf,
             area: packet.area.to_owned(),
             content: packet.content,
+            time: said.time.unwrap_or_default().to_owned(),
             deviations: packet.deviations.bits(),
             length_off: packet.length_off,
             edition: packet.edition,
@@ -69,7 +79,7 @@ impl Interpreter {
         let record_max = usize::try_from(self.settings.parts_record_max).unwrap_or(usize::MAX).min(60 * 1024);
         let mut learned = false;
         let mut part = part;
-        if let Some(found) = self.waiting.find(&station.pending, packet.st, cn, time, count) {
+        if let Some(found) = self.waiting.find(&station.pending, &said) {
             match self.waiting.join(found, part, record_max) {
                 Joined::Waits => return false,
                 Joined::Resent => {
@@ -94,9 +104,9 @@ impl Interpreter {
         let opened = self.waiting.open(Pending {
             station: owner.unwrap_or(u32::MAX),
             st: packet.st.map(<[u8]>::to_owned),
-            cn,
-            time: time.to_owned(),
-            count,
+            cn: said.cn,
+            time: said.time.unwrap_or_default().to_owned(),
+            count: said.count,
             since: self.now,
             heard: vec![part],
         });
@@ -136,11 +146,19 @@ impl Interpreter {
         station.pending.retain(|waiting| *waiting != number);
         let Some(latest) = pending.latest() else { return false };
         for part in &pending.heard {
-            let key = part_key(pending.st.as_deref(), pending.cn, &pending.time, pending.count, part.number);
-            station.parts.meet(key, part.content, PARTS_REMEMBERED_MAX);
+            let said = parts::Part {
+                st: pending.st.as_deref(),
+                cn: pending.cn,
+                count: pending.count,
+                number: part.number,
+                time: Some(pending.time.as_slice()).filter(|time| !time.is_empty()),
+                qn: part.qn.as_deref(),
+                record: None,
+            };
+            station.parts.meet(said.key(), part.content, PARTS_REMEMBERED_MAX);
         }
         let mut area = Vec::new();
-        pending.area(&mut area);
+        let odd = pending.area(&mut area);
         let packet = Packet {
             st: pending.st.as_deref(),
             cn: Some(pending.cn),
@@ -150,7 +168,7 @@ impl Interpreter {
             area: &area,
             parted: Parted::Merged { count: pending.count, heard: &pending.heard },
             sealing: pending.heard.iter().fold(Sealing::Plain, |all, part| all.join(part.sealing)),
-            deviations: pending.deviations(),
+            deviations: pending.deviations().union(odd),
             length_off: pending.heard.iter().find_map(|part| part.length_off),
             content: pending.heard.iter().fold(u64::from(pending.count), |all, part| hash::join(all, part.content)),
             place: Place { offset: latest.offset, time: latest.received, hash: &latest.hash },
@@ -170,14 +188,26 @@ impl Interpreter {
 
 /// The DataTime of an area, without reading the whole area.
 fn data_time_of(area: &[u8]) -> Option<&[u8]> {
-    let at = memchr::memmem::find(area, b"DataTime=")?;
-    let begins = at == 0 || matches!(area.get(at - 1), Some(b';' | b',' | b' '));
-    let value = area.get(at + 9..).filter(|_| begins)?;
+    let find = |name: &[u8]| {
+        let at = memchr::memmem::find(area, name)?;
+        let begins = at == 0 || matches!(area.get(at - 1), Some(b';' | b',' | b' '));
+        area.get(at + name.len()..).filter(|_| begins)
+    };
+    let value = find(b"DataTime=").or_else(|| data_time_in_other_case(area))?;
     let end = memchr::memchr2(b';', b',', value).unwrap_or(value.len());
     value.get(..end).filter(|time| !time.is_empty())
 }
 
-fn part_key(st: Option<&[u8]>, cn: u16, time: &[u8], count: u16, number: u16) -> u64 {
-    let numbers = u64::from(cn) << 32 | u64::from(count) << 16 | u64::from(number);
-    hash::join(hash::join(hash::content(st.unwrap_or_default()), hash::content(time)), numbers)
+/// What stands behind a `DataTime` in another case or with spaces.
+#[cold]
+fn data_time_in_other_case(area: &[u8]) -> Option<&[u8]> {
+    let is_name = |name: &[u8]| {
+        let letters = name.iter().filter(|byte| **byte != b' ').map(u8::to_ascii_lowercase);
+        letters.eq(b"datatime".iter().copied())
+    };
+    area.split(|byte| matches!(byte, b';' | b',')).find_map(|field| {
+        let equals = memchr::memchr(b'=', field)?;
+        let (name, value) = field.split_at_checked(equals)?;
+        is_name(name).then(|| value.get(1..).map(<[u8]>::trim_ascii))?
+    })
 }

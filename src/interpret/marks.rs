@@ -40,14 +40,12 @@ fn read(texts: &BTreeMap<String, String>) -> Option<RuleBook> {
 
 /// What of a record, besides its readings, matters to rules.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told<'a> {
+pub(super) struct Told {
     pub(super) edition: Option<Edition>,
     pub(super) medium: Medium,
     pub(super) kind: Kind,
     pub(super) moment: Option<Moment>,
     pub(super) received: Timestamp,
-    /// The factor whose instrument speaks (PolId of a log or state), by its canonical code.
-    pub(super) about: Option<&'a str>,
 }
 
 /// The medium as rule files say it.
@@ -129,7 +127,7 @@ impl Rulings {
         &mut self,
         station: &mut Station,
         facts: Option<&StationFacts>,
-        told: Told<'_>,
+        told: Told,
         report: &Report<'_>,
         verdict: &mut Verdict,
     ) {
@@ -155,11 +153,13 @@ impl Rulings {
             .readings
             .iter()
             .map(|reading| {
-                let code = match reading.factor {
-                    Some(factor) if reading.canonical => &factor.code,
-                    _ => std::str::from_utf8(reading.code).unwrap_or_default(),
+                let code = match report.key_of(reading) {
+                    Cow::Borrowed(code) => Cow::Borrowed(std::str::from_utf8(code).unwrap_or_default()),
+                    Cow::Owned(code) => Cow::Owned(String::from_utf8(code).unwrap_or_default()),
                 };
-                told.about.map_or(Cow::Borrowed(code), |about| Cow::Owned(format!("{code}@{about}")))
+                // Of a state or a log the instrument is the object, not the record.
+                let about = report.about(reading).filter(|_| told.kind == Kind::Info);
+                about.map_or(code.clone(), |about| Cow::Owned(format!("{code}@{about}")))
             })
             .collect();
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or("?");

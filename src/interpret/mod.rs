@@ -32,6 +32,7 @@ mod frame;
 mod gather;
 mod hash;
 mod id;
+mod items;
 mod json;
 mod keys;
 mod marks;
@@ -46,6 +47,7 @@ mod settings;
 mod snapshot;
 mod station;
 pub mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod times;

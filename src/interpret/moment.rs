@@ -1,5 +1,8 @@
 //! Times as stations write them (`YYYYMMDDhhmmss`, QN with milliseconds) and as they are published (RFC 3339, +08:00).
 //!
+//! The standard's form is [`Moment::read`]; what else the field writes is read by [`Moment::read_any`], where it has one meaning
+//! alone: a text that could be two times is none.
+//!
 //! Civil arithmetic by the proleptic Gregorian calendar; Beijing time has a fixed offset, so no table is needed.
 
 use crate::message::Timestamp;
@@ -48,6 +51,88 @@ impl Moment {
             && moment.minute < 60
             && moment.second < 60;
         fits.then_some(moment)
+    }
+
+    /// Reads a time in the standard's form, or in another of the field that has one meaning: 10 to 16 digits (the year with four or
+    /// two of them; hours, minutes and seconds as far as they are there), or separated as in ISO 8601 (`2026-04-01 10:15:00`).
+    pub(super) fn read_any(text: &[u8]) -> Option<Moment> {
+        Moment::read(text).or_else(|| Moment::read_odd(text))
+    }
+
+    /// Whether a text is in the standard's form, as far as its length tells.
+    pub(super) fn is_plain(text: &[u8]) -> bool {
+        matches!(text.len(), 14 | 17) && text.iter().all(u8::is_ascii_digit)
+    }
+
+    #[cold]
+    fn read_odd(text: &[u8]) -> Option<Moment> {
+        let text = text.trim_ascii();
+        if !text.iter().all(u8::is_ascii_digit) {
+            return Moment::read_separated(text);
+        }
+        let filled = |century: &[u8], digits: &[u8]| {
+            let mut whole = [b'0'; 14];
+            let said = [century, digits].concat();
+            whole.get_mut(..said.len())?.copy_from_slice(&said);
+            Moment::read(&whole).filter(|moment| (2000..2100).contains(&moment.year))
+        };
+        match text.len() {
+            // Fractions of a second behind it.
+            15 | 16 => Moment::read(text.get(..14)?),
+            10 | 12 => match (filled(b"", text), filled(b"20", text)) {
+                (Some(one), None) | (None, Some(one)) => Some(one),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// `2026-04-01 10:15:00`, with `/`, `.` or `T` for separators, without seconds, with a fraction of them, with `+08:00`.
+    fn read_separated(text: &[u8]) -> Option<Moment> {
+        let text = [&b"+08:00"[..], b"+0800", b"+08"].iter().find_map(|zone| text.strip_suffix(*zone)).unwrap_or(text);
+        let (mut parts, mut marks) = ([0u32; 7], [0u8; 6]);
+        let mut rest = text;
+        let mut count = 0;
+        loop {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let widths = match count {
+                0 => 4..=4,
+                6 => 1..=9,
+                _ => 1..=2,
+            };
+            if !widths.contains(&digits) {
+                return None;
+            }
+            let (number, after) = rest.split_at_checked(digits)?;
+            // A fraction counts to the millisecond.
+            let kept = if count == 6 { number.get(..3).unwrap_or(number) } else { number };
+            *parts.get_mut(count)? = kept.iter().fold(0, |n, byte| n * 10 + u32::from(byte - b'0'));
+            if count == 6 {
+                let scale = [1, 100, 10, 1].get(kept.len())?;
+                *parts.get_mut(6)? *= scale;
+            }
+            count += 1;
+            let Some((mark, after)) = after.split_first() else { break };
+            *marks.get_mut(count - 1)? = *mark;
+            rest = if *mark == b' ' { after.trim_ascii_start() } else { after };
+        }
+        let fits = match marks {
+            [date, other, gap, hour, minute, fraction] => {
+                date == other
+                    && matches!(date, b'-' | b'/' | b'.')
+                    && matches!(gap, b' ' | b'T' | b't')
+                    && hour == b':'
+                    && (minute == b':' || count == 5)
+                    && (fraction == b'.' || count <= 6)
+            }
+        };
+        if !fits || count < 5 {
+            return None;
+        }
+        let [year, month, day, hour, minute, second, milli] = parts;
+        let whole = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{milli:03}");
+        let whole = if count == 7 { whole.as_str() } else { whole.get(..14)? };
+        Moment::read(whole.as_bytes())
     }
 
     /// The point in time, read as Beijing time.
@@ -151,6 +236,44 @@ mod tests {
     }
 
     #[test]
+    fn other_forms_are_read_where_they_have_one_meaning() {
+        for (said, wanted) in [
+            ("2026040110", "2026-04-01T10:00:00+08:00"),
+            ("202604011015", "2026-04-01T10:15:00+08:00"),
+            ("260401101500", "2026-04-01T10:15:00+08:00"),
+            ("2604011015", "2026-04-01T10:15:00+08:00"),
+            ("202604011015001", "2026-04-01T10:15:00+08:00"),
+            ("2026040110150012", "2026-04-01T10:15:00+08:00"),
+            ("2026-04-01 10:15:00", "2026-04-01T10:15:00+08:00"),
+            ("2026-04-01T10:15:00", "2026-04-01T10:15:00+08:00"),
+            ("2026-04-01T10:15:00+08:00", "2026-04-01T10:15:00+08:00"),
+            ("2026/4/1 9:05:00", "2026-04-01T09:05:00+08:00"),
+            ("2026.04.01  10:15", "2026-04-01T10:15:00+08:00"),
+            ("2026-04-01 10:15:00.123", "2026-04-01T10:15:00.123+08:00"),
+            ("2026-04-01 10:15:00.5", "2026-04-01T10:15:00.500+08:00"),
+        ] {
+            assert_eq!(Moment::read(said.as_bytes()), None, "{said}");
+            assert_eq!(Moment::read_any(said.as_bytes()).map(text).as_deref(), Some(wanted), "{said}");
+        }
+        for none in [
+            "201201011015",
+            "2012010110",
+            "1775009700",
+            "1775009700000",
+            "20260401101",
+            "2026-04-01",
+            "2026-13-01 10:15:00",
+            "2026-04-01T10:15:00Z",
+            "01/04/2026 10:15:00",
+            "2026-04/01 10:15:00",
+            "2026-04-01 10:15:00 x",
+            "--",
+        ] {
+            assert_eq!(Moment::read_any(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
     fn periods_begin_on_their_boundary() {
         let at = |text: &str| Moment::read(text.as_bytes()).unwrap();
         assert!(at("20261123000000").begins(Span::Day));
@@ -165,6 +288,12 @@ mod tests {
             let mut out = Vec::new();
             write_timestamp(&mut out, Timestamp(micros));
             prop_assert_eq!(String::from_utf8(out).unwrap(), Timestamp(micros).to_rfc3339());
+        }
+
+        #[test]
+        fn any_text_is_a_time_or_none(text in "[0-9]{0,18}|[0-9]{1,4}[-/. ][0-9]{1,2}[-/. ][0-9]{1,2}[ T:.][0-9]{1,2}[:.][0-9]{1,2}([:.][0-9]{0,11}){0,2}|\\PC{0,20}") {
+            let moment = Moment::read_any(text.as_bytes());
+            prop_assert!(moment.is_none_or(|moment| moment.month <= 12 && moment.hour < 24));
         }
 
         #[test]

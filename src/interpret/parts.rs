@@ -1,6 +1,8 @@
 //! Records that come in parts (HJ 212-2017, tables C.49 and C.50): kept until they are complete or their time is over.
 //!
-//! Parts belong together by (MN, ST, CN, DataTime). Each part is a packet of its own, with its own QN and its own answer, so nothing
+//! Parts belong together by (MN, ST, CN, DataTime); parts without a DataTime of their own, as loggers write them that cut the area
+//! by bytes, by their QN. What must stay true: no part is put to another record than that of its DataTime or its QN; where a part is
+//! missing, nothing is put together over the gap. Each part is a packet of its own, with its own QN and its own answer, so nothing
 //! waits for this but the publication. Limits, all in [`super::Settings`]: parts of a record, its bytes, records waiting per
 //! station and bytes waiting in all. At a limit the oldest waiting record is published with what is there.
 
@@ -8,9 +10,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::hash;
 use super::keys::Sealing;
 use crate::message::Timestamp;
-use crate::protocol::{Deviations, Edition};
+use crate::protocol::{Deviation, Deviations, Edition};
 
 /// A part that was heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ pub(super) struct Heard {
     pub(super) area: Vec<u8>,
     /// The hash of the area.
     pub(super) content: u64,
+    /// Its DataTime; empty if it has none.
+    pub(super) time: Vec<u8>,
     /// What was read over in it, as bits: see [`Deviations::bits`].
     pub(super) deviations: u128,
     pub(super) length_off: Option<u32>,
@@ -31,6 +36,44 @@ pub(super) struct Heard {
     pub(super) hash: [u8; 32],
 }
 
+/// What a part says of the record it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) st: Option<&'a [u8]>,
+    pub(super) cn: u16,
+    pub(super) count: u16,
+    pub(super) number: u16,
+    /// Its DataTime, if it has one.
+    pub(super) time: Option<&'a [u8]>,
+    pub(super) qn: Option<&'a [u8]>,
+    /// The hash of the DataTime that an earlier part with this QN had.
+    pub(super) record: Option<u64>,
+}
+
+impl Part<'_> {
+    /// A number for its record: by its DataTime, or that of its QN, or by the QN itself.
+    fn record(&self) -> u64 {
+        let by_qn = || hash::join(hash::content(b"QN"), hash::content(self.qn.unwrap_or_default()));
+        self.time.map(hash::content).or(self.record).unwrap_or_else(by_qn)
+    }
+
+    fn numbers(&self, number: u16) -> u64 {
+        let numbers = u64::from(self.cn) << 32 | u64::from(self.count) << 16 | u64::from(number);
+        hash::join(hash::content(self.st.unwrap_or_default()), numbers)
+    }
+
+    /// A number for the part itself, to tell that it came again.
+    pub(super) fn key(&self) -> u64 {
+        hash::join(self.record(), self.numbers(self.number))
+    }
+
+    /// A number for all parts with this QN.
+    pub(super) fn qn_key(&self) -> Option<u64> {
+        let qn = self.qn.filter(|qn| !qn.is_empty())?;
+        Some(hash::join(hash::content(qn), self.numbers(0)))
+    }
+}
+
 /// A record of which parts are missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pending {
@@ -38,6 +81,7 @@ pub(super) struct Pending {
     pub(super) station: u32,
     pub(super) st: Option<Vec<u8>>,
     pub(super) cn: u16,
+    /// The DataTime of one of its parts; empty while none that came has one.
     pub(super) time: Vec<u8>,
     pub(super) count: u16,
     /// When the first part came, by the time of records.
@@ -56,26 +100,105 @@ impl Pending {
         self.heard.len() == usize::from(self.count)
     }
 
+    /// Whether the part of this number came.
+    fn has(&self, number: u16) -> bool {
+        self.heard.binary_search_by_key(&number, |part| part.number).is_ok()
+    }
+
     /// The part that came last.
     pub(super) fn latest(&self) -> Option<&Heard> {
         self.heard.iter().max_by_key(|part| part.offset)
     }
 
-    /// All areas in the order of their numbers, as one.
-    pub(super) fn area(&self, out: &mut Vec<u8>) {
+    /// All areas in the order of their numbers, as one; and what is odd about how they were cut.
+    pub(super) fn area(&self, out: &mut Vec<u8>) -> Deviations {
         out.clear();
+        let mut found = Deviations::NONE;
+        let mut before: Option<u16> = None;
         for part in &self.heard {
-            if !out.is_empty() {
-                out.push(b';');
+            let missing = before.is_some_and(|number| number + 1 != part.number);
+            before = Some(part.number);
+            if !part.time.is_empty() || missing || out.is_empty() {
+                if !out.is_empty() {
+                    out.push(b';');
+                }
+                if missing && memchr::memmem::find(out, b"PolId").is_some() {
+                    // What follows may belong to an instrument named in the missing part.
+                    out.extend_from_slice(b"PolId=;");
+                }
+            } else {
+                match cut(out, &part.area) {
+                    Cut::Between => out.push(b';'),
+                    Cut::AtSeparator => {}
+                    Cut::Within => found.insert(Deviation::PartsCut),
+                }
             }
             out.extend_from_slice(&part.area);
         }
+        if self.heard.iter().any(|part| part.time.is_empty()) && self.heard.len() > 1 {
+            found.insert(Deviation::PartsWithoutTime);
+        }
+        if self.is_from_zero() {
+            found.insert(Deviation::PartsFromZero);
+        }
+        found
+    }
+
+    /// Whether its parts are counted from 0.
+    pub(super) fn is_from_zero(&self) -> bool {
+        self.heard.first().is_some_and(|part| part.number == 0)
+    }
+
+    /// The numbers of the parts that were not heard.
+    pub(super) fn missing(&self) -> impl Iterator<Item = u64> {
+        missing(self.count, &self.heard)
     }
 
     /// What was read over in all parts.
     pub(super) fn deviations(&self) -> Deviations {
         Deviations::from_bits(self.heard.iter().fold(0, |all, part| all | part.deviations))
     }
+}
+
+/// The numbers of `count` parts that are not among those heard; counted from 0 if one of these is.
+pub(super) fn missing(count: u16, heard: &[Heard]) -> impl Iterator<Item = u64> {
+    let first = u16::from(heard.iter().all(|part| part.number > 0));
+    (first..count + first).filter(|number| !heard.iter().any(|part| part.number == *number)).map(u64::from)
+}
+
+/// Where an area was cut into two parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Between two items, and the separator is gone.
+    Between,
+    /// At a separator, which is there.
+    AtSeparator,
+    /// Within an item.
+    Within,
+}
+
+/// Where two parts were cut: a piece without `=` on either side is half an item, and so is log text without its end.
+fn cut(before: &[u8], after: &[u8]) -> Cut {
+    let is_separator = |byte: &u8| matches!(byte, b';' | b',');
+    if log_is_open(before) {
+        return Cut::Within;
+    }
+    if before.last().is_none_or(is_separator) || after.first().is_none_or(is_separator) {
+        return Cut::AtSeparator;
+    }
+    let last = before.rsplit(is_separator).next().unwrap_or_default();
+    let first = after.split(is_separator).next().unwrap_or_default();
+    if last.contains(&b'=') && first.contains(&b'=') { Cut::Between } else { Cut::Within }
+}
+
+/// Whether `area` ends within log text (`//…//`).
+fn log_is_open(area: &[u8]) -> bool {
+    let Some(begin) = memchr::memmem::rfind(area, b"=//") else { return false };
+    let text = area.get(begin + 3..).unwrap_or_default();
+    let ends = |at: usize| {
+        matches!(text.get(at + 2..).unwrap_or_default().trim_ascii_start().first(), None | Some(b';' | b','))
+    };
+    !memchr::memmem::find_iter(text, b"//").any(ends)
 }
 
 /// All records waiting, by the order of their first parts.
@@ -105,13 +228,23 @@ impl Waiting {
         self.bytes
     }
 
-    /// The number of the record that (`st`, `cn`, `time`) of a station belongs to, among those in `of_station`.
-    pub(super) fn find(&self, of_station: &[u64], st: Option<&[u8]>, cn: u16, time: &[u8], count: u16) -> Option<u64> {
-        of_station.iter().copied().find(|number| {
+    /// The number of the record that a part belongs to, among those in `of_station`.
+    pub(super) fn find(&self, of_station: &[u64], part: &Part<'_>) -> Option<u64> {
+        let fits = |number: &u64, by: &dyn Fn(&Pending) -> bool| {
             self.pending.get(number).is_some_and(|pending| {
-                pending.cn == cn && pending.count == count && pending.time == time && pending.st.as_deref() == st
+                pending.cn == part.cn && pending.count == part.count && pending.st.as_deref() == part.st && by(pending)
             })
-        })
+        };
+        let find = |by: &dyn Fn(&Pending) -> bool| of_station.iter().copied().find(|number| fits(number, by));
+        let qn = part.qn.filter(|qn| !qn.is_empty());
+        let has_qn = |pending: &Pending| qn.is_some() && pending.heard.iter().any(|heard| heard.qn.as_deref() == qn);
+        match part.time {
+            Some(time) => find(&|pending| pending.time == time)
+                .or_else(|| find(&|pending| pending.time.is_empty() && has_qn(pending))),
+            None => find(&|pending| !pending.time.is_empty() && part.record == Some(hash::content(&pending.time)))
+                .or_else(|| find(&|pending| has_qn(pending) && !pending.has(part.number)))
+                .or_else(|| find(&has_qn)),
+        }
     }
 
     /// Opens a record with its first part; its number.
@@ -126,10 +259,17 @@ impl Waiting {
     /// Adds a part to the record `number`, which is at most `bytes_max` long.
     pub(super) fn join(&mut self, number: u64, part: Heard, bytes_max: usize) -> Joined {
         let Some(pending) = self.pending.get_mut(&number) else { return Joined::Waits };
+        // Counted from 0 or from 1: not both.
+        let counts = pending.heard.first().map_or(part.number, |first| first.number.min(part.number));
+        let last = pending.heard.last().map_or(part.number, |last| last.number.max(part.number));
+        let both = counts == 0 && last == pending.count;
         match pending.heard.binary_search_by_key(&part.number, |heard| heard.number) {
             Ok(at) if pending.heard.get(at).is_some_and(|heard| heard.content == part.content) => Joined::Resent,
-            Err(at) if pending.bytes() + part.area.len() < bytes_max => {
+            Err(at) if pending.bytes() + part.area.len() < bytes_max && !both => {
                 self.bytes += part.area.len() + 1;
+                if pending.time.is_empty() {
+                    pending.time.clone_from(&part.time);
+                }
                 pending.heard.insert(at, part);
                 if !pending.is_complete() {
                     return Joined::Waits;
@@ -153,5 +293,29 @@ impl Waiting {
     /// The number of the record that has waited longest, and since when.
     pub(super) fn oldest(&self) -> Option<(u64, Timestamp)> {
         self.pending.first_key_value().map(|(number, pending)| (*number, pending.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_area_was_cut_is_told_by_its_halves() {
+        for (before, after, wanted) in [
+            ("a21026-Avg=1.1,a21026-Flag=N", "a21002-Avg=2.2", Cut::Between),
+            ("a21026-Avg=1.1;", "a21002-Avg=2.2", Cut::AtSeparator),
+            ("a21026-Avg=1.1", ",a21026-Flag=N", Cut::AtSeparator),
+            ("a21026-Avg=1.1,a21026-Fl", "ag=N;a21002-Avg=2.2", Cut::Within),
+            ("a21026-Avg=1", ".1,a21026-Flag=N", Cut::Within),
+            ("a21026-Avg", "=1.1,a21026-Flag=N", Cut::Within),
+            ("a21026-Avg=", "1.1", Cut::Within),
+            ("DataTime=202604", "01101500;a21026-Avg=1", Cut::Within),
+            ("i11001-Info=//one;a=b", ";c=d//;i12001-Info=1", Cut::Within),
+            ("i11001-Info=//one//", "i12001-Info=1", Cut::Between),
+            ("i11001-Info=//one/", "/;i12001-Info=1", Cut::Within),
+        ] {
+            assert_eq!(cut(before.as_bytes(), after.as_bytes()), wanted, "{before} | {after}");
+        }
     }
 }

@@ -59,8 +59,13 @@ impl Recent {
 
     /// Whether the record is known with this content.
     pub(super) fn has(&self, key: u64, content: u64) -> bool {
-        let at = self.keys.iter().position(|known| *known == key);
-        at.and_then(|at| self.contents.get(at)).is_some_and(|known| *known == content)
+        self.content(key) == Some(content)
+    }
+
+    /// The content that was met last with this key.
+    pub(super) fn content(&self, key: u64) -> Option<u64> {
+        let at = self.keys.iter().position(|known| *known == key)?;
+        self.contents.get(at).copied()
     }
 }
 

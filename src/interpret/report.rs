@@ -4,7 +4,11 @@
 //! before [`super::data`] writes them. What must stay true: every field of the area is in the report exactly once.
 //!
 //! # Decisions
-//! * A field said twice in one item: the last one holds, the earlier ones stay in the report as earlier (catalogue, kind 15).
+//! * One code in several runs of fields is one reading as long as nothing contradicts: what was said again is dropped, what is new is
+//!   added ([`super::items`]). What contradicts is an item of its own: never do fields of one stand beside those of another.
+//! * A flag that follows a flag of its item: the last one holds, the earlier stays in the report, and the reading is not valid.
+//! * What stands behind a `PolId` belongs to that instrument, up to the next one; several items of one code under several instruments are
+//!   several readings.
 //! * Two codes of one frame that stand for the same factor: the canonical spelling takes the key, another one stays under the code it
 //!   was said with and names the factor (`same_as`). No key of the published object occurs twice, and neither value is lost.
 
@@ -12,13 +16,17 @@ use std::borrow::Cow;
 
 use super::convert::Multiplier;
 use super::factors::{Collision, Dictionary, Factor, Meaning, System, key, pack};
-use super::hash::fnv;
-use super::value::{self, Said};
+use super::tables::Evidence;
+use super::value::{self, Said, Why};
 use crate::message::{Conversion, StationFacts};
-use crate::protocol::{Deviation, Deviations, Edition, Fields};
+use crate::protocol::value::{Spelling, field_name};
+use crate::protocol::{Deviation, Deviations, Edition, Field, Fields};
 
-/// Fields of one item beyond these are kept as earlier ones without being compared.
-const FIELDS_OF_ITEM_MAX: usize = 64;
+/// Fields of one item beyond these are an item of their own, and not compared.
+pub(super) const FIELDS_OF_ITEM_MAX: usize = 64;
+
+/// Instruments of one record beyond these are not looked for among the earlier ones.
+const INSTRUMENTS_COMPARED_MAX: usize = 64;
 
 /// How the value of a field is to be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +85,7 @@ names! {
     "SN", "sn", Text;
     "SampleTime", "sample_time", Time;
     "CompleteTime", "complete_time", Time;
+    "WaterTime", "water_time", Time;
     "SampleType", "sample_type", Text;
     "RawAvg", "raw_avg", Number;
     "SampleRd", "sample_rd", Number;
@@ -89,7 +98,36 @@ names! {
     "TotalNum", "total_num", Number;
 }
 
+/// The bits of the names of marks in [`Reading::met`].
+const FLAGS: u64 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < NAMES.len() {
+        if matches!(NAMES[at].class, Class::Flag) || matches!(NAMES[at].snake.as_bytes(), b"eflag") {
+            bits |= 1 << at;
+        }
+        at += 1;
+    }
+    bits
+};
+
+/// The bits of the names of converted values.
+const CONVERTED: u64 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < NAMES.len() {
+        if matches!(NAMES[at].snake.as_bytes(), [b'z', b's', b'_', ..]) {
+            bits |= 1 << at;
+        }
+        at += 1;
+    }
+    bits
+};
+
 impl Name {
+    /// Whether it is the value that the item is about: what is sampled, the mean, a state.
+    fn is_main(&self) -> bool {
+        matches!(self.snake, "rtd" | "avg" | "info" | "rs" | "data" | "sample_rd")
+    }
+
     /// Whether values of this name are in the unit of the factor: not sums (another unit), states, counts and texts.
     fn has_unit(&self) -> bool {
         matches!(self.class, Class::Number | Class::ByFactor)
@@ -137,15 +175,42 @@ pub(super) struct Cell<'a> {
     pub(super) said: &'a [u8],
     pub(super) value: &'a [u8],
     pub(super) form: Said,
+    /// Why the value is none, or may be none.
+    pub(super) why: Option<Why>,
     /// Whether a later field of the same name holds instead.
     pub(super) earlier: bool,
-    next: u32,
+    pub(super) next: u32,
 }
 
 impl Cell<'_> {
     /// Whether a registered conversion changes its value.
     pub(super) fn is_converted(&self) -> bool {
-        self.form == Said::Number && !self.earlier && self.name.is_some_and(Name::has_unit)
+        self.form != Said::Text && !self.earlier && self.name.is_some_and(Name::has_unit)
+    }
+
+    /// Whether it is the station's mark of the item.
+    pub(super) fn is_flag(&self) -> bool {
+        self.name.is_some_and(|name| name.class == Class::Flag)
+    }
+
+    /// The value as a JSON number, if it is one.
+    pub(super) fn literal(&self) -> Cow<'_, [u8]> {
+        if self.form != Said::Odd {
+            return Cow::Borrowed(self.value);
+        }
+        let mut literal = Vec::new();
+        // What is odd was found to be a number.
+        let _ = value::normal(self.value, &mut literal);
+        Cow::Owned(literal)
+    }
+
+    /// Whether both are fields of the same published name.
+    pub(super) fn is_same(&self, other: &Cell<'_>) -> bool {
+        match (self.name, other.name) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other),
+            (None, None) => same_snake(self.said, other.said),
+            _ => false,
+        }
     }
 }
 
@@ -169,17 +234,68 @@ pub(super) struct Reading<'a> {
     pub(super) flag: Option<&'a [u8]>,
     /// Whether some field was said twice.
     pub(super) twice: bool,
-    first: u32,
-    last: u32,
-    count: u32,
+    /// Which of several items of this code and instrument that contradict each other, from 1.
+    pub(super) item: u32,
+    /// Whether there are several of them.
+    pub(super) among: bool,
+    /// The instrument it stands under, from 1; 0: none.
+    pub(super) instrument: u32,
+    /// Whether the code could be of several tables.
+    pub(super) open: bool,
+    /// Why the reading has no value, or why what it says of itself contradicts.
+    pub(super) why: Option<Why>,
+    /// Why the value it is about is none, or may be none.
+    pub(super) lacks: Option<Why>,
+    pub(super) first: u32,
+    pub(super) last: u32,
+    pub(super) count: u32,
     /// The standard's names met, one bit each.
-    met: u64,
+    pub(super) met: u64,
 }
 
 impl Reading<'_> {
     /// What its values are multiplied by, if a conversion is registered.
     pub(super) fn multiplier(&self) -> Option<Multiplier> {
         self.conversion.and_then(|it| Multiplier::parse(&it.by, it.digits))
+    }
+
+    /// Whether there are nothing but flags in it.
+    pub(super) fn is_flags_only(&self) -> bool {
+        self.met & !FLAGS == 0 && self.met.count_ones() == self.count
+    }
+
+    /// Whether there is certainly no value to be used, whatever its flag says.
+    pub(super) fn is_certainly_none(&self) -> bool {
+        self.why == Some(Why::NoValue) || self.lacks.is_some_and(|why| why != Why::SentinelPossible)
+    }
+
+    /// Whether nobody can say if there is a value to be used.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.why == Some(Why::FlagsDiffer) || self.lacks == Some(Why::SentinelPossible)
+    }
+
+    /// The code under which it stands, without the number of its item.
+    pub(super) fn key(&self) -> &[u8] {
+        match self.factor {
+            Some(factor) if self.canonical => factor.code.as_bytes(),
+            _ => self.code,
+        }
+    }
+}
+
+/// An instrument that a record says something of (PolId: HJ 212-2017, 6.3.3, table 4).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instrument<'a> {
+    /// As said; empty: it is not known which.
+    pub(super) said: &'a [u8],
+    /// The factor it measures.
+    pub(super) factor: Option<&'a Factor>,
+}
+
+impl<'a> Instrument<'a> {
+    /// The factor's canonical code, else the code as said.
+    pub(super) fn code(&self) -> Option<&'a str> {
+        self.factor.map(|factor| &*factor.code).or(std::str::from_utf8(self.said).ok()).filter(|code| !code.is_empty())
     }
 }
 
@@ -190,14 +306,23 @@ pub(super) struct Own<'a> {
     pub(super) value: &'a [u8],
     /// Whether a later field of the same name holds instead.
     pub(super) earlier: bool,
+    /// The instrument it stands under, from 1; 0: none.
+    pub(super) instrument: u32,
 }
 
 /// What a station reported.
 #[derive(Debug, Default)]
 pub(super) struct Report<'a> {
     pub(super) readings: Vec<Reading<'a>>,
-    cells: Vec<Cell<'a>>,
+    pub(super) cells: Vec<Cell<'a>>,
     pub(super) own: Vec<Own<'a>>,
+    pub(super) instruments: Vec<Instrument<'a>>,
+    /// The instrument at hand, from 1; 0: none yet.
+    instrument: u32,
+    /// The reading that the last one is compared with when it is complete: it has the same code.
+    pub(super) home: Option<usize>,
+    /// What the codes of the record can only be.
+    pub(super) evidence: Evidence,
     pub(super) data_time: Option<&'a [u8]>,
     pub(super) deviations: Deviations,
     /// A hash of the set of codes: the same set gives the same number, whatever the order.
@@ -211,6 +336,8 @@ pub(super) struct Lens<'a> {
     pub(super) facts: Option<&'a StationFacts>,
     pub(super) edition: Option<Edition>,
     pub(super) system: System,
+    /// What earlier records of the station showed.
+    pub(super) habit: Evidence,
     /// Whether the area was put together from parts, each of which begins with the same DataTime.
     pub(super) merged: bool,
 }
@@ -247,11 +374,12 @@ impl Scratch {
             if field.item.is_empty() {
                 report.own_field(field.name, field.value, lens.merged);
             } else {
-                report.item_field(&mut self.keys, field.item, field.name, field.value);
+                report.item_field(&mut self.keys, field);
             }
         }
+        report.close_item(&mut self.keys);
         report.resolve(&self.keys, lens);
-        report.weigh();
+        report.weigh(lens.dictionary);
         report
     }
 
@@ -277,15 +405,40 @@ impl<'a> Report<'a> {
     }
 
     /// The value of `reading` that rules compare: sampled value or mean, else state, else the first that is no mark; in the unit
-    /// that is published.
+    /// that is published. Nothing, if it certainly stands for "no value".
     pub(super) fn main(&self, reading: &Reading<'a>) -> Cow<'a, [u8]> {
         let said = || self.cells(reading).filter(|cell| !cell.earlier);
-        let named = |cell: &&Cell<'a>| {
-            cell.name.is_some_and(|name| matches!(name.snake, "rtd" | "avg" | "info" | "rs" | "data" | "sample_rd"))
-        };
+        let named = |cell: &&Cell<'a>| cell.name.is_some_and(Name::is_main);
         let other = |cell: &&Cell<'a>| cell.name.is_none_or(|name| name.class != Class::Flag);
         let Some(cell) = said().find(named).or_else(|| said().find(other)) else { return Cow::Borrowed(&[]) };
+        if cell.why == Some(Why::Sentinel) {
+            return Cow::Borrowed(&[]);
+        }
         self.published(reading, cell)
+    }
+
+    /// The key of `reading` where it is published: its code, with the number of the item if there are several.
+    pub(super) fn key_of<'r>(&'r self, reading: &'r Reading<'a>) -> Cow<'r, [u8]> {
+        if reading.item < 2 {
+            return Cow::Borrowed(reading.key());
+        }
+        let mut mark = b"#".to_vec();
+        loop {
+            let key = [reading.key(), &mark, reading.item.to_string().as_bytes()].concat();
+            if self.readings.iter().all(|other| other.code != key) {
+                return Cow::Owned(key);
+            }
+            // A station may use such a code itself.
+            mark.push(b'#');
+        }
+    }
+
+    /// The instrument that `reading` is about; a record's only one is that of all its readings.
+    pub(super) fn about(&self, reading: &Reading<'a>) -> Option<&'a str> {
+        match self.instruments.as_slice() {
+            [only] => only.code(),
+            several => several.get((reading.instrument as usize).wrapping_sub(1))?.code(),
+        }
     }
 
     /// The value of `reading` converted to standard oxygen (折算), which emission limits are about, if it was said.
@@ -300,9 +453,10 @@ impl<'a> Report<'a> {
         match reading.multiplier().filter(|_| cell.is_converted()) {
             Some(multiplier) => {
                 let mut converted = Vec::new();
-                multiplier.apply(cell.value, &mut converted);
+                multiplier.apply(&cell.literal(), &mut converted);
                 Cow::Owned(converted)
             }
+            None if cell.form == Said::Odd => Cow::Owned(cell.literal().into_owned()),
             None => Cow::Borrowed(cell.value),
         }
     }
@@ -312,55 +466,96 @@ impl<'a> Report<'a> {
         self.own.iter().rev().find(|own| own.name == name).map(|own| own.value)
     }
 
-    fn own_field(&mut self, name: &'a [u8], value: &'a [u8], merged: bool) {
+    fn own_field(&mut self, said: &'a [u8], value: &'a [u8], merged: bool) {
+        let name = if matches!(said, b"DataTime" | b"PolId") { said } else { self.own_name(said) };
         if name == b"DataTime" {
             let before = self.data_time.replace(value);
             if let Some(before) = before.filter(|before| !(merged && *before == value)) {
                 self.deviations.insert(Deviation::ItemTwice);
-                self.own.push(Own { name, value: before, earlier: true });
+                self.own.push(Own { name, value: before, earlier: true, instrument: 0 });
             }
             return;
         }
+        if name == b"PolId" && self.enter_instrument(value) {
+            return;
+        }
+        let instrument = self.instrument;
         let unchecked = self.own.len() >= FIELDS_OF_ITEM_MAX;
-        if let Some(own) = self.own.iter_mut().take(FIELDS_OF_ITEM_MAX).find(|o| !o.earlier && same_snake(o.name, name))
-        {
+        let same = |o: &&mut Own<'a>| !o.earlier && o.instrument == instrument && same_snake(o.name, name);
+        if let Some(own) = self.own.iter_mut().take(FIELDS_OF_ITEM_MAX).find(same) {
             if merged && own.name == name && own.value == value {
                 return;
             }
             own.earlier = true;
             self.deviations.insert(Deviation::ItemTwice);
         }
-        self.own.push(Own { name, value, earlier: unchecked });
+        self.own.push(Own { name, value, earlier: unchecked, instrument });
     }
 
-    fn item_field(&mut self, keys: &mut Vec<u64>, code: &'a [u8], said: &'a [u8], value: &'a [u8]) {
-        let at = match self.readings.last() {
-            Some(last) if last.code == code => self.readings.len() - 1,
-            _ => self.reading_of(keys, code),
-        };
+    /// The standard's spelling of a field's name, if it is one in another case or with spaces within.
+    fn own_name(&mut self, said: &'a [u8]) -> &'a [u8] {
+        if let Some((name, Spelling::Odd)) = field_name(said) {
+            self.deviations.insert(Deviation::FieldName);
+            return name.as_bytes();
+        }
+        if !said.contains(&b' ') {
+            return said;
+        }
+        let squeezed: Vec<u8> = said.iter().copied().filter(|byte| *byte != b' ').collect();
+        match field_name(&squeezed) {
+            Some((name, _)) => {
+                self.deviations.insert(Deviation::FieldName);
+                name.as_bytes()
+            }
+            None => said,
+        }
+    }
+
+    /// The instrument at hand, from 1; 0: none yet.
+    pub(super) fn instrument(&self) -> u32 {
+        self.instrument
+    }
+
+    /// What follows belongs to the instrument `said`; true if that was so already.
+    fn enter_instrument(&mut self, said: &'a [u8]) -> bool {
+        let known = self.instruments.iter().take(INSTRUMENTS_COMPARED_MAX).position(|known| known.said == said);
+        let at = known.unwrap_or_else(|| {
+            self.instruments.push(Instrument { said, factor: None });
+            self.instruments.len() - 1
+        });
+        self.instrument = u32::try_from(at + 1).unwrap_or(u32::MAX);
+        known.is_some()
+    }
+
+    fn item_field(&mut self, keys: &mut Vec<u64>, field: Field<'a>) {
+        let Field { item: code, name: said, value, separator } = field;
         let name = known(said);
         if name.is_some_and(|(_, exact)| !exact) {
             self.deviations.insert(Deviation::FieldName);
         }
-        let cell = u32::try_from(self.cells.len()).unwrap_or(u32::MAX);
-        let Some(reading) = self.readings.get_mut(at) else { return };
         let bit = name.map_or(0, |(index, _)| 1u64 << index);
         let name = name.and_then(|(index, _)| NAMES.get(usize::from(index)));
-        let again = reading.met & bit != 0;
+        let fresh = Cell { name, said, value, form: Said::Number, why: None, earlier: false, next: u32::MAX };
+        let goes_on = self.readings.last().is_some_and(|last| {
+            last.code == code
+                && last.instrument == self.instrument
+                && separator != b';'
+                && (last.count as usize) < FIELDS_OF_ITEM_MAX
+        });
+        if !goes_on {
+            self.begin_item(keys, code);
+        } else if self.is_said_again(bit, &fresh) {
+            if self.is_flag_after_flag(&fresh) {
+                self.supersede_flag(&fresh);
+            } else {
+                self.begin_item(keys, code);
+            }
+        }
+        let cell = u32::try_from(self.cells.len()).unwrap_or(u32::MAX);
+        let Some(reading) = self.readings.last_mut() else { return };
         reading.met |= bit;
         if name.is_some_and(|name| name.class == Class::Flag) {
             reading.flag = Some(value);
-            if reading.count == 0 {
-                self.deviations.insert(Deviation::FlagFirst);
-            }
-        }
-        let mut fresh = Cell { name, said, value, form: Said::Number, earlier: false, next: u32::MAX };
-        if reading.count > 0 && (again || name.is_none()) {
-            let (first, count) = (reading.first, reading.count);
-            if mark_earlier(&mut self.cells, first, count, &mut fresh) {
-                reading.twice = true;
-                self.deviations.insert(Deviation::ItemTwice);
-            }
         }
         if reading.count == 0 {
             reading.first = cell;
@@ -372,39 +567,33 @@ impl<'a> Report<'a> {
         self.cells.push(fresh);
     }
 
-    /// The position of the reading of `code`, a new one if need be.
-    fn reading_of(&mut self, keys: &mut Vec<u64>, code: &'a [u8]) -> usize {
-        let wanted = key(code);
-        let mut from = 0;
-        while let Some(found) = keys.get(from..).and_then(|rest| rest.iter().position(|key| *key == wanted)) {
-            let at = from + found;
-            if self.readings.get(at).is_some_and(|reading| reading.code == code) {
-                return at;
-            }
-            from = at + 1;
+    /// Whether the last reading has a field of this name.
+    #[inline]
+    fn is_said_again(&self, bit: u64, fresh: &Cell<'a>) -> bool {
+        let Some(reading) = self.readings.last() else { return false };
+        match bit {
+            0 => self.cells(reading).any(|cell| cell.name.is_none() && same_snake(cell.said, fresh.said)),
+            bit => reading.met & bit != 0,
         }
-        keys.push(wanted);
-        self.codes = self.codes.wrapping_add(fnv(code));
-        self.readings.push(Reading {
-            code,
-            factor: None,
-            canonical: false,
-            unit: None,
-            conversion: None,
-            meaning: None,
-            second: false,
-            flag: None,
-            twice: false,
-            first: 0,
-            last: 0,
-            count: 0,
-            met: 0,
-        });
-        self.readings.len() - 1
+    }
+
+    /// What the codes of the record can only be; nothing if no code depends on the others.
+    fn testimony(&self, lens: Lens<'a>) -> Evidence {
+        let mut evidence = Evidence::NOTHING;
+        if !self.readings.iter().any(|reading| Dictionary::depends(reading.code)) {
+            return evidence;
+        }
+        for reading in &self.readings {
+            let (converted, strange) = (reading.met & CONVERTED != 0, reading.met.count_ones() < reading.count);
+            lens.dictionary.testify(&mut evidence, reading.code, lens.edition, converted, strange);
+        }
+        evidence
     }
 
     /// Finds the factor of every reading.
     fn resolve(&mut self, keys: &[u64], lens: Lens<'a>) {
+        self.evidence = self.testimony(lens);
+        let system = lens.system.of_record(self.evidence, lens.habit);
         let mut aliased = false;
         for reading in &mut self.readings {
             let registered = lens
@@ -412,8 +601,11 @@ impl<'a> Report<'a> {
                 .filter(|facts| !facts.aliases.is_empty())
                 .and_then(|facts| facts.aliases.get(std::str::from_utf8(reading.code).ok()?));
             let code = registered.map_or(reading.code, |code| code.as_bytes());
-            let Some(found) = lens.dictionary.find(code, lens.edition, lens.system) else {
-                if !is_equipment(reading.code) {
+            let Some(found) = lens.dictionary.find(code, lens.edition, system) else {
+                if lens.dictionary.is_open(code, lens.edition, system) {
+                    reading.open = true;
+                    self.deviations.insert(Deviation::CodeAmbiguous);
+                } else if !is_equipment(reading.code) {
                     self.deviations.insert(Deviation::CodeUnknown);
                 }
                 continue;
@@ -424,6 +616,13 @@ impl<'a> Report<'a> {
             aliased |= reading.canonical;
             if found.alias || registered.is_some() {
                 self.deviations.insert(Deviation::CodeAlias);
+            }
+            if registered.is_none()
+                && Dictionary::depends(code)
+                && code.iter().all(u8::is_ascii_digit)
+                && system.contradicts(lens.dictionary.medium_of(factor))
+            {
+                self.deviations.insert(Deviation::CodeTable);
             }
             if factor.category & lens.system.carries != factor.category {
                 self.deviations.insert(Deviation::CodeMedium);
@@ -439,6 +638,10 @@ impl<'a> Report<'a> {
                 reading.conversion = reading.unit.and_then(|_| facts.conversions.get(&*factor.code));
             }
         }
+        for instrument in &mut self.instruments {
+            let found = lens.dictionary.find(instrument.said, lens.edition, system).filter(|found| !found.numbered);
+            instrument.factor = found.map(|found| found.factor);
+        }
         if aliased {
             self.settle_keys(keys);
         }
@@ -453,7 +656,9 @@ impl<'a> Report<'a> {
             let Some(factor) = reading.factor.filter(|_| reading.canonical) else { continue };
             let code = factor.code.as_bytes();
             let wanted = key(code);
-            let said = keys.contains(&wanted).then(|| self.readings.iter().position(|r| r.code == code)).flatten();
+            let here = |r: &Reading<'_>| r.instrument == reading.instrument;
+            let is_said = |r: &Reading<'_>| here(r) && r.code == code;
+            let said = keys.contains(&wanted).then(|| self.readings.iter().position(is_said)).flatten();
             if let Some(home) = said
                 && self.join(home, &reading)
             {
@@ -461,7 +666,9 @@ impl<'a> Report<'a> {
                 self.readings.remove(at);
                 continue;
             }
-            let taken = |r: &Reading<'_>| r.canonical && r.factor.is_some_and(|f| f.code == factor.code);
+            let taken = |r: &Reading<'_>| {
+                here(r) && r.canonical && r.code != reading.code && r.factor.is_some_and(|f| f.code == factor.code)
+            };
             if (said.is_some() || self.readings.iter().take(at - 1).any(taken))
                 && let Some(reading) = self.readings.get_mut(at - 1)
             {
@@ -476,7 +683,13 @@ impl<'a> Report<'a> {
     fn join(&mut self, home: usize, other: &Reading<'a>) -> bool {
         let Some(reading) = self.readings.get_mut(home) else { return false };
         let all_known = |r: &Reading<'_>| r.met.count_ones() == r.count;
-        if reading.met & other.met != 0 || !all_known(reading) || !all_known(other) || reading.count == 0 {
+        if reading.among
+            || other.among
+            || reading.met & other.met != 0
+            || !all_known(reading)
+            || !all_known(other)
+            || reading.count == 0
+        {
             return false;
         }
         let Some(last) = self.cells.get_mut(reading.last as usize) else { return false };
@@ -488,67 +701,73 @@ impl<'a> Report<'a> {
         true
     }
 
-    /// Classifies every value.
-    fn weigh(&mut self) {
-        for reading in &self.readings {
+    /// Classifies every value, and says of every reading without one why.
+    fn weigh(&mut self, dictionary: &Dictionary) {
+        let mut before_has_flag = true;
+        for reading in &mut self.readings {
             let textual = reading.factor.is_some_and(|factor| factor.textual);
             let mut at = reading.first;
-            let mut only_flag = reading.count > 0;
+            // What the value that the item is about lacks, and what all its numbers lack if it has no such value.
+            let (mut main, mut others) = (None, None);
             for _ in 0..reading.count {
                 let Some(cell) = self.cells.get_mut(at as usize) else { break };
                 at = cell.next;
                 let class = cell.name.map(|name| name.class);
-                only_flag &= matches!(class, Some(Class::Flag));
-                let mut odd = Deviations::NONE;
-                cell.form = match class {
-                    Some(Class::Number) => value::classify(cell.value, &mut odd),
-                    Some(Class::ByFactor) if !textual => {
-                        let said = value::classify(cell.value, &mut odd);
-                        // A log or a state may be text without anything being odd.
-                        if cell.name.is_some_and(|name| name.snake == "info") {
-                            odd = Deviations::NONE;
-                        }
-                        said
+                // A log or a state may be text without anything being odd.
+                let may_be_text = cell.name.is_some_and(|name| name.snake == "info");
+                (cell.form, cell.why) = match class {
+                    Some(Class::Number) => value::classify(cell.value),
+                    Some(Class::ByFactor) if !textual => value::classify(cell.value),
+                    Some(Class::Time) if super::moment::Moment::read_any(cell.value).is_none() => {
+                        (Said::Text, Some(Why::NotTime))
                     }
-                    None if value::is_literal(cell.value) => Said::Number,
-                    None => Said::Text,
-                    Some(Class::ByFactor | Class::Flag | Class::Time | Class::Text) => Said::Text,
+                    None if value::is_literal(cell.value) => (Said::Number, None),
+                    None if cell.value.is_empty() => (Said::Text, Some(Why::Empty)),
+                    // What a field of no standard says may be any text.
+                    None => (Said::Text, Some(Why::NotNumber)),
+                    Some(Class::ByFactor | Class::Flag | Class::Time | Class::Text) => (Said::Text, None),
                 };
-                self.deviations = self.deviations.union(odd);
+                // Sums, times and counts may be any number but a negative one.
+                let measured = may_be_text || cell.value.starts_with(b"-") || cell.name.is_some_and(Name::has_unit);
+                let measured = measured && matches!(class, Some(Class::Number | Class::ByFactor));
+                if cell.form != Said::Text && measured {
+                    cell.why = match cell.form {
+                        Said::Number => dictionary.sentinels.find(cell.value),
+                        Said::Odd | Said::Text => dictionary.sentinels.find(&cell.literal()),
+                    };
+                }
+                if !may_be_text && class.is_some() {
+                    value::note(cell.why, &mut self.deviations);
+                    if cell.form == Said::Odd {
+                        self.deviations.insert(Deviation::ValueForm);
+                    }
+                }
+                let is_text = textual || may_be_text && cell.form == Said::Text;
+                if cell.earlier || !matches!(class, Some(Class::Number | Class::ByFactor)) {
+                    continue;
+                }
+                let lack = cell.why.filter(|why| !is_text || *why == Why::Empty);
+                if cell.name.is_some_and(Name::is_main) {
+                    main = Some(main.unwrap_or(lack));
+                } else {
+                    // One that is there is enough.
+                    others = Some(others.map_or(lack, |others: Option<Why>| others.and(lack)));
+                }
             }
-            if only_flag {
-                self.deviations.insert(Deviation::FlagOfOther);
+            if reading.is_flags_only() && reading.count > 0 {
+                reading.why = Some(Why::NoValue);
+                // A flag behind an item without one may be meant for that.
+                let stray = if before_has_flag { Deviation::FlagAlone } else { Deviation::FlagOfOther };
+                self.deviations.insert(stray);
             }
+            before_has_flag = reading.flag.is_some();
+            reading.lacks = main.or(others).flatten();
         }
     }
-}
-
-/// Marks the field that `fresh` replaces as earlier; whether there is one. Beyond [`FIELDS_OF_ITEM_MAX`] fields nothing is compared and
-/// `fresh` itself counts as earlier.
-fn mark_earlier(cells: &mut [Cell<'_>], first: u32, count: u32, fresh: &mut Cell<'_>) -> bool {
-    if count as usize >= FIELDS_OF_ITEM_MAX {
-        fresh.earlier = true;
-        return true;
-    }
-    let mut at = first;
-    for _ in 0..count {
-        let Some(cell) = cells.get_mut(at as usize) else { return false };
-        let same = match (cell.name, fresh.name) {
-            (Some(one), Some(other)) => std::ptr::eq(one, other),
-            (None, None) => same_snake(cell.said, fresh.said),
-            _ => false,
-        };
-        if same && !cell.earlier {
-            cell.earlier = true;
-            return true;
-        }
-        at = cell.next;
-    }
-    false
 }
 
 /// Whether two names without a known meaning are published under the same name.
-fn same_snake(one: &[u8], other: &[u8]) -> bool {
+pub(super) fn same_snake(one: &[u8], other: &[u8]) -> bool {
     one == other || snake(one).eq(snake(other))
 }
 
@@ -578,6 +797,8 @@ const RESERVED: &[&[u8]] = &[
     b"reported_code",
     b"same_as",
     b"collides",
+    b"why",
+    b"item",
 ];
 
 /// Whether a field without a known meaning needs a prefix so as not to be taken for another.
@@ -636,7 +857,8 @@ mod tests {
             ..StationFacts::default()
         };
         let system = dictionary.system(None, Some(b"31"));
-        let lens = Lens { dictionary: &dictionary, facts: Some(&facts), edition: None, system, merged: false };
+        let habit = Evidence::NOTHING;
+        let lens = Lens { dictionary: &dictionary, facts: Some(&facts), edition: None, system, habit, merged: false };
         let mut scratch = Scratch::default();
         let area = b"34013-Avg=36.90,34013-Cou=5;a21026-Avg=36.90;a34013-Flag=N";
         let report = scratch.read(area, lens);

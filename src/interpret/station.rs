@@ -10,6 +10,7 @@ use super::json;
 use super::moment::write_timestamp;
 use super::recent::Recent;
 use super::report::{Report, meaning_of};
+use super::tables::Habits;
 use super::topic;
 use crate::message::{StationFacts, Timestamp};
 use crate::protocol::{Deviations, Edition};
@@ -39,8 +40,12 @@ pub(super) struct Station {
     pub(super) instants: Recent,
     pub(super) periods: Recent,
     pub(super) parts: Recent,
+    /// QNs of parts, with the DataTime that one of them had.
+    pub(super) part_times: Recent,
     /// QNs met, with the record they stood for.
     pub(super) qns: Recent,
+    /// What its records showed of the tables that its codes belong to.
+    pub(super) habits: Habits,
     /// Numbers of the records that wait for parts.
     pub(super) pending: Vec<u64>,
     /// What its readings are worth.
@@ -97,10 +102,7 @@ impl Station {
         }
         let before = self.codes.len();
         for reading in &report.readings {
-            let key = match reading.factor {
-                Some(factor) if reading.canonical => factor.code.as_bytes(),
-                _ => reading.code,
-            };
+            let key = reading.key();
             if self.codes.len() < codes_max && !self.codes.contains_key(key) {
                 self.codes.insert(key.to_owned(), reading.code.to_owned());
             }
@@ -182,7 +184,11 @@ impl Station {
             // A station's own alias is not in the dictionary: then the key is.
             let alias =
                 facts.is_some_and(|facts| std::str::from_utf8(said).is_ok_and(|c| facts.aliases.contains_key(c)));
-            let found = dictionary.find(if alias { key } else { said }, edition, system);
+            let found = if alias {
+                dictionary.find(key, edition, system)
+            } else {
+                dictionary.find_published(key, said, edition, system)
+            };
             let factor = found.map(|found| found.factor);
             let meaning = factor.and_then(|factor| meaning_of(said, factor, factor.collision.as_deref()?, facts));
             let (name, usual) = match (meaning, factor) {

@@ -1,4 +1,5 @@
-//! The dictionary's tables as they are written: `config/factors.csv`, `config/aliases.csv` and `config/systems.csv`, built in.
+//! The dictionary's tables as they are written: `config/factors.csv`, `config/aliases.csv`, `config/systems.csv` and
+//! `config/sentinels.csv`, built in.
 //!
 //! Read at start and by `hj212-gateway factors`; what interpretation looks codes up in is made of them in [`super::factors`]. What
 //! must stay true: a row is what its source says, in the source's generation; nothing is resolved or guessed here. The columns are
@@ -7,6 +8,7 @@
 const FACTORS: &str = include_str!("../../config/factors.csv");
 const ALIASES: &str = include_str!("../../config/aliases.csv");
 const SYSTEMS: &str = include_str!("../../config/systems.csv");
+const SENTINELS: &str = include_str!("../../config/sentinels.csv");
 
 /// A code in one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,17 @@ pub struct SystemRow {
     pub carries: Vec<String>,
 }
 
+/// A number that is sent in place of "no value".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentinel {
+    /// The number, without zeros at the end of its decimals.
+    pub value: String,
+    /// `certain`: no measurement is so; `possible`: one can be.
+    pub certainty: String,
+    /// Where it is from.
+    pub note: String,
+}
+
 /// All codes, in the order of the table.
 #[must_use]
 pub fn factors() -> Vec<Row> {
@@ -100,6 +113,12 @@ pub fn systems() -> Vec<SystemRow> {
         medium,
         carries: words(&carries),
     })
+}
+
+/// All numbers that stand for "no value".
+#[must_use]
+pub fn sentinels() -> Vec<Sentinel> {
+    read(SENTINELS, |[value, certainty, note]| Sentinel { value, certainty, note })
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -139,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_tables_has_its_columns() {
-        for (text, columns) in [(FACTORS, 10), (ALIASES, 4), (SYSTEMS, 5)] {
+        for (text, columns) in [(FACTORS, 10), (ALIASES, 4), (SYSTEMS, 5), (SENTINELS, 3)] {
             for line in text.lines() {
                 assert_eq!(columns_of(line).len(), columns, "{line}");
             }

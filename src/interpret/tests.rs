@@ -12,6 +12,7 @@ use crate::downlink;
 use crate::message::{Heard, Peering, Presence, RejectReason, Rejected};
 use crate::protocol::{Deviation, Edition, sm4, write};
 
+mod field;
 mod keys;
 
 /// One record that owns its bytes.

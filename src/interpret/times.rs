@@ -24,7 +24,7 @@ pub(super) fn judge(
         }
         (Some(_), None) => deviations.insert(Deviation::DataTimeForm),
         (Some(text), Some(moment)) => {
-            if text.len() != 14 {
+            if text.len() != 14 || !Moment::is_plain(text) {
                 deviations.insert(Deviation::DataTimeForm);
             }
             if !moment.begins(kind.span()) {

@@ -1,42 +1,145 @@
-//! What a value's text is: a number that JSON can carry as it stands, or not.
+//! What a value's text is: a number that JSON can carry as it stands, a number in another form, or none; and why it is none.
 //!
-//! HJ 212-2017, 6.3.3.1: numbers are signed decimals of variable width. The text goes through untouched if JSON knows it as a
-//! number and every reader can hold it; otherwise the field is null and the text stands beside it. Nothing is parsed to a float.
+//! HJ 212-2017, 6.3.3.1: numbers are signed decimals of variable width. Nothing is parsed to a float. What must stay true:
+//! * a number as the standard has it goes through untouched;
+//! * a number in another form that has one meaning (`05.000`, `+1.2`, `.5`, `5.`, `1.0E-2`, full-width digits) is published as that
+//!   number, all its digits kept, and the text stands beside it;
+//! * what is no number is null with a reason; no part of a text becomes a number (`1,234` is neither 1 nor 1234);
+//! * a number that stands for "no value" stays the number that was said and has a reason too.
 
+use super::table;
 use crate::protocol::{Deviation, Deviations};
 
 /// Literals longer than this are no measurement and could overflow what readers of JSON make of a number.
 const LITERAL_MAX: usize = 64;
 
-/// What is sent in place of a value by various makes (fact of the field, not of the standard).
-const SENTINELS: &[&[u8]] =
-    &[b"-9999", b"-9999.0", b"-9999.00", b"-9999.99", b"9999.99", b"99999", b"99999.99", b"-99999", b"-999", b"-999.0"];
+/// Exponents beyond these are no measurement; within, a number fits [`LITERAL_MAX`].
+const EXPONENT_MAX: i32 = 30;
+
+/// Texts that say that there is no value, in capitals.
+const PLACEHOLDERS: &[&[u8]] =
+    &[b"ND", b"NULL", b"N/A", b"NA", b"NAN", b"NONE", b"INF", b"-INF", b"+INF", b"UNDEFINED", b"-NAN"];
 
 /// What stands behind the `=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
     /// A legal JSON number.
     Number,
+    /// A number in another form: [`normal`] writes it.
+    Odd,
     /// Anything else.
     Text,
 }
 
-/// Classifies `value`, and names what is odd about it.
-pub(super) fn classify(value: &[u8], deviations: &mut Deviations) -> Said {
-    if is_literal(value) {
-        if value.len() >= 4 && matches!(value, [b'-' | b'9', b'9', ..]) && SENTINELS.contains(&value) {
-            deviations.insert(Deviation::ValueSentinel);
+/// Why a value is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    /// Nothing stands behind the `=`.
+    Empty,
+    /// A text that says so: `--`, `NaN`, `***`, `null`.
+    Placeholder,
+    /// Some other text.
+    NotNumber,
+    /// A comma within: a thousands separator or a decimal comma.
+    Comma,
+    /// A number too long or too large to be a measurement.
+    OutOfRange,
+    /// No time that a calendar knows.
+    NotTime,
+    /// A number that certainly stands for "no value".
+    Sentinel,
+    /// A number that often does, and can be a measurement.
+    SentinelPossible,
+    /// The item has a flag and no value.
+    NoValue,
+    /// The item has two flags that differ.
+    FlagsDiffer,
+}
+
+impl Why {
+    /// As published.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Why::Empty => "empty",
+            Why::Placeholder => "placeholder",
+            Why::NotNumber => "not-a-number",
+            Why::Comma => "comma",
+            Why::OutOfRange => "out-of-range",
+            Why::NotTime => "not-a-time",
+            Why::Sentinel => "sentinel",
+            Why::SentinelPossible => "sentinel-possible",
+            Why::NoValue => "no-value",
+            Why::FlagsDiffer => "flags-differ",
         }
-        return Said::Number;
     }
-    deviations.insert(if value.is_empty() {
-        Deviation::ValueEmpty
-    } else if is_odd_number(value) {
-        Deviation::ValueForm
-    } else {
-        Deviation::ValueNotNumber
-    });
-    Said::Text
+}
+
+/// The numbers that stand for "no value" (facts of the field, `config/sentinels.csv`).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sentinels {
+    /// Without zeros at the end of their decimals.
+    all: Vec<(Box<[u8]>, Why)>,
+}
+
+impl Sentinels {
+    pub(super) fn new() -> Sentinels {
+        let why = |certainty: &str| if certainty == "certain" { Why::Sentinel } else { Why::SentinelPossible };
+        let all = table::sentinels().into_iter().map(|row| (row.value.into_bytes().into(), why(&row.certainty)));
+        Sentinels { all: all.collect() }
+    }
+
+    /// Whether the number `literal` is one.
+    #[inline]
+    pub(super) fn find(&self, literal: &[u8]) -> Option<Why> {
+        // Placeholders are negative, or begin with one of these digits; most values are told by their first two characters.
+        match literal {
+            [b'-', b'3' | b'9', _, ..] | [b'9', b'9', _, ..] | [b'6', b'5', _, ..] | [b'3', b'2', _, ..] => {}
+            _ => return None,
+        }
+        let trimmed = match literal.iter().position(|byte| *byte == b'.') {
+            Some(point) => {
+                let zeros = literal.iter().rev().take_while(|byte| **byte == b'0').count();
+                let end = literal.len() - zeros;
+                literal.get(..if end == point + 1 { point } else { end }).unwrap_or(literal)
+            }
+            None => literal,
+        };
+        self.all.iter().find(|(known, _)| **known == *trimmed).map(|(_, why)| *why)
+    }
+}
+
+/// Classifies `value`: what it is, and if it is none, why.
+pub(super) fn classify(value: &[u8]) -> (Said, Option<Why>) {
+    if is_literal(value) {
+        return (Said::Number, None);
+    }
+    if value.is_empty() {
+        return (Said::Text, Some(Why::Empty));
+    }
+    let mut room = Vec::new();
+    match normal(value, &mut room) {
+        Ok(()) => (Said::Odd, None),
+        Err(why) => (Said::Text, Some(why)),
+    }
+}
+
+/// The deviation that a value is for this reason.
+pub(super) const fn deviation(why: Why) -> Option<Deviation> {
+    match why {
+        Why::Empty => Some(Deviation::ValueEmpty),
+        Why::Placeholder | Why::NotNumber => Some(Deviation::ValueNotNumber),
+        Why::Comma => Some(Deviation::ValueComma),
+        Why::OutOfRange => Some(Deviation::ValueForm),
+        Why::Sentinel | Why::SentinelPossible => Some(Deviation::ValueSentinel),
+        Why::NotTime | Why::NoValue | Why::FlagsDiffer => None,
+    }
+}
+
+/// Adds the deviation of `why`.
+pub(super) fn note(why: Option<Why>, deviations: &mut Deviations) {
+    if let Some(deviation) = why.and_then(deviation) {
+        deviations.insert(deviation);
+    }
 }
 
 /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?`
@@ -53,35 +156,221 @@ pub(super) fn is_literal(value: &[u8]) -> bool {
     }
 }
 
-/// A number in a form that JSON does not know or that overflows: `+1`, `007`, `.5`, `5.`, `1e9`.
-fn is_odd_number(value: &[u8]) -> bool {
-    value.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E'))
-        && value.iter().any(u8::is_ascii_digit)
-        && std::str::from_utf8(value).is_ok_and(|text| text.parse::<f64>().is_ok())
+/// Appends the number that `value` is, as a JSON literal without exponent; or why it is none.
+#[cold]
+pub(super) fn normal(value: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
+    let narrow = narrowed(value);
+    let text = narrow.as_deref().unwrap_or(value).trim_ascii();
+    let (minus, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let whole = unsigned.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (whole, rest) = unsigned.split_at_checked(whole).unwrap_or_default();
+    let (fraction, rest) = match rest {
+        [b'.', after @ ..] => {
+            let digits = after.iter().take_while(|b| b.is_ascii_digit()).count();
+            after.split_at_checked(digits).unwrap_or_default()
+        }
+        _ => (&[][..], rest),
+    };
+    if whole.is_empty() && fraction.is_empty() {
+        return Err(none(text));
+    }
+    let exponent = match rest {
+        [] => 0,
+        [b'e' | b'E', digits @ ..] => exponent(digits)?,
+        _ => return Err(none(text)),
+    };
+    if value.len() > LITERAL_MAX || exponent.abs() > EXPONENT_MAX {
+        return Err(Why::OutOfRange);
+    }
+    // All digits, and how many of them stand before the point.
+    let digits = [whole, fraction].concat();
+    let before = i32::try_from(whole.len()).unwrap_or(i32::MAX).saturating_add(exponent);
+    let digit = |at: i32| usize::try_from(at).ok().and_then(|at| digits.get(at)).copied().unwrap_or(b'0');
+    if minus {
+        out.push(b'-');
+    }
+    let first = (0..before).find(|at| digit(*at) != b'0').unwrap_or((before - 1).max(0));
+    let end = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+    if before <= 0 {
+        out.push(b'0');
+    } else {
+        out.extend((first..before).map(digit));
+    }
+    if end > before {
+        out.push(b'.');
+        out.extend((before..end).map(digit));
+    }
+    Ok(())
+}
+
+/// A signed exponent.
+fn exponent(text: &[u8]) -> Result<i32, Why> {
+    let (minus, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Why::NotNumber);
+    }
+    let size = digits.iter().fold(0i32, |n, b| n.saturating_mul(10).saturating_add(i32::from(b - b'0')));
+    Ok(if minus { -size } else { size })
+}
+
+/// Why a text is no number.
+fn none(text: &[u8]) -> Why {
+    let unsigned = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    let comma = unsigned.contains(&b',')
+        && unsigned.first().is_some_and(u8::is_ascii_digit)
+        && unsigned.iter().all(|b| b.is_ascii_digit() || matches!(b, b',' | b'.' | b' '));
+    let capitals = text.to_ascii_uppercase();
+    if text.is_empty() {
+        Why::Empty
+    } else if comma {
+        Why::Comma
+    } else if text.iter().all(|b| matches!(b, b'-' | b'*' | b'?' | b'/' | b'#' | b'.' | b'_'))
+        || PLACEHOLDERS.contains(&capitals.as_slice())
+    {
+        Why::Placeholder
+    } else {
+        Why::NotNumber
+    }
+}
+
+/// `value` with full-width digits and signs in ASCII, in UTF-8 or GBK; `None` if it has none.
+fn narrowed(value: &[u8]) -> Option<Vec<u8>> {
+    if value.is_ascii() || value.len() > 3 * LITERAL_MAX {
+        return None;
+    }
+    let text = match std::str::from_utf8(value) {
+        Ok(text) => std::borrow::Cow::Borrowed(text),
+        Err(_) => encoding_rs::GB18030.decode_without_bom_handling_and_without_replacement(value)?,
+    };
+    let narrow = |c: char| match c {
+        '０'..='９' | '．' | '－' | '＋' | 'ｅ' | 'Ｅ' => {
+            char::from_u32(u32::from(c) - u32::from('！') + u32::from('!'))
+        }
+        c => Some(c),
+    };
+    Some(text.chars().map(narrow).collect::<Option<String>>()?.into_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn of(text: &str) -> (Said, Vec<&'static str>) {
-        let mut deviations = Deviations::NONE;
-        let said = classify(text.as_bytes(), &mut deviations);
-        (said, deviations.iter().map(Deviation::code).collect())
+    fn number(text: &str) -> Result<String, Why> {
+        let mut out = Vec::new();
+        normal(text.as_bytes(), &mut out).map(|()| String::from_utf8(out).unwrap())
     }
 
     #[test]
     fn numbers_pass_and_the_rest_is_named() {
         for number in ["0", "-0", "36.90", "-130.7116", "234.81002445431", "100"] {
-            assert_eq!(of(number), (Said::Number, vec![]), "{number}");
+            assert_eq!(classify(number.as_bytes()), (Said::Number, None), "{number}");
         }
-        assert_eq!(of("-9999.99"), (Said::Number, vec!["value-sentinel"]));
-        assert_eq!(of(""), (Said::Text, vec!["value-empty"]));
-        for odd in ["+1.5", "007", ".5", "5.", "1e999", "1E3", &"9".repeat(65)] {
-            assert_eq!(of(odd), (Said::Text, vec!["value-form"]), "{odd}");
+        for (said, why) in [
+            ("", Why::Empty),
+            (" ", Why::Empty),
+            ("--", Why::Placeholder),
+            ("-", Why::Placeholder),
+            ("NaN", Why::Placeholder),
+            ("nan", Why::Placeholder),
+            ("***", Why::Placeholder),
+            ("ND", Why::Placeholder),
+            ("null", Why::Placeholder),
+            ("N/A", Why::Placeholder),
+            ("inf", Why::Placeholder),
+            ("St", Why::NotNumber),
+            ("1.2.3", Why::NotNumber),
+            ("1 2", Why::NotNumber),
+            ("1e", Why::NotNumber),
+            ("1,234", Why::Comma),
+            ("-12,5", Why::Comma),
+            ("1e999", Why::OutOfRange),
+            (&"9".repeat(65), Why::OutOfRange),
+        ] {
+            assert_eq!(classify(said.as_bytes()), (Said::Text, Some(why)), "{said}");
         }
-        for no in ["--", "NaN", "St", "-", "1.2.3", "inf", "1 2"] {
-            assert_eq!(of(no), (Said::Text, vec!["value-not-number"]), "{no}");
+    }
+
+    #[test]
+    fn numbers_in_other_forms_are_the_number_that_they_are() {
+        for (said, wanted) in [
+            ("05.000", "5.000"),
+            ("00.58", "0.58"),
+            ("024.0", "24.0"),
+            ("0012.34", "12.34"),
+            ("0012.3456", "12.3456"),
+            ("-05.0", "-5.0"),
+            ("00", "0"),
+            ("00000", "0"),
+            ("+0.5", "0.5"),
+            ("+1.2", "1.2"),
+            (".5", "0.5"),
+            ("-.5", "-0.5"),
+            ("5.", "5"),
+            ("1e3", "1000"),
+            ("1.0E-2", "0.010"),
+            ("9.5E-4", "0.00095"),
+            ("1.25e1", "12.5"),
+            ("-1.5E+02", "-150"),
+            ("0e5", "0"),
+            (" 5.0", "5.0"),
+            ("５．０", "5.0"),
+            ("－１２", "-12"),
+        ] {
+            assert_eq!(number(said).as_deref(), Ok(wanted), "{said}");
+            assert_eq!(classify(said.as_bytes()).0, Said::Odd, "{said}");
+        }
+        let (gbk, ..) = encoding_rs::GBK.encode("１２．５");
+        let mut out = Vec::new();
+        assert_eq!((normal(&gbk, &mut out), out.as_slice()), (Ok(()), &b"12.5"[..]));
+    }
+
+    #[test]
+    fn placeholders_are_known_with_any_number_of_decimals() {
+        let sentinels = Sentinels::new();
+        for certain in
+            ["-9999", "-9999.0", "-9999.000", "-9999.99", "-999", "-999.9", "9999.99", "99999", "99999.0", "-99999"]
+        {
+            assert_eq!(sentinels.find(certain.as_bytes()), Some(Why::Sentinel), "{certain}");
+        }
+        for possible in ["-99", "-99.000000", "999.99", "65535", "65535.00", "-32768"] {
+            assert_eq!(sentinels.find(possible.as_bytes()), Some(Why::SentinelPossible), "{possible}");
+        }
+        for value in ["0", "0.000", "-9", "9999", "999", "9.99", "-99.5", "99", "65535.5", "-0.99", "3276.7", "6553"] {
+            assert_eq!(sentinels.find(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn another_form_of_a_number_is_the_same_number(
+            digits in "[0-9]{0,9}", fraction in "[0-9]{0,9}", sign in "[-+]?", exponent in proptest::option::of(-25i32..25),
+        ) {
+            let said = match exponent {
+                Some(exponent) => format!("{sign}{digits}.{fraction}E{exponent}"),
+                None => format!("{sign}{digits}.{fraction}"),
+            };
+            prop_assume!(!digits.is_empty() || !fraction.is_empty());
+            let written = number(&said).unwrap();
+            prop_assert!(is_literal(written.as_bytes()), "{said} as {written}");
+            let (one, other): (f64, f64) = (said.parse().unwrap(), written.parse().unwrap());
+            prop_assert!((one - other).abs() <= one.abs() * 1e-12, "{said} as {written}");
+        }
+
+        #[test]
+        fn no_text_is_taken_for_a_number_that_a_parser_does_not_take(text in "[0-9+.eE,x -]{0,8}") {
+            let parsed = text.trim().parse::<f64>().is_ok();
+            let (said, why) = classify(text.as_bytes());
+            prop_assert_eq!(said != Said::Text || why == Some(Why::OutOfRange), parsed, "{}", text);
         }
     }
 }

@@ -11,6 +11,8 @@
 //! * a value that begins with `//` is log text up to the next `//` before a separator and may hold anything;
 //! * the list holds positions, not slices, and is reused from frame to frame: reading an area allocates nothing once the list has
 //!   grown to the size of the largest area met;
+//! * a bare number behind a comma (`1,234`) belongs to the number before it: no comma is a decimal point here, and no part of a value
+//!   is a value;
 //! * what is odd is noted on the way (`run` keeps what must be remembered of the item at hand) and never stops the sweep.
 //!
 //! What must stay true: no byte of a value is ever lost or changed, the spaces around it excepted.
@@ -19,7 +21,10 @@ mod run;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod word;
+
+pub use tidy::tidied;
 
 use run::Run;
 use sweep::Places;
@@ -40,6 +45,8 @@ pub struct Field<'a> {
     pub name: &'a [u8],
     /// The value as the station wrote it; log text with its `//`.
     pub value: &'a [u8],
+    /// The separator before it; 0 at the beginning of the area.
+    pub separator: u8,
 }
 
 /// The fields of one data area; reusable.
@@ -97,8 +104,17 @@ impl Span {
         area.get(usize::from(self.name)..usize::from(self.equals)).unwrap_or_default()
     }
 
-    fn is_flag(&self, area: &[u8]) -> bool {
-        matches!(self.name_of(area), b"Flag" | b"EFlag")
+    /// The separator before the field.
+    #[inline]
+    fn separator(&self, area: &[u8]) -> u8 {
+        // The code of a flag without one stands elsewhere.
+        let start = if self.dash.wrapping_add(1) == self.name { self.item } else { self.name };
+        match area.get(usize::from(start).wrapping_sub(1)) {
+            Some(byte) if *byte > b' ' => *byte,
+            _ => {
+                area.get(..usize::from(start)).unwrap_or_default().trim_ascii_end().last().copied().unwrap_or_default()
+            }
+        }
     }
 
     fn value_of<'a>(&self, area: &'a [u8]) -> &'a [u8] {
@@ -125,7 +141,7 @@ impl Fields {
         if reading.start == area.len() && reading.start > 0 {
             self.deviations.insert(Deviation::SeparatorExtra);
         }
-        self.deviations = self.deviations.union(reading.run.finish(area, &self.spans));
+        self.deviations = self.deviations.union(reading.run.deviations());
         self.places = places;
     }
 
@@ -195,7 +211,7 @@ impl Fields {
 
     /// Takes the field that is open and ends at `end`.
     fn close(&mut self, area: &[u8], open: Open, end: usize, run: &mut Run) {
-        let Some(equals) = open.equals else { return self.close_without_equals(area, open.start, end) };
+        let Some(equals) = open.equals else { return self.close_without_equals(area, open.start, end, run.separator) };
         let (start, name_end) = self.trim(area, open.start, equals);
         let (value, end) = self.trim(area, equals + 1, end);
         if start == name_end {
@@ -223,13 +239,37 @@ impl Fields {
     }
 
     #[cold]
-    fn close_without_equals(&mut self, area: &[u8], start: usize, end: usize) {
+    fn close_without_equals(&mut self, area: &[u8], start: usize, end: usize, separator: u8) {
+        if separator == b',' && self.is_more_of_a_number(area, start, end) {
+            self.deviations.insert(Deviation::ValueComma);
+            return;
+        }
         let blank = area.get(start..end).unwrap_or_default().trim_ascii().is_empty();
         self.deviations.insert(match (blank, start == end) {
             (true, true) => Deviation::SeparatorExtra,
             (true, false) => Deviation::Spaces,
             (false, _) => Deviation::ItemMalformed,
         });
+    }
+
+    /// Takes `start..end` to the value before it if both are digits: `1,234` and `12,5` are one value each, whatever was meant.
+    fn is_more_of_a_number(&mut self, area: &[u8], start: usize, end: usize) -> bool {
+        let piece = area.get(start..end).unwrap_or_default();
+        let more = piece.trim_ascii();
+        let Some(before) = self.spans.last_mut().filter(|span| span.item != span.dash) else { return false };
+        let value = before.value_of(area);
+        let number = |text: &[u8]| {
+            text.last().is_some_and(u8::is_ascii_digit)
+                && text.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b' '))
+        };
+        let unsigned = value.strip_prefix(b"-").or_else(|| value.strip_prefix(b"+")).unwrap_or(value);
+        let touches = area.get(usize::from(before.end)..start).is_some_and(|between| between.trim_ascii() == b",");
+        if !touches || !number(unsigned) || !number(more) || !more.first().is_some_and(u8::is_ascii_digit) {
+            return false;
+        }
+        // All positions are below 65,536: the area was cut to that.
+        before.end = (start + piece.trim_ascii_end().len()) as u16;
+        true
     }
 
     /// A field without a code: one of the record itself, or a flag that belongs to the item before it.
@@ -275,6 +315,7 @@ impl Fields {
             item: span.item_of(area),
             name: span.name_of(area),
             value: span.value_of(area),
+            separator: span.separator(area),
         })
     }
 

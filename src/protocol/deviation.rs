@@ -115,6 +115,16 @@ deviations! {
     CodeMedium = 74, 18, "code-medium", "因子编码的介质与 ST 不符", "an item's code belongs to another kind of station than ST says";
     CodeAmbiguous = 75, 18, "code-ambiguous", "因子编码有多种含义,无法确定", "an item's code has several meanings, and nothing says which";
     CodeTwice = 76, 18, "code-twice", "同一数据包中两个编码指同一因子", "two codes of one record stand for the same factor";
+    CodeTable = 95, 18, "code-table", "因子编码按整个数据包判定所属编码表,与 ST 不符", "the table a code belongs to was told by the whole record, against what ST says";
+    ItemDiffers = 96, 15, "item-differs", "同一编码出现两次且内容不同,各成一条读数", "the same code as two items that differ: two readings";
+    ItemRepeated = 97, 15, "item-repeated", "同一因子原样重复", "an item said again with the same values";
+    FlagAlone = 98, 15, "flag-alone", "因子只有标记,没有数值", "an item with a flag and no value";
+    ValueComma = 99, 16, "value-comma", "数值中有逗号", "a comma within a value";
+    SeparatorAmpersand = 100, 7, "separator-ampersand", "数据区内用 & 分隔", "& between items of the data area";
+    SeparatorFullWidth = 101, 7, "separator-full-width", "分隔符或等号是全角字符", "separators or equals signs in full width";
+    PartsWithoutTime = 102, 11, "parts-without-time", "拆分包缺少各自的 DataTime,按 QN 合并", "parts without a DataTime of their own, put together by QN";
+    PartsCut = 103, 11, "parts-cut", "拆分包在因子中间断开", "a part ends within an item";
+    PartsFromZero = 104, 11, "parts-from-zero", "PNO 从 0 开始", "PNO counts from 0";
 }
 
 impl serde::Serialize for Deviation {

@@ -17,7 +17,7 @@ pub mod sm4;
 pub mod value;
 pub mod write;
 
-pub use area::{Field, Fields};
+pub use area::{Field, Fields, tidied};
 pub use deviation::{Deviation, Deviations};
 pub use edition::Edition;
 pub use packet::{Header, PacketFlags, Part};

@@ -15,6 +15,7 @@
 //! * Damaged text in Chinese still holds characters in UTF-8, which random bytes hardly do; in GB18030 any two bytes look like one.
 //! * Text in Chinese with none of the standard's names is still text: it decodes, and it begins with a name of its own. Of random bytes
 //!   two in a hundred thousand are so in 16 bytes, none in 48, so less is not believed.
+//! * Separators and equals signs in full width are read as plain ones before the first name is looked at.
 
 use super::packet::Header;
 use super::value::{self, Spelling};
@@ -63,7 +64,9 @@ fn look_closely(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
         return Some(if whole { Seal::Text { plain } } else { Seal::Torn });
     }
     let concerned = header.cn.is_some_and(sm4::is_sealed_command);
-    (concerned && looks_random(whole_groups(header.area))).then_some(Seal::Bytes)
+    let is_plain =
+        || super::tidied(header.area).is_some_and(|(area, _)| is_text(&area) && begins_with_known_name(&area));
+    (concerned && looks_random(whole_groups(header.area)) && !is_plain()).then_some(Seal::Bytes)
 }
 
 /// Whether what was opened is a data area: text that begins with a name, among names that the standard knows. What a wrong key gives

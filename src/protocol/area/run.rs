@@ -1,8 +1,8 @@
 //! What must be remembered while an area is read to say what is odd about the order of its fields.
 //!
 //! A *run* is a row of neighbouring fields with the same code. An item written as the standard says is one run, with `,` inside
-//! and `;` around, its values before its flag. What must stay true: the work is linear in the area, and nothing here changes what
-//! was read.
+//! and `;` around, its values before its flag; behind a `;` a name that was there already begins another item of the same code. What
+//! must stay true: the work is linear in the area, and nothing here changes what was read.
 
 use super::super::{Deviation, Deviations};
 use super::Span;
@@ -26,11 +26,11 @@ pub(super) struct Run {
     names: u64,
     /// Whether the run holds nothing but flags so far.
     flags_only: bool,
+    /// The first span under the instrument at hand (PolId): one code under two instruments is two things.
+    since: usize,
     /// Codes met, as bits by their hash: a code whose bit is not set is new.
     met: [u64; 16],
     compared: usize,
-    /// Whether a run of flags only has ended.
-    lonely_flag: bool,
     deviations: Deviations,
 }
 
@@ -38,50 +38,53 @@ impl Run {
     /// Takes note of the field after `spans`.
     #[inline(always)]
     pub(super) fn enter(&mut self, area: &[u8], spans: &[Span], item: Word, name: Word) {
-        if item.is_same(self.item, area) {
-            if !item.is_empty() {
-                self.stay(area, spans, name);
-            }
-            return;
+        if item.is_same(self.item, area) && !item.is_empty() {
+            return self.stay(area, spans, name);
         }
         let begins = !item.is_empty();
         if self.separator == b',' && begins && !self.item.is_empty() {
             self.deviations.insert(Deviation::CommaBetweenItems);
         }
-        self.lonely_flag |= self.flags_only;
         self.item = item;
         self.first = spans.len();
         self.names = name.bit();
         self.flags_only = name.is_flag() && begins;
         if begins {
             self.meet(area, spans, item, name);
+        } else if name.is_instrument() {
+            self.since = spans.len();
+            self.met = [0; 16];
         }
     }
 
     /// Notes one more field of the run; if a name like its was there, looks whether it was the same.
     #[inline(always)]
     fn stay(&mut self, area: &[u8], spans: &[Span], name: Word) {
+        let (is_flag, bit) = (name.is_flag(), name.bit());
+        let again = self.names & bit != 0 && self.look_into_run(area, spans, name);
         if self.separator == b';' {
+            if again {
+                self.first = spans.len();
+                (self.names, self.flags_only) = (bit, is_flag);
+                return;
+            }
             self.deviations.insert(Deviation::SemicolonWithinItem);
         }
-        let is_flag = name.is_flag();
         if self.flags_only && !is_flag {
             self.deviations.insert(Deviation::FlagFirst);
         }
         self.flags_only &= is_flag;
-        let bit = name.bit();
-        if self.names & bit != 0 {
-            self.look_into_run(area, spans, name);
-        }
         self.names |= bit;
     }
 
     #[cold]
-    fn look_into_run(&mut self, area: &[u8], spans: &[Span], name: Word) {
+    fn look_into_run(&mut self, area: &[u8], spans: &[Span], name: Word) -> bool {
         let run = spans.get(self.first..).unwrap_or_default();
-        if run.iter().rev().take(RUN_COMPARED_MAX).any(|other| other.name_of(area) == name.text(area)) {
+        let again = run.iter().rev().take(RUN_COMPARED_MAX).any(|other| other.name_of(area) == name.text(area));
+        if again {
             self.deviations.insert(Deviation::ItemTwice);
         }
+        again
     }
 
     /// Notes that a run of `item` begins; if there was one before, looks whether it had the same field.
@@ -104,32 +107,13 @@ impl Run {
         }
         self.compared += spans.len();
         let is_same = |other: &Span| other.item_of(area) == item.text(area) && other.name_of(area) == name.text(area);
-        if spans.iter().any(is_same) {
+        if spans.iter().skip(self.since).any(is_same) {
             self.deviations.insert(Deviation::ItemTwice);
         }
     }
 
-    /// What was odd, after the last field.
-    pub(super) fn finish(mut self, area: &[u8], spans: &[Span]) -> Deviations {
-        if self.lonely_flag || self.flags_only {
-            self.look_for_strange_flags(area, spans);
-        }
+    /// What was odd.
+    pub(super) fn deviations(&self) -> Deviations {
         self.deviations
-    }
-
-    /// Looks for flags of items that have nothing else in this area.
-    #[cold]
-    fn look_for_strange_flags(&mut self, area: &[u8], spans: &[Span]) {
-        let mut with_value: Vec<&[u8]> =
-            spans.iter().filter(|span| !span.is_flag(area)).map(|span| span.item_of(area)).collect();
-        with_value.sort_unstable();
-        let strange = spans
-            .iter()
-            .filter(|span| span.is_flag(area))
-            .map(|span| span.item_of(area))
-            .any(|item| !item.is_empty() && with_value.binary_search(&item).is_err());
-        if strange {
-            self.deviations.insert(Deviation::FlagOfOther);
-        }
     }
 }

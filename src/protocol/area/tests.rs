@@ -86,18 +86,43 @@ fn kind_14_comma_and_semicolon_may_be_mixed_up() {
 }
 
 #[test]
-fn kind_15_flags_first_without_code_or_of_others_and_fields_twice() {
+fn kind_15_flags_first_or_without_code_and_fields_twice() {
     assert_eq!(codes("l01001-Flag=N,l01001-Rtd=5"), ["flag-first"]);
     let (fields, odd) = read("a1-Rtd=1,Flag=N;a2-Rtd=2;Flag=D");
     assert_eq!(fields, ["a1|Rtd|1", "a1|Flag|N", "a2|Rtd|2", "a2|Flag|D"]);
     assert_eq!(odd, ["semicolon-within-item", "flag-without-item"]);
     assert_eq!(read("Flag=N").0, ["|Flag|N"]);
-    assert_eq!(codes("a1-Rtd=1,a2-Flag=N;a3-Rtd=3"), ["comma-between-items", "flag-of-other"]);
-    assert_eq!(codes("a1-Rtd=1;a2-Flag=N"), ["flag-of-other"]);
     assert_eq!(codes("a1-Flag=N;a2-Rtd=2;a1-Rtd=1"), [""; 0]);
-    assert_eq!(codes("a21-Rtd=1;a21-Rtd=2"), ["semicolon-within-item", "item-twice"]);
+    assert_eq!(codes("a21-Rtd=1;a21-Rtd=2"), ["item-twice"]);
+    assert_eq!(codes("a21-Rtd=1,a21-Flag=D;a21-Rtd=2,a21-Flag=N"), ["item-twice"]);
+    assert_eq!(codes("a21-Rtd=1;a21-Flag=D;a21-Rtd=2"), ["semicolon-within-item", "item-twice"]);
     assert_eq!(codes("a21-Rtd=1;a22-Rtd=3;a21-Rtd=2"), ["item-twice"]);
     assert_eq!(codes("a21-Rtd=1;a22-Rtd=3;a21-Cou=2"), [""; 0]);
+    assert_eq!(codes("PolId=a;i1-Info=1;PolId=b;i1-Info=2"), [""; 0]);
+}
+
+#[test]
+fn a_bare_number_behind_a_comma_belongs_to_the_number_before_it() {
+    for value in ["1,234", "1,234.5", "1,234,567", "12,5", "7,1", "0,35", "-1,234", "1, 234", "1 ,234"] {
+        let area = format!("w01018-Rtd={value},w01018-Flag=N;w21003-Rtd=2");
+        let wanted = [format!("w01018|Rtd|{value}"), "w01018|Flag|N".into(), "w21003|Rtd|2".into()];
+        let (fields, codes) = read(&area);
+        assert_eq!(fields, wanted, "{area}");
+        assert!(codes.contains(&"value-comma") && !codes.contains(&"item-malformed"), "{area} {codes:?}");
+    }
+    for other in ["N,5", "1;234", "1,x", "--,5", ",5"] {
+        assert!(!codes(&format!("w01018-Rtd={other}")).contains(&"value-comma"), "{other}");
+    }
+    assert_eq!(codes("DataTime=20260401101500,5"), ["item-malformed"]);
+}
+
+#[test]
+fn the_separator_before_a_field_is_told() {
+    let mut fields = Fields::default();
+    let area = b"DataTime=20160801085857;a1-Rtd=1 , a1-Flag=N; a2-Rtd=2,Flag=D";
+    fields.read(area);
+    let separators: Vec<u8> = fields.iter(area).map(|field| field.separator).collect();
+    assert_eq!(separators, [0, b';', b',', b';', b',']);
 }
 
 #[test]
@@ -175,6 +200,10 @@ fn obvious(area: &[u8]) -> (Vec<[Vec<u8>; 3]>, Deviations) {
     let mut separator = 0;
     let mut run: Vec<Vec<u8>> = Vec::new();
     let mut start = 0;
+    // The first field of the instrument at hand.
+    let mut since = 0;
+    // Where the last value stands.
+    let (mut value_start, mut value_end) = (0, 0);
     while start < area.len() {
         let rest = &area[start..];
         let end = end_of_field(rest);
@@ -185,6 +214,22 @@ fn obvious(area: &[u8]) -> (Vec<[Vec<u8>; 3]>, Deviations) {
         }
         let field = &rest[..end];
         let Some(equals) = field.iter().position(|byte| *byte == b'=') else {
+            let digits = |text: &[u8], marks: &[u8]| text.iter().all(|b| b.is_ascii_digit() || marks.contains(b));
+            let more = field.trim_ascii();
+            let is_number = |text: &[u8]| text.last().is_some_and(u8::is_ascii_digit) && digits(text, b"., ");
+            if let Some(last) = fields.last_mut()
+                && before == b','
+                && !last[0].is_empty()
+                && area[value_end..start - end - 1].trim_ascii() == b","
+                && is_number(last[2].strip_prefix(b"-").or(last[2].strip_prefix(b"+")).unwrap_or(&last[2]))
+                && is_number(more)
+                && more[0].is_ascii_digit()
+            {
+                value_end = start - end - 1 + field.trim_ascii_end().len();
+                last[2] = area[value_start..value_end].to_vec();
+                found.insert(Deviation::ValueComma);
+                continue;
+            }
             found.insert(match (field.is_empty(), field.trim_ascii().is_empty()) {
                 (true, _) => Deviation::SeparatorExtra,
                 (false, true) => Deviation::Spaces,
@@ -217,30 +262,33 @@ fn obvious(area: &[u8]) -> (Vec<[Vec<u8>; 3]>, Deviations) {
                 found.insert(Deviation::CommaBetweenItems);
             }
         } else if !item.is_empty() {
-            if before == b';' {
+            if before == b';' && run.contains(&name.to_vec()) {
+                run.clear();
+                found.insert(Deviation::ItemTwice);
+            } else if before == b';' {
                 found.insert(Deviation::SemicolonWithinItem);
             }
-            if !is_flag && run.iter().all(|name| [&b"Flag"[..], b"EFlag"].contains(&&name[..])) {
+            if !is_flag && !run.is_empty() && run.iter().all(|name| [&b"Flag"[..], b"EFlag"].contains(&&name[..])) {
                 found.insert(Deviation::FlagFirst);
             }
+        }
+        if item.is_empty() && name == b"PolId" {
+            since = fields.len();
         }
         let begins = run.is_empty();
         let twice = |(other, other_name): (&[u8], &[u8])| other == item && other_name == name;
         // Only the first field of a run is compared with earlier runs.
         if !item.is_empty()
-            && (run.contains(&name.to_vec()) || begins && fields.iter().any(|field| twice((&field[0], &field[1]))))
+            && (run.contains(&name.to_vec())
+                || begins && fields[since..].iter().any(|field| twice((&field[0], &field[1]))))
         {
             found.insert(Deviation::ItemTwice);
         }
         run.push(name.to_vec());
+        let field_start = start - end - 1;
+        value_end = field_start + field.trim_ascii_end().len().max(equals + 1);
+        value_start = value_end - value.len();
         fields.push([item.to_vec(), name.to_vec(), value.to_vec()]);
-    }
-    let flags = |flag: bool| {
-        let is = move |name: &[u8]| [&b"Flag"[..], b"EFlag"].contains(&name) == flag;
-        fields.iter().filter(move |field| is(&field[1])).map(|field| &field[0])
-    };
-    if flags(true).any(|item| !item.is_empty() && !flags(false).any(|other| other == item)) {
-        found.insert(Deviation::FlagOfOther);
     }
     (fields, found)
 }
@@ -270,9 +318,11 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let odd = "(a|a01001|SB1|i1234567|i12345678|a0100100000)?-?-?(Rtd|Flag|SampleTime|DataTime|Abcdefg|Abcdefgh|X-Y| )?=?[0-9=/ ]{0,4}";
     let piece = prop_oneof![
         6 => plain.prop_map(String::into_bytes),
+        1 => "[0-9]{1,3}([.][0-9]{1,2})?".prop_map(String::into_bytes),
         3 => odd.prop_map(String::into_bytes),
         1 => proptest::collection::vec(proptest::sample::select(&b"=;,-/ aF1\t\0\xAD\xFF"[..]), 0..6),
         1 => Just(b"DataTime=20160801085857".to_vec()),
+        1 => Just(b"PolId=w01018".to_vec()),
         1 => Just(b"i1-Info=//a;b,c=d//".to_vec()),
         1 => "i1-Info=/{1,5} ?[a;=/]{0,4}/{0,4}".prop_map(String::into_bytes),
     ];
