@@ -237,6 +237,7 @@ fn marked(text: &mut String, book: &RuleBook, mark: &Mark, number: usize, note: 
         Standing::Applied => ("已生效", "applied"),
         Standing::Proposed => ("建议", "proposed"),
         Standing::Confirmed => ("已确认", "confirmed"),
+        Standing::Waiting => ("待裁定", "waiting-for-ruling"),
         Standing::Entered => ("人工填报", "entered"),
     };
     let _ = writeln!(text, "  {number}. [{zh} {en}] {}{note}\n     {}", words.zh, words.en);

@@ -488,6 +488,17 @@ fn write_flag(out: &mut Vec<u8>, reading: &Reading<'_>, judged: Option<&Judged>,
         json::string(out, &recomputed.needed);
         out.extend_from_slice(b",\"clause\":");
         json::string(out, &recomputed.clause);
+        if let Some(flag) = &recomputed.flag {
+            out.extend_from_slice(if flag.valid {
+                b",\"flag\":{\"valid\":true,\"needed\":"
+            } else {
+                b",\"flag\":{\"valid\":false,\"needed\":"
+            });
+            json::string(out, &flag.needed);
+            out.extend_from_slice(b",\"clause\":");
+            json::string(out, &flag.clause);
+            out.push(b'}');
+        }
         out.push(b'}');
     }
 }

@@ -164,11 +164,9 @@ impl Rulings {
             .collect();
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or("?");
         let values: Vec<Cow<'_, [u8]>> = report.readings.iter().map(|reading| report.main(reading)).collect();
-        // Converted values count for emission limits alone.
-        let limited = |code: &str| plan.has_emission_limit(code);
-        let converted: Vec<Option<Cow<'_, [u8]>>> = if plan.has_emission_limits() {
-            let of = report.readings.iter().zip(&codes);
-            of.map(|(reading, code)| report.converted(reading).filter(|_| limited(code))).collect()
+        // Converted values count for emission limits, for the conditions of exemptions, and for what they rest on.
+        let converted: Vec<Option<Cow<'_, [u8]>>> = if plan.looks_at_converted() {
+            report.readings.iter().map(|reading| report.converted(reading)).collect()
         } else {
             Vec::new()
         };

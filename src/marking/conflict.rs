@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::engine::{HOLD_GAP_MAX, Verdict};
 use super::expr::Expr;
 use super::plan::{Plan, Sig, Watch};
-use super::rules::Dimension;
+use super::spans::minus;
 use super::state::*;
 use crate::message::Timestamp;
 
@@ -40,13 +40,18 @@ impl Marks {
             let mark = self.held.values().find(|m| holds(m, &watch.conflict.mark)).cloned();
             let within = watch.conflict.within.as_ref().map(|name| self.held.values().any(|m| holds(&m, name)));
             let against = watch.against.as_ref().map(|against| self.eval(against, None));
-            let is = mark.is_some() && within.unwrap_or(true) && against.is_none_or(|against| against == Some(true));
+            let marked = mark.is_some() || watch.conflict.mark.is_empty();
+            let is = marked
+                && watch.conflict.dates.hold(now)
+                && within.unwrap_or(true)
+                && against.is_none_or(|against| against == Some(true));
             let Some(guard) = self.guards.get_mut(number) else { continue };
             if let Some(against) = against {
                 guard.note(against, now);
             }
             if let Turn::Begins(since) = guard.hold.step(Some(is), Some(!is), now, (watch.conflict.after, 0)) {
                 let mut detail = told(watch, since);
+                detail["object"] = watch.object.as_str().into();
                 detail["inputs"] = self.seen_by(plan, watch.against.as_ref()).into();
                 let of = |m: &&mut Mark| holds(&&**m, &watch.conflict.mark) && !m.met.contains(&watch.conflict.name);
                 self.held.values_mut().filter(of).for_each(|m| m.met.push(watch.conflict.name.clone()));
@@ -79,7 +84,7 @@ impl Marks {
             let same = |m: &&mut Mark| {
                 m.mark == mark.mark && m.object == mark.object && m.by == mark.by && m.since == mark.since
             };
-            let known = self.held.values_mut().chain(&mut self.ended).filter(same);
+            let known = self.held.values_mut().chain(self.memory.marks_mut()).filter(same);
             known.for_each(|m| m.met.push(watch.conflict.name.clone()));
             out.add("mark-conflict", at, Some(mark.clone()), detail);
         }
@@ -91,7 +96,8 @@ impl Marks {
         let watched = |m: &Mark| {
             plan.watches.iter().any(|w| w.conflict.mark == m.mark && w.conflict.within.as_ref() == Some(&entered.mark))
         };
-        let others = self.held.values().chain(&self.ended).filter(|m| m.object == entered.object && watched(m));
+        let others = self.held.values().chain(self.memory.marks());
+        let others = others.filter(|m| m.object == entered.object && watched(m));
         let others: Vec<Mark> = others.cloned().collect();
         for other in &others {
             self.look_back(plan, other, at, out);
@@ -105,9 +111,9 @@ impl Marks {
             let name = &watch.conflict.name;
             let concerns =
                 |m: &&Mark| m.mark == watch.conflict.mark && m.object == watch.object && !m.met.contains(name);
-            let entered = self.held.values().chain(&self.ended).filter(|m| m.said.is_some()).filter(concerns);
+            let entered = self.held.values().chain(&self.memory.entries).filter(|m| m.said.is_some()).filter(concerns);
             let alone: Vec<(Mark, Vec<(i64, i64)>)> = entered
-                .map(|mark| (mark.clone(), self.alone(watch, mark, open)))
+                .map(|mark| (mark.clone(), self.unexcused(plan, watch, mark, open)))
                 .filter(|(_, pieces)| pieces.iter().any(|(from, to)| to - from >= watch.conflict.after.max(1)))
                 .collect();
             for (mark, pieces) in alone {
@@ -115,28 +121,23 @@ impl Marks {
                 detail["intervals"] = pieces.iter().map(interval).collect();
                 detail["others"] = watch.others.as_slice().into();
                 let same = |m: &&mut Mark| m.by == mark.by && m.mark == mark.mark && m.object == mark.object;
-                self.held.values_mut().chain(&mut self.ended).filter(same).for_each(|m| m.met.push(name.clone()));
+                self.held
+                    .values_mut()
+                    .chain(self.memory.marks_mut())
+                    .filter(same)
+                    .for_each(|m| m.met.push(name.clone()));
                 out.add("mark-conflict", at, Some(mark), detail);
             }
         }
     }
 
-    /// When before `open` the mark had effect, and one of the others had none that takes its values out of judgement too.
-    fn alone(&self, watch: &Watch, mark: &Mark, open: i64) -> Vec<(i64, i64)> {
+    /// When before `open` the mark had effect, and one of the others was neither excused nor out of service.
+    fn unexcused(&self, plan: &Plan, watch: &Watch, mark: &Mark, open: i64) -> Vec<(i64, i64)> {
         let own = mark.in_effect(mark.since.0, open.max(mark.since.0));
         let mut alone = Vec::new();
         for other in &watch.others {
-            let excuses = |m: &&Mark| {
-                m.object == *other && m.dimension == Dimension::Condition && m.validity.needs_confirmation()
-            };
-            let mut pieces = own.clone();
-            for excuse in self.held.values().chain(&self.ended).filter(excuses) {
-                for (from, to) in excuse.in_effect(i64::MIN, open) {
-                    pieces = pieces.iter().flat_map(|(a, b)| [(*a, *b.min(&from)), (*a.max(&to), *b)]).collect();
-                    pieces.retain(|(a, b)| a < b);
-                }
-            }
-            alone.extend(pieces);
+            let (strong, weak) = self.excuses(plan, other, mark.since.0, open);
+            alone.extend(minus(&minus(&own, &strong), &weak));
         }
         alone.sort_unstable();
         alone.dedup();
@@ -155,9 +156,12 @@ impl Marks {
             pieces.retain(|(from, _)| *from < end);
         }
         if let Some(within) = &watch.conflict.within {
-            let around = self.held.values().chain(&self.ended);
-            let around = around.filter(|m| m.mark == *within && m.object == watch.object);
-            let mut around: Vec<(i64, i64)> = around.map(|m| (m.since.0, until(m))).collect();
+            let marks = self.held.values().chain(&self.memory.entries);
+            let marks = marks.filter(|m| m.mark == *within && m.object == watch.object);
+            let mut around: Vec<(i64, i64)> = marks.map(|m| (m.since.0, until(m))).collect();
+            let tracks = self.memory.tracks(mark.since.0);
+            let tracks = tracks.filter(|((name, object, ..), _)| name == within && *object == watch.object);
+            tracks.for_each(|(_, track)| around.extend_from_slice(track.within(mark.since.0, end)));
             around.sort_unstable();
             pieces = common(&pieces, &around);
             pieces.retain(|(from, to)| from < to);

@@ -1,67 +1,214 @@
-//! What marks make of readings, and periods judged by their finer values.
+//! What marks make of the readings of a report.
+//!
+//! The order of effects, from what prevails: excluded, missing, invalid, exempt, conditional, valid. A source that is out of service leaves the
+//! statistics, whatever letter its logger sends or does not send.
+//!
+//! What must stay true:
+//! * an instant has the effects of the marks over it; a period (minute, hour) is excluded or exempt if such marks together cover three
+//!   quarters of it, and lost if device marks together take more of it than its mean can spare; a day is judged by its hours, each so;
+//! * a mark that exempts or excludes on a facility works on a factor only while every other source behind that factor has such a mark
+//!   too or is seen to be out of service; else the reading is conditional (see [`super::shared`]);
+//! * an exemption has its conditions (`[[require]]`): where one is broken it does not work; where that is not known yet (a finer value
+//!   than the period it is about) it is conditional.
 
-use serde_json::json;
-
-use super::calendar;
-use super::engine::{Happening, Observation, Recomputed, Verdict};
+use super::engine::{Observation, Reading, Verdict};
 use super::expr::SECOND;
+use super::memory::{Track, TrackKey};
 use super::plan::Plan;
 use super::rules::*;
+use super::spans::{Span, clipped, minus, together};
 use super::state::*;
-use super::tally::Counted;
-use crate::message::{Kind, Timestamp};
 
-impl Plan {
-    /// The rule by which a period of this rank is judged.
-    fn period(&self, rank: u8) -> Option<&Period> {
-        let of = match rank {
-            1 => "minute",
-            2 => "hour",
-            3 => "day",
-            _ => return None,
-        };
-        self.periods.iter().find(|period| period.of == of)
-    }
-
-    /// How much of a period of this rank may be lost to device marks and the period still be valid.
-    fn lost_max(&self, rank: u8, length: i64) -> Option<i64> {
-        Some(match self.period(rank)?.good {
-            Good::All => 0,
-            Good::Share(some, all) => length / i64::from(all.max(1)) * i64::from(all.saturating_sub(some)),
-        })
-    }
-}
+pub(super) const HOUR: i64 = 3600 * SECOND;
+pub(super) const DAY: i64 = 24 * HOUR;
 
 /// A mark over the time of a report.
-struct Laid<'a> {
-    mark: &'a Mark,
-    kind: &'a MarkKind,
-    /// Of a period: the parts of it in which the mark takes effect.
-    parts: Vec<(i64, i64)>,
-    /// How long they are together; of an instant 1 or 0.
-    long: i64,
+pub(super) struct Laid<'a> {
+    pub(super) name: &'a str,
+    pub(super) object: &'a str,
+    pub(super) kind: &'a MarkKind,
+    pub(super) validity: Validity,
+    /// Whether it takes effect at all.
+    counts: bool,
+    silence: bool,
+    on_code: bool,
+    /// Whether a rule set it, and not people.
+    by_rule: bool,
+    /// Whether it was entered too late for all of this time.
+    late: bool,
+    /// Where it takes effect.
+    parts: Vec<Span>,
 }
 
 impl<'a> Laid<'a> {
-    fn new(mark: &'a Mark, kind: &'a MarkKind, from: i64, to: i64) -> Laid<'a> {
-        if from == to {
-            return Laid { mark, kind, parts: Vec::new(), long: i64::from(mark.works_at(from)) };
+    fn of_mark(mark: &'a Mark, plan: &'a Plan, from: i64, to: i64) -> Option<Laid<'a>> {
+        if mark.since.0 >= to || mark.until.is_some_and(|until| until.0 <= from) {
+            return None;
         }
+        let kind = plan.marks.get(&mark.mark)?;
         let parts = mark.in_effect(from, to);
-        let long = parts.iter().map(|(from, to)| to - from).sum();
-        Laid { mark, kind, parts, long }
+        let late = parts.is_empty() && mark.standing.counts() && mark.from > mark.since;
+        Some(Laid {
+            name: &kind.name,
+            object: &mark.object,
+            kind,
+            validity: mark.validity,
+            counts: mark.standing.counts(),
+            silence: mark.silence,
+            on_code: mark.on_code,
+            by_rule: mark.said.is_none(),
+            late,
+            parts,
+        })
+    }
+
+    fn of_track((key, track): (&'a TrackKey, &'a Track), plan: &'a Plan, from: i64, to: i64) -> Option<Laid<'a>> {
+        let within = track.within(from, to);
+        if within.is_empty() {
+            return None;
+        }
+        let kind = plan.marks.get(&key.0)?;
+        let counts = track.standing.counts();
+        Some(Laid {
+            name: &kind.name,
+            object: &key.1,
+            kind,
+            validity: key.3,
+            counts,
+            silence: track.silence,
+            on_code: track.on_code,
+            by_rule: true,
+            late: false,
+            parts: if counts { clipped(within, from, to) } else { Vec::new() },
+        })
+    }
+
+    /// Whether it takes effect over some of this time.
+    pub(super) fn works(&self) -> bool {
+        self.counts && !self.parts.is_empty()
+    }
+
+    fn is_about(&self, plan: &Plan, reading: &Reading<'_>) -> bool {
+        // What came is not missing, however long nothing came.
+        let came = || self.silence && reading.text.parse::<f64>().is_ok();
+        !(self.on_code && self.object != reading.code || came()) && plan.covers(self.kind, self.object, reading.code)
     }
 }
 
-/// How long the parts last together, counting what overlaps once.
-fn together(parts: &mut [(i64, i64)]) -> i64 {
-    parts.sort_unstable();
-    let (mut sum, mut end) = (0, i64::MIN);
-    for (from, to) in parts.iter() {
-        sum += (to - (*from).max(end)).max(0);
-        end = end.max(*to);
+/// The time that marks take of one code.
+#[derive(Debug, Default)]
+pub(super) struct Over {
+    pub(super) excluded: Vec<Span>,
+    exempt: Vec<Span>,
+    conditional: Vec<Span>,
+    pub(super) lost: Vec<Span>,
+    worst: Option<Validity>,
+}
+
+impl Over {
+    fn add(&mut self, validity: Validity, parts: &[Span]) {
+        if parts.is_empty() {
+            return;
+        }
+        let list = match validity {
+            Validity::Valid => return,
+            Validity::Conditional => &mut self.conditional,
+            Validity::Exempt => &mut self.exempt,
+            Validity::Excluded => &mut self.excluded,
+            Validity::Invalid | Validity::Missing => {
+                self.worst = self.worst.max(Some(validity));
+                &mut self.lost
+            }
+        };
+        list.extend_from_slice(parts);
     }
-    sum
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.excluded.is_empty() && self.exempt.is_empty() && self.conditional.is_empty() && self.lost.is_empty()
+    }
+
+    /// What it makes of a value of `rank` over `from..from + length`.
+    fn worth(&self, plan: &Plan, rank: u8, from: i64, length: i64) -> Option<Validity> {
+        if self.is_empty() {
+            return None;
+        }
+        let most = |time: i64| time > 0 && time >= length - length / 4;
+        let out = together(&self.excluded);
+        if most(out) {
+            return Some(Validity::Excluded);
+        }
+        let mut worth = most(together(&self.conditional)).then_some(Validity::Conditional);
+        let spared: Vec<Span> = self.excluded.iter().chain(&self.exempt).copied().collect();
+        if !self.exempt.is_empty() && most(together(&spared)) {
+            worth = Some(Validity::Exempt);
+        }
+        worth.max(match rank {
+            3 => self.worth_of_day(plan, from),
+            _ => match plan.spare(rank, length) {
+                None => self.worst.filter(|_| most(together(&self.lost))),
+                Some((spare, whole)) => match self.fate(from, from + length, spare, whole) {
+                    Fate::Good => None,
+                    Fate::Lost => self.worst,
+                    Fate::Short => Some(Validity::Conditional),
+                },
+            },
+        })
+    }
+
+    /// What becomes of `from..to`, of which the mean can spare so much.
+    pub(super) fn fate(&self, from: i64, to: i64, spare: i64, whole: bool) -> Fate {
+        let out = clipped(&self.excluded, from, to);
+        let lost = together(&minus(&clipped(&self.lost, from, to), &out));
+        if lost > spare {
+            Fate::Lost
+        } else if whole && lost + together(&out) > spare {
+            Fate::Short
+        } else {
+            Fate::Good
+        }
+    }
+
+    /// A day is worth what its hours are.
+    fn worth_of_day(&self, plan: &Plan, from: i64) -> Option<Validity> {
+        let (spare, whole) = plan.spare(2, HOUR).unwrap_or((HOUR / 4, false));
+        let (mut lost, mut out) = (0, 0);
+        for hour in (0..24).map(|n| from + n * HOUR) {
+            if together(&clipped(&self.excluded, hour, hour + HOUR)) >= HOUR / 4 * 3 {
+                out += 1;
+                continue;
+            }
+            match self.fate(hour, hour + HOUR, spare, whole) {
+                Fate::Good => {}
+                Fate::Lost => lost += 1,
+                Fate::Short => out += 1,
+            }
+        }
+        let needed = plan.period(3).and_then(|period| period.mean.as_ref()).map(|mean| mean.needed);
+        match needed.unwrap_or(Mean::Due(3, 4)) {
+            Mean::All => self.worst.filter(|_| lost > 0),
+            Mean::Due(good, all) => {
+                let due = 24 - out;
+                self.worst.filter(|_| (due - lost) * i64::from(all) < i64::from(good) * due)
+            }
+            Mean::Whole(good, all) => {
+                let enough = |hours: i64| hours * i64::from(all) >= i64::from(good) * 24;
+                if !enough(24 - lost) {
+                    return self.worst;
+                }
+                (!enough(24 - lost - out)).then_some(Validity::Conditional)
+            }
+        }
+    }
+}
+
+/// What becomes of a part of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Good,
+    /// Device marks take more than can be spared.
+    Lost,
+    /// Not they alone: what is excluded leaves too little.
+    Short,
 }
 
 impl Marks {
@@ -69,97 +216,106 @@ impl Marks {
     pub(super) fn length_of(&self, rank: u8) -> Option<i64> {
         match rank {
             1 => self.minutes.step(),
-            2 => Some(3600 * SECOND),
-            3 => Some(86_400 * SECOND),
+            2 => Some(HOUR),
+            3 => Some(DAY),
             _ => None,
         }
     }
 
-    /// Adds to the judgements of a report the marks that hold or held over its readings.
-    pub(super) fn cover(&self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
-        if self.held.is_empty() && self.ended.is_empty() {
-            return;
+    /// The marks over `from..to`.
+    pub(super) fn laid<'a>(&'a self, plan: &'a Plan, from: i64, to: i64) -> Vec<Laid<'a>> {
+        let marks = self.held.values().chain(&self.memory.entries);
+        let marks = marks.filter_map(|mark| Laid::of_mark(mark, plan, from, to));
+        let tracks = self.memory.tracks(from).filter_map(|track| Laid::of_track(track, plan, from, to));
+        marks.chain(tracks).collect()
+    }
+
+    /// The time that `laid` take of a code: all of them, or those that rules set.
+    pub(super) fn over_code(
+        &self,
+        plan: &Plan,
+        laid: &[Laid<'_>],
+        reading: &Reading<'_>,
+        rank: u8,
+        (rules_only, broken): (bool, &[(usize, bool)]),
+    ) -> Over {
+        let mut over = Over::default();
+        for mark in laid.iter().filter(|mark| mark.counts && (mark.by_rule || !rules_only)) {
+            if mark.parts.is_empty() || !mark.is_about(plan, reading) {
+                continue;
+            }
+            let exempts = mark.validity.needs_confirmation();
+            if !exempts {
+                over.add(mark.validity, &mark.parts);
+                continue;
+            }
+            let of_it = |(number, _): &&(usize, bool)| {
+                plan.requires.get(*number).is_some_and(|require| require.takes(mark.name, reading.code))
+            };
+            match broken.iter().find(of_it).filter(|_| mark.validity == Validity::Exempt) {
+                Some((_, true)) => continue,
+                Some((_, false)) => {
+                    over.add(Validity::Conditional, &mark.parts);
+                    continue;
+                }
+                None => {}
+            }
+            if mark.kind.dimension == Dimension::Condition && plan.shares(mark.object, reading.code) {
+                let (working, waiting) =
+                    self.share(plan, (mark.object, mark.validity), reading.code, &mark.parts, rank);
+                over.add(mark.validity, &working);
+                over.add(Validity::Conditional, &waiting);
+            } else {
+                over.add(mark.validity, &mark.parts);
+            }
         }
-        let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(0);
-        let end = now + length;
-        let laid = |mark: &'_ &Mark| mark.begun && mark.overlap(now, end) > 0;
-        let marks = self.held.values().chain(&self.ended).filter(laid);
-        let marks: Vec<Laid<'_>> =
-            marks.filter_map(|mark| Some(Laid::new(mark, plan.marks.get(&mark.mark)?, now, end))).collect();
-        let lost_max = plan.lost_max(rank, length);
-        for (reading, judged) in seen.readings.iter().zip(&mut out.readings) {
-            let (mut lost, mut worst) = (Vec::new(), None);
-            for Laid { mark, kind, parts, long } in &marks {
-                let other = mark.on_code && mark.object != reading.code;
-                // What came is not missing, however long nothing came.
-                let came = || mark.silence && reading.text.parse::<f64>().is_ok();
-                if other || came() || !plan.covers(kind, &mark.object, reading.code) {
-                    continue;
-                }
-                if *long == 0 && mark.standing.counts() && mark.from > mark.since {
-                    // Entered too late for this time.
-                    continue;
-                }
-                let list = if mark.standing.counts() { &mut judged.marks } else { &mut judged.proposed };
-                if !list.contains(&kind.name) {
-                    list.push(kind.name.clone());
-                }
-                // A period is judged by a condition that covers three quarters of it; shorter ones count through its finer values.
-                if *long > 0 && (end == now || *long >= length / 4 * 3) {
-                    judged.validity = judged.validity.max(Some(mark.validity));
-                } else if matches!(mark.validity, Validity::Invalid | Validity::Missing) {
-                    lost.extend_from_slice(parts);
-                    worst = worst.max(Some(mark.validity));
+        over
+    }
+
+    /// Adds to the judgements of a report the marks that hold or held over its readings.
+    pub(super) fn cover(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
+        let mut bases = std::mem::take(&mut self.scratch.bases);
+        bases.clear();
+        bases.extend(out.readings.iter().map(|judged| judged.validity));
+        if !(self.held.is_empty() && self.memory.is_empty()) {
+            let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(1);
+            let laid = self.laid(plan, now, now + length);
+            if !laid.is_empty() {
+                let broken = plan.broken(seen, rank, &laid, now, out);
+                self.lay(plan, seen, (rank, now, length), &laid, &broken, &mut bases, out);
+            }
+        }
+        self.bases(plan, seen, rank, &mut bases, out);
+        self.scratch.bases = bases;
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a report with all that lies over it")]
+    fn lay(
+        &self,
+        plan: &Plan,
+        seen: &Observation<'_>,
+        (rank, now, length): (u8, i64, i64),
+        laid: &[Laid<'_>],
+        broken: &[(usize, bool)],
+        bases: &mut [Option<Validity>],
+        out: &mut Verdict,
+    ) {
+        let people = laid.iter().any(|mark| !mark.by_rule);
+        for ((reading, judged), base) in seen.readings.iter().zip(&mut out.readings).zip(bases) {
+            for mark in laid.iter().filter(|mark| !mark.late && mark.is_about(plan, reading)) {
+                let list = if mark.counts { &mut judged.marks } else { &mut judged.proposed };
+                if !list.iter().any(|name| name == mark.name) {
+                    list.push(mark.name.to_owned());
                 }
             }
-            // What several of them took together may be more than the period can spare.
-            if lost_max.is_some_and(|max| together(&mut lost) > max) {
-                judged.validity = judged.validity.max(worst);
-            }
+            let over = self.over_code(plan, laid, reading, rank, (false, broken));
+            judged.validity = judged.validity.max(over.worth(plan, rank, now, length));
+            let rules = if people { self.over_code(plan, laid, reading, rank, (true, broken)) } else { over };
+            *base = (*base).max(rules.worth(plan, rank, now, length));
             judged.marks.sort_unstable();
             judged.marks.dedup();
             judged.proposed.retain(|name| !judged.marks.contains(name));
             judged.proposed.sort_unstable();
-        }
-    }
-
-    /// Counts values for the next coarser period, and compares a period's own flag with its finer values.
-    pub(super) fn periods(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
-        if plan.periods.is_empty() || !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
-            return;
-        }
-        if rank == 1 {
-            self.minutes.note(now);
-        }
-        let finer = self.length_of(rank + 1).map(|length| (calendar::floor(now, length), length));
-        let whole = self.length_of(rank).and_then(|length| Some((plan.period(rank)?, length)));
-        for (at, (reading, home)) in seen.readings.iter().zip(&self.scratch.homes).enumerate() {
-            let Some(judged) = out.readings.get_mut(at) else { continue };
-            let Some(slot) = self.slots.get_mut(usize::from(*home)) else { continue };
-            if let Some((start, length)) = finer
-                && let Some(tally) = slot.tallies.get_mut(usize::from(rank))
-                && let Some(validity) = judged.validity
-            {
-                tally.count(start, length, now, validity);
-            }
-            let Some((rule, length)) = whole else { continue };
-            let of = &rule.of;
-            let counted = slot.tallies.get(usize::from(rank) - 1).and_then(|tally| tally.of(now, length));
-            let Some(Counted { good, seen, expected }) = counted else { continue };
-            let valid = match rule.good {
-                Good::All => good == seen,
-                Good::Share(some, all) => u64::from(good) * u64::from(all) >= u64::from(some) * u64::from(expected),
-            };
-            let own = reading.flag.and(judged.own).map(Validity::is_usable);
-            if own.is_some_and(|own| own != valid) {
-                let detail = json!({
-                    "code": reading.code, "period": of, "data_time": Timestamp(now).to_rfc3339(), "flag": reading.flag, "valid": own,
-                    "recomputed": valid, "good": good, "seen": seen, "expected": expected, "needed": *rule.good_text, "clause": *rule.clause,
-                });
-                out.happenings.push(Happening { kind: "flag-differs", at: Timestamp(now), mark: None, detail });
-            }
-            let (needed, clause) = (rule.good_text.clone(), rule.clause.clone());
-            judged.recomputed = Some(Box::new(Recomputed { valid, good, seen, expected, needed, clause }));
         }
     }
 }

@@ -83,13 +83,26 @@ pub struct Recomputed {
     pub needed: Arc<str>,
     /// The clause.
     pub clause: Arc<str>,
+    /// What its own flag should say, where a rule says it: another question, by another clause.
+    pub flag: Option<FlagCheck>,
+}
+
+/// What the flag of a period should say by its finer values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagCheck {
+    /// Whether it should be N.
+    pub valid: bool,
+    /// What is needed, as the rule says it.
+    pub needed: Arc<str>,
+    /// The clause.
+    pub clause: Arc<str>,
 }
 
 /// Something to be published as an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Happening {
     /// `mark-begin`, `mark-end`, `mark-proposed`, `mark-confirmed`, `mark-withdrawn`, `mark-conflict`, `limit-near`, `limit-spent`,
-    /// `flag-differs`
+    /// `limit-free`, `flag-differs`, `marks-forgotten`
     pub kind: &'static str,
     /// When, by the data.
     pub at: Timestamp,
@@ -193,6 +206,13 @@ impl Marks {
     /// Judges a report and takes what it says.
     pub fn observe(&mut self, plan: &Plan, seen: &Observation<'_>, out: &mut Verdict) {
         out.clear();
+        if let Some(data) = seen
+            .data
+            .filter(|data| data.0 <= seen.at.0 + AHEAD_MAX)
+            .filter(|_| matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day))
+        {
+            self.note_pace(rank(seen.kind), data.0);
+        }
         self.heard = self.heard.max(seen.at.0);
         let data = seen.data.map(|data| data.0).filter(|data| *data <= seen.at.0 + AHEAD_MAX);
         let now = data.unwrap_or(seen.at.0);
@@ -213,6 +233,7 @@ impl Marks {
         if plan.looks_at_silence {
             self.areas(plan, seen.at.0, false, true, out);
         }
+        self.count_wrong(plan, seen, now, out);
         self.cover(plan, seen, rank, now, out);
         self.periods(plan, seen, rank, now, out);
         self.sweep(plan, seen.at.0, out);
@@ -282,8 +303,10 @@ impl Marks {
             if letters != 0 && letters & letter == 0 && idle {
                 continue;
             }
-            let when = if letters != 0 && letter != 0 {
+            let when = if letters != 0 && letter != 0 && armed.rule.dates.is_open() {
                 Some(letters & letter != 0)
+            } else if !armed.rule.dates.hold(now) {
+                Some(false)
             } else {
                 self.eval(&armed.when, Some(subject))
             };
@@ -300,7 +323,7 @@ impl Marks {
                 }
                 continue;
             };
-            if gap {
+            if gap && !hold.active {
                 hold.since = None;
             }
             if hold.is_idle() && when != Some(true) {
@@ -310,21 +333,39 @@ impl Marks {
             let until = if hold.active { self.until(armed, when, subject) } else { None };
             // What has not come is missed in time of arrival.
             let time = if armed.of_silence { at } else { now };
-            let turn = hold.step(when, until, time, (armed.rule.begin_after, armed.rule.end_after));
+            let mut turn = hold.step(when, until, time, (armed.rule.begin_after, armed.rule.end_after));
+            if let (Turn::Begins(_), Some(first)) = (turn, subject.first_equal(&armed.when)) {
+                turn = Turn::Begins(first);
+            }
             busy = if hold.is_idle() { busy & !bit(number) } else { busy | bit(number) };
             match turn {
                 Turn::Stays => {}
-                turn @ (Turn::Begins(_) | Turn::Ends(_)) => turns.push((number, turn)),
+                turn @ (Turn::Begins(_) | Turn::Ends(_) | Turn::Lapses(_)) => turns.push((number, turn)),
             }
         }
-        if let Some(slot) = home.filter(|_| driving).and_then(|home| self.slots.get_mut(home)) {
-            slot.holds = holds;
-            slot.busy = busy;
+        if let Some(slot) = home.and_then(|home| self.slots.get_mut(home)) {
+            if driving {
+                slot.holds = holds;
+                slot.busy = busy;
+            }
+            if !slot.limits.is_empty() {
+                slot.exceed(reading, rank, now, driving);
+            }
         }
         if let Some(spare) = passing {
             self.scratch.passing = Some(spare);
         }
         let known = flag.is_empty() || plan.known_letters & letter != 0 || plan.known_flags.contains(flag);
+        if let Some((name, validity)) = plan.table.get(flag) {
+            // A letter of the table that no rule on devices is about. A logger takes itself out of judgement by no letter: that is proposed.
+            let proposes = validity.needs_confirmation();
+            let (list, validity) = match proposes {
+                true => (&mut judged.proposed, Validity::Conditional),
+                false => (&mut judged.marks, *validity),
+            };
+            list.push(name.clone());
+            judged.validity = judged.validity.max(Some(validity));
+        }
         if let Some((set, validity)) = plan.other_flags.as_ref().filter(|_| !known) {
             judged.validity = judged.validity.max(Some(*validity));
             judged.marks.push(format!("{set}:{flag}"));
@@ -341,7 +382,7 @@ impl Marks {
 
 fn dress(slot: &mut Slot, plan: &Plan) {
     slot.range = plan.ranges.get(&slot.code).copied();
-    slot.limit = plan.emission.get(&slot.code).copied();
+    slot.limits = plan.emission.get(&slot.code).cloned().unwrap_or_default();
     slot.trended = plan.trended.contains(&slot.code);
     let about = |armed: &Armed| armed.kind.factors.is_empty() || armed.kind.factors.contains(&slot.code);
     slot.rules = (0..).zip(&plan.factor_rules).filter(|(_, armed)| about(armed)).map(|(number, _)| number).collect();

@@ -175,18 +175,18 @@ impl Marks {
         let late = kept || mark.as_ref().is_some_and(|mark| mark.late);
         let given = |m: &Mark| Given { mark: m.mark.clone(), object: m.object.clone(), since: m.since, until: m.until };
         let given: Vec<Given> = mark.iter().map(given).collect();
-        if self.used.len() >= ENTRY_IDS_MAX {
-            self.used.remove(0);
-        }
+        self.forget_an_id();
         self.used.push(Used { id: entry.id, content, late, given: given.clone(), replaced: None });
-        if let Some(mark) = mark {
-            self.put(plan, mark, at.0, out);
+        match mark {
+            Some(mark) => self.put(plan, mark, at.0, out),
+            None => self.settle(plan, at.0, out),
         }
+        self.tell_forgotten(at.0, out);
         Answer { id: id.to_owned(), refused: None, late, marks: given }
     }
 
     fn judge(&self, plan: &Plan, now: i64, entry: &Entry) -> Result<Option<Mark>, Refusal> {
-        let mut marks = self.held.values().chain(&self.ended);
+        let mut marks = self.held.values().chain(&self.memory.entries);
         let marked = marks.any(|mark| mark.said.is_some() && mark.by == entry.id);
         if marked || self.used.iter().any(|used| used.id == entry.id) {
             return Err(refusal(
@@ -247,6 +247,14 @@ impl Marks {
             );
             return Err(("object", zh, format!("{en}: it is for objects of kind {}", kind.object)));
         }
+        let proof = plan.entries.as_ref().is_some_and(|entries| entries.proof);
+        if proof && !kind.validity.is_judged() && entry.proof.trim().is_empty() {
+            return Err(refusal(
+                "proof-missing",
+                "该标记使数据不参与判定，必须填写凭证 proof",
+                "this mark takes values out of judgement: name its proof",
+            ));
+        }
         if self.held.values().filter(|mark| mark.said.is_some()).count() >= ENTRIES_MAX {
             return Err(refusal(
                 "too-many",
@@ -277,7 +285,7 @@ impl Marks {
             object: entry.object.clone(),
             by: entry.id.clone(),
             version: 0,
-            standing: Standing::Entered,
+            standing: if kind.ruling { Standing::Waiting } else { Standing::Entered },
             validity: kind.validity,
             dimension: kind.dimension,
             clause: kind.source.clone(),
@@ -310,9 +318,8 @@ impl Marks {
     ) -> bool {
         self.used.iter_mut().filter(|used| used.id == id).for_each(|used| used.replaced = Some(by.id.clone()));
         let key = self.held.iter().find(|(_, mark)| mark.said.is_some() && mark.by == id).map(|(key, _)| key.clone());
-        let ended =
-            self.ended.iter().position(|mark| mark.said.is_some() && mark.by == id).map(|at| self.ended.remove(at));
-        let Some(gone) = key.and_then(|key| self.held.remove(&key)).or(ended) else { return false };
+        let held = key.and_then(|key| self.held.remove(&key));
+        let Some(gone) = held.or_else(|| self.memory.take(id)) else { return false };
         let end = gone.until.map_or(i64::MAX, |until| until.0);
         let closed = gone.since.0.max(gone.from.0) < open.min(end);
         let detail = |kept: Option<i64>| {
@@ -324,7 +331,7 @@ impl Marks {
             same && mark.until.map_or(i64::MAX, |until| until.0).min(open) == end.min(open)
         });
         if !closed || goes_on.is_some() {
-            self.give_back(plan, id, &gone.object, at, out);
+            self.give_back(id);
             if let Some(mark) = goes_on.filter(|_| closed) {
                 // It says of closed days what was said before: its effect there stays.
                 (mark.from, mark.late) = (gone.from, gone.late);
@@ -335,11 +342,38 @@ impl Marks {
         }
         let mut kept = gone.clone();
         kept.until = Some(Timestamp(open.min(end)));
-        self.give_back(plan, id, &gone.object, at, out);
+        self.give_back(id);
         self.keep(kept.clone());
-        self.charge(plan, &kept, open.min(end), out);
+        self.charge(plan, &kept, open.min(end));
         out.add("mark-withdrawn", at, Some(gone), detail(Some(open.min(end))));
         true
+    }
+
+    /// Makes room for the id of one more entry. Those go first whose marks are forgotten as well, then the oldest that has ended; what people
+    /// can still withdraw is told.
+    fn forget_an_id(&mut self) {
+        if self.used.len() < ENTRY_IDS_MAX {
+            return;
+        }
+        let holds: std::collections::BTreeSet<&str> =
+            self.held.values().filter(|mark| mark.said.is_some()).map(|mark| mark.by.as_str()).collect();
+        let until =
+            |used: &Used| self.memory.entries.iter().find(|mark| mark.by == used.id).and_then(|mark| mark.until);
+        let place = self.used.iter().position(|used| !holds.contains(used.id.as_str()) && until(used).is_none());
+        let place = place.or_else(|| self.used.iter().position(|used| !holds.contains(used.id.as_str())));
+        let place = place.unwrap_or(0);
+        let ends = self.used.get(place).and_then(until);
+        self.used.remove(place);
+        if let Some(ends) = ends {
+            self.memory.forget("entry-id", ends.0);
+        }
+    }
+
+    /// Says what the bounds of memory took before its time.
+    pub(super) fn tell_forgotten(&mut self, at: i64, out: &mut Verdict) {
+        for detail in self.memory.told() {
+            out.add("marks-forgotten", at, None, detail);
+        }
     }
 
     /// A proposal that rested on an entry is a proposal again.
@@ -347,7 +381,11 @@ impl Marks {
         let rests = |mark: &&mut Mark| {
             mark.standing == Standing::Confirmed && mark.mark == gone.mark && mark.object == gone.object
         };
-        self.held.values_mut().chain(&mut self.ended).filter(rests).for_each(|mark| mark.standing = Standing::Proposed);
+        self.held
+            .values_mut()
+            .chain(self.memory.marks_mut())
+            .filter(rests)
+            .for_each(|mark| mark.standing = Standing::Proposed);
     }
 
     fn put(&mut self, plan: &Plan, mark: Mark, at: i64, out: &mut Verdict) {
@@ -362,7 +400,7 @@ impl Marks {
                     && m.object == mark.object
                     && m.overlap(from, to) > 0
             };
-            for confirmed in self.held.values_mut().chain(&mut self.ended).filter(proposal) {
+            for confirmed in self.held.values_mut().chain(self.memory.marks_mut()).filter(proposal) {
                 confirmed.standing = Standing::Confirmed;
                 out.add("mark-confirmed", at, Some(confirmed.clone()), json!({ "entry": mark.by }));
             }
@@ -371,7 +409,9 @@ impl Marks {
         if let Some(until) = over {
             self.keep(mark.clone());
             out.add("mark-end", until.0, Some(mark.clone()), serde_json::Value::Null);
-            self.charge(plan, &mark, until.0, out);
+            if mark.standing.counts() {
+                self.charge(plan, &mark, until.0);
+            }
         } else {
             self.held.insert((mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark.clone());
         }

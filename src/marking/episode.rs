@@ -1,8 +1,10 @@
 //! Marks that begin and end, with what was seen when they began.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::emission::Above;
 use super::engine::{BEFORE, Verdict};
+use super::expr::{SECOND, Test};
 use super::plan::{Armed, Plan, Sig};
 use super::rules::*;
 use super::state::*;
@@ -15,16 +17,21 @@ impl Marks {
                 continue;
             }
             let own = armed.own.and_then(|own| self.look(Sig::Code(own), None));
-            let when = self.eval(&armed.when, own);
+            let when = if armed.rule.dates.hold(now) { self.eval(&armed.when, own) } else { Some(false) };
             let until = match &armed.until {
+                _ if !armed.rule.dates.hold(now) => Some(true),
                 None => when.map(|when| !when),
                 Some(until) => self.eval(until, own),
             };
+            let first = own.and_then(|own| own.first_equal(&armed.when));
             let Some((_, hold)) = self.areas.get_mut(number) else { continue };
-            if gap {
+            if gap && !hold.active {
                 hold.since = None;
             }
             let mut turn = hold.step(when, until, now, (armed.rule.begin_after, armed.rule.end_after));
+            if let (Turn::Begins(_), Some(first)) = (turn, first) {
+                turn = Turn::Begins(first);
+            }
             if silent && matches!(turn, Turn::Begins(_)) {
                 // Silence began with the last thing heard, a lost link with the end of the connection.
                 turn = Turn::Begins(self.gone.filter(|_| armed.of_link).unwrap_or(self.heard));
@@ -40,6 +47,7 @@ impl Marks {
         match turn {
             Turn::Stays => {}
             Turn::Ends(at) => self.end(plan, &key, at, Value::Null, out),
+            Turn::Lapses(at) => self.end(plan, &key, at, json!({ "reason": "unknown" }), out),
             Turn::Begins(since) => {
                 let mut mark = Mark {
                     mark: armed.kind.name.clone(),
@@ -90,16 +98,19 @@ impl Marks {
         let Some(mut mark) = self.held.remove(key) else { return };
         mark.until = Some(Timestamp(at.max(mark.since.0)));
         self.keep(mark.clone());
+        if mark.standing.counts() {
+            self.charge(plan, &mark, mark.until.map_or(at, |until| until.0));
+        }
         out.add("mark-end", at, Some(mark.clone()), detail);
+        self.settle(plan, at, out);
+        self.tell_forgotten(at, out);
         self.look_back(plan, &mark, at, out);
     }
 
     /// Remembers a mark that has ended.
     pub(super) fn keep(&mut self, mark: Mark) {
-        if self.ended.len() >= ENDED_MAX {
-            self.ended.remove(0);
-        }
-        self.ended.push(mark);
+        let now = self.now;
+        self.memory.keep(mark, now);
     }
 
     pub(super) fn inputs(&self, plan: &Plan, armed: &Armed, object: &str) -> Vec<Input> {
@@ -108,6 +119,28 @@ impl Marks {
             let at = Timestamp(gone);
             let (signal, value) = (OFFLINE.to_owned(), at.to_rfc3339());
             inputs.push(Input { signal, code: String::new(), value, flag: String::new(), at });
+        }
+        for hold in
+            armed.when.tests().iter().filter_map(|test| if let Test::Silent(hold) = test { Some(hold) } else { None })
+        {
+            // What was heard last, and for how long a silence is borne here.
+            let at = Timestamp(self.heard);
+            let borne = format!("{} s", self.patience(*hold) / SECOND);
+            let input = |signal: &str, value| Input {
+                signal: signal.to_owned(),
+                code: String::new(),
+                value,
+                flag: String::new(),
+                at,
+            };
+            inputs.push(input("last_heard", at.to_rfc3339()));
+            inputs.push(input("silence_borne", borne));
+        }
+        let subject = self.index.get(object).and_then(|at| self.slots.get(usize::from(*at)));
+        let subject = armed.own.map_or(subject, |own| self.look(Sig::Code(own), None));
+        if let Some((slot, first)) = subject.and_then(|slot| Some((slot, slot.first_equal(&armed.when)?))) {
+            let (code, value, flag) = (slot.code.clone(), slot.text.clone(), slot.flag.clone());
+            inputs.push(Input { signal: "first_equal".to_owned(), code, value, flag, at: Timestamp(first) });
         }
         for sig in armed.when.tests().iter().filter_map(|test| test.of()) {
             let slot = match (sig, armed.own) {
@@ -118,7 +151,8 @@ impl Marks {
                     self.index.get(object).and_then(|at| self.look(*sig, self.slots.get(usize::from(*at))))
                 }
             };
-            let Some(slot) = slot.filter(|slot| slot.at != 0 && !inputs.iter().any(|input| input.code == slot.code))
+            let known = |input: &Input, code: &str| input.code == code && input.signal != "first_equal";
+            let Some(slot) = slot.filter(|slot| slot.at != 0 && !inputs.iter().any(|input| known(input, &slot.code)))
             else {
                 continue;
             };
@@ -153,16 +187,17 @@ impl Marks {
         if of_device && (!by_hand || kind.validity.is_usable()) {
             return Vec::new();
         }
-        let near = |(first, last, _): &&(i64, i64, String)| *first <= since && *last >= since - BEFORE;
+        let near = |run: &&Above| run.first <= since && run.last >= since - BEFORE;
         let covered = self.slots.iter().filter(|slot| !slot.above.is_empty() && plan.covers(kind, object, &slot.code));
         covered
             .flat_map(|slot| slot.above.iter().filter(near).map(move |run| (slot, run)))
-            .map(|(slot, (first, last, value))| Exceedance {
+            .map(|(slot, run)| Exceedance {
                 code: slot.code.clone(),
-                value: value.clone(),
-                limit: slot.limit.map(|limit| limit.to_string()).unwrap_or_default(),
-                first: Timestamp(*first),
-                last: Timestamp(*last),
+                value: run.value.clone(),
+                limit: run.limit.clone(),
+                name: run.name.clone(),
+                first: Timestamp(run.first),
+                last: Timestamp(run.last),
             })
             .collect()
     }

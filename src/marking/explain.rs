@@ -49,7 +49,9 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
             let inputs: Vec<String> = mark
                 .inputs
                 .iter()
-                .map(|i| format!("{} = {}", [&*i.signal, &*i.code].join(" ").trim_end(), i.value))
+                .map(|i| {
+                    format!("{} = {} ({})", [&*i.signal, &*i.code].join(" ").trim_end(), i.value, i.at.to_rfc3339())
+                })
                 .collect();
             let inputs = inputs.join(", ");
             zh.push_str(&format!("规则 {} 第 {} 版：{}；依据数据：{inputs}。", mark.by, mark.version, mark.when));
@@ -58,14 +60,10 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
     }
     for exceedance in &mark.exceedances {
         let last = exceedance.last.to_rfc3339();
-        zh.push_str(&format!(
-            "注意：{} 在 {last} 超标（{} > {}）。",
-            exceedance.code, exceedance.value, exceedance.limit
-        ));
-        en.push_str(&format!(
-            " Note: {} exceeded at {last} ({} > {}).",
-            exceedance.code, exceedance.value, exceedance.limit
-        ));
+        let limit = [&*exceedance.limit, &*exceedance.name].join(" ");
+        let limit = limit.trim_end();
+        zh.push_str(&format!("注意：{} 在 {last} 超标（{} > {}）。", exceedance.code, exceedance.value, limit));
+        en.push_str(&format!(" Note: {} exceeded at {last} ({} > {}).", exceedance.code, exceedance.value, limit));
     }
     let (zh_validity, en_validity) = in_words(mark.validity);
     let (zh_effect, en_effect) = match mark.effect() {
@@ -77,6 +75,9 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
         Some(_) => (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
         None if mark.late => {
             ("逾期填报，保留但不生效".into(), "entered after the deadline: kept, without effect".into())
+        }
+        None if mark.standing == Standing::Waiting => {
+            ("须经主管部门裁定接受后方生效".into(), "it takes effect only when an authority has accepted it".into())
         }
         None if mark.standing == Standing::Confirmed => {
             ("已确认，以人工填报的时段为准".into(), "confirmed: the entry takes effect over its own time".into())

@@ -129,11 +129,15 @@ impl<N: Clone> Expr<N> {
         }
     }
 
-    /// The same condition over other names; `None` if a name has no counterpart.
+    /// The same condition over other names; `None` if it needs a name that has no counterpart. Of parts joined by `or` (or, under `not`, by
+    /// `and`) those that have one are kept: what a station does not have is not so.
     pub fn resolve<M>(&self, name: &mut impl FnMut(&N) -> Option<M>) -> Option<Expr<M>> {
         Some(match self {
             Self::All(parts) => Expr::All(parts.iter().map(|part| part.resolve(name)).collect::<Option<_>>()?),
-            Self::Any(parts) => Expr::Any(parts.iter().map(|part| part.resolve(name)).collect::<Option<_>>()?),
+            Self::Any(parts) => {
+                let known: Vec<_> = parts.iter().filter_map(|part| part.resolve(name)).collect();
+                (!known.is_empty()).then_some(Expr::Any(known))?
+            }
             Self::Not(part) => Expr::Not(Box::new(part.resolve(name)?)),
             Self::Test(test) => Expr::Test(match test {
                 Test::Compare(n, op, number) => Test::Compare(name(n)?, *op, *number),

@@ -1,9 +1,10 @@
 //! Time that marks use of their limits.
 //!
 //! A limit is used in the order of time, not of entries: what is entered later for an earlier time moves the moment at which it was spent.
-//! What must stay true: a counter that runs is never forgotten for another; what is withdrawn is given back.
+//! What must stay true: a counter that runs is never forgotten for another; what is withdrawn is given back; what one record changes is told
+//! once, as it is in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -16,6 +17,7 @@ use super::state::*;
 use crate::message::Timestamp;
 
 impl Marks {
+    /// Charges what holds as far as it is known, and says what has become of the limits.
     pub(super) fn charge_all(&mut self, plan: &Plan, out: &mut Verdict) {
         if plan.limits.is_empty() {
             return;
@@ -23,91 +25,84 @@ impl Marks {
         let limited = |mark: &Mark| plan.limits.iter().any(|limit| limit.marks.contains(&mark.mark));
         let counts = |mark: &&Mark| mark.standing.counts() && limited(mark);
         let open: Vec<Mark> = self.held.values().filter(counts).cloned().collect();
-        let recent: Vec<Mark> = self.ended.iter().rev().take(8).filter(counts).cloned().collect();
-        for mark in recent.iter().chain(&open) {
+        let clock = self.now.max(self.swept);
+        for mark in &open {
             // What a hand entered goes on although the station is silent; what a rule found, as far as it was seen.
-            let clock = self.now.max(self.swept);
             let to = mark.until.map_or(if mark.said.is_some() { clock } else { self.now }, |until| until.0.min(clock));
-            self.charge(plan, mark, to, out);
+            self.charge(plan, mark, to);
         }
+        self.settle(plan, clock, out);
     }
 
-    /// Charges a mark up to `to` against the limits it shares.
-    pub(super) fn charge(&mut self, plan: &Plan, mark: &Mark, to: i64, out: &mut Verdict) {
+    /// Charges a mark up to `to` against the limits it shares; [`Marks::settle`] says what has come of it.
+    pub(super) fn charge(&mut self, plan: &Plan, mark: &Mark, to: i64) {
         for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&mark.mark)) {
-            let mut from = mark.since.0.max(mark.from.0);
+            let mut from = mark.since.0.max(mark.from.0).max(limit.dates.from);
+            let to = to.min(limit.dates.until);
             while from < to {
                 let (start, end) = bounds(limit, mark, from);
                 let key = (limit.name.clone(), mark.object.clone(), start);
                 if !self.counters.contains_key(&key) && self.counters.len() >= COUNTERS_MAX {
                     self.make_room(plan);
                 }
-                self.counters.entry(key.clone()).or_default().charge(&mark.by, from, to.min(end));
-                self.settle(plan, limit, &key, to, Some(mark), out);
+                self.counters.entry(key).or_default().charge(&mark.by, from, to.min(end));
                 from = end.min(to);
             }
         }
-        self.dispense(plan, mark, to);
     }
 
-    /// What an entry used is given back: it is withdrawn, or superseded. Says which limits are not spent any more.
-    pub(super) fn give_back(&mut self, plan: &Plan, who: &str, object: &str, at: i64, out: &mut Verdict) {
-        let used = |(_, counter): &(&(String, String, i64), &Counter)| counter.is_used_by(who);
-        let keys: Vec<_> = self.counters.iter().filter(used).map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            self.counters.get_mut(&key).into_iter().for_each(|counter| counter.forget(who));
-            if let Some(limit) = plan.limits.iter().find(|limit| limit.name == key.0) {
-                self.settle(plan, limit, &key, at, None, out);
+    /// What an entry used is given back: it is withdrawn, or superseded.
+    pub(super) fn give_back(&mut self, who: &str) {
+        self.counters.values_mut().for_each(|counter| counter.forget(who));
+    }
+
+    /// Says what has become of the limits since this was last done: nearly spent, spent, free again. Once for all that one record changed, so
+    /// that what is given back and used again in one breath is not told.
+    pub(super) fn settle(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
+        let mut told = Vec::new();
+        let mut objects: BTreeSet<String> = BTreeSet::new();
+        for (key, counter) in &mut self.counters {
+            let Some(limit) = plan.limits.iter().find(|limit| limit.name == key.0) else { continue };
+            if !std::mem::take(&mut counter.changed) {
+                continue;
             }
+            objects.insert(key.1.clone());
+            let used = counter.used();
+            // A single mark may be as long as its limit; a period's limit is spent when all of it is used.
+            let spent = if limit.per == Per::Each { used > limit.max } else { used >= limit.max };
+            let near = used >= limit.warn;
+            let (warned, before) = (counter.warned, counter.spent);
+            (counter.warned, counter.spent) = (near, spent);
+            let kind = match (spent, near) {
+                (true, _) if !before => "limit-spent",
+                (false, _) if before => "limit-free",
+                (false, true) if !warned => "limit-near",
+                _ => continue,
+            };
+            let detail = json!({
+                "limit": limit.name, "object": key.1, "per": limit.per.name(), "since": Timestamp(key.2).to_rfc3339(),
+                "used_s": used / SECOND, "max_s": limit.max / SECOND, "clause": limit.clause, "certainty": format!("{:?}", limit.certainty),
+            });
+            let last = counter.last().filter(|_| kind != "limit-free");
+            told.push((kind, last.map(|(who, to)| (who.to_owned(), to)), spent, detail));
         }
         self.counters.retain(|_, counter| counter.used() > 0);
-        self.dispense_all(plan, object, at);
-    }
-
-    /// Says what has become of a counter: nearly spent, spent, free again.
-    fn settle(
-        &mut self,
-        plan: &Plan,
-        limit: &Limit,
-        key: &(String, String, i64),
-        to: i64,
-        mark: Option<&Mark>,
-        out: &mut Verdict,
-    ) {
-        let Some(counter) = self.counters.get_mut(key) else { return };
-        let used = counter.used();
-        let (near, spent) = (used >= limit.warn, used >= limit.max);
-        let (warned, before) = (counter.warned, counter.spent);
-        (counter.warned, counter.spent) = (near, spent);
-        let kind = match (spent, near) {
-            (true, _) if !before => "limit-spent",
-            (false, true) if !warned => "limit-near",
-            (false, _) if before => "limit-free",
-            _ => return,
-        };
-        let detail = json!({
-            "limit": limit.name, "object": key.1, "per": limit.per.name(), "since": Timestamp(key.2).to_rfc3339(),
-            "used_s": used / SECOND, "max_s": limit.max / SECOND, "clause": limit.clause, "certainty": format!("{:?}", limit.certainty),
-        });
-        let shown = mark.map(|mark| Mark { spent: mark.spent || spent, ..mark.clone() });
-        out.add(kind, to, shown, detail);
-        if spent != before {
-            self.dispense_all(plan, &key.1, to);
+        for object in &objects {
+            self.dispense(plan, object, at);
+        }
+        for (kind, last, spent, detail) in told {
+            let mark = last.as_ref().and_then(|(who, _)| {
+                let mut marks = self.held.values().chain(self.memory.marks());
+                marks.find(|mark| mark.by == *who && Some(mark.object.as_str()) == detail["object"].as_str())
+            });
+            let mark = mark.map(|mark| Mark { spent: mark.spent || spent, ..mark.clone() });
+            out.add(kind, last.map_or(at, |(_, to)| to), mark, detail);
         }
     }
 
-    fn dispense_all(&mut self, plan: &Plan, object: &str, to: i64) {
+    fn dispense(&mut self, plan: &Plan, object: &str, to: i64) {
         let counters = &self.counters;
-        let of = self.held.values_mut().chain(&mut self.ended).filter(|mark| mark.object == object);
-        of.for_each(|mark| set_without(plan, counters, mark, to));
-    }
-
-    fn dispense(&mut self, plan: &Plan, like: &Mark, to: i64) {
-        let counters = &self.counters;
-        let same = |mark: &&mut Mark| {
-            (&mark.mark, &mark.object, &mark.by, mark.since) == (&like.mark, &like.object, &like.by, like.since)
-        };
-        let of = self.held.values_mut().chain(&mut self.ended).filter(same);
+        let of = self.held.values_mut().chain(self.memory.marks_mut()).filter(|mark| mark.object == object);
         of.for_each(|mark| set_without(plan, counters, mark, to));
     }
 

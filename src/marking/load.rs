@@ -12,6 +12,7 @@ use super::rules::file::File;
 use super::rules::*;
 use crate::registry::Problem;
 
+mod conditions;
 mod overlay;
 mod set;
 
@@ -25,7 +26,7 @@ macro_rules! built_in {
 }
 
 built_in! {
-    "signals.toml" "hjt212-2005.toml" "hj212-2017.toml" "hj212-2025-flags.toml" "hj212-2025.toml" "hj75.toml" "hj75-control.toml"
+    "signals.toml" "basis.toml" "hjt212-2005.toml" "hj212-2017.toml" "hj212-2025-flags.toml" "hj212-2025.toml" "hj75.toml" "hj75-control.toml"
     "device-2022-21.toml" "incineration-2019-50.toml" "power-cement-paper-2020-21.toml" "value-checks.toml" "example-province.toml"
 }
 
@@ -159,6 +160,9 @@ impl Reader<'_> {
             let what = format!("schema = {:?} is not known", file.schema.get_ref());
             self.problem(&file.schema.span(), what, "this version reads \"marks/1\"");
         }
+        if let Some(row) = file.entries.as_ref().filter(|_| file.set.is_none()) {
+            book.entries = Some(self.entries(row));
+        }
         for row in &file.signal {
             self.id(&row.id);
             if let Some(code) = row.code.as_ref().filter(|code| !is_code(codes, code.get_ref())) {
@@ -222,6 +226,7 @@ impl Reader<'_> {
                 normal: row.normal,
                 factors: row.factors.iter().map(|code| code.get_ref().clone()).collect(),
                 signals: row.signals.clone(),
+                ruling: row.ruling,
             };
             if book.marks.insert(name.clone(), kind).is_some() {
                 self.problem(&row.id.span(), format!("mark {name} is defined twice"), "remove one of the two");

@@ -17,6 +17,8 @@ pub enum Standing {
     Confirmed,
     /// Entered by hand.
     Entered,
+    /// Entered by hand, of a kind that takes effect only when an authority has accepted it.
+    Waiting,
 }
 
 impl Standing {
@@ -34,6 +36,7 @@ impl Standing {
             Self::Proposed => "proposed",
             Self::Confirmed => "confirmed",
             Self::Entered => "entered",
+            Self::Waiting => "waiting-for-ruling",
         }
     }
 }
@@ -62,6 +65,8 @@ pub struct Exceedance {
     pub value: String,
     /// The limit registered for the station.
     pub limit: String,
+    /// What that limit is called; empty: it has no name.
+    pub name: String,
     /// The first time above it in that run.
     pub first: Timestamp,
     /// The last time above it.
@@ -185,7 +190,13 @@ impl Mark {
         let exceedances: Vec<Value> = self
             .exceedances
             .iter()
-            .map(|e| json!({ "code": e.code, "value": e.value, "limit": e.limit, "first": e.first.to_rfc3339(), "last": e.last.to_rfc3339() }))
+            .map(|e| {
+                let mut view = json!({ "code": e.code, "value": e.value, "limit": e.limit, "first": e.first.to_rfc3339(), "last": e.last.to_rfc3339() });
+                if !e.name.is_empty() {
+                    view["name"] = e.name.as_str().into();
+                }
+                view
+            })
             .collect();
         json!({
             "mark": self.mark, "object": self.object, "dimension": self.dimension.name(), "standing": self.standing.name(),

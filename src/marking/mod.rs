@@ -7,23 +7,27 @@
 //! What must stay true:
 //! * pure: the same observations, ticks and entries in the same order give the same verdicts, also over a snapshot in between;
 //! * a rule may set a mark that says what a device does; a mark that would exempt or exclude is only proposed until an entry confirms it;
-//! * memory per station is bounded: [`CODES_MAX`], [`ENDED_MAX`], [`ENTRIES_MAX`], [`ENTRY_IDS_MAX`], [`COUNTERS_MAX`],
-//!   [`RUNS_MAX`], [`CONTRARY_MAX`];
+//! * memory per station is bounded: [`CODES_MAX`], [`SPANS_MAX`], [`KEPT`], [`ENTRIES_MAX`], [`ENTRIES_ENDED_MAX`], [`ENTRY_IDS_MAX`],
+//!   [`COUNTERS_MAX`], [`RUNS_MAX`], [`CONTRARY_MAX`]; what people entered is never pushed out by what devices do, and what a bound takes
+//!   before its time is told (`marks-forgotten`);
 //! * a rule file with a mistake changes nothing, and neither does an entry with one.
 //!
 //! # Decisions
-//! * Conditions are three-valued. What is not known begins nothing and ends nothing.
+//! * Conditions are three-valued. What is not known begins nothing, and ends a mark only after a day of it ([`condition`]).
 //! * Only the finest kind of data of a code drives its rules; coarser and late reports are judged and drive nothing.
-//! * The severest effect of all marks on a reading is its validity: missing, invalid, excluded, exempt, conditional, valid.
-//! * A period is judged by its own flag, by conditions that cover three quarters of it, and by device marks that together take more of it
-//!   than its rule can spare (of a gas hour 15 min, of a water hour anything); the verdict of its finer values stands beside that.
+//! * The first of these that a mark on a reading has is its validity: excluded, missing, invalid, exempt, conditional, valid ([`effect`]).
+//! * A period is judged by its own flag, by marks over it, and by its finer values: whether its mean is valid, and whether its flag is
+//!   right, are two questions with two rules ([`period`]).
 //! * Time that marks of one limit share counts once, in the order of time, whenever it was entered. Proposals count nothing.
 //! * After its deadline a day is closed: what had effect in it keeps it, what is entered for it has none, and both are kept.
 
+mod basis;
 mod calendar;
 mod condition;
 mod conflict;
+mod count;
 mod effect;
+mod emission;
 mod engine;
 mod entry;
 mod episode;
@@ -32,20 +36,26 @@ pub mod expr;
 mod limit;
 mod load;
 mod mark;
+mod memory;
 mod overlap;
+mod period;
 mod plan;
 mod rules;
+mod shared;
+mod spans;
 mod state;
 mod sweep;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Happening, Judged, Observation, Reading, Recomputed, SWEEP, Verdict};
+pub use engine::{FlagCheck, Happening, Judged, Observation, Reading, Recomputed, SWEEP, Verdict};
 pub use entry::Answer;
 pub use entry::is_id;
 pub use explain::{Words, explain, in_words};
 pub use load::{BUILT_IN, built_in_texts};
+pub use memory::{ENTRIES_BYTES_MAX, ENTRIES_ENDED_MAX, EPISODES_MAX, SPANS_KEPT, SPANS_MAX};
+pub use period::KEPT;
 pub use plan::{Plan, unknown_names};
 pub use rules::*;
 pub use state::*;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::calendar;
+use super::emission::Limited;
 use super::expr::{Expr, Test};
 use super::rules::*;
-use crate::message::{StationFacts, Timestamp};
+use crate::message::{EmissionLimit, StationFacts, Timestamp};
 
 /// Where a condition looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +95,13 @@ pub struct Plan {
     pub(super) looks_at_silence: bool,
     pub(super) watches: Vec<Watch>,
     pub(super) limits: Vec<Limit>,
+    /// Conditions of exemptions.
+    pub(super) requires: Vec<Require>,
+    /// What other values rest on.
+    pub(super) rests: Vec<Basis>,
+    pub(super) counts: Vec<Count>,
+    /// Letters of the set of flags that no rule on factors is about: the mark, and what it makes of a reading.
+    pub(super) table: BTreeMap<String, (String, Validity)>,
     pub(super) periods: Vec<Period>,
     pub(super) entries: Option<Entries>,
     pub(super) marks: BTreeMap<String, MarkKind>,
@@ -101,12 +109,14 @@ pub struct Plan {
     /// Those of them that are one capital letter, as bits.
     pub(super) known_letters: u32,
     pub(super) other_flags: Option<(String, Validity)>,
+    /// What facilities call their signals.
+    pub(super) aliases: Vec<(String, BTreeMap<String, String>)>,
     pub(super) facilities: Vec<(String, String, BTreeSet<String>)>,
     /// Codes of signals, with what rules call them.
     pub(super) parameters: BTreeMap<String, BTreeSet<String>>,
     pub(super) trended: BTreeSet<String>,
     pub(super) ranges: BTreeMap<String, (f64, f64)>,
-    pub(super) emission: BTreeMap<String, f64>,
+    pub(super) emission: BTreeMap<String, Vec<Limited>>,
     medium: String,
 }
 
@@ -142,18 +152,26 @@ impl Plan {
         let number = |text: &String| text.parse().ok();
         let mut plan = Plan {
             sets: sets.iter().map(|set| set.name.clone()).collect(),
-            entries: overlays_first(&sets).find_map(|set| set.entries.clone()),
+            entries: overlays_first(&sets).find_map(|set| set.entries.clone()).or_else(|| book.entries.clone()),
             medium: medium.to_owned(),
             ranges: facts.ranges.iter().filter_map(|(c, (l, h))| Some((c.clone(), (number(l)?, number(h)?)))).collect(),
-            emission: facts.limits.iter().filter_map(|(code, limit)| Some((code.clone(), number(limit)?))).collect(),
             ..Plan::default()
         };
+        let plain = facts.limits.iter().map(|(code, max)| EmissionLimit {
+            code: code.clone(),
+            max: max.clone(),
+            ..EmissionLimit::default()
+        });
+        for limit in plain.chain(facts.emission.iter().cloned()) {
+            plan.emission.entry(limit.code.clone()).or_default().extend(Limited::new(&limit));
+        }
         let changes: Vec<&Change> = sets.iter().flat_map(|set| &set.changes).collect();
         plan.facilities = facts
             .facilities
             .iter()
             .map(|f| (f.id.clone(), f.kind.clone(), f.factors.iter().cloned().collect()))
             .collect();
+        plan.aliases = facts.facilities.iter().map(|f| (f.id.clone(), f.aliases.clone())).collect();
         for (name, code) in facts.facilities.iter().flat_map(|facility| &facility.aliases) {
             plan.parameters.entry(code.clone()).or_default().insert(name.clone());
         }
@@ -170,7 +188,11 @@ impl Plan {
             for conflict in &set.conflicts {
                 plan.watch(book, facts, conflict);
             }
+            plan.requires.extend(set.requires.iter().cloned());
+            plan.rests.extend(set.bases.iter().filter(|basis| basis.medium == medium).cloned());
+            plan.counts.extend(set.counts.iter().cloned());
         }
+        plan.letters_of_the_table();
         plan.looks_at_silence = plan.area_rules.iter().any(|armed| armed.of_silence);
         let periods = overlays_first(&sets).flat_map(|set| &set.periods).filter(|period| period.medium == medium);
         for period in periods {
@@ -192,16 +214,37 @@ impl Plan {
             && self.entries.is_none()
     }
 
+    /// The letters of the set of flags for which no rule on a factor looks.
+    fn letters_of_the_table(&mut self) {
+        let Some((set, _)) = &self.other_flags else { return };
+        let asked = |letter: &str| {
+            self.factor_rules.iter().flat_map(|armed| armed.when.tests()).any(|test| match test {
+                Test::Flag(Sig::Own, letters) => letters.iter().any(|known| known == letter),
+                _ => false,
+            })
+        };
+        let own = self.marks.iter().filter_map(|(name, kind)| Some((name.strip_prefix(set)?.strip_prefix(':')?, kind)));
+        let table: Vec<_> = own
+            .filter(|(letter, kind)| !kind.normal && !asked(letter))
+            .map(|(letter, kind)| (letter.to_owned(), (kind.name.clone(), kind.validity)))
+            .collect();
+        for (flag, mark) in table {
+            self.known_letters |= letter(&flag);
+            self.known_flags.insert(flag.clone());
+            self.table.insert(flag, mark);
+        }
+    }
+
+    /// Whether converted values matter: to a limit, to the condition of an exemption, or to what they rest on.
+    #[must_use]
+    pub fn looks_at_converted(&self) -> bool {
+        self.has_emission_limits() || !self.requires.is_empty() || self.rests.iter().any(|basis| basis.of_converted)
+    }
+
     /// Whether an emission limit is registered for any code.
     #[must_use]
     pub fn has_emission_limits(&self) -> bool {
         !self.emission.is_empty()
-    }
-
-    /// Whether an emission limit is registered for `code`.
-    #[must_use]
-    pub fn has_emission_limit(&self, code: &str) -> bool {
-        self.emission.contains_key(code)
     }
 
     /// The names of its sets.
@@ -243,6 +286,7 @@ impl Plan {
         }
         for (object, facility, own) in objects {
             let own = own.map(|code| self.place(&code));
+            // Of parts joined by `or` those that the station has are looked at.
             let mut resolve = |expr: &Expr<String>| expr.resolve(&mut |name| self.signal(book, facts, facility, name));
             let Some(when) = resolve(&rule.when) else { continue };
             let until = match rule.until.as_ref().map(resolve) {
@@ -272,8 +316,7 @@ impl Plan {
     }
 
     fn watch(&mut self, book: &RuleBook, facts: &StationFacts, conflict: &Conflict) {
-        let Some(kind) = book.marks.get(&conflict.mark) else { return };
-        let objects = self.objects(&kind.object);
+        let objects = self.objects(&conflict.object);
         // A gas that several share says nothing of one of them.
         let alone = objects.len() == 1;
         for (object, facility) in objects {
@@ -282,18 +325,12 @@ impl Plan {
                     facility.and_then(|at| facts.facilities.get(at)).is_some_and(|f| f.aliases.contains_key(name));
                 if own || alone { self.signal(book, facts, facility, name) } else { None }
             };
-            // Of several signs that speak against a mark each is enough: those that the station has are looked at.
-            let resolved = conflict.against.as_ref().map(|expr| match expr {
-                Expr::Any(parts) => {
-                    let known: Vec<_> = parts.iter().filter_map(|part| part.resolve(&mut find)).collect();
-                    (!known.is_empty()).then_some(Expr::Any(known))
-                }
-                Expr::All(_) | Expr::Not(_) | Expr::Test(_) => expr.resolve(&mut find),
-            });
+            let resolved = conflict.against.as_ref().map(|expr| expr.resolve(&mut find));
             if matches!(resolved, Some(None)) {
                 continue;
             }
-            let others = if conflict.shared { self.sharers(&kind.object, &object) } else { Vec::new() };
+            let others =
+                if conflict.shared { self.sharers(&object, None).map(str::to_owned).collect() } else { Vec::new() };
             if conflict.shared && others.is_empty() {
                 continue;
             }
@@ -304,13 +341,27 @@ impl Plan {
         }
     }
 
-    /// The other facilities of `kind` that emit something that `object` emits too.
-    fn sharers(&self, kind: &str, object: &str) -> Vec<String> {
-        let Some((_, _, own)) = self.facilities.iter().find(|(id, ..)| id == object) else { return Vec::new() };
-        let shares = |factors: &BTreeSet<String>| own.is_empty() || factors.is_empty() || !own.is_disjoint(factors);
-        let fits =
-            |(id, of, factors): &&(String, String, BTreeSet<String>)| id != object && of == kind && shares(factors);
-        self.facilities.iter().filter(fits).map(|(id, ..)| id.clone()).collect()
+    /// The other sources of the kind of `object` that emit `code` too; `None`: anything that it emits.
+    pub(super) fn sharers<'p>(&'p self, object: &'p str, code: Option<&'p str>) -> impl Iterator<Item = &'p str> {
+        let own = self.facilities.iter().find(|(id, ..)| id == object);
+        let own = own.filter(|(_, of, _)| of != OBJECT_TREATMENT && of != OBJECT_OUTLET);
+        let shares = move |of: &str, factors: &BTreeSet<String>| {
+            own.is_some_and(|(_, kind, ours)| {
+                let emits = |factors: &BTreeSet<String>, code: &str| factors.is_empty() || factors.contains(code);
+                kind == of
+                    && match code {
+                        Some(code) => emits(factors, code),
+                        None => ours.is_empty() || factors.is_empty() || !ours.is_disjoint(factors),
+                    }
+            })
+        };
+        let fits = move |(id, of, factors): &&(String, String, BTreeSet<String>)| id != object && shares(of, factors);
+        self.facilities.iter().filter(fits).map(|(id, ..)| id.as_str())
+    }
+
+    /// Whether another source of the kind of `object` emits `code` too.
+    pub(super) fn shares(&self, object: &str, code: &str) -> bool {
+        self.facilities.len() > 1 && self.sharers(object, Some(code)).next().is_some()
     }
 
     /// Where a name looks: the facility's alias, the only one of the station, else the signal's own code.

@@ -19,12 +19,12 @@ pub enum Validity {
     Conditional,
     /// A good value that is not judged against the emission limit.
     Exempt,
-    /// Not in the denominator of any rate.
-    Excluded,
     /// Not usable.
     Invalid,
     /// Not there.
     Missing,
+    /// Not in the denominator of any rate: a source that is out of service has no device fault that counts (停运不计入统计).
+    Excluded,
 }
 
 impl Validity {
@@ -44,7 +44,7 @@ impl Validity {
     /// The validity of that published name.
     #[must_use]
     pub fn named(name: &str) -> Option<Validity> {
-        let all = [Self::Valid, Self::Conditional, Self::Exempt, Self::Excluded, Self::Invalid, Self::Missing];
+        let all = [Self::Valid, Self::Conditional, Self::Exempt, Self::Invalid, Self::Missing, Self::Excluded];
         all.into_iter().find(|validity| validity.name() == name)
     }
 
@@ -52,6 +52,12 @@ impl Validity {
     #[must_use]
     pub const fn is_usable(self) -> bool {
         matches!(self, Self::Valid | Self::Conditional | Self::Exempt)
+    }
+
+    /// Whether a value of this kind is judged against the emission limit.
+    #[must_use]
+    pub const fn is_judged(self) -> bool {
+        matches!(self, Self::Valid | Self::Conditional)
     }
 
     /// Whether a mark with this effect needs the word of the discharger: it takes a value out of judgement.
@@ -116,6 +122,8 @@ pub const OBJECT_FACTOR: &str = "factor";
 pub const OBJECT_OUTLET: &str = "outlet";
 /// A code that stands for a facility's signal.
 pub const OBJECT_PARAMETER: &str = "parameter";
+/// What treats the gas or water of sources: one stands behind the other.
+pub const OBJECT_TREATMENT: &str = "treatment";
 /// A facility of any kind.
 pub const OBJECT_FACILITY: &str = "facility";
 /// What a mark may hang on.
@@ -128,7 +136,7 @@ pub const OBJECTS: &[&str] = &[
     "kiln",
     "unit",
     "production",
-    "treatment",
+    OBJECT_TREATMENT,
 ];
 
 /// The time over which a limit counts. Years, quarters, months and days are those of the Beijing calendar.
@@ -203,6 +211,8 @@ pub struct MarkKind {
     pub factors: Vec<String>,
     /// The only signals whose codes it may hang on, if it is for parameters; empty: any.
     pub signals: Vec<String>,
+    /// Whether it takes effect only when an authority has accepted it.
+    pub ruling: bool,
 }
 
 impl MarkKind {
@@ -244,6 +254,37 @@ pub struct Rule {
     pub group: Option<String>,
     /// The only medium it is for: `air` or `water`.
     pub medium: Option<String>,
+    /// When it holds.
+    pub dates: Dates,
+}
+
+/// From when until when something of a rule file holds, by data time: from the beginning of a Beijing day to before that of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dates {
+    /// The first moment, µs.
+    pub from: i64,
+    /// The first moment after it, µs.
+    pub until: i64,
+}
+
+impl Default for Dates {
+    fn default() -> Dates {
+        Dates { from: i64::MIN, until: i64::MAX }
+    }
+}
+
+impl Dates {
+    /// Whether it holds at `at`.
+    #[must_use]
+    pub const fn hold(self, at: i64) -> bool {
+        self.from <= at && at < self.until
+    }
+
+    /// Whether it always holds.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        self.from == i64::MIN && self.until == i64::MAX
+    }
 }
 
 /// How long marks may hold.
@@ -259,6 +300,8 @@ pub struct Limit {
     pub max: i64,
     /// From where on it is nearly spent, µs.
     pub warn: i64,
+    /// When it holds.
+    pub dates: Dates,
     /// Its clause.
     pub clause: String,
     /// How sure it is.
@@ -270,8 +313,12 @@ pub struct Limit {
 pub struct Conflict {
     /// `set:id`
     pub name: String,
-    /// The mark.
+    /// The mark; empty: the act itself is forbidden, whatever is marked.
     pub mark: String,
+    /// The kind of object it is looked for on.
+    pub object: String,
+    /// When it holds.
+    pub dates: Dates,
     /// Another mark on the same object.
     pub within: Option<String>,
     /// Whether it is one that the mark takes out of judgement what another facility of its kind emits too, and no such mark lies on that one.
@@ -292,30 +339,139 @@ pub struct Conflict {
     pub certainty: Certainty,
 }
 
-/// How many good finer values a period needs.
+/// How many good finer values make a period's flag N (HJ 212-2017, notes to C.16 to C.18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Good {
     /// All that there are.
     All,
-    /// This many of so many that are expected.
+    /// This many of so many that are due; what is excluded is not due.
     Share(u32, u32),
 }
 
-/// How the flag of a period follows from finer values.
+/// How many good finer values the mean of a period needs to be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mean {
+    /// All that there are.
+    All,
+    /// This many of so many places of the whole period, whatever is excluded (HJ 212-2017, annex D: 45 minutes, 20 hours).
+    Whole(u32, u32),
+    /// This share of those that are due; what is excluded is not due (HJ 356-2019: 75 %).
+    Due(u32, u32),
+}
+
+/// A question about a period, and the clause that answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked<N> {
+    /// What is needed.
+    pub needed: N,
+    /// As written.
+    pub text: Arc<str>,
+    /// The clause.
+    pub clause: Arc<str>,
+    /// How sure it is.
+    pub certainty: Certainty,
+}
+
+/// What finer values make of a period. Two questions: is the logger's own flag right, and is the mean valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Period {
     /// `air` or `water`.
     pub medium: String,
     /// `minute`, `hour` or `day`.
     pub of: String,
-    /// What is needed.
-    pub good: Good,
-    /// As written.
-    pub good_text: Arc<str>,
+    /// When its own flag is N.
+    pub flag: Option<Asked<Good>>,
+    /// Another reading of the same clause: a flag that is right by either is not doubted.
+    pub strict: Option<Good>,
+    /// When its mean is valid.
+    pub mean: Option<Asked<Mean>>,
+}
+
+/// A condition of exemptions: where it is broken, they do not work (GB 18485: particulates at most 150 mg/m³).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Require {
+    /// `set:id`
+    pub name: String,
+    /// The exempting marks.
+    pub marks: Vec<String>,
+    /// The factor whose mean is looked at.
+    pub factor: String,
+    /// The period of that mean: `minute`, `hour`, `day`.
+    pub of: String,
+    /// The most it may be; the converted value where the station says one.
+    pub max: f64,
+    /// The factors that lose their exemption; empty: that one alone.
+    pub factors: Vec<String>,
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
     /// Its clause.
-    pub clause: Arc<str>,
+    pub clause: String,
     /// How sure it is.
     pub certainty: Certainty,
+    /// When it holds.
+    pub dates: Dates,
+}
+
+impl Require {
+    /// Whether a mark on a reading of `code` depends on it.
+    pub(super) fn takes(&self, mark: &str, code: &str) -> bool {
+        let about = if self.factors.is_empty() { self.factor == code } else { self.factors.iter().any(|f| f == code) };
+        about && self.marks.iter().any(|name| name == mark)
+    }
+}
+
+/// What other factors' values rest on: oxygen for converted ones, flow for the means of water (涉及因子无效).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Basis {
+    /// The mark's `set:id`.
+    pub mark: String,
+    /// What it makes of a reading.
+    pub validity: Validity,
+    /// The factor they rest on.
+    pub factor: String,
+    /// `air` or `water`.
+    pub medium: String,
+    /// Converted values (`converted`), or the means of hours and days (`means`).
+    pub of_converted: bool,
+    /// It must be above this.
+    pub above: Option<f64>,
+    /// And below this.
+    pub below: Option<f64>,
+    /// Whether its absence breaks it too.
+    pub needed: bool,
+    /// Factors that do not rest on it.
+    pub but: Vec<String>,
+    /// When it holds.
+    pub dates: Dates,
+}
+
+/// Values of a period that may be wrong only so often (炉膛温度).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Count {
+    /// `set:id`
+    pub name: String,
+    /// The signal, an alias of facilities.
+    pub signal: String,
+    /// Where no facility has it: this code.
+    pub code: String,
+    /// Values below this are wrong.
+    pub below: f64,
+    /// So many of a day are borne.
+    pub max: u32,
+    /// Marks of the facility during which they are not counted.
+    pub unless: Vec<String>,
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+    /// Its clause.
+    pub clause: String,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// When it holds.
+    pub dates: Dates,
 }
 
 /// Until when marks may be entered by hand.
@@ -325,6 +481,8 @@ pub struct Entries {
     pub deadline_days: u8,
     /// at this hour, Beijing time.
     pub deadline_hour: u8,
+    /// Whether an entry that takes values out of judgement must name its proof.
+    pub proof: bool,
     /// Its clause.
     pub clause: String,
 }
@@ -361,8 +519,14 @@ pub struct RuleSet {
     pub limits: Vec<Limit>,
     /// The conflicts.
     pub conflicts: Vec<Conflict>,
-    /// How period flags are computed.
+    /// What finer values make of periods.
     pub periods: Vec<Period>,
+    /// Conditions of exemptions.
+    pub requires: Vec<Require>,
+    /// What other values rest on.
+    pub bases: Vec<Basis>,
+    /// Values that may be wrong only so often.
+    pub counts: Vec<Count>,
     /// Until when marks may be entered.
     pub entries: Option<Entries>,
     /// What it changes elsewhere.
@@ -388,6 +552,8 @@ pub struct RuleBook {
     pub marks: BTreeMap<String, MarkKind>,
     /// All signals.
     pub signals: BTreeMap<String, Signal>,
+    /// Until when marks may be entered where no set of a station says it.
+    pub entries: Option<Entries>,
 }
 
 impl RuleBook {

@@ -6,23 +6,25 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::count::Wrongs;
+use super::emission::{Above, Limited};
 use super::engine::{HOLD_GAP_MAX, Reading};
-use super::expr::{Op, SECOND};
+use super::expr::{Expr, Op, SECOND, Test};
 pub use super::mark::*;
-use super::plan::Plan;
+use super::memory::Memory;
+use super::plan::{Plan, Sig};
+use super::rules::Validity;
 use super::tally::{Steps, Tally};
 use crate::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
 pub const CODES_MAX: usize = 256;
-/// Ended marks remembered per station, for late data, periods and corrections.
-pub const ENDED_MAX: usize = 128;
 /// Entries per station that may hold at one time; further ones are refused.
 pub const ENTRIES_MAX: usize = 256;
 /// Ids of accepted entries remembered per station. The oldest are forgotten first and can then no longer be superseded or withdrawn; an id
 /// whose mark is still remembered stays used all the same.
 pub const ENTRY_IDS_MAX: usize = 512;
-/// Runs above the emission limit remembered per code, the latest.
+/// Runs above emission limits remembered per code, the latest.
 pub const RUNS_MAX: usize = 16;
 /// Intervals remembered per conflict and object in which its condition held; the oldest are forgotten first.
 pub const CONTRARY_MAX: usize = 64;
@@ -31,22 +33,30 @@ pub const CONTRARY_KEPT: i64 = 3 * 86_400 * SECOND;
 /// Counters kept per station; those of single marks go first, those of periods that are over next.
 pub const COUNTERS_MAX: usize = 256;
 /// Intervals kept apart in one counter; beyond, the oldest become a sum.
-pub const SPANS_MAX: usize = 128;
+pub const SPANS_APART_MAX: usize = 128;
 /// Values kept for trends, and how far they are apart at least.
 pub const TREND_POINTS_MAX: usize = 16;
 /// Values above a limit that are further apart are two runs.
-const RUN_GAP_MAX: i64 = 3600 * SECOND;
+pub(super) const RUN_GAP_MAX: i64 = 3600 * SECOND;
+/// A kind of data that is silent for so long is no longer the finest that the station sends.
+const PACE_KEPT: i64 = 86_400 * SECOND;
 const TREND_STEP: i64 = 300 * SECOND;
 
 /// How long a condition has held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hold {
-    /// Since when `when` holds, if it does and the mark has not begun.
+    /// Since when `when` holds, if it does and the mark has not begun; of one that has, since when it is not known whether it should end.
     pub(super) since: Option<i64>,
     pub(super) active: bool,
     /// Since when `until` holds, if it does and the mark has not ended.
     pub(super) ending: Option<i64>,
 }
+
+/// The state of an instrument stands for so long after it was said.
+pub const STATE_KEPT: i64 = 24 * 3600 * SECOND;
+
+/// A mark of a rule outlives by so much the last moment at which it was known to hold.
+pub const UNKNOWN_MAX: i64 = 24 * 3600 * SECOND;
 
 /// A change of a [`Hold`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +64,8 @@ pub(super) enum Turn {
     Stays,
     Begins(i64),
     Ends(i64),
+    /// Nothing has been known of it since then.
+    Lapses(i64),
 }
 
 impl Hold {
@@ -62,7 +74,7 @@ impl Hold {
         !self.active && self.since.is_none()
     }
 
-    /// Takes what the conditions are at `now`. Unknown conditions begin nothing and end nothing.
+    /// Takes what the conditions are at `now`. What is unknown begins nothing, and ends a mark when it was so for [`UNKNOWN_MAX`].
     pub(super) fn step(&mut self, when: Option<bool>, until: Option<bool>, now: i64, after: (i64, i64)) -> Turn {
         if !self.active {
             if when != Some(true) {
@@ -76,6 +88,16 @@ impl Hold {
             *self = Hold { active: true, ..Hold::default() };
             return Turn::Begins(since);
         }
+        if until.is_none() {
+            self.ending = None;
+            let unknown = *self.since.get_or_insert(now);
+            if now - unknown < UNKNOWN_MAX {
+                return Turn::Stays;
+            }
+            *self = Hold::default();
+            return Turn::Lapses(unknown);
+        }
+        self.since = None;
         if until != Some(true) {
             self.ending = None;
             return Turn::Stays;
@@ -111,13 +133,13 @@ pub(super) struct Slot {
     pub(super) zero_since: Option<i64>,
     pub(super) trend: Vec<(i64, f64)>,
     pub(super) holds: Vec<Hold>,
-    /// The latest runs above the emission limit, at most [`RUNS_MAX`]: first, last, and the last value said.
-    pub(super) above: Vec<(i64, i64, String)>,
+    /// The latest runs above emission limits, at most [`RUNS_MAX`].
+    pub(super) above: Vec<Above>,
     pub(super) tallies: [Tally; 3],
     #[serde(skip)]
     pub(super) range: Option<(f64, f64)>,
     #[serde(skip)]
-    pub(super) limit: Option<f64>,
+    pub(super) limits: Vec<Limited>,
     #[serde(skip)]
     pub(super) trended: bool,
     /// The plan's rules on factors that are about this code.
@@ -149,6 +171,25 @@ impl Slot {
         }
     }
 
+    /// Since when the value has been what a condition about equal values asks for: a mark begins with the first of them.
+    pub(super) fn first_equal(&self, condition: &Expr<Sig>) -> Option<i64> {
+        let first = |test: &Test<Sig>| match test {
+            Test::Constant(Sig::Own, _) => Some(self.same_since),
+            Test::Zero(Sig::Own, _) => self.zero_since,
+            _ => None,
+        };
+        condition.tests().into_iter().filter_map(first).min()
+    }
+
+    /// How far apart values of its finest kind are at most, by their kind: hours, days; of finer ones nothing is known here.
+    pub(super) const fn pace(&self) -> i64 {
+        match self.rank {
+            0 | 1 => 0,
+            2 => 3600 * SECOND,
+            _ => 86_400 * SECOND,
+        }
+    }
+
     /// Notes whether the hold of a rule is at rest.
     pub(super) fn note(&mut self, number: usize, hold: Hold) {
         self.busy = if hold.is_idle() { self.busy & !bit(number) } else { self.busy | bit(number) };
@@ -158,7 +199,7 @@ impl Slot {
     pub(super) fn pass_for(&mut self, like: &Slot) {
         self.code.clone_from(&like.code);
         self.rules.clone_from(&like.rules);
-        (self.range, self.limit) = (like.range, like.limit);
+        self.range = like.range;
         (self.at, self.heard, self.zero_since, self.trended) = (0, 0, None, false);
         self.above.clear();
     }
@@ -186,23 +227,6 @@ impl Slot {
             }
             self.trend.push((now, number));
         }
-        let Some(limit) = self.limit else { return };
-        let judged = reading.judged.and_then(|text| Some((text.parse::<f64>().ok()?, text)));
-        let (number, text) = judged.unwrap_or((number, text));
-        if number > limit {
-            match self.above.last_mut().filter(|(_, last, _)| now - last <= RUN_GAP_MAX) {
-                Some((_, last, value)) => {
-                    *last = now;
-                    text.clone_into(value);
-                }
-                None => {
-                    if self.above.len() >= RUNS_MAX {
-                        self.above.remove(0);
-                    }
-                    self.above.push((now, now, text.to_owned()));
-                }
-            }
-        }
     }
 }
 
@@ -217,28 +241,33 @@ pub struct Counter {
     pub(super) warned: bool,
     /// Whether it is spent.
     pub(super) spent: bool,
+    /// Whether it changed since [`Marks::settle`].
+    pub(super) changed: bool,
 }
 
 impl Counter {
     pub(super) fn charge(&mut self, who: &str, from: i64, to: i64) {
-        self.drop(who, from);
-        if self.spans.len() >= SPANS_MAX {
+        if self.spans.iter().any(|(known, since, until)| known == who && *since == from && *until == to) {
+            return;
+        }
+        self.changed = true;
+        self.spans.retain(|(known, since, _)| known != who || *since != from);
+        if self.spans.len() >= SPANS_APART_MAX {
             let (_, from, to) = self.spans.remove(0);
             self.base += to - from;
         }
         self.spans.push((who.to_owned(), from, to));
     }
 
-    pub(super) fn drop(&mut self, who: &str, from: i64) {
-        self.spans.retain(|(known, since, _)| known != who || *since != from);
-    }
-
-    pub(super) fn is_used_by(&self, who: &str) -> bool {
-        self.spans.iter().any(|(known, ..)| known == who)
-    }
-
     pub(super) fn forget(&mut self, who: &str) {
+        let before = self.spans.len();
         self.spans.retain(|(known, ..)| known != who);
+        self.changed |= self.spans.len() != before;
+    }
+
+    /// Who was charged last, and up to when.
+    pub(super) fn last(&self) -> Option<(&str, i64)> {
+        self.spans.last().map(|(who, _, to)| (who.as_str(), *to))
     }
 
     /// The spans, in order and joined.
@@ -324,6 +353,8 @@ pub enum Link {
 pub(super) struct Scratch {
     /// Where each reading of the report stands among the slots; `u16::MAX`: nowhere.
     pub(super) homes: Vec<u16>,
+    /// What instruments and rules make of each reading, without what people entered.
+    pub(super) bases: Vec<Option<Validity>>,
     /// What stands for the slot of a value that is judged and not taken.
     pub(super) passing: Option<Box<Slot>>,
 }
@@ -344,7 +375,8 @@ pub struct Marks {
     pub(super) guards: Vec<Guard>,
     /// By mark, object, rule or entry.
     pub(super) held: BTreeMap<(String, String, String), Mark>,
-    pub(super) ended: Vec<Mark>,
+    /// Marks that have ended.
+    pub(super) memory: Memory,
     /// By limit, object, start of the period.
     pub(super) counters: BTreeMap<(String, String, i64), Counter>,
     /// Accepted entries, in the order in which they came.
@@ -356,8 +388,14 @@ pub struct Marks {
     /// The latest arrival.
     pub(super) heard: i64,
     pub(super) swept: i64,
+    /// Values that may be wrong only so often.
+    pub(super) wrongs: Wrongs,
     /// How far apart minute data comes.
     pub(super) minutes: Steps,
+    /// The finest kind of data it sends, how far apart it comes, and the latest of it.
+    pub(super) finest: u8,
+    pub(super) pace: Steps,
+    pub(super) paced: i64,
     /// Whether states of single factors were heard.
     pub(super) stated: bool,
     /// The slot of the last code that was looked up: reports say their codes in the same order again and again.
@@ -371,6 +409,25 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// How far apart the station's reports come: the distances at which its finest kind of data was seen, and at least those of its kind.
+    pub(super) fn pace(&self) -> i64 {
+        let finest = self.finest.min(3);
+        let kind = [0, 0, 3600 * SECOND, 86_400 * SECOND].get(usize::from(finest)).copied().unwrap_or(0);
+        self.pace.step().unwrap_or(0).max(kind)
+    }
+
+    /// Learns how far apart reports come.
+    pub(super) fn note_pace(&mut self, rank: u8, data: i64) {
+        let finer = rank < self.finest || self.paced == 0;
+        if finer || (rank > self.finest && data - self.paced > PACE_KEPT) {
+            (self.finest, self.pace) = (rank, Steps::default());
+        }
+        if rank == self.finest && data > self.paced {
+            self.paced = data;
+            self.pace.note(data);
+        }
+    }
+
     /// The gateway was away until `at`: that is not the station's silence.
     pub fn restart(&mut self, at: Timestamp) {
         if self.heard != 0 {
@@ -390,9 +447,9 @@ impl Marks {
         self.held.values()
     }
 
-    /// Marks that have ended, oldest first.
-    pub fn ended(&self) -> &[Mark] {
-        &self.ended
+    /// Marks that have ended, in full: what people entered, and the latest episodes of rules.
+    pub fn ended(&self) -> impl Iterator<Item = &Mark> {
+        self.memory.marks()
     }
 
     /// The marks about `code`, or about anything, that hold or held within `from..=to`.
@@ -404,7 +461,7 @@ impl Marks {
             })
         };
         let within = move |mark: &&Mark| mark.since <= to && mark.until.is_none_or(|until| until > from);
-        self.ended.iter().chain(self.held.values()).filter(within).filter(about)
+        self.memory.marks().chain(self.held.values()).filter(within).filter(about)
     }
 
     /// Time used of limits: limit, object, start of the period (of an `each`: of the mark), µs.

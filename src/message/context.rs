@@ -101,14 +101,42 @@ pub struct StationFacts {
     pub rules: Vec<String>,
     /// What the marks of operating conditions hang on.
     pub facilities: Vec<Facility>,
-    /// Emission limits by canonical code, as decimals.
+    /// Emission limits by canonical code, as decimals: of the finest data, of the converted value where the station says one.
     pub limits: BTreeMap<String, String>,
+    /// Emission limits with all that a permit says of them.
+    pub emission: Vec<EmissionLimit>,
     /// Measuring ranges by canonical code: lowest and highest, as decimals.
     pub ranges: BTreeMap<String, (String, String)>,
     /// How often sampled data comes, in seconds, if that is registered.
     pub realtime_interval: Option<u32>,
     /// How often minute data comes, in seconds, if that is registered.
     pub minute_interval: Option<u32>,
+}
+
+/// An emission limit as a permit or a standard says it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EmissionLimit {
+    /// The canonical code of the factor.
+    pub code: String,
+    /// The most, a decimal in the factor's unit.
+    pub max: String,
+    /// The period whose values it is about: `sample`, `minute`, `hour`, `day`; empty: the finest data that comes.
+    pub of: String,
+    /// The value it is about: `measured` or `converted` (折算); empty: the converted one where the station says one.
+    pub basis: String,
+    /// To how many digits after the point a value is rounded for the comparison; none: as it was said.
+    pub decimals: Option<u8>,
+    /// What it is called: `GB 18485-2014 表4`.
+    pub name: String,
+    /// The first day on which it holds, `2026-01-01`; none: always.
+    pub from: Option<String>,
+    /// The first day on which it holds no more.
+    pub until: Option<String>,
+    /// The clause.
+    pub clause: String,
+    /// How sure it is: V, S, C, R, I, U; empty: nothing is said.
+    pub certainty: String,
 }
 
 /// How values in the station's unit become values in another.

@@ -7,7 +7,7 @@ pub mod record;
 pub mod registration;
 pub mod time;
 
-pub use context::{Context, ContextChange, Conversion, Facility, StationFacts};
+pub use context::{Context, ContextChange, Conversion, EmissionLimit, Facility, StationFacts};
 pub use kind::Kind;
 pub use publication::Publication;
 pub use record::{

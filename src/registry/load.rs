@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::units::{self, Wanted};
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
-use crate::message::{Conversion, Facility, StationFacts};
+use crate::message::{Conversion, EmissionLimit, Facility, StationFacts};
 use crate::protocol::Edition;
 
 /// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
@@ -59,6 +59,8 @@ struct Row {
     #[serde(default)]
     limits: BTreeMap<String, f64>,
     #[serde(default)]
+    limit: Vec<Spanned<LimitRow>>,
+    #[serde(default)]
     ranges: BTreeMap<String, [f64; 2]>,
     realtime_interval: Option<Spanned<String>>,
     minute_interval: Option<Spanned<String>>,
@@ -74,6 +76,27 @@ struct FacilityRow {
     factors: Vec<String>,
     #[serde(default)]
     aliases: BTreeMap<String, String>,
+}
+
+/// One `[[station.limit]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitRow {
+    pub(super) code: String,
+    pub(super) max: f64,
+    #[serde(default)]
+    pub(super) of: String,
+    #[serde(default)]
+    pub(super) basis: String,
+    pub(super) decimals: Option<u8>,
+    #[serde(default)]
+    pub(super) name: String,
+    pub(super) from: Option<String>,
+    pub(super) until: Option<String>,
+    #[serde(default)]
+    pub(super) clause: String,
+    #[serde(default)]
+    pub(super) certainty: String,
 }
 
 /// Reads station files, given as (name, text). All problems of all files are reported.
@@ -197,6 +220,7 @@ impl Reader<'_> {
             meanings: row.meanings,
             rules: row.rules,
             facilities,
+            emission: self.emission(row.limit),
             limits: row.limits.into_iter().map(|(code, limit)| (code, limit.to_string())).collect(),
             ranges: row
                 .ranges
@@ -249,6 +273,49 @@ impl Reader<'_> {
             facilities.push(Facility { id, kind, factors: row.factors, aliases: row.aliases });
         }
         facilities
+    }
+
+    /// Emission limits with period, basis, decimals and days.
+    fn emission(&mut self, rows: Vec<Spanned<LimitRow>>) -> Vec<EmissionLimit> {
+        let mut limits = Vec::new();
+        for spanned in rows {
+            let place = spanned.span();
+            let row = spanned.into_inner();
+            let day =
+                |text: &Option<String>| text.as_ref().is_none_or(|text| text.parse::<jiff::civil::Date>().is_ok());
+            let one = |said: &str, of: &[&str]| said.is_empty() || of.contains(&said);
+            for (good, rule, remedy) in [
+                (row.max.is_finite() && row.max >= 0.0, "max: a number, 0 or above", "write max = 80"),
+                (
+                    one(&row.of, &["sample", "minute", "hour", "day"]),
+                    "of: sample, minute, hour or day",
+                    "write of = \"day\"",
+                ),
+                (
+                    one(&row.basis, &["measured", "converted"]),
+                    "basis: measured or converted",
+                    "write basis = \"converted\"",
+                ),
+                (row.decimals.is_none_or(|d| d <= 6), "decimals: 0 to 6", "write decimals = 0"),
+                (day(&row.from) && day(&row.until), "from and until: days", "write from = \"2026-01-01\""),
+                (
+                    row.from.is_none() || row.until.is_none() || row.from < row.until,
+                    "from before until",
+                    "correct one of them",
+                ),
+                (
+                    one(&row.certainty, &["V", "S", "C", "R", "I", "U"]),
+                    "certainty: V, S, C, R, I or U",
+                    "see docs/marking.md",
+                ),
+            ] {
+                self.rule_at(&place, good, format!("limit must have {rule}"), remedy);
+            }
+            let LimitRow { code, max, of, basis, decimals, name, from, until, clause, certainty } = row;
+            let max = max.to_string();
+            limits.push(EmissionLimit { code, max, of, basis, decimals, name, from, until, clause, certainty });
+        }
+        limits
     }
 
     fn edition(&mut self, said: &Spanned<String>) -> Option<Edition> {

@@ -126,7 +126,10 @@ impl Reader<'_> {
         }
         for row in file.mark.iter().filter(|row| !row.by_hand) {
             let name = format!("{}:{}", set.name, row.id.get_ref());
-            if !book.sets.values().any(|set| set.rules.iter().any(|rule| rule.mark == name)) {
+            let by_rule = |set: &RuleSet| {
+                set.rules.iter().any(|rule| rule.mark == name) || set.bases.iter().any(|basis| basis.mark == name)
+            };
+            if !book.sets.values().any(by_rule) {
                 let what = format!("mark {name}: no rule sets it and no one may enter it");
                 self.problem(&row.id.span(), what, "add a [[rule]], or allow by_hand");
             }

@@ -1,10 +1,12 @@
 //! Rule sets: rules, limits, conflicts, periods, deadlines.
 
+use std::sync::Arc;
+
 use toml::Spanned;
 
 use super::super::expr::Expr;
 use super::super::overlap;
-use super::super::rules::file::{ConflictRow, File, RuleRow};
+use super::super::rules::file::{ConflictRow, EntriesRow, File, PeriodRow, RuleRow};
 use super::super::rules::*;
 use super::Reader;
 
@@ -24,6 +26,9 @@ impl Reader<'_> {
             limits: Vec::new(),
             conflicts: Vec::new(),
             periods: Vec::new(),
+            requires: Vec::new(),
+            bases: Vec::new(),
+            counts: Vec::new(),
             entries: None,
             changes: Vec::new(),
             overlay: file.overlay || !(file.overrides.is_empty() && file.disable.is_empty()),
@@ -46,45 +51,18 @@ impl Reader<'_> {
         }
         self.limits(book, &mut set, file);
         self.conflicts(book, &mut set, file);
+        self.conditions(book, &mut set, file);
         for row in &file.period {
             let owner = format!("period {}", row.of.get_ref());
             self.clause(&owner, &row.clause);
             self.one_of(&owner, &row.of, &["minute", "hour", "day"]);
             self.one_of(&owner, &row.medium, &["air", "water"]);
-            let share = row
-                .good
-                .get_ref()
-                .split_once('/')
-                .and_then(|(good, all)| Some((good.parse().ok()?, all.parse().ok()?)));
-            let good = match (row.good.get_ref().as_str(), share) {
-                ("all", _) => Good::All,
-                (_, Some((good, all))) if good > 0 && good <= all => Good::Share(good, all),
-                _ => {
-                    let what = format!("{owner}: good = {:?} cannot be read", row.good.get_ref());
-                    self.problem(&row.good.span(), what, "write \"all\" or a share such as \"45/60\"");
-                    continue;
-                }
-            };
             let twice = set.periods.iter().any(|p| p.of == *row.of.get_ref() && p.medium == *row.medium.get_ref());
             self.once(&row.of, &format!("{owner} of {}", row.medium.get_ref()), twice);
-            set.periods.push(Period {
-                medium: row.medium.get_ref().clone(),
-                of: row.of.get_ref().clone(),
-                good,
-                good_text: row.good.get_ref().as_str().into(),
-                clause: row.clause.get_ref().as_str().into(),
-                certainty: row.certainty,
-            });
+            set.periods.extend(self.period(&owner, row));
         }
         if let Some(row) = &file.entries {
-            self.clause("entries", &row.clause);
-            let (days, hour) = (row.deadline_days, row.deadline_hour);
-            if days > 31 || hour > 23 {
-                let what = format!("entries: deadline_days = {days}, deadline_hour = {hour} is no deadline");
-                self.problem(&row.clause.span(), what, "write 0 to 31 days and 0 to 23 o'clock");
-            }
-            set.entries =
-                Some(Entries { deadline_days: days, deadline_hour: hour, clause: row.clause.get_ref().clone() });
+            set.entries = Some(self.entries(row));
         }
         if book.sets.insert(set_name.clone(), set).is_some() {
             self.problem(
@@ -93,6 +71,78 @@ impl Reader<'_> {
                 "give one of the two another name",
             );
         }
+    }
+
+    pub(super) fn entries(&mut self, row: &EntriesRow) -> Entries {
+        self.clause("entries", &row.clause);
+        let (days, hour) = (row.deadline_days, row.deadline_hour);
+        if days > 31 || hour > 23 {
+            let what = format!("entries: deadline_days = {days}, deadline_hour = {hour} is no deadline");
+            self.problem(&row.clause.span(), what, "write 0 to 31 days and 0 to 23 o'clock");
+        }
+        let clause = row.clause.get_ref().clone();
+        Entries { deadline_days: days, deadline_hour: hour, proof: row.proof, clause }
+    }
+
+    /// What a period needs, for its flag and for its mean.
+    fn period(&mut self, owner: &str, row: &PeriodRow) -> Option<Period> {
+        let share = |text: &str| {
+            let (good, all) = text.split_once('/')?;
+            Some((good.parse::<u32>().ok()?, all.parse::<u32>().ok()?)).filter(|(good, all)| *good > 0 && good <= all)
+        };
+        let good = |text: &str| match text {
+            "all" => Some(Good::All),
+            _ => share(text).map(|(good, all)| Good::Share(good, all)),
+        };
+        let percent = |text: &str| text.strip_suffix('%')?.parse().ok().filter(|p: &u32| (1..=100).contains(p));
+        let mean = |text: &str| match (text, percent(text)) {
+            ("all", _) => Some(Mean::All),
+            (_, Some(percent)) => Some(Mean::Due(percent, 100)),
+            _ => share(text).map(|(good, all)| Mean::Whole(good, all)),
+        };
+        // Files before this had one key for both questions.
+        let both = |text: &str| match good(text)? {
+            Good::All => Some(Mean::All),
+            Good::Share(good, all) => Some(Mean::Due(good, all)),
+        };
+        let said = [&row.good, &row.flag, &row.flag_strict, &row.mean];
+        let [old, flag, strict, of_mean] = said.map(|said| said.as_ref().map(|said| said.get_ref().as_str()));
+        let wrong =
+            [old.map(|t| good(t).is_some()), flag.map(|t| good(t).is_some()), strict.map(|t| good(t).is_some())];
+        let wrong = wrong.into_iter().chain([of_mean.map(|t| mean(t).is_some())]).position(|fine| fine == Some(false));
+        if let Some(said) = wrong.and_then(|at| said.into_iter().nth(at)?.as_ref()) {
+            let what = format!("{owner}: {:?} cannot be read", said.get_ref());
+            self.problem(&said.span(), what, "write \"all\", a share such as \"45/60\", or for mean \"75%\"");
+            return None;
+        }
+        if (old.is_none() && flag.is_none() && of_mean.is_none()) || (old.is_some() && (flag.or(of_mean)).is_some()) {
+            let what = format!("{owner}: nothing is asked, or twice");
+            self.problem(&row.of.span(), what, "write flag = \"3/4\" and mean = \"45/60\"");
+            return None;
+        }
+        if let Some(clause) = &row.mean_clause {
+            self.clause(owner, clause);
+        }
+        let clause: Arc<str> = row.clause.get_ref().as_str().into();
+        let mean_clause = row.mean_clause.as_ref().map_or_else(|| Arc::clone(&clause), |c| c.get_ref().as_str().into());
+        let certainty = row.mean_certainty.unwrap_or(row.certainty);
+        let asked = |needed, text: &str, clause, certainty| Asked { needed, text: text.into(), clause, certainty };
+        let mean =
+            of_mean.and_then(|text| Some((mean(text)?, text))).or(old.and_then(|text| Some((both(text)?, text))));
+        Some(Period {
+            medium: row.medium.get_ref().clone(),
+            of: row.of.get_ref().clone(),
+            flag: flag.or(old).and_then(|text| {
+                Some(Asked {
+                    needed: good(text)?,
+                    text: text.into(),
+                    clause: Arc::clone(&clause),
+                    certainty: row.certainty,
+                })
+            }),
+            strict: strict.and_then(good),
+            mean: mean.map(|(needed, text)| asked(needed, text, mean_clause, certainty)),
+        })
     }
 
     fn once(&mut self, place: &Spanned<String>, owner: &str, twice: bool) {
@@ -113,7 +163,8 @@ impl Reader<'_> {
         if matches!(object(mark), Some(OBJECT_FACTOR | OBJECT_PARAMETER)) {
             let what =
                 format!("{owner}: {mark} hangs on a code, and conflicts are looked for on facilities and the outlet");
-            self.problem(&row.mark.span(), what, "name a mark of a facility or the outlet");
+            let place = row.mark.as_ref().map_or_else(|| row.id.span(), Spanned::span);
+            self.problem(&place, what, "name a mark of a facility or the outlet");
         }
         if let (Some(within), Some(said)) = (within, &row.within)
             && object(within) != object(mark)
@@ -130,6 +181,19 @@ impl Reader<'_> {
         } else if !overlap::can_be(&[against]) {
             let what = format!("{owner}: `{}` can never be true", said.get_ref());
             self.problem(&said.span(), what, "correct the numbers, or remove the conflict");
+        }
+    }
+
+    /// The mark that a conflict is about; empty: none, it is the act that is forbidden.
+    fn marked(&mut self, book: &RuleBook, set: &str, owner: &str, row: &ConflictRow) -> Option<String> {
+        match (&row.mark, &row.object) {
+            (Some(mark), None) => Some(self.mark_of(book, set, owner, mark)),
+            (None, Some(_)) if row.against.is_some() => Some(String::new()),
+            (Some(_), Some(_)) | (None, _) => {
+                let what = format!("{owner}: needs a mark, or an object and what is forbidden there (against)");
+                self.problem(&row.id.span(), what, "write mark = \"…\", or object = \"furnace\" and against");
+                None
+            }
         }
     }
 
@@ -166,6 +230,7 @@ impl Reader<'_> {
             let what = format!("{owner}: `value` has no meaning for a mark that is not on a factor");
             self.problem(&row.when.span(), what, "name a signal");
         }
+        let dates = self.dates(&owner, row.from.as_ref(), row.before.as_ref());
         let (begin_after, end_after) =
             (self.time(&owner, row.begin_after.as_ref()), self.time(&owner, row.end_after.as_ref()));
         Some(Rule {
@@ -186,6 +251,7 @@ impl Reader<'_> {
             end_after,
             group: row.group.clone(),
             medium: row.medium.as_ref().map(|medium| medium.get_ref().clone()),
+            dates,
         })
     }
 
@@ -204,7 +270,8 @@ impl Reader<'_> {
             self.once(&row.id, &owner, set.limits.iter().any(|other| other.name == name));
             let warn = max / 100 * i64::from(row.warn_percent);
             let (clause, certainty) = (row.clause.get_ref().clone(), row.certainty);
-            set.limits.push(Limit { name, marks, per: row.per, max, warn, clause, certainty });
+            let dates = self.dates(&owner, row.from.as_ref(), row.until.as_ref());
+            set.limits.push(Limit { name, marks, per: row.per, max, warn, clause, certainty, dates });
         }
     }
 
@@ -227,7 +294,10 @@ impl Reader<'_> {
                 );
             }
             self.once(&row.id, &owner, set.conflicts.iter().any(|other| other.name == name));
-            let mark = self.mark_of(book, &set.name, &owner, &row.mark);
+            let Some(mark) = self.marked(book, &set.name, &owner, row) else { continue };
+            let of_mark = book.marks.get(&mark).map(|kind| kind.object.clone());
+            let object = of_mark.or(row.object.as_ref().map(|object| object.get_ref().clone())).unwrap_or_default();
+            let dates = self.dates(&owner, row.from.as_ref(), row.until.as_ref());
             let within = row.within.as_ref().map(|mark| self.mark_of(book, &set.name, &owner, mark));
             let against = row.against.as_ref().and_then(|said| self.condition(book, &owner, said));
             let after = self.time(&owner, row.after.as_ref());
@@ -235,6 +305,8 @@ impl Reader<'_> {
             set.conflicts.push(Conflict {
                 name,
                 mark,
+                object,
+                dates,
                 within,
                 shared: row.shared,
                 against_text: row.against.as_ref().map(|said| said.get_ref().clone()),

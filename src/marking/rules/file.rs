@@ -38,6 +38,12 @@ pub(in crate::marking) struct File {
     #[serde(default)]
     pub(in crate::marking) period: Vec<PeriodRow>,
     #[serde(default)]
+    pub(in crate::marking) require: Vec<RequireRow>,
+    #[serde(default)]
+    pub(in crate::marking) basis: Vec<BasisRow>,
+    #[serde(default)]
+    pub(in crate::marking) count: Vec<CountRow>,
+    #[serde(default)]
     pub(in crate::marking) entries: Option<EntriesRow>,
     #[serde(default, rename = "override")]
     pub(in crate::marking) overrides: Vec<OverrideRow>,
@@ -77,6 +83,8 @@ pub(in crate::marking) struct MarkRow {
     pub(in crate::marking) factors: Vec<Spanned<String>>,
     #[serde(default)]
     pub(in crate::marking) signals: Vec<String>,
+    #[serde(default)]
+    pub(in crate::marking) ruling: bool,
 }
 
 fn yes() -> bool {
@@ -98,6 +106,10 @@ pub(in crate::marking) struct RuleRow {
     pub(in crate::marking) end_after: Option<Spanned<String>>,
     pub(in crate::marking) group: Option<String>,
     pub(in crate::marking) medium: Option<Spanned<String>>,
+    #[serde(rename = "from")]
+    pub(in crate::marking) from: Option<Spanned<String>>,
+    /// The first day on which it holds no more; `until` is the condition of the end.
+    pub(in crate::marking) before: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +123,8 @@ pub(in crate::marking) struct LimitRow {
     pub(in crate::marking) warn_percent: u8,
     pub(in crate::marking) clause: Spanned<String>,
     pub(in crate::marking) certainty: Certainty,
+    pub(in crate::marking) from: Option<Spanned<String>>,
+    pub(in crate::marking) until: Option<Spanned<String>>,
 }
 
 fn nearly() -> u8 {
@@ -121,7 +135,11 @@ fn nearly() -> u8 {
 #[serde(deny_unknown_fields)]
 pub(in crate::marking) struct ConflictRow {
     pub(in crate::marking) id: Spanned<String>,
-    pub(in crate::marking) mark: Spanned<String>,
+    /// Left out: what `against` says is forbidden whatever is marked; then `object` says where.
+    pub(in crate::marking) mark: Option<Spanned<String>>,
+    pub(in crate::marking) object: Option<Spanned<String>>,
+    pub(in crate::marking) from: Option<Spanned<String>>,
+    pub(in crate::marking) until: Option<Spanned<String>>,
     pub(in crate::marking) within: Option<Spanned<String>>,
     pub(in crate::marking) against: Option<Spanned<String>>,
     #[serde(default)]
@@ -138,10 +156,75 @@ pub(in crate::marking) struct ConflictRow {
 pub(in crate::marking) struct PeriodRow {
     pub(in crate::marking) medium: Spanned<String>,
     pub(in crate::marking) of: Spanned<String>,
-    /// `all`, or good ones of expected ones: `45/60`.
-    pub(in crate::marking) good: Spanned<String>,
+    /// Of files before `flag` and `mean`: `all`, or good ones of due ones, for both.
+    pub(in crate::marking) good: Option<Spanned<String>>,
+    /// `all`, or good ones of due ones: `3/4`.
+    pub(in crate::marking) flag: Option<Spanned<String>>,
+    pub(in crate::marking) flag_strict: Option<Spanned<String>>,
+    /// `all`, places of the whole period: `45/60`, or a share of those due: `75%`.
+    pub(in crate::marking) mean: Option<Spanned<String>>,
     pub(in crate::marking) clause: Spanned<String>,
     pub(in crate::marking) certainty: Certainty,
+    /// Those of `mean`, where they are others.
+    pub(in crate::marking) mean_clause: Option<Spanned<String>>,
+    pub(in crate::marking) mean_certainty: Option<Certainty>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::marking) struct RequireRow {
+    pub(in crate::marking) id: Spanned<String>,
+    pub(in crate::marking) marks: Vec<Spanned<String>>,
+    pub(in crate::marking) factor: Spanned<String>,
+    pub(in crate::marking) of: Spanned<String>,
+    pub(in crate::marking) max: f64,
+    #[serde(default, rename = "for")]
+    pub(in crate::marking) factors: Vec<Spanned<String>>,
+    pub(in crate::marking) zh: String,
+    pub(in crate::marking) en: String,
+    pub(in crate::marking) clause: Spanned<String>,
+    pub(in crate::marking) certainty: Certainty,
+    pub(in crate::marking) from: Option<Spanned<String>>,
+    pub(in crate::marking) until: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::marking) struct BasisRow {
+    pub(in crate::marking) mark: Spanned<String>,
+    pub(in crate::marking) factor: Spanned<String>,
+    pub(in crate::marking) medium: Spanned<String>,
+    /// `converted` or `means`.
+    pub(in crate::marking) of: Spanned<String>,
+    pub(in crate::marking) above: Option<f64>,
+    pub(in crate::marking) below: Option<f64>,
+    #[serde(default)]
+    pub(in crate::marking) needed: bool,
+    #[serde(default)]
+    pub(in crate::marking) but: Vec<Spanned<String>>,
+    pub(in crate::marking) clause: Spanned<String>,
+    #[allow(dead_code, reason = "every row says how sure it is")]
+    pub(in crate::marking) certainty: Certainty,
+    pub(in crate::marking) from: Option<Spanned<String>>,
+    pub(in crate::marking) until: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::marking) struct CountRow {
+    pub(in crate::marking) id: Spanned<String>,
+    pub(in crate::marking) signal: Spanned<String>,
+    pub(in crate::marking) code: Spanned<String>,
+    pub(in crate::marking) below: f64,
+    pub(in crate::marking) max: u32,
+    #[serde(default)]
+    pub(in crate::marking) unless: Vec<Spanned<String>>,
+    pub(in crate::marking) zh: String,
+    pub(in crate::marking) en: String,
+    pub(in crate::marking) clause: Spanned<String>,
+    pub(in crate::marking) certainty: Certainty,
+    pub(in crate::marking) from: Option<Spanned<String>>,
+    pub(in crate::marking) until: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,6 +232,8 @@ pub(in crate::marking) struct PeriodRow {
 pub(in crate::marking) struct EntriesRow {
     pub(in crate::marking) deadline_days: u8,
     pub(in crate::marking) deadline_hour: u8,
+    #[serde(default)]
+    pub(in crate::marking) proof: bool,
     pub(in crate::marking) clause: Spanned<String>,
 }
 

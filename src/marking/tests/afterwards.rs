@@ -7,7 +7,7 @@ fn entry(player: &mut Player, id: &str, mark: &str, begin: i64, end: Option<i64>
     let start = super::super::calendar::read("2026-03-02T08:00:00+08:00").unwrap().0;
     let at = |minutes: i64| Timestamp(start + minutes * MINUTE).to_rfc3339();
     let text = serde_json::json!({ "schema": "hj212.mark-entry/1", "id": id, "mark": mark, "object": "furnace-1",
-        "begin": at(begin), "end": end.map(at), "reason": "log book", "author": "Wang" });
+        "begin": at(begin), "end": end.map(at), "reason": "log book", "proof": "p", "author": "Wang" });
     player.enter(&text.to_string())
 }
 

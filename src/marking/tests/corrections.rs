@@ -164,7 +164,7 @@ fn a_mark_on_a_code_that_nobody_knows_is_refused() {
     let mut player = Player::new(&book, &rig("dev22"), "2017", "air");
     let entry = |id: &str, object: &str| {
         serde_json::json!({ "schema": "hj212.mark-entry/1", "id": id, "mark": "dev22:fault", "object": object,
-            "begin": "2026-03-02T07:00:00+08:00", "end": null, "reason": "r", "author": "a" })
+            "begin": "2026-03-02T07:00:00+08:00", "end": null, "reason": "r", "proof": "p", "author": "a" })
         .to_string()
     };
     let code = |said: &str| matches!(said, "SO2" | "a21026").then(|| "a21026".to_owned());

@@ -34,7 +34,8 @@ fn an_hour_is_lost_with_more_than_it_can_spare() {
     assert_eq!(hour_with("air", "a21026", &two), Some(Validity::Invalid), "together");
     let same = [("dev22:calib", 0, 10), ("dev22:maint", 0, 10)];
     assert_eq!(hour_with("air", "a21026", &same), Some(Validity::Valid), "what overlaps counts once");
-    assert_eq!(hour_with("water", "w01018", &[("dev22:calib", 59, 61)]), Some(Validity::Invalid), "of water none");
+    assert_eq!(hour_with("water", "w01018", &[("dev22:calib", 50, 65)]), Some(Validity::Valid), "75 % of water too");
+    assert_eq!(hour_with("water", "w01018", &[("dev22:calib", 40, 65)]), Some(Validity::Invalid));
 }
 
 /// Data of `kind` each `step` for `span`, then the record of the period over it; what was recomputed.
@@ -176,7 +177,7 @@ fn a_province_prevails_over_the_deadline_whatever_it_is_called() {
         let mut player = Player::new(&book, &rig(&format!("inc19,{name}")), "2017", "air");
         player.now += 3 * 24 * HOUR;
         let entry = serde_json::json!({ "schema": "hj212.mark-entry/1", "id": "e", "mark": "inc19:fault", "object": "furnace-1",
-            "begin": "2026-03-02T09:00:00+08:00", "end": "2026-03-02T10:00:00+08:00", "reason": "r", "author": "a" });
+            "begin": "2026-03-02T09:00:00+08:00", "end": "2026-03-02T10:00:00+08:00", "reason": "r", "proof": "p", "author": "a" });
         assert!(!player.enter(&entry.to_string()).late, "{name}");
     }
 }

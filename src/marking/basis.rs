@@ -1,0 +1,113 @@
+//! What a value rests on besides itself: oxygen under a converted value, flow under a mean of water, and the conditions of an exemption.
+//!
+//! What must stay true: the order of the items within a report does not matter, so this is looked at when all of them are taken; a report
+//! that does not name the factor is judged by the latest value of it that still stands for now.
+
+use serde_json::json;
+
+use super::effect::Laid;
+use super::engine::{Observation, Verdict};
+use super::plan::Plan;
+use super::rules::*;
+use super::state::*;
+use crate::message::{Kind, Timestamp};
+
+impl Marks {
+    /// Marks the readings whose basis is not good (涉及因子无效).
+    pub(super) fn bases(
+        &self,
+        plan: &Plan,
+        seen: &Observation<'_>,
+        rank: u8,
+        bases: &mut [Option<Validity>],
+        out: &mut Verdict,
+    ) {
+        if !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
+            return;
+        }
+        let now = seen.data.unwrap_or(seen.at).0;
+        for basis in plan.rests.iter().filter(|basis| basis.dates.hold(now) && (basis.of_converted || rank >= 2)) {
+            let rests = |code: &str, judged: Option<&str>| {
+                let converted = || judged.is_some_and(|text| text.parse::<f64>().is_ok());
+                code != basis.factor && !basis.but.iter().any(|but| but == code) && (!basis.of_converted || converted())
+            };
+            let mut good = None;
+            for at in 0..seen.readings.len() {
+                let Some(reading) = seen.readings.get(at).filter(|reading| rests(reading.code, reading.judged)) else {
+                    continue;
+                };
+                if *good.get_or_insert_with(|| self.stands(basis, seen, out, rank)) || reading.text.is_empty() {
+                    continue;
+                }
+                if let (Some(judged), Some(base)) = (out.readings.get_mut(at), bases.get_mut(at)) {
+                    *base = (*base).max(Some(basis.validity));
+                    judged.validity = judged.validity.max(Some(basis.validity));
+                    judged.marks.push(basis.mark.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether the factor that others rest on is good.
+    fn stands(&self, basis: &Basis, seen: &Observation<'_>, out: &Verdict, rank: u8) -> bool {
+        let within = |value: Option<f64>| {
+            value.is_some_and(|v| basis.above.is_none_or(|low| v > low) && basis.below.is_none_or(|high| v < high))
+        };
+        let here = seen.readings.iter().zip(&out.readings).find(|(reading, _)| reading.code == basis.factor);
+        if let Some((reading, judged)) = here {
+            let usable = judged.validity.is_none_or(Validity::is_usable);
+            return usable && within(reading.text.parse().ok());
+        }
+        // Said in another report of the same time, or not at all.
+        let slot = self.index.get(&basis.factor).and_then(|at| self.slots.get(usize::from(*at)));
+        let now = seen.data.unwrap_or(seen.at).0;
+        match slot.filter(|slot| slot.at != 0) {
+            None => !basis.needed,
+            // A mean rests on the mean of its own time: that of another says nothing of it.
+            Some(slot) if slot.rank == rank && (now - slot.at).abs() <= slot.stale_after() => {
+                let flagged = slot.holds.iter().any(|hold| hold.active);
+                within(slot.value) && !(flagged && !slot.flag.is_empty() && slot.flag != "N")
+            }
+            Some(slot) if slot.rank < rank => true,
+            Some(_) => !basis.needed,
+        }
+    }
+}
+
+impl Plan {
+    /// The conditions of exemptions that a report breaks (true), or may break (false: a value finer than the period they are about).
+    pub(super) fn broken(
+        &self,
+        seen: &Observation<'_>,
+        rank: u8,
+        laid: &[Laid<'_>],
+        now: i64,
+        out: &mut Verdict,
+    ) -> Vec<(usize, bool)> {
+        let mut broken = Vec::new();
+        for (number, require) in self.requires.iter().enumerate().filter(|(_, require)| require.dates.hold(now)) {
+            let of = match require.of.as_str() {
+                "minute" => 1,
+                "hour" => 2,
+                _ => 3,
+            };
+            let Some(reading) = seen.readings.iter().find(|reading| reading.code == require.factor) else { continue };
+            let text = reading.judged.unwrap_or(reading.text);
+            if rank > of || text.parse::<f64>().is_ok_and(|value| value <= require.max) || text.parse::<f64>().is_err()
+            {
+                continue;
+            }
+            broken.push((number, rank == of));
+            let exempts = |mark: &&Laid<'_>| mark.works() && require.takes(mark.name, &require.factor);
+            let Some(mark) = laid.iter().find(exempts).filter(|_| rank == of) else { continue };
+            let detail = json!({
+                "conflict": require.name, "zh": require.zh, "en": require.en, "clause": require.clause, "within": null, "against": null,
+                "certainty": format!("{:?}", require.certainty), "object": mark.object, "marked": mark.name, "max": require.max,
+                "since": Timestamp(now).to_rfc3339(),
+                "inputs": [{ "signal": null, "code": reading.code, "value": text, "at": Timestamp(now).to_rfc3339() }],
+            });
+            out.add("mark-conflict", now, None, detail);
+        }
+        broken
+    }
+}

@@ -1,0 +1,101 @@
+//! Values of a day that may be wrong only so often: five-minute means of the furnace below 850 °C (炉膛温度5分钟均值).
+//!
+//! What must stay true: a mean said again counts once, a corrected one as it is now; each count is told once a day and facility, when it
+//! passes its number, with the times; what a mark named in `unless` covers is not counted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::calendar;
+use super::effect::DAY;
+use super::engine::{Observation, Verdict};
+use super::expr::SECOND;
+use super::plan::Plan;
+use super::rules::*;
+use super::state::*;
+use crate::message::Timestamp;
+use crate::message::kind::Span;
+
+const STEP: i64 = 300 * SECOND;
+
+/// The wrong values of one day, a bit for each five minutes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Wrong {
+    day: i64,
+    bits: [u64; 5],
+    told: bool,
+}
+
+impl Wrong {
+    fn set(&mut self, number: usize, is: bool) {
+        let Some(word) = self.bits.get_mut(number / 64) else { return };
+        let bit = 1u64 << (number % 64);
+        *word = if is { *word | bit } else { *word & !bit };
+    }
+
+    fn count(&self) -> u32 {
+        self.bits.iter().map(|word| word.count_ones()).sum()
+    }
+
+    fn times(&self) -> Vec<Value> {
+        let is = |number: &usize| self.bits.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1);
+        (0..288).filter(is).map(|n| Timestamp(self.day + n as i64 * STEP).to_rfc3339().into()).collect()
+    }
+}
+
+/// By count and object: the latest day.
+pub(super) type Wrongs = BTreeMap<(String, String), Wrong>;
+
+impl Marks {
+    pub(super) fn count_wrong(&mut self, plan: &Plan, seen: &Observation<'_>, now: i64, out: &mut Verdict) {
+        if seen.kind.span() != Span::FiveMinutes || plan.counts.is_empty() {
+            return;
+        }
+        let day = calendar::floor(now, DAY);
+        let number = usize::try_from((now - day) / STEP).unwrap_or(0);
+        for rule in plan.counts.iter().filter(|rule| rule.dates.hold(now)) {
+            for reading in seen.readings {
+                let Some(value) = reading.text.parse::<f64>().ok() else { continue };
+                for object in plan.counted_on(rule, reading.code) {
+                    let spared = self.held.values().chain(&self.memory.entries);
+                    let spared = spared.filter(|mark| mark.object == object && rule.unless.contains(&mark.mark));
+                    let spared = spared.into_iter().any(|mark| mark.works_at(now));
+                    let wrong = self.wrongs.entry((rule.name.clone(), object.clone())).or_default();
+                    if wrong.day > day {
+                        // Of a day that is over and counted.
+                        continue;
+                    }
+                    if wrong.day != day {
+                        *wrong = Wrong { day, ..Wrong::default() };
+                    }
+                    wrong.set(number, value < rule.below && !spared);
+                    if wrong.count() <= rule.max || wrong.told {
+                        continue;
+                    }
+                    wrong.told = true;
+                    let detail = json!({
+                        "count": rule.name, "object": object, "code": reading.code, "below": rule.below, "max": rule.max,
+                        "found": wrong.count(), "day": Timestamp(day).to_rfc3339(), "times": wrong.times(), "zh": rule.zh,
+                        "en": rule.en, "clause": rule.clause, "certainty": format!("{:?}", rule.certainty),
+                    });
+                    out.add("count-exceeded", now, None, detail);
+                }
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The facilities for which `code` is the counted signal; where none has it, the outlet for the rule's own code.
+    fn counted_on(&self, rule: &Count, code: &str) -> Vec<String> {
+        let named: Vec<&(String, BTreeMap<String, String>)> =
+            self.aliases.iter().filter(|(_, aliases)| aliases.contains_key(&rule.signal)).collect();
+        if named.is_empty() {
+            return if code == rule.code { vec![OBJECT_OUTLET.to_owned()] } else { Vec::new() };
+        }
+        let of = named.into_iter().filter(|(_, aliases)| aliases.get(&rule.signal).is_some_and(|own| own == code));
+        of.map(|(id, _)| id.clone()).collect()
+    }
+}

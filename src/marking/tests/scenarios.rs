@@ -1,0 +1,263 @@
+//! Plays `fixtures/marking/scenarios`: what a station said, and what must follow by the texts. Each case is played as it stands, over a
+//! snapshot before every record, and beside the noise of other factors: the verdicts are the same.
+
+use super::super::effect::{DAY, HOUR};
+use super::*;
+
+/// How a case is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Plain,
+    Restored,
+    /// Twelve factors more, each flagged M every other report.
+    Noisy,
+}
+
+#[derive(Default)]
+struct Case {
+    name: String,
+    facts: StationFacts,
+    edition: String,
+    medium: String,
+    lines: Vec<(usize, String)>,
+}
+
+fn read(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let pairs = || words.iter().skip(1).filter_map(|word| word.split_once('='));
+        if let Some(name) = line.strip_prefix("case ") {
+            cases.push(Case { name: name.to_owned(), ..Case::default() });
+            continue;
+        }
+        let case = cases.last_mut().unwrap();
+        match words[0] {
+            "station" => {
+                for (key, value) in pairs() {
+                    match key {
+                        "rules" => {
+                            case.facts.rules = value.split(',').filter(|r| !r.is_empty()).map(str::to_owned).collect();
+                        }
+                        "edition" => case.edition = value.to_owned(),
+                        "medium" => case.medium = value.to_owned(),
+                        other => panic!("line {number}: {other}"),
+                    }
+                }
+            }
+            "facility" => {
+                let mut facility = Facility { id: words[1].into(), kind: words[2].into(), ..Facility::default() };
+                for (key, value) in pairs() {
+                    match key {
+                        "factors" => facility.factors = value.split(',').map(str::to_owned).collect(),
+                        name => drop(facility.aliases.insert(name.to_owned(), value.to_owned())),
+                    }
+                }
+                case.facts.facilities.push(facility);
+            }
+            "range" => drop(case.facts.ranges.insert(words[1].into(), (words[2].into(), words[3].into()))),
+            _ => case.lines.push((number + 1, line.to_owned())),
+        }
+    }
+    cases
+}
+
+fn moment(text: &str) -> i64 {
+    super::super::calendar::read(&format!("{}:00+08:00", text.replace(' ', "T"))).unwrap().0
+}
+
+struct Played {
+    player: Player,
+    how: How,
+    /// The data time.
+    clock: i64,
+    last: BTreeMap<String, Judged>,
+    from: usize,
+    reports: u32,
+}
+
+impl Played {
+    fn say(&mut self, kind: Kind, text: &str) {
+        let (length, apart) = match kind {
+            Kind::Minute => (MINUTE, MINUTE),
+            Kind::Hour => (HOUR, HOUR),
+            Kind::Day => (DAY, DAY),
+            Kind::Furnace => (5 * MINUTE, 5 * MINUTE),
+            _ => (0, MINUTE),
+        };
+        for step in text.split('|').map(str::trim) {
+            if let Some(span) = step.strip_prefix('~') {
+                self.player.now = self.player.now.max(self.clock);
+                self.player.quiet(expr::span(span).unwrap());
+                self.clock = self.player.now;
+                continue;
+            }
+            let (times, values) = step.strip_prefix('x').and_then(|rest| rest.split_once(' ')).unwrap_or(("1", step));
+            let (count, apart) = match times.split_once('/') {
+                Some((count, apart)) => (count, expr::span(apart).unwrap()),
+                None => (times, apart),
+            };
+            let count: u32 = count.parse().unwrap();
+            for n in 0..count {
+                self.report(kind, length, values, f64::from(n) / f64::from((count - 1).max(1)));
+                self.clock += apart;
+            }
+        }
+    }
+
+    fn report(&mut self, kind: Kind, length: i64, values: &str, part: f64) {
+        self.player.restore();
+        self.reports += 1;
+        let mut said: Vec<(String, String, Option<String>, Option<String>)> = Vec::new();
+        for value in values.split_whitespace() {
+            let (code, rest) = value.split_once('=').unwrap();
+            let (rest, judged) = rest.split_once('~').map_or((rest, None), |(rest, zs)| (rest, Some(zs.to_owned())));
+            let (text, flag) = rest.split_once('/').map_or((rest, None), |(text, flag)| (text, Some(flag.to_owned())));
+            let text = text.split_once("..").map_or(text.to_owned(), |(from, to)| {
+                let (from, to): (f64, f64) = (from.parse().unwrap(), to.parse().unwrap());
+                format!("{:.2}", from + (to - from) * part)
+            });
+            said.push((code.to_owned(), text, flag, judged));
+        }
+        let wanted = said.len();
+        if self.how == How::Noisy {
+            let flag = if self.reports % 2 == 0 { "N" } else { "M" };
+            said.extend((0..12).map(|n| (format!("noise{n}"), "1".to_owned(), Some(flag.to_owned()), None)));
+        }
+        let readings: Vec<Reading<'_>> = said
+            .iter()
+            .map(|(c, t, f, j)| Reading { code: c, text: t, judged: j.as_deref(), flag: f.as_deref() })
+            .collect();
+        self.player.now = self.player.now.max(self.clock + length);
+        let (at, data) = (Timestamp(self.player.now), Some(Timestamp(self.clock)));
+        let mut out = Verdict::default();
+        self.player.marks.observe(&self.player.plan, &Observation { at, data, kind, readings: &readings }, &mut out);
+        for ((code, ..), judged) in said.iter().zip(out.readings).take(wanted) {
+            self.last.insert(code.clone(), judged);
+        }
+        let noise = |h: &Happening| {
+            h.mark.as_ref().is_some_and(|m| m.object.starts_with("noise"))
+                || h.detail["code"].as_str().is_some_and(|code| code.starts_with("noise"))
+        };
+        self.player.happenings.extend(out.happenings.into_iter().filter(|h| !noise(h)));
+    }
+
+    fn told(&self) -> Vec<(&'static str, String)> {
+        let text = |h: &Happening| {
+            let mark = h.mark.as_ref().map(|mark| mark.view().to_string()).unwrap_or_default();
+            format!("{mark} {}", h.detail)
+        };
+        self.player.happenings.iter().skip(self.from).map(|h| (h.kind, text(h))).collect()
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let rest = line.split_once(' ').map_or("", |(_, rest)| rest).trim();
+        let time = |text: &str| Timestamp(moment(text)).to_rfc3339();
+        match words[0] {
+            "at" => self.clock = moment(rest),
+            "arrive" => self.player.now = self.player.now.max(moment(rest)),
+            "say" => self.say(Kind::Realtime, rest),
+            "minute" => self.say(Kind::Minute, rest),
+            "hour" => self.say(Kind::Hour, rest),
+            "day" => self.say(Kind::Day, rest),
+            "furnace" => self.say(Kind::Furnace, rest),
+            _ if line.starts_with('~') => self.say(Kind::Realtime, line),
+            "enter" => {
+                self.player.now = self.player.now.max(self.clock);
+                let end = (words[5] != "-").then(|| time(words[5]));
+                let proof = if words.contains(&"noproof") { "" } else { "photo" };
+                let entry = serde_json::json!({ "schema": "hj212.mark-entry/1", "id": words[1], "mark": words[2],
+                    "object": words[3], "begin": time(words[4]), "end": end, "reason": "log book", "proof": proof, "author": "Wang" });
+                self.player.enter(&entry.to_string());
+            }
+            "withdraw" => {
+                let entry = serde_json::json!({ "schema": "hj212.mark-entry/1", "id": words[1], "withdraws": words[2],
+                    "reason": "mistaken", "author": "Wang" });
+                self.player.enter(&entry.to_string());
+            }
+            "so" => self.from = self.player.happenings.len(),
+            "answer" => {
+                let last = self.player.answers.last().ok_or("nothing was entered")?;
+                let said = match (&last.refused, last.late) {
+                    (Some((code, ..)), _) => code,
+                    (None, true) => "late",
+                    (None, false) => "accepted",
+                };
+                if said != rest {
+                    return Err(format!("answered {said}"));
+                }
+            }
+            "event" => {
+                let (kind, text) = rest.split_once(' ').unwrap_or((rest, ""));
+                if !self.told().iter().any(|(known, said)| *known == kind && said.contains(text)) {
+                    return Err(format!("told was {:#?}", self.told()));
+                }
+            }
+            "quiet" => {
+                if let Some(found) = self.told().iter().find(|(kind, _)| *kind == rest) {
+                    return Err(format!("told was {found:?}"));
+                }
+            }
+            "want" => {
+                let judged = self.last.get(words[1]).ok_or("never said")?;
+                let mean = judged.recomputed.as_ref();
+                for word in words.iter().skip(2) {
+                    let named = |list: &[String], name: &str| list.iter().any(|mark| mark == name);
+                    let yes = |is: Option<bool>| is.map_or("none", |is| if is { "yes" } else { "no" }).to_owned();
+                    let number = |of: fn(&Recomputed) -> u32| mean.map_or("none".to_owned(), |m| of(m).to_string());
+                    let is = match (word.split_at(1), word.split_once('=')) {
+                        (("+", name), _) => named(&judged.marks, name),
+                        (("-", name), _) => !named(&judged.marks, name),
+                        (("?", name), _) => named(&judged.proposed, name),
+                        (_, Some(("mean", wanted))) => yes(mean.map(|m| m.valid)) == wanted,
+                        (_, Some(("flag", wanted))) => yes(mean.and_then(|m| Some(m.flag.as_ref()?.valid))) == wanted,
+                        (_, Some(("good", wanted))) => number(|m| m.good) == wanted,
+                        (_, Some(("expected", wanted))) => number(|m| m.expected) == wanted,
+                        (_, Some(("recomputed", _))) => mean.is_none(),
+                        _ => judged.validity.map_or("none", Validity::name) == *word,
+                    };
+                    if !is {
+                        return Err(format!("{word} is not so: {judged:?}"));
+                    }
+                }
+            }
+            other => return Err(format!("no such line: {other}")),
+        }
+        Ok(())
+    }
+}
+
+fn play(book: &RuleBook, case: &Case, how: How) -> Vec<String> {
+    let mut player = Player::new(book, &case.facts, &case.edition, &case.medium);
+    player.restored = how == How::Restored;
+    player.now = 0;
+    let mut played = Played { player, how, clock: 0, last: BTreeMap::new(), from: 0, reports: 0 };
+    let mut wrong = Vec::new();
+    for (number, line) in &case.lines {
+        if let Err(why) = played.line(line) {
+            wrong.push(format!("line {number} ({}, {how:?}): {line}: {why}", case.name));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_case_comes_out_as_the_texts_say_over_snapshots_and_beside_noise_too() {
+    let book = book();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/marking/scenarios");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "txt")) {
+        for case in read(&std::fs::read_to_string(file).unwrap()) {
+            for how in [How::Plain, How::Restored, How::Noisy] {
+                let name = file.file_name().unwrap().to_string_lossy().into_owned();
+                wrong.extend(play(&book, &case, how).into_iter().map(|line| format!("{name}, {line}")));
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 100, "{count} were played");
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
