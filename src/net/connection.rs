@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for _ in self.flights.drain(..) {
             house.landed(Counter::AnswersUndelivered);
         }
-        house.ended(self.stations.iter().map(AsRef::as_ref), peering);
+        house.ended(self.stations.iter().map(AsRef::as_ref), peering, stop.is_cancelled());
         let close = self.close;
         if let Some(close) = close {
             house.telemetry.count(match close {

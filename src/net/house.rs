@@ -267,8 +267,9 @@ impl House {
         open(&self.directory).left(mn, connection);
     }
 
-    /// The connection has ended: its stations are offline unless they have moved.
-    pub(super) fn ended<'a>(&self, stations: impl Iterator<Item = &'a str>, on: Peering) {
+    /// The connection has ended: its stations are offline unless they have moved. `stopping`: the gateway ended it because it stops, which
+    /// it says of itself; no station is said to have left.
+    pub(super) fn ended<'a>(&self, stations: impl Iterator<Item = &'a str>, on: Peering, stopping: bool) {
         let now = (self.clock)();
         let gone: Vec<&str> = {
             let mut directory = open(&self.directory);
@@ -276,6 +277,9 @@ impl House {
         };
         for mn in &gone {
             self.tell(News::Left { mn: (*mn).into(), connection: on.connection });
+        }
+        if stopping {
+            return;
         }
         let offline = gone.into_iter().map(|mn| entry(&Record::Presence(Presence::Offline { mn, on }), now));
         self.append(offline.map(|entry| (entry, StoredNotice::nobody())));

@@ -315,6 +315,8 @@ async fn stations_are_heard_over_loopback_until_the_stop_and_answered_before_it(
     assert!(String::from_utf8_lossy(&answer[..read]).contains("CN=9014"));
     stop.cancel();
     serving.await.unwrap();
+    let said = gate.said(0).await;
+    assert!(said.contains(&format!("online {MN}")) && !said.contains(&format!("offline {MN}")), "{said:?}");
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
     assert_eq!(gate.house.connections(), 0);
     gate.balanced();
