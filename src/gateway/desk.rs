@@ -100,6 +100,8 @@ struct Task {
     settled_to: mpsc::UnboundedSender<Settled>,
     settled: mpsc::UnboundedReceiver<Settled>,
     refused_at: Option<Instant>,
+    /// Strange answers that are in the metrics.
+    strange: u64,
     changed: bool,
     /// The first record that may be of a step which is not in the file: the journal is held from there.
     unkept: Option<Offset>,
@@ -131,6 +133,7 @@ pub(super) async fn run(parts: Parts, stop: CancellationToken) {
         refused_at: None,
         changed: unkept.is_some(),
         unkept,
+        strange: 0,
         kept_at: Instant::now(),
     };
     task.hold();
@@ -383,6 +386,9 @@ impl Task {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
+        let strange = self.desk.tally().strange;
+        self.parts.telemetry.add(Counter::DownlinkStrange, strange.saturating_sub(self.strange));
+        self.strange = strange;
         for effect in effects {
             match effect {
                 Effect::Record { ticket, step } => {
@@ -427,10 +433,8 @@ impl Task {
         if let Some(request) = self.asked.remove(&ticket) {
             request.taken();
         }
-        let strange = self.desk.tally().strange;
         let effects = self.desk.recorded(ticket, clock::now());
         self.carry_out(effects);
-        self.parts.telemetry.add(Counter::DownlinkStrange, self.desk.tally().strange - strange);
     }
 
     fn keep(&mut self) {
