@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_gateway::coverage::{self, Arrival, Grain, Ledger};
+use hj212_gateway::coverage::{self, Arrival, Grain, Ledger, Outages};
 use hj212_gateway::interpret::{Interpreter, Settings};
 use hj212_gateway::message::{Heard, Peering, Record, Timestamp};
 use hj212_gateway::protocol::{Deviations, write};
@@ -160,14 +160,15 @@ fn ledger(criterion: &mut Criterion) {
             (*ledger, second) = (Ledger::default(), start);
         }
         let at = Timestamp(second * 1_000_000);
-        ledger.arrived(&Arrival { grain: Grain::Realtime, data_time: at, at, backfill: false, registered: None }, out);
+        let arrival = Arrival { grain: Grain::Realtime, data_time: at, at, backfill: false, registered: None };
+        ledger.arrived(&arrival, &Outages::default(), out);
         at
     };
     criterion.bench_function("ledger/arrived", |bencher| bencher.iter(|| next(&mut ledger, &mut out)));
     criterion.bench_function("ledger/arrived and tick", |bencher| {
         bencher.iter(|| {
             let at = next(&mut ledger, &mut out);
-            ledger.tick(at, &settings, &mut out);
+            ledger.tick(at, &settings, &Outages::default(), &mut out);
             out.clear();
         });
     });

@@ -68,15 +68,18 @@ fn what_is_missing_is_listed_beside_a_running_gateway() {
     for expected in [
         "as of 截至 2026-06-02T01:30:00.000+08:00",
         "completeness 传输率: 1",
-        "A hour 2026-06-01 24 22 2 91.6%",
-        "gaps 缺口: 1",
-        "A hour 2026-06-01 09:00:00 2026-06-01 10:00:00 2 2 0",
+        "A hour 2026-06-01 24 22 0 2 91.6%",
+        "gaps 缺口: 0",
+        "not waited for any more 不再等待: 1 stretches, 2 records; --all lists them 用 --all 列出",
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected} is not in:\n{out}");
     }
     assert!(!out.contains("B "), "{out}");
     let (_, out, _) = run(&["gaps", "--config", "g.toml", "--all"], at.path());
     assert!(out.contains("completeness 传输率: 3") && out.contains("100.0%"), "{out}");
+    let lines: Vec<String> = out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lost = "A hour 2026-06-01 09:00:00 2026-06-01 10:00:00 2 2 0 lost not-sent";
+    assert!(lines.iter().any(|line| line == lost), "{out}");
     journal.close();
 }
 
@@ -89,13 +92,16 @@ fn json_is_filtered_by_station_and_kind() {
         assert_eq!(code, 0, "{said}");
         serde_json::from_str(&out).unwrap()
     };
-    let shown = json(&["--mn", "A"]);
+    assert_eq!(json(&["--mn", "A"])["ledgers"][0]["not_shown"]["records"], 2);
+    let shown = json(&["--mn", "A", "--all"]);
     assert_eq!(shown["ledgers"].as_array().unwrap().len(), 1);
     let ledger = &shown["ledgers"][0];
     assert_eq!((&ledger["mn"], &ledger["kind"], &ledger["interval"]), (&"A".into(), &"hour".into(), &3600.into()));
     assert_eq!((&ledger["days"][0]["there"], &ledger["days"][0]["ended"]), (&22.into(), &true.into()));
     let gap = &ledger["gaps"][0];
-    assert_eq!((&gap["missing"], &gap["given_up"]), (&2.into(), &Value::Null));
+    assert_eq!((&gap["missing"], &gap["state"], &gap["cause"]), (&2.into(), &"lost".into(), &"not-sent".into()));
+    assert_eq!((&gap["causes"]["not-sent"], &gap["marks"]), (&2.into(), &serde_json::json!([])));
+    assert_eq!(ledger["days"][0]["gateway_down"], 0);
     assert!(gap["from"].as_str().unwrap().starts_with("2026-06-01T09:00:00"));
     assert_eq!(json(&["--kind", "day", "--all"])["ledgers"][0]["mn"], "B");
     assert_eq!(json(&["--mn", "nobody"])["ledgers"].as_array().unwrap().len(), 0);

@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 
 use super::{CONFIG, IO, complain};
 use crate::config;
-use crate::coverage::{DayCount, Grain, Ledger, OpenGap};
-use crate::downlink::Outcome;
+use crate::coverage::{Cause, DayCount, Grain, Ledger, OpenGap, Rest};
 use crate::gateway::ledgers;
+use crate::interpret::Interpreter;
+use crate::message::Timestamp;
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Reads the journal to its end; works beside a running gateway. Without --all: only the days on which something \
-                        is missing, and the gaps that are open.\n缺口与传输率:默认只列出有缺数的日期和未补齐的缺口;--all 列出全部。见 docs/gaps.md。"
+                        is missing, and the gaps that are open.\n缺口与传输率:默认只列出有缺数的日期和未结束的缺口;--all 列出全部。\
+                        网关停运造成的缺数单列,不计入传输率。见 docs/gaps.md。"
 )]
 pub(super) struct Options {
     /// The gateway's configuration
@@ -26,7 +28,7 @@ pub(super) struct Options {
     /// Only this kind
     #[arg(long, value_parser = ["realtime", "minute", "hour", "day"])]
     kind: Option<String>,
-    /// Complete days and what was given up as well
+    /// Complete days, and what is missing and not waited for any more, as well
     #[arg(long)]
     all: bool,
     /// One JSON object
@@ -40,7 +42,40 @@ struct Shown {
     grain: Grain,
     interval: Option<u32>,
     days: Vec<DayCount>,
-    gaps: Vec<OpenGap>,
+    /// With the marks that explain it.
+    gaps: Vec<(OpenGap, Vec<Explained>)>,
+    /// Stretches that are not waited for any more, and their records, where they are not shown.
+    at_rest: (usize, u64),
+}
+
+/// A mark beside a gap.
+struct Explained {
+    mark: String,
+    object: String,
+    standing: &'static str,
+    since: String,
+    until: Option<String>,
+}
+
+/// What becomes of a gap.
+fn state_of(gap: &OpenGap) -> &'static str {
+    match gap.rest {
+        Some(rest) => rest.code(),
+        None if gap.stretch.growing => "growing",
+        None => "open",
+    }
+}
+
+/// The causes of a gap, the first one first, with how many records each has if there are several.
+fn causes_of(gap: &OpenGap) -> String {
+    let stretch = &gap.stretch;
+    let counted = |cause: &Cause| stretch.causes.get(*cause as usize).copied().unwrap_or(0);
+    let mut several: Vec<&Cause> = Cause::ALL.iter().filter(|cause| counted(cause) > 0).collect();
+    several.sort_by_key(|cause| **cause != stretch.cause);
+    match several.as_slice() {
+        [] | [_] => stretch.cause.code().to_owned(),
+        more => more.iter().map(|cause| format!("{}:{}", cause.code(), counted(cause))).collect::<Vec<_>>().join(","),
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
@@ -63,7 +98,10 @@ pub(super) fn gaps(options: &Options) -> u8 {
         .ledgers()
         .map(|(mn, ledger)| (String::from_utf8_lossy(mn).into_owned(), ledger))
         .filter(|(mn, _)| options.mn.as_ref().is_none_or(|wanted| wanted == mn))
-        .flat_map(|(mn, ledger)| ledger.grains().map(move |grain| select(options, mn.clone(), ledger, grain)))
+        .flat_map(|(mn, ledger)| {
+            let interpreter = &interpreter;
+            ledger.grains().map(move |grain| select(options, interpreter, mn.clone(), ledger, grain))
+        })
         .filter(|shown| options.kind.as_ref().is_none_or(|kind| kind == shown.grain.name()))
         .collect();
     shown.sort_by(|a, b| (&a.mn, a.grain).cmp(&(&b.mn, b.grain)));
@@ -76,59 +114,110 @@ pub(super) fn gaps(options: &Options) -> u8 {
     0
 }
 
-fn select(options: &Options, mn: String, ledger: &Ledger, grain: Grain) -> Shown {
+fn select(options: &Options, interpreter: &Interpreter, mn: String, ledger: &Ledger, grain: Grain) -> Shown {
     let lacks = |day: &DayCount| options.all || day.there < day.expected;
-    let open = |gap: &OpenGap| gap.stretch.grain == grain && (options.all || gap.given_up.is_none());
+    let (shown, at_rest): (Vec<OpenGap>, Vec<OpenGap>) =
+        ledger.gaps().filter(|gap| gap.stretch.grain == grain).partition(|gap| options.all || gap.rest.is_none());
+    let explained = |gap: &OpenGap| -> Vec<Explained> {
+        let marks = interpreter.explaining(mn.as_bytes(), &gap.stretch);
+        let explained = marks.into_iter().map(|mark| Explained {
+            mark: mark.mark.clone(),
+            object: mark.object.clone(),
+            standing: mark.standing.name(),
+            since: mark.since.to_rfc3339(),
+            until: mark.until.map(Timestamp::to_rfc3339),
+        });
+        explained.collect()
+    };
     Shown {
-        mn,
         grain,
         interval: ledger.interval(grain),
         days: ledger.days(grain).filter(lacks).collect(),
-        gaps: ledger.gaps().filter(open).collect(),
+        gaps: shown
+            .into_iter()
+            .map(|gap| {
+                let marks = explained(&gap);
+                (gap, marks)
+            })
+            .collect(),
+        at_rest: (at_rest.len(), at_rest.iter().map(|gap| u64::from(gap.missing)).sum()),
+        mn,
     }
 }
 
 impl Shown {
     fn view(&self) -> Value {
-        let days = self
-            .days
-            .iter()
-            .map(|day| json!({ "day": day.day, "expected": day.expected, "there": day.there, "ended": day.ended }));
-        let gaps = self.gaps.iter().map(|gap| {
+        let days = self.days.iter().map(|day| {
+            json!({
+                "day": day.day, "expected": day.expected, "there": day.there, "gateway_down": day.gateway_down,
+                "ended": day.ended,
+            })
+        });
+        let gaps = self.gaps.iter().map(|(gap, marks)| {
+            let causes = Cause::ALL.iter().zip(gap.stretch.causes);
+            let causes: Value = causes.map(|(cause, count)| (cause.code(), json!(count))).collect();
+            let marks = marks.iter().map(|mark| {
+                json!({
+                    "mark": mark.mark, "object": mark.object, "standing": mark.standing, "since": mark.since, "until": mark.until,
+                })
+            });
             json!({
                 "from": gap.stretch.from.to_rfc3339(), "to": gap.stretch.to.to_rfc3339(), "count": gap.stretch.count,
-                "missing": gap.missing, "attempts": gap.attempts, "given_up": gap.given_up.map(Outcome::code),
+                "missing": gap.missing, "cause": gap.stretch.cause.code(), "causes": causes, "attempts": gap.attempts,
+                "state": state_of(gap), "given_up": gap.rest.map(Rest::code), "marks": marks.collect::<Vec<_>>(),
             })
         });
         json!({
             "mn": self.mn, "kind": self.grain.name(), "interval": self.interval,
             "days": days.collect::<Vec<_>>(), "gaps": gaps.collect::<Vec<_>>(),
+            "not_shown": { "stretches": self.at_rest.0, "records": self.at_rest.1 },
         })
     }
 }
 
 fn tables(as_of: &str, shown: &[Shown]) -> String {
-    let heads = ["station 站点", "kind 类型", "day 日期", "expected 应到", "there 实到", "missing 缺", "rate 传输率"];
+    let heads = [
+        "station 站点",
+        "kind 类型",
+        "day 日期",
+        "expected 应到",
+        "there 实到",
+        "gateway down 网关停运",
+        "missing 缺",
+        "rate 传输率",
+    ];
     let mut days = vec![heads.map(str::to_owned).to_vec()];
-    let heads =
-        ["station 站点", "kind 类型", "from 起", "to 止", "count 条数", "missing 尚缺", "asked 已召", "given up 放弃"];
+    let heads = [
+        "station 站点",
+        "kind 类型",
+        "from 起",
+        "to 止",
+        "count 条数",
+        "missing 尚缺",
+        "asked 已召",
+        "state 状态",
+        "cause 原因",
+        "marks 标记",
+    ];
     let mut gaps = vec![heads.map(str::to_owned).to_vec()];
     for shown in shown {
         let (mn, kind) = (&shown.mn, shown.grain.name().to_owned());
         days.extend(shown.days.iter().map(|day| {
-            let missing = day.expected.saturating_sub(day.there);
+            let missing = day.owed().saturating_sub(day.there);
             let unfinished = if day.ended { "" } else { " …" };
-            let percent = f64::from(day.there) * 100.0 / f64::from(day.expected.max(1));
+            let percent = f64::from(day.there) * 100.0 / f64::from(day.owed().max(1));
             // Only what is complete is 100 %.
             let percent = format!("{:.1}%{unfinished}", (percent * 10.0).floor() / 10.0);
-            let counts = [day.expected, day.there, missing].map(|count| count.to_string());
+            let percent = if day.owed() == 0 { format!("-{unfinished}") } else { percent };
+            let counts = [day.expected, day.there, day.gateway_down, missing].map(|count| count.to_string());
             [[mn.clone(), kind.clone(), day.day.clone()].as_slice(), counts.as_slice(), &[percent]].concat()
         }));
-        gaps.extend(shown.gaps.iter().map(|gap| {
-            let given_up = gap.given_up.map_or("", Outcome::code).to_owned();
+        gaps.extend(shown.gaps.iter().map(|(gap, marks)| {
+            let marks: Vec<String> = marks.iter().map(|mark| format!("{}@{}", mark.mark, mark.object)).collect();
+            let told = [state_of(gap).to_owned(), causes_of(gap), marks.join(",")];
             let times = [gap.stretch.from, gap.stretch.to].map(|time| minute_of(&time.to_rfc3339()));
             let counts = [gap.stretch.count, gap.missing, u32::from(gap.attempts)].map(|count| count.to_string());
-            [[mn.clone(), kind.clone()].as_slice(), &times, &counts, &[given_up]].concat()
+            [[mn.clone(), kind.clone()].as_slice(), &times, &counts, &told].concat()
         }));
     }
     let mut out = format!("as of 截至 {as_of}\n");
@@ -137,6 +226,14 @@ fn tables(as_of: &str, shown: &[Shown]) -> String {
         if rows.len() > 1 {
             write_table(&mut out, rows);
         }
+    }
+    let stretches: usize = shown.iter().map(|shown| shown.at_rest.0).sum();
+    let records: u64 = shown.iter().map(|shown| shown.at_rest.1).sum();
+    if stretches > 0 {
+        let _ = writeln!(
+            out,
+            "\nnot waited for any more 不再等待: {stretches} stretches, {records} records; --all lists them 用 --all 列出"
+        );
     }
     out
 }

@@ -29,12 +29,22 @@ pub(super) struct Cadence {
     eras: Vec<Era>,
     /// The first DataTimes, rising, until the interval is known.
     heard: Vec<Local>,
-    /// Another distance than expected, how often in a row, and after which record.
-    other: (u32, u8, Local),
+    other: Other,
+}
+
+/// Another distance than expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Other {
+    /// How often in a row; 0: not at all.
+    count: u8,
+    /// The sum of these distances.
+    sum: u32,
+    /// After which record they began.
+    since: Local,
 }
 
 /// Whether two distances are the same but for the jitter of a clock.
-fn is_near(one: u32, other: u32) -> bool {
+pub(super) fn is_near(one: u32, other: u32) -> bool {
     one.abs_diff(other) <= other / 4
 }
 
@@ -67,7 +77,7 @@ impl Cadence {
 
     /// Expects a record every `interval` seconds from `since` on.
     pub(super) fn set(&mut self, since: Local, interval: u32) {
-        self.other = (0, 0, 0);
+        self.other = Other::default();
         self.eras.retain(|era| era.since < since);
         if self.eras.len() >= ERAS_MAX {
             self.eras.remove(0);
@@ -109,19 +119,32 @@ impl Cadence {
         heard
     }
 
-    /// Watches the distance of two DataTimes that followed one another: the start and the interval of a new era, if one has begun.
+    /// Forgets the DataTimes that were heard so far: they came at another interval than the next ones will.
+    pub(super) fn forget(&mut self) {
+        self.heard.clear();
+    }
+
+    /// Watches the distance of two DataTimes that followed one another, with nobody away in between: the start and the interval of a new
+    /// era, if one has begun. Records that are lost leave a multiple of the new distance, which says nothing for it and nothing against.
     pub(super) fn watch(&mut self, grain: Grain, before: Local, label: Local) -> Option<(Local, u32)> {
         let distance = label.saturating_sub(before);
-        if is_near(distance, self.interval()) || !grain.may_be(distance) {
-            self.other = (0, 0, 0);
+        if is_near(distance, self.interval()) {
+            self.other = Other::default();
             return None;
         }
-        let (other, count, since) = self.other;
-        self.other =
-            if count > 0 && is_near(distance, other) { (other, count + 1, since) } else { (distance, 1, before) };
-        let (_, count, since) = self.other;
-        let mean = label.saturating_sub(since).checked_div(u32::from(count))?;
-        (count >= RELEARNED_FROM).then_some((since, grain.rounded(mean)))
+        let mean = self.other.sum.checked_div(u32::from(self.other.count)).unwrap_or(0);
+        if mean > 0 && is_near(distance, mean) {
+            self.other.count += 1;
+            self.other.sum = self.other.sum.saturating_add(distance);
+        } else if mean > 0 && distance > mean && (distance % mean).min(mean - distance % mean) <= mean / 4 {
+            return None;
+        } else if grain.may_be(distance) {
+            self.other = Other { count: 1, sum: distance, since: before };
+        } else {
+            self.other = Other::default();
+        }
+        let Other { count, sum, since } = self.other;
+        (count >= RELEARNED_FROM).then(|| (since, grain.rounded(sum / u32::from(count))))
     }
 }
 
@@ -168,5 +191,22 @@ mod tests {
             turned = cadence.watch(Grain::Minute, 6000 + number * 60, 6060 + number * 60);
         }
         assert_eq!(turned, Some((6000, 60)));
+    }
+
+    #[test]
+    fn lost_records_neither_hinder_nor_help() {
+        let mut cadence = Cadence::default();
+        cadence.set(0, 600);
+        let (mut label, mut turned) = (6000, None);
+        for number in 0..12 {
+            assert_eq!(turned, None);
+            if number % 3 == 2 {
+                cadence.watch(Grain::Minute, label, label + 3600);
+                label += 3600;
+            }
+            turned = cadence.watch(Grain::Minute, label, label + 1800);
+            label += 1800;
+        }
+        assert_eq!(turned, Some((6000, 1800)));
     }
 }

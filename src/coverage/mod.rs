@@ -9,6 +9,9 @@
 //!   the journal, so that a restart forgets nothing;
 //! * a gap begins when a record is overdue, not before, and a station that was never heard has none;
 //! * a record that is missing stays counted as missing until it is there, whoever gave up asking for it;
+//! * time in which the gateway itself took nothing is never the station's ([`presence`]): what is missing of it is counted apart;
+//! * a gap that was told of is told to be over, with its length and how it ended, when data flows again and nobody asks for the rest;
+//! * an interval that the gateway set, and the station took, is the interval from then on;
 //! * a station has at most one request open, and none faster than its budget;
 //! * memory per station is bounded: [`HOLES_MAX`], [`DAYS_MAX`], [`ASKED_MAX`].
 //!
@@ -23,6 +26,7 @@
 mod cadence;
 mod local;
 mod plan;
+mod presence;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -35,9 +39,11 @@ use crate::message::{Kind, Timestamp};
 use local::{DAY, Local};
 pub use plan::{ASKED_MAX, Recall};
 use plan::{Ask, Asking};
+use presence::Presence;
+pub use presence::{ABSENCES_MAX, OUTAGES_MAX, Outages, RETURN_MAX};
 pub use settings::{Settings, Window};
 pub use track::{DAYS_MAX, HOLES_MAX};
-use track::{Track, Wanted};
+use track::{Track, Wanted, Witness};
 
 /// How fine records are. The order is that of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -157,13 +163,16 @@ impl Grain {
 pub enum Cause {
     /// The station had no connection when they were due.
     Offline,
-    /// The gateway did not run.
+    /// The gateway did not run, or could store nothing, or had just come back and the station had not yet.
     GatewayDown,
-    /// The station was there.
+    /// Both were there.
     NotSent,
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Cause; 3] = [Cause::Offline, Cause::GatewayDown, Cause::NotSent];
+
     /// The stable name.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -184,6 +193,8 @@ pub enum Reason {
     Recalled,
     /// The rest is not asked for any more; the last request's outcome says why.
     GivenUp,
+    /// Data flows again, and nobody asks for the rest: sampled data cannot be asked for, or recall is off.
+    Lost,
     /// The rest is older than [`DAYS_MAX`].
     TooOld,
     /// The station has more than [`HOLES_MAX`] stretches missing; the oldest are counted and not followed.
@@ -200,9 +211,30 @@ impl Reason {
             Self::Returned => "returned",
             Self::Recalled => "recalled",
             Self::GivenUp => "given-up",
+            Self::Lost => "lost",
             Self::TooOld => "too-old",
             Self::TooMany => "too-many",
             Self::IntervalChanged => "interval-changed",
+        }
+    }
+}
+
+/// Why records that are missing are not waited for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rest {
+    /// They were asked for; what became of the last request.
+    GivenUp(Outcome),
+    /// Nobody asks for them.
+    Lost,
+}
+
+impl Rest {
+    /// The stable name: the outcome, or `lost`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::GivenUp(outcome) => outcome.code(),
+            Self::Lost => "lost",
         }
     }
 }
@@ -224,13 +256,33 @@ pub struct Stretch {
     pub came: u32,
     /// How many of these because they were asked for.
     pub recalled: u32,
+    /// Why the first one was missing.
+    pub cause: Cause,
+    /// How many were missing for each cause, in the order of [`Cause::ALL`].
+    pub causes: [u32; 3],
+    /// Whether the record behind the last one is not there yet, so that it may become longer.
+    pub growing: bool,
+}
+
+impl Stretch {
+    /// When the last one was complete: the end of its period, or its time.
+    #[must_use]
+    pub const fn end(&self) -> Timestamp {
+        let period = match self.grain {
+            Grain::Realtime => 0,
+            Grain::Minute | Grain::Hour | Grain::Day => self.interval as i64,
+        };
+        Timestamp(self.to.0 + period * 1_000_000)
+    }
 }
 
 /// What the ledger noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {
     /// A gap has begun; it may still grow.
-    Begun(Stretch, Cause),
+    Begun(Stretch),
+    /// Data flows again: so long did a gap become, and it is not over yet.
+    Grown(Stretch),
     /// A gap is over; what became of the last request, if it was given up.
     Closed(Stretch, Reason, Option<Outcome>),
     /// A day has ended, or one that had ended has become better: [`Ledger::days`] is to be published.
@@ -246,11 +298,21 @@ pub struct DayCount {
     pub expected: u32,
     /// Those that are there.
     pub there: u32,
+    /// Of those that are not: how many because of the gateway.
+    pub gateway_down: u32,
     /// Whether the day is over and its last record overdue or there.
     pub ended: bool,
 }
 
-/// A gap that has not ended, or a stretch that was given up and is still missing.
+impl DayCount {
+    /// How many of the expected records the station answers for: all but those that are missing because of the gateway.
+    #[must_use]
+    pub const fn owed(&self) -> u32 {
+        self.expected - self.gateway_down
+    }
+}
+
+/// A gap that has not ended, or a stretch that is not waited for any more and still missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenGap {
     /// Where it is.
@@ -259,53 +321,8 @@ pub struct OpenGap {
     pub missing: u32,
     /// How often it was asked for.
     pub attempts: u8,
-    /// The outcome after which it was given up.
-    pub given_up: Option<Outcome>,
-}
-
-/// When the station was there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Presence {
-    online: bool,
-    /// Since when it is there, or is not.
-    since: Local,
-    /// Its last absence.
-    away: Option<(Local, Local)>,
-    /// Whether that was the gateway's doing.
-    by_gateway: bool,
-    /// When something counted was heard last.
-    heard: Local,
-}
-
-impl Presence {
-    fn come(&mut self, at: Local) {
-        if !self.online {
-            // A station never heard before was not away.
-            self.away = (self.since > 0).then_some((self.since, at));
-            (self.online, self.since) = (true, at);
-        }
-    }
-
-    fn go(&mut self, at: Local, by_gateway: bool) {
-        if self.online {
-            (self.online, self.since, self.by_gateway) = (false, at.max(1), by_gateway);
-        }
-    }
-
-    /// Why a record was not there that could come from `due` to `overdue` seconds later.
-    fn cause(&self, due: Local, overdue: u32) -> Cause {
-        let until = due.saturating_add(overdue);
-        let absent = match self.away {
-            _ if !self.online => self.since <= until,
-            Some((from, to)) => from <= until && due <= to,
-            None => false,
-        };
-        match (absent, self.by_gateway) {
-            (false, _) => Cause::NotSent,
-            (true, true) => Cause::GatewayDown,
-            (true, false) => Cause::Offline,
-        }
-    }
+    /// Why it is not waited for any more; `None`: the gap is open.
+    pub rest: Option<Rest>,
 }
 
 /// A record that arrived.
@@ -330,14 +347,29 @@ pub struct Ledger {
     tracks: Vec<Track>,
     presence: Presence,
     asking: Asking,
+    /// Requests that set an interval and have not ended: id, grain, seconds.
+    setting: Vec<(String, Grain, u32)>,
+}
+
+/// Requests that set an interval, under way to one station at a time.
+const SETTING_MAX: usize = 8;
+
+/// The interval in seconds that a command sets, and of which records.
+fn interval_of(command: &str, area: &str) -> Option<(Grain, u32)> {
+    let (grain, name, unit) = match command {
+        "set-realtime-interval" => (Grain::Realtime, "RtdInterval=", 1),
+        "set-minute-interval" => (Grain::Minute, "MinInterval=", 60),
+        _ => return None,
+    };
+    let said: u32 = area.split([';', ',', '&']).find_map(|field| field.strip_prefix(name))?.parse().ok()?;
+    Some((grain, said.checked_mul(unit)?))
 }
 
 impl Ledger {
-    /// Takes a record.
-    pub fn arrived(&mut self, record: &Arrival, out: &mut Vec<Happening>) {
+    /// Takes a record; `outages` are the gateway's.
+    pub fn arrived(&mut self, record: &Arrival, outages: &Outages, out: &mut Vec<Happening>) {
         let (Some(said), Some(at)) = (local::of(record.data_time), local::of(record.at)) else { return };
         self.presence.come(at);
-        self.presence.heard = at;
         let recalled = self.asking.covers(record.grain, said);
         if record.backfill && !recalled {
             self.asking.reuploading = at;
@@ -350,23 +382,33 @@ impl Ledger {
             }
         };
         if let Some(track) = track {
-            track.arrived(said, at, record.registered, recalled, out);
+            let witness = Witness { presence: &self.presence, outages };
+            track.arrived((said, at), record.registered, recalled, witness, out);
         }
     }
 
     /// The station has come or gone.
     pub fn presence(&mut self, online: bool, at: Timestamp) {
         let Some(at) = local::of(at) else { return };
-        if online { self.presence.come(at) } else { self.presence.go(at, false) }
+        if online { self.presence.come(at) } else { self.presence.go(at) }
     }
 
-    /// The gateway stopped or started: nobody is connected, since when is not known.
-    pub fn restarted(&mut self) {
-        self.presence.go(self.presence.heard, true);
+    /// The gateway was away from `from` to `to`, or stops at that time: nobody is connected.
+    pub fn restarted(&mut self, from: Timestamp, to: Timestamp) {
+        if let (Some(from), Some(to)) = (local::of(from), local::of(to)) {
+            self.presence.restarted(from, to);
+        }
     }
 
     /// Takes a step of a command to this station.
-    pub fn step(&mut self, step: &Step, at: Timestamp, settings: &Settings, out: &mut Vec<Happening>) {
+    pub fn step(
+        &mut self,
+        step: &Step,
+        at: Timestamp,
+        settings: &Settings,
+        outages: &Outages,
+        out: &mut Vec<Happening>,
+    ) {
         let Some(at) = local::of(at) else { return };
         match step {
             Step::Queued { id, cn, area, expires, origin: Origin::Recall, .. } => {
@@ -374,13 +416,26 @@ impl Ledger {
                     self.asking.begin(ask, at);
                 }
             }
+            Step::Queued { id, command, area, .. } => {
+                if let Some((grain, interval)) = interval_of(command, area) {
+                    if self.setting.len() >= SETTING_MAX {
+                        self.setting.remove(0);
+                    }
+                    self.setting.push((id.clone(), grain, interval));
+                }
+            }
             Step::Ended { id, outcome, .. } => {
                 if let Some(ask) = self.asking.end(id, *outcome, at, settings) {
                     self.asked(&ask, *outcome, at, settings, out);
                 }
+                let set = self.setting.iter().position(|(set, ..)| set == id).map(|at| self.setting.remove(at));
+                let Some((_, grain, interval)) = set.filter(|_| *outcome == Outcome::Done) else { return };
+                let witness = Witness { presence: &self.presence, outages };
+                if let Some(track) = self.tracks.iter_mut().find(|track| track.grain == grain) {
+                    track.order(interval, witness, out);
+                }
             }
-            Step::Queued { .. }
-            | Step::Confirmed { .. }
+            Step::Confirmed { .. }
             | Step::Sent { .. }
             | Step::Accepted { .. }
             | Step::Data { .. }
@@ -396,14 +451,16 @@ impl Ledger {
         }
     }
 
-    /// Lets time pass. To be called about once a minute.
-    pub fn tick(&mut self, at: Timestamp, settings: &Settings, out: &mut Vec<Happening>) {
+    /// Lets time pass. To be called about once a minute, and after an outage only when that was noted.
+    pub fn tick(&mut self, at: Timestamp, settings: &Settings, outages: &Outages, out: &mut Vec<Happening>) {
         let Some(now) = local::of(at) else { return };
         if let Some(ask) = self.asking.forsake(now, settings) {
             self.asked(&ask, Outcome::Expired, now, settings, out);
         }
+        let quiet = self.asking.open.is_none() && self.asking.is_quiet(now, settings);
+        let witness = Witness { presence: &self.presence, outages };
         for track in &mut self.tracks {
-            track.tick(now, settings, &self.presence, out);
+            track.tick(now, settings, witness, quiet, out);
         }
     }
 

@@ -146,12 +146,17 @@ impl Asking {
         self.open.is_none()
             && !self.is_offered(now)
             && past(online_since, settings.settle)
-            && past(self.reuploading, settings.quiet)
+            && self.is_quiet(now, settings)
             // Both ends are cut to whole seconds: one more, so that the pause is never shorter than set.
             && now > self.ended.saturating_add(seconds(settings.pause))
             && now >= self.rest_until
             && made < usize::from(settings.asks_per_hour).min(ASKED_MAX)
             && settings.window.holds(now)
+    }
+
+    /// Whether the station is not uploading old records by itself.
+    pub(super) fn is_quiet(&self, now: Local, settings: &Settings) -> bool {
+        now >= self.reuploading.saturating_add(seconds(settings.quiet))
     }
 
     /// Whether a plan was made a moment ago.

@@ -130,6 +130,11 @@ impl Settings {
         })
     }
 
+    /// How long a station is quiet before its own uploads are over, in seconds.
+    pub(super) fn quiet(&self) -> u32 {
+        seconds(self.quiet)
+    }
+
     /// How much one request asks for, in seconds.
     pub(super) fn span(&self, grain: Grain) -> u32 {
         seconds(match grain {

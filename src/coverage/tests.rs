@@ -47,6 +47,7 @@ struct World {
     answers: Answers,
     happenings: Vec<(Timestamp, Happening)>,
     asked: Vec<(Timestamp, Recall)>,
+    outages: Outages,
 }
 
 impl World {
@@ -62,6 +63,7 @@ impl World {
             answers: Answers::All,
             happenings: Vec::new(),
             asked: Vec::new(),
+            outages: Outages::default(),
         }
     }
 
@@ -72,7 +74,7 @@ impl World {
 
     fn arrive(&mut self, grain: Grain, data_time: Timestamp) {
         let mut out = Vec::new();
-        self.ledger.arrived(&record(grain, data_time, self.now), &mut out);
+        self.ledger.arrived(&record(grain, data_time, self.now), &self.outages, &mut out);
         self.note(out);
     }
 
@@ -92,7 +94,7 @@ impl World {
                 }
             }
             let mut out = Vec::new();
-            self.ledger.tick(self.now, &self.settings, &mut out);
+            self.ledger.tick(self.now, &self.settings, &self.outages, &mut out);
             self.note(out);
             if let Some(recall) = self.ledger.plan("M", self.now, &self.settings) {
                 self.carry_out(recall);
@@ -104,7 +106,7 @@ impl World {
         // As the journal would give it.
         let step = Step::decode(&step.encode()).unwrap();
         let mut out = Vec::new();
-        self.ledger.step(&step, self.now, &self.settings, &mut out);
+        self.ledger.step(&step, self.now, &self.settings, &self.outages, &mut out);
         self.note(out);
     }
 
@@ -134,15 +136,15 @@ impl World {
             Happening::Closed(stretch, reason, outcome) => {
                 Some((stretch.grain, *reason, *outcome, stretch.count, stretch.came))
             }
-            Happening::Begun(..) | Happening::Counted(_) => None,
+            Happening::Begun(_) | Happening::Grown(_) | Happening::Counted(_) => None,
         });
         closed.collect()
     }
 
     fn begun(&self) -> Vec<(Timestamp, Stretch, Cause)> {
         let begun = self.happenings.iter().filter_map(|(at, happening)| match happening {
-            Happening::Begun(stretch, cause) => Some((*at, *stretch, *cause)),
-            Happening::Closed(..) | Happening::Counted(_) => None,
+            Happening::Begun(stretch) => Some((*at, *stretch, stretch.cause)),
+            Happening::Closed(..) | Happening::Grown(_) | Happening::Counted(_) => None,
         });
         begun.collect()
     }
@@ -225,7 +227,7 @@ fn no_data_gives_up_at_once_and_what_is_missing_stays_missing() {
     );
     let lost: u32 = closed.iter().map(|(.., count, came)| count - came).sum();
     assert_eq!(lost, 144 + 24 + 1, "{closed:?}");
-    assert!(world.ledger.gaps().all(|gap| gap.given_up == Some(Outcome::NoData)));
+    assert!(world.ledger.gaps().all(|gap| gap.rest == Some(Rest::GivenUp(Outcome::NoData))));
     assert_eq!(world.rates(Grain::Minute)[3..5], [("2026-06-04".into(), 72, 144), ("2026-06-05".into(), 72, 144)]);
     let asked = world.asked.len();
     world.run(24 * 60);
@@ -344,14 +346,53 @@ fn a_station_that_uploads_by_itself_is_left_alone() {
 #[test]
 fn nothing_is_asked_unless_it_is_enabled() {
     let mut world = away_for_a_day(Settings::default(), Answers::All);
-    world.run(24 * 60);
     assert!(world.asked.is_empty() && world.begun().len() == 3);
-    assert_eq!(world.ledger.gaps().count(), 3);
+    assert_eq!(world.ledger.gaps().filter(|gap| gap.rest.is_none() && gap.stretch.growing).count(), 3);
     world.run(40 * 24 * 60);
     let closed = world.closed();
-    assert_eq!(closed.len(), 3, "{closed:?}");
-    assert!(closed.iter().all(|(_, reason, ..)| *reason == Reason::TooOld));
+    let ended = |grain, count| (grain, Reason::Lost, None, count, 0);
+    assert_eq!(closed, [ended(Grain::Minute, 144), ended(Grain::Hour, 24), ended(Grain::Day, 1)]);
     assert!(world.rates(Grain::Minute).len() as u32 <= DAYS_MAX);
+    assert!(world.asked.is_empty());
+}
+
+#[test]
+fn what_nobody_asks_for_is_over_when_data_flows_again_and_counted_when_it_comes_after_all() {
+    let mut world = away_for_a_day(Settings::default(), Answers::All);
+    world.run(60);
+    let lost = world.ledger.gaps().find(|gap| gap.rest.is_some()).unwrap();
+    assert_eq!((lost.stretch.grain, lost.missing, lost.rest), (Grain::Minute, 144, Some(Rest::Lost)));
+    assert_eq!(lost.stretch.cause, Cause::Offline);
+    let Some((at, Happening::Closed(stretch, Reason::Lost, None))) =
+        world.happenings.iter().rev().find(|(_, happening)| matches!(happening, Happening::Closed(..)))
+    else {
+        panic!("{:?}", world.happenings)
+    };
+    // The last one was due at 12:00; half an hour, and ten minutes for what the station may send again.
+    assert_eq!(at.to_rfc3339(), "2026-06-05T12:40:00.000+08:00");
+    assert_eq!((stretch.count, stretch.causes, stretch.growing), (144, [144, 0, 0], false));
+    for number in 0..144 {
+        world.arrive(Grain::Minute, later(midnight(), 3 * DAYS + 12 * HOUR + number * 10 * MINUTE));
+    }
+    world.run(13 * 60);
+    assert!(world.rates(Grain::Minute).iter().all(|(_, there, expected)| there == expected));
+    assert!(world.ledger.gaps().all(|gap| gap.stretch.grain != Grain::Minute));
+}
+
+#[test]
+fn a_gap_that_waits_to_be_asked_for_says_how_long_it_became() {
+    let mut world = away_for_a_day(asking(), Answers::Nothing);
+    world.run(90);
+    let grown: Vec<_> = world
+        .happenings
+        .iter()
+        .filter_map(|(at, happening)| match happening {
+            Happening::Grown(stretch) => Some((at.to_rfc3339(), stretch.grain, stretch.count, stretch.growing)),
+            _ => None,
+        })
+        .collect();
+    let told = |time: &str, grain, count| (format!("2026-06-05T{time}:00.000+08:00"), grain, count, false);
+    assert_eq!(grown, [told("12:40", Grain::Minute, 144), told("13:10", Grain::Hour, 24)]);
 }
 
 #[test]
@@ -369,11 +410,11 @@ fn a_plan_is_made_once_until_its_step_is_there_and_goes_on_over_a_restart() {
     assert_eq!(plan(&mut world.ledger, 2 * MINUTE).unwrap().id, first.id);
     // The step is durable: nothing else until it ends, also after a restart.
     let mut out = Vec::new();
-    again.step(&queued(&first, now), now, &asking(), &mut out);
+    again.step(&queued(&first, now), now, &asking(), &Outages::default(), &mut out);
     let mut third: Ledger = postcard::from_bytes(&postcard::to_stdvec(&again).unwrap()).unwrap();
     assert_eq!(plan(&mut third, 10 * MINUTE), None);
     // Its end was never told: after the expiry and an hour it counts as expired.
-    third.tick(later(now, DAYS + 2 * HOUR), &asking(), &mut out);
+    third.tick(later(now, DAYS + 2 * HOUR), &asking(), &Outages::default(), &mut out);
     assert!(!third.is_asked(later(now, DAYS + 2 * HOUR)));
 }
 
@@ -435,14 +476,243 @@ fn a_station_that_was_never_heard_has_no_gaps() {
 fn the_gateway_s_own_absence_is_named() {
     let mut world = World::new(Settings::default());
     world.run(12 * 60);
-    world.ledger.restarted();
-    world.online = false;
+    let stopped = world.now;
+    world.ledger.restarted(stopped, stopped);
     world.now = later(world.now, 2 * HOUR);
-    world.ledger.restarted();
+    world.outages.note(stopped, world.now);
+    world.ledger.restarted(stopped, world.now);
     world.connect(true);
     world.run(30);
     let begun = world.begun();
     assert!(!begun.is_empty() && begun.iter().all(|(_, _, cause)| *cause == Cause::GatewayDown), "{begun:?}");
+}
+
+impl World {
+    /// The gateway is killed, and comes back after `minutes`; the station notices `back` minutes later.
+    fn killed(&mut self, minutes: i64, back: i64) {
+        let since = self.now;
+        self.now = later(self.now, minutes * MINUTE);
+        self.outages.note(since, self.now);
+        self.ledger.restarted(since, self.now);
+        if self.online {
+            self.online = false;
+            self.run(back);
+            self.connect(true);
+        }
+    }
+
+    fn causes(&self, grain: Grain) -> Vec<(String, [u32; 3])> {
+        let closed = self.happenings.iter().filter_map(|(_, happening)| match happening {
+            Happening::Closed(stretch, ..) if stretch.grain == grain => {
+                Some((stretch.from.to_rfc3339()[11..16].to_owned(), stretch.causes))
+            }
+            _ => None,
+        });
+        closed.collect()
+    }
+
+    fn days(&self, grain: Grain) -> Vec<(u32, u32, u32)> {
+        let days = self.ledger.days(grain).filter(|day| day.ended);
+        days.map(|day| (day.expected, day.there, day.gateway_down)).collect()
+    }
+}
+
+#[test]
+fn what_the_gateway_missed_is_left_out_of_the_station_s_day() {
+    let mut world = World::new(Settings::default());
+    world.run(9 * 60 + 5);
+    world.killed(3 * 60, 2);
+    world.run(38 * 60);
+    // Due from 09:10 to 12:00: 18 minutes, 3 hours.
+    assert_eq!(world.causes(Grain::Minute), [("09:00".to_owned(), [0, 18, 0])]);
+    assert_eq!(world.causes(Grain::Hour), [("09:00".to_owned(), [0, 3, 0])]);
+    assert_eq!(world.days(Grain::Minute), [(144, 126, 18), (144, 144, 0)]);
+    assert_eq!(world.days(Grain::Hour), [(24, 21, 3), (24, 24, 0)]);
+}
+
+#[test]
+fn each_record_of_a_gap_has_its_own_cause() {
+    let mut world = World::new(Settings::default());
+    world.run(8 * 60 + 5);
+    world.connect(false);
+    world.run(2 * 60);
+    // Away from 08:05; the gateway from 10:05 to 11:05, and in two short outages more.
+    world.killed(60, 0);
+    world.run(60);
+    world.killed(15, 0);
+    world.run(10);
+    world.killed(15, 0);
+    world.run(20);
+    // 13:05: the station is back, and silent until 14:05.
+    (world.mute, world.online) = (true, false);
+    world.connect(true);
+    world.run(60);
+    world.mute = false;
+    world.run(36 * 60);
+    let causes = world.causes(Grain::Minute);
+    // Due at 08:10, …, 14:00: 10:10 to 11:00, 12:10 and 12:20, 12:30 and 12:40 in the outages; from 13:10 on it was there.
+    assert_eq!(causes, [("08:00".to_owned(), [20, 10, 6])]);
+    assert_eq!(world.days(Grain::Minute)[0], (144, 108, 10));
+    assert_eq!(world.begun().iter().filter(|(_, stretch, _)| stretch.grain == Grain::Minute).count(), 1);
+}
+
+#[test]
+fn an_outage_over_midnight_is_left_out_of_both_days_and_of_the_day_s_own_record() {
+    let mut world = World::new(Settings::default());
+    world.run(47 * 60 + 5);
+    world.killed(2 * 60, 1);
+    world.run(30 * 60);
+    assert_eq!(world.days(Grain::Minute)[1..3], [(144, 138, 6), (144, 138, 6)]);
+    assert_eq!(world.days(Grain::Hour)[1..3], [(24, 23, 1), (24, 23, 1)]);
+    assert_eq!(world.days(Grain::Day)[1], (1, 0, 1), "due at midnight");
+}
+
+#[test]
+fn a_station_that_stays_away_answers_for_itself_after_its_time_to_return() {
+    let mut world = World::new(Settings::default());
+    world.run(9 * 60 + 5);
+    world.killed(60, 60);
+    world.run(36 * 60);
+    // Due at 09:10 to 10:00 and, of the ten minutes after 10:05, at 10:10; then 10:20 to 11:00.
+    assert_eq!(world.causes(Grain::Minute), [("09:00".to_owned(), [5, 7, 0])]);
+}
+
+#[test]
+fn an_outage_longer_than_the_memory_is_told_whole_and_followed_as_far_as_it_reaches() {
+    let mut world = World::new(Settings::default());
+    world.run(2 * 24 * 60 + 5);
+    world.killed(50 * 24 * 60, 1);
+    world.run(3 * 24 * 60);
+    let closed = world.closed();
+    let minute = closed.iter().find(|(grain, ..)| *grain == Grain::Minute).unwrap();
+    assert_eq!((minute.1, minute.3, minute.4), (Reason::TooOld, 50 * 144, 0), "{closed:?}");
+    assert_eq!(world.causes(Grain::Minute), [("00:00".to_owned(), [0, 50 * 144, 0])]);
+    let days = world.days(Grain::Minute);
+    assert!(days.len() as u32 <= DAYS_MAX);
+    assert!(days.iter().all(|(expected, there, down)| expected == &(there + down)), "{days:?}");
+}
+
+fn set(command: &str, area: &str, outcome: Outcome) -> [Step; 2] {
+    let (mn, id) = ("M".to_owned(), "set".to_owned());
+    let queued = Step::Queued {
+        mn: mn.clone(),
+        id: id.clone(),
+        command: command.to_owned(),
+        cn: 1064,
+        edition: Edition::V2017,
+        area: area.to_owned(),
+        new_mn: None,
+        origin: Origin::Operator,
+        author: "li".to_owned(),
+        why: String::new(),
+        expires: midnight(),
+        confirm: None,
+    };
+    [queued, Step::Ended { mn, id, outcome, code: None, packets: 0 }]
+}
+
+impl World {
+    /// Minutes come every `every` minutes for so many minutes.
+    fn minutes(&mut self, every: i64, minutes: i64) {
+        self.mute = true;
+        for _ in 0..minutes {
+            let next = (self.now.0 - midnight().0) / MINUTE + 1;
+            if self.online && next % every == 0 {
+                let label = later(midnight(), (next - every) * MINUTE);
+                self.now = later(self.now, MINUTE);
+                self.arrive(Grain::Minute, label);
+                self.now = later(self.now, -MINUTE);
+            }
+            self.run(1);
+        }
+    }
+
+    fn missing(&self, grain: Grain) -> u32 {
+        self.ledger.days(grain).map(|day| day.expected - day.there).sum()
+    }
+}
+
+#[test]
+fn an_interval_that_the_gateway_set_holds_from_then_on() {
+    for (first, then) in [(10, 30), (30, 10), (10, 60), (5, 1)] {
+        let mut world = World::new(asking());
+        world.minutes(first, 12 * 60 + 7);
+        set("set-minute-interval", &format!("MinInterval={then}"), Outcome::Done)
+            .iter()
+            .for_each(|step| world.step(step));
+        world.minutes(then, 10 * 60);
+        // An outage in between does not make it forget.
+        world.killed(20, 1);
+        world.minutes(then, 14 * 60);
+        let of_minutes = world.begun().into_iter().filter(|(_, stretch, _)| stretch.grain == Grain::Minute);
+        let begun: Vec<_> = of_minutes.collect();
+        assert!(begun.iter().all(|(_, _, cause)| *cause == Cause::GatewayDown), "{first} to {then}: {begun:?}");
+        assert_eq!(world.ledger.interval(Grain::Minute), Some(then as u32 * 60));
+        let missing: u32 = begun.iter().map(|(_, stretch, _)| stretch.count).sum();
+        assert!(missing <= 20 / then as u32 + 1, "{first} to {then}: {begun:?}");
+        assert!(
+            world.asked.iter().all(|(_, recall)| recall.grain != Grain::Minute || missing > 0),
+            "{:?}",
+            world.asked
+        );
+    }
+}
+
+#[test]
+fn an_interval_that_the_station_did_not_take_is_not_expected() {
+    for outcome in [Outcome::Refused, Outcome::Failed] {
+        let mut world = World::new(Settings::default());
+        world.minutes(10, 12 * 60);
+        set("set-minute-interval", "MinInterval=30", outcome).iter().for_each(|step| world.step(step));
+        world.minutes(10, 6 * 60);
+        assert_eq!((world.ledger.interval(Grain::Minute), world.missing(Grain::Minute)), (Some(600), 0));
+    }
+    // It said that it was done, and went on as before.
+    let mut world = World::new(Settings::default());
+    world.minutes(10, 12 * 60);
+    set("set-minute-interval", "MinInterval=30", Outcome::Done).iter().for_each(|step| world.step(step));
+    world.minutes(10, 6 * 60);
+    assert_eq!((world.ledger.interval(Grain::Minute), world.missing(Grain::Minute)), (Some(600), 0));
+}
+
+#[test]
+fn a_registered_interval_gives_way_to_one_that_was_set_until_the_registration_changes() {
+    let arrive = |ledger: &mut Ledger, minutes: i64, registered: u32| {
+        let at = later(midnight(), (minutes + 10) * MINUTE);
+        let arrival =
+            Arrival { registered: Some(registered), ..record(Grain::Minute, later(midnight(), minutes * MINUTE), at) };
+        ledger.arrived(&arrival, &Outages::default(), &mut Vec::new());
+    };
+    let mut ledger = Ledger::default();
+    (0..60).for_each(|n| arrive(&mut ledger, n * 10, 600));
+    for step in set("set-minute-interval", "MinInterval=30", Outcome::Done) {
+        ledger.step(&step, later(midnight(), 600 * MINUTE), &asking(), &Outages::default(), &mut Vec::new());
+    }
+    (20..40).for_each(|n| arrive(&mut ledger, n * 30, 600));
+    assert_eq!((ledger.interval(Grain::Minute), ledger.gaps().count()), (Some(1800), 0));
+    (40..60).for_each(|n| arrive(&mut ledger, n * 30, 1800));
+    assert_eq!(ledger.interval(Grain::Minute), Some(1800));
+    (180..190).for_each(|n| arrive(&mut ledger, n * 10, 600));
+    assert_eq!(ledger.interval(Grain::Minute), Some(600), "registered anew");
+    let missing: u32 = ledger.days(Grain::Minute).map(|day| day.expected - day.there).sum();
+    assert_eq!(missing, 0);
+}
+
+#[test]
+fn a_new_interval_is_learned_over_outages_and_what_was_lost_in_them_stays_missing() {
+    let mut world = World::new(Settings::default());
+    world.minutes(10, 12 * 60);
+    // By itself to half an hour; every three hours the gateway is away for two.
+    for _ in 0..8 {
+        world.minutes(30, 3 * 60);
+        world.killed(2 * 60, 1);
+    }
+    world.minutes(30, 10 * 60);
+    assert_eq!(world.ledger.interval(Grain::Minute), Some(1800));
+    let days: Vec<DayCount> = world.ledger.days(Grain::Minute).collect();
+    assert!(days.iter().all(|day| day.expected == day.there + day.gateway_down), "{days:?}");
+    let down: u32 = days.iter().map(|day| day.gateway_down).sum();
+    assert!((8 * 4..=8 * 5).contains(&down), "{days:?}");
 }
 
 fn realtime(ledger: &mut Ledger, times: impl IntoIterator<Item = i64>, registered: Option<u32>) -> Vec<Happening> {
@@ -450,7 +720,7 @@ fn realtime(ledger: &mut Ledger, times: impl IntoIterator<Item = i64>, registere
     for seconds in times {
         let at = later(midnight(), seconds * 1_000_000);
         let arrival = Arrival { registered, ..record(Grain::Realtime, at, at) };
-        ledger.arrived(&arrival, &mut out);
+        ledger.arrived(&arrival, &Outages::default(), &mut out);
         ledger.tracks.iter().for_each(Track::check);
     }
     out
@@ -463,12 +733,12 @@ fn sampled_data_may_jitter_and_drift() {
     realtime(&mut ledger, (0..2000).map(|n| n * 31 + [0, 2, -2, 0, 1][n as usize % 5]), None);
     assert!(ledger.interval(Grain::Realtime).is_some_and(|interval| (29..=33).contains(&interval)));
     let mut out = Vec::new();
-    ledger.tick(later(midnight(), 2000 * 31 * 1_000_000), &Settings::default(), &mut out);
+    ledger.tick(later(midnight(), 2000 * 31 * 1_000_000), &Settings::default(), &Outages::default(), &mut out);
     assert_eq!(out, []);
     assert_eq!(ledger.gaps().count(), 0);
     realtime(&mut ledger, (2010..2020).map(|n| n * 31), None);
-    ledger.tick(later(midnight(), 2100 * 31 * 1_000_000), &Settings::default(), &mut out);
-    let Some(Happening::Begun(stretch, _)) = out.first() else { panic!("{out:?}") };
+    ledger.tick(later(midnight(), 2100 * 31 * 1_000_000), &Settings::default(), &Outages::default(), &mut out);
+    let Some(Happening::Begun(stretch)) = out.first() else { panic!("{out:?}") };
     assert_eq!(stretch.count, 10);
 }
 
@@ -511,11 +781,11 @@ fn times_of_other_centuries_change_nothing() {
         (later(midnight(), 365 * DAYS), midnight()),
     ] {
         for grain in Grain::ALL {
-            ledger.arrived(&Arrival { at, ..record(grain, data_time, midnight()) }, &mut out);
+            ledger.arrived(&Arrival { at, ..record(grain, data_time, midnight()) }, &Outages::default(), &mut out);
         }
     }
-    ledger.tick(Timestamp(i64::MAX), &Settings::default(), &mut out);
-    ledger.tick(Timestamp(i64::MIN), &Settings::default(), &mut out);
+    ledger.tick(Timestamp(i64::MAX), &Settings::default(), &Outages::default(), &mut out);
+    ledger.tick(Timestamp(i64::MIN), &Settings::default(), &Outages::default(), &mut out);
     assert!(out.is_empty() && Grain::ALL.iter().all(|grain| ledger.days(*grain).count() == 0));
 }
 
@@ -563,7 +833,7 @@ fn the_desk_takes_every_recall_and_its_steps_are_read_back() {
             assert_eq!(taken, Ok(()));
             let [Effect::Record { step, .. }] = effects.as_slice() else { panic!("{effects:?}") };
             let mut ledger = Ledger::default();
-            ledger.step(step, now, &asking(), &mut Vec::new());
+            ledger.step(step, now, &asking(), &Outages::default(), &mut Vec::new());
             assert!(ledger.asking.covers(grain, begin) && ledger.asking.covers(grain, begin + DAY));
             assert!(!ledger.asking.covers(grain, begin - 61) && !ledger.asking.covers(grain, begin + DAY + 61));
         }
@@ -595,19 +865,25 @@ fn apply(act: &Act, ledger: &mut Ledger, now: &mut Timestamp, out: &mut Vec<Happ
     match act {
         Act::Record(grain, back) => {
             let data_time = later(*now, -back * back * MINUTE / 10);
-            ledger.arrived(&record(Grain::ALL[usize::from(*grain)], data_time, *now), out);
+            ledger.arrived(&record(Grain::ALL[usize::from(*grain)], data_time, *now), &Outages::default(), out);
         }
         Act::Pass(minutes) => {
             *now = later(*now, minutes * MINUTE);
-            ledger.tick(*now, &settings, out);
+            ledger.tick(*now, &settings, &Outages::default(), out);
         }
         Act::Online(online) => ledger.presence(*online, *now),
         Act::Plan(ending) => {
             let Some(recall) = ledger.plan("M", *now, &settings) else { return };
-            ledger.step(&queued(&recall, *now), *now, &settings, out);
+            ledger.step(&queued(&recall, *now), *now, &settings, &Outages::default(), out);
             let outcome = [Outcome::Done, Outcome::NoData, Outcome::NoAnswer, Outcome::Refused, Outcome::Expired];
             let (mn, outcome) = (recall.mn, outcome[usize::from(*ending)]);
-            ledger.step(&Step::Ended { mn, id: recall.id, outcome, code: None, packets: 0 }, *now, &settings, out);
+            ledger.step(
+                &Step::Ended { mn, id: recall.id, outcome, code: None, packets: 0 },
+                *now,
+                &settings,
+                &Outages::default(),
+                out,
+            );
         }
     }
 }
@@ -635,7 +911,8 @@ proptest! {
             ledger.tracks.iter().for_each(Track::check);
             for happening in &out[seen..] {
                 match happening {
-                    Happening::Begun(stretch, _) => prop_assert!(open.insert((stretch.grain, stretch.from), ()).is_none()),
+                    Happening::Begun(stretch) => prop_assert!(open.insert((stretch.grain, stretch.from), ()).is_none()),
+                    Happening::Grown(stretch) => prop_assert!(open.contains_key(&(stretch.grain, stretch.from))),
                     Happening::Closed(stretch, ..) => prop_assert!(open.remove(&(stretch.grain, stretch.from)).is_some()),
                     Happening::Counted(_) => {}
                 }

@@ -2,13 +2,15 @@
 //!
 //! Kept is what is *not* there: [`Hole`]s below a frontier, up to which everything is accounted for. A gap is a stretch that was missing at
 //! a time; it may be filled from anywhere and then has several holes, or none, and ends. What must stay true: holes and gaps are in the
-//! order of time and do not overlap; a hole that is not given up lies in exactly one gap; both are bounded by [`HOLES_MAX`].
+//! order of time and do not overlap; a hole that is not at rest lies in exactly one gap; both are bounded by [`HOLES_MAX`]; all records
+//! of a hole are missing for the same reason; every gap that was told of ends one day, and says how long it became.
 
 use serde::{Deserialize, Serialize};
 
-use super::cadence::Cadence;
+use super::cadence::{self, Cadence};
 use super::local::{self, DAY, Local};
-use super::{DayCount, Grain, Happening, OpenGap, Presence, Reason, Settings, Stretch};
+use super::presence::{Outages, Presence};
+use super::{Cause, DayCount, Grain, Happening, OpenGap, Reason, Rest, Settings, Stretch};
 use crate::downlink::Outcome;
 
 /// Stretches of missing records kept apart per station and kind; beyond, the oldest are only counted.
@@ -30,8 +32,9 @@ struct Hole {
     /// Not to be asked for again before this.
     next_try: Local,
     attempts: u8,
-    /// Why it is not asked for any more.
-    given_up: Option<Outcome>,
+    cause: Cause,
+    /// Why it is not waited for any more.
+    rest: Option<Rest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +44,53 @@ struct Gap {
     came: u32,
     recalled: u32,
     announced: bool,
+    /// How many it had when its length was told last.
+    told: u32,
+    /// Why its first record is missing.
+    cause: Cause,
+    /// How many of its records are or were missing for each cause, in the order of [`Cause::ALL`].
+    causes: [u32; 3],
     /// Why some of it can come no more.
     lost: Option<Reason>,
+}
+
+impl Gap {
+    fn new(from: Local, to: Local, cause: Cause) -> Gap {
+        let (came, recalled, announced, told, causes, lost) = (0, 0, false, 0, [0; 3], None);
+        Gap { from, to, came, recalled, announced, told, cause, causes, lost }
+    }
+
+    fn blame(&mut self, cause: Cause, count: u32) {
+        if let Some(sum) = self.causes.get_mut(cause as usize) {
+            *sum = sum.saturating_add(count);
+        }
+    }
+}
+
+/// Missing records of a day that are in no hole any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Lost {
+    day: u32,
+    count: u32,
+    /// How many of them because of the gateway.
+    gateway_down: u32,
+}
+
+/// An interval that the gateway set itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Ordered {
+    interval: u32,
+    /// What was registered then: another registration since is newer.
+    registered: Option<u32>,
+    /// Whether the first records at this shorter interval are still waited for.
+    awaited: bool,
+}
+
+/// Who is to be asked why a record is missing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Witness<'a> {
+    pub(super) presence: &'a Presence,
+    pub(super) outages: &'a Outages,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +109,11 @@ pub(super) struct Track {
     lag: u32,
     holes: Vec<Hole>,
     gaps: Vec<Gap>,
-    /// Missing records that are in no hole any more, by day.
-    lost: Vec<(u32, u32)>,
+    /// Rising.
+    lost: Vec<Lost>,
+    /// The registered interval when a record came last.
+    registered: Option<u32>,
+    ordered: Option<Ordered>,
     /// The days before this one have been published.
     shown: u32,
     /// Whether one of them has become better.
@@ -90,6 +141,8 @@ impl Track {
             holes: Vec::new(),
             gaps: Vec::new(),
             lost: Vec::new(),
+            registered: None,
+            ordered: None,
             shown: 0,
             improved: false,
         }
@@ -103,44 +156,78 @@ impl Track {
     /// Takes a record of DataTime `said`.
     pub(super) fn arrived(
         &mut self,
-        said: Local,
-        at: Local,
+        (said, at): (Local, Local),
         registered: Option<u32>,
         recalled: bool,
+        witness: Witness<'_>,
         out: &mut Vec<Happening>,
     ) {
         if said > at.saturating_add(FUTURE_MAX) {
             return;
         }
-        let decreed = self.grain.fixed().or(registered.filter(|interval| *interval > 0));
+        self.registered = registered.filter(|interval| *interval > 0);
+        self.ordered.take_if(|ordered| ordered.registered != self.registered);
+        let decreed = self.grain.fixed().or(self.registered.filter(|_| self.ordered.is_none()));
         if !self.cadence.is_known() {
-            match decreed {
+            match decreed.or(self.ordered.map(|ordered| ordered.interval)) {
                 Some(interval) => {
                     self.cadence.set(0, interval);
-                    self.start(&[said], out);
+                    self.start(&[said], witness, out);
                 }
                 None => {
                     if let Some(heard) = self.cadence.learn(self.grain, said) {
-                        self.start(&heard, out);
+                        self.start(&heard, witness, out);
                     }
                 }
             }
             return;
         }
         if said > self.latest {
-            let turned = match decreed {
-                Some(interval) => (interval != self.interval()).then_some((said, interval)),
-                None => self.cadence.watch(self.grain, self.latest, said),
+            let awaited = self.ordered.filter(|ordered| ordered.awaited).map(|ordered| ordered.interval);
+            let turned = match (decreed, awaited) {
+                (Some(interval), _) => (interval != self.interval()).then_some((said, interval)),
+                (None, Some(interval)) if cadence::is_near(said - self.latest, interval) => {
+                    self.ordered.iter_mut().for_each(|ordered| ordered.awaited = false);
+                    Some((self.latest, interval))
+                }
+                // A distance over an absence says nothing of the interval.
+                (None, _) if witness.presence.interrupted(witness.outages, self.latest, said) => None,
+                (None, _) => self.cadence.watch(self.grain, self.latest, said),
             };
             if let Some((since, interval)) = turned {
-                self.turn(since, interval, said, out);
+                self.turn(since, interval, witness, out);
+                self.frontier = self.label(said, interval).saturating_add(interval);
+                self.settle_all(out);
+                self.crowd_out(out);
             }
             let due = said.saturating_add(self.period(self.interval()));
             // Records may come in batches: how late they can be is forgotten slowly.
             self.lag = at.saturating_sub(due).min(LAG_MAX).max(self.lag - self.lag / 16);
             self.latest = said;
         }
-        self.take(said, recalled, out);
+        self.take(said, recalled, witness, out);
+    }
+
+    /// The gateway has set the interval of the station.
+    pub(super) fn order(&mut self, interval: u32, witness: Witness<'_>, out: &mut Vec<Happening>) {
+        if self.grain.fixed().is_some() || !self.grain.may_be(interval) {
+            return;
+        }
+        let before = self.interval();
+        // A shorter one is expected when the first records come that way, so that too little is expected rather than too much.
+        let awaited = self.cadence.is_known() && interval < before;
+        self.ordered = Some(Ordered { interval, registered: self.registered, awaited });
+        if !self.cadence.is_known() {
+            return self.cadence.forget();
+        }
+        if interval > before {
+            let frontier = self.frontier;
+            let since = if self.grain == Grain::Realtime { frontier.saturating_sub(before) } else { frontier };
+            let cut = self.turn(since, interval, witness, out);
+            self.frontier = if cut < frontier { cut.saturating_add(interval) } else { cut };
+            self.settle_all(out);
+            self.crowd_out(out);
+        }
     }
 
     /// How long after its DataTime a record can come at the earliest.
@@ -156,42 +243,66 @@ impl Track {
         said.saturating_add(60.min(interval / 4)) / interval * interval
     }
 
-    fn start(&mut self, heard: &[Local], out: &mut Vec<Happening>) {
+    fn start(&mut self, heard: &[Local], witness: Witness<'_>, out: &mut Vec<Happening>) {
         let Some(first) = heard.first() else { return };
         self.first = self.label(*first, self.interval());
         self.frontier = self.first;
         self.shown = self.first / DAY;
         for said in heard {
             self.latest = self.latest.max(*said);
-            self.take(*said, false, out);
+            self.take(*said, false, witness, out);
         }
     }
 
-    /// Expects another interval from `since` on, after the record of `said` has come.
-    fn turn(&mut self, since: Local, interval: u32, said: Local, out: &mut Vec<Happening>) {
+    /// Expects another interval from the record of `since` on; the time from which it is counted. What was missing since then is counted by
+    /// the new interval: records that lay between others of it never existed, and whole ones that did not come stay missing.
+    fn turn(&mut self, since: Local, interval: u32, witness: Witness<'_>, out: &mut Vec<Happening>) -> Local {
         let before = self.interval();
         if since > self.frontier {
-            self.miss(self.frontier, (since - self.frontier + before / 2) / before);
+            self.miss(self.frontier, (since - self.frontier + before / 2) / before, witness);
         }
         let cut = self.label(since, interval);
-        self.holes.retain_mut(|hole| {
-            hole.to = hole.to.min(cut);
-            hole.from < hole.to
-        });
-        for gap in &mut self.gaps {
-            if gap.from >= cut {
-                gap.lost = Some(Reason::IntervalChanged);
-            } else {
-                gap.to = gap.to.min(cut);
+        let (gone, mut gaps): (Vec<Gap>, Vec<Gap>) = self.gaps.drain(..).partition(|gap| gap.from >= cut);
+        for gap in gone.iter().filter(|gap| gap.announced) {
+            out.push(Happening::Closed(self.stretch(gap), Reason::IntervalChanged, None));
+        }
+        gaps.iter_mut().for_each(|gap| gap.to = gap.to.min(cut));
+        self.cadence.set(cut, interval);
+        let mut holes: Vec<Hole> = Vec::with_capacity(self.holes.len());
+        for hole in std::mem::take(&mut self.holes) {
+            if hole.to <= cut {
+                holes.push(hole);
+                continue;
+            }
+            if hole.from < cut {
+                holes.push(Hole { to: cut, ..hole });
+            }
+            // The distance of the records around it, in new intervals.
+            let start = hole.from.saturating_sub(before).max(cut);
+            let between = ((hole.to - start + interval / 2) / interval).saturating_sub(1);
+            let least = holes.last().map_or(cut, |last| last.to.max(cut));
+            let from = self.label(start.saturating_add(interval), interval).max(least);
+            if between == 0 {
+                continue;
+            }
+            let hole = Hole { from, to: from.saturating_add(between.saturating_mul(interval)), ..hole };
+            holes.push(hole);
+            if hole.rest.is_some() {
+                continue;
+            }
+            if gaps.last().is_none_or(|gap| gap.to != hole.from) {
+                gaps.push(Gap::new(hole.from, hole.from, hole.cause));
+            }
+            if let Some(gap) = gaps.last_mut() {
+                gap.to = hole.to;
+                gap.blame(hole.cause, between);
             }
         }
-        self.cadence.set(cut, interval);
-        self.frontier = self.label(said, interval).saturating_add(interval);
-        self.settle_all(out);
-        self.crowd_out(out);
+        (self.holes, self.gaps) = (holes, gaps);
+        cut
     }
 
-    fn take(&mut self, said: Local, recalled: bool, out: &mut Vec<Happening>) {
+    fn take(&mut self, said: Local, recalled: bool, witness: Witness<'_>, out: &mut Vec<Happening>) {
         let interval = self.interval();
         let label = self.label(said, interval);
         if label < self.first.max(self.floor) {
@@ -202,7 +313,7 @@ impl Track {
         if reach < self.frontier {
             return self.fill(label, recalled, out);
         }
-        self.miss(self.frontier, (reach - self.frontier) / interval);
+        self.miss(self.frontier, (reach - self.frontier) / interval, witness);
         self.frontier = label.saturating_add(interval);
         // The last gap grows no more.
         if let Some(last) = self.gaps.len().checked_sub(1) {
@@ -211,19 +322,40 @@ impl Track {
         self.crowd_out(out);
     }
 
-    /// Notes that `count` records from `from` on are not there.
-    fn miss(&mut self, from: Local, count: u32) {
-        let to = from.saturating_add(count.saturating_mul(self.interval()));
-        if from >= to {
-            return;
+    /// Notes that `count` records from `from` on are not there, each for its cause.
+    fn miss(&mut self, from: Local, count: u32, witness: Witness<'_>) {
+        let interval = self.interval();
+        let end = from.saturating_add(count.saturating_mul(interval));
+        let mut from = from;
+        while from < end {
+            let due = from.saturating_add(self.period(interval));
+            let (cause, until) = witness.presence.cause(witness.outages, due, self.lag);
+            let count = (until.saturating_sub(due)).div_ceil(interval).clamp(1, (end - from).div_ceil(interval));
+            let to = from.saturating_add(count.saturating_mul(interval)).min(end);
+            self.miss_for(cause, (from, to), count);
+            from = to;
         }
-        match self.gaps.last_mut() {
-            Some(gap) if gap.to == from => gap.to = to,
-            _ => self.gaps.push(Gap { from, to, came: 0, recalled: 0, announced: false, lost: None }),
+    }
+
+    fn miss_for(&mut self, cause: Cause, (from, to): (Local, Local), count: u32) {
+        if self.gaps.last().is_none_or(|gap| gap.to != from) {
+            self.gaps.push(Gap::new(from, from, cause));
         }
+        if let Some(gap) = self.gaps.last_mut() {
+            gap.to = to;
+            gap.blame(cause, count);
+            if from < self.floor {
+                gap.lost = Some(Reason::TooOld);
+            }
+        }
+        // What is older than what is looked back over is told, and not followed.
+        let from = from.max(self.floor);
         match self.holes.last_mut() {
-            Some(hole) if hole.to == from && hole.attempts == 0 && hole.given_up.is_none() => hole.to = to,
-            _ => self.holes.push(Hole { from, to, next_try: 0, attempts: 0, given_up: None }),
+            _ if from >= to => {}
+            Some(hole) if hole.to == from && hole.cause == cause && hole.attempts == 0 && hole.rest.is_none() => {
+                hole.to = to;
+            }
+            _ => self.holes.push(Hole { from, to, next_try: 0, attempts: 0, cause, rest: None }),
         }
     }
 
@@ -259,18 +391,21 @@ impl Track {
         let missing = left.peek().is_some();
         let mut outcome = None;
         for hole in left {
-            if hole.given_up.is_none() || self.frontier <= gap.to {
+            if hole.rest.is_none() || self.frontier <= gap.to {
                 return;
             }
-            outcome = hole.given_up;
+            if let Some(Rest::GivenUp(last)) = hole.rest {
+                outcome = Some(last);
+            }
         }
         self.gaps.remove(index);
         if !gap.announced {
             return;
         }
         let reason = match gap.lost {
-            _ if missing => Reason::GivenUp,
+            _ if outcome.is_some() => Reason::GivenUp,
             Some(lost) => lost,
+            _ if missing => Reason::Lost,
             None if gap.recalled > 0 => Reason::Recalled,
             None => Reason::Returned,
         };
@@ -293,6 +428,9 @@ impl Track {
             count: self.cadence.count(gap.from, gap.to),
             came: gap.came,
             recalled: gap.recalled,
+            cause: gap.cause,
+            causes: gap.causes,
+            growing: self.frontier <= gap.to,
         }
     }
 
@@ -302,9 +440,12 @@ impl Track {
             let hole = self.holes.remove(0);
             for day in hole.from / DAY..=(hole.to - 1) / DAY {
                 let count = self.cadence.count(hole.from.max(day * DAY), hole.to.min((day + 1).saturating_mul(DAY)));
-                match self.lost.binary_search_by_key(&day, |(day, _)| *day) {
-                    Ok(at) => self.lost.get_mut(at).into_iter().for_each(|(_, lost)| *lost += count),
-                    Err(at) => self.lost.insert(at, (day, count)),
+                let gateway_down = if hole.cause == Cause::GatewayDown { count } else { 0 };
+                match self.lost.binary_search_by_key(&day, |lost| lost.day) {
+                    Ok(at) => self.lost.get_mut(at).into_iter().for_each(|lost| {
+                        (lost.count, lost.gateway_down) = (lost.count + count, lost.gateway_down + gateway_down);
+                    }),
+                    Err(at) => self.lost.insert(at, Lost { day, count, gateway_down }),
                 }
             }
             let at = self.gaps.partition_point(|gap| gap.to <= hole.from);
@@ -315,11 +456,19 @@ impl Track {
         }
     }
 
-    /// Lets time pass: what is overdue is missing, what is too old is given up, and days end.
-    pub(super) fn tick(&mut self, now: Local, settings: &Settings, presence: &Presence, out: &mut Vec<Happening>) {
+    /// Lets time pass: what is overdue is missing, what is too old is given up, and days end. `quiet`: the station is not uploading old
+    /// records, by itself or asked.
+    pub(super) fn tick(
+        &mut self,
+        now: Local,
+        settings: &Settings,
+        witness: Witness<'_>,
+        quiet: bool,
+        out: &mut Vec<Happening>,
+    ) {
         if !self.cadence.is_known() {
             if let Some(heard) = self.cadence.waited(self.grain, now) {
-                self.start(&heard, out);
+                self.start(&heard, witness, out);
             }
             return;
         }
@@ -328,23 +477,52 @@ impl Track {
         let late = self.period(interval).saturating_add(overdue);
         if let Some(over) = now.checked_sub(self.frontier.saturating_add(late).saturating_add(self.lag)) {
             let count = over / interval + 1;
-            self.miss(self.frontier, count);
+            self.miss(self.frontier, count, witness);
             self.frontier = self.frontier.saturating_add(count.saturating_mul(interval));
         }
         for index in 0..self.gaps.len() {
             let Some(gap) = self.gaps.get(index).copied().filter(|gap| !gap.announced) else { continue };
             let due = gap.from.saturating_add(self.period(self.cadence.at(gap.from)));
             if due.saturating_add(overdue) <= now {
-                self.gaps.get_mut(index).into_iter().for_each(|gap| gap.announced = true);
-                out.push(Happening::Begun(self.stretch(&gap), presence.cause(due, overdue)));
+                let stretch = self.stretch(&gap);
+                self.gaps.get_mut(index).into_iter().for_each(|gap| (gap.announced, gap.told) = (true, stretch.count));
+                out.push(Happening::Begun(stretch));
             }
         }
+        self.conclude(now, settings, quiet, out);
         self.crowd_out(out);
         let ended = self.frontier.min(now.saturating_sub(overdue)) / DAY;
         if ended > self.shown || self.improved {
             self.shown = self.shown.max(ended);
             self.improved = false;
             out.push(Happening::Counted(self.grain));
+        }
+    }
+
+    /// Gaps behind which data flows again: says how long they became, and ends those whose rest nobody asks for.
+    fn conclude(&mut self, now: Local, settings: &Settings, quiet: bool, out: &mut Vec<Happening>) {
+        let asked = settings.enabled && self.grain.command().is_some();
+        let overdue = settings.overdue(self.grain).saturating_add(self.lag).saturating_add(settings.quiet());
+        for index in (0..self.gaps.len()).rev() {
+            let whole = self.gaps.get(index).copied().filter(|gap| gap.announced && gap.to < self.frontier);
+            let Some(gap) = whole else { continue };
+            let interval = self.cadence.at(gap.from);
+            // When the last of its records is waited for no longer; a station that sends again what it kept has a little time more.
+            let last = gap.to.saturating_sub(interval).saturating_add(self.period(interval)).saturating_add(overdue);
+            if now < last || !quiet && now < last.saturating_add(GROWING_MAX) {
+                continue;
+            }
+            if !asked {
+                let within = |hole: &&mut Hole| hole.from < gap.to && gap.from < hole.to && hole.rest.is_none();
+                self.holes.iter_mut().filter(within).for_each(|hole| hole.rest = Some(Rest::Lost));
+                self.settle(index, out);
+                continue;
+            }
+            let stretch = self.stretch(&gap);
+            if stretch.count != gap.told {
+                self.gaps.get_mut(index).into_iter().for_each(|gap| gap.told = stretch.count);
+                out.push(Happening::Grown(stretch));
+            }
         }
     }
 
@@ -357,7 +535,7 @@ impl Track {
         self.floor = floor;
         self.shown = self.shown.max(floor / DAY);
         self.cadence.trim(floor);
-        self.lost.retain(|(day, _)| *day >= floor / DAY);
+        self.lost.retain(|lost| lost.day >= floor / DAY);
         self.holes.retain_mut(|hole| {
             hole.from = hole.from.max(floor);
             hole.from < hole.to
@@ -377,7 +555,8 @@ impl Track {
         online_since: Local,
         passed_over: Option<Local>,
     ) -> Option<Wanted> {
-        for hole in self.holes.iter().rev().filter(|hole| hole.given_up.is_none() && hole.next_try <= now) {
+        let may_be = |hole: &&Hole| hole.rest.is_none() && hole.next_try <= now;
+        for (number, hole) in self.holes.iter().enumerate().rev().filter(|(_, hole)| may_be(hole)) {
             let at = self.gaps.partition_point(|gap| gap.to <= hole.from);
             let Some(gap) = self.gaps.get(at).filter(|gap| gap.announced) else { continue };
             let interval = self.cadence.at(hole.from);
@@ -387,10 +566,18 @@ impl Track {
                 let Some(before) = online_since.checked_sub(due) else { continue };
                 to = to.min(hole.from.saturating_add((before / interval + 1).saturating_mul(interval)));
             }
+            // What is missing for another reason just before is asked for in the same request.
+            let (mut from, mut attempts) = (hole.from, hole.attempts);
+            for before in self.holes.iter().take(number).rev().filter(may_be) {
+                if before.to != from || before.from < gap.from || self.cadence.at(before.from) != interval {
+                    break;
+                }
+                (from, attempts) = (before.from, attempts.max(before.attempts));
+            }
             let most = (settings.span(self.grain) / interval).max(1).saturating_mul(interval);
-            let begin = hole.from.max(to.saturating_sub(most));
+            let begin = from.max(to.saturating_sub(most));
             if Some(begin) != passed_over {
-                return Some(Wanted { begin, end: to.saturating_sub(interval), attempt: hole.attempts + 1 });
+                return Some(Wanted { begin, end: to.saturating_sub(interval), attempt: attempts + 1 });
             }
         }
         None
@@ -411,11 +598,11 @@ impl Track {
             let before = Hole { to: hole.to.min(begin), ..hole };
             let mut within = Hole { from: hole.from.max(begin), to: hole.to.min(to), ..hole };
             let after = Hole { from: hole.from.max(to), ..hole };
-            if within.given_up.is_none() {
+            if within.rest.is_none() {
                 within.attempts = within.attempts.saturating_add(1);
                 within.next_try = at.saturating_add(settings.back_off(within.attempts));
                 let given_up = outcome == Outcome::NoData || within.attempts >= settings.attempts_max;
-                within.given_up = given_up.then_some(outcome);
+                within.rest = given_up.then_some(Rest::GivenUp(outcome));
             }
             holes.extend([before, within, after].into_iter().filter(|hole| hole.from < hole.to));
         }
@@ -432,27 +619,38 @@ impl Track {
             let (from, to) = (day * DAY, (day + 1).saturating_mul(DAY));
             let expected = self.cadence.count(from.max(self.first), to.min(self.frontier));
             let holes = self.holes.iter().filter(|hole| hole.from < to && from < hole.to);
-            let missing: u32 = holes.map(|hole| self.cadence.count(hole.from.max(from), hole.to.min(to))).sum();
-            let lost = self.lost.iter().find(|(lost, _)| *lost == day).map_or(0, |(_, count)| *count);
-            let there = expected.saturating_sub(missing.saturating_add(lost));
-            DayCount { day: local::date(day), expected, there, ended: day < self.shown }
+            let mut missing = self.lost.iter().find(|lost| lost.day == day).map_or(0, |lost| lost.count);
+            let mut gateway_down = self.lost.iter().find(|lost| lost.day == day).map_or(0, |lost| lost.gateway_down);
+            for hole in holes {
+                let count = self.cadence.count(hole.from.max(from), hole.to.min(to));
+                missing = missing.saturating_add(count);
+                if hole.cause == Cause::GatewayDown {
+                    gateway_down = gateway_down.saturating_add(count);
+                }
+            }
+            let there = expected.saturating_sub(missing);
+            let gateway_down = gateway_down.min(expected - there);
+            DayCount { day: local::date(day), expected, there, gateway_down, ended: day < self.shown }
         })
     }
 
-    /// The gaps that have begun and not ended, then the stretches given up.
+    /// The gaps that have begun and not ended, then the stretches that are not waited for any more.
     pub(super) fn open(&self) -> impl Iterator<Item = OpenGap> {
         let gaps = self.gaps.iter().filter(|gap| gap.announced).map(|gap| {
             let holes = self.holes.iter().filter(|hole| hole.from < gap.to && gap.from < hole.to);
             let missing = holes.clone().map(|hole| self.cadence.count(hole.from, hole.to)).sum();
             let attempts = holes.map(|hole| hole.attempts).max().unwrap_or(0);
-            OpenGap { stretch: self.stretch(gap), missing, attempts, given_up: None }
+            OpenGap { stretch: self.stretch(gap), missing, attempts, rest: None }
         });
-        let given_up = self.holes.iter().filter_map(|hole| {
-            let gap = Gap { from: hole.from, to: hole.to, came: 0, recalled: 0, announced: true, lost: None };
-            let (stretch, outcome) = (self.stretch(&gap), hole.given_up?);
-            Some(OpenGap { missing: stretch.count, stretch, attempts: hole.attempts, given_up: Some(outcome) })
+        let at_rest = self.holes.iter().filter_map(|hole| {
+            let rest = Some(hole.rest?);
+            let count = self.cadence.count(hole.from, hole.to);
+            let mut gap = Gap::new(hole.from, hole.to, hole.cause);
+            gap.blame(hole.cause, count);
+            let stretch = Stretch { growing: false, ..self.stretch(&gap) };
+            Some(OpenGap { missing: count, stretch, attempts: hole.attempts, rest })
         });
-        gaps.chain(given_up)
+        gaps.chain(at_rest)
     }
 
     #[cfg(test)]
@@ -461,7 +659,7 @@ impl Track {
         assert!(self.holes.iter().all(|hole| hole.from < hole.to && hole.to <= self.frontier.max(hole.to)));
         assert!(self.holes.windows(2).all(|pair| pair[0].to <= pair[1].from), "{:?}", self.holes);
         assert!(self.gaps.windows(2).all(|pair| pair[0].to <= pair[1].from), "{:?}", self.gaps);
-        for hole in self.holes.iter().filter(|hole| hole.given_up.is_none()) {
+        for hole in self.holes.iter().filter(|hole| hole.rest.is_none()) {
             let within = self.gaps.iter().filter(|gap| gap.from <= hole.from && hole.to <= gap.to).count();
             assert_eq!(within, 1, "{hole:?} in {:?}", self.gaps);
         }

@@ -1,24 +1,31 @@
 //! Records to [`crate::coverage`] and back: what of a report is counted, and what is published of gaps.
 //!
 //! What must stay true: one record of the journal gives at most [`PER_RECORD_MAX`] publications of the round about all stations, and a few
-//! more; what is left comes with the next records. So neither midnight nor the return of the gateway makes a flood in memory.
+//! more; what is left comes with the next records. So neither midnight nor the return of the gateway makes a flood in memory. The ledgers
+//! hear that the gateway was away before any of them is told that time has passed.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::data::{quoted, write_journal, write_marks};
+use super::data::{quoted, write_journal};
 use super::events::{Place, begin};
 use super::moment::{Moment, write_timestamp};
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json};
-use crate::coverage::{Arrival, Grain, Happening, Ledger, Recall, Stretch};
+use crate::coverage::{Arrival, Cause, Grain, Happening, Ledger, Outages, Recall, Stretch};
 use crate::downlink::Step;
-use crate::message::{Kind, Publication, StationFacts, Timestamp};
+use crate::marking::{Mark, Marks};
+use crate::message::{Kind, Publication, Record, StationFacts, Timestamp};
 
 /// How often time passes for the ledgers, in microseconds of the records' time.
 const ROUND: i64 = 60_000_000;
 /// Publications of a round that one record of the journal may give before the round waits for the next one.
 const PER_RECORD_MAX: usize = 256;
+/// A gateway that runs writes a record every few seconds. One that wrote none for this long stored nothing, whatever the reason: a full disk,
+/// a host that slept, a start whose record was lost. Microseconds.
+const SILENCE_MAX: i64 = 300_000_000;
+/// Marks named beside a gap, the newest.
+const MARKS_MAX: usize = 32;
 
 /// Where the round of all ledgers stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,12 +36,29 @@ pub(super) struct Round {
     /// The station at which planning goes on, so that every one has its turn.
     #[serde(skip)]
     planned: u32,
+    /// When the gateway took nothing.
+    outages: Outages,
+    /// Whether it said that it started and not that it stopped.
+    running: bool,
+}
+
+/// What an arrival is counted by.
+#[derive(Clone, Copy)]
+pub(super) struct Counting<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) facts: Option<&'a StationFacts>,
+    pub(super) outages: &'a Outages,
+}
+
+impl Round {
+    pub(super) const fn outages(&self) -> &Outages {
+        &self.outages
+    }
 }
 
 /// Counts a record, unless it is of ST 44 or 45 (HJ 212-2025: electricity and production) beside the station's own.
 pub(super) fn arrived(
-    settings: &Settings,
-    facts: Option<&StationFacts>,
+    Counting { settings, facts, outages }: Counting<'_>,
     station: &mut Station,
     (st, kind, moment, backfill): (Option<&[u8]>, Kind, Option<Moment>, bool),
     place: Place<'_>,
@@ -53,7 +77,7 @@ pub(super) fn arrived(
     });
     let arrival = Arrival { grain, data_time: moment.timestamp(), at: place.time, backfill, registered };
     let mut happenings = Vec::new();
-    station.ledger.arrived(&arrival, &mut happenings);
+    station.ledger.arrived(&arrival, outages, &mut happenings);
     publish(settings, station, &happenings, place, done, out);
 }
 
@@ -68,7 +92,7 @@ fn publish(
 ) {
     for (number, happening) in happenings.iter().enumerate() {
         let (kind, stretch) = match happening {
-            Happening::Begun(stretch, _) => ("gap", stretch),
+            Happening::Begun(stretch) | Happening::Grown(stretch) => ("gap", stretch),
             Happening::Closed(stretch, ..) => ("gap-closed", stretch),
             Happening::Counted(grain) => {
                 publish_days(station, *grain, place, out);
@@ -81,12 +105,9 @@ fn publish(
         begin(&mut body, &station.head, kind, &id, place);
         write_stretch(&mut body, stretch);
         match happening {
-            Happening::Begun(_, cause) => {
-                done.gaps += 1;
-                body.extend_from_slice(b",\"cause\":");
-                json::string(&mut body, cause.code());
-                body.extend_from_slice(b",\"marks\":");
-                write_marks(&mut body, &station.marks);
+            Happening::Begun(_) | Happening::Grown(_) => {
+                done.gaps += u32::from(matches!(happening, Happening::Begun(_)));
+                body.extend_from_slice(if stretch.growing { b",\"growing\":true" } else { b",\"growing\":false" });
             }
             Happening::Closed(stretch, reason, outcome) => {
                 done.gaps_closed += 1;
@@ -105,11 +126,50 @@ fn publish(
             }
             Happening::Counted(_) => {}
         }
+        write_marks_over(&mut body, &station.marks, stretch);
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
         let topic = format!("{}/event/{kind}", station.topic);
         out.push(Publication { topic, payload: Bytes::from(body), retain: false });
     }
+}
+
+/// The marks that hold, or held, while records were missing: they explain it, and make nothing of it good. The newest first.
+fn marks_over<'a>(marks: &'a Marks, stretch: &Stretch) -> Vec<&'a Mark> {
+    let (from, to) = (stretch.from, stretch.end().max(Timestamp(stretch.from.0 + 1)));
+    let over = |mark: &&Mark| mark.begun && mark.since < to && mark.until.is_none_or(|until| until > from);
+    let mut found: Vec<&Mark> = marks.ended().iter().chain(marks.held()).filter(over).collect();
+    found.sort_by(|a, b| (b.since, &a.mark, &a.object, &a.by).cmp(&(a.since, &b.mark, &b.object, &b.by)));
+    found
+}
+
+/// Appends them as the marks of a report, each with its end.
+fn write_marks_over(out: &mut Vec<u8>, marks: &Marks, stretch: &Stretch) {
+    let found = marks_over(marks, stretch);
+    out.extend_from_slice(b",\"marks\":[");
+    for (at, mark) in found.iter().take(MARKS_MAX).enumerate() {
+        out.extend_from_slice(if at > 0 { b",{\"mark\":" } else { b"{\"mark\":" });
+        json::string(out, &mark.mark);
+        out.extend_from_slice(b",\"object\":");
+        json::string(out, &mark.object);
+        out.extend_from_slice(b",\"standing\":");
+        json::string(out, mark.standing.name());
+        out.extend_from_slice(b",\"by\":");
+        json::string(out, &mark.by);
+        out.extend_from_slice(b",\"since\":");
+        quoted(out, |out| write_timestamp(out, mark.since));
+        out.extend_from_slice(b",\"until\":");
+        match mark.until {
+            Some(until) => quoted(out, |out| write_timestamp(out, until)),
+            None => out.extend_from_slice(b"null"),
+        }
+        if mark.standing.counts() && mark.effect().is_none() {
+            out.extend_from_slice(b",\"effective\":false");
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"marks_left_out\":");
+    json::number(out, found.len().saturating_sub(MARKS_MAX) as u64);
 }
 
 fn write_stretch(out: &mut Vec<u8>, stretch: &Stretch) {
@@ -123,6 +183,15 @@ fn write_stretch(out: &mut Vec<u8>, stretch: &Stretch) {
         out.extend_from_slice(key);
         json::number(out, u64::from(number));
     }
+    out.extend_from_slice(b",\"cause\":");
+    json::string(out, stretch.cause.code());
+    for (number, (cause, count)) in Cause::ALL.iter().zip(stretch.causes).enumerate() {
+        out.extend_from_slice(if number > 0 { b"," } else { b",\"causes\":{" });
+        json::string(out, cause.code());
+        out.push(b':');
+        json::number(out, u64::from(count));
+    }
+    out.push(b'}');
 }
 
 /// Appends a time of the ledger, which has whole seconds, as `data_time` is written.
@@ -158,8 +227,10 @@ fn publish_days(station: &Station, grain: Grain, place: Place<'_>, out: &mut Vec
         json::number(&mut body, u64::from(day.expected));
         body.extend_from_slice(b",\"there\":");
         json::number(&mut body, u64::from(day.there));
+        body.extend_from_slice(b",\"gateway_down\":");
+        json::number(&mut body, u64::from(day.gateway_down));
         body.extend_from_slice(b",\"rate\":");
-        write_rate(&mut body, day.there, day.expected);
+        write_rate(&mut body, day.there, day.owed());
         body.push(b'}');
     }
     body.push(b']');
@@ -172,7 +243,7 @@ fn topic_of_days(station: &Station, grain: Grain) -> String {
     format!("{}/completeness/{}", station.topic, grain.name())
 }
 
-/// Appends `there` of `expected` as a number from 0 to 1 of four decimals, cut, so that only what is complete is 1; null of nothing.
+/// Appends `there` of what the station answers for as a number from 0 to 1 of four decimals, cut, so that only what is complete is 1; null of nothing.
 fn write_rate(out: &mut Vec<u8>, there: u32, expected: u32) {
     let Some(rate) = (u64::from(there) * 10_000).checked_div(u64::from(expected)) else {
         return out.extend_from_slice(b"null");
@@ -189,6 +260,36 @@ pub(super) fn forget(station: &mut Station, out: &mut Vec<Publication>) {
 }
 
 impl Interpreter {
+    /// Notes that the gateway was away, if `record` or the time since the one before says so. `before`: what the time was then.
+    pub(super) fn note_outage(
+        &mut self,
+        record: &Record<'_>,
+        before: Timestamp,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+    ) {
+        let (now, first) = (self.now, before.0 == i64::MIN);
+        if now < before {
+            self.round.outages.unsay_after(now);
+        }
+        let silent = self.round.running && now.0.saturating_sub(before.0) > SILENCE_MAX;
+        let starts = matches!(record, Record::Started(_));
+        if !first && (starts || silent) && before < now {
+            self.round.outages.note(before, now);
+            // It is not the station's silence either.
+            self.stations.iter_mut().for_each(|station| station.marks.restart(now));
+        }
+        if starts || matches!(record, Record::Stopped) {
+            self.round.running = starts;
+            let since = if first { now } else { before.min(now) };
+            let since = if starts { since } else { now };
+            for station in &mut self.stations {
+                station.ledger.restarted(since, now);
+            }
+            self.on_restart(place.time, out);
+        }
+    }
+
     /// Lets time pass for the ledgers, about once a minute, as many stations at a time as give [`PER_RECORD_MAX`] publications.
     pub(super) fn round(&mut self, place: Place<'_>, done: &mut Interpreted, out: &mut Vec<Publication>) {
         let due = self.now.0.saturating_sub(self.round.begun.0) >= ROUND;
@@ -208,7 +309,7 @@ impl Interpreter {
                 return;
             }
             happenings.clear();
-            station.ledger.tick(self.now, &self.settings.coverage, &mut happenings);
+            station.ledger.tick(self.now, &self.settings.coverage, &self.round.outages, &mut happenings);
             publish(&self.settings, station, &happenings, place, done, out);
         }
     }
@@ -224,7 +325,7 @@ impl Interpreter {
         let number = self.by_mn.get(step.mn().as_bytes());
         let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) else { return };
         let mut happenings = Vec::new();
-        station.ledger.step(step, place.time, &self.settings.coverage, &mut happenings);
+        station.ledger.step(step, place.time, &self.settings.coverage, &self.round.outages, &mut happenings);
         publish(&self.settings, station, &happenings, place, done, out);
     }
 
@@ -259,6 +360,13 @@ impl Interpreter {
     pub fn ledgers(&self) -> impl Iterator<Item = (&[u8], &Ledger)> {
         let counted = self.stations.iter().filter(|station| station.ledger.grains().next().is_some());
         counted.map(|station| (station.mn.as_slice(), &station.ledger))
+    }
+
+    /// The marks that explain why records of a station are missing, the newest first.
+    #[must_use]
+    pub fn explaining(&self, mn: &[u8], stretch: &Stretch) -> Vec<&Mark> {
+        let station = self.by_mn.get(mn).and_then(|number| self.stations.get(*number as usize));
+        station.map_or_else(Vec::new, |station| marks_over(&station.marks, stretch))
     }
 
     /// The latest time of any record.

@@ -11,11 +11,15 @@ use super::report::Lens;
 use super::settings::Settings;
 use super::station::Station;
 use super::{Interpreted, Interpreter, coverage, hash, id, marks, micros, times};
+use crate::downlink::Step;
 use crate::message::{Heard, Kind, Publication, registration};
 use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet, tidied};
 
 /// QNs remembered per station, to tell different records with one QN.
 const QNS_REMEMBERED_MAX: usize = 16;
+
+/// QNs of requests to a station that are remembered, to know its answers.
+const ASKED_REMEMBERED_MAX: usize = 16;
 
 /// One record of a station, in one piece or put together.
 pub(super) struct Packet<'a> {
@@ -34,6 +38,20 @@ pub(super) struct Packet<'a> {
 }
 
 impl Interpreter {
+    /// Remembers the QN of a request that was sent to a station: the answers carry it.
+    pub(super) fn note_sent(&mut self, step: &Step) {
+        let Step::Sent { mn, qn, .. } = step else { return };
+        let number = self.by_mn.get(mn.as_bytes());
+        let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) else { return };
+        let qn = hash::content(qn.as_bytes());
+        if !station.asked.contains(&qn) {
+            if station.asked.len() >= ASKED_REMEMBERED_MAX {
+                station.asked.pop_front();
+            }
+            station.asked.push_back(qn);
+        }
+    }
+
     pub(super) fn on_frame(
         &mut self,
         heard: &Heard<'_>,
@@ -214,7 +232,8 @@ impl Interpreter {
         station.count(all);
         marks::publish(&self.settings, &self.rulings, station, &self.verdict, packet.place, out);
         let told = (packet.st, kind, moment, backfill);
-        coverage::arrived(&self.settings, facts, station, told, packet.place, done, out);
+        let counting = coverage::Counting { settings: &self.settings, facts, outages: self.round.outages() };
+        coverage::arrived(counting, station, told, packet.place, done, out);
         let learned = station.learn(&report, self.settings.card_codes_max as usize);
         self.scratch.reuse(report);
         learned
@@ -234,7 +253,8 @@ fn length_off(heard: &Heard<'_>, deviations: Deviations) -> Option<u32> {
     u32::try_from(declared.abs_diff(i64::try_from(heard.segment.len()).ok()?)).ok()
 }
 
-/// Looks the record up among the station's last ones; also whether its QN stood for another record (catalogue, kind 22).
+/// Looks the record up among the station's last ones; also whether its QN stood for another record (catalogue, kind 22). All that answers a
+/// request carries the QN of the request, by the standard (HJ 212-2017, 6.1 and annex C): that is no reuse.
 fn remember(
     settings: &Settings,
     station: &mut Station,
@@ -258,7 +278,7 @@ fn remember(
         (&mut station.instants, settings.resent_instants_max)
     };
     let known = ring.meet(key, packet.content, max as usize);
-    let reused =
-        qn.is_some_and(|qn| matches!(station.qns.meet(hash::content(qn), key, QNS_REMEMBERED_MAX), Known::Revised(_)));
+    let own = qn.map(hash::content).filter(|qn| kind != Kind::Answer && !station.asked.contains(qn));
+    let reused = own.is_some_and(|qn| matches!(station.qns.meet(qn, key, QNS_REMEMBERED_MAX), Known::Revised(_)));
     (known, reused.then_some(Deviation::QnReused))
 }

@@ -175,7 +175,10 @@ impl Interpreter {
     ) -> Interpreted {
         let mut done = Interpreted::default();
         let place = Place { offset, time, hash };
+        let before = self.now;
         self.now = self.now.max(time);
+        // Before anything is judged by the time that has passed: it may have passed without us.
+        self.note_outage(record, before, place, out);
         self.expire(place, out, &mut done);
         self.sweep(place, out);
         self.clear_statuses(out);
@@ -201,6 +204,7 @@ impl Interpreter {
             Record::Command(step) => {
                 if let Some(step) = Step::decode(step) {
                     done.keys += u32::from(self.note_key(&step));
+                    self.note_sent(&step);
                     self.on_step(&step, place, out);
                     self.recall_step(&step, place, &mut done, out);
                 }
@@ -209,7 +213,7 @@ impl Interpreter {
             Record::Notice(notice) => self.on_notice(notice, place, out),
             // What was set aside is said by a notice.
             Record::DeadLetter(_) => {}
-            Record::Started(_) | Record::Stopped => self.on_restart(time, out),
+            Record::Started(_) | Record::Stopped => {}
         }
         done
     }

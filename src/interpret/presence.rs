@@ -38,7 +38,6 @@ impl Interpreter {
         for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
             self.stations.get_mut(number as usize).into_iter().for_each(|station| {
                 station.marks.restart(at);
-                station.ledger.restarted();
             });
             let was_online = self.stations.get_mut(number as usize).is_some_and(|s| std::mem::take(&mut s.online));
             if was_online {

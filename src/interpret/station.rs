@@ -1,6 +1,6 @@
 //! What is remembered of a station, and its retained card (schema `hj212.station/1`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,8 @@ pub(super) struct Station {
     pub(super) qns: Recent,
     /// What its records showed of the tables that its codes belong to.
     pub(super) habits: Habits,
+    /// QNs of the last requests to it.
+    pub(super) asked: VecDeque<u64>,
     /// Numbers of the records that wait for parts.
     pub(super) pending: Vec<u64>,
     /// What its readings are worth.

@@ -14,6 +14,7 @@ use crate::protocol::{Deviation, Edition, sm4, write};
 
 mod field;
 mod keys;
+mod outages;
 
 /// One record that owns its bytes.
 #[derive(Debug, Clone)]
@@ -176,7 +177,8 @@ fn context_steps(time: Timestamp, context: &Context) -> Vec<Step> {
 }
 
 fn settings() -> Settings {
-    Settings { gateway: "ah-01".to_owned(), ..Settings::default() }
+    let coverage = crate::coverage::Settings { enabled: true, ..crate::coverage::Settings::default() };
+    Settings { gateway: "ah-01".to_owned(), coverage, ..Settings::default() }
 }
 
 struct Player {

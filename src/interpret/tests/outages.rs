@@ -1,0 +1,222 @@
+//! The gateway's own absence as the journal tells it, and exchanges by the standard.
+
+use super::*;
+
+const MINUTE: i64 = 60_000_000;
+
+/// Midnight in Beijing, 2026-06-01.
+fn midnight() -> Timestamp {
+    Moment::read(b"20260601000000").unwrap().timestamp()
+}
+
+fn at(minutes: i64) -> Timestamp {
+    Timestamp(midnight().0 + minutes * MINUTE)
+}
+
+fn ten_minutes(minutes: i64) -> Step {
+    let label = Timestamp(at(minutes).0 - 10 * MINUTE).to_rfc3339();
+    let label: String = label[..19].chars().filter(char::is_ascii_digit).collect();
+    let segment = format!("QN={label}001;ST=31;CN=2051;MN=A;Flag=5;CP=&&DataTime={label};a21026-Avg=1.5&&");
+    frame_step(Timestamp(at(minutes).0 + 1_000_000), segment.as_bytes())
+}
+
+fn online(time: Timestamp, online: bool) -> Step {
+    let on = peering("10.0.0.9:7000");
+    let presence = if online { Presence::Online { mn: "A", on } } else { Presence::Offline { mn: "A", on } };
+    step(time, &Record::Presence(presence))
+}
+
+/// A journal from midnight on: a station that reports every ten minutes to a gateway that ticks.
+struct Journal {
+    steps: Vec<Step>,
+    minutes: i64,
+}
+
+impl Journal {
+    fn new() -> Journal {
+        let facts = StationFacts { rules: vec!["dev22".to_owned()], ..StationFacts::default() };
+        let context = Context { stations: [("A".to_owned(), facts)].into(), ..Context::default() };
+        let mut steps = vec![step(midnight(), &Record::Started("1"))];
+        steps.extend(context_steps(midnight(), &context));
+        steps.push(online(midnight(), true));
+        Journal { steps, minutes: 0 }
+    }
+
+    /// Both run for so long; `sends`: the station reports.
+    fn run(&mut self, minutes: i64, sends: bool) {
+        for _ in 0..minutes {
+            self.minutes += 1;
+            self.steps.push(step(at(self.minutes), &Record::Tick));
+            if sends && self.minutes % 10 == 0 {
+                self.steps.push(ten_minutes(self.minutes));
+            }
+        }
+    }
+
+    fn push(&mut self, record: &Record<'_>) {
+        self.steps.push(step(at(self.minutes), record));
+    }
+
+    /// Nothing is written for so long.
+    fn nothing(&mut self, minutes: i64) {
+        self.minutes += minutes;
+    }
+
+    fn back(&mut self, minutes: i64) {
+        self.push(&Record::Started("1"));
+        self.run(minutes, false);
+        self.steps.push(online(at(self.minutes), true));
+    }
+
+    /// What is published, the same with snapshots in between and without.
+    fn published(&self) -> Vec<Publication> {
+        let mut whole = Player::new(settings());
+        whole.play(&self.steps);
+        let mut pieces = Player::new(settings());
+        for some in self.steps.chunks(97) {
+            let snapshot = pieces.interpreter.snapshot();
+            pieces.interpreter = Interpreter::restore(settings(), &snapshot).unwrap();
+            pieces.play(some);
+        }
+        assert_eq!(whole.out, pieces.out);
+        let schemas = Schemas::new();
+        whole.out.iter().for_each(|publication| schemas.check(publication));
+        whole.out
+    }
+}
+
+fn bodies(published: &[Publication], topic: &str) -> Vec<serde_json::Value> {
+    let own = published.iter().filter(|publication| publication.topic.ends_with(topic));
+    own.map(|publication| serde_json::from_slice(&publication.payload).unwrap()).collect()
+}
+
+fn gaps(published: &[Publication]) -> Vec<(String, String, u64)> {
+    let text = |gap: &serde_json::Value, key: &str| gap[key].as_str().unwrap().to_owned();
+    let gaps = bodies(published, "/event/gap");
+    gaps.iter()
+        .map(|gap| (text(gap, "from")[11..16].to_owned(), text(gap, "cause"), gap["count"].as_u64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn every_way_in_which_the_gateway_is_away_is_gateway_down_and_left_out_of_the_day() {
+    let ways: [(&str, fn(&mut Journal)); 5] = [
+        ("killed", |journal| journal.nothing(125)),
+        ("stopped", |journal| {
+            journal.push(&Record::Stopped);
+            journal.nothing(125);
+        }),
+        ("stopped, by a version that said its stations offline first", |journal| {
+            journal.steps.push(online(at(journal.minutes), false));
+            journal.push(&Record::Stopped);
+            journal.nothing(125);
+        }),
+        ("a crash loop", |journal| {
+            for _ in 0..25 {
+                journal.nothing(4);
+                journal.push(&Record::Started("1"));
+                journal.run(1, false);
+            }
+        }),
+        ("a full disk, or a host that slept", |journal| {
+            journal.nothing(125);
+            journal.run(1, false);
+        }),
+    ];
+    for (way, away) in ways {
+        let mut journal = Journal::new();
+        journal.run(9 * 60 + 5, true);
+        away(&mut journal);
+        if !way.starts_with("a full disk") {
+            journal.back(2);
+        }
+        journal.run(26 * 60, true);
+        let published = journal.published();
+        // Due from 09:10 to 11:10.
+        let gaps = gaps(&published);
+        assert!(gaps.iter().all(|(from, cause, _)| from == "09:00" && cause == "gateway-down"), "{way}: {gaps:?}");
+        assert_eq!(gaps.last().unwrap().2, 13, "{way}: {gaps:?}");
+        let day = bodies(&published, "/completeness/minute").last().unwrap()["days"][0].clone();
+        assert_eq!((&day["expected"], &day["gateway_down"]), (&144.into(), &13.into()), "{way}: {day}");
+        assert_eq!((&day["there"], &day["rate"]), (&131.into(), &1.0.into()), "{way}: {day}");
+        assert_eq!(bodies(&published, "/event/mark-begin").len(), 0, "{way}: no mark says that the station was silent");
+    }
+}
+
+#[test]
+fn the_broker_s_absence_and_a_slow_minute_are_no_outage() {
+    let mut journal = Journal::new();
+    journal.run(9 * 60 + 5, true);
+    // The journal goes on, whatever the broker does; the station does not.
+    journal.run(60, false);
+    journal.nothing(4);
+    journal.run(26 * 60, true);
+    let published = journal.published();
+    assert_eq!(gaps(&published)[0].1, "not-sent");
+    let day = bodies(&published, "/completeness/minute").last().unwrap()["days"][0].clone();
+    assert_eq!((&day["gateway_down"], &day["there"]), (&0.into(), &138.into()), "{day}");
+}
+
+#[test]
+fn what_explains_missing_records_is_named_beside_them_with_its_end() {
+    let mut journal = Journal::new();
+    journal.run(9 * 60 + 5, true);
+    journal.steps.push(online(at(journal.minutes), false));
+    journal.run(3 * 60, false);
+    journal.steps.push(online(at(journal.minutes), true));
+    journal.run(3 * 60, true);
+    let published = journal.published();
+    let begun = &bodies(&published, "/event/gap")[0];
+    assert_eq!((&begun["cause"], &begun["growing"]), (&"offline".into(), &true.into()), "{begun}");
+    let comm = |gap: &serde_json::Value| {
+        let mark = gap["marks"].as_array().unwrap().iter().find(|mark| mark["mark"] == "dev22:comm").cloned();
+        mark.unwrap_or_else(|| panic!("{gap}"))
+    };
+    assert!(comm(begun)["until"].is_null(), "{begun}");
+    let grown = &bodies(&published, "/event/gap")[1];
+    assert_eq!(
+        (&grown["count"], &grown["growing"], &grown["causes"]["offline"]),
+        (&18.into(), &false.into(), &18.into())
+    );
+    assert!(comm(grown)["until"].is_string(), "it is over by then: {grown}");
+}
+
+#[test]
+fn an_exchange_by_the_standard_carries_no_deviation_and_other_reuse_does() {
+    use crate::downlink::Step as Request;
+    let qn = "20260601120000001";
+    let sent =
+        |qn: &str| Request::Sent { mn: "A".into(), id: "r".into(), qn: qn.into(), count: 1, segment: String::new() };
+    let say = |segment: String| frame_step(noon(), segment.as_bytes());
+    let exchange = |qn: &str, flag: &str| {
+        let sent = sent(qn);
+        [
+            step(noon(), &Record::Command(&sent.encode())),
+            say(format!("QN={qn};ST=91;CN=9011;MN=A;{flag}CP=&&QnRtn=1&&")),
+            say(format!("QN={qn};ST=31;CN=1011;MN=A;{flag}CP=&&SystemTime=20260601120000&&")),
+            say(format!("QN={qn};ST=31;CN=1061;MN=A;{flag}CP=&&RtdInterval=30&&")),
+            say(format!("QN={qn};ST=91;CN=9012;MN=A;{flag}CP=&&ExeRtn=1&&")),
+        ]
+    };
+    for flag in ["Flag=5;", "Flag=9;", ""] {
+        let mut player = Player::new(settings());
+        player.play(&[say(format!(
+            "QN=20260601115959001;ST=31;CN=2011;MN=A;{flag}CP=&&DataTime=20260601120000;a21026-Rtd=1&&"
+        ))]);
+        for number in 0..40 {
+            player.play(&exchange(&format!("202606011200{number:02}001"), flag));
+        }
+        let data = player.data();
+        let odd: Vec<_> = data.iter().filter(|body| body["deviations"].to_string().contains("qn-reused")).collect();
+        assert!(odd.is_empty() && data.len() > 160, "{flag}: {odd:?}");
+    }
+    // Answers without our request, two records under one QN of the station's own.
+    let mut player = Player::new(settings());
+    player.play(&exchange(qn, "Flag=5;")[1..2]);
+    for code in ["a21026", "a21002"] {
+        player.play(&[say(format!("QN={qn};ST=31;CN=2011;MN=A;Flag=5;CP=&&DataTime=20260601120000;{code}-Rtd=1&&"))]);
+    }
+    let data = player.data();
+    let odd: Vec<bool> = data.iter().map(|body| body["deviations"].to_string().contains("qn-reused")).collect();
+    assert_eq!(odd, [false, false, true], "{data:?}");
+}
