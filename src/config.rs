@@ -263,6 +263,7 @@ impl Config {
         anchor(&mut self.journal.dir);
         anchor(&mut self.dictionary.file);
         anchor(&mut self.keys.file);
+        anchor(&mut self.command.secrets);
         self.mqtt.password_file.iter_mut().for_each(anchor);
         self.http.token_file.iter_mut().for_each(anchor);
         if let Some(tls) = &mut self.mqtt.tls {

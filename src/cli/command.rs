@@ -86,6 +86,13 @@ pub(super) fn command(options: &Options) -> u8 {
         complain(&"commands are off in this configuration: set enabled = true in [command] and restart the gateway");
         return CONFIG;
     }
+    let mut request = request;
+    if let (Some(public), Some(parameters)) = (
+        crate::gateway::secrets::public_key(&loaded.config.journal.dir),
+        request.get_mut("parameters").and_then(Value::as_object_mut),
+    ) {
+        seal(parameters, &public, mn);
+    }
     log::start(&config::Log { level: "warn".into(), ..loaded.config.log.clone() });
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return FAULT };
     let id = options.id.clone().unwrap_or_else(|| format!("cli-{}", crate::clock::now().0));
@@ -94,7 +101,8 @@ pub(super) fn command(options: &Options) -> u8 {
 
 /// The request as JSON, or what is wrong with the arguments.
 fn request(options: &Options) -> Result<Value, String> {
-    let mut request = json!({ "author": options.author, "why": options.why });
+    let asked_at = crate::clock::now().to_rfc3339();
+    let mut request = json!({ "author": options.author, "why": options.why, "asked_at": asked_at });
     if let Some(word) = &options.confirm {
         if !options.words.is_empty() {
             return Err("a confirmation has no command: leave its name and parameters out".into());
@@ -111,7 +119,11 @@ fn request(options: &Options) -> Result<Value, String> {
         let hint = if near.is_empty() { String::new() } else { format!(" (did you mean {}?)", near.join(", ")) };
         return Err(format!("there is no command {name:?}{hint}; --list shows all"));
     }
-    let names: Vec<&str> = known.flat_map(|order| order.parameters).map(|parameter| parameter.name).collect();
+    let mut names: Vec<&str> = known.flat_map(|order| order.parameters).map(|parameter| parameter.name).collect();
+    if *name == SET_KEY.name {
+        // Left out, as it should be: the gateway makes the key.
+        names.push("NewSK");
+    }
     let mut parameters = Map::new();
     for word in given {
         let Some((key, text)) = word.split_once('=') else {
@@ -146,6 +158,19 @@ fn value(command: &str, name: &str, text: &str) -> Value {
         // A list of limits is written as JSON.
         Some(Kind::Limits) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         _ => text.into(),
+    }
+}
+
+/// Seals what is secret, where the gateway's public key can be read.
+fn seal(parameters: &mut Map<String, Value>, public: &str, mn: &str) {
+    for name in ["NewPW", "NewSK"] {
+        let Some(value) = parameters.get_mut(name) else { continue };
+        let Some(said) = value.as_str() else { continue };
+        *value = match (said.strip_prefix("file:"), crate::gateway::secrets::seal(public, mn, said)) {
+            (Some(file), _) => json!({ "file": file }),
+            (None, Some(sealed)) => json!({ "sealed": sealed }),
+            (None, None) => continue,
+        };
     }
 }
 

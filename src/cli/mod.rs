@@ -11,11 +11,13 @@ mod demo;
 mod factors;
 mod gaps;
 mod journal;
+mod keys;
 mod letters;
 mod log;
 mod marks;
 mod replay;
 mod run;
+mod seal;
 mod simulate;
 
 use std::path::PathBuf;
@@ -79,6 +81,11 @@ enum Command {
     /// Messages that the broker would not take, set aside so that others could go on (死信)
     #[command(name = "dead-letters", subcommand)]
     Letters(letters::Command),
+    /// Seals a password or key for a request (密封密码)
+    Seal(seal::Options),
+    /// The keys of encrypted stations, without the keys (密钥一览)
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// How much of each day has arrived, and what is missing (传输率与缺口)
     Gaps(gaps::Options),
     /// Looks into a journal; works beside a running gateway
@@ -112,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Ask(options) => command::command(&options),
         Command::Replay(options) => replay::replay(&options),
         Command::Letters(command) => letters::letters(&command),
+        Command::Seal(options) => seal::seal(&options),
+        Command::Keys(command) => keys::keys(&command),
         Command::Gaps(options) => gaps::gaps(&options),
         Command::Journal(command) => journal::journal(&command),
         Command::Marks(command) => marks::marks(&command),

@@ -439,8 +439,10 @@ impl Ledger {
             | Step::Sent { .. }
             | Step::Accepted { .. }
             | Step::Data { .. }
+            | Step::Cancel { .. }
             | Step::Refused { .. }
             | Step::Key { .. }
+            | Step::KeyNote { .. }
             | Step::Clock { .. } => {}
         }
     }

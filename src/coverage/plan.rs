@@ -125,7 +125,10 @@ impl Asking {
             | Outcome::NoAnswer
             | Outcome::TimedOut
             | Outcome::Expired
-            | Outcome::Unconfirmed => {
+            | Outcome::Unconfirmed
+            | Outcome::Withdrawn
+            | Outcome::Cancelled
+            | Outcome::Unregistered => {
                 self.failures = self.failures.saturating_add(1);
                 self.rest_until = at.saturating_add(settings.back_off(self.failures));
             }

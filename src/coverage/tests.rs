@@ -823,13 +823,14 @@ fn the_desk_takes_every_recall_and_its_steps_are_read_back() {
     let mut desk = Desk::new(crate::downlink::Settings::default());
     for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
         let mn = format!("M{}", edition.year());
-        let address = Address { mn: mn.clone(), edition, st: None, pw: None, policy: None };
+        let address = Address::new(&mn, edition);
         for grain in [Grain::Minute, Grain::Hour, Grain::Day] {
             let begin = local::of(midnight()).unwrap();
             let recall = Recall::new(&mn, grain, &track::Wanted { begin, end: begin + DAY, attempt: 1 });
             let now = later(midnight(), 2 * DAYS);
+            let moment = crate::downlink::Moment { wall: now, ..crate::downlink::Moment::default() };
             let (taken, effects) =
-                desk.want(&address, &recall.id, recall.command, &recall.parameters, Origin::Recall, now);
+                desk.want(&address, &recall.id, recall.command, &recall.parameters, Origin::Recall, moment);
             assert_eq!(taken, Ok(()));
             let [Effect::Record { step, .. }] = effects.as_slice() else { panic!("{effects:?}") };
             let mut ledger = Ledger::default();

@@ -2,12 +2,13 @@
 //! to read only what is newer, and keys outlive the journal's retention.
 //!
 //! What must stay true: a desk restored from [`Ledger::steps`] goes on as one restored from all steps would; what is kept is bounded by the
-//! requests that are open, `ids_max` ended ones, and [`KEYS_MAX`] keys of a station.
+//! requests that are open, `ids_max` ended ones, and of each station [`KEYS_MAX`] keys twice, what it was told when it was new, and the last
+//! change of its password and of its MN.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::keys::KEYS_MAX;
-use super::step::{KeyState, Step};
+use super::step::{KeyState, Origin, Outcome, Step};
 use crate::message::Timestamp;
 
 /// An ended request: how it was asked and how it ended is all that is kept, and of a set clock that it was sent.
@@ -20,6 +21,12 @@ pub struct Ledger {
     open: BTreeMap<(String, String), Vec<(Timestamp, Step)>>,
     ended: VecDeque<Ended>,
     keys: BTreeMap<String, Vec<(Timestamp, Step)>>,
+    /// Of each station and notice the last one.
+    key_notes: BTreeMap<(String, u8), (Timestamp, Step)>,
+    /// What a station was told when it was new, by command.
+    contacts: BTreeMap<(String, String), Ended>,
+    /// The last change of its password or MN that the station may have made.
+    changes: BTreeMap<(String, u16), Ended>,
     clocks: BTreeMap<String, (Timestamp, Step)>,
     /// The newest request sent: QNs go on behind its own.
     last_sent: Option<(Timestamp, Step)>,
@@ -38,19 +45,21 @@ impl Ledger {
         let id = step.id().map(str::to_owned);
         match (&step, id) {
             (Step::Refused { .. }, _) => {}
-            (Step::Key { key, state, .. }, _) => {
-                let (key, state) = (key.clone(), *state);
+            (Step::Key { key, .. }, _) => {
+                let key = key.clone();
                 let keys = self.keys.entry(mn).or_default();
                 keys.retain(|(_, known)| !matches!(known, Step::Key { key: other, .. } if *other == key));
-                if state != KeyState::Dropped {
-                    keys.push((at, step));
-                }
-                // The newest proven one is never given up: without it nothing can be opened or offered.
+                keys.push((at, step));
+                // The newest proven one is never given up: without it nothing can be opened or offered. Refused ones go first.
                 if keys.len() > 2 * KEYS_MAX {
-                    let newest = keys.iter().rposition(|(_, known)| is_proven(known));
-                    let oldest = (0..keys.len()).find(|at| Some(*at) != newest);
+                    let newest = keys.iter().rposition(|(_, known)| is_state(known, KeyState::Proven));
+                    let refused = keys.iter().position(|(_, known)| is_state(known, KeyState::Dropped));
+                    let oldest = refused.or_else(|| (0..keys.len()).find(|at| Some(*at) != newest));
                     oldest.map(|at| keys.remove(at));
                 }
+            }
+            (Step::KeyNote { notice, .. }, _) => {
+                self.key_notes.insert((mn, *notice as u8), (at, step));
             }
             (Step::Clock { .. }, _) => {
                 self.clocks.insert(mn, (at, step));
@@ -63,7 +72,7 @@ impl Ledger {
                 self.last_sent = Some((at, step.clone()));
                 self.add(mn, id, (at, step));
             }
-            (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Data { .. }, Some(id)) => {
+            (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Data { .. } | Step::Cancel { .. }, Some(id)) => {
                 self.add(mn, id, (at, step))
             }
             // These belong to a request and have its id.
@@ -71,6 +80,7 @@ impl Ledger {
                 Step::Confirmed { .. }
                 | Step::Accepted { .. }
                 | Step::Data { .. }
+                | Step::Cancel { .. }
                 | Step::Ended { .. }
                 | Step::Queued { .. }
                 | Step::Sent { .. },
@@ -94,19 +104,22 @@ impl Ledger {
 
     fn end(&mut self, mn: &str, id: &str, ended: (Timestamp, Step)) {
         let Some(steps) = self.open.remove(&(mn.to_owned(), id.to_owned())) else { return };
-        let sets_clock = matches!(steps.first(), Some((_, Step::Queued { cn: 1012, .. })));
-        let matters = |step: &Step| match step {
-            Step::Queued { .. } => true,
-            Step::Sent { .. } => sets_clock,
-            Step::Confirmed { .. }
-            | Step::Accepted { .. }
-            | Step::Data { .. }
-            | Step::Ended { .. }
-            | Step::Refused { .. }
-            | Step::Key { .. }
-            | Step::Clock { .. } => false,
-        };
-        self.ended.push_back(steps.into_iter().filter(|(_, step)| matters(step)).chain([ended]).collect());
+        let Some((_, Step::Queued { cn, origin, command, .. })) = steps.first() else { return };
+        let (cn, origin, command) = (*cn, *origin, command.clone());
+        let outcome = if let (_, Step::Ended { outcome, .. }) = &ended { Some(*outcome) } else { None };
+        let sent = steps.iter().any(|(_, step)| matches!(step, Step::Sent { .. }));
+        let not_done = matches!(outcome, Some(Outcome::Refused | Outcome::Failed));
+        let own = || steps.iter().filter(|(_, s)| matches!(s, Step::Queued { .. } | Step::Sent { .. })).cloned();
+        if matches!(cn, 1002 | 1072) && sent && !not_done {
+            self.changes.insert((mn.to_owned(), cn), own().chain([ended.clone()]).collect());
+        }
+        let kept: Ended =
+            own().filter(|(_, step)| cn == 1012 || matches!(step, Step::Queued { .. })).chain([ended]).collect();
+        if origin == Origin::FirstContact && cn != 1002 {
+            self.contacts.insert((mn.to_owned(), command), kept);
+            return;
+        }
+        self.ended.push_back(kept);
         while self.ended.len() > self.ids_max {
             self.ended.pop_front();
         }
@@ -115,8 +128,9 @@ impl Ledger {
     /// The steps to restore a desk from, in an order that does.
     pub fn steps(&self) -> impl Iterator<Item = &(Timestamp, Step)> {
         let last = self.last_sent.iter();
-        let ended = self.ended.iter().flatten();
-        let keys = self.keys().chain(self.clocks.values());
+        let ended = self.contacts.values().flatten().chain(self.ended.iter().flatten());
+        let ended = ended.chain(self.changes.values().flatten());
+        let keys = self.keys().chain(self.key_notes.values()).chain(self.clocks.values());
         // An exchange that is under way has left the queue before the next one was taken up.
         let under_way = |steps: &&Vec<(Timestamp, Step)>| steps.iter().any(|(_, s)| matches!(s, Step::Sent { .. }));
         let mut waiting: Vec<_> = self.open.values().filter(|steps| !under_way(steps)).collect();
@@ -131,8 +145,8 @@ impl Ledger {
     }
 }
 
-fn is_proven(step: &Step) -> bool {
-    matches!(step, Step::Key { state: KeyState::Proven, .. })
+fn is_state(step: &Step, wanted: KeyState) -> bool {
+    matches!(step, Step::Key { state, .. } if *state == wanted)
 }
 
 /// The steps as text, a JSON object a line: the time in microseconds, then the step.

@@ -1,10 +1,17 @@
-//! The keys of one station (HJ 212-2025, 6.4.3), newest first. An old key stays until a newer one is proven, and for a while after:
-//! which key a packet is sealed with is tried, never inferred from its time.
+//! The keys of one station (HJ 212-2025, 6.4.3), newest first. Which key a packet is sealed with is tried, never inferred from its
+//! time.
+//!
+//! What must stay true:
+//! * a key that may be at the station is held and tried. One that the station refused is tried last, and is what is given up first when
+//!   there are more than [`KEYS_MAX`]; an offered key, the newest proven one and the one that the station last used are never given up
+//!   for another;
+//! * what goes to the station is sealed under the key that it last used, as far as anything has told: a frame that the key opened, the
+//!   station's own word that it took one (9012), or a registration that is newer than both.
 
 use super::step::KeyState;
 use crate::protocol::sm4::Key;
 
-/// So many keys of a station are kept; an offered or the newest proven one is never dropped for another.
+/// So many keys of a station are kept.
 pub const KEYS_MAX: usize = 8;
 
 /// A key and whose it is, as files and histories tell of it.
@@ -25,35 +32,75 @@ struct Held {
     state: KeyState,
 }
 
-/// See the room.
+/// See the head of the file.
 #[derive(Debug, Default)]
 pub struct KeyRing {
     held: Vec<Held>,
+    /// When the key that the station last used was created.
+    used: Option<String>,
 }
 
 impl KeyRing {
     /// Notes what is known of a key.
     pub fn note(&mut self, created: &str, key: &Key, state: KeyState) {
-        self.held.retain(|held| held.key != *key);
-        if state == KeyState::Dropped {
-            return;
-        }
-        let at = self.held.iter().position(|held| held.created.as_str() <= created).unwrap_or(self.held.len());
-        self.held.insert(at, Held { created: created.to_owned(), key: key.clone(), state });
-        if self.held.len() > KEYS_MAX {
-            let newest = self.held.iter().position(|held| held.state == KeyState::Proven);
-            if let Some(old) =
-                self.held.iter().rposition(|held| held.state == KeyState::Proven).filter(|old| newest != Some(*old))
-            {
-                self.held.remove(old);
+        let before = self.held.iter().find(|held| held.key == *key).map(|held| (held.state, held.created.clone()));
+        if state == KeyState::Proven {
+            let opened = before.as_ref().is_some_and(|(state, _)| *state != KeyState::Proven);
+            let said_again = before.as_ref().is_some_and(|(_, known)| known == created);
+            let newest = self.used.as_deref().is_none_or(|used| used <= created);
+            if opened || !said_again && newest {
+                self.used = Some(created.to_owned());
             }
+        }
+        if let (Some((_, known)), Some(used)) = (&before, &mut self.used)
+            && known == used
+        {
+            created.clone_into(used);
+        }
+        self.held.retain(|held| held.key != *key);
+        let rank = |state: KeyState, created: &str| (state != KeyState::Dropped, created.to_owned());
+        let own = rank(state, created);
+        let at = self.held.iter().position(|held| rank(held.state, &held.created) <= own).unwrap_or(self.held.len());
+        self.held.insert(at, Held { created: created.to_owned(), key: key.clone(), state });
+        if self.held.len() > KEYS_MAX
+            && let Some(at) = self.to_give_up()
+        {
+            self.held.remove(at);
+        }
+    }
+
+    /// The key that matters least: the oldest refused one, else the oldest proven one, else the oldest.
+    fn to_give_up(&self) -> Option<usize> {
+        let newest = self.held.iter().position(|held| held.state == KeyState::Proven);
+        let offered = self.held.iter().position(|held| held.state == KeyState::Offered);
+        let free = |at: &usize| {
+            let used = self.held.get(*at).is_some_and(|held| self.is_used(held));
+            Some(*at) != newest && Some(*at) != offered && !used
+        };
+        let of = |state: KeyState| {
+            (0..self.held.len()).rev().filter(free).find(|at| self.held.get(*at).is_some_and(|h| h.state == state))
+        };
+        of(KeyState::Dropped).or_else(|| of(KeyState::Proven)).or_else(|| (0..self.held.len()).rev().find(free))
+    }
+
+    fn is_used(&self, held: &Held) -> bool {
+        self.used.as_deref() == Some(held.created.as_str())
+    }
+
+    /// The station uses the key of this time of creation.
+    pub fn note_used(&mut self, created: &str) {
+        if self.held.iter().any(|held| held.created == created) {
+            self.used = Some(created.to_owned());
         }
     }
 
     /// A ring of what [`KeyRing::held`] gave.
     #[must_use]
     pub fn of(held: impl IntoIterator<Item = (String, Key, KeyState)>) -> KeyRing {
-        KeyRing { held: held.into_iter().map(|(created, key, state)| Held { created, key, state }).collect() }
+        KeyRing {
+            held: held.into_iter().map(|(created, key, state)| Held { created, key, state }).collect(),
+            used: None,
+        }
     }
 
     /// Every key with the time of its creation and what is known of it, in the order in which they are to be tried.
@@ -72,21 +119,90 @@ impl KeyRing {
         self.held.iter().find(|held| held.state == KeyState::Proven).map(|held| &held.key)
     }
 
-    /// The key that was offered and is neither proven nor refused, with the time of its creation.
+    /// The key under which the station is spoken to, with the time of its creation: the one that it last used, else the newest proven.
+    #[must_use]
+    pub fn sealing(&self) -> Option<(&str, &Key)> {
+        let used = self.held.iter().find(|held| self.is_used(held));
+        let proven = || self.held.iter().find(|held| held.state == KeyState::Proven);
+        used.or_else(proven).map(|held| (held.created.as_str(), &held.key))
+    }
+
+    /// The key that was offered, may be at the station or not, and can be offered again; with the time of its creation. A key that the
+    /// station said it took is in use and no offer any more.
     #[must_use]
     pub fn offered(&self) -> Option<(&str, &Key)> {
-        let newest = self.held.iter().find(|held| held.state == KeyState::Offered)?;
+        let newest = self.held.iter().find(|held| held.state == KeyState::Offered && !self.is_used(held))?;
         Some((&newest.created, &newest.key))
     }
 
-    /// The number-th of [`KeyRing::to_try`], if opening with it proves it for the first time.
-    pub(super) fn newly_proven(&self, number: usize) -> Option<(&str, &Key)> {
-        let held = self.held.get(number).filter(|held| held.state == KeyState::Offered)?;
-        Some((&held.created, &held.key))
+    /// The key of this time of creation.
+    pub(super) fn created_at(&self, created: &str) -> Option<(&Key, KeyState)> {
+        self.held.iter().find(|held| held.created == created).map(|held| (&held.key, held.state))
+    }
+
+    /// The number-th of [`KeyRing::to_try`].
+    pub(super) fn number(&self, number: usize) -> Option<(&str, &Key, KeyState)> {
+        self.held.get(number).map(|held| (held.created.as_str(), &held.key, held.state))
+    }
+
+    /// When the key that the station last used was created, if anything told.
+    #[must_use]
+    pub fn used(&self) -> Option<&str> {
+        self.used.as_deref()
     }
 }
 
 /// A key as hexadecimal digits, for its record.
 pub(super) fn hex(key: &Key) -> String {
     key.bytes().iter().fold(String::from("hex:"), |text, byte| text + &format!("{byte:02X}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u8) -> Key {
+        Key::from_bytes([n; 16])
+    }
+
+    #[test]
+    fn what_the_station_last_used_seals_and_is_never_given_up() {
+        let mut ring = KeyRing::default();
+        ring.note("20260101000000000", &key(1), KeyState::Proven);
+        ring.note("20260201000000000", &key(2), KeyState::Offered);
+        assert_eq!(ring.sealing().unwrap().1, &key(1));
+        ring.note("20260201000000000", &key(2), KeyState::Proven);
+        assert_eq!(ring.sealing().unwrap().1, &key(2), "a frame opened with it");
+        ring.note_used("20260101000000000");
+        assert_eq!(ring.sealing().unwrap().1, &key(1), "the logger was reset");
+        for n in 3..20 {
+            ring.note(&format!("202603{n:02}000000000"), &key(n), KeyState::Offered);
+            ring.note(&format!("202603{n:02}000000000"), &key(n), KeyState::Dropped);
+        }
+        assert_eq!(ring.to_try().count(), KEYS_MAX);
+        assert!(ring.to_try().any(|k| *k == key(1)) && ring.to_try().any(|k| *k == key(2)));
+        assert_eq!(ring.to_try().next(), Some(&key(2)), "a refused key is tried last");
+    }
+
+    #[test]
+    fn a_key_registered_again_with_a_newer_time_is_what_the_station_uses() {
+        let mut ring = KeyRing::default();
+        ring.note("20260101000000000", &key(1), KeyState::Proven);
+        ring.note("20260201000000000", &key(2), KeyState::Offered);
+        ring.note("20260201000000000", &key(2), KeyState::Proven);
+        ring.note("20260101000000000", &key(1), KeyState::Proven);
+        assert_eq!(ring.sealing().unwrap().1, &key(2), "said again, nothing new");
+        ring.note("20260301000000000", &key(1), KeyState::Proven);
+        assert_eq!(ring.sealing().unwrap(), ("20260301000000000", &key(1)));
+    }
+
+    #[test]
+    fn a_key_that_the_station_took_is_no_offer_any_more() {
+        let mut ring = KeyRing::default();
+        ring.note("20260101000000000", &key(1), KeyState::Proven);
+        ring.note("20260201000000000", &key(2), KeyState::Offered);
+        assert!(ring.offered().is_some());
+        ring.note_used("20260201000000000");
+        assert_eq!((ring.offered(), ring.sealing().unwrap().1), (None, &key(2)));
+    }
 }

@@ -9,49 +9,77 @@
 //! | Accepted | data | Accepted, time starts anew |
 //! | Accepted | 9012 | Ending |
 //! | Accepted | execution time-out | Ending: timed-out; nothing is sent again |
+//! | any | the station shows that it did it (a new key, password or MN in use) | Shown: a last answer is waited for shortly, then Ending: done |
+//! | Asked | the station of a new key comes back | Returned |
+//! | Returned | a frame under the old key, or time | Asked, and at once Recording |
+//! | Unsettled | a frame under the old key, or time | Ending as it would have ended |
 //! | Ending | the step `ended` is durable | the next one |
 //!
+//! A new key has two more ways, because its station may have taken it without a word of it arriving: an outcome that is not certain
+//! (no answer, a refusal of a resend, silence after 9011) is Unsettled until a frame tells which key the station uses; and when the station
+//! comes back, nothing is sent again before a frame told that.
+//!
 //! What must stay true: bytes go out only after their step is durable; a lost connection changes no phase, so that a result after a
-//! reconnect is taken; while the station is away nothing is sent.
+//! reconnect is taken; while the station is away, or before the frame that brought it was looked at, nothing is sent; to a logger that
+//! asks for its MN nothing but its MN is sent; a clock is never set to a time that was right earlier; time-outs are of the steady clock.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Address;
 use super::clock::Clock;
 use super::keys::KeyRing;
-use super::moment;
+use super::moment::{self, Moment, Steady};
 use super::settings::Settings;
 use super::step::{Origin, Outcome, Step};
-use super::table::{Answers, Order, SET_KEY};
-use super::value::NOW;
-use super::{Address, after};
-use crate::message::Timestamp;
+use super::table::{Order, SET_KEY};
+use super::value::Content;
 use crate::protocol::write::Segment;
 use crate::protocol::{Edition, Fields, Header, PacketFlags, sm4, write};
 
 /// Stands in a segment for the key that is given.
 const KEY: &str = "KEY";
+/// A step that took longer than this to become durable holds a time that is no longer right.
+const COMPOSED_MAX: Duration = Duration::from_secs(5);
+/// How long the answer is waited for when the station has shown that it did what it was told.
+const SHOWN_WAIT: Duration = Duration::from_secs(2);
 
 /// A request that waits or is carried out.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) id: String,
     pub(super) order: &'static Order,
-    pub(super) area: String,
+    pub(super) content: Content,
     pub(super) new_mn: Option<String>,
     pub(super) origin: Origin,
     pub(super) author: String,
-    pub(super) expires: Timestamp,
+    pub(super) expires: Steady,
     /// What must be said to confirm it, and until when.
-    pub(super) confirm: Option<(String, Timestamp)>,
+    pub(super) confirm: Option<(String, Steady)>,
     /// Whether the step that says so is on disk.
     pub(super) durable: bool,
     /// Whether its end has been said and is not yet durable.
     pub(super) ending: bool,
+    /// Whether it was taken back.
+    pub(super) cancelled: bool,
 }
 
+/// Where an exchange stands, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    Recording,
-    Asked,
-    Accepted,
+    /// The step `sent`, made then, is on its way to the disk.
+    Recording(Steady),
+    /// 9011 is waited for until then.
+    Asked(Steady),
+    /// The station of a new key came back; a frame that tells which key it uses is waited for until then.
+    Returned(Steady),
+    /// Data or 9012 is waited for until then.
+    Accepted(Steady),
+    /// How it ended is not certain; a frame that tells is waited for until then.
+    Unsettled(Steady, Outcome, Option<u16>),
+    /// The station shows that it did it; its answer is waited for until then.
+    Shown(Steady),
+    /// The step `ended` is on its way to the disk.
     Ending,
 }
 
@@ -62,83 +90,103 @@ pub(super) struct Active {
     pub(super) segment: String,
     pub(super) count: u8,
     pub(super) phase: Phase,
-    pub(super) deadline: Timestamp,
     pub(super) packets: u64,
 }
 
-impl Exchange {
-    /// Whether data with the command's own CN is what was asked for. Data of history carries its own QN and is told from what the
-    /// station uploads by itself by its time; a parameter carries ours, or in 2005 none.
-    fn is_answered_by(&self, st: Option<&[u8]>, time: Option<&[u8]>, ours: bool) -> bool {
-        if self.order.answers != Answers::Data || self.order.st.is_some_and(|own| st != Some(own.as_bytes())) {
-            return false;
-        }
-        let bound = |name: &str| self.area.split(['&', ';', ',']).find_map(|field| field.strip_prefix(name));
-        match (bound("BeginTime="), bound("EndTime="), time) {
-            (Some(begin), Some(end), Some(time)) => (begin.as_bytes()..=end.as_bytes()).contains(&time),
-            _ => ours,
-        }
-    }
-}
-
-/// What an answer was to the lane.
+/// Whether the station can be spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answered {
-    /// Nothing of ours.
-    No,
-    /// Ours.
-    Yes,
-    /// An answer to something we did not ask, or in no readable form.
-    Strange,
+pub(super) enum Place {
+    Away,
+    /// On this connection; the frame that brought it is not yet looked at.
+    Arriving(u64),
+    /// On this connection.
+    Here(u64),
 }
 
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) address: Address,
-    pub(super) connection: Option<u64>,
+    /// Whether the station is registered now; what waits for one that is not has ended.
+    pub(super) registered: bool,
+    pub(super) place: Place,
+    /// The logger asks for its MN and knows none, or another one.
+    pub(super) nameless: bool,
     pub(super) queue: Vec<Exchange>,
     pub(super) active: Option<Active>,
     pub(super) clock: Clock,
     pub(super) keys: KeyRing,
-    pub(super) contacted: bool,
-    heard_st: Option<String>,
-    heard_pw: Option<String>,
-    fields: Fields,
+    /// The commands of first contact that were carried out, or are on their way.
+    pub(super) contacted: BTreeSet<&'static str>,
+    /// When the station was last given a key because it asked.
+    pub(super) key_given: Option<Steady>,
+    /// The key whose age was said.
+    pub(super) key_due: Option<String>,
+    /// When the key in use was last noted, and which one the steps tell of.
+    pub(super) used_noted: Option<Steady>,
+    pub(super) used_said: Option<String>,
+    pub(super) heard_st: Option<String>,
+    pub(super) heard_pw: Option<String>,
+    /// Whether its Flag has the version bits of 2025.
+    pub(super) heard_flag8: bool,
+    pub(super) fields: Fields,
 }
 
 impl Lane {
     pub(super) fn new(address: Address) -> Lane {
         Lane {
             address,
-            connection: None,
+            registered: true,
+            place: Place::Away,
+            nameless: false,
             queue: Vec::new(),
             active: None,
             clock: Clock::default(),
             keys: KeyRing::default(),
-            contacted: false,
+            contacted: BTreeSet::new(),
+            key_given: None,
+            key_due: None,
+            used_noted: None,
+            used_said: None,
             heard_st: None,
             heard_pw: None,
+            heard_flag8: false,
             fields: Fields::default(),
         }
     }
 
+    /// The connection on which `order` may be sent now.
+    fn way(&self, order: &Order) -> Option<u64> {
+        match self.place {
+            Place::Here(connection) if self.registered && (!self.nameless || order.cn == 1002) => Some(connection),
+            Place::Here(_) | Place::Arriving(_) | Place::Away => None,
+        }
+    }
+
     /// Begins the next exchange if none is under way and the station is there.
-    pub(super) fn advance(&mut self, now: Timestamp, last_qn: &mut i64, out: &mut Vec<Step>) {
-        if self.active.is_some() || self.connection.is_none() {
+    pub(super) fn advance(&mut self, now: Moment, last_qn: &mut i64, out: &mut Vec<Step>) {
+        if self.active.is_some() {
             return;
         }
-        let ready = |e: &&Exchange| e.durable && !e.ending && e.confirm.is_none() && e.expires > now;
-        // The first of the highest priority: the queue is in the order of arrival.
-        let Some(origin) = self.queue.iter().filter(ready).map(|e| e.origin).min() else { return };
-        let Some(at) = self.queue.iter().position(|e| e.origin == origin && ready(&e)) else { return };
+        let ready = |e: &&Exchange| {
+            e.durable
+                && !e.ending
+                && !e.cancelled
+                && e.confirm.is_none()
+                && e.expires > now.steady
+                && self.way(e.order).is_some()
+        };
+        // The first of the highest priority: the queue is in the order of arrival. A logger is given its MN before all else.
+        let rank = |e: &Exchange| (e.order.cn != 1002 || e.origin == Origin::Operator, e.origin);
+        let Some(first) = self.queue.iter().filter(ready).map(rank).min() else { return };
+        let Some(at) = self.queue.iter().position(|e| rank(e) == first && ready(&e)) else { return };
         let exchange = self.queue.remove(at);
-        *last_qn = moment::of(now).max(*last_qn + 1);
+        *last_qn = moment::of(now.wall).max(*last_qn + 1);
         let qn = moment::qn(*last_qn);
         let segment = self.segment(&exchange, &qn, now);
-        if exchange.order.cn == 1012 {
-            self.clock.noted(now);
+        if exchange.sets_the_loggers_clock() {
+            self.clock.noted(now.steady);
         }
-        let active = Active { exchange, qn, segment, count: 1, phase: Phase::Recording, deadline: now, packets: 0 };
+        let active = Active { exchange, qn, segment, count: 1, phase: Phase::Recording(now.steady), packets: 0 };
         out.push(self.sent(&active));
         self.active = Some(active);
     }
@@ -153,19 +201,18 @@ impl Lane {
         }
     }
 
-    fn segment(&self, exchange: &Exchange, qn: &str, now: Timestamp) -> String {
-        let time = moment::qn(moment::of(now));
-        let area = match exchange.area.strip_suffix(NOW) {
-            Some(before) => format!("{before}{}", time.get(..14).unwrap_or_default()),
-            None => exchange.area.clone(),
-        };
+    fn segment(&self, exchange: &Exchange, qn: &str, now: Moment) -> String {
+        let area = exchange.content.written(&moment::system_time(now.wall));
         let st = exchange.order.st.or(self.address.st.as_deref()).or(self.heard_st.as_deref());
-        let pw = self.address.pw.as_deref().or(self.heard_pw.as_deref());
-        let flag = match self.address.edition {
+        let pw = self.password();
+        let flag = match (self.address.flag, self.address.edition) {
+            (Some(flag), _) => flag | 1,
             // As the examples of 2005 have it, although no packet numbers follow.
-            Edition::V2005 => 3,
-            Edition::V2017 => 5,
-            Edition::V2025 => 9,
+            (None, Edition::V2005) => 3,
+            // The national surface water network has Flag 8 and 9 with the content of 2017.
+            (None, Edition::V2017) if self.heard_flag8 => 9,
+            (None, Edition::V2017) => 5,
+            (None, Edition::V2025) => 9,
         };
         let segment = Segment {
             qn: Some(qn.as_bytes()),
@@ -183,79 +230,175 @@ impl Lane {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// The step `sent` with this QN and count is durable: the bytes that go out now, if the station is still there.
+    /// The password that the station uses: the registered one, unless it was given another and shows it.
+    fn password(&self) -> Option<&str> {
+        let (registered, heard) = (self.address.pw.as_deref(), self.heard_pw.as_deref());
+        let other = self.address.other_pw.as_deref();
+        heard.filter(|heard| registered.is_none() || other == Some(*heard)).or(registered)
+    }
+
+    /// The step `sent` with this QN and count is durable: the bytes that go out now, if the station is still there. A step that holds the
+    /// time and was long on its way is not sent but made anew.
     pub(super) fn sendable(
         &mut self,
         qn: &str,
         count: u8,
-        now: Timestamp,
+        now: Moment,
         settings: &Settings,
+        out: &mut Vec<Step>,
     ) -> Option<(u64, Vec<u8>)> {
-        let active = self.active.as_mut()?;
-        if active.qn != qn || active.count != count || active.phase != Phase::Recording {
+        let active = self.active.as_ref().filter(|active| active.qn == qn && active.count == count)?;
+        let Phase::Recording(composed) = active.phase else { return None };
+        if active.exchange.cancelled || !self.registered {
+            // It ends instead, now that its step is in its place.
+            self.active.as_mut()?.phase = Phase::Asked(now.steady);
             return None;
         }
-        active.phase = Phase::Asked;
-        active.deadline = after(now, settings.answer_timeout);
-        let connection = self.connection?;
+        if active.exchange.holds_a_time() && now.steady.since(composed) > COMPOSED_MAX {
+            return self.compose(now, out);
+        }
+        let way = self.way(active.exchange.order);
+        let active = self.active.as_mut()?;
+        active.phase = Phase::Asked(now.steady.after(settings.answer_timeout));
+        let connection = way?;
         let mut bytes = Vec::with_capacity(active.segment.len() + 12);
         if active.exchange.order.cn != SET_KEY.cn {
             write::frame(&mut bytes, |out| out.extend_from_slice(active.segment.as_bytes()));
             return Some((connection, bytes));
         }
         // The new key travels under the one that both sides have (HJ 212-2025, 6.4.4).
-        let (offered, old) = (self.keys.offered()?.1, self.keys.proven()?);
+        let (offered, _) = self.keys.created_at(active.exchange.key_created()?)?;
+        let (_, under) = self.keys.sealing()?;
         let text = std::str::from_utf8(offered.bytes()).ok()?;
         let mut plain = active.segment.replace(&format!("NewSK={KEY}"), &format!("NewSK={text}")).into_bytes();
-        let sealed = sm4::frame(&mut bytes, &plain, old);
+        let sealed = sm4::frame(&mut bytes, &plain, under);
         zeroize::Zeroize::zeroize(&mut plain);
         sealed.ok().map(|()| (connection, bytes))
     }
 
+    /// Writes the segment of the exchange under way anew, with the time of now, and asks for its step; or ends what is too late.
+    fn compose(&mut self, now: Moment, out: &mut Vec<Step>) -> Option<(u64, Vec<u8>)> {
+        let active = self.active.as_ref()?;
+        if active.exchange.holds_a_time() && active.exchange.expires <= now.steady {
+            let sent_before = active.count > 1;
+            self.end(if sent_before { Outcome::NoAnswer } else { Outcome::Expired }, None, out);
+            return None;
+        }
+        let mut segment = None;
+        if active.exchange.holds_a_time() {
+            segment = Some(self.segment(&active.exchange, &active.qn, now));
+        }
+        let active = self.active.as_mut()?;
+        if let Some(segment) = segment {
+            active.segment = segment;
+        }
+        active.phase = Phase::Recording(now.steady);
+        let sets_clock = active.exchange.sets_the_loggers_clock();
+        if sets_clock {
+            self.clock.noted(now.steady);
+        }
+        if let Some(active) = &self.active {
+            out.push(self.sent(active));
+        }
+        None
+    }
+
     /// Resends, time-outs and expiries that are due.
-    pub(super) fn due(&mut self, now: Timestamp, settings: &Settings, out: &mut Vec<Step>) {
+    pub(super) fn due(&mut self, now: Moment, settings: &Settings, out: &mut Vec<Step>) {
         let mn = self.address.mn.clone();
+        let registered = self.registered;
         for waiting in self.queue.iter_mut().filter(|e| e.durable && !e.ending) {
             let outcome = match &waiting.confirm {
-                Some((_, until)) if *until <= now => Outcome::Unconfirmed,
-                _ if waiting.expires <= now => Outcome::Expired,
+                _ if waiting.cancelled => Outcome::Withdrawn,
+                _ if !registered => Outcome::Unregistered,
+                Some((_, until)) if *until <= now.steady => Outcome::Unconfirmed,
+                _ if waiting.expires <= now.steady => Outcome::Expired,
                 _ => continue,
             };
             waiting.ending = true;
             out.push(Step::Ended { mn: mn.clone(), id: waiting.id.clone(), outcome, code: None, packets: 0 });
         }
-        let online = self.connection.is_some();
-        let Some(active) = self.active.as_mut().filter(|active| active.deadline <= now) else { return };
-        match active.phase {
-            Phase::Asked if active.count <= settings.resends && online => {
-                active.count += 1;
-                active.phase = Phase::Recording;
-                if let Some(active) = &self.active {
-                    out.push(self.sent(active));
-                }
+        let Some(active) = &self.active else { return };
+        let over = if active.exchange.cancelled {
+            Some(Outcome::Cancelled)
+        } else {
+            (!registered).then_some(Outcome::Unregistered)
+        };
+        if let Some(outcome) = over {
+            // What is on its way to the disk ends when it is there: the steps stay in their order.
+            if !matches!(active.phase, Phase::Recording(_)) {
+                self.end(outcome, None, out);
             }
-            Phase::Asked if active.count <= settings.resends && active.exchange.expires > now => {}
-            Phase::Asked => self.end(Outcome::NoAnswer, None, out),
-            Phase::Accepted => self.end(Outcome::TimedOut, None, out),
-            Phase::Recording | Phase::Ending => {}
+            return;
+        }
+        let here = self.way(active.exchange.order).is_some();
+        let late = active.exchange.expires <= now.steady;
+        match active.phase {
+            Phase::Asked(until) | Phase::Returned(until) if until > now.steady => {}
+            Phase::Asked(_) | Phase::Returned(_)
+                if active.count <= settings.resends && here && !(late && active.exchange.holds_a_time()) =>
+            {
+                if let Some(active) = self.active.as_mut() {
+                    active.count += 1;
+                }
+                self.compose(now, out);
+            }
+            Phase::Asked(_) | Phase::Returned(_) if active.count <= settings.resends && !here && !late => {}
+            Phase::Asked(_) | Phase::Returned(_) => self.unsettle(Outcome::NoAnswer, None, now, settings, out),
+            Phase::Accepted(until) if until > now.steady => {}
+            Phase::Accepted(_) => self.unsettle(Outcome::TimedOut, None, now, settings, out),
+            Phase::Unsettled(until, outcome, code) if until <= now.steady && (here || late) => {
+                self.end(outcome, code, out);
+            }
+            Phase::Shown(until) if until <= now.steady => self.end(Outcome::Done, None, out),
+            Phase::Unsettled(..) | Phase::Shown(_) | Phase::Recording(_) | Phase::Ending => {}
         }
     }
 
     /// The next time at which [`Lane::due`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Timestamp> {
+    pub(super) fn deadline(&self) -> Option<Steady> {
         let waiting = self.queue.iter().filter(|e| e.durable && !e.ending).map(|e| match &e.confirm {
+            _ if e.cancelled || !self.registered => Steady(i64::MIN),
             Some((_, until)) => e.expires.min(*until),
             None => e.expires,
         });
-        let active = self.active.as_ref().and_then(|a| match a.phase {
-            Phase::Asked if self.connection.is_none() => Some(a.deadline.max(a.exchange.expires)),
-            Phase::Asked | Phase::Accepted => Some(a.deadline),
-            Phase::Recording | Phase::Ending => None,
+        let active = self.active.as_ref().and_then(|a| {
+            let here = self.way(a.exchange.order).is_some();
+            match a.phase {
+                Phase::Recording(_) | Phase::Ending => None,
+                _ if a.exchange.cancelled || !self.registered => Some(Steady(i64::MIN)),
+                Phase::Asked(until) | Phase::Returned(until) | Phase::Unsettled(until, ..) if !here => {
+                    Some(until.max(a.exchange.expires))
+                }
+                Phase::Asked(until)
+                | Phase::Returned(until)
+                | Phase::Accepted(until)
+                | Phase::Unsettled(until, ..)
+                | Phase::Shown(until) => Some(until),
+            }
         });
         waiting.chain(active).min()
     }
 
-    fn end(&mut self, outcome: Outcome, code: Option<u16>, out: &mut Vec<Step>) {
+    /// It ends so; of a key that may have been taken all the same, not before a frame tells or nothing does for long.
+    pub(super) fn unsettle(
+        &mut self,
+        outcome: Outcome,
+        code: Option<u16>,
+        now: Moment,
+        settings: &Settings,
+        out: &mut Vec<Step>,
+    ) {
+        match self.active.as_mut().filter(|active| active.exchange.order.cn == SET_KEY.cn) {
+            Some(active) if active.phase != Phase::Ending => {
+                active.phase = Phase::Unsettled(now.steady.after(settings.execution_timeout), outcome, code);
+            }
+            Some(_) => {}
+            None => self.end(outcome, code, out),
+        }
+    }
+
+    pub(super) fn end(&mut self, outcome: Outcome, code: Option<u16>, out: &mut Vec<Step>) {
         if let Some(active) = self.active.as_mut().filter(|active| active.phase != Phase::Ending) {
             active.phase = Phase::Ending;
             let (mn, id) = (self.address.mn.clone(), active.exchange.id.clone());
@@ -263,89 +406,87 @@ impl Lane {
         }
     }
 
-    /// Something the station said, after it was stored.
-    pub(super) fn heard(
-        &mut self,
-        header: &Header<'_>,
-        now: Timestamp,
-        settings: &Settings,
-        out: &mut Vec<Step>,
-    ) -> Answered {
-        let Some(cn) = header.cn else { return Answered::No };
-        let answer = matches!(cn, 9011..=9013);
-        if !answer && header.st != Some(b"91") {
-            self.learn(header);
+    /// The station is here again, on this connection; the frame that brought it is to be looked at. A key that it may have taken is not
+    /// sent again before a frame tells which one it uses.
+    pub(super) fn arrive(&mut self, connection: u64, now: Moment, settings: &Settings) {
+        self.place = Place::Arriving(connection);
+        let Some(active) = self.active.as_mut().filter(|active| active.exchange.order.cn == SET_KEY.cn) else { return };
+        let until = now.steady.after(settings.execution_timeout);
+        match active.phase {
+            Phase::Asked(_) | Phase::Returned(_) => active.phase = Phase::Returned(until),
+            Phase::Unsettled(_, outcome, code) => active.phase = Phase::Unsettled(until, outcome, code),
+            Phase::Recording(_) | Phase::Accepted(_) | Phase::Shown(_) | Phase::Ending => {}
         }
-        // Most of what is heard is no answer to anything: it costs as little as can be.
-        let Some(active) = self.active.as_mut().filter(|a| a.phase != Phase::Ending) else {
-            return if answer { Answered::Strange } else { Answered::No };
-        };
-        self.fields.read(header.area);
-        let own = |fields: &Fields, name: &[u8]| {
-            let found = fields.iter(header.area).find(|f| f.item.is_empty() && f.name.eq_ignore_ascii_case(name));
-            found.map(|field| field.value)
-        };
-        let code = match cn {
-            9011 => own(&self.fields, b"QnRtn").and_then(number),
-            9012 => own(&self.fields, b"ExeRtn").and_then(number),
-            _ => None,
-        };
-        let in_area = own(&self.fields, b"QN");
-        let time = own(&self.fields, b"DataTime");
-        let qn = header.qn.filter(|qn| !qn.is_empty()).or(header.area_qn).or(in_area);
-        let same = qn.is_some_and(|qn| qn == active.qn.as_bytes());
-        match cn {
-            // An answer without any QN can only be to the one exchange that there is.
-            9011..=9013 if !(same || qn.is_none()) => return Answered::Strange,
-            9011 | 9012 if code.is_none() => return Answered::Strange,
-            9011 if code == Some(1) => return self.accepted(now, settings, out),
-            9011 => self.end(Outcome::Refused, code, out),
-            9012 => {
-                let outcome = match code {
-                    Some(1) => Outcome::Done,
-                    Some(100) if active.exchange.order.answers == Answers::Data => Outcome::NoData,
-                    _ => Outcome::Failed,
-                };
-                self.end(outcome, code, out);
-            }
-            9013 if active.exchange.order.answers == Answers::Notice => self.end(Outcome::Done, None, out),
-            9013 => return Answered::Strange,
-            cn if cn == active.exchange.order.cn
-                && active.exchange.is_answered_by(header.st, time, same || qn.is_none()) =>
-            {
-                active.packets += 1;
-                let packets = active.packets;
-                self.accepted(now, settings, out);
-                if let Some(active) = self.active.as_ref().filter(|_| packets.is_power_of_two()) {
-                    let (id, qn) = (active.exchange.id.clone(), active.qn.clone());
-                    out.push(Step::Data { mn: self.address.mn.clone(), id, qn, packets });
-                }
-                return Answered::Yes;
-            }
-            _ => return Answered::No,
-        }
-        Answered::Yes
     }
 
-    fn accepted(&mut self, now: Timestamp, settings: &Settings, out: &mut Vec<Step>) -> Answered {
-        let Some(active) = &mut self.active else { return Answered::Strange };
-        active.deadline = after(now, settings.execution_timeout);
-        if active.phase != Phase::Accepted {
-            active.phase = Phase::Accepted;
-            let (id, qn) = (active.exchange.id.clone(), active.qn.clone());
-            out.push(Step::Accepted { mn: self.address.mn.clone(), id, qn });
+    /// The frame that brought the station was looked at.
+    pub(super) fn arrived(&mut self) {
+        if let Place::Arriving(connection) = self.place {
+            self.place = Place::Here(connection);
         }
-        Answered::Yes
+    }
+
+    /// The station shows that it did what it was told last: it uses the new key, password or MN.
+    pub(super) fn shown(&mut self, now: Moment) {
+        if let Some(active) = &mut self.active
+            && !matches!(active.phase, Phase::Ending | Phase::Shown(_))
+        {
+            active.phase = Phase::Shown(now.steady.after(SHOWN_WAIT));
+        }
+    }
+
+    /// A frame of now was sealed with another key than the one that is being given.
+    pub(super) fn other_key_heard(&mut self, now: Moment, out: &mut Vec<Step>) {
+        let Some(active) = self.active.as_mut().filter(|active| active.exchange.order.cn == SET_KEY.cn) else { return };
+        match active.phase {
+            Phase::Unsettled(_, outcome, code) => self.end(outcome, code, out),
+            // It came back without the new key: it can be given once more.
+            Phase::Returned(_) => active.phase = Phase::Asked(now.steady),
+            Phase::Asked(_) | Phase::Recording(_) | Phase::Accepted(_) | Phase::Shown(_) | Phase::Ending => {}
+        }
+    }
+
+    /// Whether the exchange under way gives the key that was created then.
+    pub(super) fn gives_key(&self, created: &str) -> bool {
+        self.active.as_ref().and_then(|active| active.exchange.key_created()) == Some(created)
     }
 
     /// ST and PW as the station writes them, for where none is registered.
-    fn learn(&mut self, header: &Header<'_>) {
-        if self.address.st.is_none() {
+    pub(super) fn learn(&mut self, header: &Header<'_>) {
+        if header.st != Some(b"91") && !matches!(header.cn, Some(9011..=9014)) {
             keep(&mut self.heard_st, header.st);
+            self.heard_flag8 = header.flag.and_then(|flag| flag.edition()) == Some(Edition::V2025);
         }
-        if self.address.pw.is_none() {
-            keep(&mut self.heard_pw, header.pw);
-        }
+        keep(&mut self.heard_pw, header.pw);
+    }
+}
+
+impl Exchange {
+    /// What stands behind `name` in its area.
+    pub(super) fn bound(&self, name: &str) -> Option<&str> {
+        self.content.text().split(['&', ';', ',']).find_map(|field| field.strip_prefix(name))
+    }
+
+    /// Whether it holds a time that is wrong soon.
+    pub(super) fn holds_a_time(&self) -> bool {
+        !matches!(self.content, Content::Fixed(_))
+    }
+
+    /// Whether it sets the logger's own clock, not an instrument's.
+    pub(super) fn sets_the_loggers_clock(&self) -> bool {
+        self.order.cn == 1012 && !self.content.text().starts_with("PolId=")
+    }
+
+    /// When the key that it gives was created.
+    pub(super) fn key_created(&self) -> Option<&str> {
+        let text = Some(self.content.text()).filter(|_| self.order.cn == SET_KEY.cn)?;
+        text.strip_prefix("SKCreateTime=")?.split(',').next()
+    }
+
+    /// The password that it gives.
+    pub(super) fn new_password(&self) -> Option<&str> {
+        let text = Some(self.content.text()).filter(|_| self.order.cn == 1072)?;
+        text.strip_prefix("NewPW=").or_else(|| text.strip_prefix("PW="))
     }
 }
 
@@ -356,10 +497,6 @@ fn keep(kept: &mut Option<String>, said: Option<&[u8]>) {
     if kept.as_deref() != Some(said) {
         *kept = Some(said.to_owned());
     }
-}
-
-fn number(digits: &[u8]) -> Option<u16> {
-    std::str::from_utf8(digits).ok()?.trim().parse().ok()
 }
 
 /// The area of 1014 (HJ 212-2025, C.8), without the key itself.

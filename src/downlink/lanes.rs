@@ -8,13 +8,13 @@ use std::ops::{Deref, DerefMut};
 
 use super::Address;
 use super::lane::Lane;
-use crate::message::Timestamp;
+use super::moment::Steady;
 
 /// See the head of the file.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: BTreeMap<String, Lane>,
-    due: BTreeSet<(Timestamp, String)>,
+    due: BTreeSet<(Steady, String)>,
 }
 
 impl Lanes {
@@ -33,29 +33,24 @@ impl Lanes {
     /// The lane of this station, a new one if there was none.
     pub(super) fn open(&mut self, address: &Address) -> Hold<'_> {
         let lane = self.lanes.entry(address.mn.clone()).or_insert_with(|| Lane::new(address.clone()));
+        let before = lane.deadline();
         lane.address = address.clone();
-        Hold { before: lane.deadline(), lane, due: &mut self.due }
+        lane.registered = true;
+        Hold { before, lane, due: &mut self.due }
     }
 
-    /// Gives every lane another address, or takes it away.
-    pub(super) fn readdress(&mut self, address: impl Fn(&Address) -> Option<Address>) {
-        self.lanes.retain(|mn, lane| {
-            let new = address(&lane.address).filter(|new| new.mn == *mn);
-            let stays = new.map(|new| lane.address = new).is_some();
-            if let Some(at) = lane.deadline().filter(|_| !stays) {
-                self.due.remove(&(at, mn.clone()));
-            }
-            stays
-        });
+    /// The stations that have a lane.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.lanes.keys().cloned().collect()
     }
 
     /// The first deadline of all.
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
+    pub(super) fn next_due(&self) -> Option<Steady> {
         self.due.first().map(|(at, _)| *at)
     }
 
     /// The stations whose deadline has come, by MN.
-    pub(super) fn due(&self, now: Timestamp) -> BTreeSet<String> {
+    pub(super) fn due(&self, now: Steady) -> BTreeSet<String> {
         self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, mn)| mn.clone()).collect()
     }
 }
@@ -64,8 +59,8 @@ impl Lanes {
 #[derive(Debug)]
 pub(super) struct Hold<'a> {
     lane: &'a mut Lane,
-    due: &'a mut BTreeSet<(Timestamp, String)>,
-    before: Option<Timestamp>,
+    due: &'a mut BTreeSet<(Steady, String)>,
+    before: Option<Steady>,
 }
 
 impl Deref for Hold<'_> {
@@ -103,24 +98,26 @@ mod tests {
     use crate::downlink::lane::Exchange;
     use crate::downlink::step::Origin;
     use crate::downlink::table;
+    use crate::downlink::value::Content;
     use crate::protocol::Edition;
 
     fn address(mn: &str) -> Address {
-        Address { mn: mn.into(), edition: Edition::V2017, st: None, pw: None, policy: None }
+        Address { st: None, pw: None, ..Address::new(mn, Edition::V2017) }
     }
 
     fn wait(lanes: &mut Lanes, mn: &str, until: i64) {
         lanes.open(&address(mn)).queue.push(Exchange {
             id: until.to_string(),
             order: table::find("get-time", Edition::V2017).unwrap(),
-            area: String::new(),
+            content: Content::Fixed(String::new()),
             new_mn: None,
             origin: Origin::Operator,
             author: "li".into(),
-            expires: Timestamp(until),
+            expires: Steady(until),
             confirm: None,
             durable: true,
             ending: false,
+            cancelled: false,
         });
     }
 
@@ -131,14 +128,16 @@ mod tests {
         wait(&mut lanes, "A", 30);
         wait(&mut lanes, "C", 40);
         lanes.open(&address("idle"));
-        assert_eq!(lanes.next_due(), Some(Timestamp(20)));
-        assert_eq!(lanes.due(Timestamp(30)), ["A", "B"].map(str::to_owned).into());
+        assert_eq!(lanes.next_due(), Some(Steady(20)));
+        assert_eq!(lanes.due(Steady(30)), ["A", "B"].map(str::to_owned).into());
         wait(&mut lanes, "C", 10);
-        assert_eq!(lanes.next_due(), Some(Timestamp(10)), "an earlier one takes the place of a later one");
+        assert_eq!(lanes.next_due(), Some(Steady(10)), "an earlier one takes the place of a later one");
         lanes.hold("C").unwrap().queue.clear();
-        assert_eq!(lanes.next_due(), Some(Timestamp(20)));
-        lanes.readdress(|of| (of.mn != "B").then(|| of.clone()));
-        assert_eq!(lanes.next_due(), Some(Timestamp(30)), "who is gone is due no longer");
+        assert_eq!(lanes.next_due(), Some(Steady(20)));
+        lanes.hold("B").unwrap().registered = false;
+        assert_eq!(lanes.next_due(), Some(Steady(i64::MIN)), "who is gone is due at once");
+        lanes.hold("B").unwrap().queue.clear();
+        assert_eq!(lanes.next_due(), Some(Steady(30)));
         lanes.hold("A").unwrap().queue.clear();
         assert_eq!((lanes.next_due(), lanes.due.len()), (None, 0));
     }

@@ -15,6 +15,10 @@
 //! * what is refused reaches no station and leaves one record;
 //! * [`Desk::restore`] over the steps in their order gives a desk that goes on where the last one stopped: a request whose answer was
 //!   open is asked again with its resend mark, an accepted one is waited for, a queued one waits;
+//! * whatever is waited for is waited for on the steady clock ([`Moment`]); whatever is told is wall time;
+//! * nothing is sent to a station before the frame that brought it was looked at ([`Desk::arrive`], [`Desk::heard`], [`Desk::arrived`]);
+//! * a change that we ordered of how the station is spoken to (MN, password) is followed ([`Desk::followed`]) until its registration says the
+//!   same;
 //! * off by default: without a rule in [`Settings::allow`] nobody commands anything.
 //!
 //! # Decisions
@@ -24,6 +28,7 @@
 //!   over restarts, since the last one is read from the steps.
 //! * A key that is given is never in a step but its own; a segment holds a place for it.
 
+mod answer;
 mod clock;
 pub mod compact;
 mod desk;
@@ -42,16 +47,22 @@ pub mod table;
 mod tests;
 mod value;
 
-pub use desk::{Desk, Effect, Tally};
+pub use desk::{Desk, Effect, Followed, Tally};
 pub use keys::{KeyRing, StationKey};
-pub use refusal::Refusal;
-pub use request::REQUEST_MAX;
-pub use settings::{Allow, Clocks, FirstContact, Link, Policy, Settings};
-pub use step::{KeyState, Origin, Outcome, Step};
+pub use moment::{Moment, Steady};
+pub use refusal::{About, Refusal};
+pub use request::{Ask, REQUEST_MAX, is_id};
+pub use settings::{Allow, Clocks, FirstContact, KeyCare, Link, Policy, Settings};
+pub use step::{KeyNotice, KeyState, Origin, Outcome, Step};
 pub use value::AREA_MAX;
 
-use crate::message::Timestamp;
 use crate::protocol::Edition;
+
+/// When a key was created that says so in 17 digits (SKCreateTime; HJ 212-2025, C.8).
+#[must_use]
+pub fn created_at(created: &str) -> Option<crate::message::Timestamp> {
+    moment::millis(created.as_bytes()).map(|millis| crate::message::Timestamp(millis.saturating_mul(1000)))
+}
 
 /// How a station is spoken to.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,17 +75,24 @@ pub struct Address {
     pub st: Option<String>,
     /// The registered PW; `None`: the one that the station's uploads carry.
     pub pw: Option<String>,
+    /// The password that it was given since, and may use.
+    pub other_pw: Option<String>,
+    /// Flag of what is sent to it, if not the edition's.
+    pub flag: Option<u8>,
     /// The policy it is registered with.
     pub policy: Option<String>,
+}
+
+impl Address {
+    /// A station of which no more is registered.
+    #[must_use]
+    pub fn new(mn: &str, edition: Edition) -> Address {
+        Address { mn: mn.to_owned(), edition, st: None, pw: None, other_pw: None, flag: None, policy: None }
+    }
 }
 
 impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Address({}, {})", self.mn, self.edition.year())
     }
-}
-
-/// `now` and so much more.
-fn after(now: Timestamp, duration: std::time::Duration) -> Timestamp {
-    Timestamp(now.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
 }

@@ -1,7 +1,56 @@
-//! Times as the standard writes them: Beijing time, 14 digits, with milliseconds 17.
+//! Times: a moment on both clocks, and times as the standard writes them (Beijing time, 14 digits, with milliseconds 17).
+//!
+//! What must stay true: whatever is waited for (9011, 9012, a confirmation, the station) is measured on the steady clock, so that a
+//! step of the host's clock neither delays nor ends it; whatever is written to a station or shown to a person is wall time.
+
+use std::time::Duration;
 
 use crate::message::Timestamp;
 use crate::message::time::BEIJING_OFFSET_SECONDS;
+
+/// A time of a clock that never steps: microseconds since some moment of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Steady(pub i64);
+
+impl Steady {
+    /// So much later.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Steady {
+        Steady(self.0.saturating_add(micros(duration)))
+    }
+
+    /// How long ago `earlier` was; zero if it was not.
+    #[must_use]
+    pub fn since(self, earlier: Steady) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// Now, on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Moment {
+    /// What the host's clock shows; it can be set.
+    pub wall: Timestamp,
+    /// What passes.
+    pub steady: Steady,
+}
+
+impl Moment {
+    /// When the wall time `at` is or was, on the steady clock, as far as the host's clock tells now.
+    #[must_use]
+    pub fn steady_at(self, at: Timestamp) -> Steady {
+        Steady(self.steady.0.saturating_add(at.0.saturating_sub(self.wall.0)))
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// `now` and so much more.
+pub(super) fn later(now: Timestamp, duration: Duration) -> Timestamp {
+    Timestamp(now.0.saturating_add(micros(duration)))
+}
 
 /// QN of this many milliseconds since 1970.
 pub(super) fn qn(millis: i64) -> String {
@@ -34,4 +83,11 @@ pub(super) fn millis(qn: &[u8]) -> Option<i64> {
 /// `now` in milliseconds.
 pub(super) const fn of(now: Timestamp) -> i64 {
     now.0.div_euclid(1000)
+}
+
+/// SystemTime as it is sent now: 14 digits.
+pub(super) fn system_time(now: Timestamp) -> String {
+    let mut text = qn(of(now));
+    text.truncate(14);
+    text
 }

@@ -1,5 +1,46 @@
 //! Why a request is not carried out. The codes are published and stay.
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The longest value that a refusal shows.
+const SHOWN_MAX: usize = 40;
+
+/// What exactly is wrong: of which parameter, with which value, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The parameter or field of the request.
+    pub parameter: String,
+    /// What was given, cut; `None` if nothing was or if it is a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// What it must be, in Chinese.
+    pub must_zh: String,
+    /// What it must be, in English.
+    pub must_en: String,
+}
+
+impl About {
+    pub(super) fn new(parameter: &str, value: Option<&Value>, must: (String, String)) -> About {
+        let cut = |text: &str| text.chars().take(SHOWN_MAX).collect::<String>();
+        let value = value.map(|value| value.as_str().map_or_else(|| cut(&value.to_string()), cut));
+        About { parameter: cut(parameter), value, must_zh: must.0, must_en: must.1 }
+    }
+}
+
+/// A refusal with what is wrong in particular.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) reason: Refusal,
+    pub(super) about: Option<About>,
+}
+
+impl From<Refusal> for Fault {
+    fn from(reason: Refusal) -> Self {
+        Fault { reason, about: None }
+    }
+}
+
 macro_rules! refusals {
     ($( $variant:ident $code:literal, $zh:literal, $en:literal; )*) => {
         /// Why a request is refused. Nothing of it reaches a station.
@@ -41,5 +82,12 @@ refusals! {
     KeyMissing "key-missing", "没有可用密钥", "a key would travel in clear: the station has no proven key";
     EditionUnknown "edition-unknown", "站点的标准版本未登记且尚未上线", "the station's edition is neither registered nor seen: register it, or wait until it has spoken";
     Retained "retained", "请求不得以保留消息发布", "a request must not be published retained: it would be asked again at every start";
+    Overdue "overdue", "请求已过期:自提出起已超过 expires", "the request is overdue: more than `expires` has passed since it was asked";
+    AskedAt "asked-at", "asked_at 不是合法时间或晚于现在", "asked_at is no time with an offset, or lies in the future";
+    SecretPlain "secret-plain", "请求中不得出现明文密码:请用 hj212-gateway seal 加密,或写入 command.secrets 目录并给出文件名", "a password stands in the request in clear: seal it with hj212-gateway seal, or put it into a file of command.secrets and name that";
+    SecretUnreadable "secret-unreadable", "加密的值或文件无法读取", "the sealed value cannot be opened with the gateway's key, or the file cannot be read";
+    RoleForbidden "role-forbidden", "该主题的角色无权执行此命令", "no rule allows this command to the role of the topic";
+    RoleSame "role-same", "须由另一角色确认", "another role must confirm than the one that asked";
+    NothingToCancel "nothing-to-cancel", "没有可撤销的请求", "no request of this id waits or is carried out";
     KeyPending "key-pending", "上一个密钥尚未启用", "a key given earlier has neither been proven nor refused";
 }

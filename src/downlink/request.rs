@@ -1,9 +1,13 @@
 //! A request as it comes in: typed JSON, never text for a frame.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::refusal::Refusal;
+use super::moment::{Moment, later};
+use super::refusal::{About, Fault, Refusal};
+use crate::message::Timestamp;
 
 /// The longest request in bytes.
 pub const REQUEST_MAX: usize = 8 * 1024;
@@ -13,6 +17,8 @@ const AUTHOR_MAX: usize = 64;
 const WHY_MAX: usize = 512;
 /// The longest expiry that a request may ask for, in seconds: 30 days.
 const EXPIRES_MAX: u64 = 30 * 24 * 3600;
+/// How far `asked_at` may lie ahead: clocks of two computers differ.
+const AHEAD_MAX: Duration = Duration::from_secs(300);
 
 /// What stands in a request.
 #[derive(Debug, Deserialize)]
@@ -29,26 +35,98 @@ pub(super) struct Request {
     pub(super) parameters: Map<String, Value>,
     /// How many seconds it may wait.
     pub(super) expires: Option<u64>,
+    /// When it was asked, RFC 3339 with an offset; `expires` counts from then. Left out: from when it is taken.
+    pub(super) asked_at: Option<String>,
     /// What the status document asked for.
     pub(super) confirm: Option<String>,
+    /// Whether the request of this id is taken back.
+    #[serde(default)]
+    pub(super) cancel: bool,
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The station that the topic names.
+    pub mn: &'a str,
+    /// The id that the topic names.
+    pub id: &'a str,
+    /// The role that the topic names, which the broker vouches for by its access list.
+    pub role: Option<&'a str>,
+    /// The request itself, with its secrets in place.
+    pub body: &'a [u8],
+    /// The request as it was published: its length and hash are kept of a refusal.
+    pub published: &'a [u8],
+    /// How long the broker says that it may still wait (message expiry of MQTT 5).
+    pub left: Option<Duration>,
+    /// Whether what is secret in it came sealed or from a file.
+    pub hidden: bool,
+    /// Whether it gives a key itself (`NewSK`), and none is to be made.
+    pub given: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// A request without a role.
+    #[must_use]
+    pub const fn new(mn: &'a str, id: &'a str, body: &'a [u8]) -> Ask<'a> {
+        Ask { mn, id, role: None, body, published: body, left: None, hidden: false, given: false }
+    }
 }
 
 impl Request {
-    pub(super) fn read(body: &[u8]) -> Result<Request, Refusal> {
+    pub(super) fn read(body: &[u8]) -> Result<Request, Fault> {
         if body.len() > REQUEST_MAX {
-            return Err(Refusal::TooLong);
+            return Err(Refusal::TooLong.into());
         }
-        let request: Request = serde_json::from_slice(body).map_err(|_| Refusal::Json)?;
-        let one = request.command.is_some() != request.confirm.is_some();
+        let wrong = |parameter: &str, zh: &str, en: &str| {
+            let about = About::new(parameter, None, (zh.to_owned(), en.to_owned()));
+            Fault { reason: Refusal::Json, about: Some(about) }
+        };
+        let request: Request = serde_json::from_slice(body).map_err(|error| {
+            // A syntax error's text names no value; that of a wrong type can hold a secret, so only its place is told.
+            let en = format!("an object of the documented fields; line {}, column {}", error.line(), error.column());
+            wrong("request", &format!("符合说明的 JSON 对象(第 {} 行第 {} 列)", error.line(), error.column()), &en)
+        })?;
+        let forms = [request.command.is_some(), request.confirm.is_some(), request.cancel];
         let plain = |text: &str, max: usize| (1..=max).contains(&text.len()) && !text.chars().any(char::is_control);
-        let bounded = plain(&request.author, AUTHOR_MAX) && plain(&request.why, WHY_MAX);
-        let expires = request.expires.is_none_or(|seconds| (1..=EXPIRES_MAX).contains(&seconds));
-        if one && bounded && expires { Ok(request) } else { Err(Refusal::Json) }
+        if forms.iter().filter(|form| **form).count() != 1 {
+            return Err(wrong("command", "command、confirm、cancel 三者之一", "one of command, confirm and cancel"));
+        }
+        if !plain(&request.author, AUTHOR_MAX) {
+            return Err(wrong("author", "1 至 64 字节,无控制字符", "1 to 64 bytes without control characters"));
+        }
+        if !plain(&request.why, WHY_MAX) {
+            return Err(wrong("why", "1 至 512 字节,无控制字符", "1 to 512 bytes without control characters"));
+        }
+        if !request.expires.is_none_or(|seconds| (1..=EXPIRES_MAX).contains(&seconds)) {
+            let en = format!("a whole number of seconds from 1 to {EXPIRES_MAX}");
+            return Err(wrong("expires", &format!("1 至 {EXPIRES_MAX} 秒的整数"), &en));
+        }
+        Ok(request)
+    }
+
+    /// Until when it may wait, of the request `ask` that is taken `now`; `expiry` if it does not say itself.
+    pub(super) fn until(&self, ask: &Ask<'_>, expiry: Duration, now: Moment) -> Result<Timestamp, Refusal> {
+        let asked = match &self.asked_at {
+            None => now.wall,
+            Some(text) => {
+                let asked: jiff::Timestamp = text.parse().map_err(|_| Refusal::AskedAt)?;
+                let asked = Timestamp(asked.as_microsecond());
+                if asked > later(now.wall, AHEAD_MAX) {
+                    return Err(Refusal::AskedAt);
+                }
+                asked.min(now.wall)
+            }
+        };
+        let own = later(asked, self.expires.map_or(expiry, Duration::from_secs));
+        let until = ask.left.map_or(own, |left| own.min(later(now.wall, left)));
+        if until <= now.wall { Err(Refusal::Overdue) } else { Ok(until) }
     }
 }
 
 /// Whether `id` may be a level of a topic.
-pub(super) fn is_id(id: &str) -> bool {
+#[must_use]
+pub fn is_id(id: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=ID_MAX).contains(&id.len()) && id.bytes().all(fits)
 }

@@ -45,6 +45,12 @@ pub struct Settings {
     pub first_contact: FirstContact,
     /// What is done about clocks.
     pub clock: Clocks,
+    /// What is done about keys (HJ 212-2025, 6.4.3).
+    pub keys: KeyCare,
+    /// Whether a password may stand in a request in clear; anyone who may read the topic reads it.
+    pub plain_secrets: bool,
+    /// A folder of files that requests may name for a password or key; empty: none.
+    pub secrets: std::path::PathBuf,
     /// What is otherwise for stations registered with `policy = "NAME"`.
     pub policies: BTreeMap<String, Policy>,
 }
@@ -124,6 +130,9 @@ impl Settings {
         for (key, time) in [("answer_timeout", self.answer_timeout), ("execution_timeout", self.execution_timeout)] {
             rule(time >= Duration::from_secs(1), key, crate::settings::duration::format(time), "at least 1s");
         }
+        for role in self.roles().into_iter().filter(|role| !super::is_id(role)) {
+            wrong.push(("allow", format!("{role:?}"), "roles of 1 to 64 letters, digits, '.', '_' and '-'"));
+        }
         wrong
     }
 }
@@ -146,12 +155,15 @@ impl Default for Settings {
             registration: true,
             first_contact: FirstContact::default(),
             clock: Clocks::default(),
+            keys: KeyCare::default(),
+            plain_secrets: false,
+            secrets: std::path::PathBuf::new(),
             policies: BTreeMap::new(),
         }
     }
 }
 
-/// One rule: all three must fit. `*` fits all.
+/// One rule: all must fit. `*` fits all.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allow {
@@ -161,16 +173,28 @@ pub struct Allow {
     pub commands: Vec<String>,
     /// Authors.
     pub authors: Vec<String>,
+    /// Roles, a level of the topic for which the broker's access list vouches: `…/command/ROLE/ID`. Empty: requests without a role,
+    /// `…/command/ID`, and no others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 impl Settings {
     /// Whether a rule fits.
     #[must_use]
-    pub fn allows(&self, mn: &str, command: &str, author: &str) -> bool {
+    pub fn allows(&self, mn: &str, command: &str, author: &str, role: Option<&str>) -> bool {
         let fits = |list: &[String], one: &str| list.iter().any(|entry| entry == "*" || entry == one);
-        let rule =
-            |rule: &Allow| fits(&rule.stations, mn) && fits(&rule.commands, command) && fits(&rule.authors, author);
+        let vouched = |rule: &Allow| role.map_or(rule.roles.is_empty(), |role| fits(&rule.roles, role));
+        let rule = |rule: &Allow| {
+            vouched(rule) && fits(&rule.stations, mn) && fits(&rule.commands, command) && fits(&rule.authors, author)
+        };
         self.allow.iter().any(rule)
+    }
+
+    /// The roles that rules name, each a level of the topics on which requests come.
+    #[must_use]
+    pub fn roles(&self) -> std::collections::BTreeSet<&str> {
+        self.allow.iter().flat_map(|rule| &rule.roles).map(String::as_str).filter(|role| *role != "*").collect()
     }
 }
 
@@ -214,6 +238,30 @@ impl Default for Clocks {
             drift: Duration::from_secs(120),
             correct: false,
             answer_requests: false,
+            every: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What is done about keys.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyCare {
+    /// How old a key may get before its renewal is called for (HJ 212-2025, 6.4.3: 90 days).
+    #[serde(with = "crate::settings::duration")]
+    pub renew_after: Duration,
+    /// Whether a station that asks for a key (1014; C.7) is given one (1014; C.8), under the key that it uses.
+    pub answer_requests: bool,
+    /// The least time between two keys given for the asking.
+    #[serde(with = "crate::settings::duration")]
+    pub every: Duration,
+}
+
+impl Default for KeyCare {
+    fn default() -> Self {
+        KeyCare {
+            renew_after: Duration::from_secs(90 * 24 * 3600),
+            answer_requests: true,
             every: Duration::from_secs(3600),
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::keys::{self, StationKey};
-use super::refusal::Refusal;
+use super::refusal::{About, Refusal};
 use crate::message::Timestamp;
 use crate::protocol::Edition;
 
@@ -19,6 +19,8 @@ pub enum Origin {
     Operator,
     /// The house, about the clock.
     Clock,
+    /// The house, about a key.
+    Key,
     /// The house, to a station that is new.
     FirstContact,
     /// The house, about missing records.
@@ -45,6 +47,12 @@ pub enum Outcome {
     Expired,
     /// Nobody confirmed it in time.
     Unconfirmed,
+    /// It was taken back before anything was sent.
+    Withdrawn,
+    /// It was given up after it was sent: nothing is sent again, and what the station made of it is not waited for.
+    Cancelled,
+    /// The station's registration was taken away.
+    Unregistered,
 }
 
 impl Outcome {
@@ -60,6 +68,9 @@ impl Outcome {
             Self::TimedOut => "timed-out",
             Self::Expired => "expired",
             Self::Unconfirmed => "unconfirmed",
+            Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
+            Self::Unregistered => "unregistered",
         }
     }
 }
@@ -72,8 +83,20 @@ pub enum KeyState {
     Offered,
     /// Something was opened with it, or it was registered.
     Proven,
-    /// The station refused it.
+    /// The station refused it. It is not offered again, and is still tried when no other key opens a frame.
     Dropped,
+}
+
+/// What else is to be known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyNotice {
+    /// The station uses it: a frame was opened with it, or the station said that it took it.
+    Used,
+    /// It is as old as a key may get (HJ 212-2025, 6.4.3: 90 days).
+    Due,
+    /// The station asks for a new one (1014; HJ 212-2025, C.7).
+    Asked,
 }
 
 /// One step.
@@ -106,7 +129,17 @@ pub enum Step {
     /// 9011 with QnRtn=1, or data.
     Accepted { mn: String, id: String, qn: String },
     /// So many packets of data by now; said of the first, the second, the fourth, and so on.
-    Data { mn: String, id: String, qn: String, packets: u64 },
+    /// `answer`: the area of a single-value answer (get-time, get-serial …), as the station wrote it.
+    Data {
+        mn: String,
+        id: String,
+        qn: String,
+        packets: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<String>,
+    },
+    /// Somebody takes the request back; its end follows.
+    Cancel { mn: String, id: String, author: String, why: String },
     /// It is over.
     Ended {
         mn: String,
@@ -127,6 +160,8 @@ pub enum Step {
         sha256: String,
         #[serde(default)]
         shown: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<About>,
     },
     /// A key of a station.
     /// `again`: nothing new, said once more so that the journal alone is enough to read what it holds.
@@ -138,6 +173,8 @@ pub enum Step {
         #[serde(default)]
         again: bool,
     },
+    /// Something about the key of a station that was created then; the key itself is in its own step.
+    KeyNote { mn: String, created: String, notice: KeyNotice },
     /// The clock of a station is off by so many milliseconds, or (`within`) is right again.
     Clock { mn: String, offset_ms: i64, within: bool },
 }
@@ -147,6 +184,7 @@ impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Key { mn, created, state, .. } => write!(f, "key of {mn} from {created}: {state:?}"),
+            Self::KeyNote { mn, created, notice } => write!(f, "key of {mn} from {created}: {notice:?}"),
             Self::Clock { mn, offset_ms, within } => write!(f, "clock of {mn}: {offset_ms} ms, within {within}"),
             Self::Refused { mn, id, reason, author, length, sha256, .. } => {
                 let (mn, id, author) = (mn.escape_default(), id.escape_default(), author.escape_default());
@@ -157,6 +195,7 @@ impl std::fmt::Debug for Step {
             | Self::Sent { .. }
             | Self::Accepted { .. }
             | Self::Data { .. }
+            | Self::Cancel { .. }
             | Self::Ended { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
         }
     }
@@ -200,8 +239,10 @@ impl Step {
             | Self::Accepted { mn, .. }
             | Self::Data { mn, .. }
             | Self::Ended { mn, .. }
+            | Self::Cancel { mn, .. }
             | Self::Refused { mn, .. }
             | Self::Key { mn, .. }
+            | Self::KeyNote { mn, .. }
             | Self::Clock { mn, .. } => mn,
         }
     }
@@ -216,15 +257,26 @@ impl Step {
             | Self::Accepted { id, .. }
             | Self::Data { id, .. }
             | Self::Ended { id, .. }
+            | Self::Cancel { id, .. }
             | Self::Refused { id, .. } => Some(id),
-            Self::Key { .. } | Self::Clock { .. } => None,
+            Self::Key { .. } | Self::KeyNote { .. } | Self::Clock { .. } => None,
         }
     }
 
     /// The status document after this step, which was made durable at `at`; `None` if it belongs to no request.
     #[must_use]
     pub fn status(&self, at: Timestamp) -> Option<Value> {
-        let mut status = match self {
+        let mut status = self.told()?;
+        let own = status.as_object_mut()?;
+        own.insert("schema".into(), "hj212.command/1".into());
+        own.insert("mn".into(), self.mn().into());
+        own.insert("id".into(), self.id()?.into());
+        own.insert("at".into(), at.to_rfc3339().into());
+        Some(status)
+    }
+
+    fn told(&self) -> Option<Value> {
+        Some(match self {
             Self::Queued { command, cn, author, why, expires, confirm, origin, .. } => json!({
                 "state": if confirm.is_some() { "to-confirm" } else { "queued" },
                 "command": command, "cn": cn.to_string(), "author": author, "why": why, "origin": origin,
@@ -237,21 +289,26 @@ impl Step {
             Self::Ended { outcome, code, packets, .. } => {
                 json!({ "state": outcome.code(), "code": code, "packets": packets })
             }
-            Self::Refused { shown: false, .. } => return None,
-            Self::Refused { reason, author, .. } => {
+            Self::Cancel { author, .. } => json!({ "state": "cancelling", "cancelled_by": author }),
+            Self::Refused { reason, author, about, .. } => {
                 let known = Refusal::ALL.iter().find(|refusal| refusal.code() == reason);
-                json!({
+                let (mut zh, mut en) =
+                    known.map_or_else(Default::default, |r| (r.explain_zh().to_owned(), r.explain_en().to_owned()));
+                if let Some(about) = about {
+                    let value = about.value.as_ref().map_or_else(String::new, |value| format!("={value}"));
+                    zh.push_str(&format!(":{}{value},应为{}", about.parameter, about.must_zh));
+                    en.push_str(&format!(": {}{value}, must be {}", about.parameter, about.must_en));
+                }
+                let mut told = json!({
                     "state": "rejected", "reason": reason, "author": author,
-                    "explain": known.map(|r| json!({ "zh": r.explain_zh(), "en": r.explain_en() })),
-                })
+                    "explain": known.map(|_| json!({ "zh": zh, "en": en })),
+                });
+                if let Some(about) = about {
+                    told["about"] = json!(about);
+                }
+                told
             }
-            Self::Key { .. } | Self::Clock { .. } => return None,
-        };
-        let own = status.as_object_mut()?;
-        own.insert("schema".into(), "hj212.command/1".into());
-        own.insert("mn".into(), self.mn().into());
-        own.insert("id".into(), self.id()?.into());
-        own.insert("at".into(), at.to_rfc3339().into());
-        Some(status)
+            Self::Key { .. } | Self::KeyNote { .. } | Self::Clock { .. } => return None,
+        })
     }
 }

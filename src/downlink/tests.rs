@@ -1,8 +1,14 @@
 //! Commands as conversations, and what must hold whatever happens between two of their steps.
 
+mod arrival;
+mod changes;
+mod clocks;
 mod dialogue;
+mod exchanges;
 mod generated;
 mod hostile;
 mod keys;
+mod requests;
+mod rotation;
 mod stage;
 mod watch;

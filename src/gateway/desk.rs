@@ -27,18 +27,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use super::record;
+use super::secrets::Secrets;
 use crate::clock;
 use crate::coverage::Recall;
-use crate::downlink::{Address, Desk, Effect, Origin, Refusal, Settings, StationKey, Step, compact};
+use crate::downlink::{
+    Address, Ask, Desk, Effect, Moment, Origin, Refusal, Settings, StationKey, Steady, Step, compact,
+};
 use crate::journal::{Entry, Holder, Journal, Offset, ReadItem};
 use crate::message::{Record, Timestamp};
 use crate::mqtt::{Inbox, Incoming};
-use crate::net::{House, Letter, Listener, Mailbox, News};
+use crate::net::{House, Letter, Listener, Mailbox, News, Stored};
 use crate::protocol::{Edition, packet, sm4};
-use crate::registry::Unknown;
+use crate::registry::{Told, Unknown};
 use crate::telemetry::{Counter, Telemetry};
 
-const FILE: &str = "desk";
+pub(super) const FILE: &str = "desk";
 /// The file is written at most this often, if something has changed.
 const KEEP_EVERY: Duration = Duration::from_secs(15);
 /// Without changes it is written so often all the same: a start reads the journal only from there.
@@ -75,6 +78,7 @@ pub(super) struct Parts {
     pub(super) inbox: Inbox,
     pub(super) listener: Listener,
     pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) secrets: Option<Secrets>,
 }
 
 /// The first line of the file.
@@ -95,6 +99,10 @@ struct Task {
     mailboxes: HashMap<Box<str>, (u64, Arc<Mailbox>)>,
     /// Steps on their way to disk.
     under_way: BTreeMap<u64, (Timestamp, Step)>,
+    /// The beginning of the steady clock.
+    began: Instant,
+    /// When the keys' ages were last looked at.
+    reviewed_at: Option<Instant>,
     /// Requests to be acknowledged when a step is on disk.
     asked: BTreeMap<u64, Incoming>,
     settled_to: mpsc::UnboundedSender<Settled>,
@@ -127,6 +135,8 @@ pub(super) async fn run(parts: Parts, stop: CancellationToken) {
         head,
         mailboxes: HashMap::new(),
         under_way: BTreeMap::new(),
+        began: Instant::now(),
+        reviewed_at: None,
         asked: BTreeMap::new(),
         settled_to,
         settled,
@@ -174,6 +184,11 @@ fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compa
     (head, ledger, unkept)
 }
 
+/// The steps of the file; `None` if it cannot be read.
+pub(super) fn steps(bytes: &[u8]) -> Option<Vec<(Timestamp, Step)>> {
+    read(bytes).map(|(_, steps)| steps)
+}
+
 fn read(bytes: &[u8]) -> Option<(Head, Vec<(Timestamp, Step)>)> {
     let (head, steps) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n')?);
     let read = serde_json::from_slice(head).ok().zip(compact::read(steps));
@@ -186,7 +201,7 @@ fn read(bytes: &[u8]) -> Option<(Head, Vec<(Timestamp, Step)>)> {
 impl Task {
     /// Takes up what the last run left, and journals the keys again if that was long ago.
     fn begin(&mut self) {
-        let now = clock::now();
+        let now = self.now();
         let steps: Vec<_> = self.ledger.steps().cloned().collect();
         let settings = self.parts.settings.clone();
         let spoken: HashMap<String, Edition> = steps
@@ -200,6 +215,8 @@ impl Task {
             .collect();
         let address = |mn: &str| self.address(mn, spoken.get(mn).copied());
         self.desk = Desk::restore(settings, steps, address, now);
+        self.follow();
+        let now = now.wall;
         if now.0 - self.head.keys_at >= KEYS_EVERY {
             self.head.keys_at = now.0;
             let keys: Vec<Step> = self.ledger.keys().filter_map(|(_, step)| step.again()).collect();
@@ -252,13 +269,23 @@ impl Task {
         }
     }
 
+    /// Now, on the host's clock and on one that never steps.
+    fn now(&self) -> Moment {
+        self.moment(clock::now())
+    }
+
+    fn moment(&self, wall: Timestamp) -> Moment {
+        let passed = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX);
+        Moment { wall, steady: Steady(passed) }
+    }
+
     /// When something must happen although nobody says anything.
     fn wake(&self) -> Instant {
         let now = Instant::now();
         let keep = if self.changed { self.kept_at + KEEP_EVERY } else { self.kept_at + REFRESH };
         let Some(due) = self.desk.next_due() else { return keep };
-        let micros = u64::try_from(due.0.saturating_sub(clock::now().0)).unwrap_or(0);
-        let due = now + Duration::from_micros(micros.min(3_600_000_000));
+        let micros = u64::try_from(due.0.max(0)).unwrap_or(0).min(u64::MAX / 4);
+        let due = self.began.checked_add(Duration::from_micros(micros)).unwrap_or(keep);
         due.max(self.refused_at.map_or(now, |at| at + AGAIN)).min(keep)
     }
 
@@ -267,8 +294,25 @@ impl Task {
         if age >= REFRESH || self.changed && age >= KEEP_EVERY {
             self.keep();
         }
-        let effects = self.desk.due(clock::now());
+        let now = self.now();
+        let mut effects = self.desk.due(now);
+        if self.reviewed_at.is_none_or(|at| at.elapsed() >= REFRESH) {
+            self.reviewed_at = Some(Instant::now());
+            effects.extend(self.desk.review_keys(now));
+        }
         self.carry_out(effects);
+    }
+
+    /// Has the stations' door take what stations were told, and the keys that they may seal with.
+    fn follow(&self) {
+        let told = |followed: crate::downlink::Followed| Told {
+            mn: followed.mn,
+            password: followed.password,
+            new_mn: followed.new_mn,
+        };
+        self.parts.house.follow(self.desk.followed().into_iter().map(told).collect());
+        let keys = self.desk.key_rings().map(|(mn, ring)| (mn.into(), ring.to_try().cloned().collect()));
+        self.parts.house.replace_keys(keys.collect());
     }
 
     /// The address of a station; `spoken`: the edition it was seen to speak, if none is registered.
@@ -281,26 +325,46 @@ impl Task {
         };
         let edition = station.facts.edition.or(spoken)?;
         let pw = station.pw.as_ref().map(|pw| pw.reveal().to_owned());
-        Some(Address { mn: mn.to_owned(), edition, st: station.facts.st.clone(), pw, policy: station.policy.clone() })
+        let flag = station.dialect.as_ref().and_then(|dialect| dialect.answer_flag);
+        let (st, policy) = (station.facts.st.clone(), station.policy.clone());
+        Some(Address { mn: mn.to_owned(), edition, st, pw, other_pw: None, flag, policy })
     }
 
     fn request(&mut self, incoming: Incoming) {
-        let now = clock::now();
+        let now = self.now();
         let topic = incoming.topic.strip_prefix(&self.parts.prefix).unwrap_or(&incoming.topic).to_owned();
         let levels: Vec<&str> = topic.trim_start_matches('/').split('/').collect();
-        let [mn, "command", id] = levels.as_slice() else { return incoming.taken() };
-        let body = &incoming.payload;
+        let (mn, role, id) = match levels.as_slice() {
+            [mn, "command", id] => (*mn, None, *id),
+            // What we say ourselves of a request whose id is the name of a role.
+            [_, "command", _, "status" | "refused"] => return incoming.taken(),
+            [mn, "command", role, id] => (*mn, Some(*role), *id),
+            _ => return incoming.taken(),
+        };
+        let resolved = self.parts.secrets.as_ref().map_or(Ok(None), |secrets| secrets.resolve(mn, &incoming.payload));
+        let (unreadable, resolved) = match resolved {
+            Ok(resolved) => (None, resolved),
+            Err(refusal) => (Some(refusal), None),
+        };
+        let body = resolved.as_ref().map_or(&incoming.payload[..], |resolved| &resolved.body[..]);
+        let hidden = resolved.as_ref().is_some_and(|resolved| resolved.hidden);
+        let given = resolved.as_ref().and_then(|resolved| resolved.key.clone());
+        let published = &incoming.payload[..];
+        let ask = Ask { mn, id, role, body, published, left: incoming.left, hidden, given: given.is_some() };
         let known = self.address(mn, Some(Edition::V2017)).is_some();
         let address = self.address(mn, self.desk.edition(mn));
         let (refusal, effects) = if incoming.retained {
-            (Some(Refusal::Retained), self.desk.refuse(mn, id, body, Refusal::Retained))
+            (Some(Refusal::Retained), self.desk.refuse(&ask, Refusal::Retained))
         } else if known && address.is_none() {
-            (Some(Refusal::EditionUnknown), self.desk.refuse(mn, id, body, Refusal::EditionUnknown))
-        } else if Desk::wants_key(body) {
-            let (taken, effects) = self.desk.submit_key(mn, id, body, address.as_ref(), &new_key(), now);
+            (Some(Refusal::EditionUnknown), self.desk.refuse(&ask, Refusal::EditionUnknown))
+        } else if let Some(refusal) = unreadable {
+            (Some(refusal), self.desk.refuse(&ask, refusal))
+        } else if Desk::wants_key(ask.body) {
+            let key = given.unwrap_or_else(new_key);
+            let (taken, effects) = self.desk.submit_key(&ask, address.as_ref(), &key, now);
             (taken.err(), effects)
         } else {
-            let (taken, effects) = self.desk.submit(mn, id, body, address.as_ref(), now);
+            let (taken, effects) = self.desk.submit(&ask, address.as_ref(), now);
             (taken.err(), effects)
         };
         if let Some(refusal) = refusal {
@@ -311,7 +375,7 @@ impl Task {
         }
         match effects.iter().find_map(|effect| match effect {
             Effect::Record { ticket, .. } => Some(*ticket),
-            Effect::Send { .. } | Effect::Status { .. } => None,
+            Effect::Send { .. } | Effect::Status { .. } | Effect::Follow | Effect::MakeKey { .. } => None,
         }) {
             Some(ticket) => {
                 self.asked.insert(ticket, incoming);
@@ -322,12 +386,15 @@ impl Task {
     }
 
     fn hear(&mut self, news: News) {
-        let now = clock::now();
+        let strange = self.desk.tally().strange;
         match news {
-            News::Came { mn, connection, edition, mailbox } => {
+            News::Came { mn, connection, edition, mailbox, frame } => {
                 let Some(address) = self.address(&mn, Some(edition)) else { return };
-                self.mailboxes.insert(mn, (connection, mailbox));
-                let effects = self.desk.online(&address, connection, now);
+                self.mailboxes.insert(mn.clone(), (connection, mailbox));
+                let now = self.now();
+                self.desk.arrive(&address, connection, now);
+                let mut effects = self.look_at(&mn, &frame);
+                effects.extend(self.desk.arrived(&mn, now));
                 self.carry_out(effects);
             }
             News::Left { mn, connection } => {
@@ -336,39 +403,40 @@ impl Task {
                 }
                 self.desk.offline(&mn, connection);
             }
-            News::Heard { mn, at, segment, sealed } => {
-                let effects = match sealed {
-                    Some(said) => self.hear_sealed(&mn, &segment, said, at),
-                    None => self.desk.heard(&mn, &packet::parse(&segment), at),
-                };
+            News::Heard { mn, frame } => {
+                let effects = self.look_at(&mn, &frame);
                 self.carry_out(effects);
             }
         }
+        self.parts.telemetry.add(Counter::DownlinkStrange, self.desk.tally().strange - strange);
     }
 
-    fn hear_sealed(&mut self, mn: &str, segment: &[u8], said: u16, at: Timestamp) -> Vec<Effect> {
-        let opened = self.desk.keys(mn).and_then(|keys| sm4::open(segment, said, keys.to_try()).ok());
-        let Some(opened) = opened else { return self.desk.heard(mn, &packet::parse(segment), at) };
-        let mut effects = self.desk.heard(mn, &packet::parse(&opened.segment), at);
-        effects.extend(self.desk.opened(mn, opened.key));
+    /// Hands a frame to the desk, opened if it is sealed.
+    fn look_at(&mut self, mn: &str, frame: &Stored) -> Vec<Effect> {
+        let now = self.moment(frame.at);
+        let keys = frame.sealed.zip(self.desk.keys(mn));
+        let opened = keys.and_then(|(said, keys)| sm4::open(&frame.segment, said, keys.to_try()).ok());
+        let Some(opened) = opened else { return self.desk.heard(mn, &packet::parse(&frame.segment), now) };
+        let header = packet::parse(&opened.segment);
+        let mut effects = self.desk.heard(mn, &header, now);
+        effects.extend(self.desk.opened(mn, opened.key, !header.rf, now));
         effects
     }
 
     fn obey(&mut self, order: Order) {
+        let now = self.now();
         match order {
             Order::Reload(settings) => {
                 self.parts.settings = (*settings).clone();
                 self.desk.replace_settings(*settings);
                 let mut desk = std::mem::replace(&mut self.desk, Desk::new(Settings::default()));
-                desk.readdress(|old| self.address(&old.mn, Some(old.edition)));
+                let effects = desk.readdress(|old| self.address(&old.mn, Some(old.edition)), now);
                 self.desk = desk;
+                self.carry_out(effects);
             }
             Order::Keys(keys) => {
                 for key in keys {
-                    let known = self.desk.keys(&key.mn).is_some_and(|ring| ring.to_try().any(|held| *held == key.key));
-                    let Some(address) = self.address(&key.mn, Some(Edition::V2025)).filter(|_| !known) else {
-                        continue;
-                    };
+                    let Some(address) = self.address(&key.mn, Some(Edition::V2025)) else { continue };
                     let effects = self.desk.install_key(&address, &key.created, &key.key);
                     self.carry_out(effects);
                 }
@@ -376,7 +444,7 @@ impl Task {
             Order::Recall(recall) => {
                 let Recall { mn, id, command, parameters, .. } = &*recall;
                 let Some(address) = self.address(mn, self.desk.edition(mn)) else { return };
-                let (taken, effects) = self.desk.want(&address, id, command, parameters, Origin::Recall, clock::now());
+                let (taken, effects) = self.desk.want(&address, id, command, parameters, Origin::Recall, now);
                 if let Err(refusal) = taken {
                     tracing::debug!(mn, id, reason = refusal.code(), "a recall is not taken; it is planned again");
                 }
@@ -415,6 +483,11 @@ impl Task {
                     self.parts.telemetry.count(counter);
                     tracing::info!(mn, qn, posted, "sent to the station");
                 }
+                Effect::Follow => self.follow(),
+                Effect::MakeKey { mn } => {
+                    let made = self.desk.give_key(&mn, &new_key(), self.now());
+                    self.carry_out(made);
+                }
                 // Downstream is told by the interpretation of the journal.
                 Effect::Status { .. } => {}
             }
@@ -433,7 +506,8 @@ impl Task {
         if let Some(request) = self.asked.remove(&ticket) {
             request.taken();
         }
-        let effects = self.desk.recorded(ticket, clock::now());
+        let now = self.now();
+        let effects = self.desk.recorded(ticket, now);
         self.carry_out(effects);
     }
 

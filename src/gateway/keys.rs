@@ -4,12 +4,15 @@
 //! ago: the journal alone must be enough to read what it holds. What must stay true: nothing here prints a key, and what is remembered of the
 //! file is a hash, and where in the journal the keys are.
 
+use std::collections::HashMap;
+
 use sha2::{Digest, Sha256};
 
 use super::derived::Derived;
 use crate::downlink::{StationKey, Step};
 use crate::journal::{Journal, Offset, ReadItem};
 use crate::message::{Record, Timestamp};
+use crate::net;
 
 const FILE: &str = "keys";
 /// Keys this old in the journal are said once more.
@@ -35,6 +38,15 @@ pub(super) fn records(
     }
     let again = known.is_some();
     keys.iter().map(|key| record(&Step::of_key(key, again))).collect()
+}
+
+/// The keys of the file by station, for the stations' door: where there is no command desk, nobody knows more of them.
+pub(super) fn by_station(keys: &[StationKey]) -> net::Keys {
+    let mut all: HashMap<Box<str>, Vec<_>> = HashMap::new();
+    for key in keys {
+        all.entry(key.mn.as_str().into()).or_default().push(key.key.clone());
+    }
+    all.into_iter().map(|(mn, keys)| (mn, keys.into())).collect()
 }
 
 /// Says that the file does not hold any more, before other keys are journalled.

@@ -17,6 +17,7 @@ mod desk;
 mod entries;
 mod envelope;
 mod history;
+pub mod key_overview;
 mod keys;
 mod learned;
 pub mod ledgers;
@@ -26,6 +27,7 @@ mod past;
 mod pulse;
 mod reload;
 pub mod replay;
+pub mod secrets;
 pub mod uplink;
 pub mod verbatim;
 mod view;
@@ -176,7 +178,8 @@ impl Running {
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
 
         let farewell = CancellationToken::new();
-        let (birth, will) = status(&config.mqtt.prefix, &config.gateway.id);
+        let secrets = config.command.enabled.then(|| secrets_of(&config)).flatten();
+        let (birth, will) = status(&config.mqtt.prefix, &config.gateway.id, secrets.as_ref());
         let (letters_to, letters) = tokio::sync::mpsc::unbounded_channel();
         let (outbox, door) =
             mqtt::start_with_letters(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone(), letters_to);
@@ -215,12 +218,14 @@ impl Running {
         let settings = config.listen.clone();
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         house.remember(learned::load(&derived));
+        house.replace_keys(keys::by_station(&keys));
         let mut tasks = tokio::task::JoinSet::new();
         if config.marking.entries {
             take_entries(&config, &journal, &mut tasks, &stop);
         }
         if let Some(ordered) = ordered {
-            open_desk(&config, &house, &derived, ordered, &mut tasks, &stop, Arc::clone(&journal));
+            let desk = (ordered, secrets);
+            open_desk(&config, &house, &derived, desk, &mut tasks, &stop, Arc::clone(&journal));
         }
         for (listener, manner) in listeners.into_iter().zip(manners) {
             tasks.spawn(net::serve(listener, manner, Arc::clone(&house), stop.clone()));
@@ -382,14 +387,16 @@ fn open_desk(
     config: &Config,
     house: &Arc<House>,
     derived: &Derived,
-    orders: tokio::sync::mpsc::Receiver<desk::Order>,
+    (orders, secrets): (tokio::sync::mpsc::Receiver<desk::Order>, Option<secrets::Secrets>),
     tasks: &mut tokio::task::JoinSet<()>,
     stop: &CancellationToken,
     journal: Arc<Journal>,
 ) {
     let (ears, listener) = net::ears();
     house.listened_to(ears);
-    let filters = vec![format!("{}/+/command/+", config.mqtt.prefix)];
+    let roles = config.command.roles();
+    let of_roles = roles.iter().map(|role| format!("{}/+/command/{role}/+", config.mqtt.prefix));
+    let filters = std::iter::once(format!("{}/+/command/+", config.mqtt.prefix)).chain(of_roles).collect();
     let wish = mqtt::Wish { filters, suffix: "-in".into(), session: config.command.session, as_published: true };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let stopped = stop.clone();
@@ -407,8 +414,20 @@ fn open_desk(
         inbox,
         listener,
         orders,
+        secrets,
     };
     tasks.spawn(desk::run(parts, stop.clone()));
+}
+
+/// What opens sealed secrets. Without it, requests that hold one are refused.
+fn secrets_of(config: &Config) -> Option<secrets::Secrets> {
+    match secrets::Secrets::open(&config.journal.dir, &config.command.secrets) {
+        Ok(secrets) => Some(secrets),
+        Err(error) => {
+            tracing::error!(%error, "the key for sealed passwords can be neither read nor made: see seal-key in the journal's folder");
+            None
+        }
+    }
 }
 
 /// Tells the metrics when the first of the listeners' certificates ends.
@@ -458,15 +477,19 @@ async fn tick(journal: Arc<Journal>, pulse: Arc<Pulse>, stop: CancellationToken)
 }
 
 /// The retained status of this gateway: what it says when it comes, and what the broker says for it when it is gone.
-fn status(prefix: &str, gateway: &str) -> (Publication, Publication) {
+/// `secrets`: whose public key requests' secrets are sealed for.
+fn status(prefix: &str, gateway: &str, secrets: Option<&secrets::Secrets>) -> (Publication, Publication) {
     let body = |state: &str| {
-        let body = serde_json::json!({
+        let mut body = serde_json::json!({
             "schema": "hj212.status/1",
             "gateway": gateway,
             "state": state,
             "version": env!("CARGO_PKG_VERSION"),
             "since": clock::now().to_rfc3339(),
         });
+        if let Some(secrets) = secrets {
+            body["seal_key"] = secrets.public().into();
+        }
         Publication {
             topic: format!("{prefix}/gateway/{gateway}/status"),
             payload: Bytes::from(body.to_string()),

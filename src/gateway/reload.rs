@@ -26,7 +26,7 @@ impl Running {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
-        changes.extend(stations(&self.house.registry(), &registry));
+        changes.extend(stations(&self.house.registered(), &registry));
         if context_is_empty(before, &registry) {
             tracing::warn!(
                 "no station is registered any more: every logger is refused, unless stations.unknown accepts it"
@@ -80,6 +80,7 @@ impl Running {
     /// Has the keys of the file journalled, by the desk if there is one: it must know them, too.
     fn take_keys(&self, keys: Vec<StationKey>) -> Option<String> {
         let Some(orders) = &self.orders else {
+            self.house.replace_keys(super::keys::by_station(&keys));
             let taken = self.announcer.reload_keys(&keys);
             return taken.err().map(|error| format!("keys: {error}; they are journalled again at the next start"));
         };
@@ -136,6 +137,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("marking.entries", old.marking.entries != new.marking.entries),
         ("command.enabled", old.command.enabled != new.command.enabled),
         ("command.session", old.command.session != new.command.session),
+        ("command.allow roles", old.command.roles() != new.command.roles()),
         ("journal", old.journal != new.journal),
         ("mqtt", old.mqtt != new.mqtt),
         ("http", old.http != new.http),

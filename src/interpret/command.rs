@@ -40,7 +40,13 @@ struct Story {
     /// What was sent, the password masked.
     segment: Option<String>,
     packets: u64,
+    cancelled_by: Option<String>,
+    /// What the station answered to a question for single values, in its own words, passwords masked.
+    answers: Vec<String>,
 }
+
+/// Answers kept of a request.
+const ANSWERS_MAX: usize = 8;
 
 /// The requests whose documents stand.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -61,11 +67,16 @@ impl Interpreter {
             Step::Key { mn, created, state, .. } => {
                 self.push_step_event(mn, "key", &json!({ "created": created, "state": state }), place, out);
             }
+            Step::KeyNote { mn, created, notice } => {
+                let detail = json!({ "created": created, "state": notice });
+                self.push_step_event(mn, "key", &detail, place, out);
+            }
             Step::Queued { .. }
             | Step::Confirmed { .. }
             | Step::Sent { .. }
             | Step::Accepted { .. }
             | Step::Data { .. }
+            | Step::Cancel { .. }
             | Step::Ended { .. }
             | Step::Refused { .. } => self.on_request_step(step, place, out),
         }
@@ -76,19 +87,33 @@ impl Interpreter {
         let key = (mn.to_owned(), id.to_owned());
         self.stories.note(&key, step, place.time);
         let story = self.stories.open.get(&key);
-        let Some(mut document) = step.status(place.time) else {
-            // A refusal that must not hide the status of a request with the same id is an event alone.
-            return self.push_step_event(mn, "command", &in_event(step, id, story), place, out);
-        };
-        if let (Some(own), Some(story)) = (document.as_object_mut(), story) {
+        let Some(mut document) = step.status(place.time) else { return };
+        // A refusal about an id that is in use has a place of its own: it hides no status.
+        let beside = matches!(step, Step::Refused { shown: false, .. });
+        if let (Some(own), Some(story)) = (document.as_object_mut(), story.filter(|_| !beside)) {
             story.add_to(own);
+            if let Step::Ended { outcome: Outcome::Done, .. } = step
+                && let Some(proposal) = story.proposal()
+            {
+                own.insert("registration".into(), proposal);
+            }
         }
         let mut body = document.to_string().into_bytes();
         body.pop();
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
-        let topic = self.status_topic(mn, id);
+        if beside {
+            let topic = self.status_topic(mn, id, "refused");
+            out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+            return self.push_step_event(mn, "command", &in_event(step, id, None), place, out);
+        }
+        let topic = self.status_topic(mn, id, "status");
         out.push(Publication { topic, payload: Bytes::from(body), retain: true });
+        if let (Step::Ended { outcome: Outcome::Done, .. }, Some(proposal)) = (step, story.and_then(Story::proposal)) {
+            let mut detail = json!({ "command_id": id });
+            detail["registration"] = proposal;
+            self.push_step_event(mn, "registration-differs", &detail, place, out);
+        }
         if matches!(step, Step::Ended { .. } | Step::Refused { .. }) {
             let event = in_event(step, id, story);
             self.push_step_event(mn, "command", &event, place, out);
@@ -111,15 +136,21 @@ impl Interpreter {
     fn clear_oldest(&mut self, out: &mut Vec<Publication>) {
         let Some((_, mn, id)) = self.stories.kept.pop_front() else { return };
         // An id is used once, so nothing newer stands there.
-        out.push(Publication { topic: self.status_topic(&mn, &id), payload: Bytes::new(), retain: true });
+        out.push(Publication { topic: self.status_topic(&mn, &id, "status"), payload: Bytes::new(), retain: true });
     }
 
-    fn status_topic(&self, mn: &str, id: &str) -> String {
+    fn status_topic(&self, mn: &str, id: &str, last: &str) -> String {
         let mut topic = format!("{}/", self.settings.prefix);
         topic::level(&mut topic, mn.as_bytes());
         topic.push_str("/command/");
-        topic.push_str(id);
-        topic.push_str("/status");
+        if crate::downlink::is_id(id) {
+            topic.push_str(id);
+        } else {
+            // Refused for its form; what stands here can be no other request's id.
+            topic::level(&mut topic, format!("%{id}").as_bytes());
+        }
+        topic.push('/');
+        topic.push_str(last);
         topic
     }
 
@@ -158,7 +189,9 @@ fn in_event(step: &Step, id: &str, story: Option<&Story>) -> Value {
         | Step::Sent { .. }
         | Step::Accepted { .. }
         | Step::Data { .. }
+        | Step::Cancel { .. }
         | Step::Key { .. }
+        | Step::KeyNote { .. }
         | Step::Clock { .. } => ("", None, None),
     };
     let asked = story.map(|story| story.author.as_str());
@@ -189,6 +222,8 @@ impl Stories {
                 count: 0,
                 segment: None,
                 packets: 0,
+                cancelled_by: None,
+                answers: Vec::new(),
             };
             self.open.insert(key.clone(), story);
             if self.open.len() > OPEN_MAX {
@@ -205,11 +240,18 @@ impl Stories {
                 (story.qn, story.count) = (Some(qn.clone()), *count);
                 story.segment = Some(String::from_utf8_lossy(&masked(segment.as_bytes())).into_owned());
             }
-            Step::Data { packets, .. } | Step::Ended { packets, .. } => story.packets = *packets,
+            Step::Data { packets, answer, .. } => {
+                story.packets = *packets;
+                let answer = answer.as_ref().filter(|_| story.answers.len() < ANSWERS_MAX);
+                story.answers.extend(answer.map(|area| String::from_utf8_lossy(&masked(area.as_bytes())).into_owned()));
+            }
+            Step::Ended { packets, .. } => story.packets = *packets,
+            Step::Cancel { author, .. } => story.cancelled_by = Some(author.clone()),
             Step::Queued { .. }
             | Step::Accepted { .. }
             | Step::Refused { .. }
             | Step::Key { .. }
+            | Step::KeyNote { .. }
             | Step::Clock { .. } => {}
         }
     }
@@ -224,10 +266,55 @@ impl Story {
             "confirmed_by": self.confirmed_by, "sent_at": self.sent.map(Timestamp::to_rfc3339), "qn": self.qn,
             "count": self.count, "segment": self.segment, "packets": self.packets,
         });
+        if let Some(author) = &self.cancelled_by {
+            document.insert("cancelled_by".into(), author.as_str().into());
+        }
+        if !self.answers.is_empty() {
+            document.insert("answers".into(), self.answers.iter().map(|area| fields(area)).collect());
+        }
         if let Value::Object(rest) = rest {
             for (key, value) in rest {
                 document.entry(key).or_insert(value);
             }
         }
     }
+}
+
+impl Story {
+    /// What the station's registration should say from now on, if it was told something that stands there.
+    fn proposal(&self) -> Option<Value> {
+        let segment = self.segment.as_deref()?;
+        let of = |name: &str| segment.split(['&', ';', ',']).find_map(|field| field.strip_prefix(name));
+        let (field, value) = match self.cn {
+            // The password is not told: whoever gave it knows it.
+            1072 => ("pw", Value::Null),
+            1002 => ("mn", of("MN=")?.into()),
+            1062 => ("realtime_interval", format!("{}s", of("RtdInterval=")?).into()),
+            1064 => ("minute_interval", format!("{}min", of("MinInterval=")?).into()),
+            _ => return None,
+        };
+        Some(json!({ "field": field, "value": value }))
+    }
+}
+
+/// The fields of an answer's area by name, in the order of the area; of a name that stands there twice, both.
+fn fields(area: &str) -> Value {
+    let mut all = serde_json::Map::new();
+    // A log's text stands between two slashes and holds anything.
+    let (head, text) = area.split_once("//").map_or((area, None), |(head, text)| (head, Some(text)));
+    for field in head.split([';', ',']).filter(|field| !field.trim().is_empty()) {
+        let (name, value) = field.split_once('=').unwrap_or((field, ""));
+        let mut said = value.trim().to_owned();
+        if let Some(text) = text.filter(|_| value.is_empty()) {
+            said = text.trim_end_matches("//").to_owned();
+        }
+        match all.get_mut(name.trim()) {
+            Some(Value::Array(list)) => list.push(said.into()),
+            Some(one) => *one = json!([one.take(), said]),
+            None => {
+                all.insert(name.trim().to_owned(), said.into());
+            }
+        }
+    }
+    Value::Object(all)
 }

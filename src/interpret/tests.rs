@@ -281,7 +281,8 @@ impl Schemas {
         let errors: Vec<String> =
             schema.iter_errors(&body).map(|e| format!("{} at {}", e, e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}\n{text}");
-        assert_eq!(publication.retain, ["station", "mark", "command", "completeness"].contains(&name));
+        let beside = publication.topic.ends_with("/refused");
+        assert_eq!(publication.retain, ["station", "mark", "command", "completeness"].contains(&name) && !beside);
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
             "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
@@ -293,7 +294,10 @@ impl Schemas {
             }
             "completeness" => levels.len() == 5 && levels[3] == "completeness" && body["kind"] == levels[4],
             "command" => {
-                levels.len() == 6 && levels[3] == "command" && body["id"] == levels[4] && levels[5] == "status"
+                levels.len() == 6
+                    && levels[3] == "command"
+                    && body["id"] == levels[4]
+                    && (levels[5] == "status" || beside)
             }
             "mark-entry-status" => levels.len() == 6 && levels[3] == "mark-entry" && levels[5] == "status",
             "station" => levels.len() == 4 && levels[3] == "station",
@@ -750,7 +754,7 @@ fn the_steps_of_a_request_become_a_status_and_an_event() {
             },
             1 => Step::Sent { mn, id, qn, count: 1, segment: "QN=1;ST=32;CN=2061;PW=secret;MN=A1;CP=&&&&".into() },
             2 => Step::Accepted { mn, id, qn },
-            3 => Step::Data { mn, id, qn, packets: 1 },
+            3 => Step::Data { mn, id, qn, packets: 1, answer: None },
             4 => Step::Ended { mn, id, outcome: Outcome::Done, code: Some(1), packets: 3 },
             5 => Step::Refused {
                 mn,
@@ -760,6 +764,7 @@ fn the_steps_of_a_request_become_a_status_and_an_event() {
                 length: 2,
                 sha256: "00".into(),
                 shown: false,
+                about: None,
             },
             6 => Step::Key {
                 mn,

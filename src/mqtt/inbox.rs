@@ -47,6 +47,8 @@ pub struct Incoming {
     pub payload: Bytes,
     /// Whether it was kept by the broker from before we subscribed; with [`Wish::as_published`], whether it was published to be kept.
     pub retained: bool,
+    /// How long it may still wait, if whoever published it said so (message expiry; MQTT 5 alone).
+    pub left: Option<Duration>,
     receipt: Receipt,
 }
 
@@ -202,8 +204,9 @@ impl Line {
                 }
                 Ok(v4::Event::Incoming(v4::Packet::Publish(publish))) => {
                     let (topic, payload, retained) = (publish.topic.clone(), publish.payload.clone(), publish.retain);
+                    let left = None;
                     let receipt = Receipt::V4(client.clone(), Box::new(publish));
-                    self.hand_on(Incoming { topic, payload, retained, receipt }).await
+                    self.hand_on(Incoming { topic, payload, retained, left, receipt }).await
                 }
                 Ok(_) => Then::Goes,
             };
@@ -244,8 +247,10 @@ impl Line {
                 Ok(v5::Event::Incoming(v5::Incoming::Publish(publish))) => {
                     let topic = String::from_utf8_lossy(&publish.topic).into_owned();
                     let (payload, retained) = (publish.payload.clone(), publish.retain);
+                    let expiry = publish.properties.as_ref().and_then(|p| p.message_expiry_interval);
+                    let left = expiry.map(|seconds| Duration::from_secs(seconds.into()));
                     let receipt = Receipt::V5(client.clone(), Box::new(publish));
-                    self.hand_on(Incoming { topic, payload, retained, receipt }).await
+                    self.hand_on(Incoming { topic, payload, retained, left, receipt }).await
                 }
                 Ok(_) => Then::Goes,
             };

@@ -16,11 +16,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::ears::{Letter, Mailbox, News};
+use super::ears::{Letter, Mailbox, News, Stored};
 use super::house::{Admission, StoredNotice, entry};
 use super::wire::Direction;
 use crate::journal::{Offset, Unstored};
-use crate::message::{Heard, Record, RejectReason, Rejected, Timestamp};
+use crate::message::{Heard, Record, RejectReason, Rejected};
 use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
 use crate::session::{self, Reply, Verdict};
 use crate::telemetry::{Counter, Timing};
@@ -47,9 +47,7 @@ struct Flight {
 struct Telling {
     /// Whether the station was not here before, and the edition it is spoken to in.
     came: Option<Edition>,
-    at: Timestamp,
-    segment: Box<[u8]>,
-    sealed: Option<u16>,
+    frame: Stored,
 }
 
 /// Why a connection is closed by us.
@@ -70,6 +68,8 @@ pub(super) struct Connection<S> {
     mailbox: Option<Arc<Mailbox>>,
     /// The stations that spoke here, each once.
     stations: Vec<Box<str>>,
+    /// The station whose logger asked here for its MN.
+    registering: Option<Box<str>>,
     /// When the last byte came.
     heard_at: Instant,
     /// When the first byte of what is in the buffer came.
@@ -95,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             flights: VecDeque::new(),
             mailbox: None,
             stations: Vec::new(),
+            registering: None,
             heard_at: now,
             partial_since: now,
             paused: false,
@@ -279,8 +280,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn frame(&mut self, frame: &Frame<'_>) {
         let house = &self.admission.house;
         house.telemetry.count(Counter::FramesHeard);
-        let header = packet::parse(frame.segment);
+        let mut header = packet::parse(frame.segment);
         let peering = self.admission.peering;
+        let answer = matches!(header.cn, Some(9011..=9013));
+        let registering = self.registering.clone().filter(|_| answer && self.is_unknown(header.mn));
+        if let Some(mn) = &registering {
+            // A logger that is being given its MN may answer under the one that it has, or under none.
+            header.mn = Some(mn.as_bytes());
+        }
         house.wire(header.mn.unwrap_or_default(), Direction::In, peering, frame.raw);
         let verdict = session::judge(
             frame,
@@ -289,6 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             &house.registry(),
             |station| house.learned_of(station),
             |station, learned| house.note_learned(station, learned),
+            |station| house.keys_of(station),
         );
         match verdict {
             Verdict::Refused { reason, detail } => {
@@ -299,10 +307,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if std::mem::take(&mut self.after_fault) {
                     deviations.insert(Deviation::NoiseBefore);
                 }
+                if header.mn != Some(station.mn.as_bytes()) {
+                    self.registering = Some(station.mn.as_str().into());
+                }
                 let told = Told { mn: &station.mn, edition: station.facts.edition.unwrap_or(dialect.edition) };
                 self.keep(frame, &header, &told, deviations, Reply::to(&header, &dialect));
             }
         }
+    }
+
+    /// Whether this is no registered station's MN.
+    fn is_unknown(&self, mn: Option<&[u8]>) -> bool {
+        mn.is_none_or(|mn| self.admission.house.registry().find(mn).is_none())
     }
 
     /// An accepted frame goes to the journal, behind the news that its station is here if that is news.
@@ -332,7 +348,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let telling = (placed && house.has_listener()).then(|| {
             let came = news.is_some().then_some(told.edition);
             let sealed = sm4::looks_sealed(frame).then_some(frame.check.said);
-            Box::new(Telling { came, at: now, segment: frame.segment.into(), sealed })
+            Box::new(Telling { came, frame: Stored { at: now, segment: frame.segment.into(), sealed } })
         });
         house.telemetry.deviated(deviations.union(header.deviations));
         let heard = Heard { from, deviations, segment: frame.segment, raw: frame.raw };
@@ -346,14 +362,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Tells the road down of a frame that is on disk.
     fn tell(&mut self, mn: &str, telling: Telling) {
-        let Telling { came, at, segment, sealed } = telling;
+        let Telling { came, frame } = telling;
         let house = &self.admission.house;
-        if let Some(edition) = came {
-            let mailbox = Arc::clone(self.mailbox.get_or_insert_default());
-            let connection = self.admission.peering.connection;
-            house.tell(News::Came { mn: mn.into(), connection, edition, mailbox });
-        }
-        house.tell(News::Heard { mn: mn.into(), at, segment, sealed });
+        let Some(edition) = came else { return house.tell(News::Heard { mn: mn.into(), frame }) };
+        let mailbox = Arc::clone(self.mailbox.get_or_insert_default());
+        let connection = self.admission.peering.connection;
+        house.tell(News::Came { mn: mn.into(), connection, edition, mailbox, frame });
     }
 
     /// Bytes that are not taken as a station's word: kept as rejected, unless there were too many from there lately.

@@ -59,6 +59,17 @@ impl Mailbox {
     }
 }
 
+/// A frame that is on disk.
+#[derive(Debug)]
+pub struct Stored {
+    /// When it was heard.
+    pub at: Timestamp,
+    /// The data segment.
+    pub segment: Box<[u8]>,
+    /// The check that the frame carries, if its area looks sealed (HJ 212-2025, 6.4).
+    pub sealed: Option<u16>,
+}
+
 /// What happens to a station's connection.
 #[derive(Debug)]
 pub enum News {
@@ -72,17 +83,15 @@ pub enum News {
         edition: Edition,
         /// Where bytes for it go.
         mailbox: Arc<Mailbox>,
+        /// The frame that brought it: it is to be looked at before anything is sent to the station.
+        frame: Stored,
     },
     /// A frame of the station is on disk.
     Heard {
         /// MN as it is registered.
         mn: Box<str>,
-        /// When it was heard.
-        at: Timestamp,
-        /// The data segment.
-        segment: Box<[u8]>,
-        /// The check that the frame carries, if its area looks sealed (HJ 212-2025, 6.4).
-        sealed: Option<u16>,
+        /// The frame.
+        frame: Stored,
     },
     /// The connection has ended.
     Left {
@@ -146,7 +155,8 @@ mod tests {
     #[tokio::test]
     async fn frames_that_nobody_listens_to_are_bounded_and_comings_are_not_lost() {
         let (ears, mut listener) = ears();
-        let heard = || News::Heard { mn: "A".into(), at: Timestamp(0), segment: Box::default(), sealed: None };
+        let frame = || Stored { at: Timestamp(0), segment: Box::default(), sealed: None };
+        let heard = || News::Heard { mn: "A".into(), frame: frame() };
         let told = (0..HEARD_MAX + 5).filter(|_| ears.tell(heard())).count();
         assert_eq!(told, HEARD_MAX);
         assert!(ears.tell(News::Left { mn: "A".into(), connection: 1 }));

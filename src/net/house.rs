@@ -3,7 +3,7 @@
 //! What must stay true: no lock is held across an await or a write to disk; whatever a connection took from here (its place in the
 //! counts, its stations' places) it gives back when it ends, however it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -16,7 +16,8 @@ use super::ears::{Ears, News};
 use super::wire::{Direction, Wires};
 use crate::journal::{Appender, Entry, Offset, Receipt, Unstored};
 use crate::message::{Peering, Presence, Record, Timestamp};
-use crate::registry::{CrcPolicy, Registry, Station};
+use crate::protocol::sm4::Key;
+use crate::registry::{CrcPolicy, Registry, Station, Told};
 use crate::session::{Directory, Learned, Move};
 use crate::telemetry::{Counter, Telemetry};
 
@@ -46,13 +47,32 @@ impl Receipt for StoredNotice {
     }
 }
 
+/// The keys that stations may seal with, by MN.
+pub type Keys = HashMap<Box<str>, Arc<[Key]>>;
+
+/// The stations of the configuration, and those same with what they were told since.
+#[derive(Debug)]
+struct Registered {
+    files: Arc<Registry>,
+    told: Vec<Told>,
+    all: Arc<Registry>,
+}
+
+impl Registered {
+    fn of(files: Arc<Registry>, told: Vec<Told>) -> Registered {
+        let all = if told.is_empty() { Arc::clone(&files) } else { Arc::new(files.with(told.iter().cloned())) };
+        Registered { files, told, all }
+    }
+}
+
 /// See the head of the file.
 #[derive(Debug)]
 pub struct House {
     settings: RwLock<Arc<Settings>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) clock: fn() -> Timestamp,
-    registry: RwLock<Arc<Registry>>,
+    registry: RwLock<Registered>,
+    keys: RwLock<Keys>,
     appender: Appender<StoredNotice>,
     directory: Mutex<Directory>,
     learned: Mutex<BTreeMap<String, Learned>>,
@@ -84,7 +104,8 @@ impl House {
             settings: RwLock::new(Arc::new(settings)),
             telemetry,
             clock,
-            registry: RwLock::new(Arc::new(registry)),
+            registry: RwLock::new(Registered::of(Arc::new(registry), Vec::new())),
+            keys: RwLock::default(),
             appender,
             directory: Mutex::default(),
             learned: Mutex::default(),
@@ -103,15 +124,40 @@ impl House {
         &self.telemetry
     }
 
-    /// The stations that may speak.
+    /// The stations that may speak, with what they were told since they were registered.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
-        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner).all)
+    }
+
+    /// The stations as the configuration has them.
+    #[must_use]
+    pub fn registered(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner).files)
     }
 
     /// Other stations may speak from the next frame on.
     pub fn replace_registry(&self, registry: Registry) {
-        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
+        let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        *now = Registered::of(Arc::new(registry), std::mem::take(&mut now.told));
+    }
+
+    /// Stations may speak as they were told from the next frame on.
+    pub fn follow(&self, told: Vec<Told>) {
+        let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        if now.told != told {
+            *now = Registered::of(Arc::clone(&now.files), told);
+        }
+    }
+
+    /// The keys that stations may seal with, from the next frame on: what is sealed with one of them and damaged is not answered.
+    pub fn replace_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    pub(super) fn keys_of(&self, station: &Station) -> Arc<[Key]> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(station.mn.as_str()).map_or_else(|| [].into(), Arc::clone)
     }
 
     /// The settings that hold for newcomers.

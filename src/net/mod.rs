@@ -59,8 +59,8 @@ mod dialogues;
 #[cfg(test)]
 mod tests;
 
-pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Letter, Listener, Mailbox, News, ears};
-pub use house::{House, StoredNotice};
+pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Letter, Listener, Mailbox, News, Stored, ears};
+pub use house::{House, Keys, StoredNotice};
 pub use listener::{bind, serve};
 pub use secure::{Also, Certificates, Manner};
 pub use settings::Settings;

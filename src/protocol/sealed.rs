@@ -102,7 +102,7 @@ fn looks_random(groups: &[u8]) -> bool {
 }
 
 /// The characters of names, numbers and what separates them.
-const fn is_common(byte: u8) -> bool {
+pub(super) const fn is_common(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'=' | b';' | b',' | b'.' | b'-' | b'+' | b'_' | b':' | b'/' | b' ' | b'&')
 }

@@ -191,6 +191,46 @@ pub fn open<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Ke
     Err(unsealed)
 }
 
+/// Whether a segment that none of `keys` opens was sealed with one of them and damaged since: the key gives a data area that the check
+/// does not belong to, or clean text in some groups and not in others. A key that it was not sealed with gives a group of nothing but
+/// the characters of names and numbers once in 400 million groups. Of an area of one group only a single wrong bit can be told.
+#[must_use]
+pub fn is_damaged<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> bool {
+    match open(segment, said, keys.clone()) {
+        Ok(_) | Err(Unsealed::KeyForm | Unsealed::Groups | Unsealed::Area) => return false,
+        Err(Unsealed::Check) => return true,
+        Err(Unsealed::Key) => {}
+    }
+    let Some((from, to)) = area_of(segment) else { return false };
+    let area = segment.get(from..to).unwrap_or_default();
+    let Ok(bytes) = printed(area) else { return false };
+    let sealed = bytes.unwrap_or_else(|| area.to_vec());
+    let whole = sealed.len() / GROUP * GROUP;
+    keys.into_iter().any(|key| {
+        let mut plain = sealed.clone();
+        key.open(&mut plain);
+        let groups = plain.get(..whole).unwrap_or_default();
+        groups.chunks_exact(GROUP).any(|group| group.iter().all(|byte| sealed::is_common(*byte)))
+            || whole == GROUP && one_bit_off(segment, (from, to), &sealed, said, key)
+    })
+}
+
+/// Whether turning one bit of the one group makes it a data area that the check belongs to.
+fn one_bit_off(segment: &[u8], (from, to): (usize, usize), sealed: &[u8], said: u16, key: &Key) -> bool {
+    let mut opened = Vec::with_capacity(sealed.len());
+    (0..GROUP * 8).any(|bit| {
+        let mut turned = sealed.to_vec();
+        if let Some(byte) = turned.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+        }
+        if !key.opens(&turned, &mut opened) {
+            return false;
+        }
+        let parts = [segment.get(..from).unwrap_or_default(), &opened, segment.get(to..).unwrap_or_default()];
+        crc::checksum(&parts.concat()) == said
+    })
+}
+
 /// What the check `said` is over, if it is right in any way.
 fn check_of(plain: &[u8], said: u16, over_received: bool) -> Option<CheckedOver> {
     if crc::checksum(plain) == said {

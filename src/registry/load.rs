@@ -232,7 +232,8 @@ impl Reader<'_> {
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
-        Station { mn: row.mn.into_inner(), pw, crc: row.crc, networks, dialect, policy: row.policy, facts }
+        let (mn, policy) = (row.mn.into_inner(), row.policy);
+        Station { mn, pw, other_pw: None, crc: row.crc, networks, dialect, policy, facts }
     }
 
     fn conversions(

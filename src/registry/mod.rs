@@ -80,6 +80,8 @@ pub struct Station {
     pub mn: String,
     /// Its password; `None`: not checked.
     pub pw: Option<Password>,
+    /// The password that it was given since it was registered, and may use as well.
+    pub other_pw: Option<Password>,
     /// What a wrong CRC means.
     pub crc: CrcPolicy,
     /// The networks it may speak from; empty: any.
@@ -93,10 +95,33 @@ pub struct Station {
 }
 
 impl Station {
+    /// Whether it may speak with this password.
+    #[must_use]
+    pub fn knows(&self, said: &[u8]) -> bool {
+        self.pw.as_ref().is_none_or(|pw| pw.is(said)) || self.other_pw.as_ref().is_some_and(|pw| pw.is(said))
+    }
+
     /// Whether it may speak from `address`.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+}
+
+/// What a registered station was told since.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The station.
+    pub mn: String,
+    /// The password that it was given.
+    pub password: Option<String>,
+    /// The MN that it was given.
+    pub new_mn: Option<String>,
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Told({}, new MN {:?}, password {})", self.mn, self.new_mn, self.password.is_some())
     }
 }
 
@@ -134,7 +159,27 @@ impl Registry {
     pub fn improvise(&self, mn: &[u8]) -> Option<Station> {
         let mn = std::str::from_utf8(mn).ok().filter(|mn| load::is_mn(mn))?;
         let (pw, crc, networks, dialect, policy) = (None, CrcPolicy::Strict, Vec::new(), None, None);
-        Some(Station { mn: mn.to_owned(), pw, crc, networks, dialect, policy, facts: StationFacts::default() })
+        let (mn, facts) = (mn.to_owned(), StationFacts::default());
+        Some(Station { mn, pw, other_pw: None, crc, networks, dialect, policy, facts })
+    }
+
+    /// With what stations were told since they were registered: a password that they may use as well, an MN under which they are
+    /// heard as well. A row that stands there already is not touched.
+    #[must_use]
+    pub fn with(&self, told: impl IntoIterator<Item = Told>) -> Registry {
+        let mut all = self.clone();
+        for Told { mn, password, new_mn } in told {
+            let Some(row) = all.stations.get(mn.as_bytes()).cloned() else { continue };
+            let other_pw = password.map(Password);
+            let row = Station { other_pw, ..(*row).clone() };
+            let new = new_mn.filter(|new| load::is_mn(new) && !all.stations.contains_key(new.as_bytes()));
+            if let Some(new) = new {
+                let other = Station { mn: new.clone(), ..row.clone() };
+                all.stations.insert(new.as_bytes().into(), Arc::new(other));
+            }
+            all.stations.insert(mn.as_bytes().into(), Arc::new(row));
+        }
+        all
     }
 
     /// How a station of `edition` is answered if nothing else is registered.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{RejectReason, registration};
+use crate::protocol::sm4::{self, Key};
 use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, crc};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
 
@@ -64,7 +65,9 @@ pub enum Verdict {
     },
 }
 
-/// Judges `frame`, whose header is `header`, heard from `address`.
+/// Judges `frame`, whose header is `header`, heard from `address`. `keys`: those that the station may seal with, as far as they are
+/// known. What is sealed with one of them and damaged is not answered, as if it were plain; what is sealed with a key that nobody knows here
+/// is kept and answered, since nothing tells that it is damaged.
 pub fn judge(
     frame: &Frame<'_>,
     header: &Header<'_>,
@@ -72,6 +75,7 @@ pub fn judge(
     registry: &Registry,
     learned: impl FnOnce(&Station) -> Learned,
     remember: impl FnOnce(&Station, Learned),
+    keys: impl FnOnce(&Station) -> Arc<[Key]>,
 ) -> Verdict {
     let refused = |reason, detail| Verdict::Refused { reason, detail };
     let mn = header.mn.filter(|mn| !mn.is_empty());
@@ -101,10 +105,16 @@ pub fn judge(
         Ok(found) => found,
         Err(detail) => return refused(RejectReason::CrcMismatch, frame.deviations.union(detail)),
     };
+    if frame.check.verdict == protocol::Verdict::Sealed
+        && station.crc != CrcPolicy::Off
+        && sm4::is_damaged(frame.segment, frame.check.said, keys(&station).iter())
+    {
+        return refused(RejectReason::CrcMismatch, frame.deviations);
+    }
     if header.cn.is_none() {
         return refused(RejectReason::CnMissing, frame.deviations);
     }
-    if station.pw.as_ref().is_some_and(|pw| !pw.is(header.pw.unwrap_or_default())) {
+    if !station.knows(header.pw.unwrap_or_default()) {
         return refused(RejectReason::PwWrong, frame.deviations);
     }
     let dialect = dialect_of(&station, header, registry);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::{Peering, RejectReason, Timestamp};
+use crate::protocol::sm4::{self, Key};
 use crate::protocol::{Deviation, Item, Limits, Peer, packet, scan, write};
 use crate::registry::{self, Registry, Unknown};
 
@@ -34,11 +35,17 @@ fn framed(segment: &str) -> Vec<u8> {
 
 /// What is done with `bytes` from `address`, in words.
 fn played(bytes: &[u8], address: &str, learned: &mut Learned) -> String {
+    played_with(bytes, address, learned, &[])
+}
+
+/// The same where these keys of the station are known.
+fn played_with(bytes: &[u8], address: &str, learned: &mut Learned, keys: &[Key]) -> String {
     let step = scan(bytes, Peer::Resting, &Limits::default());
     let Some(Item::Frame(frame)) = step.item else { panic!("no frame") };
     let header = packet::parse(frame.segment);
     let before = *learned;
-    match judge(&frame, &header, address.parse().unwrap(), &stations(), |_| before, |_, after| *learned = after) {
+    let from = address.parse().unwrap();
+    match judge(&frame, &header, from, &stations(), |_| before, |_, after| *learned = after, |_| keys.into()) {
         Verdict::Refused { reason, detail } => format!("refused {} {detail:?}", reason.code()),
         Verdict::Accepted { dialect, .. } => match Reply::to(&header, &dialect) {
             None => "silent".into(),
@@ -141,4 +148,63 @@ fn the_newest_connection_wins_and_going_to_and_fro_is_suspect() {
     assert_eq!(directory.heard("A", at(2), now(700)), Move::Moved { was: at(1), suspect: false });
     assert!(directory.left("A", 2));
     assert!(directory.is_empty());
+}
+
+const SEALED: &str = "QN=20260601100000000;ST=32;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&";
+
+/// A frame sealed with `key`, as bytes or printed, whose area is `area`.
+fn sealed(area: &str, key: &Key, printed: bool) -> Vec<u8> {
+    let plain = format!("{SEALED}{area}&&");
+    let mut wire = Vec::new();
+    sm4::frame(&mut wire, plain.as_bytes(), key).unwrap();
+    if !printed {
+        return wire;
+    }
+    let (from, end) = (6 + SEALED.len(), wire.len() - 8);
+    let (groups, rest) = wire[from..end].split_at(area.len() / 16 * 16);
+    let printed: Vec<String> = groups.iter().map(|byte| format!("0x{byte:02X}")).collect();
+    let head = format!("##{:04}{SEALED}{{{}}}", plain.len(), printed.join(","));
+    [head.as_bytes(), rest, &wire[end..]].concat()
+}
+
+#[test]
+fn a_sealed_frame_that_was_damaged_is_not_answered_if_its_key_is_known() {
+    let key = |text: &str| Key::from_text(text).unwrap();
+    let (old, new, foreign) = (key("0123456789abcdef"), key("fedcba9876543210"), key("keyBkeyBkeyBkeyB"));
+    let known = [new, old.clone()];
+    let hear = |bytes: &[u8]| played_with(bytes, "127.0.0.1", &mut Learned::default(), &known);
+    let long = "DataTime=20260601100000;a21026-Avg=10.25,a21026-Flag=N;a21002-Avg=31.5,a21002-Flag=N";
+    let text = "PolId=w01018;i11001-Info=//2026-06-01 \u{6821}\u{51c6}\u{5b8c}\u{6210}//";
+    let (mut damaged, mut answered) = (0, Vec::new());
+    for area in [long, "DataTime=20260601100000", text] {
+        for printed in [false, true] {
+            let whole = sealed(area, &old, printed);
+            assert!(hear(&whole).contains("CN=9014"), "{area}: {}", hear(&whole));
+            let whole_of_nobody = sealed(area, &foreign, printed);
+            assert!(hear(&whole_of_nobody).contains("CN=9014"), "a key that nobody knows: {}", hear(&whole_of_nobody));
+            if printed {
+                continue;
+            }
+            let area_from = 6 + SEALED.len();
+            for at in area_from..whole.len() - 8 {
+                for bit in 0..8 {
+                    let mut wrong = whole.clone();
+                    wrong[at] ^= 1 << bit;
+                    let step = scan(&wrong, Peer::Resting, &Limits::default());
+                    let whole_frame = matches!(&step.item, Some(Item::Frame(frame)) if frame.raw.len() == wrong.len());
+                    if !whole_frame {
+                        continue;
+                    }
+                    damaged += 1;
+                    let said = hear(&wrong);
+                    if said.contains("CN=9014") {
+                        answered.push((at - area_from, bit));
+                    }
+                }
+            }
+        }
+    }
+    assert!(damaged > 900, "{damaged}");
+    // The check of eight bits lets one in 256 through, as it does with plain frames.
+    assert!(answered.len() * 50 < damaged, "{} of {damaged} were answered: {answered:?}", answered.len());
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::super::fleet::Subject;
 use super::*;
-use crate::downlink::{Address, Allow, Desk, Effect, Settings};
+use crate::downlink::{Address, Allow, Ask, Desk, Effect, Moment, Settings, Steady};
 
 struct Meeting {
     desk: Desk,
@@ -21,19 +21,21 @@ impl Meeting {
         let mut scene = Scene::new(edition, subject, |options| options.faults = faults.parse().unwrap());
         scene.hear_all();
         let all = || vec!["*".to_owned()];
-        let allow = vec![Allow { stations: all(), commands: all(), authors: all() }];
-        let desk = Desk::new(Settings { allow, confirm_by_other: false, ..Settings::default() });
+        let allow = vec![Allow { stations: all(), commands: all(), authors: all(), roles: Vec::new() }];
+        let desk = Desk::new(Settings { allow, confirm_by_other: false, plain_secrets: true, ..Settings::default() });
         let station = &scene.station.profile;
         let (st, pw) = (Some(station.subject.st().to_owned()), Some(station.pw.clone()));
-        let address = Address { mn: station.mn.clone(), edition, st, pw, policy: None };
+        let address = Address { st, pw, ..Address::new(&station.mn, edition) };
         let mut meeting = Meeting { desk, address, scene, documents: Vec::new() };
-        let effects = meeting.desk.online(&meeting.address, 1, meeting.now());
+        meeting.desk.arrive(&meeting.address, 1, meeting.now());
+        let effects = meeting.desk.arrived(&meeting.address.mn, meeting.now());
         meeting.act(effects);
         meeting
     }
 
-    fn now(&self) -> Timestamp {
-        Timestamp(START.0 + i64::try_from(self.scene.now.as_micros()).unwrap())
+    fn now(&self) -> Moment {
+        let passed = i64::try_from(self.scene.now.as_micros()).unwrap();
+        Moment { wall: Timestamp(START.0 + passed), steady: Steady(passed) }
     }
 
     /// Gives a request, confirms it if that is asked for, and talks until there is silence.
@@ -49,7 +51,7 @@ impl Meeting {
     fn submit(&mut self, body: &Value) {
         let body = body.to_string();
         let (mn, now) = (self.address.mn.clone(), self.now());
-        let (_, effects) = self.desk.submit(&mn, "r1", body.as_bytes(), Some(&self.address), now);
+        let (_, effects) = self.desk.submit(&Ask::new(&mn, "r1", body.as_bytes()), Some(&self.address), now);
         self.act(effects);
     }
 
@@ -71,6 +73,7 @@ impl Meeting {
                     }
                 }
                 Effect::Status { json, .. } => self.documents.push(json),
+                Effect::Follow | Effect::MakeKey { .. } => {}
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::protocol::Edition;
 
 const QN: &str = "20261123100000000";
 
-fn parameters(order: &Order) -> String {
+pub(super) fn parameters(order: &Order) -> String {
     let value = |kind: Kind, name: &str| match kind {
         Kind::Whole(min, max) => (min + 10).min(max).to_string(),
         Kind::OneOf(list) => list[list.len() / 2].to_string(),

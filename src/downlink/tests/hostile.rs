@@ -10,7 +10,7 @@ use crate::protocol::Edition;
 fn refused(stage: &mut Stage, mn: &str, id: &str, body: &str, known: bool) -> Option<Refusal> {
     let address = address(Edition::V2017);
     let (steps, sent) = (stage.journal.len(), stage.sent.len());
-    let (result, effects) = stage.desk.submit(mn, id, body.as_bytes(), known.then_some(&address), stage.now);
+    let (result, effects) = stage.desk.submit(&Ask::new(mn, id, body.as_bytes()), known.then_some(&address), stage.now);
     let refusal = result.err()?;
     stage.act(effects);
     stage.line("after 30s");
@@ -79,7 +79,7 @@ fn nobody_commands_anything_unless_it_is_allowed() {
     let mn = address(Edition::V2017).mn;
     assert_eq!(refused(&mut stage, &mn, "a", &ask("get-time", "{}"), true), Some(Refusal::NotAllowed));
     let one = |text: &str| vec![text.to_owned()];
-    let allow = vec![Allow { stations: one(&mn), commands: one("get-time"), authors: one("wang") }];
+    let allow = vec![Allow { stations: one(&mn), commands: one("get-time"), authors: one("wang"), roles: Vec::new() }];
     let mut stage = Stage::new(Edition::V2017, Settings { allow, ..Settings::default() }, None);
     assert_eq!(refused(&mut stage, &mn, "a", &ask("get-time", "{}"), true), Some(Refusal::NotAllowed));
     assert_eq!(refused(&mut stage, &mn, "a", &ask("get-time", "{}").replace("li", "wang"), true), None);

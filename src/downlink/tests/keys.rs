@@ -16,7 +16,7 @@ fn key(text: &str) -> Key {
 fn ask(stage: &mut Stage, edition: Edition, id: &str, new: &str) -> (Result<(), Refusal>, Vec<Effect>) {
     let address = address(edition);
     let body = br#"{"command":"set-key","author":"li","why":"yearly"}"#;
-    stage.desk.submit_key(&address.mn, id, body, Some(&address), &key(new), stage.now)
+    stage.desk.submit_key(&Ask::new(&address.mn, id, body), Some(&address), &key(new), stage.now)
 }
 
 fn rotate(stage: &mut Stage) {
@@ -82,7 +82,7 @@ fn killed_at_any_effect_of_a_rotation_both_keys_are_there() {
             // The first thing opened with the new key proves it; the old one can still be tried.
             if given.is_some() {
                 for _ in 0..2 {
-                    let effects = stage.desk.opened(&mn, 0);
+                    let effects = stage.desk.opened(&mn, 0, true, stage.now);
                     stage.act(effects);
                 }
                 let ring = stage.desk.keys(&mn).unwrap();
@@ -107,7 +107,9 @@ fn a_refused_key_is_dropped_and_one_without_an_answer_is_offered_again() {
     assert_eq!(taken(&stage).as_deref(), Some(NEW));
     let qn = stage.sent.last().unwrap().0.clone();
     stage.line(&format!("station QN={qn};ST=91;CN=9011;PW=123456;MN={mn};Flag=8;CP=&&QnRtn=2&&"));
-    assert_eq!(stage.desk.keys(&mn).unwrap().to_try().count(), 1);
+    let ring = stage.desk.keys(&mn).unwrap();
+    assert_eq!((ring.offered(), ring.to_try().next()), (None, Some(&key(OLD))));
+    assert!(ring.to_try().any(|held| *held == key(NEW)), "it is still tried");
 }
 
 #[test]

@@ -28,12 +28,18 @@ pub(super) fn mn_of(edition: Edition) -> &'static str {
 }
 
 pub(super) fn address(edition: Edition) -> Address {
-    Address { mn: mn_of(edition).into(), edition, st: Some("32".into()), pw: Some("123456".into()), policy: None }
+    Address { st: Some("32".into()), pw: Some("123456".into()), ..Address::new(mn_of(edition), edition) }
 }
 
 pub(super) fn open_settings() -> Settings {
     let all = || vec!["*".to_owned()];
-    Settings { allow: vec![Allow { stations: all(), commands: all(), authors: all() }], ..Settings::default() }
+    let allow = vec![Allow { stations: all(), commands: all(), authors: all(), roles: Vec::new() }];
+    Settings { allow, plain_secrets: true, ..Settings::default() }
+}
+
+/// A moment at which both clocks show the same.
+pub(super) fn moment(micros: i64) -> Moment {
+    Moment { wall: Timestamp(micros), steady: Steady(micros) }
 }
 
 /// Where the gateway is killed: at which effect, and whether the step had reached the disk.
@@ -45,10 +51,10 @@ pub(super) struct Kill {
 
 pub(super) struct Stage {
     pub(super) desk: Desk,
-    settings: Settings,
+    pub(super) settings: Settings,
     edition: Edition,
     dialect: String,
-    pub(super) now: Timestamp,
+    pub(super) now: Moment,
     connection: Option<u64>,
     connections: u64,
     pub(super) journal: Vec<(Timestamp, Step)>,
@@ -59,6 +65,8 @@ pub(super) struct Stage {
     effects: usize,
     pub(super) killed: bool,
     marked: BTreeSet<(String, u8)>,
+    /// MNs under which a station came.
+    came: BTreeSet<String>,
 }
 
 impl Stage {
@@ -68,7 +76,7 @@ impl Stage {
             settings,
             edition,
             dialect: edition.year().to_owned(),
-            now: Timestamp(NOW),
+            now: moment(NOW),
             connection: None,
             connections: 0,
             journal: Vec::new(),
@@ -79,6 +87,7 @@ impl Stage {
             effects: 0,
             killed: false,
             marked: BTreeSet::new(),
+            came: BTreeSet::new(),
         }
     }
 
@@ -91,12 +100,17 @@ impl Stage {
             match effect {
                 Effect::Record { ticket, step } => {
                     if here.is_none_or(|kill| kill.durable) {
-                        self.journal.push((self.now, step));
+                        self.journal.push((self.now.wall, step));
                     }
                     if here.is_some() {
                         return self.restart();
                     }
                     todo.extend(self.desk.recorded(ticket, self.now));
+                }
+                Effect::Follow => {}
+                Effect::MakeKey { mn } => {
+                    let key = crate::protocol::sm4::Key::from_text("madeForTheAsking").unwrap();
+                    todo.extend(self.desk.give_key(&mn, &key, self.now));
                 }
                 Effect::Send { qn, bytes, connection, .. } => {
                     if here.is_some_and(|kill| !kill.durable) {
@@ -131,7 +145,46 @@ impl Stage {
         let count = count.expect("sent before its step was durable");
         assert!(self.marked.insert((qn.clone(), count)), "{qn} was sent twice as number {count}");
         self.said.push(format!("  gateway {}", String::from_utf8_lossy(&bytes[6..bytes.len() - 6])));
+        self.is_of_now(&qn, &bytes);
         self.sent.push((qn, bytes));
+    }
+
+    /// No clock is set to a time of before: the time of sending is that, and a time that was given is not old.
+    fn is_of_now(&self, qn: &str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let Some((_, said)) = text.split_once("SystemTime=").filter(|_| text.contains(";CN=1012;")) else { return };
+        let id = self.journal.iter().find_map(|(_, step)| match step {
+            Step::Sent { id, qn: own, .. } if own == qn => Some(id.clone()),
+            _ => None,
+        });
+        let queued = self.journal.iter().find_map(|(at, step)| match step {
+            Step::Queued { id: own, area, .. } if Some(own) == id.as_ref() => Some((*at, area.clone())),
+            _ => None,
+        });
+        let (asked, area) = queued.expect("sent and never asked for");
+        if area.ends_with("SystemTime=NOW") {
+            assert_eq!(&said[..14], super::super::moment::system_time(self.now.wall), "a time of before is sent");
+        } else {
+            assert!(self.now.wall.0 - asked.0 <= 120_000_000, "a given time is sent late");
+        }
+    }
+
+    /// Whether the station has a connection.
+    pub(super) const fn has_connection(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Effects so far.
+    pub(super) const fn effects(&self) -> usize {
+        self.effects
+    }
+
+    /// The station's connection is lost, under whichever MN it spoke.
+    pub(super) fn away(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        for mn in std::iter::once(mn_of(self.edition).to_owned()).chain(self.came.clone()) {
+            self.desk.offline(&mn, connection);
+        }
     }
 
     fn restart(&mut self) -> bool {
@@ -169,7 +222,8 @@ impl Stage {
             "online" => {
                 self.connections += 1;
                 self.connection = Some(self.connections);
-                let effects = self.desk.online(&address(self.edition), self.connections, self.now);
+                self.desk.arrive(&address(self.edition), self.connections, self.now);
+                let effects = self.desk.arrived(mn, self.now);
                 self.act(effects);
             }
             "offline" => {
@@ -178,25 +232,31 @@ impl Stage {
             "station" => self.station(rest),
             "after" => {
                 let seconds: i64 = rest.trim_end_matches('s').parse().unwrap();
-                let end = self.now.0 + seconds * 1_000_000;
+                let end = self.now.steady.0 + seconds * 1_000_000;
                 while let Some(next) = self.desk.next_due().filter(|next| next.0 <= end) {
                     // Time that moves on without anything due would show as a desk that never rests.
-                    self.now.0 = next.0.max(self.now.0 + 1);
+                    self.pass(next.0.max(self.now.steady.0 + 1));
                     let effects = self.desk.due(self.now);
                     self.act(effects);
                 }
-                self.now.0 = end;
+                self.pass(end);
             }
             other => panic!("{other}: no such line"),
         }
     }
 
-    fn submit(&mut self, id: &str, body: &str) {
+    /// Time passes until the steady clock shows this.
+    pub(super) fn pass(&mut self, steady: i64) {
+        self.now.wall.0 += steady - self.now.steady.0;
+        self.now.steady.0 = steady;
+    }
+
+    pub(super) fn submit(&mut self, id: &str, body: &str) {
         let address = address(self.edition);
-        let (_, effects) = self.desk.submit(&address.mn, id, body.as_bytes(), Some(&address), self.now);
+        let (_, effects) = self.desk.submit(&Ask::new(&address.mn, id, body.as_bytes()), Some(&address), self.now);
         if !self.act(effects) {
             // The broker hands a request out again that was not acknowledged; what is on disk already is refused.
-            let (_, effects) = self.desk.submit(&address.mn, id, body.as_bytes(), Some(&address), self.now);
+            let (_, effects) = self.desk.submit(&Ask::new(&address.mn, id, body.as_bytes()), Some(&address), self.now);
             self.act(effects);
         }
     }
@@ -212,6 +272,59 @@ impl Stage {
             let frame = reply.frame;
             self.said.push(format!("  gateway {}", String::from_utf8_lossy(&frame[6..frame.len() - 6])));
         }
+    }
+
+    /// What the station says, under the MN that the door knows it by; `key`: what opened it.
+    pub(super) fn says(&mut self, mn: &str, segment: &str, key: Option<usize>) {
+        let header = packet::parse(segment.as_bytes());
+        let mut effects = self.desk.heard(mn, &header, self.now);
+        if let Some(number) = key {
+            effects.extend(self.desk.opened(mn, number, !header.rf, self.now));
+        }
+        self.act(effects);
+    }
+
+    /// The station comes; `segment` is what it says first.
+    pub(super) fn comes(&mut self, address: &Address, segment: &str, key: Option<usize>) {
+        self.connections += 1;
+        self.connection = Some(self.connections);
+        self.came.insert(address.mn.clone());
+        self.desk.arrive(address, self.connections, self.now);
+        self.says(&address.mn, segment, key);
+        let effects = self.desk.arrived(&address.mn, self.now);
+        self.act(effects);
+    }
+
+    /// The station comes with an upload under this password.
+    pub(super) fn connections_begin_with(&mut self, pw: &str) {
+        let address = address(self.edition);
+        let mn = &address.mn;
+        let upload =
+            format!("QN=20261123100000001;ST=32;CN=2011;PW={pw};MN={mn};Flag=5;CP=&&DataTime=20261123100000&&");
+        self.comes(&address, &upload, None);
+    }
+
+    /// The gateway is killed and comes up again; the station is away.
+    pub(super) fn killed(&mut self) {
+        self.connection = None;
+        self.restart();
+    }
+
+    /// How a request ended, if it has.
+    pub(super) fn outcome(&self, id: &str) -> Option<Outcome> {
+        let ends = self.journal.iter().filter_map(|(_, step)| match step {
+            Step::Ended { id: own, outcome, .. } if own == id => Some(*outcome),
+            _ => None,
+        });
+        let ends: Vec<Outcome> = ends.collect();
+        assert!(ends.len() <= 1, "{id} ended twice: {ends:?}");
+        ends.first().copied()
+    }
+
+    /// What was sent, as text, oldest first.
+    pub(super) fn frames(&self) -> Vec<String> {
+        let text = |(_, bytes): &(String, Vec<u8>)| String::from_utf8_lossy(&bytes[6..bytes.len() - 6]).into_owned();
+        self.sent.iter().map(text).collect()
     }
 
     /// How each request that was taken has ended so far.

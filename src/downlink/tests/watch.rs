@@ -1,12 +1,11 @@
 //! Clocks, first contact, other names, a journal that refuses.
 
 use super::super::*;
-use super::stage::{NOW, Stage, address, mn_of, open_settings};
-use crate::message::Timestamp;
+use super::stage::{NOW, Stage, address, mn_of, moment, open_settings};
 use crate::protocol::Edition;
 
 fn upload(stage: &mut Stage, seconds_off: i64) {
-    let qn = super::super::moment::qn(stage.now.0 / 1000 + seconds_off * 1000);
+    let qn = super::super::moment::qn(stage.now.wall.0 / 1000 + seconds_off * 1000);
     let mn = mn_of(Edition::V2017);
     stage.line(&format!("station QN={qn};ST=32;CN=2011;PW=123456;MN={mn};Flag=4;CP=&&DataTime=20261123100000&&"));
     stage.line("after 60s");
@@ -100,15 +99,16 @@ fn while_the_journal_refuses_nothing_is_sent() {
     let station = address(Edition::V2017);
     let mut desk = Desk::new(open_settings());
     let body = br#"{"command":"get-time","author":"li","why":"x"}"#;
-    let (result, effects) = desk.submit(&station.mn, "a", body, Some(&station), Timestamp(NOW));
+    let (result, effects) = desk.submit(&Ask::new(&station.mn, "a", body), Some(&station), moment(NOW));
     assert_eq!(result, Ok(()));
-    assert!(desk.online(&station, 1, Timestamp(NOW)).is_empty());
+    desk.arrive(&station, 1, moment(NOW));
+    assert!(desk.arrived(&station.mn, moment(NOW)).is_empty());
     let [Effect::Record { ticket, .. }] = effects[..] else { panic!("{effects:?}") };
     desk.unrecorded(ticket);
-    assert_eq!(desk.next_due(), Some(Timestamp(0)));
-    let again = desk.due(Timestamp(NOW + 1));
+    assert_eq!(desk.next_due(), Some(Steady(i64::MIN)));
+    let again = desk.due(moment(NOW + 1));
     assert_eq!(again, effects);
-    let sent = desk.recorded(ticket, Timestamp(NOW + 2));
+    let sent = desk.recorded(ticket, moment(NOW + 2));
     assert!(sent.iter().any(|effect| matches!(effect, Effect::Record { step: Step::Sent { .. }, .. })));
     assert!(!sent.iter().any(|effect| matches!(effect, Effect::Send { .. })));
 }
@@ -120,7 +120,7 @@ fn qn_rises_over_restarts_and_clocks_that_go_back() {
     stage.line(r#"operator a {"command":"stop-state","author":"li","why":"x"}"#);
     let first = stage.sent.last().unwrap().0.clone();
     stage.line("after 45s");
-    stage.now = Timestamp(NOW - 3_600_000_000);
+    stage.now.wall.0 = NOW - 3_600_000_000;
     stage.desk = Desk::restore(open_settings(), stage.journal.clone(), |_| Some(address(Edition::V2017)), stage.now);
     stage.line("online");
     stage.line(r#"operator b {"command":"stop-state","author":"li","why":"x"}"#);

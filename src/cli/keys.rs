@@ -1,0 +1,90 @@
+//! `keys list`: which keys of which stations there are, how old, in which state; never a key.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{CONFIG, IO, complain};
+use crate::config::{self, Loaded};
+use crate::downlink::KeyState;
+use crate::gateway::key_overview::{self, Row};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Lists the keys of all stations without the keys (密钥一览,不含密钥)
+    List(Options),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Reads the command desk's file, which is written within 15 s of a change, and the key file; works beside a running \
+    gateway.\n状态:offered 已下发待证实,proven 已证实,dropped 被站点拒绝;* 为站点当前使用的密钥。超过 renew_after 的标 due。"
+)]
+pub(super) struct Options {
+    /// The gateway's configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Only this station
+    #[arg(long, value_name = "MN")]
+    mn: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
+pub(super) fn keys(command: &Command) -> u8 {
+    let Command::List(options) = command;
+    let Loaded { config, registry, keys, .. } = match config::load(&options.config) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems);
+            return CONFIG;
+        }
+    };
+    let rows = match key_overview::read(&config, &keys) {
+        Ok(rows) => rows,
+        Err(error) => {
+            complain(&error);
+            return IO;
+        }
+    };
+    let of: BTreeMap<String, Vec<Row>> =
+        rows.into_iter().filter(|(mn, _)| options.mn.as_ref().is_none_or(|wanted| wanted == mn)).collect();
+    // A station of 2025 without a proven key cannot be given one.
+    let bare = registry.stations().filter(|station| {
+        let sealed = station.facts.edition == Some(crate::protocol::Edition::V2025);
+        let proven = of.get(&station.mn).is_some_and(|rows| rows.iter().any(|row| row.state == KeyState::Proven));
+        sealed && !proven && options.mn.as_ref().is_none_or(|wanted| *wanted == station.mn)
+    });
+    let mut bare: Vec<String> = bare.map(|station| station.mn.clone()).collect();
+    bare.sort();
+    if options.json {
+        let stations = of.iter().map(|(mn, rows)| {
+            let keys: Vec<_> = rows
+                .iter()
+                .map(|row| {
+                    json!({ "created": row.created, "days": row.days, "state": row.state, "used": row.used, "due": row.due })
+                })
+                .collect();
+            json!({ "mn": mn, "keys": keys })
+        });
+        println!("{}", json!({ "stations": stations.collect::<Vec<_>>(), "without_proven_key": bare }));
+        return 0;
+    }
+    for (mn, rows) in &of {
+        println!("{mn}");
+        for row in rows {
+            let days = row.days.map_or_else(|| "-".to_owned(), |days| format!("{days} d"));
+            let state = serde_json::to_value(row.state).unwrap_or_default();
+            let state = state.as_str().unwrap_or_default().to_owned();
+            let (used, due) = (if row.used { "*" } else { " " }, if row.due { "  due 应更换" } else { "" });
+            println!("  {used} {}  {days:>6}  {state}{due}", row.created);
+        }
+    }
+    if !bare.is_empty() {
+        println!("without a proven key / 无已证实密钥: {}", bare.join(" "));
+    }
+    0
+}

@@ -1,0 +1,136 @@
+//! Changes that we ordered of how a station is spoken to: its password (1072), its MN (1002). Until the registration says the same, they
+//! are followed: the station is not locked out by what it was told.
+//!
+//! | | the password | the MN |
+//! |---|---|---|
+//! | sent, nothing certain | old and new are taken, what the station uses is sent | answers under both are taken |
+//! | done, or seen in use | the same, until the registration has the new one | readings under both are taken |
+//! | refused or failed at once | as before | as before |
+//!
+//! What must stay true: what is followed is told by steps that are durable before the bytes go out.
+
+use super::{Desk, Effect, of};
+use crate::downlink::lane::{Exchange, Place};
+use crate::downlink::moment::Moment;
+use crate::downlink::step::Outcome;
+use crate::protocol::Header;
+
+/// What a station was given, and its registration does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Change {
+    pub(super) password: Option<String>,
+    pub(super) mn: Option<String>,
+}
+
+/// How a station may speak besides what is registered of it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Followed {
+    /// The station, as it is registered.
+    pub mn: String,
+    /// The password that it was given.
+    pub password: Option<String>,
+    /// The MN that it was given.
+    pub new_mn: Option<String>,
+}
+
+impl std::fmt::Debug for Followed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Followed({}, new MN {:?}, password {})", self.mn, self.new_mn, self.password.is_some())
+    }
+}
+
+impl Desk {
+    /// All that is followed, by MN.
+    #[must_use]
+    pub fn followed(&self) -> Vec<Followed> {
+        let of = |(mn, change): (&String, &Change)| Followed {
+            mn: mn.clone(),
+            password: change.password.clone(),
+            new_mn: change.mn.clone(),
+        };
+        self.changes.iter().map(of).collect()
+    }
+
+    /// What is under way is sent: from now on the station may do it.
+    pub(super) fn follow_what_is_sent(&mut self, mn: &str) -> bool {
+        let Some(mut lane) = self.lanes.hold(mn) else { return false };
+        let Some(active) = &lane.active else { return false };
+        let (password, new_mn) = (active.exchange.new_password().map(str::to_owned), active.exchange.new_mn.clone());
+        let new_mn = new_mn.filter(|new| new != mn);
+        if password.is_none() && new_mn.is_none() {
+            return false;
+        }
+        let change = self.changes.entry(mn.to_owned()).or_default();
+        let before = change.clone();
+        change.password = password.or(change.password.take());
+        change.mn = new_mn.or(change.mn.take());
+        lane.address.other_pw.clone_from(&change.password);
+        *change != before
+    }
+
+    /// It has ended. What was certainly not done is followed no more.
+    pub(super) fn follow_what_ended(&mut self, mn: &str, exchange: &Exchange, outcome: Outcome) -> bool {
+        let not_done = matches!(outcome, Outcome::Refused | Outcome::Failed);
+        let elsewhere = exchange.new_mn.as_deref().is_some_and(|new| new != mn);
+        if outcome == Outcome::Done
+            && elsewhere
+            && let Some(mut lane) = self.lanes.hold(mn)
+        {
+            // The logger is another station now.
+            lane.place = Place::Away;
+        }
+        if let Some(new) = exchange.new_mn.as_ref().filter(|_| not_done) {
+            self.renamed.remove(new);
+        }
+        let Some(change) = self.changes.get_mut(mn).filter(|_| not_done) else { return false };
+        let before = change.clone();
+        if exchange.new_password().is_some() && change.password.as_deref() == exchange.new_password() {
+            change.password = None;
+        }
+        if exchange.new_mn.is_some() && change.mn == exchange.new_mn {
+            change.mn = None;
+        }
+        let changed = *change != before;
+        if *change == Change::default() {
+            self.changes.remove(mn);
+        }
+        changed
+    }
+
+    /// What the registration has by now is followed no more.
+    pub(super) fn forget_registered(&mut self) {
+        for mn in self.changes.keys().cloned().collect::<Vec<_>>() {
+            let Some(mut lane) = self.lanes.hold(&mn) else { continue };
+            let Some(change) = self.changes.get_mut(&mn) else { continue };
+            if change.password.is_some() && change.password == lane.address.pw {
+                change.password = None;
+            }
+            lane.address.other_pw.clone_from(&change.password);
+            if *change == Change::default() {
+                self.changes.remove(&mn);
+            }
+        }
+    }
+
+    /// A frame shows that the station did what it was told: it uses the new password or MN. `mn` is whose frame it is.
+    pub(super) fn follow_what_is_heard(&mut self, mn: &str, header: &Header<'_>, now: Moment) -> Vec<Effect> {
+        let old = self.renamed.get(mn).cloned();
+        let mut steps = Vec::new();
+        for (mn, renamed) in [(Some(mn.to_owned()), false), (old, true)] {
+            let Some(mut lane) = mn.and_then(|mn| self.lanes.hold(&mn)) else { continue };
+            let Some(active) = &lane.active else { continue };
+            let exchange = &active.exchange;
+            let old_pw = lane.address.pw.as_deref().map(str::as_bytes);
+            let password = exchange.new_password().map(str::as_bytes).filter(|new| old_pw != Some(new));
+            let shows = password.is_some_and(|new| header.pw == Some(new))
+                || renamed && exchange.new_mn.as_deref().map(str::as_bytes) == header.mn;
+            let settings = of(&self.settings, &self.policies, &lane.address);
+            let answer = matches!(header.cn, Some(9011..=9013));
+            if shows && !answer && active.count > 0 {
+                lane.shown(now);
+                lane.due(now, settings, &mut steps);
+            }
+        }
+        self.record(steps)
+    }
+}

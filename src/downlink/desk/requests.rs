@@ -1,0 +1,269 @@
+//! Requests: taken, confirmed, taken back, refused.
+//!
+//! What must stay true: what is refused reaches no station, leaves one record, and is said with its reason under the whole id that it was
+//! given; an id is used once for a station; whoever confirms is somebody else than who asked, by name and by role.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Desk, Effect};
+use crate::downlink::Address;
+use crate::downlink::lane::Exchange;
+use crate::downlink::moment::{Moment, later};
+use crate::downlink::refusal::{Fault, Refusal};
+use crate::downlink::request::{Ask, Request, is_id};
+use crate::downlink::step::{Origin, Step};
+use crate::downlink::table::{self, Kind, Order, SET_KEY};
+use crate::downlink::value::{self, Content};
+use crate::message::Timestamp;
+
+/// Of an id that is longer only this much is kept, and it has no status.
+const ID_SHOWN_MAX: usize = 256;
+
+/// What is wanted, before its parameters are read.
+struct Want {
+    id: String,
+    order: &'static Order,
+    origin: Origin,
+    author: String,
+    why: String,
+    expires: Timestamp,
+}
+
+impl Desk {
+    /// A request to the station whose address is `None` if it is not registered. The effects hold the refusal's audit step too.
+    pub fn submit(
+        &mut self,
+        ask: &Ask<'_>,
+        address: Option<&Address>,
+        now: Moment,
+    ) -> (Result<(), Refusal>, Vec<Effect>) {
+        let request = Request::read(ask.body);
+        let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
+        match request.and_then(|request| self.take(ask, request, address, now)) {
+            Ok(step) => (Ok(()), self.record(vec![step])),
+            Err(fault) => (Err(fault.reason), self.refused(ask, author, fault)),
+        }
+    }
+
+    /// Refuses a request for a reason that the caller knows. The effects hold its audit step.
+    pub fn refuse(&mut self, ask: &Ask<'_>, reason: Refusal) -> Vec<Effect> {
+        let author = Request::read(ask.body).map(|request| request.author).unwrap_or_default();
+        self.refused(ask, author, reason.into())
+    }
+
+    pub(super) fn refused(&mut self, ask: &Ask<'_>, author: String, fault: Fault) -> Vec<Effect> {
+        self.tally.refused += 1;
+        let bounded = |text: &str, max: usize| text.chars().take(max).collect::<String>();
+        let sha256 = Sha256::digest(ask.published).iter().map(|byte| format!("{byte:02x}")).collect();
+        let whole = ask.id.len() <= ID_SHOWN_MAX && ask.mn.len() <= ID_SHOWN_MAX;
+        let (mn, id) = (bounded(ask.mn, ID_SHOWN_MAX), bounded(ask.id, ID_SHOWN_MAX));
+        let shown = whole && !self.used.contains(&(mn.clone(), id.clone()));
+        let (author, reason) = (signed(ask, author), fault.reason.code().to_owned());
+        let (length, about) = (ask.published.len(), fault.about);
+        self.record(vec![Step::Refused { mn, id, reason, author, length, sha256, shown, about }])
+    }
+
+    /// Whether the configuration allows `command` to who asks.
+    pub(super) fn allowed(&self, ask: &Ask<'_>, command: &str, author: &str) -> Result<(), Refusal> {
+        if self.settings.allows(ask.mn, command, author, ask.role) {
+            return Ok(());
+        }
+        Err(if ask.role.is_some() { Refusal::RoleForbidden } else { Refusal::NotAllowed })
+    }
+
+    fn take(&mut self, ask: &Ask<'_>, request: Request, address: Option<&Address>, now: Moment) -> Result<Step, Fault> {
+        if !is_id(ask.id) {
+            return Err(Refusal::IdForm.into());
+        }
+        let address = address.filter(|address| address.mn == ask.mn).ok_or(Refusal::StationUnknown)?;
+        if request.cancel {
+            return Ok(self.cancel(ask, request)?);
+        }
+        let Some(name) = request.command.as_deref() else {
+            return Ok(self.confirm(ask, &request, now)?);
+        };
+        if !table::is_known(name) {
+            return Err(Refusal::CommandUnknown.into());
+        }
+        let order = table::find(name, address.edition).ok_or(Refusal::EditionLacks)?;
+        self.allowed(ask, name, &request.author)?;
+        if self.used.contains(&(ask.mn.to_owned(), ask.id.to_owned())) {
+            return Err(Refusal::IdUsed.into());
+        }
+        let secret = order.parameters.iter().any(|parameter| parameter.kind == Kind::Password);
+        if secret && !ask.hidden && !self.settings.plain_secrets {
+            return Err(Refusal::SecretPlain.into());
+        }
+        let want = Want {
+            id: ask.id.to_owned(),
+            order,
+            origin: Origin::Operator,
+            expires: request.until(ask, self.settings.expiry, now)?,
+            author: signed(ask, request.author),
+            why: request.why,
+        };
+        self.queue(address, want, &request.parameters, now)
+    }
+
+    fn confirm(&mut self, ask: &Ask<'_>, request: &Request, now: Moment) -> Result<Step, Refusal> {
+        let by_other = self.settings.confirm_by_other;
+        request.until(ask, self.settings.expiry, now)?;
+        let mut lane = self.lanes.hold(ask.mn).ok_or(Refusal::NothingToConfirm)?;
+        let ready = |e: &&mut Exchange| e.id == ask.id && e.durable && !e.ending && !e.cancelled;
+        let waiting = lane.queue.iter_mut().find(ready).ok_or(Refusal::NothingToConfirm)?;
+        let (token, until) = waiting.confirm.as_ref().ok_or(Refusal::NothingToConfirm)?;
+        if *until <= now.steady {
+            return Err(Refusal::NothingToConfirm);
+        }
+        if request.confirm.as_ref() != Some(token) {
+            return Err(Refusal::ConfirmToken);
+        }
+        let (asked_role, asked_name) = apart(&waiting.author);
+        if by_other && asked_name == request.author {
+            return Err(Refusal::ConfirmAuthor);
+        }
+        // A role stands for a broker's account: two names that one account writes are one person.
+        if by_other && asked_role.is_some() && asked_role == ask.role {
+            return Err(Refusal::RoleSame);
+        }
+        if !self.settings.allows(ask.mn, waiting.order.name, &request.author, ask.role) {
+            return Err(if ask.role.is_some() { Refusal::RoleForbidden } else { Refusal::NotAllowed });
+        }
+        (waiting.confirm, waiting.durable) = (None, false);
+        let author = signed(ask, request.author.clone());
+        Ok(Step::Confirmed { mn: ask.mn.to_owned(), id: ask.id.to_owned(), author })
+    }
+
+    fn cancel(&mut self, ask: &Ask<'_>, request: Request) -> Result<Step, Refusal> {
+        let lane = self.lanes.get(ask.mn).ok_or(Refusal::NothingToCancel)?;
+        let active = lane.active.as_ref().map(|active| &active.exchange);
+        let open = lane.queue.iter().chain(active).find(|e| e.id == ask.id && !e.ending && !e.cancelled);
+        let open = open.ok_or(Refusal::NothingToCancel)?;
+        self.allowed(ask, open.order.name, &request.author)?;
+        let (mn, id, author) = (ask.mn.to_owned(), ask.id.to_owned(), signed(ask, request.author));
+        Ok(Step::Cancel { mn, id, author, why: request.why })
+    }
+
+    /// A command of the house itself, as recall gives them; the allow-list does not concern it.
+    pub fn want(
+        &mut self,
+        address: &Address,
+        id: &str,
+        command: &str,
+        parameters: &Map<String, Value>,
+        origin: Origin,
+        now: Moment,
+    ) -> (Result<(), Refusal>, Vec<Effect>) {
+        let order = table::find(command, address.edition).filter(|order| order.cn != SET_KEY.cn);
+        let taken = order.ok_or(Fault::from(Refusal::EditionLacks)).and_then(|order| {
+            if !is_id(id) {
+                return Err(Refusal::IdForm.into());
+            }
+            if self.used.contains(&(address.mn.clone(), id.to_owned())) {
+                return Err(Refusal::IdUsed.into());
+            }
+            let (author, why, expires) = ("gateway".to_owned(), String::new(), later(now.wall, self.settings.expiry));
+            self.queue(address, Want { id: id.to_owned(), order, origin, author, why, expires }, parameters, now)
+        });
+        match taken {
+            Ok(step) => (Ok(()), self.record(vec![step])),
+            Err(fault) => (Err(fault.reason), Vec::new()),
+        }
+    }
+
+    fn queue(
+        &mut self,
+        address: &Address,
+        want: Want,
+        parameters: &Map<String, Value>,
+        now: Moment,
+    ) -> Result<Step, Fault> {
+        let area = value::area(want.order, parameters)?;
+        // What the house wants by itself was allowed in the configuration.
+        let by_hand = want.origin == Origin::Operator && want.order.is_control();
+        let confirm = by_hand.then(|| token(&address.mn, &want.id, &area.text, now.wall));
+        // A time that the request gives is the time of now: later it would set the clock wrong.
+        let given = matches!(Content::read(want.order, &area.text), Content::TimeGiven(_));
+        let settings = super::of(&self.settings, &self.policies, address);
+        let soon = later(now.wall, settings.clock.drift.max(Duration::from_secs(1)));
+        let step = Step::Queued {
+            mn: address.mn.clone(),
+            id: want.id,
+            command: want.order.name.to_owned(),
+            cn: want.order.cn,
+            edition: address.edition,
+            area: area.text,
+            new_mn: area.new_mn,
+            origin: want.origin,
+            author: want.author,
+            why: want.why,
+            expires: if given { want.expires.min(soon) } else { want.expires },
+            confirm,
+        };
+        let queue_max = self.settings.queue_max;
+        if self.lane(address).queue.len() >= queue_max {
+            return Err(Refusal::QueueFull.into());
+        }
+        self.enter(&step, now.wall, now);
+        Ok(step)
+    }
+
+    /// Puts a queued step of the time `at` into its lane.
+    pub(super) fn enter(&mut self, step: &Step, at: Timestamp, now: Moment) {
+        let Step::Queued { mn, id, command, edition, area, new_mn, origin, author, expires, confirm, .. } = step else {
+            return;
+        };
+        let (Some(order), Some(mut lane)) = (table::find(command, *edition), self.lanes.hold(mn)) else { return };
+        let until = now.steady_at(later(at, self.settings.confirm_within));
+        if *origin == Origin::FirstContact {
+            lane.contacted.insert(order.name);
+        }
+        lane.queue.push(Exchange {
+            id: id.clone(),
+            order,
+            content: Content::read(order, area),
+            new_mn: new_mn.clone(),
+            origin: *origin,
+            author: author.clone(),
+            expires: now.steady_at(*expires),
+            confirm: confirm.clone().map(|token| (token, until)),
+            durable: false,
+            ending: false,
+            cancelled: false,
+        });
+        if let Some(new) = new_mn {
+            self.renamed.insert(new.clone(), mn.clone());
+        }
+        let key = (mn.clone(), id.clone());
+        if self.used.insert(key.clone()) {
+            self.used_order.push_back(key);
+        }
+        while self.used_order.len() > self.settings.ids_max {
+            if let Some(old) = self.used_order.pop_front() {
+                self.used.remove(&old);
+            }
+        }
+    }
+}
+
+/// The author with the role that the broker vouches for, as it stands in the journal.
+pub(super) fn signed(ask: &Ask<'_>, author: String) -> String {
+    match ask.role {
+        Some(role) => format!("{author}@{role}"),
+        None => author,
+    }
+}
+
+/// Role and name of a signed author.
+fn apart(author: &str) -> (Option<&str>, &str) {
+    author.rsplit_once('@').map_or((None, author), |(name, role)| (Some(role), name))
+}
+
+/// What must be said to confirm: it differs with what is confirmed, and is no secret.
+pub(super) fn token(mn: &str, id: &str, area: &str, now: Timestamp) -> String {
+    let digest = Sha256::digest(format!("{mn}\n{id}\n{area}\n{}", now.0));
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}

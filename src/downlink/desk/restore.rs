@@ -1,0 +1,99 @@
+//! A desk from the steps of the journal.
+//!
+//! What must stay true: the restored desk goes on where the last one stopped. Requests to a station that is not registered any more end
+//! as such, and do not come to life with its next registration; its keys are kept.
+
+use super::{Desk, of};
+use crate::downlink::Address;
+use crate::downlink::lane::{Active, Phase};
+use crate::downlink::moment::{self, Moment};
+use crate::downlink::settings::Settings;
+use crate::downlink::step::{KeyNotice, Step};
+use crate::message::Timestamp;
+use crate::protocol::Edition;
+
+impl Desk {
+    /// A desk from the steps of the journal, each with the time of its record, oldest first.
+    pub fn restore(
+        settings: Settings,
+        steps: impl IntoIterator<Item = (Timestamp, Step)>,
+        address: impl Fn(&str) -> Option<Address>,
+        now: Moment,
+    ) -> Desk {
+        let mut desk = Desk::new(settings);
+        for (at, step) in steps {
+            if matches!(step, Step::Refused { .. }) {
+                continue;
+            }
+            match (address(step.mn()), desk.lanes.get(step.mn())) {
+                (Some(address), _) => drop(desk.lane(&address)),
+                (None, Some(_)) => {}
+                (None, None) => {
+                    let edition = if let Step::Queued { edition, .. } = &step { *edition } else { Edition::V2025 };
+                    desk.lanes.open(&Address::new(step.mn(), edition)).registered = false;
+                }
+            }
+            desk.replay(&step, at, now);
+            // What follows from a step that was durable was asked for then, and is in the steps or was lost with the last run.
+            let (follow, _) = desk.settle(&step, now);
+            desk.follow_again(follow, now);
+        }
+        desk.forget_registered();
+        desk
+    }
+
+    /// What follows from a step and is not seen in a later one is taken as done: it says nothing new.
+    fn follow_again(&mut self, steps: Vec<Step>, now: Moment) {
+        for step in steps {
+            self.settle(&step, now);
+        }
+    }
+
+    fn replay(&mut self, step: &Step, at: Timestamp, now: Moment) {
+        self.enter(step, at, now);
+        let Some(mut lane) = self.lanes.hold(step.mn()) else { return };
+        match step {
+            Step::Confirmed { id, .. } => {
+                if let Some(exchange) = lane.queue.iter_mut().find(|e| e.id == *id) {
+                    exchange.confirm = None;
+                }
+            }
+            Step::Sent { id, qn, count, segment, .. } => {
+                self.last_qn = self.last_qn.max(moment::millis(qn.as_bytes()).unwrap_or(0));
+                if let Some(place) = lane.queue.iter().position(|e| e.id == *id) {
+                    let exchange = lane.queue.remove(place);
+                    if exchange.sets_the_loggers_clock() {
+                        lane.clock.noted(now.steady_at(at));
+                    }
+                    let (qn, segment, phase) = (qn.clone(), segment.clone(), Phase::Asked(now.steady));
+                    lane.active = Some(Active { exchange, qn, segment, count: *count, phase, packets: 0 });
+                } else if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                    active.count = *count;
+                    active.segment.clone_from(segment);
+                    active.phase = Phase::Asked(now.steady);
+                }
+                drop(lane);
+                self.follow_what_is_sent(step.mn());
+            }
+            Step::Accepted { id, .. } => {
+                let settings = of(&self.settings, &self.policies, &lane.address);
+                if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                    active.phase = Phase::Accepted(now.steady.after(settings.execution_timeout));
+                }
+            }
+            Step::Data { id, packets, .. } => {
+                if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                    active.packets = *packets;
+                }
+            }
+            Step::KeyNote { notice: KeyNotice::Asked, .. } => lane.key_given = Some(now.steady_at(at)),
+            Step::Clock { within, .. } => lane.clock.restored(*within),
+            Step::KeyNote { .. }
+            | Step::Queued { .. }
+            | Step::Cancel { .. }
+            | Step::Ended { .. }
+            | Step::Refused { .. }
+            | Step::Key { .. } => {}
+        }
+    }
+}

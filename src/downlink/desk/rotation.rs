@@ -1,0 +1,232 @@
+//! Keys (HJ 212-2025, 6.4.3): given, taken, refused, shown in use, asked for, due.
+//!
+//! What must stay true: a key is durable before it is offered; one that may be at the station is offered again rather than replaced;
+//! what a frame shows of the key in use decides, whatever was answered.
+
+use super::{Desk, Effect, key_step, of};
+use crate::downlink::Address;
+use crate::downlink::keys::KeyRing;
+use crate::downlink::lane::key_area;
+use crate::downlink::moment::{self, Moment, micros};
+use crate::downlink::refusal::{Fault, Refusal};
+use crate::downlink::request::{Ask, Request, is_id};
+use crate::downlink::step::{KeyNotice, KeyState, Origin, Outcome, Step};
+use crate::downlink::table::SET_KEY;
+use crate::protocol::sm4::Key;
+
+/// The key in use is noted at most so often, whatever a station shows.
+const NOTED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Who wanted a key, under which id, and why.
+#[derive(Debug)]
+pub(super) struct Rotation {
+    pub(super) id: String,
+    pub(super) author: String,
+    pub(super) why: String,
+    pub(super) origin: Origin,
+    pub(super) expires: crate::message::Timestamp,
+}
+
+/// What the end of a rotation says about its key: refused at once, the station has not got it; done, it uses it from now on. Of all
+/// else the key is kept as it is: a frame will tell.
+pub(super) fn ended(ring: &KeyRing, mn: String, created: String, outcome: Outcome, count: u8) -> Vec<Step> {
+    let Some((key, state)) = ring.created_at(&created) else { return Vec::new() };
+    match outcome {
+        Outcome::Refused if count == 1 && state == KeyState::Offered => {
+            vec![key_step(&mn, &created, key, KeyState::Dropped)]
+        }
+        Outcome::Done if ring.used() != Some(&created) => {
+            vec![Step::KeyNote { mn, created, notice: KeyNotice::Used }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl Desk {
+    /// A key for a station that was given it by other means: the one it starts with. One that is known so already changes nothing.
+    pub fn install_key(&mut self, address: &Address, created: &str, key: &Key) -> Vec<Effect> {
+        let lane = self.lane(address);
+        if lane.keys.created_at(created).is_some_and(|(held, state)| held == key && state == KeyState::Proven) {
+            return Vec::new();
+        }
+        drop(lane);
+        self.record(vec![key_step(&address.mn, created, key, KeyState::Proven)])
+    }
+
+    /// Whether a request asks for a new key ([`Desk::submit_key`]).
+    #[must_use]
+    pub fn wants_key(body: &[u8]) -> bool {
+        Request::read(body).is_ok_and(|request| request.command.as_deref() == Some(SET_KEY.name))
+    }
+
+    /// A request for a new key (1014): `key` is made by the caller from 16 random letters and digits, and is in no request. A key
+    /// offered before and never proven is offered again instead: the station may have it. The exchange waits for a confirmation as any
+    /// control command.
+    pub fn submit_key(
+        &mut self,
+        ask: &Ask<'_>,
+        address: Option<&Address>,
+        key: &Key,
+        now: Moment,
+    ) -> (Result<(), Refusal>, Vec<Effect>) {
+        let request = Request::read(ask.body);
+        let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
+        let taken = request.and_then(|request| {
+            if !is_id(ask.id) {
+                return Err(Fault::from(Refusal::IdForm));
+            }
+            let address = address.filter(|address| address.mn == ask.mn).ok_or(Refusal::StationUnknown)?;
+            self.allowed(ask, SET_KEY.name, &request.author)?;
+            crate::downlink::value::area(&SET_KEY, &request.parameters)?;
+            if ask.given && !ask.hidden && !self.settings.plain_secrets {
+                return Err(Refusal::SecretPlain.into());
+            }
+            let expires = request.until(ask, self.settings.expiry, now)?;
+            let (id, author, why) = (ask.id.to_owned(), request.author.clone(), request.why.clone());
+            let author = super::requests::signed(ask, author);
+            let rotation = Rotation { id, author, why, origin: Origin::Operator, expires };
+            Ok(self.rotate(address, rotation, key, ask.given, now)?)
+        });
+        match taken {
+            Ok(effects) => (Ok(()), effects),
+            Err(fault) => (Err(fault.reason), self.refused(ask, author, fault)),
+        }
+    }
+
+    fn rotate(
+        &mut self,
+        address: &Address,
+        rotation: Rotation,
+        key: &Key,
+        given: bool,
+        now: Moment,
+    ) -> Result<Vec<Effect>, Refusal> {
+        if !SET_KEY.editions.contains(&address.edition) {
+            return Err(Refusal::EditionLacks);
+        }
+        if self.used.contains(&(address.mn.clone(), rotation.id.clone())) {
+            return Err(Refusal::IdUsed);
+        }
+        let making = self.rotations.contains_key(&address.mn);
+        let lane = self.lane(address);
+        let busy = making
+            || lane.queue.iter().chain(lane.active.as_ref().map(|a| &a.exchange)).any(|e| e.order.cn == SET_KEY.cn);
+        if lane.keys.sealing().is_none() {
+            return Err(Refusal::KeyMissing);
+        }
+        if busy {
+            return Err(Refusal::KeyPending);
+        }
+        if !key.bytes().iter().all(u8::is_ascii_alphanumeric) {
+            return Err(Refusal::ParameterValue);
+        }
+        // One that was given by hand does not take the place of one that the station may have.
+        if given && lane.keys.offered().is_some_and(|(_, held)| held != key) {
+            return Err(Refusal::KeyPending);
+        }
+        let offered = lane.keys.offered().map(|(created, _)| created.to_owned());
+        drop(lane);
+        if let Some(created) = offered {
+            return Ok(self.offer(&address.mn, &created, rotation, now));
+        }
+        let (mn, created) = (address.mn.clone(), moment::qn(moment::of(now.wall)));
+        self.rotations.insert(mn.clone(), rotation);
+        Ok(self.record(vec![key_step(&mn, &created, key, KeyState::Offered)]))
+    }
+
+    pub(super) fn offer(&mut self, mn: &str, created: &str, rotation: Rotation, now: Moment) -> Vec<Effect> {
+        let Some(lane) = self.lanes.get(mn) else { return Vec::new() };
+        let area = key_area(created);
+        let by_hand = rotation.origin == Origin::Operator;
+        let step = Step::Queued {
+            mn: mn.to_owned(),
+            confirm: by_hand.then(|| super::requests::token(mn, &rotation.id, &area, now.wall)),
+            id: rotation.id,
+            command: SET_KEY.name.to_owned(),
+            cn: SET_KEY.cn,
+            edition: lane.address.edition,
+            area,
+            new_mn: None,
+            origin: rotation.origin,
+            author: rotation.author,
+            why: rotation.why,
+            expires: rotation.expires,
+        };
+        self.enter(&step, now.wall, now);
+        self.record(vec![step])
+    }
+
+    /// The key that [`Effect::MakeKey`] asked for.
+    pub fn give_key(&mut self, mn: &str, key: &Key, now: Moment) -> Vec<Effect> {
+        let Some(lane) = self.lanes.get(mn).filter(|lane| lane.registered) else { return Vec::new() };
+        let address = lane.address.clone();
+        let rotation = Rotation {
+            id: format!("key-{}", moment::qn(moment::of(now.wall))),
+            author: "gateway".into(),
+            why: String::new(),
+            origin: Origin::Key,
+            expires: moment::later(now.wall, self.settings.expiry),
+        };
+        // What a request may not have now (another key is on its way, none is proven) is asked for again by the station.
+        self.rotate(&address, rotation, key, false, now).unwrap_or_default()
+    }
+
+    /// A station asks for a key (1014; HJ 212-2025, C.7).
+    pub(super) fn key_asked(&mut self, mn: &str, now: Moment) -> Vec<Effect> {
+        let Some(mut lane) = self.lanes.hold(mn) else { return Vec::new() };
+        let care = &of(&self.settings, &self.policies, &lane.address).keys;
+        if lane.key_given.is_some_and(|last| now.steady.0.saturating_sub(last.0) < micros(care.every)) {
+            return Vec::new();
+        }
+        lane.key_given = Some(now.steady);
+        let give = care.answer_requests && lane.keys.sealing().is_some();
+        let created = lane.keys.sealing().map_or_else(String::new, |(created, _)| created.to_owned());
+        drop(lane);
+        let mut effects = self.record(vec![Step::KeyNote { mn: mn.to_owned(), created, notice: KeyNotice::Asked }]);
+        effects.extend(give.then(|| Effect::MakeKey { mn: mn.to_owned() }));
+        effects
+    }
+
+    /// A frame was opened with the `number`-th key of [`KeyRing::to_try`]; `live`: it was made now and is no record of before.
+    pub fn opened(&mut self, mn: &str, number: usize, live: bool, now: Moment) -> Vec<Effect> {
+        let Some(mut lane) = self.lanes.hold(mn) else { return Vec::new() };
+        let Some((created, key, state)) = lane.keys.number(number) else { return Vec::new() };
+        let (created, mut steps) = (created.to_owned(), Vec::new());
+        let noted = lane.used_noted.is_some_and(|last| now.steady.since(last) < NOTED_EVERY);
+        let other = live && lane.used_said.as_deref() != Some(created.as_str());
+        if state != KeyState::Proven {
+            steps.push(key_step(mn, &created, key, KeyState::Proven));
+        } else if other && !noted {
+            steps.push(Step::KeyNote { mn: mn.to_owned(), created: created.clone(), notice: KeyNotice::Used });
+            lane.used_noted = Some(now.steady);
+        }
+        if live && state == KeyState::Proven {
+            lane.keys.note_used(&created);
+        }
+        if lane.gives_key(&created) {
+            lane.shown(now);
+        } else if live {
+            lane.other_key_heard(now, &mut steps);
+        }
+        drop(lane);
+        let mut effects = self.record(steps);
+        effects.extend(self.due_of(mn, now));
+        effects
+    }
+
+    /// Keys that are as old as they may get, each said once. To be called about once an hour.
+    pub fn review_keys(&mut self, now: Moment) -> Vec<Effect> {
+        let mut steps = Vec::new();
+        for lane in self.lanes.values().filter(|lane| lane.registered) {
+            let care = &of(&self.settings, &self.policies, &lane.address).keys;
+            let Some((created, _)) = lane.keys.sealing() else { continue };
+            let Some(since) = moment::millis(created.as_bytes()) else { continue };
+            let old = moment::of(now.wall).saturating_sub(since) >= micros(care.renew_after) / 1000;
+            if old && lane.key_due.as_deref() != Some(created) {
+                let (mn, created) = (lane.address.mn.clone(), created.to_owned());
+                steps.push(Step::KeyNote { mn, created, notice: KeyNotice::Due });
+            }
+        }
+        self.record(steps)
+    }
+}

@@ -1,0 +1,106 @@
+//! A station that comes: the frame that brought it is looked at before anything is sent.
+
+use super::super::*;
+use super::stage::{Stage, address, open_settings};
+use crate::protocol::Edition;
+
+const BARE: &str = "A110000_0001";
+
+fn bare(edition: Edition) -> Address {
+    Address::new(BARE, edition)
+}
+
+fn ask(stage: &mut Stage, address: &Address, id: &str) {
+    let body = br#"{"command":"get-time","author":"li","why":"x"}"#;
+    let (taken, effects) = stage.desk.submit(&Ask::new(&address.mn, id, body), Some(address), stage.now);
+    assert_eq!(taken, Ok(()));
+    stage.act(effects);
+}
+
+#[test]
+fn what_waited_is_sent_with_the_st_and_pw_of_the_frame_that_brought_the_station() {
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    let address = bare(Edition::V2017);
+    ask(&mut stage, &address, "a");
+    stage.killed();
+    let first = format!("QN=20261123100000001;ST=27;CN=2011;PW=abcdef;MN={BARE};Flag=5;CP=&&DataTime=20261123100000&&");
+    stage.comes(&address, &first, None);
+    // The stage restores with its own station's address; this one has no lane then, so it is asked again.
+    if stage.sent.is_empty() {
+        ask(&mut stage, &address, "b");
+    }
+    assert!(stage.frames()[0].contains("ST=27;CN=1011;PW=abcdef;"), "{:?}", stage.frames());
+}
+
+#[test]
+fn commands_have_the_flag_that_the_station_speaks_with() {
+    for (registered, says, flag) in [(None, 9, 9), (None, 5, 5), (Some(8), 9, 9), (Some(8), 5, 9)] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let address = Address { flag: registered, ..bare(Edition::V2017) };
+        ask(&mut stage, &address, "a");
+        let first = format!("QN=20261123100000001;ST=21;CN=2061;PW=123456;MN={BARE};Flag={says};CP=&&&&");
+        stage.comes(&address, &first, None);
+        assert!(stage.frames()[0].contains(&format!(";Flag={flag};")), "{:?}", stage.frames());
+    }
+}
+
+fn contacted() -> Settings {
+    let first_contact = FirstContact { set_time: true, realtime_interval: Some(60), ..FirstContact::default() };
+    Settings { first_contact, ..open_settings() }
+}
+
+#[test]
+fn a_logger_gets_its_mn_first_and_first_contact_after_that() {
+    for (with_mn, answers_with_mn) in [(false, true), (false, false), (true, false)] {
+        let mut stage = Stage::new(Edition::V2025, contacted(), None);
+        let address = address(Edition::V2025);
+        let mn = if with_mn { "FFFFFFFFFFFFFFFFFFFFFFFF" } else { "" };
+        let asks = format!(
+            "QN=20261123100000001;ST=91;CN=1001;PW=123456;MN={mn};Flag=9;CP=&&i23005-Info=LOGGER000000000000000001&&"
+        );
+        stage.comes(&address, &asks, None);
+        stage.line("after 1s");
+        let frames = stage.frames();
+        assert_eq!(frames.len(), 1, "{frames:?}");
+        assert!(frames[0].contains("CN=1002;") && frames[0].contains(&format!("MN={};", address.mn)), "{frames:?}");
+        let (qn, mn) = (stage.sent[0].0.clone(), if answers_with_mn { address.mn.as_str() } else { mn });
+        stage.says(&address.mn, &format!("QN={qn};ST=91;CN=9011;PW=123456;MN={mn};Flag=8;CP=&&QnRtn=1&&"), None);
+        stage.says(&address.mn, &format!("QN={qn};ST=91;CN=9012;PW=123456;MN={mn};Flag=8;CP=&&ExeRtn=1&&"), None);
+        let again = asks.replace(
+            &format!("MN={};", if with_mn { "FFFFFFFFFFFFFFFFFFFFFFFF" } else { "" }),
+            &format!("MN={};", address.mn),
+        );
+        stage.says(&address.mn, &again, None);
+        let frames = stage.frames();
+        assert_eq!(frames.len(), 2, "{frames:?}");
+        assert!(frames[1].contains("CN=1012;"), "{frames:?}");
+    }
+}
+
+#[test]
+fn first_contact_that_could_not_be_made_is_made_when_the_station_comes_again() {
+    let mut stage = Stage::new(Edition::V2017, contacted(), None);
+    let mn = address(Edition::V2017).mn;
+    stage.line("online");
+    stage.line("after 100s");
+    assert_eq!((stage.sent.len(), stage.steps("ended")), (8, 2), "neither was answered");
+    for kill in [false, true] {
+        stage.line("offline");
+        if kill {
+            stage.killed();
+        }
+        stage.line("after 100s");
+        stage.line("online");
+        let new: Vec<String> = stage.frames().split_off(8);
+        if kill {
+            assert_eq!(stage.steps("queued"), 4, "what was done is not done again");
+            continue;
+        }
+        assert!(new[0].contains("CN=1012;"), "{new:?}");
+        for _ in 0..2 {
+            let qn = stage.sent.last().unwrap().0.clone();
+            stage.line(&format!("station QN={qn};ST=91;CN=9012;PW=123456;MN={mn};Flag=4;CP=&&ExeRtn=1&&"));
+        }
+        assert_eq!(stage.steps("queued"), 4);
+    }
+}

@@ -1,0 +1,95 @@
+//! What we told a station about how it is spoken to is followed, whichever form it answers in.
+
+use super::super::*;
+use super::stage::{Stage, address, open_settings};
+use crate::protocol::Edition;
+
+fn password() -> Stage {
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line("online");
+    stage.line(r#"operator a {"command":"set-password","author":"li","why":"x","parameters":{"NewPW":"654321"}}"#);
+    stage.line("confirm a wang");
+    assert!(stage.frames()[0].contains("PW=123456;"), "{:?}", stage.frames());
+    assert_eq!(stage.desk.followed()[0].password.as_deref(), Some("654321"), "before the bytes are out");
+    stage
+}
+
+fn says(stage: &mut Stage, cn: u16, pw: &str, body: &str) {
+    let (mn, qn) = (address(Edition::V2017).mn, stage.sent.last().unwrap().0.clone());
+    let st = if cn > 9000 { 91 } else { 32 };
+    stage.says(&mn, &format!("QN={qn};ST={st};CN={cn};PW={pw};MN={mn};Flag=4;CP=&&{body}&&"), None);
+}
+
+#[test]
+fn a_new_password_is_used_once_the_station_uses_it() {
+    for (answers, kill) in [("123456", false), ("654321", false), ("654321", true)] {
+        let mut stage = password();
+        says(&mut stage, 9011, answers, "QnRtn=1");
+        says(&mut stage, 9012, answers, "ExeRtn=1");
+        assert_eq!(stage.outcome("a"), Some(Outcome::Done), "answered under {answers}");
+        if kill {
+            stage.line("offline");
+            stage.killed();
+            stage.connections_begin_with("654321");
+        }
+        says(&mut stage, 2011, "654321", "DataTime=20261123100000");
+        stage.line(r#"operator b {"command":"get-time","author":"li","why":"x"}"#);
+        let last = stage.frames().pop().unwrap();
+        assert!(last.contains("CN=1011;PW=654321;"), "{last}");
+        // The registration is brought up to date: nothing is followed any more.
+        let new = Address { pw: Some("654321".into()), ..address(Edition::V2017) };
+        let effects = stage.desk.readdress(|_| Some(new.clone()), stage.now);
+        stage.act(effects);
+        assert!(stage.desk.followed().is_empty());
+    }
+}
+
+#[test]
+fn a_password_that_was_taken_without_a_word_shows_itself() {
+    for lost in [false, true] {
+        let mut stage = password();
+        if lost {
+            stage.line("offline");
+            stage.line("after 100s");
+            stage.connections_begin_with("654321");
+            assert_eq!(stage.sent.len(), 1, "it has it");
+        } else {
+            says(&mut stage, 2011, "654321", "DataTime=20261123100000");
+        }
+        stage.line("after 5s");
+        assert_eq!((stage.outcome("a"), stage.sent.len()), (Some(Outcome::Done), 1));
+    }
+}
+
+#[test]
+fn a_refused_password_is_not_followed() {
+    let mut stage = password();
+    says(&mut stage, 9011, "123456", "QnRtn=2");
+    assert_eq!((stage.outcome("a"), stage.desk.followed().len()), (Some(Outcome::Refused), 0));
+    stage.killed();
+    assert!(stage.desk.followed().is_empty());
+}
+
+#[test]
+fn a_new_mn_is_answered_under_either() {
+    const NEW: &str = "010000A8900016F000169DC1";
+    for (under, registered) in [(NEW, true), (NEW, false), ("010000A8900016F000169DC0", false)] {
+        let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+        stage.line("online");
+        stage.line(&format!(
+            r#"operator a {{"command":"set-mn","author":"li","why":"x","parameters":{{"MN":"{NEW}","LoggerId":"L1"}}}}"#
+        ));
+        stage.line("confirm a wang");
+        assert_eq!(stage.desk.followed()[0].new_mn.as_deref(), Some(NEW));
+        let qn = stage.sent[0].0.clone();
+        let accepted = format!("QN={qn};ST=91;CN=9011;PW=123456;MN={under};Flag=8;CP=&&QnRtn=1&&");
+        // The door opens the lane of the new MN with the first answer, if it is another.
+        if registered || under == NEW {
+            stage.comes(&Address::new(NEW, Edition::V2025), &accepted, None);
+        } else {
+            stage.says(under, &accepted, None);
+        }
+        stage.says(under, &accepted.replace("9011", "9012").replace("QnRtn", "ExeRtn"), None);
+        assert_eq!(stage.outcome("a"), Some(Outcome::Done), "{under} {registered}");
+    }
+}

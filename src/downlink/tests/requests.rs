@@ -1,0 +1,270 @@
+//! Requests have one end each, and what is refused says what is wrong.
+
+use super::super::*;
+use super::stage::{NOW, Stage, address, mn_of, open_settings};
+use crate::protocol::Edition;
+
+fn ask(stage: &mut Stage, ask: &Ask<'_>) -> (Result<(), Refusal>, serde_json::Value) {
+    let address = address(Edition::V2017);
+    let (taken, effects) = stage.desk.submit(ask, Some(&address), stage.now);
+    stage.act(effects);
+    let (_, step) = stage.journal.last().unwrap();
+    (taken, step.status(stage.now.wall).unwrap_or_default())
+}
+
+fn get_time(more: &str) -> String {
+    format!(r#"{{"command":"get-time","author":"li","why":"x"{more}}}"#)
+}
+
+#[test]
+fn a_row_taken_away_ends_what_waits_and_nothing_comes_to_life_with_it() {
+    for sent in [false, true] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        if sent {
+            stage.line("online");
+        }
+        stage.line(&format!("operator a {}", get_time("")));
+        let effects = stage.desk.readdress(|_| None, stage.now);
+        stage.act(effects);
+        assert_eq!(stage.outcome("a"), Some(Outcome::Unregistered));
+        let own = address(Edition::V2017);
+        let effects = stage.desk.readdress(|_| Some(own.clone()), stage.now);
+        stage.act(effects);
+        stage.line("online");
+        stage.killed();
+        stage.line("online");
+        stage.line("after 100s");
+        assert_eq!((stage.sent.len(), stage.desk.open()), (usize::from(sent), 0));
+    }
+}
+
+#[test]
+fn what_waits_for_a_station_that_is_gone_at_the_start_ends_then() {
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line(&format!("operator a {}", get_time("")));
+    stage.desk = Desk::restore(open_settings(), stage.journal.clone(), |_| None, stage.now);
+    stage.line("after 1s");
+    assert_eq!(stage.outcome("a"), Some(Outcome::Unregistered));
+}
+
+#[test]
+fn keys_outlive_a_row_that_is_taken_away() {
+    let key = crate::protocol::sm4::Key::from_text("0123456789abcdef").unwrap();
+    let own = address(Edition::V2025);
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    let effects = stage.desk.install_key(&own, "20260101000000000", &key);
+    stage.act(effects);
+    let effects = stage.desk.readdress(|_| None, stage.now);
+    stage.act(effects);
+    stage.desk = Desk::restore(open_settings(), stage.journal.clone(), |_| None, stage.now);
+    let effects = stage.desk.readdress(|_| Some(own.clone()), stage.now);
+    stage.act(effects);
+    assert_eq!(stage.desk.keys(&own.mn).unwrap().proven(), Some(&key));
+}
+
+#[test]
+fn expires_counts_from_when_it_was_asked() {
+    let mn = mn_of(Edition::V2017);
+    for (more, left, expected) in [
+        (r#","expires":2,"asked_at":"2026-11-23T09:59:50+08:00""#, None, Err(Refusal::Overdue)),
+        (r#","expires":20,"asked_at":"2026-11-23T09:59:50+08:00""#, None, Ok(())),
+        (r#","asked_at":"2026-11-22T09:59:50+08:00""#, None, Err(Refusal::Overdue)),
+        (r#","asked_at":"2026-11-23T02:00:01Z""#, None, Ok(())),
+        (r#","asked_at":"2026-11-23T11:00:00+08:00""#, None, Err(Refusal::AskedAt)),
+        (r#","asked_at":"yesterday""#, None, Err(Refusal::AskedAt)),
+        ("", Some(5), Ok(())),
+        ("", Some(0), Err(Refusal::Overdue)),
+    ] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let body = get_time(more);
+        let left = left.map(std::time::Duration::from_secs);
+        let (taken, _) = ask(&mut stage, &Ask { left, ..Ask::new(mn, "a", body.as_bytes()) });
+        assert_eq!(taken, expected, "{more}");
+        stage.line("after 11s");
+        if taken.is_ok() && !more.contains("Z") {
+            assert_eq!(stage.outcome("a"), Some(Outcome::Expired), "{more} {left:?}");
+        }
+    }
+    assert_eq!(NOW % 1_000_000, 0);
+}
+
+#[test]
+fn a_request_is_taken_back_before_it_is_sent_and_after() {
+    let cancel = r#"{"cancel":true,"author":"wang","why":"a mistake"}"#;
+    for (online, outcome) in [(false, Outcome::Withdrawn), (true, Outcome::Cancelled)] {
+        for kill in [false, true] {
+            let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+            if online {
+                stage.line("online");
+            }
+            stage.line(&format!("operator a {}", get_time("")));
+            stage.line(&format!("operator a {cancel}"));
+            if kill {
+                stage.killed();
+            }
+            stage.line("after 1s");
+            assert_eq!(stage.outcome("a"), Some(outcome));
+            let (again, status) = ask(&mut stage, &Ask::new(mn_of(Edition::V2017), "a", cancel.as_bytes()));
+            assert_eq!((again, status["state"].as_str()), (Err(Refusal::NothingToCancel), Some("rejected")));
+            stage.line("online");
+            stage.line("after 100s");
+            assert_eq!(stage.sent.len(), usize::from(online));
+        }
+    }
+    // Nobody takes back what he may not ask for.
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line(&format!("operator a {}", get_time("")));
+    stage.settings.allow[0].authors = vec!["li".into()];
+    let settings = stage.settings.clone();
+    stage.desk.replace_settings(settings);
+    let (taken, _) = ask(&mut stage, &Ask::new(mn_of(Edition::V2017), "a", cancel.as_bytes()));
+    assert_eq!(taken, Err(Refusal::NotAllowed));
+}
+
+#[test]
+fn a_refusal_names_the_parameter_its_value_and_what_it_must_be() {
+    for (body, parameter, value, zh, en) in [
+        (
+            r#"{"command":"set-realtime-interval","author":"li","why":"x","parameters":{"RtdInterval":10}}"#,
+            "RtdInterval",
+            Some("10"),
+            "30 至 3600",
+            "from 30 to 3600",
+        ),
+        (r#"{"command":"sample","author":"li","why":"x"}"#, "PolId", None, "1 至 6 位", "1 to 6 letters"),
+        (r#"{"command":"get-time","author":"li","why":"x","parameters":{"Pol":1}}"#, "Pol", None, "PolId", "PolId"),
+        (
+            r#"{"command":"set-password","author":"li","why":"x","parameters":{"NewPW":"secret7"}}"#,
+            "NewPW",
+            None,
+            "6 位",
+            "six letters",
+        ),
+        (r#"{"command":"get-time","author":"li","why":"x","expires":0}"#, "expires", None, "2592000", "2592000"),
+        (r#"{"command":"get-time","author":"","why":"x"}"#, "author", None, "64", "64"),
+    ] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let (taken, status) = ask(&mut stage, &Ask::new(mn_of(Edition::V2017), "a", body.as_bytes()));
+        assert!(taken.is_err());
+        assert_eq!(
+            (status["about"]["parameter"].as_str(), status["about"]["value"].as_str()),
+            (Some(parameter), value)
+        );
+        let said = |key: &str| status["explain"][key].as_str().unwrap_or_default().to_owned();
+        assert!(said("zh").contains(zh) && said("zh").contains(parameter), "{status}");
+        assert!(said("en").contains(en) && said("en").contains(parameter), "{status}");
+        assert!(!status.to_string().contains("secret7"), "{status}");
+    }
+}
+
+#[test]
+fn limits_that_no_value_can_keep_are_refused() {
+    let order = table::find("set-limits", Edition::V2005).unwrap();
+    for (low, up, good) in [("1.1", "9.9", true), ("9.9", "1.1", false), ("-2", "-1.5", true), ("-1", "-1.01", false)] {
+        let text = format!(r#"{{"Limits":[{{"PolId":"101","LowValue":"{low}","UpValue":"{up}"}}]}}"#);
+        let given = serde_json::from_str(&text).unwrap();
+        assert_eq!(super::super::value::area(order, &given).is_ok(), good, "{low} {up}");
+    }
+}
+
+#[test]
+fn a_refusal_stands_under_the_whole_id_that_was_given() {
+    let mn = mn_of(Edition::V2017);
+    let long = "x".repeat(65);
+    for (id, shown) in [("a b", true), (long.as_str(), true), ("a/b", true)] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let (taken, status) = ask(&mut stage, &Ask::new(mn, id, get_time("").as_bytes()));
+        assert_eq!((taken, status["id"].as_str()), (Err(Refusal::IdForm), Some(id)));
+        assert!(matches!(stage.journal.last(), Some((_, Step::Refused { shown: own, .. })) if *own == shown));
+    }
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line(&format!("operator a {}", get_time("")));
+    let (taken, status) = ask(&mut stage, &Ask::new(mn, "a", get_time("").as_bytes()));
+    assert_eq!((taken, status["reason"].as_str()), (Err(Refusal::IdUsed), Some("id-used")));
+    assert!(matches!(stage.journal.last(), Some((_, Step::Refused { shown: false, .. }))), "it hides no other status");
+}
+
+#[test]
+fn what_a_station_answers_stands_with_the_request() {
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line("online");
+    stage.line(&format!("operator a {}", get_time("")));
+    let (mn, qn) = (mn_of(Edition::V2017), stage.sent[0].0.clone());
+    stage.line(&format!("station QN={qn};ST=32;CN=1011;PW=123456;MN={mn};Flag=4;CP=&&SystemTime=20261123095959&&"));
+    let data = stage.journal.iter().find_map(|(_, step)| match step {
+        Step::Data { answer, .. } => answer.clone(),
+        _ => None,
+    });
+    assert_eq!(data.as_deref(), Some("SystemTime=20261123095959"));
+}
+
+#[test]
+fn packets_of_history_that_cannot_be_read_are_counted_as_far_as_there_can_be() {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    stage.line("online");
+    stage.line(
+        r#"operator a {"command":"get-minutes","author":"li","why":"x","parameters":{"BeginTime":"20261123080000","EndTime":"20261123080200"}}"#,
+    );
+    let (mn, qn) = (mn_of(Edition::V2025), stage.sent[0].0.clone());
+    stage.line(&format!("station QN={qn};ST=91;CN=9011;PW=123456;MN={mn};Flag=8;CP=&&QnRtn=1&&"));
+    let printed: Vec<String> = (0..32).map(|n| format!("0x{:02X}", n * 7 + 3)).collect();
+    let sealed =
+        format!("QN=20261123100000777;ST=32;CN=2051;PW=123456;MN={mn};Flag=9;CP=&&{{{}}}abc&&", printed.join(","));
+    for _ in 0..20 {
+        stage.says(mn, &sealed, None);
+        stage.line("after 10s");
+    }
+    assert_eq!(stage.outcome("a"), None, "it goes on while data come");
+    for _ in 0..20 {
+        stage.says(mn, &sealed, None);
+        stage.line("after 10s");
+    }
+    assert_eq!(stage.outcome("a"), Some(Outcome::TimedOut), "three minutes have no forty packets");
+}
+
+#[test]
+fn a_role_is_vouched_for_by_the_topic_and_confirms_nothing_of_its_own() {
+    let mn = mn_of(Edition::V2017);
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    let all = || vec!["*".to_owned()];
+    let rule = |commands: &str, roles: &[&str]| Allow {
+        stations: all(),
+        commands: vec![commands.into()],
+        authors: all(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+    };
+    let allow = vec![rule("sample", &["operator", "inspector"]), rule("get-time", &["reader"])];
+    stage.desk.replace_settings(Settings { allow, ..open_settings() });
+    let sample = br#"{"command":"sample","author":"li","why":"x","parameters":{"PolId":"w01018"}}"#;
+    let (taken, _) = ask(&mut stage, &Ask::new(mn, "a", sample));
+    assert_eq!(taken, Err(Refusal::NotAllowed), "a rule with roles is for these alone");
+    let (taken, _) = ask(&mut stage, &Ask { role: Some("reader"), ..Ask::new(mn, "a", sample) });
+    assert_eq!(taken, Err(Refusal::RoleForbidden));
+    let (taken, status) = ask(&mut stage, &Ask { role: Some("operator"), ..Ask::new(mn, "a", sample) });
+    assert_eq!((taken, status["author"].as_str()), (Ok(()), Some("li@operator")));
+    let confirm = format!(r#"{{"confirm":{},"author":"wang","why":"x"}}"#, status["confirm"]);
+    for (role, author, expected) in [
+        (Some("operator"), "wang", Err(Refusal::RoleSame)),
+        (Some("reader"), "wang", Err(Refusal::RoleForbidden)),
+        (Some("inspector"), "li", Err(Refusal::ConfirmAuthor)),
+        (None, "wang", Err(Refusal::NotAllowed)),
+        (Some("inspector"), "wang", Ok(())),
+    ] {
+        let body = confirm.replace("wang", author);
+        let (taken, _) = ask(&mut stage, &Ask { role, ..Ask::new(mn, "a", body.as_bytes()) });
+        assert_eq!(taken, expected, "{role:?} {author}");
+    }
+}
+
+#[test]
+fn a_password_in_clear_is_refused_unless_the_configuration_allows_it() {
+    let mn = mn_of(Edition::V2017);
+    let body = br#"{"command":"set-password","author":"li","why":"x","parameters":{"NewPW":"654321"}}"#;
+    for (plain_secrets, hidden, expected) in
+        [(false, false, Err(Refusal::SecretPlain)), (true, false, Ok(())), (false, true, Ok(()))]
+    {
+        let mut stage = Stage::new(Edition::V2017, Settings { plain_secrets, ..open_settings() }, None);
+        let (taken, _) = ask(&mut stage, &Ask { hidden, ..Ask::new(mn, "a", body) });
+        assert_eq!(taken, expected);
+    }
+}

@@ -1,0 +1,202 @@
+//! Keys whose answer got lost: whichever key the station uses in the end, it is known, tried and sealed with, and the request ends.
+
+use super::super::*;
+use super::stage::{Stage, address, open_settings};
+use crate::protocol::sm4::{self, Key};
+use crate::protocol::{Edition, packet};
+
+const OLD: &str = "0123456789abcdef";
+const NEW: &str = "fedcba9876543210";
+const CREATED: &str = "20260101000000000";
+
+fn key(text: &str) -> Key {
+    Key::from_text(text).unwrap()
+}
+
+fn mn() -> String {
+    address(Edition::V2025).mn
+}
+
+/// A data frame of the station, as it reads when it is opened.
+fn data() -> String {
+    format!("QN=20261123100000001;ST=32;CN=2011;PW=123456;MN={};Flag=9;CP=&&DataTime=20261123100000&&", mn())
+}
+
+fn plain(cn: u16, qn: &str, body: &str) -> String {
+    format!("QN={qn};ST=91;CN={cn};PW=123456;MN={};Flag=8;CP=&&{body}&&", mn())
+}
+
+/// The place of `text` among the keys that are tried.
+fn number(stage: &Stage, text: &str) -> usize {
+    stage.desk.keys(&mn()).unwrap().to_try().position(|held| *held == key(text)).expect("the key is held")
+}
+
+fn says(stage: &mut Stage, text: &str) {
+    let number = number(stage, text);
+    stage.says(&mn(), &data(), Some(number));
+}
+
+fn comes(stage: &mut Stage, text: &str) {
+    let number = number(stage, text);
+    stage.comes(&address(Edition::V2025), &data(), Some(number));
+}
+
+fn ask(stage: &mut Stage, id: &str, new: &str) -> Result<(), Refusal> {
+    let address = address(Edition::V2025);
+    let body = br#"{"command":"set-key","author":"li","why":"yearly"}"#;
+    let (taken, effects) =
+        stage.desk.submit_key(&Ask::new(&address.mn, id, body), Some(&address), &key(new), stage.now);
+    stage.act(effects);
+    if taken.is_ok() {
+        stage.line(&format!("confirm {id} wang"));
+    }
+    taken
+}
+
+/// A station with the old key, to which the new one was sent once.
+fn sent() -> Stage {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    let effects = stage.desk.install_key(&address(Edition::V2025), CREATED, &key(OLD));
+    stage.act(effects);
+    comes(&mut stage, OLD);
+    ask(&mut stage, "k1", NEW).unwrap();
+    assert_eq!((stage.sent.len(), under(&stage)), (1, OLD));
+    stage
+}
+
+/// Under which key the last frame was sealed.
+fn under(stage: &Stage) -> &'static str {
+    let (_, bytes) = stage.sent.last().unwrap();
+    let said = u16::from_str_radix(std::str::from_utf8(&bytes[bytes.len() - 6..bytes.len() - 2]).unwrap(), 16).unwrap();
+    let keys = [key(OLD), key(NEW)];
+    let opened = sm4::open(&bytes[6..bytes.len() - 6], said, &keys).unwrap();
+    assert!(packet::parse(&opened.segment).area.starts_with(b"SKCreateTime="));
+    [OLD, NEW][opened.key]
+}
+
+#[test]
+fn a_key_that_was_taken_without_a_word_is_found_in_use_and_its_request_is_done() {
+    for kill in [false, true] {
+        let mut stage = sent();
+        stage.line("offline");
+        if kill {
+            stage.killed();
+        }
+        stage.line("after 300s");
+        comes(&mut stage, NEW);
+        assert_eq!(stage.sent.len(), 1, "nothing is sent again to a station that has it");
+        stage.line("after 30s");
+        assert_eq!(stage.outcome("k1"), Some(Outcome::Done));
+        let ring = stage.desk.keys(&mn()).unwrap();
+        assert_eq!(ring.sealing().unwrap().1, &key(NEW));
+        assert!(ring.to_try().any(|held| *held == key(OLD)));
+    }
+}
+
+#[test]
+fn a_key_that_was_not_taken_is_given_again_once_the_station_shows_it() {
+    let mut stage = sent();
+    stage.line("offline");
+    stage.line("after 300s");
+    comes(&mut stage, OLD);
+    assert_eq!((stage.sent.len(), under(&stage)), (2, OLD));
+    let qn = stage.sent[1].0.clone();
+    assert_eq!(qn, stage.sent[0].0);
+    stage.says(&mn(), &plain(9011, &qn, "QnRtn=1"), None);
+    stage.says(&mn(), &plain(9012, &qn, "ExeRtn=1"), None);
+    assert_eq!(stage.outcome("k1"), Some(Outcome::Done));
+    assert_eq!(stage.desk.keys(&mn()).unwrap().sealing().unwrap().1, &key(NEW), "the station said that it took it");
+}
+
+#[test]
+fn a_refusal_of_a_resend_destroys_nothing_and_waits_for_a_frame_that_tells() {
+    for (shown, outcome, seals) in [(NEW, Outcome::Done, NEW), (OLD, Outcome::Refused, OLD)] {
+        let mut stage = sent();
+        stage.line("after 11s");
+        assert_eq!(stage.sent.len(), 2);
+        let qn = stage.sent[1].0.clone();
+        stage.says(&mn(), &plain(9011, &qn, "QnRtn=9"), None);
+        assert_eq!(stage.outcome("k1"), None, "what became of the first packet is not known");
+        says(&mut stage, shown);
+        stage.line("after 10s");
+        assert_eq!(stage.outcome("k1"), Some(outcome));
+        let ring = stage.desk.keys(&mn()).unwrap();
+        assert_eq!(ring.sealing().unwrap().1, &key(seals));
+        assert!(ring.to_try().any(|held| *held == key(NEW)) && ring.to_try().any(|held| *held == key(OLD)));
+        // It may still be there: the next request offers the same one.
+        if shown == OLD {
+            ask(&mut stage, "k2", "0000000000000000").unwrap();
+            assert_eq!(stage.steps("key"), 2, "no other key was made");
+        }
+    }
+}
+
+#[test]
+fn silence_after_9011_is_settled_by_the_next_frame() {
+    let mut stage = sent();
+    let qn = stage.sent[0].0.clone();
+    stage.says(&mn(), &plain(9011, &qn, "QnRtn=1"), None);
+    stage.line("offline");
+    stage.line("after 3000s");
+    assert_eq!(stage.outcome("k1"), None);
+    comes(&mut stage, NEW);
+    stage.line("after 10s");
+    assert_eq!(stage.outcome("k1"), Some(Outcome::Done));
+}
+
+#[test]
+fn the_key_that_the_station_last_used_seals_the_next_one() {
+    let mut stage = sent();
+    let qn = stage.sent[0].0.clone();
+    stage.says(&mn(), &plain(9011, &qn, "QnRtn=1"), None);
+    stage.says(&mn(), &plain(9012, &qn, "ExeRtn=1"), None);
+    says(&mut stage, NEW);
+    // The logger is reset to its first key; a record of before under the newer one tells nothing.
+    says(&mut stage, OLD);
+    let number = number(&stage, NEW);
+    stage.says(&mn(), &data().replace("Flag=9;", "Flag=9;RF=1;"), Some(number));
+    ask(&mut stage, "k2", "1111111111111111").unwrap();
+    assert_eq!(under(&stage), OLD);
+    // Over a restart, too; that is noted once a minute at most.
+    let mut stage = stage;
+    stage.line("after 61s");
+    says(&mut stage, OLD);
+    says(&mut stage, OLD);
+    assert_eq!(stage.steps("key-note"), 2);
+    stage.killed();
+    assert_eq!(stage.desk.keys(&mn()).unwrap().sealing().unwrap().1, &key(OLD));
+}
+
+#[test]
+fn a_station_that_asks_for_a_key_is_given_one() {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    let effects = stage.desk.install_key(&address(Edition::V2025), CREATED, &key(OLD));
+    stage.act(effects);
+    comes(&mut stage, OLD);
+    let asks = format!("QN=20261123100000009;ST=32;CN=1014;PW=123456;MN={};Flag=9;CP=&&SKCreateTime={CREATED}&&", mn());
+    let number = number(&stage, OLD);
+    stage.says(&mn(), &asks, Some(number));
+    assert_eq!((stage.sent.len(), under(&stage)), (1, OLD));
+    stage.says(&mn(), &asks, Some(number));
+    stage.line("after 1s");
+    assert_eq!(stage.steps("queued"), 1, "once an hour at most");
+    assert_eq!(stage.steps("key-note"), 1);
+}
+
+#[test]
+fn a_key_of_ninety_days_is_said_once() {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    let effects = stage.desk.install_key(&address(Edition::V2025), CREATED, &key(OLD));
+    stage.act(effects);
+    for _ in 0..3 {
+        let effects = stage.desk.review_keys(stage.now);
+        stage.act(effects);
+        stage.killed();
+    }
+    assert_eq!(stage.steps("key-note"), 1);
+    let effects = stage.desk.install_key(&address(Edition::V2025), "20261101000000000", &key(NEW));
+    stage.act(effects);
+    let effects = stage.desk.review_keys(stage.now);
+    stage.act(effects);
+    assert_eq!(stage.steps("key-note"), 1, "a young one is not");
+}

@@ -1,0 +1,64 @@
+//! The keys of all stations without the keys, from the command desk's file and the key file, for people.
+//!
+//! What must stay true: no key leaves this file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::derived::Derived;
+use super::desk;
+use crate::clock;
+use crate::config::Config;
+use crate::downlink::{Address, Desk, KeyState, Moment, StationKey};
+use crate::journal::OsDisk;
+use crate::protocol::Edition;
+
+/// A key, without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// When it was created, 17 digits.
+    pub created: String,
+    /// How old it is.
+    pub days: Option<i64>,
+    /// What is known of it.
+    pub state: KeyState,
+    /// Whether the station last used it, as far as anything told.
+    pub used: bool,
+    /// Whether it is in use and as old as a key may get.
+    pub due: bool,
+}
+
+/// The keys by station, in the order in which they are tried.
+///
+/// # Errors
+/// If the desk's file cannot be read although it is there.
+pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<BTreeMap<String, Vec<Row>>> {
+    let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), [0; 16]);
+    let steps = match derived.load(desk::FILE) {
+        None => Vec::new(),
+        Some(bytes) => {
+            desk::steps(&bytes).ok_or_else(|| std::io::Error::other("the file of the command desk cannot be read"))?
+        }
+    };
+    let now = Moment { wall: clock::now(), ..Moment::default() };
+    let address = |mn: &str| Some(Address::new(mn, Edition::V2025));
+    let mut desk = Desk::restore(config.command.clone(), steps, address, now);
+    for key in keys {
+        for effect in desk.install_key(&Address::new(&key.mn, Edition::V2025), &key.created, &key.key) {
+            if let crate::downlink::Effect::Record { ticket, .. } = effect {
+                desk.recorded(ticket, now);
+            }
+        }
+    }
+    let rows = desk.key_rings().map(|(mn, ring)| {
+        let in_use = ring.sealing().map(|(created, _)| created.to_owned());
+        let rows = ring.held().map(|(created, _, state)| {
+            let days = crate::downlink::created_at(created).map(|at| (now.wall.0 - at.0) / 86_400_000_000);
+            let used = in_use.as_deref() == Some(created);
+            let most = i64::try_from(config.command.keys.renew_after.as_secs() / 86_400).unwrap_or(i64::MAX);
+            Row { created: created.to_owned(), days, state, used, due: used && days.is_some_and(|days| days >= most) }
+        });
+        (mn.to_owned(), rows.collect())
+    });
+    Ok(rows.collect())
+}
