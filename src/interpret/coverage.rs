@@ -138,7 +138,7 @@ fn publish(
 fn marks_over<'a>(marks: &'a Marks, stretch: &Stretch) -> Vec<&'a Mark> {
     let (from, to) = (stretch.from, stretch.end().max(Timestamp(stretch.from.0 + 1)));
     let over = |mark: &&Mark| mark.begun && mark.since < to && mark.until.is_none_or(|until| until > from);
-    let mut found: Vec<&Mark> = marks.ended().iter().chain(marks.held()).filter(over).collect();
+    let mut found: Vec<&Mark> = marks.ended().chain(marks.held()).filter(over).collect();
     found.sort_by(|a, b| (b.since, &a.mark, &a.object, &a.by).cmp(&(a.since, &b.mark, &b.object, &b.by)));
     found
 }
