@@ -124,6 +124,7 @@ fn explain_frame(frame: &Frame<'_>, keys: &[StationKey]) -> Value {
         "deviations": published.get("deviations").cloned().unwrap_or_else(|| codes(frame.deviations.union(header.deviations))),
         "packet": packet_of(frame, &header, opened.as_ref(), &published),
         "readings": published.get("readings").cloned().unwrap_or(Value::Null),
+        "instruments": published.get("instruments").cloned().unwrap_or(Value::Null),
         "error": refused.map(|reason| error(reason, known)),
     })
 }
@@ -218,6 +219,11 @@ fn show(out: &mut impl Write, number: usize, item: &Item<'_>, explained: &Value)
         Item::Frame(_) => show_packet(out, &explained["packet"])?,
     }
     show_readings(out, &explained["readings"])?;
+    // The readings of the only one stand above.
+    for instrument in explained["instruments"].as_array().into_iter().flatten().filter(|_| several(explained)) {
+        writeln!(out, "  仪器 instrument {}  {}", word(&instrument["pol_id"]), word(&instrument["name"]))?;
+        show_readings(out, &instrument["readings"])?;
+    }
     for code in explained["deviations"].as_array().into_iter().flatten().map(word) {
         let known = Deviation::ALL
             .iter()
@@ -278,6 +284,11 @@ fn show_packet(out: &mut impl Write, packet: &Value) -> std::io::Result<()> {
         "CRC 校验",
         if said == computed { format!("{said}  ✓") } else { format!("says {said}, computed {computed}") },
     )
+}
+
+/// Whether several instruments are named.
+fn several(explained: &Value) -> bool {
+    explained["instruments"].as_array().is_some_and(|all| all.len() > 1)
 }
 
 /// Keys of a reading that are not among its values when it is shown.
