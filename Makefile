@@ -11,8 +11,12 @@ demo: ## the whole road with no set-up: a broker, the gateway, simulated station
 	$(CARGO) run --quiet --features demo -- demo
 
 test: mosquitto chromium systemd ## all tests, the long ones in their short forms
-	$(CARGO) build --features demo --all-targets
-	MOSQUITTO_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast
+	@begun=$$(date +%s); \
+	$(CARGO) build --features demo --all-targets && built=$$(date +%s) && \
+	MOSQUITTO_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast; \
+	code=$$?; ended=$$(date +%s); \
+	echo "make test: $$((ended - begun)) s, of which $$((ended - $${built:-$$ended})) s testing, at a load of $$(cut -d ' ' -f 1 /proc/loadavg)"; \
+	exit $$code
 
 lint: deny ## format, lints as errors, licences, duplicates, known advisories
 	$(CARGO) fmt --check

@@ -34,6 +34,8 @@ pub struct Config {
     pub command: downlink::Settings,
     /// How the journal is read out and how far.
     pub uplink: gateway::uplink::Settings,
+    /// When something counts as delivered.
+    pub delivery: crate::mqtt::Delivery,
     /// How what is read becomes messages.
     pub interpret: interpret::Settings,
     /// When records are missing, and whether stations are asked for them.
@@ -348,6 +350,10 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
     if let Err(wrong) = config.mqtt.check() {
         let at = Problem::of_key(path, text, &format!("mqtt.{}", wrong.key), "", "", "");
         problems.push(Problem { what: wrong.to_string(), ..at });
+    }
+    if let Some((key, what)) = config.delivery.wrong() {
+        let at = Problem::of_key(path, text, &format!("delivery.{key}"), "", "", "");
+        problems.push(Problem { what: format!("delivery.{key}: {what}"), ..at });
     }
     problems
 }

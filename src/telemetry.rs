@@ -35,13 +35,15 @@ counters! {
     FramesUnasked, "frames_unasked", "frames stored that want no answer";
     FramesRejected, "frames_rejected", "frames refused (CRC, MN, PW, network); not answered";
     AnswersUndelivered, "answers_undelivered", "stored frames whose connection ended before the answer was sent";
-    RejectedUnkept, "rejected_unkept", "rejected things beyond rejected_per_minute, counted and not kept";
+    RejectedUnkept, "rejected_unkept", "rejected things beyond rejected_per_minute or the limits in all, counted and not kept";
+    StationsSlowed, "stations_slowed", "frames after which a connection was not read for a while: more than station_frames_per_minute";
     StationsUnplaced, "stations_unplaced", "frames of stations beyond stations_per_connection_max";
     FramesUnstored, "frames_unstored", "frames that the journal did not take; not answered";
     BytesHeard, "bytes_heard", "bytes read from stations";
     ConnectionsOpened, "connections_opened", "connections accepted";
     ConnectionsClosed, "connections_closed", "connections ended";
     ConnectionsRefusedTotal, "connections_refused_max", "newcomers refused at connections_max";
+    ConnectionsGaveWay, "connections_gave_way", "silent connections without an accepted frame that gave way to newcomers at connections_max";
     ConnectionsRefusedBlock, "connections_refused_block", "newcomers refused at connections_per_block_max";
     ConnectionsUnproxied, "connections_unproxied", "connections closed for want of a good PROXY header, or from elsewhere than the load balancers";
     ConnectionsUntls, "connections_untls", "connections closed because the TLS handshake failed";
@@ -84,6 +86,7 @@ counters! {
     MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";
     MqttRefused, "mqtt_refused", "messages refused by the broker, to be sent again";
     MqttSetAside, "mqtt_set_aside", "messages that the broker would not take, set aside as dead letters while others went on";
+    MqttUnconfirmed, "mqtt_unconfirmed", "messages published again because the consumer had not confirmed them in time";
     LettersDropped, "dead_letters_dropped", "dead letters that fell out of the list of the newest; they are still in the journal";
     MqttConnects, "mqtt_connects", "connections made to the broker";
     Reloads, "reloads", "configurations taken up while the gateway runs";

@@ -201,7 +201,7 @@ async fn wrong_credentials_are_repaired_without_a_restart() {
     outbox.state().wait_for(failed).await.unwrap();
     assert!(broker.received().is_empty());
     std::fs::write(&password, "right\n").unwrap();
-    let repaired = tokio::time::timeout(Duration::from_secs(20), async {
+    let repaired = tokio::time::timeout(Duration::from_secs(90), async {
         outbox.delivered().wait_for(|delivered| *delivered == 1).await.map(drop)
     });
     repaired.await.expect("the repaired password is used").unwrap();

@@ -22,12 +22,12 @@ fn a_request_reaches_the_station_and_its_data_come_up_like_all_else() {
     let mut station = scene.station();
     station.arrive();
     scene.ask("r1", HOURS);
-    let asked = station.hear(Duration::from_secs(10)).expect("the request");
+    let asked = station.hear(Duration::from_secs(60)).expect("the request");
     assert!(asked.contains("CN=2061") && asked.contains("BeginTime=20261123080000"), "{asked}");
     let qn = field(&asked, "QN=").to_owned();
     station.say(&qn, "91", 9011, 4, "QnRtn=1");
     station.say("20261123100500001", "31", 2061, 5, "DataTime=20261123080000;a21026-Avg=1.5,a21026-Flag=N");
-    assert!(station.hear(Duration::from_secs(10)).unwrap().contains("CN=9014"));
+    assert!(station.hear(Duration::from_secs(60)).unwrap().contains("CN=9014"));
     station.say(&qn, "91", 9012, 4, "ExeRtn=1");
     let done = scene.status("r1", &["done"]);
     assert_eq!((&done["author"], &done["packets"], &done["qn"]), (&"li".into(), &json!(1), &json!(qn)));
@@ -93,14 +93,14 @@ fn killed_between_any_two_steps_a_request_is_neither_lost_nor_sent_twice_unmarke
     scene.gateway.start();
     let mut station = scene.station();
     station.arrive();
-    let first = station.hear(Duration::from_secs(10)).expect("the request");
+    let first = station.hear(Duration::from_secs(60)).expect("the request");
     scene.status("r1", &["sent"]);
     // Killed after it was sent: asked again with the same QN, counted.
     scene.gateway.kill();
     scene.gateway.start();
     let mut station = scene.station();
     station.arrive();
-    let again = station.hear(Duration::from_secs(10)).expect("the request again");
+    let again = station.hear(Duration::from_secs(60)).expect("the request again");
     assert_eq!(first, again);
     assert!(scene.status("r1", &["sent"])["count"].as_u64() >= Some(1));
     let qn = field(&again, "QN=").to_owned();
@@ -117,7 +117,7 @@ fn killed_between_any_two_steps_a_request_is_neither_lost_nor_sent_twice_unmarke
     assert!(done["count"].as_u64() >= Some(2), "{done}");
     // The same id is never used again, also after a restart.
     let (stopped, well) = scene.gateway.stop();
-    assert!(well && stopped < Duration::from_secs(5));
+    assert!(well && stopped < Duration::from_secs(15));
     scene.gateway.start();
     let mut station = scene.station();
     station.arrive();
@@ -140,7 +140,7 @@ fn from_the_shell_a_control_command_needs_another_person() {
     assert_ne!(code, 0, "{out}");
     assert_eq!(station.hear(Duration::from_millis(300)), None);
     let answering = std::thread::spawn(move || {
-        let asked = station.hear(Duration::from_secs(10)).expect("the request");
+        let asked = station.hear(Duration::from_secs(60)).expect("the request");
         assert!(asked.contains("CN=1072"), "{asked}");
         let qn = field(&asked, "QN=").to_owned();
         station.say(&qn, "91", 9011, 4, "QnRtn=1");
@@ -171,7 +171,7 @@ fn a_logger_without_an_mn_gets_the_one_that_its_hardware_is_registered_with() {
     assert_eq!(stranger.hear(Duration::from_millis(500)), None, "who is not approved is not answered");
     let mut station = Station::connect(scene.gateway.listen, "", "123456");
     ask(&mut station, "LOGGER0001");
-    let mut heard = [(); 2].map(|()| station.hear(Duration::from_secs(10)).expect("9013 and 1002"));
+    let mut heard = [(); 2].map(|()| station.hear(Duration::from_secs(60)).expect("9013 and 1002"));
     heard.sort_by_key(|segment| field(segment, "CN=") != "9013");
     assert!(heard[0].contains("CN=9013") && heard[0].contains("MN=;"), "{heard:?}");
     let given = &heard[1];
@@ -181,7 +181,7 @@ fn a_logger_without_an_mn_gets_the_one_that_its_hardware_is_registered_with() {
     station.mn = scene.mn.clone();
     station.say(&qn, "91", 9011, 8, "QnRtn=1");
     station.say(&qn, "91", 9012, 8, "ExeRtn=1");
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(90);
     loop {
         let received = scene.broker.received();
         let done = received.iter().any(|message| {
@@ -211,14 +211,14 @@ fn a_clock_that_drifts_is_said_and_set_once() {
         let behind = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(10);
         let qn = jiff::tz::offset(8).to_datetime(behind).strftime("%Y%m%d%H%M%S").to_string();
         station.say(&format!("{qn}{n:03}"), "31", 2011, 5, "DataTime=20261123100000;a21026-Rtd=1.5,a21026-Flag=N");
-        assert!(station.hear(Duration::from_secs(10)).expect("an answer").contains("CN=9014"));
+        assert!(station.hear(Duration::from_secs(60)).expect("an answer").contains("CN=9014"));
     }
-    let set = station.hear(Duration::from_secs(10)).expect("1012");
+    let set = station.hear(Duration::from_secs(60)).expect("1012");
     assert!(set.contains("CN=1012") && set.contains("SystemTime="), "{set}");
     let qn = field(&set, "QN=").to_owned();
     station.say(&qn, "91", 9011, 4, "QnRtn=1");
     station.say(&qn, "91", 9012, 4, "ExeRtn=1");
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(90);
     let topic = format!("hj212/v1/{}/event/clock-drift", scene.mn);
     while !scene.broker.received().iter().any(|message| message.topic == topic) {
         assert!(Instant::now() < until, "{}", scene.gateway.log());

@@ -35,7 +35,7 @@ impl Dice {
 }
 
 async fn broker(address: SocketAddr) -> Broker {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(90);
     loop {
         match Broker::start_with(address, Behaviour { record: true, ..Behaviour::default() }).await {
             Ok(broker) => return broker,
@@ -127,7 +127,7 @@ async fn every_answered_packet_is_published_however_often_the_gateway_is_killed(
     };
     assert!(missing.is_empty(), "{} of {} answered and never published: {missing:?}", missing.len(), wanted.len());
     let (took, well) = gateway.stop();
-    assert!(well && took < Duration::from_secs(5), "the stop took {took:?}");
+    assert!(well && took < Duration::from_secs(15), "the stop took {took:?}");
     published.extend(door.received());
     door.stop().await;
 

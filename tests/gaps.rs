@@ -54,7 +54,7 @@ fn a_day() -> (tempfile::TempDir, Journal) {
     append(&journal, MIDNIGHT + 25 * HOUR + HOUR / 2, &Record::Tick);
     let (tail, last) = (journal.tail(), journal::Offset(22 + 24 + 2));
     while tail.durable() < last {
-        let _ = tail.wait(journal::Offset(last.0 - 1), std::time::Duration::from_secs(5));
+        let _ = tail.wait(journal::Offset(last.0 - 1), std::time::Duration::from_secs(60));
     }
     (at, journal)
 }

@@ -55,7 +55,7 @@ fn sealed(minute: u32, key: &str, form: Form) -> Vec<u8> {
 /// Sends the frames one after the other and waits for the answer to each.
 fn answered(gateway: &Gateway, frames: &[Vec<u8>]) {
     let mut stream = TcpStream::connect(gateway.listen).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     for frame in frames {
         stream.write_all(frame).unwrap();
         let qn = String::from_utf8_lossy(&frame[6..26]).into_owned();
@@ -116,7 +116,7 @@ fn data(messages: &[Message]) -> BTreeMap<String, (Value, Vec<u8>)> {
 }
 
 async fn published(broker: &Broker, count: usize) -> BTreeMap<String, (Value, Vec<u8>)> {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(90);
     loop {
         let found = data(&broker.received());
         if found.len() >= count {

@@ -69,7 +69,7 @@ fn upload(number: u32) -> Vec<u8> {
 /// Whether a good frame is answered on a new connection.
 fn answered(gateway: &Gateway, number: u32) -> bool {
     let mut stream = TcpStream::connect(gateway.listen).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.write_all(&upload(number)).unwrap();
     let mut answer = [0; 256];
     stream.read(&mut answer).is_ok_and(|read| read > 0)

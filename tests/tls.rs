@@ -253,7 +253,7 @@ fn answered(stream: &mut (impl Read + Write), scene: &Scene, time: &str) -> std:
 
 fn dial(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream
 }
 
@@ -367,7 +367,7 @@ fn whoever_says_nothing_does_not_keep_the_gateway() {
     let silent: Vec<TcpStream> = [port, balanced, scene.gateway.listen.port()].map(dial).into();
     std::thread::sleep(Duration::from_millis(100));
     let (took, good) = scene.gateway.stop();
-    assert!(good && took < Duration::from_secs(5), "{took:?}");
+    assert!(good && took < Duration::from_secs(15), "{took:?}");
     drop((silent, held));
 }
 
@@ -394,7 +394,7 @@ fn behind_a_load_balancer_the_station_s_own_address_is_kept() {
         assert!(!answered(&mut bare, &scene, "20261123100300").unwrap_or(false), "without a header nothing is taken");
     }
     let mut late = dial(port);
-    late.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    late.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     late.write_all(b"PROXY TCP4 203").unwrap();
     assert_eq!(late.read(&mut [0; 8]).unwrap(), 0, "half a header is closed after handshake_max");
     let (code, dump, _) = gateway::run(&["journal", "dump", "--dir", "journal"], scene.gateway.folder.path());

@@ -2,7 +2,8 @@
 //! be thrown away at any time.
 //!
 //! What must stay true: everything that is registered is on it, heard or not; what it keeps of a station is bounded ([`KINDS_MAX`],
-//! [`EVENTS_MAX`] messages), and so are the stations ([`STATIONS_MAX`]) and the rejected messages ([`REJECTED_MAX`]); it shows
+//! [`EVENTS_MAX`] messages; [`ROW_BYTES_MAX`] of reports), and so are the stations ([`STATIONS_MAX`]), the rejected messages
+//! ([`REJECTED_MAX`]) and the bytes of all reports ([`BYTES_MAX`]); what is not kept is counted (`not_kept`); it shows
 //! messages as they were published and judges nothing.
 
 mod glimpse;
@@ -26,6 +27,10 @@ pub const KINDS_MAX: usize = 12;
 pub const EVENTS_MAX: usize = 8;
 /// Stations on the board. Unregistered ones beyond are not shown.
 pub const STATIONS_MAX: usize = 100_000;
+/// Bytes of the latest reports kept of a station, and of all; the largest goes first, the newest last.
+pub const ROW_BYTES_MAX: usize = 512 << 10;
+/// See [`ROW_BYTES_MAX`].
+pub const BYTES_MAX: usize = 256 << 20;
 /// Last rejected messages kept of all.
 pub const REJECTED_MAX: usize = 200;
 /// Rows on one page.
@@ -52,6 +57,8 @@ struct Row {
     card: Bytes,
     /// The last message of each kind of report.
     latest: BTreeMap<String, Bytes>,
+    /// Reports that were not kept for their length.
+    not_kept: u64,
     /// The kind that came last.
     last_kind: String,
     events: VecDeque<Bytes>,
@@ -70,6 +77,8 @@ struct Row {
 pub struct Board {
     prefix: String,
     rows: BTreeMap<String, Row>,
+    /// Bytes of all rows' latest reports.
+    bytes: usize,
     rejected: VecDeque<Bytes>,
 }
 
@@ -77,7 +86,8 @@ impl Board {
     /// A board for topics that begin with `prefix`, with every registered station on it.
     #[must_use]
     pub fn new(prefix: &str, stations: &BTreeMap<String, StationFacts>) -> Board {
-        let mut board = Board { prefix: format!("{prefix}/"), rows: BTreeMap::new(), rejected: VecDeque::new() };
+        let mut board =
+            Board { prefix: format!("{prefix}/"), rows: BTreeMap::new(), bytes: 0, rejected: VecDeque::new() };
         board.register(stations);
         board
     }
@@ -85,6 +95,7 @@ impl Board {
     /// Other stations are registered now. What was seen of those that are not any more goes.
     pub fn register(&mut self, stations: &BTreeMap<String, StationFacts>) {
         self.rows.retain(|mn, row| !row.registered || stations.contains_key(mn));
+        self.bytes = self.rows.values().map(Row::bytes).sum();
         for (mn, facts) in stations {
             let row = self.rows.entry(mn.clone()).or_default();
             (row.name, row.tags, row.registered) = (facts.name.clone(), facts.tags.clone(), true);
@@ -105,11 +116,22 @@ impl Board {
             }
             return;
         }
-        let Some(row) = self.row(mn) else { return };
         let payload = publication.payload.clone();
+        if what == "station" && payload.is_empty() && self.rows.get(mn).is_some_and(|row| !row.registered) {
+            // Nobody remembers it any more.
+            self.bytes -= self.rows.remove(mn).map_or(0, |row| row.bytes());
+            return;
+        }
+        let all = self.bytes;
+        let Some(row) = self.row(mn) else { return };
         match what {
             "station" => row.card = payload,
-            "data" => row.report(rest, payload),
+            "data" => {
+                let before = row.bytes();
+                row.report(rest, payload, BYTES_MAX.saturating_sub(all - before));
+                let after = row.bytes();
+                self.bytes = all - before + after;
+            }
             "event" => row.event(rest, payload),
             "completeness" => row.complete(rest, payload),
             "mark" => {
@@ -195,6 +217,7 @@ impl Board {
         let latest: Vec<String> =
             row.latest.iter().map(|(kind, body)| format!("{}:{}", json!(kind), raw(body))).collect();
         text.push_str(&format!(",\"card\":{},\"latest\":{{{}}}", raw_or_null(&row.card), latest.join(",")));
+        text.push_str(&format!(",\"not_kept\":{}", row.not_kept));
         text.push_str(&format!(",\"events\":{}", list(row.events.iter().map(raw).collect())));
         text.push_str(&format!(",\"marks\":{}", list(row.marks.values().map(raw).collect())));
         text.push_str(&format!(",\"completeness\":{}", list(row.completeness.values().map(raw).collect())));
@@ -210,7 +233,12 @@ impl Board {
 }
 
 impl Row {
-    fn report(&mut self, kind: &str, payload: Bytes) {
+    fn bytes(&self) -> usize {
+        self.latest.values().map(Bytes::len).sum()
+    }
+
+    /// Takes a report; all of them together may have `most` bytes.
+    fn report(&mut self, kind: &str, payload: Bytes, most: usize) {
         // A member that is not empty; the bodies are written by us, without spaces.
         self.odd = memchr::memmem::find(&payload, b"\"deviations\":[\"").is_some();
         self.refusal = None;
@@ -218,6 +246,14 @@ impl Row {
         kind.clone_into(&mut self.last_kind);
         if self.latest.len() < KINDS_MAX || self.latest.contains_key(kind) {
             self.latest.insert(kind.to_owned(), payload);
+        }
+        let most = most.min(ROW_BYTES_MAX);
+        while self.bytes() > most {
+            // The newest goes last.
+            let largest = self.latest.iter().max_by_key(|(other, body)| (*other != kind, body.len()));
+            let Some(largest) = largest.map(|(kind, _)| kind.clone()) else { break };
+            self.latest.remove(&largest);
+            self.not_kept += 1;
         }
     }
 

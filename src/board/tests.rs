@@ -117,3 +117,26 @@ fn numbers_are_shown_as_they_were_written() {
     board.published(&Publication { topic: "hj212/v1/A1/data/realtime".into(), payload, retain: false });
     assert!(board.station("A1").unwrap().contains("\"rtd\":35.20"));
 }
+
+#[test]
+fn large_reports_are_kept_within_bounds_and_what_is_not_is_counted() {
+    let mut board = board();
+    let large =
+        |kind: &str, length: usize| said(&format!("A1/data/{kind}"), &json!({ "kind": kind, "x": "x".repeat(length) }));
+    for kind in ["minute", "hour", "day"] {
+        board.published(&large(kind, 200 << 10));
+    }
+    let shown = of(&board, "A1");
+    assert_eq!(shown["latest"].as_object().unwrap().len(), 2, "the newest is among them");
+    assert!(shown["latest"]["day"].is_object() && shown["not_kept"] == 1);
+    board.published(&large("hour", ROW_BYTES_MAX));
+    assert!(of(&board, "A1")["latest"].get("hour").is_none());
+    assert_eq!(board.bytes, board.rows.values().map(Row::bytes).sum::<usize>());
+    // A station that nobody remembers any more leaves the board; a registered one stays.
+    for mn in ["X", "A1"] {
+        board.published(&said(&format!("{mn}/data/hour"), &json!({})));
+        board.published(&Publication { payload: Bytes::new(), ..said(&format!("{mn}/station"), &json!({})) });
+    }
+    assert!(board.station("X").is_none() && board.station("A1").is_some());
+    assert_eq!(board.bytes, board.rows.values().map(Row::bytes).sum::<usize>());
+}

@@ -34,7 +34,7 @@ async fn client(
 }
 
 async fn next(receiver: &mut mpsc::UnboundedReceiver<(String, Bytes)>) -> (String, Bytes) {
-    tokio::time::timeout(Duration::from_secs(10), receiver.recv()).await.expect("a message comes").unwrap()
+    tokio::time::timeout(Duration::from_secs(90), receiver.recv()).await.expect("a message comes").unwrap()
 }
 
 #[tokio::test]

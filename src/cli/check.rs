@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::{CONFIG, complain};
 use crate::config;
+use crate::gateway::limits::Shares;
+use crate::mqtt::Confirm;
 
 #[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn check(path: &Path, print: bool) -> u8 {
@@ -30,5 +32,17 @@ pub(super) fn check(path: &Path, print: bool) -> u8 {
             crate::registry::Unknown::Accept => "ACCEPTED (for trials only)",
         }
     );
+    if loaded.config.delivery.confirm == Confirm::Broker {
+        println!(
+            "note: what {} acknowledges counts as delivered: it must keep messages on disk and its queues must hold the longest absence of a \
+             consumer (docs/mqtt.md, Delivery); [delivery] confirm = \"consumer\" lets a consumer confirm instead",
+            loaded.config.mqtt.host
+        );
+    }
+    let shares = Shares::found();
+    if let Some(warning) = shares.too_few_for(loaded.config.listen.connections_max) {
+        // Of the shell's limit nothing follows for the service, whose unit has its own.
+        complain(&format!("note: {warning}; started from here it would be so, under the unit its LimitNOFILE holds"));
+    }
     0
 }

@@ -15,7 +15,7 @@ use crate::interpret::{self, Interpreter};
 use crate::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
 use crate::protocol::sm4::CheckedOver;
 use crate::protocol::{
-    Deviation, Deviations, Fault, Frame, Header, Item, Limits, Peer, Verdict, crc, packet, scan, sm4,
+    Deviation, Deviations, Fault, Frame, Header, Item, Limits, Peer, Verdict, crc, packet, scan, secret, sm4,
 };
 
 #[derive(Debug, clap::Args)]
@@ -160,7 +160,7 @@ fn packet_of(
         "rf": header.rf,
         "data_time": from("data_time"), "fields": from("fields"),
         "sealed": header.sealed.is_some(), "readable": from("readable"), "reason": from("reason"),
-        "cp": printable(&interpret::masked(opened.map_or(header.area, |opened| packet::parse(&opened.segment).area))),
+        "cp": printable(&secret::masked(opened.map_or(header.area, |opened| packet::parse(&opened.segment).area))),
         "length_declared": frame.declared, "length": frame.segment.len(),
         "crc_said": format!("{:04X}", frame.check.said), "crc_computed": format!("{:04X}", computed),
     })

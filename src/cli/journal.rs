@@ -8,7 +8,7 @@ use super::{IO, complain};
 use crate::downlink::Step;
 use crate::journal::{self, GapCause, Offset, OsDisk, ReadItem, Reader};
 use crate::message::{Presence, Record, Timestamp};
-use crate::protocol::packet;
+use crate::protocol::secret::shown;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -178,7 +178,9 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
             format!("of record {} {} {} bytes: {}", letter.of, letter.topic.escape_debug(), letter.bytes, letter.why),
         ),
         // What a step prints of itself holds no password and no key.
-        Record::Command(step) => ("command", Step::decode(step).map_or_else(String::new, |step| format!("{step:?}"))),
+        Record::Command(step) => {
+            ("command", Step::decode(step).map_or_else(String::new, |step| shown(format!("{step:?}").as_bytes())))
+        }
     }
 }
 
@@ -192,28 +194,6 @@ fn presence_in_words(presence: &Presence<'_>) -> String {
         Presence::CloneSuspected { mn, on, was } => {
             format!("{} from {} and {} by turns", mn.escape_default(), on.peer, was.peer)
         }
-    }
-}
-
-/// The bytes of a frame for people: control and foreign bytes escaped, the password masked.
-fn shown(raw: &[u8]) -> String {
-    let password = packet::parse(raw).pw.unwrap_or_default();
-    let masked = if password.is_empty() {
-        raw.to_vec()
-    } else {
-        let at = password.as_ptr().addr() - raw.as_ptr().addr();
-        let mut masked = raw.to_vec();
-        masked.splice(at..at + password.len(), *b"***");
-        masked
-    };
-    match std::str::from_utf8(&masked) {
-        Ok(text) => text
-            .chars()
-            .flat_map(|c| {
-                if c.is_control() { c.escape_default().to_string() } else { c.to_string() }.chars().collect::<Vec<_>>()
-            })
-            .collect(),
-        Err(_) => masked.escape_ascii().to_string(),
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn run(path: &Path) -> u8 {
             return CONFIG;
         }
     };
+    no_core();
     let log = log::start(&loaded.config.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -43,6 +44,14 @@ pub(super) fn run(path: &Path) -> u8 {
     // A task that hangs must not keep the process: everything that matters has been closed.
     runtime.shutdown_timeout(Duration::from_millis(200));
     code
+}
+
+/// Memory holds passwords and keys: no core of this process is written, and nobody but root looks into it.
+fn no_core() {
+    use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior, setrlimit};
+    // Where the system forbids it, the unit's LimitCORE=0 holds.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, rustix::process::Rlimit { current: Some(0), ..getrlimit(Resource::Core) });
 }
 
 fn code_of(error: &StartError) -> u8 {

@@ -20,7 +20,7 @@ use crate::downlink::StationKey;
 use crate::interpret::{self, Interpreter};
 use crate::journal::{self, Disk, Hash, Offset, OsDisk, ReadError, ReadItem, Reader, Span};
 use crate::message::{Context, Record, Timestamp, kind};
-use crate::protocol::{Deviations, Fields, packet};
+use crate::protocol::{Deviations, Fields, packet, secret};
 use crate::registry::Registry;
 
 /// Frames shown at most, the newest.
@@ -258,7 +258,12 @@ impl History {
             let item = text(field.item);
             let (name, unit) = names.get(&item).cloned().unwrap_or_default();
             let label = if item.is_empty() { text(field.name) } else { format!("{item}-{}", text(field.name)) };
-            json!({ "field": label, "value": text(field.value), "name": name, "unit": unit })
+            let value = if secret::is_secret(field.name) || secret::is_secret(field.item) {
+                "***".to_owned()
+            } else {
+                shown(field.value)
+            };
+            json!({ "field": label, "value": value, "name": name, "unit": unit })
         });
         let frame = json!({
             "time": kept.time.to_rfc3339(),
@@ -318,9 +323,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// A value as text; what is told within it as of a field of its own is hidden like one.
+fn shown(value: &[u8]) -> String {
+    text(&secret::masked(value))
+}
+
 /// The segment as text, without its password.
 fn masked(segment: &[u8]) -> String {
-    String::from_utf8_lossy(&interpret::masked(segment)).into_owned()
+    String::from_utf8_lossy(&secret::masked(segment)).into_owned()
 }
 
 fn explained(deviations: Deviations) -> Vec<Value> {

@@ -131,7 +131,8 @@ pub struct Answer {
 /// The interpretation settings of a configuration.
 #[must_use]
 pub fn settings(config: &Config) -> interpret::Settings {
-    super::interpretation(config)
+    // Every begin and end is looked at, also those that were not published one by one.
+    interpret::Settings { marks_per_minute: u32::MAX, ..super::interpretation(config) }
 }
 
 /// Looks for the readings of a station nearest to a time, and for what marks them.

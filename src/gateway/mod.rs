@@ -22,6 +22,7 @@ mod keys;
 mod learned;
 pub mod ledgers;
 pub mod letters;
+pub mod limits;
 pub mod marks;
 mod past;
 mod pulse;
@@ -194,6 +195,7 @@ impl Running {
         // It ends with the door.
         tokio::spawn(keeper.run(letters));
         let broker = outbox.state();
+        let outbox = confirmed_by_consumer(&config, outbox, &journal, &telemetry, &farewell);
         let last_record = CancellationToken::new();
         let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &registry.facts())));
         let progress = Arc::new(uplink::Progress::default());
@@ -216,7 +218,12 @@ impl Running {
         .spawn()?;
 
         let settings = config.listen.clone();
+        let shares = limits::Shares::taken();
+        if let Some(warning) = shares.too_few_for(settings.connections_max) {
+            tracing::warn!("{warning}");
+        }
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
+        house.limit_connections(shares.stations);
         house.remember(learned::load(&derived));
         house.replace_keys(keys::by_station(&keys));
         let mut tasks = tokio::task::JoinSet::new();
@@ -257,9 +264,11 @@ impl Running {
                 listener,
                 Arc::clone(&shown) as Arc<dyn http::View>,
                 config.http.names.clone(),
+                shares.page,
                 stop.clone(),
             ));
         }
+        tasks.spawn(limits::tell(Arc::clone(&house), Arc::clone(&journal), stop.clone()));
         tasks.spawn(learned::keep(Arc::clone(&house), derived.clone(), stop.clone()));
         tracing::info!(?addresses, journal = %config.journal.dir.display(), "listening");
         Ok(Running {
@@ -362,6 +371,41 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The outbox whose deliveries a consumer confirms, if that is wanted; else the same.
+fn confirmed_by_consumer(
+    config: &Config,
+    outbox: mqtt::Outbox,
+    journal: &Journal,
+    telemetry: &Arc<Telemetry>,
+    stop: &CancellationToken,
+) -> mqtt::Outbox {
+    if config.delivery.confirm == mqtt::Confirm::Broker {
+        return outbox;
+    }
+    let own = format!("{}/gateway/{}", config.mqtt.prefix, config.gateway.id);
+    let id: String = journal.id().iter().map(|byte| format!("{byte:02x}")).collect();
+    let filters = vec![format!("{own}/delivered/{}", config.delivery.consumer)];
+    let wish = mqtt::Wish { filters, suffix: "-confirm".into(), session: ENTRIES_SESSION, as_published: false };
+    let (mut inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
+    let (confirm, confirmations) = tokio::sync::watch::channel(0);
+    let (known, stopped) = (id.clone(), stop.clone());
+    tokio::spawn(async move {
+        while let Some(incoming) = inbox.next().await {
+            match mqtt::confirmed(&incoming.payload, &known) {
+                Some(offset) => drop(confirm.send_replace(offset)),
+                None => tracing::warn!("a confirmation names no offset of this journal; it confirms nothing"),
+            }
+            incoming.taken();
+        }
+    });
+    tokio::spawn(async move {
+        stopped.cancelled().await;
+        mqtt::left(door).await;
+    });
+    let (settings, offered) = (config.delivery.clone(), format!("{own}/offered"));
+    mqtt::Relay { outbox, settings, offered, journal: id, confirmations, telemetry: Arc::clone(telemetry) }.start()
 }
 
 /// Takes marks entered by hand from the broker.

@@ -142,6 +142,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("mqtt", old.mqtt != new.mqtt),
         ("http", old.http != new.http),
         ("uplink", old.uplink != new.uplink),
+        ("delivery", old.delivery != new.delivery),
         ("interpret", old.interpret != new.interpret),
         ("recall", old.recall != new.recall),
         ("log.format", old.log.format != new.log.format),

@@ -41,7 +41,13 @@ struct Door {
 }
 
 /// Serves `view` until `stop` to whoever asks for an address, `localhost` or one of `names`.
-pub async fn serve(listener: Listener, view: Arc<dyn View>, names: Vec<String>, stop: CancellationToken) {
+pub async fn serve(
+    listener: Listener,
+    view: Arc<dyn View>,
+    names: Vec<String>,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
     let changing = change::routes(&view);
     let door =
         Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
@@ -62,15 +68,20 @@ pub async fn serve(listener: Listener, view: Arc<dyn View>, names: Vec<String>, 
         .route("/api/live", get(live))
         .with_state(door)
         .merge(changing);
-    door::open(listener, app.layer(middleware::from_fn_with_state(Arc::from(names), known)), stop).await;
+    door::open(listener, app.layer(middleware::from_fn_with_state(Arc::from(names), known)), connections_max, stop)
+        .await;
 }
 
 /// Refuses requests that were meant for another name: a page from elsewhere, whose name was made to point here, must not read what is shown.
-/// Addresses, `localhost`, the given names and requests without a name pass.
+/// Addresses, `localhost`, the given names and requests without a name pass; one with two names, or one that is no text, is no good request
+/// (RFC 9112, 3.2).
 async fn known(State(names): State<Arc<[String]>>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if host.is_none_or(|host| is_own(host, &names)) {
-        return next.run(request).await;
+    let hosts: Vec<_> = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().ok()).collect();
+    match hosts.as_slice() {
+        [] => return next.run(request).await,
+        [Some(host)] if is_own(host, &names) => return next.run(request).await,
+        [Some(_)] => {}
+        _ => return (StatusCode::BAD_REQUEST, "one Host header, please\n").into_response(),
     }
     let what = "this door is known by its address and as localhost; name others in http.names\n";
     (StatusCode::MISDIRECTED_REQUEST, what).into_response()

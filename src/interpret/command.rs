@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::data::write_journal;
 use super::events::Place;
-use super::rejected::masked;
 use super::{Interpreter, topic};
 use crate::downlink::{Outcome, Step};
 use crate::message::{Publication, Timestamp};
+use crate::protocol::secret::masked;
 
 /// Open requests remembered, of all stations.
 const OPEN_MAX: usize = 50_000;

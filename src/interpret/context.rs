@@ -188,6 +188,7 @@ impl Interpreter {
         if renamed {
             self.dictionary = Dictionary::new(&self.context.factors);
         }
+        self.count_strangers();
         for mn in changed {
             let Some(number) = self.station_of(mn.as_bytes()) else { continue };
             let facts = self.context.stations.get(mn);

@@ -13,10 +13,8 @@ use super::report::{Cell, Class, Own, Reading, Report, is_taken, snake};
 use super::value::Said;
 use crate::marking::{Judged, Marks, Validity, Verdict};
 use crate::message::{Kind, Timestamp};
+use crate::protocol::secret::is_secret;
 use crate::protocol::{Deviation, Deviations, Edition};
-
-/// Field names whose values never leave the gateway (HJ 212-2017, 6.3.3, table 4; HJ 212-2025, 6.4.3).
-const SECRETS: &[&[u8]] = &[b"PW", b"NewPW", b"NewSK", b"SK"];
 
 /// What stands in place of a secret.
 const HIDDEN: &[u8] = b"\"***\"";
@@ -580,11 +578,6 @@ fn write_earlier<'a>(
         out.push(b'}');
     }
     out.push(b']');
-}
-
-/// Whether a field holds a password or a key.
-pub(super) fn is_secret(name: &[u8]) -> bool {
-    name.len() <= 5 && SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 /// Appends the codes of a set; the length's is followed by the number of bytes where that is known.

@@ -65,6 +65,7 @@ impl Interpreter {
         let owner = hardware.and_then(|number| self.context.of_hardware(number)).map(str::to_owned);
         // A logger that has no MN yet speaks for the station that is to be its own.
         let mn = owner.as_ref().map_or(header.mn.unwrap_or_default(), |mn| mn.as_bytes());
+        self.make_room(mn, place, out, done);
         let number = self.station_of(mn);
         let mut station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
             Some(station) => std::mem::take(station),

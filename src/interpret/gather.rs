@@ -134,7 +134,7 @@ impl Interpreter {
     }
 
     /// Publishes what there is of a record that came in parts.
-    fn publish_parts(
+    pub(super) fn publish_parts(
         &mut self,
         station: &mut Station,
         number: u64,

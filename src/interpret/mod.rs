@@ -28,6 +28,7 @@ mod coverage;
 mod data;
 mod events;
 mod factors;
+mod flood;
 mod frame;
 mod gather;
 mod hash;
@@ -46,6 +47,7 @@ mod report;
 mod settings;
 mod snapshot;
 mod station;
+mod strangers;
 pub mod table;
 mod tables;
 #[cfg(test)]
@@ -54,7 +56,6 @@ mod times;
 mod topic;
 mod value;
 
-pub use rejected::masked;
 pub use settings::Settings;
 pub use snapshot::RestoreError;
 
@@ -127,6 +128,9 @@ pub struct Interpreter {
     swept: Timestamp,
     /// Where the round of the stations' ledgers stands.
     round: coverage::Round,
+    flood: flood::Flood,
+    /// The numbers of stations that are not registered.
+    strangers: Vec<u32>,
     stories: Stories,
     rulings: Rulings,
     keys: Keys,
@@ -154,6 +158,8 @@ impl Interpreter {
             now: Timestamp(i64::MIN),
             swept: Timestamp(0),
             round: coverage::Round::default(),
+            flood: flood::Flood::default(),
+            strangers: Vec::new(),
             stories: Stories::default(),
             rulings: Rulings::new(std::collections::BTreeMap::new()),
             keys: Keys::default(),
@@ -177,6 +183,8 @@ impl Interpreter {
         let place = Place { offset, time, hash };
         let before = self.now;
         self.now = self.now.max(time);
+        self.let_go(place, out);
+        let from = out.len();
         // Before anything is judged by the time that has passed: it may have passed without us.
         self.note_outage(record, before, place, out);
         self.expire(place, out, &mut done);
@@ -186,7 +194,7 @@ impl Interpreter {
         match record {
             Record::Frame(heard) => self.on_frame(heard, place, out, &mut done),
             Record::Rejected(rejected) => self.on_rejected(rejected, place, out),
-            Record::Presence(presence) => self.on_presence(presence, place, out),
+            Record::Presence(presence) => self.on_presence(presence, place, out, &mut done),
             Record::Context { hash, part, parts, json } => match self.run.gather(*hash, *part, *parts, json) {
                 Gathered::More => {}
                 Gathered::Broken => done.contexts_broken += 1,
@@ -215,6 +223,7 @@ impl Interpreter {
             Record::DeadLetter(_) => {}
             Record::Started(_) | Record::Stopped => {}
         }
+        self.hold_back(from, out);
         done
     }
 
@@ -231,6 +240,9 @@ impl Interpreter {
         let station = Station::new(mn, &self.settings, self.facts(mn));
         self.stations.push(station);
         self.by_mn.insert(mn.into(), number);
+        if self.facts(mn).is_none() {
+            self.strangers.push(number);
+        }
         Some(number)
     }
 

@@ -2,18 +2,30 @@
 
 use super::events::{self, Place};
 use super::station::Station;
-use super::{Interpreter, coverage, marks};
+use super::{Interpreted, Interpreter, coverage, marks};
 use crate::message::{Peering, Presence, Publication, Timestamp};
 
 impl Interpreter {
-    pub(super) fn on_presence(&mut self, presence: &Presence<'_>, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn on_presence(
+        &mut self,
+        presence: &Presence<'_>,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
         let (kind, mn, on, was): (&str, &str, Peering, Option<Peering>) = match *presence {
             Presence::Online { mn, on } => ("online", mn, on, None),
             Presence::Offline { mn, on } => ("offline", mn, on, None),
             Presence::Takeover { mn, on, was } => ("takeover", mn, on, Some(was)),
             Presence::CloneSuspected { mn, on, was } => ("clone-suspected", mn, on, Some(was)),
         };
-        let number = self.station_of(mn.as_bytes());
+        // Who leaves and is not remembered needs not be remembered for that.
+        let number = if kind == "offline" && self.is_new_stranger(mn.as_bytes()) {
+            None
+        } else {
+            self.make_room(mn.as_bytes(), place, out, done);
+            self.station_of(mn.as_bytes())
+        };
         let mut stranger = None;
         let station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
             Some(station) => station,
@@ -67,14 +79,19 @@ impl Interpreter {
     pub fn retell(&self, out: &mut Vec<Publication>) {
         let place = Place { offset: 0, time: self.now, hash: &[0; 32] };
         for station in self.stations.iter().filter(|station| station.carded.is_some()) {
-            let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
-            let mut card = Vec::new();
-            station.write_card(&mut card, facts, &self.dictionary);
-            out.push(Publication { topic: format!("{}/station", station.topic), payload: card.into(), retain: true });
-            for mark in station.marks.held() {
-                marks::retain(&self.rulings, station, mark, place, out);
-            }
-            coverage::retell(station, place, out);
+            self.retell_one(station, place, out);
         }
+    }
+
+    /// The same of one station.
+    pub(super) fn retell_one(&self, station: &Station, place: Place<'_>, out: &mut Vec<Publication>) {
+        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let mut card = Vec::new();
+        station.write_card(&mut card, facts, &self.dictionary);
+        out.push(Publication { topic: format!("{}/station", station.topic), payload: card.into(), retain: true });
+        for mark in station.marks.held() {
+            marks::retain(&self.rulings, station, mark, place, out);
+        }
+        coverage::retell(station, place, out);
     }
 }

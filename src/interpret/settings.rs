@@ -36,6 +36,10 @@ pub struct Settings {
     pub resent_periods_max: u32,
     /// How many stations are remembered. Frames of further ones are published without re-send detection, merging and card.
     pub stations_max: u32,
+    /// How many stations that are not registered are remembered; the one not heard for longest makes room. 1 to 100000.
+    pub unregistered_max: u32,
+    /// Messages about marks of one station and minute; beyond, the last states and one event when the minute is over. At least 1.
+    pub marks_per_minute: u32,
     /// How many codes a station's card lists. 1 to 10000.
     pub card_codes_max: u32,
     /// How often a station's card is published again while its data flows. 10s to 1d.
@@ -79,6 +83,8 @@ impl Default for Settings {
             resent_instants_max: 64,
             resent_periods_max: 128,
             stations_max: 100_000,
+            unregistered_max: 5_000,
+            marks_per_minute: 2_000,
             card_codes_max: 512,
             card_refresh: minutes(5),
             status_kept: minutes(24 * 60),

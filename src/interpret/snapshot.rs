@@ -24,7 +24,7 @@ use crate::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 11;
+const LAYOUT: u16 = 12;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -40,6 +40,7 @@ struct State<'a> {
     round: &'a super::coverage::Round,
     rules: &'a BTreeMap<String, String>,
     stories: &'a Stories,
+    flood: &'a super::flood::Flood,
     keys: BTreeMap<&'a str, Vec<Kept>>,
 }
 
@@ -57,6 +58,7 @@ struct Restored {
     round: super::coverage::Round,
     rules: BTreeMap<String, String>,
     stories: Stories,
+    flood: super::flood::Flood,
     keys: BTreeMap<String, Vec<Kept>>,
 }
 
@@ -93,6 +95,7 @@ impl Interpreter {
             rules: &self.rulings.texts,
             keys: self.keys.kept(),
             stories: &self.stories,
+            flood: &self.flood,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
         postcard::to_extend(&state, bytes).unwrap_or_default()
@@ -122,7 +125,9 @@ impl Interpreter {
             let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.stations.get(mn));
             rulings.renew(station, facts);
         }
-        Ok(Interpreter {
+        let mut interpreter = Interpreter {
+            flood: restored.flood,
+            strangers: Vec::new(),
             stories: restored.stories,
             rulings,
             swept: restored.swept,
@@ -142,6 +147,8 @@ impl Interpreter {
             scratch: Scratch::default(),
             body: Vec::new(),
             id: Vec::new(),
-        })
+        };
+        interpreter.count_strangers();
+        Ok(interpreter)
     }
 }

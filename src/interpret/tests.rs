@@ -444,6 +444,78 @@ fn stations_beyond_the_limit_are_published_and_not_remembered() {
 }
 
 #[test]
+fn invented_stations_are_forgotten_for_others_and_registered_ones_never() {
+    let mut player = Player::new(Settings { unregistered_max: 3, ..settings() });
+    let schemas = Schemas::new();
+    let after = |seconds: i64| Timestamp(noon().0 + seconds * 1_000_000);
+    let frame = |n: i64| {
+        let text =
+            format!("QN={NOON};ST=31;CN=2011;PNUM=2;PNO=1;MN=X{n};Flag=9;CP=&&DataTime=20260601120000;a21026-Rtd=1&&");
+        frame_step(after(n), text.as_bytes())
+    };
+    for n in 0..10 {
+        player.play(&[frame(n)]);
+    }
+    assert_eq!(player.interpreter.stations.len(), 3);
+    let names: std::collections::BTreeSet<_> = player.interpreter.stations.iter().map(|s| s.mn.clone()).collect();
+    assert_eq!(names, [b"X7".to_vec(), b"X8".to_vec(), b"X9".to_vec()].into());
+    let count = |end: &str, empty: bool| {
+        player.out.iter().filter(|said| said.topic.ends_with(end) && said.payload.is_empty() == empty).count()
+    };
+    assert_eq!(count("/event/station-forgotten", false), 7);
+    assert_eq!(count("/event/parts-missing", false), 7, "what waited of them is published");
+    assert_eq!(count("/station", true), 7, "their cards are cleared");
+    player.out.iter().for_each(|publication| schemas.check(publication));
+    // Who is forgotten comes back as a new one, and who leaves does not come back for that.
+    let left = Record::Presence(Presence::Offline { mn: "X0", on: peering("10.0.0.9:7000") });
+    player.play(&[step(after(60), &left)]);
+    assert_eq!(player.interpreter.stations.len(), 3);
+    assert!(!player.interpreter.stations.iter().any(|station| station.mn == b"X0"));
+    // The same over a snapshot.
+    let restored = Interpreter::restore(settings(), &player.interpreter.snapshot()).unwrap();
+    assert_eq!(restored.strangers.len(), 3);
+}
+
+#[test]
+fn a_station_whose_flags_toggle_is_published_in_its_share_and_ends_in_the_right_state() {
+    let toggling = |second: i64| {
+        let flag = if second % 2 == 0 { 'D' } else { 'N' };
+        let area: String = (0..30).map(|n| format!(";a{}-Rtd=1,a{}-Flag={flag}", 21001 + n, 21001 + n)).collect();
+        let time = format!("202606011200{second:02}");
+        let text = format!("QN={time}001;ST=31;CN=2011;MN=M1;Flag=5;CP=&&DataTime={time}{area}&&");
+        frame_step(Timestamp(noon().0 + second * 1_000_000), text.as_bytes())
+    };
+    let about_marks = |said: &&Publication| said.topic.contains("/mark/") || said.topic.contains("/event/mark-");
+    let retained = |out: &[Publication]| {
+        let mut retained = std::collections::BTreeMap::new();
+        for said in out.iter().filter(|said| said.topic.contains("/mark/")) {
+            retained.insert(said.topic.clone(), said.payload.clone());
+        }
+        retained.retain(|_, payload| !payload.is_empty());
+        retained
+    };
+    let steps: Vec<Step> = (0..21).map(toggling).collect();
+    let tick = step(Timestamp(noon().0 + 90_000_000), &Record::Tick);
+    let mut whole = Player::new(Settings { marks_per_minute: u32::MAX, ..settings() });
+    whole.play(&steps);
+    assert!(whole.out.iter().filter(about_marks).count() > 600, "a flood");
+    whole.play(std::slice::from_ref(&tick));
+    let mut player = Player::new(Settings { marks_per_minute: 20, ..settings() });
+    player.play(&steps);
+    assert_eq!(player.out.iter().filter(about_marks).count(), 20);
+    assert_eq!(player.data().len(), whole.data().len(), "readings are whole");
+    // A restart in between loses nothing of it.
+    let settings = Settings { marks_per_minute: 20, ..settings() };
+    player.interpreter = Interpreter::restore(settings, &player.interpreter.snapshot()).unwrap();
+    player.play(std::slice::from_ref(&tick));
+    assert_eq!(retained(&player.out), retained(&whole.out));
+    let limited: Vec<_> = player.out.iter().filter(|said| said.topic.ends_with("/event/marks-limited")).collect();
+    assert_eq!(limited.len(), 1);
+    Schemas::new().check(limited[0]);
+    assert!(player.out.iter().filter(about_marks).count() < 100);
+}
+
+#[test]
 fn the_door_is_told_what_to_count() {
     let mut player = Player::new(settings());
     let frame = |avg: &str| {

@@ -11,7 +11,7 @@ pub use context::{Context, ContextChange, Conversion, EmissionLimit, Facility, S
 pub use kind::Kind;
 pub use publication::Publication;
 pub use record::{
-    DEAD_LETTER_MAX, DeadLetter, Heard, MARK_ENTRY_MAX, Peering, Presence, Record, RecordError, RejectReason, Rejected,
-    notice,
+    DEAD_LETTER_MAX, DeadLetter, Heard, MARK_ENTRY_MAX, Peering, Presence, REJECTED_KEPT_MAX, Record, RecordError,
+    RejectReason, Rejected, notice,
 };
 pub use time::Timestamp;

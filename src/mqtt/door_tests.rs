@@ -202,7 +202,7 @@ async fn life(manner: &'static [Manner]) -> Vec<u8> {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(10), door).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(90), door).await.unwrap().unwrap();
     loop {
         let kinds: Vec<u8> = heard.lock().unwrap()[0].iter().map(|(kind, _)| *kind).collect();
         if kinds.last() == Some(&CLOSED) {

@@ -50,6 +50,7 @@ mod connect;
 mod door;
 mod inbox;
 mod link;
+mod relay;
 mod settings;
 mod shorten;
 mod tls;
@@ -66,6 +67,7 @@ use crate::message::Publication;
 use crate::telemetry::Telemetry;
 use door::{Door, Words};
 pub use inbox::{INCOMING_MAX, Inbox, Incoming, Wish, left, subscribe};
+pub use relay::{Confirm, Delivery, Relay, confirmed};
 pub use settings::{Settings, Version, WrongSetting};
 
 /// The door to the broker has ended: what was not named by [`Outbox::delivered`] is not delivered.

@@ -55,13 +55,15 @@ pub(super) struct Trouble {
     anything: Option<Instant>,
     /// The last refusal; without one lately nothing is noted of what is taken.
     last: Option<Instant>,
+    /// When it was last looked for what can be forgotten.
+    forgot: Option<Instant>,
 }
 
 impl Trouble {
     pub(super) fn new(prefix: &str, tries_max: u32) -> Self {
         let levels = prefix.split('/').count();
         let (topics, sources) = (BTreeMap::new(), BTreeMap::new());
-        Trouble { levels, tries_max, topics, sources, anything: None, last: None }
+        Trouble { levels, tries_max, topics, sources, anything: None, last: None, forgot: None }
     }
 
     /// The station of a topic; `None` if it is the gateway's own.
@@ -138,6 +140,11 @@ impl Trouble {
         if self.topics.len() < REMEMBERED_MAX && self.sources.len() < REMEMBERED_MAX {
             return;
         }
+        // Not at every refusal: the tables are full for as long as a flood lasts.
+        if self.forgot.is_some_and(|at| now.saturating_duration_since(at) < FORGET / 30) {
+            return;
+        }
+        self.forgot = Some(now);
         let old = |at: Instant| now.saturating_duration_since(at) > FORGET;
         self.topics.retain(|_, known| !old(known.refused));
         self.sources.retain(|_, source| source.taken.max(source.refused).is_some_and(|at| !old(at)));

@@ -56,6 +56,7 @@ enum Close {
     Idle,
     Partial,
     Noisy,
+    GaveWay,
 }
 
 /// A connection with a station, or with whoever dialled.
@@ -83,6 +84,8 @@ pub(super) struct Connection<S> {
     /// Whether a fault stood before what comes next.
     after_fault: bool,
     close: Option<Close>,
+    /// Until then nothing is read: a station is ahead of its share.
+    resume_at: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -103,6 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             noise: 0,
             after_fault: false,
             close: None,
+            resume_at: None,
         }
     }
 
@@ -121,6 +125,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Close::Idle => Counter::ConnectionsIdle,
                 Close::Partial => Counter::ConnectionsPartial,
                 Close::Noisy => Counter::ConnectionsNoisy,
+                // Counted where the place was given to somebody else.
+                Close::GaveWay => return,
             });
         }
         tracing::debug!(peer = %peering.peer, connection = peering.connection, ?close, ?error, "connection ended");
@@ -128,9 +134,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn converse(&mut self, stop: &CancellationToken) -> io::Result<()> {
         let mut stopped = pin!(stop.cancelled());
+        let silence = Arc::clone(&self.admission.silence);
+        let mut leave = pin!(silence.leave());
         let mut alarm = pin!(tokio::time::sleep_until(self.deadline()));
         loop {
-            let reading = self.flights.len() < self.admission.settings.in_flight_max;
+            let reading = self.resume_at.is_none() && self.flights.len() < self.admission.settings.in_flight_max;
             self.arm(alarm.as_mut());
             tokio::select! {
                 biased;
@@ -150,6 +158,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 () = alarm.as_mut(), if reading => self.late(),
+                () = rested(self.resume_at), if self.resume_at.is_some() => {
+                    self.resume_at = None;
+                    // What waited here is not late.
+                    (self.heard_at, self.partial_since) = (Instant::now(), Instant::now());
+                }
+                () = &mut leave, if !self.known => self.close = Some(Close::GaveWay),
                 () = &mut stopped => {
                     self.take(Peer::Resting);
                     // A peer that does not read must not keep the gateway.
@@ -180,6 +194,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.partial_since = self.heard_at;
         }
         self.paused = false;
+        if !self.known {
+            self.admission.silence.heard((self.admission.house.clock)());
+        }
         self.admission.house.telemetry.add(Counter::BytesHeard, count as u64);
     }
 
@@ -240,7 +257,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take(&mut self, peer: Peer) {
         let settings = &self.admission.settings;
         let (in_flight_max, longest) = (settings.in_flight_max, 2 * (settings.segment_max + 64));
-        while !self.buffer.is_empty() && (peer == Peer::Resting || self.flights.len() < in_flight_max) {
+        while !self.buffer.is_empty()
+            && (peer == Peer::Resting || self.resume_at.is_none() && self.flights.len() < in_flight_max)
+        {
             // A frame that is not complete after twice the longest one never will be.
             let peer = if self.buffer.len() >= longest + READ { Peer::Resting } else { peer };
             if !self.take_one(peer) {
@@ -357,6 +376,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         house.started_flight();
         house.append(news.map(|entry| (entry, StoredNotice::nobody())).into_iter().chain([record]));
         self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.heard_at, telling });
+        if !self.known {
+            house.spoke(from);
+        }
+        let wait = house.pace(mn, now);
+        if !wait.is_zero() {
+            let until = Instant::now() + wait;
+            self.resume_at = Some(self.resume_at.map_or(until, |at| at.max(until)));
+        }
         (self.known, self.noise) = (true, 0);
     }
 
@@ -379,7 +406,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.noise > self.admission.settings.noise_max {
             self.close.get_or_insert(Close::Noisy);
         }
-        if !house.may_keep_rejected(from.peer.ip()) {
+        if !house.may_keep_rejected(from.peer.ip(), raw.len()) {
             return;
         }
         tracing::info!(peer = %from.peer, reason = reason.code(), bytes = raw.len(), "rejected");
@@ -448,6 +475,14 @@ struct Told<'a> {
 async fn posted(mailbox: Option<&Mailbox>) -> Vec<Letter> {
     match mailbox {
         Some(mailbox) => mailbox.letters().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Until a connection is read again.
+async fn rested(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
         None => std::future::pending().await,
     }
 }

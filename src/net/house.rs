@@ -11,11 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use tokio::sync::oneshot;
 
 use super::Settings;
-use super::blocks::{Block, Blocks};
+use super::blocks::{Block, Blocks, Keep, Unkept};
+use super::bucket::Bucket;
 use super::ears::{Ears, News};
+use super::silent::{Silence, Silent};
 use super::wire::{Direction, Wires};
 use crate::journal::{Appender, Entry, Offset, Receipt, Unstored};
-use crate::message::{Peering, Presence, Record, Timestamp};
+use crate::message::{Peering, Presence, REJECTED_KEPT_MAX, Record, Timestamp};
 use crate::protocol::sm4::Key;
 use crate::registry::{CrcPolicy, Registry, Station, Told};
 use crate::session::{Directory, Learned, Move};
@@ -77,12 +79,25 @@ pub struct House {
     directory: Mutex<Directory>,
     learned: Mutex<BTreeMap<String, Learned>>,
     blocks: Mutex<Blocks>,
+    /// Connections that have brought no accepted frame.
+    silent: Silent,
+    /// How fast stations speak, of those that spoke lately.
+    paces: Mutex<BTreeMap<Box<str>, Bucket>>,
+    /// Stations that were slowed since it was last said, with how often.
+    slowed: Mutex<BTreeMap<Box<str>, u64>>,
+    /// What the process's descriptors allow.
+    ceiling: AtomicUsize,
     connections: AtomicUsize,
     in_flight: AtomicUsize,
     numbers: AtomicU64,
     ears: OnceLock<Ears>,
     wires: Wires,
 }
+
+/// Stations whose speed is remembered; one that has been slow for a minute needs not be.
+const PACES_MAX: usize = 100_000;
+/// Slowed stations named at a time.
+const SLOWED_MAX: usize = 100;
 
 /// A lock is never poisoned into uselessness: what it guards is consistent after every single step.
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,6 +125,10 @@ impl House {
             directory: Mutex::default(),
             learned: Mutex::default(),
             blocks: Mutex::default(),
+            silent: Silent::default(),
+            paces: Mutex::default(),
+            slowed: Mutex::default(),
+            ceiling: AtomicUsize::new(usize::MAX),
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             numbers: AtomicU64::new(first),
@@ -251,7 +270,10 @@ impl House {
     pub(super) fn reserve(self: &Arc<Self>) -> Option<Place> {
         let all = self.connections.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(self));
-        if all >= self.settings().connections_max {
+        let most = self.settings().connections_max.min(self.ceiling.load(Ordering::Relaxed));
+        if all >= most && self.silent.give_way((self.clock)()) {
+            self.telemetry.count(Counter::ConnectionsGaveWay);
+        } else if all >= most {
             self.telemetry.count(Counter::ConnectionsRefusedTotal);
             return None;
         }
@@ -270,13 +292,75 @@ impl House {
         }
         self.telemetry.count(Counter::ConnectionsOpened);
         let connection = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Some(Admission { house: Arc::clone(self), settings, peering: Peering { connection, peer }, _place: place })
+        let silence = self.silent.came(connection, (self.clock)());
+        let peering = Peering { connection, peer };
+        Some(Admission { house: Arc::clone(self), settings, peering, silence, _place: place })
     }
 
-    /// Whether something rejected of this address may still be kept this minute; counted if not.
-    pub(super) fn may_keep_rejected(&self, address: IpAddr) -> bool {
-        let most = self.settings().rejected_per_minute;
-        let keep = open(&self.blocks).may_keep(Block::of(address), most, (self.clock)());
+    /// No more connections than this, whatever the settings say: each needs a descriptor.
+    pub fn limit_connections(&self, most: usize) {
+        self.ceiling.store(most, Ordering::Relaxed);
+    }
+
+    /// What was rejected and not kept since it was last asked for.
+    #[must_use]
+    pub fn unkept(&self) -> Option<Unkept> {
+        open(&self.blocks).unkept()
+    }
+
+    /// Those of the stations that were slowed since it was last asked for that are `wanted`, and how often.
+    #[must_use]
+    pub fn slowed(&self, wanted: impl Fn(&str) -> bool) -> Vec<(Box<str>, u64)> {
+        open(&self.slowed).extract_if(.., |mn, _| wanted(mn)).collect()
+    }
+
+    /// A frame of `mn` was accepted: how long its connection is not to be read, so that it takes no more than its share.
+    pub(super) fn pace(&self, mn: &str, now: Timestamp) -> std::time::Duration {
+        let most = u64::from(self.settings().station_frames_per_minute);
+        let wait = {
+            let mut paces = open(&self.paces);
+            if let Some(pace) = paces.get_mut(mn) {
+                pace.take(1, most, now)
+            } else {
+                if paces.len() >= PACES_MAX {
+                    paces.retain(|_, pace| !pace.is_full(most, now));
+                }
+                if paces.len() >= PACES_MAX {
+                    // More stations at full speed than anybody has; each is forgotten as it comes.
+                    paces.pop_first();
+                }
+                let mut pace = Bucket::new(most, now);
+                let wait = pace.take(1, most, now);
+                paces.insert(mn.into(), pace);
+                wait
+            }
+        };
+        if !wait.is_zero() {
+            self.telemetry.count(Counter::StationsSlowed);
+            let mut slowed = open(&self.slowed);
+            if slowed.len() < SLOWED_MAX || slowed.contains_key(mn) {
+                *slowed.entry(mn.into()).or_default() += 1;
+            }
+        }
+        wait
+    }
+
+    /// The first accepted frame of a connection has come.
+    pub(super) fn spoke(&self, on: Peering) {
+        self.silent.done(on.connection);
+        open(&self.blocks).known(Block::of(on.peer.ip()));
+    }
+
+    /// Whether something rejected of this address, `bytes` of it, may still be kept this minute; counted if not.
+    pub(super) fn may_keep_rejected(&self, address: IpAddr, bytes: usize) -> bool {
+        let settings = self.settings();
+        let keep = Keep {
+            block: settings.rejected_per_minute,
+            all: settings.rejected_total_per_minute,
+            bytes: settings.rejected_bytes_per_minute,
+        };
+        let bytes = bytes.min(REJECTED_KEPT_MAX) as u64;
+        let keep = open(&self.blocks).may_keep(Block::of(address), bytes, &keep, (self.clock)());
         if !keep {
             self.telemetry.count(Counter::RejectedUnkept);
         }
@@ -367,12 +451,14 @@ pub(super) struct Admission {
     /// The limits that hold for it.
     pub(super) settings: Arc<Settings>,
     pub(super) peering: Peering,
+    pub(super) silence: Arc<Silence>,
     _place: Place,
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
         let house = &self.house;
+        house.silent.done(self.peering.connection);
         open(&house.blocks).leave(Block::of(self.peering.peer.ip()), (house.clock)());
         house.telemetry.count(Counter::ConnectionsClosed);
     }

@@ -8,7 +8,8 @@
 //!
 //! What must stay true:
 //! * an answer is written only after the journal has settled its record with `Ok`, and answers leave in the order of their frames;
-//! * the accept loop never ends while the listener stands; at a limit the newcomer is refused, not somebody who is there;
+//! * the accept loop never ends while the listener stands; at a limit the newcomer is refused, not a station that is there; noise of
+//!   others never shuts a newcomer out;
 //! * one connection's memory is bounded (unfinished frame, frames on their way to disk, stations), whatever the peer does; an idle
 //!   connection owns no buffer;
 //! * whatever is heard is in the journal or counted by name. The equation (with the gauge `in_flight`):
@@ -21,7 +22,7 @@
 //!
 //! | limit | reached | counter |
 //! |---|---|---|
-//! | `connections_max` | the newcomer is closed at once | `connections_refused_max` |
+//! | `connections_max`, or what the process's descriptors allow | who has been silent longest and never brought an accepted frame is closed, else the newcomer | `connections_gave_way`, `connections_refused_max` |
 //! | `handshake_max` | a PROXY header or a TLS handshake that is not done by then: the connection is closed | `connections_unproxied`, `connections_untls` |
 //! | `connections_per_block_max` | the newcomer is closed at once | `connections_refused_block` |
 //! | `in_flight_max` | the connection is not read until the disk has caught up (the TCP window closes) | |
@@ -30,6 +31,8 @@
 //! | `segment_max` | the bytes are rejected as `too-long`, scanning goes on behind the next `##` | `rejected{too-long}` |
 //! | `noise_max` | the connection is closed | `connections_noisy` |
 //! | `rejected_per_minute` | more of the same address block is counted and not kept | `rejected_unkept` |
+//! | `rejected_total_per_minute`, `rejected_bytes_per_minute` | the same in all, but of blocks from which a station spoke | `rejected_unkept` |
+//! | `station_frames_per_minute` | the connection is not read for as long as the station is ahead | `stations_slowed` |
 //! | `stations_per_connection_max` | further stations are kept and answered, but not placed (no presence, no commands) | `stations_unplaced` |
 //! | `write_max` | the connection is closed, its answers are lost; the station sends again | `answers_undelivered` |
 //!
@@ -45,6 +48,7 @@
 //! * If the journal refuses a frame, its station is taken off its place, so that the next frame announces it again.
 
 mod blocks;
+mod bucket;
 mod connection;
 mod ears;
 mod house;
@@ -52,6 +56,7 @@ mod listener;
 mod proxy;
 mod secure;
 mod settings;
+mod silent;
 mod wire;
 
 #[cfg(test)]
@@ -59,6 +64,7 @@ mod dialogues;
 #[cfg(test)]
 mod tests;
 
+pub use blocks::Unkept;
 pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Letter, Listener, Mailbox, News, Stored, ears};
 pub use house::{House, Keys, StoredNotice};
 pub use listener::{bind, serve};

@@ -51,6 +51,13 @@ pub struct Settings {
     pub noise_max: u64,
     /// Rejected frames and noise kept in the journal per address block and minute.
     pub rejected_per_minute: u32,
+    /// Rejected frames and noise kept in the journal per minute in all, of addresses from which no station spoke.
+    pub rejected_total_per_minute: u32,
+    /// Bytes of them kept per minute.
+    #[serde(with = "crate::settings::size")]
+    pub rejected_bytes_per_minute: u64,
+    /// Accepted frames of one station a minute; beyond that its connection is read more slowly. A minute's worth may come at once.
+    pub station_frames_per_minute: u32,
     /// Stations placed on one connection.
     pub stations_per_connection_max: usize,
 }
@@ -77,6 +84,9 @@ impl Default for Settings {
             write_max: Duration::from_secs(10),
             noise_max: 64 << 10,
             rejected_per_minute: 600,
+            rejected_total_per_minute: 6000,
+            rejected_bytes_per_minute: 4 << 20,
+            station_frames_per_minute: 6000,
             stations_per_connection_max: 4096,
         }
     }
@@ -123,6 +133,14 @@ impl Settings {
         rule(self.noise_max >= 1, "noise_max", self.noise_max.to_string(), "at least 1B");
         let stations = self.stations_per_connection_max;
         rule(stations >= 1, "stations_per_connection_max", stations.to_string(), "at least 1");
+        for (key, value) in [
+            ("rejected_total_per_minute", self.rejected_total_per_minute),
+            ("station_frames_per_minute", self.station_frames_per_minute),
+        ] {
+            rule(value >= 1, key, value.to_string(), "at least 1");
+        }
+        let bytes = self.rejected_bytes_per_minute;
+        rule(bytes >= 64 << 10, "rejected_bytes_per_minute", crate::settings::size::format(bytes), "at least 64KiB");
         for (key, value) in [
             ("handshake_max", self.handshake_max),
             ("partial_max", self.partial_max),

@@ -143,7 +143,7 @@ async fn nothing_is_answered_while_the_disk_is_full_and_all_goes_on_when_there_i
     assert!(tokio::time::timeout(Duration::from_millis(300), peer.read(&mut answer)).await.is_err());
     assert!(gate.telemetry.get(Counter::FramesUnstored) >= 1);
     gate.disk.set_capacity(1 << 30);
-    let answered = tokio::time::timeout(Duration::from_secs(5), async {
+    let answered = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
             peer.write_all(&upload(MN, 1)).await.unwrap();
             if tokio::time::timeout(Duration::from_millis(100), peer.read(&mut answer)).await.is_ok() {
@@ -218,7 +218,7 @@ async fn a_frame_without_line_end_is_answered_after_a_pause() {
     let (mut peer, _task) = gate.dial();
     peer.write_all(&frame[..frame.len() - 2]).await.unwrap();
     let mut answer = vec![0; 256];
-    let read = tokio::time::timeout(Duration::from_secs(2), peer.read(&mut answer)).await.expect("an answer").unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(60), peer.read(&mut answer)).await.expect("an answer").unwrap();
     assert!(String::from_utf8_lossy(&answer[..read]).contains("CN=9014"));
 }
 
@@ -245,7 +245,7 @@ async fn too_much_noise_ends_the_connection_and_beyond_the_minutes_share_is_only
 
 #[tokio::test]
 async fn silent_and_idle_connections_are_closed_in_their_time() {
-    let times = (Duration::from_millis(100), Duration::from_millis(600));
+    let times = (Duration::from_millis(100), Duration::from_secs(3));
     let gate = gate(Settings { unheard_max: times.0, idle_max: times.1, ..quick() });
     let (_silent, silent_task) = gate.dial();
     let (mut idle, idle_task) = gate.dial();
@@ -271,6 +271,80 @@ async fn at_a_limit_the_newcomer_is_refused() {
     assert!(admit("10.0.0.1:4").is_some());
     let refused = (Counter::ConnectionsRefusedBlock, Counter::ConnectionsRefusedTotal);
     assert_eq!((gate.telemetry.get(refused.0), gate.telemetry.get(refused.1)), (1, 1));
+}
+
+#[tokio::test]
+async fn when_all_places_are_taken_who_is_silent_longest_gives_way_and_no_station_does() {
+    // One step of the clock is a second.
+    static NOW: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1_790_000_000_000_000);
+    fn clock() -> crate::message::Timestamp {
+        crate::message::Timestamp(NOW.load(std::sync::atomic::Ordering::Relaxed))
+    }
+    let step = || NOW.fetch_add(1_000_000, std::sync::atomic::Ordering::Relaxed);
+    let gate = gate(quick());
+    let registry = (*gate.house.registry()).clone();
+    let appender = gate.journal.appender();
+    let settings = Settings { connections_max: 3, ..quick() };
+    let house = Arc::new(House::new(settings, registry, appender, Arc::clone(&gate.telemetry), clock));
+    let dial = || {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let admission = house.admit("192.0.2.1:5000".parse().unwrap())?;
+        Some((theirs, tokio::spawn(Connection::new(ours, admission).run(CancellationToken::new()))))
+    };
+    let (mut station, _a) = dial().unwrap();
+    station.write_all(&upload(MN, 1)).await.unwrap();
+    let mut answer = [0; 16];
+    station.read_exact(&mut answer).await.unwrap();
+    step();
+    let (_first, first) = dial().unwrap();
+    step();
+    let (_second, second) = dial().unwrap();
+    // The first silent one leaves; then the second, as soon as it was there for a second.
+    let (_third, third) = dial().unwrap();
+    tokio::time::timeout(Duration::from_secs(60), first).await.unwrap().unwrap();
+    assert!(dial().is_none(), "who has just come has a moment to speak");
+    step();
+    let (mut fourth, _d) = dial().unwrap();
+    tokio::time::timeout(Duration::from_secs(60), second).await.unwrap().unwrap();
+    assert_eq!(gate.telemetry.get(Counter::ConnectionsGaveWay), 2);
+    assert_eq!(gate.telemetry.get(Counter::ConnectionsRefusedTotal), 1);
+    // A station speaks on the newest, and the first still does.
+    fourth.write_all(&upload(OTHER, 1)).await.unwrap();
+    fourth.read_exact(&mut answer).await.unwrap();
+    station.write_all(&upload(MN, 1)).await.unwrap();
+    station.read_exact(&mut answer).await.unwrap();
+    drop(third);
+}
+
+#[tokio::test]
+async fn a_station_that_takes_more_than_its_share_is_read_more_slowly_and_loses_nothing() {
+    let gate = gate(Settings { station_frames_per_minute: 600, ..quick() });
+    let (mut peer, task) = gate.dial();
+    let count = 640;
+    let mut frames = Vec::new();
+    (0..count).for_each(|_| frames.extend(upload(MN, 1)));
+    let begun = tokio::time::Instant::now();
+    let (mut reading, mut writing) = tokio::io::split(&mut peer);
+    let heard = async {
+        let (mut answers, mut bytes) = (0, vec![0; 64 << 10]);
+        while answers < count {
+            let read = reading.read(&mut bytes).await.unwrap();
+            answers += bytes[..read].iter().filter(|byte| **byte == b'\n').count();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), async {
+        tokio::join!(writing.write_all(&frames), heard).0.unwrap()
+    })
+    .await
+    .expect("every frame is answered");
+    // 40 beyond the minute's worth at 10 a second.
+    assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(gate.telemetry.get(Counter::StationsSlowed) >= 30);
+    assert_eq!(gate.house.slowed(|_| true).len(), 1);
+    assert!(gate.house.slowed(|_| true).is_empty(), "said once");
+    drop(peer);
+    task.await.unwrap();
+    gate.balanced();
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::interpret;
 use crate::message::Timestamp;
+use crate::protocol::secret::masked;
 
 /// Stations at a time.
 pub const WIRES_MAX: usize = 8;
@@ -107,8 +107,8 @@ fn line(bytes: &[u8]) -> String {
     if exchanges_keys(bytes) {
         return "withheld: an exchange of keys".into();
     }
-    let masked = interpret::masked(bytes);
-    masked.strip_suffix(b"\r\n").unwrap_or(&masked).escape_ascii().to_string()
+    let hidden = masked(bytes);
+    hidden.strip_suffix(b"\r\n").unwrap_or(&hidden).escape_ascii().to_string()
 }
 
 /// Whether a CN is 1014, wherever it stands and however it is written.

@@ -13,6 +13,7 @@ pub(crate) mod fixtures;
 pub mod packet;
 pub mod scan;
 mod sealed;
+pub mod secret;
 pub mod sm4;
 pub mod value;
 pub mod write;

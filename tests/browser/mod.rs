@@ -15,7 +15,7 @@ use tungstenite::{Message, WebSocket};
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// The longest wait for an answer of the browser, and for a condition.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One browser with one page.
 pub(crate) struct Browser {
@@ -172,7 +172,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let close = json!({ "id": 0, "method": "Browser.close" });
         let _ = self.socket.send(Message::text(close.to_string()));
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until && !matches!(self.child.try_wait(), Ok(Some(_))) {
             std::thread::sleep(Duration::from_millis(20));
         }

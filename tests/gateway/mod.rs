@@ -39,7 +39,7 @@ pub(crate) fn get(port: u16, path: &str) -> (u16, String) {
 /// Status and body of what `request` is answered with.
 pub(crate) fn ask(port: u16, request: &str) -> (u16, String) {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

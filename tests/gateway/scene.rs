@@ -57,7 +57,7 @@ impl Station {
     /// A realtime report, answered: the station is there.
     pub(crate) fn arrive(&mut self) {
         self.say("20261123100000001", "31", 2011, 5, "DataTime=20261123100000;a21026-Rtd=1.5,a21026-Flag=N");
-        assert!(self.hear(Duration::from_secs(10)).expect("an answer").contains("CN=9014"));
+        assert!(self.hear(Duration::from_secs(60)).expect("an answer").contains("CN=9014"));
     }
 }
 
@@ -120,7 +120,7 @@ impl Scene {
 
     pub(crate) fn publish(&self, topic: &str, body: &str) {
         // What is published before the gateway listens is lost with this broker, which keeps no sessions.
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(90);
         while self.broker.subscribers() == 0 {
             assert!(Instant::now() < until, "the gateway does not subscribe:\n{}", self.gateway.log());
             std::thread::sleep(Duration::from_millis(10));
@@ -152,7 +152,7 @@ impl Scene {
     /// The retained document of `id`, once its state is one of `states`.
     pub(crate) fn status(&self, id: &str, states: &[&str]) -> Value {
         let topic = format!("hj212/v1/{}/command/{id}/status", self.mn);
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(90);
         loop {
             let document =
                 self.broker.retained().get(&topic).map(|body| serde_json::from_slice::<Value>(body).unwrap());

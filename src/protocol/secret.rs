@@ -1,0 +1,227 @@
+//! Passwords and keys (HJ 212-2017, 6.3.3, table 4: PW; 6.6, 1072: NewPW; HJ 212-2025, 6.4.3: SK, NewSK) and how they are hidden.
+//!
+//! What must stay true: **a password or key never leaves the journal**: no message, no log line, no page, no print of the program holds one. So
+//! everything that shows bytes of a station shows them by [`masked`], and everything that shows fields asks [`is_secret`]. In doubt
+//! too much is hidden: case, blanks and signs within a name, a name cut at the beginning of a piece, a piece that begins within a
+//! value, and separators within a value do not let it through.
+
+/// Whether a field of this name holds a password or a key: case and what is neither letter nor digit do not count.
+#[must_use]
+pub fn is_secret(name: &[u8]) -> bool {
+    let mut letters = [0; 12];
+    let mut count = 0;
+    for byte in name.iter().filter(|byte| byte.is_ascii_alphanumeric()) {
+        let Some(place) = letters.get_mut(count) else { return false };
+        *place = byte.to_ascii_uppercase();
+        count += 1;
+    }
+    NAMES.contains(&letters.get(..count).unwrap_or_default())
+}
+
+/// The names, without what does not count. The last ones are the field's and stand in no standard.
+const NAMES: &[&[u8]] =
+    &[b"PW", b"NEWPW", b"SK", b"NEWSK", b"OLDPW", b"OLDSK", b"PWD", b"NEWPWD", b"PASSWD", b"PASSWORD", b"NEWPASSWORD"];
+
+/// How names end whose values are hidden where bytes are shown: more than [`NAMES`], as names may be torn or run together there.
+const ENDINGS: &[&[u8]] = &[b"PW", b"SK", b"PWD", b"PASSWD", b"PASSWORD"];
+
+/// The longest of [`ENDINGS`].
+const ENDING_MAX: usize = 8;
+
+/// The bytes with every byte of a password or key replaced by `*`; as many as there were.
+#[must_use]
+pub fn masked(raw: &[u8]) -> Vec<u8> {
+    let mut bytes = raw.to_owned();
+    mask_torn(&mut bytes);
+    for at in memchr::memchr2_iter(b'=', b':', raw) {
+        let json = raw.get(at) == Some(&b':');
+        if hides(raw.get(..at).unwrap_or_default(), json) {
+            mask(&mut bytes, at + 1, json);
+        }
+    }
+    bytes
+}
+
+/// Whether what ends here is a name whose value is hidden. Of JSON only names in quotes are names.
+fn hides(before: &[u8], json: bool) -> bool {
+    let before = before.trim_ascii_end();
+    if json && before.last() != Some(&b'"') {
+        return false;
+    }
+    let mut name = [0; ENDING_MAX];
+    let mut left = ENDING_MAX;
+    let mut whole = true;
+    for byte in before.iter().rev() {
+        if is_end(*byte) || left == 0 {
+            whole = false;
+            break;
+        }
+        if byte.is_ascii_alphanumeric()
+            && let Some(place) = left.checked_sub(1).and_then(|at| name.get_mut(at))
+        {
+            *place = byte.to_ascii_uppercase();
+            left -= 1;
+        }
+    }
+    let name = name.get(left..).unwrap_or_default();
+    // At the beginning of a piece the first letters may be missing.
+    let torn = whole && name.len() < 2 && !json && ENDINGS.iter().any(|ending| ending.ends_with(name));
+    torn || ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn is_end(byte: u8) -> bool {
+    matches!(byte, b';' | b',' | b'&' | b'=' | b'#' | b'{' | b'}')
+}
+
+/// A piece that begins within a value: what stands before the first separator that a field follows, if it is no field and no frame begins.
+fn mask_torn(bytes: &mut [u8]) {
+    let separator = (0..bytes.len()).find(|at| {
+        let rest = bytes.get(*at..).unwrap_or_default();
+        // Behind an area's end stands the check.
+        rest.starts_with(b"&&") || matches!(rest, [b';' | b',' | b'&', after @ ..] if begins_field(after))
+    });
+    let Some(end) = separator else { return };
+    let head = bytes.get(..end).unwrap_or_default();
+    let begins = head.windows(2).any(|two| two == b"##") || FIELDS.iter().any(|name| contains(head, name));
+    if !begins && !head.contains(&b'=') {
+        bytes.iter_mut().take(end).for_each(|byte| *byte = b'*');
+    }
+}
+
+/// What stands in front of a password in the standard's order.
+const FIELDS: &[&[u8]] = &[b"QN=", b"ST=", b"CN=", b"MN=", b"CP="];
+
+fn contains(bytes: &[u8], name: &[u8]) -> bool {
+    bytes.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name))
+}
+
+/// Whether a field, or the end of an area, begins here.
+fn begins_field(rest: &[u8]) -> bool {
+    let rest = rest.trim_ascii_start();
+    let name =
+        rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b' ')).take(32).count();
+    name > 0 && rest.get(name) == Some(&b'=')
+}
+
+/// Up to the end of the value: a separator that a field follows, the area's end, or the line's. Within a password each of these is noise
+/// of the line, or meant.
+fn mask(bytes: &mut [u8], from: usize, json: bool) {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let end = (0..rest.len()).find(|at| {
+        let after = rest.get(at + 1..).unwrap_or_default();
+        match rest.get(*at) {
+            Some(b';' | b',') if json => after.trim_ascii_start().starts_with(b"\""),
+            Some(b';' | b',') => begins_field(after) || after.trim_ascii().is_empty(),
+            Some(b'&') => after.starts_with(b"&"),
+            Some(b'}') if json => true,
+            Some(b'\r' | b'\n') => {
+                let after = after.trim_ascii_start();
+                after.is_empty() || after.starts_with(b"##")
+            }
+            _ => false,
+        }
+    });
+    let count = end.unwrap_or(rest.len());
+    bytes.iter_mut().skip(from).take(count).for_each(|byte| *byte = b'*');
+}
+
+/// Text for people without its secrets: control characters escaped, what is no UTF-8 escaped whole.
+#[must_use]
+pub fn shown(raw: &[u8]) -> String {
+    let masked = masked(raw);
+    match std::str::from_utf8(&masked) {
+        Ok(text) => {
+            let mut shown = String::with_capacity(text.len());
+            for c in text.chars() {
+                if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+            }
+            shown
+        }
+        Err(_) => masked.escape_ascii().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(text: &str) -> String {
+        String::from_utf8(masked(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn no_password_gets_through() {
+        assert_eq!(of("##0086ST=32;CN=2011;PW=123456;MN=A;CP=&&&&"), "##0086ST=32;CN=2011;PW=******;MN=A;CP=&&&&");
+        assert_eq!(of("CP=&&NewPW=abcdef&&"), "CP=&&NewPW=******&&");
+        assert_eq!(of("CP=&&SKCreateTime=1,NewSK=0123456789abcdef&&"), "CP=&&SKCreateTime=1,NewSK=****************&&");
+        assert_eq!(of("CP=&&SK=0123;PW=abc,x=1&&"), "CP=&&SK=****;PW=***,x=1&&");
+        assert_eq!(of("pw = 12 34;"), "pw =******;");
+        assert_eq!(of("456;MN=A"), "***;MN=A");
+        assert_eq!(of("PW=123"), "PW=***");
+        assert_eq!(of("PW"), "PW");
+        assert_eq!(of("ST=32;PW=12\u{1b}[31m\n3456;MN=A"), "ST=32;PW=************;MN=A");
+        assert_eq!(of("PW=123456\r\n##0086"), "PW=******\r\n##0086");
+        assert_eq!(of(r#"{"NewPW":"abc","x":"1"}"#), r#"{"NewPW":*****,"x":"1"}"#);
+    }
+
+    #[test]
+    fn separators_within_a_password_do_not_end_it() {
+        assert_eq!(of("ST=32;PW=12,34;MN=A"), "ST=32;PW=*****;MN=A");
+        assert_eq!(of("ST=32;PW=1;2&3;MN=A"), "ST=32;PW=*****;MN=A");
+        assert_eq!(of("CP=&&NewPW=a,b;c&&"), "CP=&&NewPW=*****&&");
+        assert_eq!(of("CP=&&NewPW=a==b,PolId=1&&"), "CP=&&NewPW=****,PolId=1&&");
+    }
+
+    #[test]
+    fn names_torn_and_spelt_otherwise_hide_as_well() {
+        for text in
+            ["W=s3cr3t;MN=A", "=s3cr3t;MN=A", "K=s3cr3t,x=1", "New PW=s3cr3t;", "new_pw=s3cr3t;", "P W = s3cr3t"]
+        {
+            assert!(!of(text).contains("s3cr3t"), "{text}: {}", of(text));
+        }
+        for text in ["cr3t;Flag=5;CP=&&&&", "cr3t;CP=&&&&", "cr3t ; MN = A", "cr3t,PolId=1", "\u{0}cr3t;MN=A"] {
+            assert!(!of(text).contains("cr3t"), "{text}: {}", of(text));
+        }
+        for name in ["PW", "newpw", "New SK", "NEW_PW", "Sk", "password", " PW "] {
+            assert!(is_secret(name.as_bytes()), "{name}");
+        }
+        for name in ["", "P", "a21026", "Task", "SKCreateTime", "NewMN", "PWM", "averylongnamethatendswithPW"] {
+            assert!(!is_secret(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_shown() {
+        let frame = "##0101QN=20260101000000001;ST=32;CN=2011;MN=A;Flag=5;CP=&&DataTime=20260101000000;w01018-Rtd=1,w01018-Flag=N&&ABCD\r\n";
+        assert_eq!(of(frame), frame);
+        for text in ["GET / HTTP/1.1\r\nHost: a\r\n", "hello, world", "CP=&&Info=a;b&&"] {
+            assert_eq!(of(text), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_password_is_masked_in_any_surroundings(before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
+            let text = format!("{before};PW=s3cr3t;{after}");
+            prop_assert!(!of(&text).contains("s3cr3t"));
+            prop_assert_eq!(of(&text).len(), text.len());
+        }
+
+        #[test]
+        fn a_frame_torn_anywhere_shows_no_password_in_either_piece(cut in 0usize..90) {
+            let frame = b"##0086QN=20260101000000001;ST=32;CN=1072;PW=s3cr3t;MN=A;Flag=5;CP=&&NewPW=h1dd3n&&ABCD\r\n";
+            let (first, second) = frame.split_at(cut.min(frame.len()));
+            for piece in [first, second] {
+                let shown = String::from_utf8(masked(piece)).unwrap();
+                // Of what is torn within its last bytes nothing tells that it is the end of a value: `n&&ABCD`.
+                prop_assert!(!["s3cr", "3cr3", "cr3t", "h1dd", "3t;MN"].iter().any(|part| shown.contains(part)), "{}", shown);
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(masked(&bytes).len(), bytes.len());
+        }
+    }
+}
