@@ -40,7 +40,9 @@ fn about_mark<'t>(topic: &'t str, prefix: &str) -> Option<(&'t str, bool)> {
     let (station, what, rest) = (levels.next()?, levels.next()?, levels.next()?);
     match what {
         "mark" => Some((station, true)),
-        "event" if ["mark-", "limit-", "flag-", "count-exceeded"].iter().any(|of| rest.starts_with(of)) => Some((station, false)),
+        "event" if ["mark-", "limit-", "flag-", "count-exceeded"].iter().any(|of| rest.starts_with(of)) => {
+            Some((station, false))
+        }
         _ => None,
     }
 }
