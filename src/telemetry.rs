@@ -70,6 +70,8 @@ counters! {
     UplinkUnreadable, "uplink_unreadable", "encrypted data areas that no known key opens, published as unreadable";
     UplinkUnremembered, "uplink_unremembered", "frames of stations beyond interpret.stations_max: published, nothing remembered";
     UplinkUndecoded, "uplink_undecoded", "records of a newer version of the gateway, passed over";
+    JournalUnreadable, "journal_unreadable", "ranges of the journal that the disk cannot read";
+    JournalBreaks, "journal_breaks", "segments that do not continue the chain of the one before";
     UplinkStateLost, "uplink_state_lost", "starts that found neither a readable checkpoint nor the journal's beginning: what began before is not continued";
     UplinkContextsBroken, "uplink_contexts_broken", "configurations in the journal that did not come whole; the former one stays in force";
     UplinkRulesRefused, "uplink_rules_refused", "marking rules in the journal that this version refuses; the former ones stay in force";

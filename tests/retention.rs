@@ -279,3 +279,15 @@ fn a_disk_without_a_free_byte_comes_back_by_itself_when_delivered_segments_can_g
     }
     assert_registered(&scene.report());
 }
+
+#[test]
+fn a_file_size_limit_means_silence_and_not_the_end() {
+    let mut scene = Scene::new("");
+    let script = format!("ulimit -f 600 && exec {} run --config gateway.toml", gateway::BINARY);
+    scene.gateway.start_by(&script);
+    let mut station = scene.station();
+    station.say("20261123000000001", "31", 2011, 5, "DataTime=20261123000000;a34002-Rtd=1514,a34002-Flag=N");
+    assert!(station.hear(Duration::from_secs(1)).is_none(), "an answer although no segment can be made");
+    scene.wait_until("it is not said", || scene.gateway.log().contains("the disk is full"));
+    assert!(std::net::TcpStream::connect(scene.gateway.listen).is_ok(), "it lives:\n{}", scene.gateway.log());
+}

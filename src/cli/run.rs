@@ -66,6 +66,8 @@ fn code_of(error: &StartError) -> u8 {
 async fn live(path: &Path, loaded: Loaded, log: Log) -> Result<(), StartError> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
+    // A file size limit is an error of a write, to be handled like a full disk, and no reason to die.
+    let _file_size = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let stop = CancellationToken::new();
     let switch = log.clone();
     let switch: LogSwitch = Box::new(move |level| switch.switch(level));

@@ -16,7 +16,7 @@ use crate::journal::{Entry, Journal, Offset, Unstored};
 use crate::message::{Context, Record, Timestamp};
 
 /// How long a start or a reload waits for the disk before it goes on without: what depends on it waits longer.
-const WAIT: Duration = Duration::from_secs(2);
+const WAIT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(2) };
 
 /// Writes the configuration into the journal.
 #[derive(Debug)]

@@ -48,6 +48,8 @@ const KEEP_EVERY: Duration = Duration::from_secs(15);
 const REFRESH: Duration = Duration::from_secs(3600);
 /// A step that the journal refused is tried again after this.
 const AGAIN: Duration = Duration::from_secs(1);
+/// A place of the journal that cannot be read is tried so often.
+const READ_TRIES: u32 = 5;
 /// How long the end may take.
 const END_MAX: Duration = Duration::from_millis(500);
 /// Keys are journalled again when they were not for so long: the journal alone must be enough to read what it holds.
@@ -161,6 +163,7 @@ fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compa
     let end = journal.tail().durable();
     head.offset = head.offset.min(end.0);
     let mut reader = journal.reader(Offset(head.offset + 1));
+    let mut tries = 0;
     while head.offset < end.0 {
         match reader.next() {
             Ok(Some(ReadItem::Record(stored))) => {
@@ -174,6 +177,16 @@ fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compa
             }
             Ok(Some(ReadItem::Gap { last, .. })) => head.offset = last.0,
             Ok(None) => break,
+            Err(error) if tries < READ_TRIES => {
+                tries += 1;
+                tracing::error!(%error, after = head.offset, "the journal cannot be read for commands; trying again");
+                std::thread::sleep(AGAIN);
+                if tries == READ_TRIES && error.is_of_the_medium() {
+                    // Without its block, and once more from the beginning of the count: there may be others.
+                    tries = 0;
+                    reader.pass_unreadable();
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, after = head.offset, "the journal cannot be read for commands; some may be forgotten");
                 unkept = unkept.or(Some(Offset(head.offset).next()));

@@ -9,12 +9,18 @@
 //!   record; it is taken as interpretation passes and written once the cursor has got there. A start loads the newest checkpoint
 //!   not beyond the cursor, interprets up to the cursor without publishing, and goes on. Checkpoints are derived: delete them and
 //!   they are rebuilt from the retained journal.
+//! * what a restart needs is held in the journal from the first moment of a run: the records behind the checkpoint it would begin with (behind
+//!   the one before, while there is room), all of them without a checkpoint. A segment that is kept for this alone makes a checkpoint due.
+//! * nothing is published without the registry: where the journal's beginning is gone and no checkpoint stands for it, the first whole context
+//!   in the journal holds from the oldest record on, the loss of the rest is said, and without any context the uplink waits for one.
+//! * a place that cannot be read is passed over only when it stays so for [`READ_TRIES`] tries and [`READ_PATIENCE`] while the disk stores new
+//!   records: a disk that is away is waited for.
 //! * nothing here looks at a clock to decide what is published; time is the records' time.
 //!
 //! # Files
 //!
-//! In the journal's folder, each with a checksum and replaced by rename: `cursor` (offset u64, little-endian, then the journal's id)
-//! and `state-<offset, 20 digits>` (see [`crate::interpret`]).
+//! In the journal's folder: `cursor` (see [`crate::journal::Slots`]), `state-<offset, 20 digits>` (see [`crate::interpret`]) and `state.spare`;
+//! [`super::derived`] has the rest.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -40,6 +46,10 @@ use crate::telemetry::{Counter, Telemetry};
 
 /// How often it is looked for records to ask stations for.
 const RECALL_EVERY: Duration = Duration::from_secs(1);
+
+/// A place that cannot be read is tried so often, and for so long, before it is passed over.
+const READ_TRIES: u32 = 10;
+const READ_PATIENCE: Duration = Duration::from_secs(6);
 
 /// How often the thread shows that it lives while it waits for the broker.
 const PULSE: Duration = Duration::from_secs(5);
@@ -222,6 +232,17 @@ struct Road {
     checkpoint: Option<(Offset, Vec<u8>)>,
     /// Whether the disk is full: the older checkpoints have gone then.
     pressed: bool,
+    /// Since when the journal cannot be read.
+    refused: Option<Refused>,
+    breaks: u64,
+}
+
+/// An error of reading that lasts.
+struct Refused {
+    since: Instant,
+    /// The journal's end then: beyond it, the disk has worked since.
+    durable: Offset,
+    tries: u32,
 }
 
 impl Road {
@@ -262,6 +283,8 @@ impl Road {
             checkpoint: None,
             interpreter,
             pressed: false,
+            refused: None,
+            breaks: 0,
             house,
         };
         road.thin(false);
@@ -277,6 +300,8 @@ impl Road {
                 self.publish().await?;
                 continue;
             }
+            let breaks = self.reader.breaks();
+            self.house.telemetry.add(Counter::JournalBreaks, breaks - std::mem::replace(&mut self.breaks, breaks));
             self.recall();
             let done = self.waiting.is_empty();
             if self.house.stop.is_cancelled() && done {
@@ -296,6 +321,7 @@ impl Road {
         match self.reader.next() {
             Ok(Some(ReadItem::Record(stored))) => {
                 self.time = stored.time;
+                self.refused = None;
                 let (offset, interpreted) = interpret(&mut self.interpreter, &stored, &mut self.publications);
                 self.position = offset;
                 self.house.progress.interpreted.store(offset.0, Ordering::Relaxed);
@@ -307,18 +333,48 @@ impl Road {
             }
             Ok(Some(ReadItem::Gap { first, last, cause })) => {
                 self.position = last;
+                if let Some((segment, ranges)) = self.reader.unreadable() {
+                    self.house.telemetry.add(Counter::JournalUnreadable, ranges.len() as u64);
+                    tracing::error!(
+                        segment,
+                        ?ranges,
+                        "positions and lengths that the disk cannot read; they stay in the file as long as it is kept"
+                    );
+                }
                 if cause == GapCause::Damaged {
                     self.house.telemetry.add(Counter::UplinkLost, last.0 - first.0 + 1);
                     tracing::error!(first = first.0, last = last.0, "records are damaged and cannot be published");
                 }
                 true
             }
-            Ok(None) => false,
-            Err(error) => {
-                self.house.telemetry.count(Counter::JournalErrors);
-                tracing::error!(%error, after = self.position.0, "the journal cannot be read; trying again");
+            Ok(None) => {
+                self.refused = None;
                 false
             }
+            Err(error) => {
+                self.cannot_read(&error);
+                false
+            }
+        }
+    }
+
+    /// The disk refuses to read. It is tried again until that has lasted, while the same disk stored new records: then it is this place.
+    fn cannot_read(&mut self, error: &ReadError) {
+        self.house.telemetry.count(Counter::JournalErrors);
+        let durable = self.house.journal.tail().durable();
+        let refused = self.refused.get_or_insert(Refused { since: Instant::now(), durable, tries: 0 });
+        if refused.tries == 0 {
+            tracing::error!(%error, after = self.position.0, "the journal cannot be read; trying again");
+        }
+        refused.tries += 1;
+        if refused.tries >= READ_TRIES
+            && refused.since.elapsed() >= READ_PATIENCE
+            && durable > refused.durable
+            && error.is_of_the_medium()
+        {
+            tracing::error!(%error, after = self.position.0, tries = refused.tries, "the disk cannot read this place; going on behind it");
+            self.refused = None;
+            self.reader.pass_unreadable();
         }
     }
 
@@ -474,6 +530,7 @@ async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
         foresee(house, &mut interpreter).await?;
     }
     let mut reader = house.journal.reader(Offset(position.0 + 1));
+    let mut patience = Patience::default();
     let mut unpublished = Vec::new();
     while position < cursor {
         match reader.next() {
@@ -487,8 +544,9 @@ async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
             Ok(Some(ReadItem::Gap { last, .. })) => position = last,
             Ok(None) => break,
             Err(error) => {
+                // Going on without would be going on with another state.
                 tracing::error!(%error, after = position.0, "the journal cannot be read while rebuilding the state");
-                break;
+                patience.wait(house, &mut reader, &error).await?;
             }
         }
     }
@@ -500,16 +558,46 @@ async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
     Some((interpreter, position))
 }
 
+/// How often reading has failed while the state is rebuilt.
+#[derive(Debug, Default)]
+struct Patience {
+    tries: u32,
+}
+
+impl Patience {
+    /// Waits before the next try; lets `reader` pass over a place that stays unreadable while the disk stores records. `None`: the stop.
+    async fn wait(&mut self, house: &Uplink, reader: &mut Reader, error: &ReadError) -> Option<()> {
+        house.telemetry.count(Counter::JournalErrors);
+        house.progress.pulse.beat();
+        self.tries += 1;
+        let works = house.journal.tail().durable() > house.journal.recovered().last;
+        if self.tries >= READ_TRIES && works && error.is_of_the_medium() {
+            self.tries = 0;
+            tracing::error!(%error, "the disk cannot read this place; going on behind it");
+            house.telemetry.count(Counter::JournalUnreadable);
+            reader.pass_unreadable();
+        }
+        tokio::select! {
+            () = house.stop.cancelled() => None,
+            () = tokio::time::sleep(house.settings.cursor_every.min(PULSE)) => Some(()),
+        }
+    }
+}
+
 /// Puts the first context that the journal still holds in force from its beginning: nothing is published without a registry. The wait ends when
 /// there is one, for the start journals one (see [`super::announce`]), or with the stop.
 async fn foresee(house: &Uplink, interpreter: &mut Interpreter) -> Option<()> {
     let mut reader = house.journal.reader(Offset(0));
+    let mut patience = Patience::default();
     loop {
         house.progress.pulse.beat();
         match foresee_in(&mut reader, interpreter) {
             Ok(true) => return Some(()),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the journal cannot be read for the registry; trying again"),
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot be read for the registry; trying again");
+                patience.wait(house, &mut reader, &error).await?;
+            }
         }
         tokio::select! {
             () = house.stop.cancelled() => return None,
@@ -562,3 +650,7 @@ fn count(telemetry: &Telemetry, interpreted: &Interpreted) {
     telemetry.add(Counter::GapsBegun, u64::from(interpreted.gaps));
     telemetry.add(Counter::GapsClosed, u64::from(interpreted.gaps_closed));
 }
+
+#[cfg(test)]
+#[path = "uplink_fault_tests.rs"]
+mod fault_tests;

@@ -82,6 +82,19 @@ impl Shown {
         }
     }
 
+    /// What was found damaged since the start, in words.
+    fn damage(&self) -> Option<String> {
+        let count = |counter| self.telemetry.get(counter);
+        let lost = count(Counter::JournalLost).max(count(Counter::UplinkLost));
+        let (unreadable, breaks) = (count(Counter::JournalUnreadable), count(Counter::JournalBreaks));
+        (lost + unreadable + breaks > 0).then(|| {
+            format!(
+                "{lost} records lost, {unreadable} ranges that cannot be read, {breaks} breaks of the chain since the start; the log names them, \
+                 quarantine/ has copies; a restart takes this as seen"
+            )
+        })
+    }
+
     /// Counts of stations and regions, counted at most once in [`COUNTED_EVERY`] for all viewers.
     fn counted(&self) -> (Value, Value) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,6 +165,11 @@ impl View for Shown {
                 name: "journal",
                 good: self.journal.health() == Health::Good,
                 what: self.journal_state().to_owned(),
+            },
+            Check {
+                name: "journal-damage",
+                good: self.damage().is_none(),
+                what: self.damage().unwrap_or_else(|| "none".to_owned()),
             },
             Check {
                 name: "backlog",
@@ -269,6 +287,7 @@ impl View for Shown {
                 "records": self.journal.tail().durable().0,
                 "interpreted": self.progress.interpreted.load(Ordering::Relaxed),
                 "backlog": backlog,
+                "damage": self.damage(),
                 "oldest": (backlog > 0 && oldest.0 > 0).then(|| oldest.to_rfc3339()),
                 "commit_ms": micros as f64 / 1000.0 / commits as f64,
             },

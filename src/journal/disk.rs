@@ -44,7 +44,7 @@ pub trait Disk: Send + Sync + Debug {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Bytes that an ordinary user may still take of the file system that holds `dir`.
     fn free_space(&self, dir: &Path) -> io::Result<u64>;
-    /// Locks `path` (a file, made if missing) against other writers; [`io::ErrorKind::WouldBlock`] if one holds it.
+    /// Locks `path` (a file, made if missing) and its folder against other writers; [`io::ErrorKind::WouldBlock`] if one holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>>;
 }
 
@@ -122,17 +122,22 @@ impl Disk for OsDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DirLock>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(OsLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        // The folder as well: who removes the file does not let a second writer in.
+        let folder = File::open(path.parent().unwrap_or(Path::new(".")))?;
+        for held in [&file, &folder] {
+            match held.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
         }
+        Ok(Box::new(OsLock { _held: [file, folder] }))
     }
 }
 
 #[derive(Debug)]
 struct OsLock {
-    _file: File,
+    _held: [File; 2],
 }
 
 impl DirLock for OsLock {}
@@ -178,6 +183,13 @@ impl DiskFile for File {
     fn set_len(&self, length: u64) -> io::Result<()> {
         File::set_len(self, length)
     }
+}
+
+/// Whether an error says that what was asked for cannot be read: the medium's error, not one of this process or of the moment.
+pub(super) fn is_unreadable(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let known = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::REMOTEIO];
+    error.raw_os_error().is_some_and(|raw| known.iter().any(|errno| errno.raw_os_error() == raw))
 }
 
 /// Whether an error says that there is no room: to be waited out, not repaired.

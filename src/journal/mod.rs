@@ -4,9 +4,12 @@
 //!
 //! 1. A receipt is settled with `Ok` only after the record's bytes, its file's header and its file's name are durable.
 //! 2. Offsets count from 1, without gaps, across restarts; what was durable under an offset never changes.
-//! 3. Data never prevents a start. Only records whose own bytes changed are lost; each loss is reported where it is met.
+//! 3. Data never prevents a start, but for files of two journals of which nothing tells the right one. Only records whose own bytes changed, or
+//!    that the disk cannot read, are lost; each loss is reported where it is met, and its offsets are never given again.
 //! 4. While the disk is full or failing nothing is acknowledged, what is there stays readable, and no restart is needed after.
 //! 5. The journal looks into no body: a record is a time, a kind and bytes.
+//! 6. What was written for another journal is never read as this one's. Checksums of records begin with the journal's id.
+//! 7. What a restart needs is held from the first moment of a run; what is insisted on is stored before anything that follows it.
 //!
 //! # The folder
 //!
@@ -14,7 +17,8 @@
 //! 00000000000000000001.seg   segments; the name is the offset of the first record, 20 digits
 //! 00000000000000034567.seg   the newest is written, the others are sealed
 //! journal.id                 a small file (see below): the journal's id, 16 random bytes made with the journal
-//! lock                       held (flock) by the process that writes; readers need no lock
+//! lock                       held (flock) by the process that writes, and the folder with it; readers need no lock
+//! tail                       up to which record everything was durable half a second ago (see [`Slots`]); only a help
 //! quarantine/                copies of damaged ranges: FIRST-POSITION.bin (first offset of the segment, byte
 //!                            position in it; -1, -2 are added to what would be written over)
 //! ```
@@ -76,16 +80,18 @@
 //!
 //! The newest segment is scanned. A bad record followed by good ones is a damaged middle: its bytes are copied to `quarantine/`,
 //! its offsets are lost and counted. Bad bytes after the last good record are a torn tail: copied as well, then cut off, and the
-//! next offset follows the last good record. If the newest file has no good record, it is removed (or moved to `quarantine/` if
+//! next offset follows the last good record; unless `tail` says that records behind it were durable, or the bytes show it: these are lost and
+//! counted, and the next offset follows them (what can be told is said in `recovery`). If the newest file has no good record, it is removed (or moved to `quarantine/` if
 //! it has any bytes) and its name still says which offset comes next. A damaged header costs nothing: name and `journal.id` say
 //! the same. Writing goes on in a new segment, made when the first record comes, so opening works on a full disk.
-//! An error of the disk while the newest segment is read does stop the start: guessing the tail could overrule what
-//! was acknowledged.
+//! Segments of other journals, by their headers, are moved to quarantine. Blocks of the newest segment that the disk cannot read after some
+//! tries are damage; a file of which it reads nothing stops the start.
 //!
 //! # Reading
 //!
 //! [`Journal::reader`] never goes beyond the durable tail. [`Reader::open`] needs no journal and reads beside a running one, up to
-//! the last good record. Both report what is missing as [`ReadItem::Gap`] and go on after it.
+//! the last good record. Both report what is missing as [`ReadItem::Gap`] and go on after it. A segment that does not continue the chain of
+//! hashes of the one before it is reported ([`Reader::breaks`]).
 //!
 //! # Retention
 //!
@@ -96,7 +102,8 @@
 //! # Decisions
 //!
 //! * A start never writes into an old file: no byte that was ever acknowledged lies in a sector that is written again.
-//! * An error while reading is no damage: it is returned, and the reader can try again.
+//! * An error while reading is no damage: it is returned, and the reader can try again. Whoever knows that the disk works otherwise may tell the
+//!   reader to pass over the place ([`Reader::pass_unreadable`]).
 
 mod disk;
 mod format;
@@ -295,6 +302,11 @@ pub fn open(disk: Arc<dyn Disk>, settings: &Settings, telemetry: Arc<Telemetry>)
         move |source| OpenError::Disk { what, path, source }
     };
     disk.create_dir(dir).map_err(refused("cannot make", dir))?;
+    if let Some(Err(error)) =
+        dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map(|parent| disk.sync_dir(parent))
+    {
+        tracing::debug!(%error, "the name of the journal's folder could not be made durable");
+    }
     let lock_path = dir.join("lock");
     let lock = match disk.lock(&lock_path) {
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {

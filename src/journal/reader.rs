@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::Disk;
+use super::disk::{Disk, is_unreadable};
 use super::format::{JournalId, segment_name};
 use super::recovery::{journal_id, list_segments};
 use super::segment::{Found, Step, Walk};
@@ -65,6 +65,14 @@ pub struct ReadError {
     pub source: io::Error,
 }
 
+impl ReadError {
+    /// Whether the medium refuses, rather than this process or the moment.
+    #[must_use]
+    pub fn is_of_the_medium(&self) -> bool {
+        is_unreadable(&self.source)
+    }
+}
+
 #[derive(Debug)]
 enum Source {
     /// A running journal tells what may be read.
@@ -80,6 +88,11 @@ pub struct Reader {
     /// The next offset to report; 0: whatever is the oldest.
     from: u64,
     current: Option<Current>,
+    /// The last record read, for the chain over segments.
+    last: Option<(u64, Hash)>,
+    breaks: u64,
+    /// The segment in which what cannot be read is passed over.
+    past: Option<u64>,
 }
 
 /// The segment that is being read.
@@ -103,8 +116,51 @@ enum Next {
 }
 
 impl Reader {
+    fn new(source: Source, from: Offset) -> Self {
+        Reader { source, from: from.0, current: None, last: None, breaks: 0, past: None }
+    }
+
+    /// After an error of reading: from now on, blocks of the segment at hand that the disk cannot read are passed over; the records in them are
+    /// a gap. To be called only when the error stays and the disk does read and write other things: a disk that is away is not damaged.
+    pub fn pass_unreadable(&mut self) {
+        let first = match &self.current {
+            Some(current) => Some(current.first),
+            None => self.holding(),
+        };
+        self.past = first;
+        self.current = None;
+    }
+
+    /// The first offset of the segment that holds the next record.
+    fn holding(&self) -> Option<u64> {
+        match &self.source {
+            Source::Live(shared) => match shared.holding(self.from) {
+                Holding::In { span, .. } => Some(span.first),
+                Holding::Before { .. } => None,
+            },
+            Source::Files { segments, .. } => {
+                let after = segments.partition_point(|first| *first <= self.from);
+                after.checked_sub(1).and_then(|at| segments.get(at).copied())
+            }
+        }
+    }
+
+    /// What of the segment at hand could not be read and was passed over: its name, and position and length of each range.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<(String, Vec<(u64, u64)>)> {
+        let current = self.current.as_ref()?;
+        let ranges = current.walk.unreadable()?.to_vec();
+        (!ranges.is_empty()).then(|| (segment_name(current.first), ranges))
+    }
+
+    /// How often a segment did not continue the chain of hashes of the one before it.
+    #[must_use]
+    pub fn breaks(&self) -> u64 {
+        self.breaks
+    }
+
     pub(super) fn live(shared: Arc<Shared>, from: Offset) -> Self {
-        Reader { source: Source::Live(shared), from: from.0, current: None }
+        Reader::new(Source::Live(shared), from)
     }
 
     /// Reads the journal in `dir` without opening it: beside a running daemon, up to the last good record there is when it gets
@@ -117,7 +173,7 @@ impl Reader {
         let segments = list_segments(disk.as_ref(), dir).map_err(failed)?;
         let id = journal_id(disk.as_ref(), dir, &segments).map_err(failed)?.unwrap_or_default();
         let place = Place { disk, dir: dir.to_path_buf() };
-        Ok(Reader { source: Source::Files { place, id, segments }, from: from.0, current: None })
+        Ok(Reader::new(Source::Files { place, id, segments }, from))
     }
 
     /// Goes to `from`; `Offset(0)`: to the oldest record.
@@ -154,6 +210,7 @@ impl Reader {
         };
         let header = found.header;
         self.from = header.offset.saturating_add(1);
+        self.last = Some((header.offset, header.hash));
         let body = self.current.as_ref().map_or(&[][..], |current| current.walk.body(&found));
         let (offset, time, kind, hash) = (Offset(header.offset), header.time, header.kind, header.hash);
         Ok(Some(ReadItem::Record(Stored { offset, time, kind, hash, body })))
@@ -251,8 +308,19 @@ impl Reader {
         };
         let place = self.place();
         let path = place.dir.join(segment_name(first));
-        match Walk::open(place.disk.as_ref(), &path, first, id) {
-            Ok((walk, _)) => {
+        let past = self.past == Some(first);
+        match Walk::open(place.disk.as_ref(), &path, first, id, past) {
+            Ok((walk, header)) => {
+                if let (Some((before, hash)), Some(header)) = (self.last, header)
+                    && before + 1 == first
+                    && hash != header.previous
+                {
+                    self.breaks += 1;
+                    tracing::error!(
+                        path = %path.display(),
+                        "this segment does not continue the chain of the one before it: one of them was exchanged or changed"
+                    );
+                }
                 self.current = Some(Current { first, walk, limit, end });
                 Ok(Next::More)
             }
@@ -260,6 +328,9 @@ impl Reader {
                 Ok(Next::Gap(self.from, limit - 1, GapCause::Removed))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Next::End),
+            Err(error) if past && is_unreadable(&error) && limit < u64::MAX => {
+                Ok(Next::Gap(self.from, limit - 1, GapCause::Damaged))
+            }
             Err(source) => Err(ReadError { path, source }),
         }
     }

@@ -1,14 +1,24 @@
 //! Opening: where the journal ends, what is damaged there, and the copies of it.
 //!
-//! What must stay true: what the files say is never a reason not to start; nothing is cut off that was not copied first; the
-//! next offset is never one that was settled.
+//! What must stay true:
+//! * what the files say is never a reason not to start, with one exception: files of two journals in one folder, when nothing tells which of
+//!   them is right;
+//! * nothing is cut off that was not copied first; the next offset is never one that was settled;
+//! * a segment of another journal is moved to quarantine whole, and its offsets count as lost;
+//! * the loss of a record that was settled is told from an unfinished write as far as can be: by the small file `tail`, which says up to which
+//!   record everything was durable half a second before (on an orderly stop: at the end), and by the bytes themselves, for an unfinished
+//!   write leaves zeros (see [`Walk::rotten`]). What can not be told apart: a record of the last half second in which a whole sector has
+//!   turned to zeros, or whose header is gone;
+//! * what the disk cannot read after [`READ_TRIES`] tries is damage like any other, as long as it reads other places of the same file. Behind
+//!   an unreadable end so many offsets are left out as records could have been there.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Access, Disk};
-use super::format::{JournalId, SEGMENT_HEADER, root, segment_first, segment_name};
+use super::disk::{Access, Disk, is_unreadable};
+use super::format::{JournalId, RECORD_HEADER, SEGMENT_HEADER, root, segment_first, segment_name};
 use super::segment::{Step, Walk, read_header};
+use super::slots::Slots;
 use super::small_file::{load_file, store_file};
 use super::tail::Span;
 use super::{Hash, Offset, ReadError};
@@ -39,10 +49,33 @@ pub struct Recovery {
     pub damaged: Vec<Damage>,
     /// Bytes after the last good record: what was being written when the process or the machine stopped.
     pub torn: Vec<Damage>,
+    /// Segments of another journal, which are in quarantine now.
+    pub foreign: Vec<Damage>,
+    /// Ranges of the newest segment that the disk cannot read: segment, position, length.
+    pub unreadable: Vec<(String, u64, u64)>,
 }
 
 impl Recovery {
     pub(super) fn report(&self, telemetry: &Telemetry) {
+        for Damage { segment, records, copy, .. } in &self.foreign {
+            telemetry.count(Counter::JournalQuarantined);
+            telemetry.add(Counter::JournalLost, *records);
+            tracing::error!(
+                segment,
+                records,
+                ?copy,
+                "a segment is of another journal: it is moved away, and its records are missing here"
+            );
+        }
+        for (segment, position, bytes) in &self.unreadable {
+            telemetry.count(Counter::JournalUnreadable);
+            tracing::error!(
+                segment,
+                position,
+                bytes,
+                "the disk cannot read this range of the journal; the rest goes on"
+            );
+        }
         for damage in &self.damaged {
             telemetry.count(Counter::JournalQuarantined);
             telemetry.add(Counter::JournalLost, damage.records);
@@ -87,13 +120,22 @@ pub(super) fn journal_id(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::R
 }
 
 const ID_FILE: &str = "journal.id";
+/// The small file that says up to which record everything was durable (see [`super::Slots`]).
+pub(super) const TAIL_FILE: &str = "tail";
+/// So often the newest segment is read again before a place counts as unreadable.
+const READ_TRIES: u32 = 3;
+/// And so long is waited before each.
+const READ_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// Finds the end of the journal in `dir` and repairs it.
 pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadError> {
     let in_dir = |source| ReadError { path: dir.to_path_buf(), source };
     let mut segments = list_segments(disk, dir).map_err(in_dir)?;
-    let id = known_id(disk, dir, &segments).map_err(in_dir)?;
+    let id = known_id(disk, dir, &segments).map_err(|source| ReadError { path: dir.join(ID_FILE), source })?;
     let mut recovery = Recovery::default();
+    let named = put_foreign_aside(disk, dir, &mut segments, &id, &mut recovery).map_err(in_dir)?;
+    // Everything up to here was settled.
+    let settled = Slots::load(disk, &dir.join(TAIL_FILE), &id).ok().flatten().unwrap_or(0).max(named);
     // What the names and headers of newer files without records say about the next record.
     let mut next = None;
     let mut hash = None;
@@ -101,7 +143,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadErro
     while let Some(first) = segments.last().copied() {
         let path = dir.join(segment_name(first));
         let scan = Scan { disk, dir, first, id, limit: next.unwrap_or(u64::MAX) };
-        let found = scan.run(&mut recovery).map_err(|source| ReadError { path, source })?;
+        let found = scan.run_again(&mut recovery).map_err(|source| ReadError { path, source })?;
         next = next.or(Some(found.next));
         hash = hash.or(found.hash);
         end = found.end;
@@ -115,30 +157,126 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadErro
             break;
         }
     }
-    let next = next.unwrap_or(1);
+    let mut next = next.unwrap_or(1);
+    if settled >= next {
+        // They were acknowledged: this is no unfinished write, and their offsets are not given again.
+        recovery.lose_the_end(settled + 1 - next, segments.last().copied().unwrap_or(1), end);
+        next = settled + 1;
+    }
     recovery.last = Offset(next - 1);
     let newest = segments.last().copied();
     let mut spans = Vec::with_capacity(segments.len());
     for first in segments {
-        let length =
-            disk.open(&dir.join(segment_name(first)), Access::Read).and_then(|file| file.len()).map_err(in_dir)?;
+        let path = dir.join(segment_name(first));
+        let length = disk
+            .open(&path, Access::Read)
+            .and_then(|file| file.len())
+            .map_err(|source| ReadError { path: path.clone(), source })?;
         let end = if Some(first) == newest { end.min(length) } else { length };
         spans.push(Span { first, end, size: length });
     }
     Ok(Recovered { id, next, hash: hash.unwrap_or_else(|| root(&id)), segments: spans, recovery })
 }
 
+/// The journal's id: what most of `journal.id`, `tail` and the segments' headers say; a new one where nothing says anything.
 fn known_id(disk: &dyn Disk, dir: &Path, segments: &[u64]) -> io::Result<JournalId> {
     let path = dir.join(ID_FILE);
-    if let Some(id) = load_file(disk, &path, 16)?.and_then(|id| id.try_into().ok()) {
+    let own: Option<JournalId> = match load_file(disk, &path, 16) {
+        Ok(own) => own.and_then(|id| id.try_into().ok()),
+        // What cannot be read is found elsewhere, or made anew.
+        Err(error) if is_unreadable(&error) => None,
+        Err(error) => return Err(error),
+    };
+    let mut said: Vec<JournalId> = own.into_iter().chain(Slots::owner(disk, &dir.join(TAIL_FILE))).collect();
+    for first in segments {
+        let read = disk
+            .open(&dir.join(segment_name(*first)), Access::Read)
+            .and_then(|file| read_header(file.as_ref(), *first));
+        match read {
+            Ok(header) => said.extend(header.map(|header| header.id)),
+            Err(error) if is_unreadable(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut votes: Vec<(usize, JournalId)> = Vec::new();
+    for id in said {
+        match votes.iter_mut().find(|(_, of)| *of == id) {
+            Some((count, _)) => *count += 1,
+            None => votes.push((1, id)),
+        }
+    }
+    votes.sort_unstable_by(|a, b| b.cmp(a));
+    let id = match votes.as_slice() {
+        [] => rand::random(),
+        [(_, id)] => *id,
+        [(most, _), (next, _), ..] if most == next => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the files in this folder are of two journals, and as many say the one as the other; move away the segments, or `journal.id` and \
+                 `tail`, that do not belong here",
+            ));
+        }
+        [(_, id), ..] => *id,
+    };
+    if own == Some(id) {
         return Ok(id);
     }
-    let id = journal_id(disk, dir, segments)?.unwrap_or_else(rand::random);
+    if own.is_some() {
+        tracing::error!(path = %path.display(), "journal.id is of another journal: it is written again as most of the segments say");
+    }
     if let Err(error) = store_file(disk, &path, &id) {
         // Every segment's header says it too; the next start tries again.
         tracing::warn!(%error, path = %path.display(), "the journal's id could not be stored beside its segments");
     }
     Ok(id)
+}
+
+/// Moves segments of other journals to quarantine. Gives the offset before the newest of them: no record of ours can come before it any more.
+fn put_foreign_aside(
+    disk: &dyn Disk,
+    dir: &Path,
+    segments: &mut Vec<u64>,
+    id: &JournalId,
+    recovery: &mut Recovery,
+) -> io::Result<u64> {
+    let (all, mut named) = (std::mem::take(segments), 0);
+    for (place, first) in all.iter().copied().enumerate() {
+        let path = dir.join(segment_name(first));
+        let header = disk.open(&path, Access::Read).and_then(|file| read_header(file.as_ref(), first));
+        if !matches!(header, Ok(Some(header)) if header.id != *id) {
+            segments.push(first);
+            continue;
+        }
+        named = named.max(first - 1);
+        let length = disk.open(&path, Access::Read).and_then(|file| file.len()).unwrap_or(0);
+        let scan = Scan { disk, dir, first, id: *id, limit: u64::MAX };
+        let (target, _) = scan.quarantine(0, None)?;
+        disk.rename(&path, &target)?;
+        disk.sync_dir(&dir.join(QUARANTINE))?;
+        disk.sync_dir(dir)?;
+        let records = all.get(place + 1).map_or(0, |next| next - first);
+        recovery.foreign.push(Damage {
+            segment: segment_name(first),
+            position: 0,
+            bytes: length,
+            records,
+            copy: Some(target),
+        });
+    }
+    Ok(named)
+}
+
+impl Recovery {
+    /// Records that were settled are missing at the end: what was taken for an unfinished write is damage.
+    fn lose_the_end(&mut self, records: u64, newest: u64, end: u64) {
+        let name = segment_name(newest);
+        let mut at_end = match self.torn.iter().position(|torn| torn.segment == name) {
+            Some(place) => self.torn.remove(place),
+            None => Damage { segment: name, position: end, bytes: 0, records: 0, copy: None },
+        };
+        at_end.records = records;
+        self.damaged.push(at_end);
+    }
 }
 
 struct Scan<'a> {
@@ -157,9 +295,24 @@ struct Scanned {
 }
 
 impl Scan<'_> {
-    fn run(&self, recovery: &mut Recovery) -> io::Result<Scanned> {
+    /// [`Scan::run`], again if the disk could not read, and then past what it cannot read.
+    fn run_again(&self, recovery: &mut Recovery) -> io::Result<Scanned> {
+        for _ in 1..READ_TRIES {
+            let before = recovery.clone();
+            match self.run(recovery, false) {
+                Err(error) if is_unreadable(&error) => {
+                    *recovery = before;
+                    std::thread::sleep(READ_PAUSE);
+                }
+                done => return done,
+            }
+        }
+        self.run(recovery, true)
+    }
+
+    fn run(&self, recovery: &mut Recovery, past: bool) -> io::Result<Scanned> {
         let path = self.dir.join(segment_name(self.first));
-        let (mut walk, header) = Walk::open(self.disk, &path, self.first, self.id)?;
+        let (mut walk, header) = Walk::open(self.disk, &path, self.first, self.id, past)?;
         let length = walk.len()?;
         let (mut last, mut holes) = (None, Vec::new());
         loop {
@@ -171,10 +324,24 @@ impl Scan<'_> {
         }
         let end = walk.position();
         let rest = Rest::measure(&walk, end, length)?;
+        let rotten = if self.limit == u64::MAX { walk.rotten(length)? } else { 0 };
+        let Some(unreadable) = walk.unreadable().map(<[(u64, u64)]>::to_vec) else {
+            return Err(io::Error::other(
+                "the disk reads nothing of this file; if it is gone for good, move the file away",
+            ));
+        };
+        let name = segment_name(self.first);
+        recovery.unreadable.extend(unreadable.iter().map(|(start, bytes)| (name.clone(), *start, *bytes)));
+        // Records may have been where nothing can be read: as many as have room there.
+        let hidden: u64 = unreadable
+            .iter()
+            .map(|(start, bytes)| (start + bytes).saturating_sub((*start).max(end)).div_ceil(RECORD_HEADER as u64))
+            .sum();
+        let missing = rotten.max(if self.limit == u64::MAX { hidden } else { 0 });
         let Some(hash) = last else {
             self.put_aside(&walk, header.is_none(), rest.used, recovery)?;
             return Ok(Scanned {
-                next: self.first,
+                next: self.first + missing,
                 hash: header.map(|header| header.previous),
                 end,
                 has_records: false,
@@ -187,15 +354,15 @@ impl Scan<'_> {
             recovery.damaged.push(self.damage(&walk, hole.start, hole.end, hole.last - hole.first + 1));
         }
         let mut may_cut = end < length;
-        if rest.used > end {
-            let torn = self.damage(&walk, end, rest.used, 0);
-            may_cut = torn.copy.is_some();
-            recovery.torn.push(torn);
+        if rest.used > end || missing > 0 {
+            let torn = self.damage(&walk, end, rest.used.max(end), missing);
+            may_cut = torn.copy.is_some() && unreadable.is_empty();
+            if missing > 0 { recovery.damaged.push(torn) } else { recovery.torn.push(torn) }
         }
         if may_cut {
             self.cut(&path, end);
         }
-        Ok(Scanned { next: walk.expected(), hash: Some(hash), end, has_records: true })
+        Ok(Scanned { next: walk.expected() + missing, hash: Some(hash), end, has_records: true })
     }
 
     /// A file without a good record: removed if it has no bytes of records, else moved to quarantine.
@@ -206,6 +373,7 @@ impl Scan<'_> {
             let (position, bytes) = if used > start { (start, used - start) } else { (0, start) };
             let (target, _) = self.quarantine(position, None)?;
             self.disk.rename(&path, &target)?;
+            self.disk.sync_dir(&self.dir.join(QUARANTINE))?;
             let (segment, copy) = (segment_name(self.first), Some(target));
             recovery.torn.push(Damage { segment, position, bytes, records: 0, copy });
         } else {
@@ -218,6 +386,8 @@ impl Scan<'_> {
     fn quarantine(&self, position: u64, bytes: Option<&[u8]>) -> io::Result<(PathBuf, Copied)> {
         let folder = self.dir.join(QUARANTINE);
         self.disk.create_dir(&folder)?;
+        // The folder's own name, before anything is cut off that is kept there alone.
+        self.disk.sync_dir(self.dir)?;
         for number in 0_u32.. {
             let count = if number == 0 { String::new() } else { format!("-{number}") };
             let target = folder.join(format!("{:020}-{position:010}{count}.bin", self.first));

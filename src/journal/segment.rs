@@ -1,18 +1,23 @@
 //! Walking through one segment: good records one by one, damaged ranges as what they are.
 //!
-//! What must stay true: a record is only believed when its checksum holds and its offset can stand where it stands; whatever
-//! the bytes, the walk ends.
+//! What must stay true: a record is only believed when its checksum, which begins with the journal's id, holds and its offset can stand where
+//! it stands: a segment of another journal has no records. Whatever the bytes, the walk ends. What the disk cannot read is an error, unless
+//! the walk was told to go past it: then those blocks are zeros, and are named.
 
 use std::io;
 use std::path::Path;
 
-use super::disk::{Access, Disk, DiskFile};
+use super::disk::{Access, Disk, DiskFile, is_unreadable};
 use super::format::{
     ALIGN, JournalId, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, is_intact, record_size,
 };
 
 /// How much is read at a time.
 const CHUNK: usize = 512 * 1024;
+/// What cannot be read is found in steps of this size.
+const BLOCK: usize = 4096;
+/// So often a block is tried before it counts as unreadable.
+const BLOCK_TRIES: u32 = 3;
 /// How much is compared with zeros at a time.
 const ZEROS: [u8; 4096] = [0; 4096];
 
@@ -54,6 +59,11 @@ pub(super) struct Walk {
     /// Position in the file of the buffer's first byte.
     start: u64,
     filled: usize,
+    /// Whether blocks that cannot be read are passed over, and those that were: positions and lengths.
+    past: bool,
+    unreadable: Vec<(u64, u64)>,
+    /// Whether any block could be read since the first that could not.
+    readable: bool,
 }
 
 /// The header of the segment at the beginning of `file`, if it is intact and its offset is that of the name.
@@ -65,18 +75,72 @@ pub(super) fn read_header(file: &dyn DiskFile, first: u64) -> io::Result<Option<
 }
 
 impl Walk {
-    /// Opens the segment at `path`, whose name says `first`. `id` is used where the header is damaged.
+    /// Opens the segment at `path` of the journal `id`, whose name says `first`; gives its header if it is that of this journal. With `past`
+    /// blocks that cannot be read are passed over.
     pub(super) fn open(
         disk: &dyn Disk,
         path: &Path,
         first: u64,
         id: JournalId,
+        past: bool,
     ) -> io::Result<(Walk, Option<SegmentHeader>)> {
         let file = disk.open(path, Access::Read)?;
-        let header = read_header(file.as_ref(), first)?;
-        let id = header.as_ref().map_or(id, |header| header.id);
-        let position = SEGMENT_HEADER as u64;
-        Ok((Walk { file, id, position, expected: first, buffer: Vec::new(), start: 0, filled: 0 }, header))
+        let (position, buffer, mut unreadable) = (SEGMENT_HEADER as u64, Vec::new(), Vec::new());
+        let header = match read_header(file.as_ref(), first) {
+            Err(error) if past && is_unreadable(&error) => {
+                unreadable.push((0, BLOCK as u64));
+                None
+            }
+            header => header?.filter(|header| header.id == id),
+        };
+        let walk = Walk {
+            file,
+            id,
+            position,
+            expected: first,
+            buffer,
+            start: 0,
+            filled: 0,
+            past,
+            unreadable,
+            readable: false,
+        };
+        Ok((walk, header))
+    }
+
+    /// The ranges that could not be read and were passed over, in order: position and length. `None`: nothing at all could be read, which is
+    /// no damage of a place.
+    pub(super) fn unreadable(&self) -> Option<&[(u64, u64)]> {
+        (self.readable || self.unreadable.is_empty()).then_some(&self.unreadable)
+    }
+
+    /// How many records look as if they had been whole behind the last good one, and their checksums do not hold: headers with the right
+    /// offsets, in every sector something other than zeros, a last byte that is written. An unfinished write leaves zeros, for the file was
+    /// zeros before; so these have changed since they were written.
+    pub(super) fn rotten(&mut self, end: u64) -> io::Result<u64> {
+        const SECTOR: u64 = 512;
+        let (mut position, mut offset) = (self.position, self.expected);
+        loop {
+            let Some(header) = RecordHeader::peek(self.window(position, RECORD_HEADER, end)?) else { break };
+            let size = (RECORD_HEADER + header.length) as u64;
+            if header.offset != offset || position.saturating_add(size) > end {
+                break;
+            }
+            let bytes = self.bytes(position, position + size)?;
+            let (mut at, mut whole) = (0, bytes.last().is_some_and(|last| *last != 0));
+            while at < size && whole {
+                let next = ((position + at) / SECTOR + 1) * SECTOR - position;
+                let sector = bytes.get(usize::try_from(at).unwrap_or(0)..usize::try_from(next.min(size)).unwrap_or(0));
+                whole = sector.is_some_and(|sector| sector.iter().any(|byte| *byte != 0));
+                at = next;
+            }
+            if !whole {
+                break;
+            }
+            position += record_size(header.length) as u64;
+            offset += 1;
+        }
+        Ok(offset - self.expected)
     }
 
     /// Length of the file.
@@ -131,7 +195,7 @@ impl Walk {
     pub(super) fn bytes(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let end = end.min(self.file.len()?);
         let mut bytes = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
-        let count = self.file.read_at(&mut bytes, start)?;
+        let count = read(self.file.as_ref(), &mut bytes, start, self.past, &mut |_, _| {})?;
         bytes.truncate(count);
         Ok(bytes)
     }
@@ -195,11 +259,67 @@ impl Walk {
                 self.filled = 0;
                 self.start = position;
                 if let Some(room) = self.buffer.get_mut(..size) {
-                    self.filled = self.file.read_at(room, position)?;
+                    let (unreadable, readable) = (&mut self.unreadable, &mut self.readable);
+                    self.filled = read(self.file.as_ref(), room, position, self.past, &mut |at, good| {
+                        *readable |= good;
+                        match unreadable.last_mut() {
+                            _ if good => {}
+                            Some((start, length)) if *start + *length >= at && at >= *start => {
+                                *length = (*length).max(at + BLOCK as u64 - *start);
+                            }
+                            _ => unreadable.push((at, BLOCK as u64)),
+                        }
+                    })?;
                 }
                 0
             }
         };
         Ok(self.buffer.get(skip..self.filled).unwrap_or_default())
     }
+}
+
+/// Reads into `room` from `position` on. With `past`, blocks that cannot be read are zeros, and `met` is told of each block whether it could.
+fn read(
+    file: &dyn DiskFile,
+    room: &mut [u8],
+    position: u64,
+    past: bool,
+    met: &mut dyn FnMut(u64, bool),
+) -> io::Result<usize> {
+    match file.read_at(room, position) {
+        Err(error) if past && is_unreadable(&error) => {}
+        done => {
+            if done.as_ref().is_ok_and(|count| *count > 0) {
+                met(position, true);
+            }
+            return done;
+        }
+    }
+    let length = usize::try_from(file.len()?.saturating_sub(position)).unwrap_or(usize::MAX).min(room.len());
+    let mut at = 0;
+    while at < length {
+        // Blocks as the disk has them.
+        let within = usize::try_from((position + at as u64) % BLOCK as u64).unwrap_or(0);
+        let end = (at + BLOCK - within).min(length);
+        let Some(block) = room.get_mut(at..end) else { break };
+        let start = position + at as u64;
+        let mut tries = 0;
+        loop {
+            match file.read_at(block, start) {
+                Err(error) if is_unreadable(&error) && tries + 1 < BLOCK_TRIES => tries += 1,
+                Err(error) if is_unreadable(&error) => {
+                    block.fill(0);
+                    met(start, false);
+                    break;
+                }
+                done => {
+                    done?;
+                    met(start, true);
+                    break;
+                }
+            }
+        }
+        at = end;
+    }
+    Ok(length)
 }

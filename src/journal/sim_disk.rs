@@ -35,6 +35,61 @@ pub enum Fault {
     PowerOff(u64),
 }
 
+/// What is asked of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// [`Disk::create`].
+    Create,
+    /// [`Disk::open`].
+    Open,
+    /// [`DiskFile::read_at`].
+    Read,
+    /// [`DiskFile::write_at`].
+    Write,
+    /// [`DiskFile::sync_data`] and [`DiskFile::sync_all`].
+    Sync,
+    /// [`DiskFile::preallocate`].
+    Preallocate,
+    /// [`DiskFile::set_len`].
+    Cut,
+    /// [`Disk::rename`], by the new name.
+    Rename,
+    /// [`Disk::remove`].
+    Remove,
+    /// [`Disk::list`].
+    List,
+    /// [`Disk::sync_dir`].
+    SyncFolder,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Operation; 11] = [
+        Self::Create,
+        Self::Open,
+        Self::Read,
+        Self::Write,
+        Self::Sync,
+        Self::Preallocate,
+        Self::Cut,
+        Self::Rename,
+        Self::Remove,
+        Self::List,
+        Self::SyncFolder,
+    ];
+}
+
+/// One kind of operation on one kind of file fails, every time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// What fails.
+    pub operation: Operation,
+    /// On which files: those whose name begins or ends with this; of folders, the whole name.
+    pub file: &'static str,
+    /// The system's number of the error.
+    pub errno: i32,
+}
+
 #[derive(Debug)]
 struct State {
     files: Vec<Content>,
@@ -47,6 +102,10 @@ struct State {
     operations: u64,
     fault: Option<Fault>,
     forgets_dir_syncs: bool,
+    refusal: Option<Refusal>,
+    refused: std::cell::Cell<u64>,
+    /// What cannot be read: files and positions in them.
+    spoiled: Vec<(usize, std::ops::Range<u64>)>,
     random: Random,
 }
 
@@ -113,6 +172,9 @@ impl SimDisk {
             operations: 0,
             fault: None,
             forgets_dir_syncs: false,
+            refusal: None,
+            refused: std::cell::Cell::new(0),
+            spoiled: Vec::new(),
             random: Random::new(seed),
         };
         SimDisk { state: Arc::new(Mutex::new(state)) }
@@ -147,6 +209,25 @@ impl SimDisk {
     /// Plants a mistake: syncs of folders say yes and do nothing.
     pub fn forget_dir_syncs(&self) {
         self.state().forgets_dir_syncs = true;
+    }
+
+    /// Sets or lifts what is refused.
+    pub fn refuse(&self, refusal: Option<Refusal>) {
+        self.state().refusal = refusal;
+    }
+
+    /// How often something was refused for what [`SimDisk::refuse`] set.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.state().refused.get()
+    }
+
+    /// From now on nothing can be read of these positions of a file: its sectors are worn out.
+    pub fn spoil(&self, path: &Path, positions: std::ops::Range<u64>) {
+        let mut state = self.state();
+        if let Some(at) = state.live.get(path).copied() {
+            state.spoiled.push((at, positions));
+        }
     }
 
     /// The paths of all files.
@@ -225,6 +306,20 @@ fn copy_sector(from: &[u8], to: &mut [u8], sector: usize) {
 }
 
 impl State {
+    fn refused(&self, operation: Operation, path: &Path) -> io::Result<()> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match self.refusal {
+            Some(refusal)
+                if refusal.operation == operation
+                    && (name.starts_with(refusal.file) || name.ends_with(refusal.file)) =>
+            {
+                self.refused.set(self.refused.get() + 1);
+                Err(io::Error::from_raw_os_error(refusal.errno))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn begin(&mut self, is_sync: bool) -> io::Result<Fate> {
         self.operations += 1;
         let now = self.operations;
@@ -330,6 +425,7 @@ impl Disk for SimDisk {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
+        state.refused(Operation::Create, path)?;
         if state.live.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -337,19 +433,21 @@ impl Disk for SimDisk {
         state.files.push(Content::default());
         state.change_names(vec![(path.to_path_buf(), Some(at))])?;
         drop(state);
-        Ok(Box::new(SimFile { disk: self.clone(), at, access: Access::Write }))
+        Ok(Box::new(SimFile { disk: self.clone(), at, access: Access::Write, path: path.to_path_buf() }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
         state.begin_whole()?;
+        state.refused(Operation::Open, path)?;
         let at = state.named(path)?;
         drop(state);
-        Ok(Box::new(SimFile { disk: self.clone(), at, access }))
+        Ok(Box::new(SimFile { disk: self.clone(), at, access, path: path.to_path_buf() }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
+        state.refused(Operation::Rename, to)?;
         let at = state.named(from)?;
         state.change_names(vec![(to.to_path_buf(), Some(at)), (from.to_path_buf(), None)])
     }
@@ -357,12 +455,14 @@ impl Disk for SimDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.named(path)?;
+        state.refused(Operation::Remove, path)?;
         state.change_names(vec![(path.to_path_buf(), None)])
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut state = self.state();
         state.begin_whole()?;
+        state.refused(Operation::List, dir)?;
         let names = state.live.keys().filter(|path| path.parent() == Some(dir)).filter_map(|path| path.file_name());
         Ok(names.filter_map(|name| name.to_str()).map(str::to_owned).collect())
     }
@@ -372,6 +472,7 @@ impl Disk for SimDisk {
         if !matches!(state.begin(true)?, Fate::Works) {
             return Err(broken());
         }
+        state.refused(Operation::SyncFolder, dir)?;
         if state.forgets_dir_syncs {
             return Ok(());
         }
@@ -421,9 +522,15 @@ struct SimFile {
     disk: SimDisk,
     at: usize,
     access: Access,
+    /// Its name when it was opened.
+    path: PathBuf,
 }
 
 impl SimFile {
+    fn refused(&self, operation: Operation) -> io::Result<()> {
+        self.disk.state().refused(operation, &self.path)
+    }
+
     fn writable(&self) -> io::Result<()> {
         if self.access == Access::Write { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
     }
@@ -439,6 +546,14 @@ impl DiskFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
         state.begin_whole()?;
+        state.refused(Operation::Read, &self.path)?;
+        let asked = position..position.saturating_add(buffer.len() as u64);
+        let is_spoiled = |(at, bad): &(usize, std::ops::Range<u64>)| {
+            *at == self.at && bad.start < asked.end && asked.start < bad.end
+        };
+        if state.spoiled.iter().any(is_spoiled) {
+            return Err(broken());
+        }
         let live = &state.file(self.at)?.live;
         let from = usize::try_from(position).ok().and_then(|start| live.get(start..)).unwrap_or_default();
         let count = from.len().min(buffer.len());
@@ -450,19 +565,23 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         self.writable()?;
+        self.refused(Operation::Write)?;
         self.disk.state().write(self.at, bytes, position)
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.refused(Operation::Sync)?;
         self.disk.state().sync(self.at)
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        self.refused(Operation::Sync)?;
         self.disk.state().sync(self.at)
     }
 
     fn preallocate(&self, length: u64) -> io::Result<()> {
         self.writable()?;
+        self.refused(Operation::Preallocate)?;
         let mut state = self.disk.state();
         state.begin_whole()?;
         state.grow(self.at, usize::try_from(length).map_err(|_| broken())?)
@@ -470,6 +589,7 @@ impl DiskFile for SimFile {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.writable()?;
+        self.refused(Operation::Cut)?;
         let length = usize::try_from(length).map_err(|_| broken())?;
         let mut state = self.disk.state();
         state.begin_whole()?;

@@ -56,6 +56,17 @@ impl Slots {
         }
     }
 
+    /// The journal that the file at `path` belongs to, if it is whole.
+    pub(super) fn owner(disk: &dyn Disk, path: &Path) -> Option<JournalId> {
+        let file = disk.open(path, Access::Read).ok()?;
+        POSITIONS.iter().find_map(|position| {
+            let mut bytes = [0; SLOT];
+            (file.read_at(&mut bytes, *position).ok()? == SLOT).then_some(())?;
+            let id: JournalId = bytes.get(8..24)?.try_into().ok()?;
+            newest(file.as_ref(), &id).ok()?.map(|_| id)
+        })
+    }
+
     /// Takes the space that the file needs, if it is not there yet; `first` is in it then.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::disk::{DiskFile, is_full};
 use super::format::{BODY_MAX, SEGMENT_HEADER, SegmentHeader, put_record, record_size, segment_name};
+use super::recovery::TAIL_FILE;
+use super::slots::Slots;
 use super::tail::{Health, Shared, Span};
 use super::{Entry, Hash, Offset, Receipt, Settings, Unstored, retention};
 use crate::message::Timestamp;
@@ -26,6 +28,8 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 const RETRY_FULL: Duration = Duration::from_millis(500);
 /// How often a failing disk is tried.
 const RETRY_FAILED: Duration = Duration::from_secs(1);
+/// How often the end is noted while records come.
+const MARK_EVERY: Duration = Duration::from_millis(500);
 /// How often retention looks around, besides at each new segment.
 const ROUND: Duration = Duration::from_secs(10);
 
@@ -200,6 +204,10 @@ pub(super) struct Writer {
     buffer: Vec<u8>,
     failures: u32,
     trouble: Option<Trouble>,
+    /// Says up to where everything is durable, so that a loss at the end is told from an unfinished write.
+    mark: Slots,
+    marked: u64,
+    marked_at: Instant,
 }
 
 /// Closes the queue and refuses what waits, even if the thread ends by a panic.
@@ -221,7 +229,10 @@ impl Writer {
     pub(super) fn new(settings: Settings, telemetry: Arc<Telemetry>, shared: Arc<Shared>, hash: Hash) -> Self {
         let next = shared.durable() + 1;
         let (active, buffer, failures, trouble) = (None, Vec::new(), 0, None);
-        Writer { settings, telemetry, shared, active, hash, next, buffer, failures, trouble }
+        let place = &shared.place;
+        let mark = Slots::new(Arc::clone(&place.disk), place.dir.join(TAIL_FILE), shared.id);
+        let (marked, marked_at) = (0, Instant::now());
+        Writer { settings, telemetry, shared, active, hash, next, buffer, failures, trouble, mark, marked, marked_at }
     }
 
     pub(super) fn start(self, queue: Arc<Queue>) -> io::Result<JoinHandle<()>> {
@@ -254,6 +265,7 @@ impl Writer {
             pending.extend(taken.drain(..));
             self.store_all(&mut pending);
             if closed {
+                self.note_end(true);
                 for waiting in pending {
                     waiting.receipt.settle(Err(Unstored::Closed));
                 }
@@ -341,9 +353,23 @@ impl Writer {
         }
     }
 
+    /// Notes up to where everything is durable. Only a help: an error is no trouble, and without `durable` nobody waits for the disk.
+    fn note_end(&mut self, durable: bool) {
+        let end = self.next - 1;
+        if end == self.marked || !durable && self.marked_at.elapsed() < MARK_EVERY {
+            return;
+        }
+        self.marked_at = Instant::now();
+        match self.mark.store(end, durable) {
+            Ok(()) => self.marked = end,
+            Err(error) => tracing::debug!(%error, "the end of the journal could not be noted"),
+        }
+    }
+
     /// With nothing to write: tries whether the trouble is over, lets old segments go.
     fn look_around(&mut self) {
         if self.trouble.as_ref().is_none_or(|trouble| Instant::now() < trouble.retry) {
+            self.note_end(false);
             retention::expire(&self.shared, &self.settings, &self.telemetry, now());
             return;
         }
@@ -388,6 +414,7 @@ impl Writer {
         self.hash = hash;
         self.next += count as u64;
         self.shared.advance(active.position, self.next - 1);
+        self.note_end(false);
         self.telemetry.count(Counter::JournalCommits);
         self.telemetry.add(Counter::JournalRecords, count as u64);
         self.telemetry.add(Counter::JournalBytes, self.buffer.len() as u64);

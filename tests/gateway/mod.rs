@@ -99,6 +99,13 @@ impl Gateway {
         self.launch(command);
     }
 
+    /// Starts the process by a shell that runs `script` in the gateway's folder.
+    pub(crate) fn start_by(&mut self, script: &str) {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        self.launch(command);
+    }
+
     /// Starts the process with `listener` as systemd would hand it over: descriptor 3, named in the environment.
     pub(crate) fn start_on(&mut self, listener: &std::net::TcpListener) {
         let handed: std::os::fd::OwnedFd = listener.try_clone().unwrap().into();

@@ -4,6 +4,7 @@ mod crash;
 mod full;
 mod life;
 mod model;
+mod place;
 mod rot;
 
 use std::collections::BTreeMap;
