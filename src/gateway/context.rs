@@ -123,13 +123,15 @@ fn rows(context: &Context) -> impl Iterator<Item = (String, Vec<u8>)> {
     let factors = context.factors.iter().map(|(code, row)| (format!("f{code}"), serde_json::to_vec(row)));
     let rules = context.rules.iter().map(|(file, text)| (format!("r{file}"), serde_json::to_vec(text)));
     let stations = context.stations.iter().map(|(mn, facts)| (format!("s{mn}"), Ok(short(facts))));
-    factors.chain(rules).chain(stations).map(|(key, json)| (key, json.unwrap_or_default()))
+    let dialects = context.dialects.iter().map(|(name, row)| (format!("d{name}"), serde_json::to_vec(row)));
+    dialects.chain(factors).chain(rules).chain(stations).map(|(key, json)| (key, json.unwrap_or_default()))
 }
 
 /// The JSON of one row of a context.
 fn row(context: &Context, key: &str) -> Option<Vec<u8>> {
     let (what, key) = key.split_at_checked(1)?;
     match what {
+        "d" => serde_json::to_vec(context.dialects.get(key)?).ok(),
         "f" => serde_json::to_vec(context.factors.get(key)?).ok(),
         "r" => serde_json::to_vec(context.rules.get(key)?).ok(),
         _ => Some(short(context.stations.get(key)?)),
@@ -157,15 +159,16 @@ fn pieces(
     base: Option<[u8; 32]>,
 ) -> Option<(Vec<(u8, Vec<u8>)>, [u8; 32])> {
     let mut pieces = Vec::new();
-    let mut open: [Vec<u8>; 3] = [Vec::new(), Vec::new(), Vec::new()];
+    let mut open: [Vec<u8>; 4] = Default::default();
     let mut size = 0;
     for (key, json) in rows {
         if key.len() + json.len() > ROW_MAX {
             return None;
         }
         let (what, key) = key.split_at_checked(1)?;
-        let [factors, rules, stations] = &mut open;
+        let [dialects, factors, rules, stations] = &mut open;
         let map = match what {
+            "d" => dialects,
             "f" => factors,
             "r" => rules,
             _ => stations,
@@ -199,9 +202,9 @@ fn pieces(
 }
 
 /// The open maps as one object; they begin anew.
-fn close(open: &mut [Vec<u8>; 3]) -> Vec<u8> {
+fn close(open: &mut [Vec<u8>; 4]) -> Vec<u8> {
     let mut piece = Vec::new();
-    for (name, map) in ["factors", "rules", "stations"].iter().zip(open) {
+    for (name, map) in ["dialects", "factors", "rules", "stations"].iter().zip(open) {
         if map.is_empty() {
             continue;
         }

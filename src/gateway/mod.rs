@@ -147,7 +147,7 @@ impl Running {
         derived.forget_beyond(journal.recovered().last)?;
         derived.prepare();
         let base = uplink::Base::find(&derived, &interpretation(&config));
-        let context = Context { stations: registry.facts(), factors, rules };
+        let context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
         let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
         announcer.start(&context, &keys, base.known())?;
         if !config.command.enabled {

@@ -48,7 +48,7 @@ impl Running {
         if old.command != config.command {
             changes.push("command: the settings hold for what is asked from now on".into());
         }
-        let context = Context { stations: registry.facts(), factors, rules };
+        let context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
         if let Err(error) = self.announcer.reload(&context) {
             tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
         }

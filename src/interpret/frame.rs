@@ -12,8 +12,9 @@ use super::settings::Settings;
 use super::station::Station;
 use super::{Interpreted, Interpreter, coverage, hash, id, marks, micros, times};
 use crate::downlink::Step;
+use crate::message::dialect::Shown;
 use crate::message::{Heard, Kind, Publication, registration};
-use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet, tidied};
+use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
 
 /// QNs remembered per station, to tell different records with one QN.
 const QNS_REMEMBERED_MAX: usize = 16;
@@ -35,6 +36,14 @@ pub(super) struct Packet<'a> {
     pub(super) length_off: Option<u32>,
     pub(super) content: u64,
     pub(super) place: Place<'a>,
+}
+
+impl<'a> Packet<'a> {
+    /// What it shows of its dialect.
+    fn shown(&self, mn: &'a [u8]) -> Shown<'a> {
+        let (st, cn, deviations, area) = (self.st, self.cn, self.deviations, self.area);
+        Shown { flag: self.edition, st, cn, mn, deviations, area }
+    }
 }
 
 impl Interpreter {
@@ -99,8 +108,9 @@ impl Interpreter {
         let fresh = station.carded.is_none() || !station.online;
         station.online = true;
         station.last_seen = Some(place.time);
-        if station.edition != edition {
-            station.edition = edition;
+        let shown = self.context.edition_of(facts, &Shown { flag: edition, ..Shown::of(header, heard.deviations) });
+        if station.edition != shown {
+            station.edition = shown;
         }
         if station.st.as_deref() != header.st {
             station.st = header.st.map(<[u8]>::to_owned);
@@ -164,9 +174,11 @@ impl Interpreter {
         let system = self.dictionary.system(registered, packet.st);
         let merged = matches!(packet.parted, Parted::Merged { .. });
         let habit = station.habits.of(packet.st);
-        let lens = Lens { dictionary: &self.dictionary, facts, edition: packet.edition, system, habit, merged };
+        let shown = packet.shown(&station.mn);
+        let edition = self.context.edition_of(facts, &shown);
+        let lens = Lens { dictionary: &self.dictionary, facts, edition, system, habit, merged };
         let report = self.scratch.read(packet.area, lens);
-        let kind = packet.cn.map_or(Kind::Other, Kind::of);
+        let kind = self.context.kind_of(facts, &shown);
         let time = report.data_time.or_else(|| report.own(b"AlarmTime").filter(|_| kind == Kind::Alarm));
         let moment = time.and_then(Moment::read_any);
         let mut deviations = packet.deviations;
@@ -208,7 +220,7 @@ impl Interpreter {
             st: packet.st,
             cn: packet.cn,
             qn: packet.qn,
-            edition: packet.edition,
+            edition,
             kind,
             time,
             moment,
@@ -246,12 +258,8 @@ fn length_off(heard: &Heard<'_>, deviations: Deviations) -> Option<u32> {
     if !deviations.contains(Deviation::LengthOff) {
         return None;
     }
-    let declared = heard.raw.strip_prefix(b"##").unwrap_or(heard.raw);
-    let digits = declared.iter().take_while(|b| b.is_ascii_digit()).count();
-    let digits = declared.get(..digits)?;
-    let digits = if digits.len() == 8 { digits.get(4..)? } else { digits };
-    let declared: i64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    u32::try_from(declared.abs_diff(i64::try_from(heard.segment.len()).ok()?)).ok()
+    let declared = scan::envelope(heard.raw, heard.segment.len()).declared?;
+    u32::try_from(declared.abs_diff(heard.segment.len())).ok()
 }
 
 /// Looks the record up among the station's last ones; also whether its QN stood for another record (catalogue, kind 22). All that answers a

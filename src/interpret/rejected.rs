@@ -3,9 +3,9 @@
 use super::data::{optional_name, quoted, write_deviations, write_journal};
 use super::json;
 use super::moment::write_timestamp;
-use crate::message::{Rejected, Timestamp};
+use crate::message::{RejectReason, Rejected, Timestamp};
 use crate::protocol::secret::masked;
-use crate::protocol::{Deviations, packet};
+use crate::protocol::{Deviations, crc, packet, scan};
 
 /// Appends the body.
 pub(super) fn write(
@@ -28,10 +28,13 @@ pub(super) fn write(
     out.extend_from_slice(b",\"en\":");
     json::string(out, rejected.reason.explain_en());
     out.extend_from_slice(b"},\"detail\":");
-    write_deviations(out, rejected.detail, None);
+    let envelope = rejected.segment.map(|segment| (segment, scan::envelope(rejected.raw, segment.len())));
+    let off = envelope.and_then(|(segment, said)| u32::try_from(said.declared?.abs_diff(segment.len())).ok());
+    write_deviations(out, rejected.detail, off);
     optional_name(out, b",\"mn\":", header.mn);
     let cn = header.cn.map(|cn| cn.to_string());
     optional_name(out, b",\"cn\":", cn.as_deref().map(str::as_bytes));
+    write_envelope(out, envelope, rejected.reason);
     out.extend_from_slice(b",\"peer\":");
     json::string(out, &rejected.from.peer.to_string());
     out.extend_from_slice(b",\"connection\":");
@@ -45,6 +48,36 @@ pub(super) fn write(
     write_bytes(out, &masked(rejected.raw));
     write_journal(out, offset, hash);
     out.push(b'}');
+}
+
+/// Appends what length and check say and are, of what has a segment; of one that was cut off only what it says.
+fn write_envelope(out: &mut Vec<u8>, envelope: Option<(&[u8], scan::Envelope)>, reason: RejectReason) {
+    let whole = !matches!(
+        reason,
+        RejectReason::Truncated | RejectReason::PartialTimeout | RejectReason::TooLong | RejectReason::Shapeless
+    );
+    let number = |out: &mut Vec<u8>, key: &[u8], number: Option<u64>| {
+        out.extend_from_slice(key);
+        match number {
+            Some(number) => json::number(out, number),
+            None => out.extend_from_slice(b"null"),
+        }
+    };
+    let check = |out: &mut Vec<u8>, key: &[u8], check: Option<u16>| {
+        out.extend_from_slice(key);
+        match check {
+            Some(check) => json::string(out, &format!("{check:04X}")),
+            None => out.extend_from_slice(b"null"),
+        }
+    };
+    if envelope.is_none() {
+        return;
+    }
+    let ended = envelope.filter(|_| whole);
+    number(out, b",\"length_declared\":", envelope.and_then(|(_, said)| said.declared).map(|n| n as u64));
+    number(out, b",\"length\":", ended.map(|(segment, _)| segment.len() as u64));
+    check(out, b",\"crc_said\":", ended.and_then(|(_, said)| said.said));
+    check(out, b",\"crc_computed\":", ended.map(|(segment, _)| crc::checksum(segment)));
 }
 
 /// Appends `,"text":…` if the bytes can be read, else `,"hex":…`.

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
+use super::dialect::{Reading, Shown};
+use crate::protocol::Edition;
+
 /// The whole context, in a stable order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Context {
@@ -17,9 +21,37 @@ pub struct Context {
     /// The marking rules in force, file name to text; none: those built in.
     #[serde(default)]
     pub rules: BTreeMap<String, String>,
+    /// What command codes mean in the dialects that stations have or show.
+    #[serde(default)]
+    pub dialects: BTreeMap<String, Reading>,
 }
 
 impl Context {
+    /// The dialect that its station is registered with, else the one that a record shows if nothing is registered.
+    fn dialect_of(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Option<&Reading> {
+        let named = facts.and_then(|facts| facts.dialect.as_deref());
+        let free = facts.is_none_or(|facts| facts.edition.is_none());
+        match named {
+            Some(name) => self.dialects.get(name),
+            None if !free => None,
+            None => self.dialects.values().find(|dialect| dialect.recognise.iter().any(|sign| sign.fits(shown))),
+        }
+    }
+
+    /// What a record is about: as its dialect says, else as the standard does.
+    #[must_use]
+    pub fn kind_of(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Kind {
+        let Some(cn) = shown.cn else { return Kind::Other };
+        self.dialect_of(facts, shown).and_then(|dialect| dialect.kinds.of(cn)).unwrap_or_else(|| Kind::of(cn))
+    }
+
+    /// The edition that a record is written in: the registered one, else that of the dialect it shows, else that of its Flag.
+    #[must_use]
+    pub fn edition_of(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Option<Edition> {
+        let registered = facts.and_then(|facts| facts.edition);
+        registered.or_else(|| self.dialect_of(facts, shown)?.edition).or(shown.flag)
+    }
+
     /// The MN of the station whose logger has this hardware number.
     #[must_use]
     pub fn of_hardware(&self, number: &[u8]) -> Option<&str> {
@@ -39,6 +71,8 @@ pub struct ContextChange {
     pub factors: BTreeMap<String, Option<(String, String)>>,
     /// Rule files by name.
     pub rules: BTreeMap<String, Option<String>>,
+    /// Dialects by name.
+    pub dialects: BTreeMap<String, Option<Reading>>,
 }
 
 impl ContextChange {
@@ -47,6 +81,7 @@ impl ContextChange {
         self.stations.extend(piece.stations);
         self.factors.extend(piece.factors);
         self.rules.extend(piece.rules);
+        self.dialects.extend(piece.dialects);
     }
 
     /// The context that this is the whole of.
@@ -70,6 +105,7 @@ impl ContextChange {
         each(self.stations, &mut context.stations);
         each(self.factors, &mut context.factors);
         each(self.rules, &mut context.rules);
+        each(self.dialects, &mut context.dialects);
     }
 }
 
@@ -84,7 +120,7 @@ pub struct StationFacts {
     /// The registered ST, if any.
     pub st: Option<String>,
     /// The registered edition, if any: `2005`, `2017`, `2025`.
-    pub edition: Option<crate::protocol::Edition>,
+    pub edition: Option<Edition>,
     /// The name of the dialect, if any.
     pub dialect: Option<String>,
     /// The number of the logger's hardware (i23005) that is to have this MN (HJ 212-2025, C.2), if it is registered.

@@ -1,6 +1,7 @@
 //! What the house talks about: records, reports, publications. Plain values, no I/O.
 
 pub mod context;
+pub mod dialect;
 pub mod kind;
 pub mod publication;
 pub mod record;

@@ -10,18 +10,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::ears::{Letter, Mailbox, News, Stored};
+use super::front::{Front, Rang};
 use super::house::{Admission, StoredNotice, entry};
 use super::wire::Direction;
 use crate::journal::{Offset, Unstored};
 use crate::message::{Heard, Record, RejectReason, Rejected};
-use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
+use crate::protocol::{Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
 use crate::session::{self, Reply, Verdict};
 use crate::telemetry::{Counter, Timing};
 
@@ -63,7 +64,7 @@ enum Close {
 pub(super) struct Connection<S> {
     stream: S,
     admission: Admission,
-    buffer: BytesMut,
+    front: Front,
     flights: VecDeque<Flight>,
     /// Where the road down puts its frames, if it listens and a station is here.
     mailbox: Option<Arc<Mailbox>>,
@@ -71,12 +72,6 @@ pub(super) struct Connection<S> {
     stations: Vec<Box<str>>,
     /// The station whose logger asked here for its MN.
     registering: Option<Box<str>>,
-    /// When the last byte came.
-    heard_at: Instant,
-    /// When the first byte of what is in the buffer came.
-    partial_since: Instant,
-    /// Whether the buffer was looked at after a pause since the last byte.
-    paused: bool,
     /// Whether an accepted frame has come.
     known: bool,
     /// Bytes that were no acceptable frame since the last accepted one.
@@ -94,14 +89,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Connection {
             stream,
             admission,
-            buffer: BytesMut::new(),
+            front: Front::new(now),
             flights: VecDeque::new(),
             mailbox: None,
             stations: Vec::new(),
             registering: None,
-            heard_at: now,
-            partial_since: now,
-            paused: false,
             known: false,
             noise: 0,
             after_fault: false,
@@ -143,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tokio::select! {
                 biased;
                 outcome = settled(&mut self.flights), if !self.flights.is_empty() => self.answer(outcome).await?,
-                came = received(&mut self.stream, &mut self.buffer), if reading => match came? {
+                came = received(&mut self.stream, &mut self.front.buffer), if reading => match came? {
                     0 => {
                         self.take(Peer::Resting);
                         return self.finish().await;
@@ -161,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 () = rested(self.resume_at), if self.resume_at.is_some() => {
                     self.resume_at = None;
                     // What waited here is not late.
-                    (self.heard_at, self.partial_since) = (Instant::now(), Instant::now());
+                    self.front.wait_from(Instant::now());
                 }
                 () = &mut leave, if !self.known => self.close = Some(Close::GaveWay),
                 () = &mut stopped => {
@@ -189,11 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// `count` bytes came at the end of the buffer.
     fn came(&mut self, count: usize) {
-        self.heard_at = Instant::now();
-        if self.buffer.len() == count {
-            self.partial_since = self.heard_at;
-        }
-        self.paused = false;
+        self.front.came(Instant::now(), count);
         if !self.known {
             self.admission.silence.heard((self.admission.house.clock)());
         }
@@ -203,12 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// When something must happen although nothing comes.
     fn deadline(&self) -> Instant {
         let settings = &self.admission.settings;
-        let idle = self.heard_at + if self.known { settings.idle_max } else { settings.unheard_max };
-        if self.buffer.is_empty() {
-            return idle;
-        }
-        let partial = self.partial_since + settings.partial_max;
-        if self.paused { partial } else { partial.min(self.heard_at + settings.pause) }
+        let idle = self.front.heard_at() + if self.known { settings.idle_max } else { settings.unheard_max };
+        self.front.deadline(settings.pause, settings.partial_max).unwrap_or(idle)
     }
 
     /// Sets the alarm to an earlier deadline; a later one is left to the alarm's next ring, which costs less than moving it.
@@ -223,28 +207,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn late(&mut self) {
         let now = Instant::now();
         let settings = &self.admission.settings;
-        if self.buffer.is_empty() {
+        if self.front.buffer.is_empty() {
             let idle_max = if self.known { settings.idle_max } else { settings.unheard_max };
-            if now >= self.heard_at + idle_max {
+            if now >= self.front.heard_at() + idle_max {
                 self.close = Some(Close::Idle);
             }
-        } else if now >= self.partial_since + settings.partial_max {
-            self.close = Some(Close::Partial);
-            self.take(Peer::Resting);
-        } else if now >= self.heard_at + settings.pause {
-            self.paused = true;
-            self.look_again();
+            return;
         }
-    }
-
-    /// After a pause: takes what is a good frame if nothing more comes, and nothing else.
-    fn look_again(&mut self) {
-        let limits = self.limits();
-        let step = scan(&self.buffer, Peer::Resting, &limits);
-        if let Some(Item::Frame(frame)) = step.item
-            && matches!(frame.check.verdict, protocol::Verdict::Right | protocol::Verdict::Known(_))
-        {
-            self.take_one(Peer::Resting);
+        let (pause, partial_max) = (settings.pause, settings.partial_max);
+        match self.front.rang(now, pause, partial_max, &self.limits()) {
+            Rang::Looked => {}
+            Rang::Noise => self.take(Peer::Resting),
+            Rang::Partial => {
+                self.close = Some(Close::Partial);
+                self.take(Peer::Resting);
+            }
         }
     }
 
@@ -257,26 +234,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take(&mut self, peer: Peer) {
         let settings = &self.admission.settings;
         let (in_flight_max, longest) = (settings.in_flight_max, 2 * (settings.segment_max + 64));
-        while !self.buffer.is_empty()
+        while !self.front.buffer.is_empty()
             && (peer == Peer::Resting || self.resume_at.is_none() && self.flights.len() < in_flight_max)
         {
             // A frame that is not complete after twice the longest one never will be.
-            let peer = if self.buffer.len() >= longest + READ { Peer::Resting } else { peer };
-            if !self.take_one(peer) {
+            let rests = self.front.is_settled() || self.front.buffer.len() >= longest + READ;
+            if !self.take_one(if rests { Peer::Resting } else { peer }) {
                 break;
             }
-            self.partial_since = Instant::now();
-            self.paused = false;
         }
-        if self.buffer.is_empty() {
-            // Gives the memory back: most connections are idle most of the time.
-            self.buffer = BytesMut::new();
-        }
+        self.front.rest();
     }
 
     /// Takes one thing off the front of the buffer; false if more bytes are needed first.
     fn take_one(&mut self, peer: Peer) -> bool {
-        let buffer = std::mem::take(&mut self.buffer);
+        let buffer = std::mem::take(&mut self.front.buffer);
         let step = scan(&buffer, peer, &self.limits());
         let (used, item) = (step.used, step.item);
         match item {
@@ -286,12 +258,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let reason = RejectReason::from(fault.reason);
                 let late = self.close == Some(Close::Partial) && reason == RejectReason::Truncated;
                 let reason = if late { RejectReason::PartialTimeout } else { reason };
-                self.refuse(reason, Deviations::NONE, None, fault.raw);
+                self.refuse(reason, Deviations::NONE, fault.segment, fault.raw);
                 self.after_fault = true;
             }
         }
-        self.buffer = buffer;
-        self.buffer.advance(used);
+        self.front.buffer = buffer;
+        self.front.used(Instant::now(), used);
         used > 0
     }
 
@@ -375,7 +347,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let record = (entry(&Record::Frame(heard), now), notice);
         house.started_flight();
         house.append(news.map(|entry| (entry, StoredNotice::nobody())).into_iter().chain([record]));
-        self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.heard_at, telling });
+        self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.front.heard_at(), telling });
         if !self.known {
             house.spoke(from);
         }

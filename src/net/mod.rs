@@ -26,7 +26,7 @@
 //! | `handshake_max` | a PROXY header or a TLS handshake that is not done by then: the connection is closed | `connections_unproxied`, `connections_untls` |
 //! | `connections_per_block_max` | the newcomer is closed at once | `connections_refused_block` |
 //! | `in_flight_max` | the connection is not read until the disk has caught up (the TCP window closes) | |
-//! | `partial_max` | what is there is decided upon and kept as rejected, the connection is closed | `connections_partial` |
+//! | `partial_max` | what is there is decided upon and kept as rejected; if a frame began in it, the connection is closed | `connections_partial` |
 //! | `unheard_max`, `idle_max` | the connection is closed | `connections_idle` |
 //! | `segment_max` | the bytes are rejected as `too-long`, scanning goes on behind the next `##` | `rejected{too-long}` |
 //! | `noise_max` | the connection is closed | `connections_noisy` |
@@ -41,9 +41,11 @@
 //!
 //! # Decisions
 //!
-//! * A pause is not an end. After `pause` without bytes an unfinished frame is decided upon only if it then is a frame whose
-//!   CRC is right or wrong in a known way (some loggers send no line end, or a wrong length); all else waits for `partial_max`, so
-//!   that a slow link costs no frame.
+//! * A pause is not an end. After `pause` without bytes, and once a `pause` while bytes keep coming, what is in the buffer is looked at as
+//!   if nothing more came. All up to the last finished frame is decided upon; what stands behind it may be the beginning of a frame on a
+//!   slow link and waits for `partial_max`. A frame is finished if its check is right or wrong in a known way, or if it ends plainly. So
+//!   no good frame waits behind a bad one longer than one pause, and no session is closed for a wrong length.
+//! * Bytes in which no frame begins (a modem's signs of life) are kept as rejected after `partial_max`, and close nothing; `noise_max` does.
 //! * Rejected frames have no place in the order of answers and are not waited for.
 //! * If the journal refuses a frame, its station is taken off its place, so that the next frame announces it again.
 
@@ -51,6 +53,7 @@ mod blocks;
 mod bucket;
 mod connection;
 mod ears;
+mod front;
 mod house;
 mod listener;
 mod proxy;

@@ -30,7 +30,7 @@
 
 use crc::{CRC_16_ARC, CRC_16_IBM_3740, CRC_16_KERMIT, CRC_16_MODBUS, CRC_16_XMODEM, Crc, Table};
 
-use super::{Deviation, Deviations};
+use super::{Deviation, Deviations, value};
 
 /// What the eight shifts make of a byte: CRC-16/ARC of it.
 const STEP: [u16; 256] = {
@@ -107,42 +107,37 @@ fn extend_by_table(reg: u16, bytes: &[u8]) -> u16 {
     bytes.iter().fold(reg, |reg, byte| STEP[usize::from((reg >> 8) as u8 ^ byte)])
 }
 
-/// The known mistake that turns the check of `segment` into what `digits` say, the likeliest if several do.
+/// The known mistake that turns the check of `segment` into `said`, the likeliest if several do.
 ///
-/// `digits` are the one to four hexadecimal digits as they stand in the frame. Asked only when the check does not match.
+/// Compared by value: how many digits it was written with, and in which case, is another matter. Asked only when the check does not
+/// match.
 #[must_use]
-pub fn mistake(segment: &[u8], digits: &[u8]) -> Option<Deviation> {
-    let found = mistakes(segment, digits);
+pub fn mistake(segment: &[u8], said: u16) -> Option<Deviation> {
+    let found = mistakes(segment, said);
     LIKELIEST_FIRST.into_iter().find(|deviation| found.contains(*deviation))
 }
 
 /// A check over 16 bits hardly ever matches by chance (1 in 65,536), a constant is one of four, and what rests on the standard's
 /// own check has but 256 values: in this order.
 const LIKELIEST_FIRST: [Deviation; 8] = [
-    Deviation::CrcLeadingZeros,
     Deviation::CrcModbus,
     Deviation::CrcModbusSwapped,
     Deviation::CrcCcitt,
     Deviation::CrcDummy,
     Deviation::CrcSwapped,
     Deviation::CrcCharacters,
+    Deviation::CrcSigned,
     Deviation::CrcWithoutClosing,
 ];
 
-/// All known mistakes that turn the check of `segment` into what `digits` say; several can by chance.
+/// All known mistakes that turn the check of `segment` into `said`; several can by chance.
 ///
-/// A station known to make one of them should be judged by whether it is among these.
+/// A station known to make one of them should be judged by whether it is among these. Asked of a right check this says which mistakes
+/// that segment cannot show: a check over characters is right for text in ASCII.
 #[must_use]
-pub fn mistakes(segment: &[u8], digits: &[u8]) -> Deviations {
+pub fn mistakes(segment: &[u8], said: u16) -> Deviations {
     let mut found = Deviations::NONE;
-    let Some(said) = hexadecimal(digits) else { return found };
     let computed = checksum(segment);
-    if digits.len() < 4 {
-        if said == computed {
-            found.insert(Deviation::CrcLeadingZeros);
-        }
-        return found;
-    }
     let mut when = |matches: bool, deviation| {
         if matches {
             found.insert(deviation);
@@ -158,7 +153,8 @@ pub fn mistakes(segment: &[u8], digits: &[u8]) -> Deviations {
     when(matches!(said, 0x0000 | 0x1234 | 0xABCD | 0xFFFF), Deviation::CrcDummy);
     when(said == computed.swap_bytes(), Deviation::CrcSwapped);
     when(segment.strip_suffix(b"&&").is_some_and(|open| said == checksum(open)), Deviation::CrcWithoutClosing);
-    when(matches_characters(segment, said), Deviation::CrcCharacters);
+    when(if segment.is_ascii() { said == computed } else { is_of_characters(segment, said) }, Deviation::CrcCharacters);
+    when(is_of_signed(segment, said), Deviation::CrcSigned);
     found
 }
 
@@ -169,12 +165,12 @@ static XMODEM: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_XMODEM);
 static KERMIT: Crc<u16, Table<16>> = Crc::<u16, Table<16>>::new(&CRC_16_KERMIT);
 
 /// Whether `said` is the check over the text's characters: their 16-bit units, the low bytes of those, or `?` for all beyond
-/// ASCII, as programs get it that keep text in 16-bit units.
-fn matches_characters(segment: &[u8], said: u16) -> bool {
-    if segment.is_ascii() {
+/// ASCII, as programs get it that keep text in 16-bit units. The bytes on the wire may be UTF-8 or GB18030.
+fn is_of_characters(segment: &[u8], said: u16) -> bool {
+    let (text, undecodable) = value::text(segment);
+    if undecodable == Some(Deviation::TextUndecodable) {
         return false;
     }
-    let Ok(text) = std::str::from_utf8(segment) else { return false };
     let (mut whole, mut low, mut question) = (START, START, START);
     for unit in text.encode_utf16() {
         whole = step_unit(whole, unit);
@@ -182,6 +178,31 @@ fn matches_characters(segment: &[u8], said: u16) -> bool {
         question = step_unit(question, if unit < 0x80 { unit } else { u16::from(b'?') });
     }
     said == whole || said == low || said == question
+}
+
+/// Whether `said` is the check as a program computes it whose bytes are numbers from -128 to 127.
+///
+/// Three forms are copied about, all in 32 bits. `CRC = (CRC >> 8) & 0xFF; CRC ^= b; flag = CRC % 2; if (flag == 1) …`: the remainder of
+/// a negative number is never 1, so a byte above 127 leaves nothing but ones, and the rest begins anew. `CRC = (CRC >> 8) ^ b` with
+/// `flag = CRC & 1`, its sign kept or cut off after each byte.
+fn is_of_signed(segment: &[u8], said: u16) -> bool {
+    let Some(last) = segment.iter().rposition(|byte| !byte.is_ascii()) else { return said == checksum(segment) };
+    let after = segment.get(last + 1..).unwrap_or_default();
+    if said == checksum(after) {
+        return true;
+    }
+    let (mut kept, mut cut) = (i32::from(START), i32::from(START));
+    for byte in segment {
+        let byte = i32::from(byte.cast_signed());
+        kept = shift_signed((kept >> 8) ^ byte);
+        cut = shift_signed((cut >> 8) ^ byte) & 0xFFFF;
+    }
+    i32::from(said) == kept & 0xFFFF || i32::from(said) == cut
+}
+
+/// The standard's eight shifts over a register with a sign.
+fn shift_signed(register: i32) -> i32 {
+    (0..8).fold(register, |register, _| if register & 1 == 1 { (register >> 1) ^ 0xA001 } else { register >> 1 })
 }
 
 /// The standard's step over a unit of 16 bits; the upper half is shifted through instead of being dropped.
@@ -312,7 +333,7 @@ mod tests {
     fn each_known_mistake_is_named() {
         let by =
             |algorithm: &'static crc::Algorithm<u16>| format!("{:04X}", Crc::<u16>::new(algorithm).checksum(ANNEX_A));
-        let named = |digits: &str| mistake(ANNEX_A, digits.as_bytes());
+        let named = |digits: &str| mistake(ANNEX_A, u16::from_str_radix(digits, 16).unwrap());
         assert_eq!(by(&CRC_16_MODBUS), "0759");
         assert_eq!(named("0759"), Some(Deviation::CrcModbus));
         assert_eq!(named("5907"), Some(Deviation::CrcModbusSwapped));
@@ -326,19 +347,6 @@ mod tests {
             assert_eq!(named(dummy), Some(Deviation::CrcDummy));
         }
         assert_eq!(named("1C81"), None);
-        assert_eq!(named(""), None);
-        assert_eq!(named("1C8x"), None);
-    }
-
-    #[test]
-    fn dropped_leading_zeros_are_named() {
-        let small = (0..)
-            .map(|n| format!("QN=20160801085857223;CP=&&RtdInterval={n}&&"))
-            .find(|segment| checksum(segment.as_bytes()) < 0x1000)
-            .unwrap();
-        let digits = format!("{:X}", checksum(small.as_bytes()));
-        assert!(digits.len() < 4);
-        assert_eq!(mistake(small.as_bytes(), digits.as_bytes()), Some(Deviation::CrcLeadingZeros));
     }
 
     #[test]
@@ -347,8 +355,7 @@ mod tests {
         let text = std::str::from_utf8(segment).unwrap();
         let low: Vec<u8> = text.encode_utf16().map(|unit| unit as u8).collect();
         assert_ne!(checksum(&low), checksum(segment));
-        let digits = format!("{:04X}", checksum(&low));
-        assert!(mistakes(segment, digits.as_bytes()).contains(Deviation::CrcCharacters));
+        assert!(mistakes(segment, checksum(&low)).contains(Deviation::CrcCharacters));
         let whole = text.encode_utf16().fold(START, |mut reg, unit| {
             reg = (reg >> 8) ^ unit;
             for _ in 0..8 {
@@ -356,7 +363,54 @@ mod tests {
             }
             reg
         });
-        assert!(mistakes(segment, format!("{whole:04x}").as_bytes()).contains(Deviation::CrcCharacters));
+        assert!(mistakes(segment, whole).contains(Deviation::CrcCharacters));
+        // The same program sends GB18030.
+        let (sent, _, _) = encoding_rs::GB18030.encode(text);
+        assert!(mistakes(&sent, whole).contains(Deviation::CrcCharacters));
+        assert!(
+            mistakes(&sent, checksum(text.replace(['清', '洗', '管', '路'], "?").as_bytes()))
+                .contains(Deviation::CrcCharacters)
+        );
+    }
+
+    /// Tutorials in Java: `inum = bytes[j]; CRC = (CRC >> 8) & 0x00FF; CRC ^= inum; flag = CRC % 2; CRC >>= 1; if (flag == 1) CRC ^= 0xA001`.
+    fn tutorial(bytes: &[u8], remainder: bool, cut_before: bool) -> u16 {
+        let mut register = 0xFFFFi32;
+        for byte in bytes {
+            register >>= 8;
+            if cut_before {
+                register &= 0xFF;
+            }
+            register ^= i32::from(*byte as i8);
+            for _ in 0..8 {
+                let flag = if remainder { register % 2 } else { register & 1 };
+                register >>= 1;
+                if flag == 1 {
+                    register ^= 0xA001;
+                }
+            }
+        }
+        register as u16
+    }
+
+    #[test]
+    fn a_check_over_signed_bytes_is_named_in_each_form_and_encoding() {
+        let text = "ST=32;CP=&&i11001-Info=//加热完成//&&";
+        let (gb18030, _, _) = encoding_rs::GB18030.encode(text);
+        for sent in [text.as_bytes(), &gb18030] {
+            assert_eq!(tutorial(sent, true, true), 0x3740, "what the tutorials' readers send");
+            for (remainder, cut) in [(true, true), (false, true), (false, false)] {
+                let said = tutorial(sent, remainder, cut);
+                assert_ne!(said, checksum(sent));
+                assert!(mistakes(sent, said).contains(Deviation::CrcSigned), "{remainder} {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_that_need_chinese_text_are_right_without_it_and_no_others_are() {
+        let found = mistakes(ANNEX_A, checksum(ANNEX_A));
+        assert_eq!(found.iter().collect::<Vec<_>>(), [Deviation::CrcCharacters, Deviation::CrcSigned]);
     }
 
     proptest! {

@@ -55,7 +55,7 @@ fn read(file: &Path) -> Vec<Fixture> {
 }
 
 /// The bytes that a column says.
-fn bytes_of(frame: &str) -> Vec<u8> {
+pub(crate) fn bytes_of(frame: &str) -> Vec<u8> {
     match frame.strip_prefix("hex:") {
         Some(digits) => digits
             .as_bytes()

@@ -4,19 +4,20 @@
 //! leaves QN, Flag, PNUM and PNO out or puts them elsewhere, and the field does the rest. Nothing here fails for a missing
 //! field: what is missing is `None`, and named as a deviation. Who may do without which field is decided by the session.
 //!
-//! Two grammars, both in nom: the segment as the standard prints it, one field after the other, which nearly all are; and the
-//! tolerant one, which takes fields in any order. What must stay true: both read a standard segment alike (a test compares
+//! Two grammars: the segment as the standard prints it, one field after the other, in nom, which nearly all are; and the tolerant one in
+//! `fields`, which takes fields in any order. What must stay true: both read a standard segment alike (a test compares
 //! them), and what stands in the data area never changes what the header says, [`Header::area_qn`] and
 //! [`Header::sealed`] excepted.
 //!
 //! A segment without Flag, or with version bits 0, and without an MN of 24 characters is in the form of 2005: there a missing QN
 //! or Flag and a QN inside CP are what the standard says, not deviations.
 
-use nom::branch::alt;
-use nom::bytes::complete::{tag, take, take_till, take_while_m_n, take_while1};
+mod fields;
+
+use nom::bytes::complete::{tag, take, take_while_m_n};
 use nom::character::complete::digit1;
 use nom::combinator::{opt, rest, verify};
-use nom::sequence::{preceded, terminated};
+use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
 use super::sealed::{self, Seal};
@@ -95,7 +96,7 @@ pub struct Part {
 pub fn parse(segment: &[u8]) -> Header<'_> {
     let mut header = match standard(segment) {
         Ok((_, header)) => header,
-        Err(_) => tolerant(segment),
+        Err(_) => fields::tolerant(segment),
     };
     header.sealed = sealed::look(segment, &header);
     header
@@ -160,162 +161,6 @@ fn is_epc(value: &[u8]) -> bool {
     value.len() == 24 && all(value, |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'))
 }
 
-/// One field of the header, in any order.
-enum HeaderField<'a> {
-    /// `name=value`, whether there were spaces around, and whether it ended as it should.
-    Pair { name: &'a [u8], value: &'a [u8], spaces: bool, odd_end: bool },
-    /// `CP=` and all that follows.
-    Area { after: &'a [u8], spaces: bool },
-    /// Nothing between two separators.
-    Nothing,
-    /// Something without `=`.
-    Malformed,
-}
-
-/// One field up to and with its `;`, or CP with the rest of the segment.
-fn header_field(input: &[u8]) -> IResult<&[u8], HeaderField<'_>> {
-    let name = take_while1(|byte| byte != b'=' && byte != b';');
-    let area = (
-        take_till(|byte| byte != b' '),
-        alt((tag(&b"CP"[..]), tag(&b"Cp"[..]), tag(&b"cp"[..]))),
-        take_till(|byte| byte != b' '),
-        tag(&b"="[..]),
-        rest,
-    );
-    let end = opt(alt((tag(&b";"[..]), tag(&b","[..]))));
-    let pair = (terminated(name, tag(&b"="[..])), header_value, end);
-    alt((
-        area.map(|(before, _, between, _, after): (&[u8], _, &[u8], _, &[u8])| HeaderField::Area {
-            after,
-            spaces: !before.is_empty() || !between.is_empty(),
-        }),
-        pair.map(|(name, value, end): (&[u8], &[u8], Option<&[u8]>)| HeaderField::Pair {
-            name: name.trim_ascii(),
-            value: value.trim_ascii(),
-            spaces: name.trim_ascii() != name || value.trim_ascii() != value,
-            odd_end: end != Some(b";"),
-        }),
-        tag(&b";"[..]).map(|_| HeaderField::Nothing),
-        (take_while1(|byte| byte != b';'), opt(tag(&b";"[..]))).map(|_| HeaderField::Malformed),
-    ))
-    .parse_complete(input)
-}
-
-/// A value up to its separator; the standard's own table C.19 forgets the one before CP, its table C.22 writes a comma.
-fn header_value(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let end = memchr::memchr2(b';', b',', input).unwrap_or(input.len());
-    let value = input.get(..end).unwrap_or(input);
-    take(memchr::memmem::find(value, b"CP=").unwrap_or(end)).parse_complete(input)
-}
-
-/// What the tolerant grammar gathers on its way through the fields.
-#[derive(Default)]
-struct Gathered<'a> {
-    header: Header<'a>,
-    count: Option<&'a [u8]>,
-    number: Option<&'a [u8]>,
-    flag: Option<&'a [u8]>,
-    fields: usize,
-}
-
-/// A segment with its fields in any order.
-#[cold]
-fn tolerant(segment: &[u8]) -> Header<'_> {
-    let mut gathered = Gathered::default();
-    let mut input = segment;
-    let mut area = None;
-    while let Ok((after, field)) = header_field(input) {
-        input = after;
-        match field {
-            HeaderField::Pair { name, value, spaces, odd_end } => {
-                gathered.note(spaces, Deviation::Spaces);
-                gathered.note(odd_end && !input.is_empty(), Deviation::SeparatorOdd);
-                gathered.take(name, value);
-            }
-            HeaderField::Area { after, spaces } => {
-                gathered.note(spaces, Deviation::Spaces);
-                area = Some(after);
-                break;
-            }
-            HeaderField::Nothing => gathered.note(true, Deviation::SeparatorExtra),
-            HeaderField::Malformed => gathered.note(true, Deviation::HeaderUnknown),
-        }
-    }
-    gathered.header.take_area(area);
-    gathered.finish()
-}
-
-impl<'a> Gathered<'a> {
-    fn note(&mut self, is: bool, deviation: Deviation) {
-        if is {
-            self.header.deviations.insert(deviation);
-        }
-    }
-
-    /// Takes one field; the first of its name counts.
-    fn take(&mut self, name: &[u8], value: &'a [u8]) {
-        let first = self.fields == 0;
-        self.fields += 1;
-        let (name, exact) = known_name(name);
-        self.note(!exact, Deviation::FieldName);
-        match name {
-            b"QN" => {
-                self.note(!first, Deviation::QnMisplaced);
-                self.keep(|gathered| &mut gathered.header.qn, value);
-            }
-            b"ST" => self.keep(|gathered| &mut gathered.header.st, value),
-            b"CN" => {
-                self.note(self.header.cn.is_some(), Deviation::HeaderTwice);
-                self.header.cn = self.header.cn.or(if value.len() > 4 { None } else { number(value) });
-            }
-            b"PW" => self.keep(|gathered| &mut gathered.header.pw, value),
-            b"MN" => self.keep(|gathered| &mut gathered.header.mn, value),
-            b"Flag" => self.keep(|gathered| &mut gathered.flag, value),
-            b"PNUM" => {
-                self.note(self.number.is_some() || self.header.st.is_none(), Deviation::PartsForm);
-                self.keep(|gathered| &mut gathered.count, value);
-            }
-            b"PNO" => {
-                self.note(self.header.st.is_none(), Deviation::PartsForm);
-                self.keep(|gathered| &mut gathered.number, value);
-            }
-            b"RF" => self.header.rf = value == b"1",
-            _ => self.note(true, Deviation::HeaderUnknown),
-        }
-    }
-
-    fn keep(&mut self, slot: impl FnOnce(&mut Self) -> &mut Option<&'a [u8]>, value: &'a [u8]) {
-        let slot = slot(self);
-        let twice = slot.is_some();
-        slot.get_or_insert(value);
-        self.note(twice, Deviation::HeaderTwice);
-    }
-
-    fn finish(mut self) -> Header<'a> {
-        if let Some(flag) = self.flag {
-            self.header.read_flag(flag);
-        }
-        if self.count.is_some() || self.number.is_some() {
-            self.header.read_part(self.count, self.number);
-        }
-        self.header.compare_flag_with_parts();
-        let old = self.header.is_form_of_2005() && !self.header.deviations.contains(Deviation::FlagForm);
-        self.header.look_at_qn(old);
-        self.header.look_at_forms(old, self.flag.is_none());
-        self.header.look_at_area();
-        self.header
-    }
-}
-
-/// The name as the standard writes it, and whether it was written so; an unknown name as it is.
-fn known_name(name: &[u8]) -> (&[u8], bool) {
-    const NAMES: [&[u8]; 9] = [b"QN", b"ST", b"CN", b"PW", b"MN", b"Flag", b"PNUM", b"PNO", b"RF"];
-    match NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        Some(known) => (known, *known == name),
-        None => (name, true),
-    }
-}
-
 impl<'a> Header<'a> {
     /// Whether QN, Flag and PNUM may be missing and QN may stand in CP, see the head of this file.
     fn is_form_of_2005(&self) -> bool {
@@ -358,20 +203,34 @@ impl<'a> Header<'a> {
         if opened.len() != after.len() {
             self.deviations.insert(Deviation::Spaces);
         }
-        let opened = match opened.strip_prefix(b"&&") {
-            Some(opened) => opened,
-            None => {
-                self.deviations.insert(Deviation::OpeningMissing);
-                opened
-            }
+        let odd = |bytes: &[u8]| match bytes {
+            b"&&" => None,
+            b"&amp;&amp;" => Some(Deviation::SeparatorEscaped),
+            _ => Some(Deviation::SeparatorFullWidth),
         };
-        self.area = match opened.strip_suffix(b"&&") {
-            Some(closed) => closed,
-            None => {
-                self.deviations.insert(Deviation::ClosingMissing);
-                opened
-            }
-        };
+        let opening = AMPERSANDS.iter().find(|two| opened.starts_with(two));
+        let closing = AMPERSANDS.iter().find(|two| opened.ends_with(two));
+        let named = [
+            opening.map_or(Some(Deviation::OpeningMissing), |two| odd(two)),
+            closing.map_or(Some(Deviation::ClosingMissing), |two| odd(two)),
+        ];
+        named.into_iter().flatten().for_each(|deviation| self.deviations.insert(deviation));
+        let opened = opening.and_then(|two| opened.strip_prefix(*two)).unwrap_or(opened);
+        self.area = closing.and_then(|two| opened.strip_suffix(*two)).unwrap_or(opened);
+        // `CP=&&` and nothing more: the one `&&` opens the area.
+        if self.area.len() == opened.len() && closing.is_some() {
+            self.deviations.insert(Deviation::ClosingMissing);
+        }
+    }
+
+    /// Flag as the first field of the data area, where the header has none. Items' flags are letters, with a code before them.
+    fn take_flag_of_area(&mut self) {
+        let Some(said) = self.area.strip_prefix(b"Flag=") else { return };
+        let digits = said.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if (1..=3).contains(&digits) && matches!(said.get(digits), None | Some(b';' | b',')) {
+            self.read_flag(said.get(..digits).unwrap_or_default());
+            self.deviations.insert(Deviation::FlagInArea);
+        }
     }
 
     fn look_at_qn(&mut self, old: bool) {
@@ -417,6 +276,9 @@ impl<'a> Header<'a> {
         }
     }
 }
+
+/// What opens and closes the data area, as the standard has it and as it is met: escaped for HTML, and in full width (UTF-8, GB18030).
+const AMPERSANDS: [&[u8]; 4] = [b"&&", b"&amp;&amp;", b"\xEF\xBC\x86\xEF\xBC\x86", b"\xA3\xA6\xA3\xA6"];
 
 /// MN of HJ/T 212-2005: 14 digits.
 fn is_old_mn(mn: &[u8]) -> bool {
@@ -470,7 +332,7 @@ mod tests {
         ] {
             let (rest, exact) = standard(segment.as_bytes()).unwrap();
             assert!(rest.is_empty());
-            assert_eq!(exact, tolerant(segment.as_bytes()), "{segment}");
+            assert_eq!(exact, fields::tolerant(segment.as_bytes()), "{segment}");
         }
     }
 

@@ -5,6 +5,8 @@
 //!   may still come could change it; until then more is asked for;
 //! * every call either uses bytes or asks for more ([`Peer::Resting`] never asks for more unless nothing is there);
 //! * a good frame is never lost to what stands before it;
+//! * what ends plainly is a [`Frame`] with its segment, also where length and check are both wrong: only so is it refused by its name;
+//! * a check is compared by value: lost zeros, case and `0x` are deviations, not another check;
 //! * the work is linear in the bytes, also on hostile input: whatever is looked at twice is bounded by [`Limits`].
 //!
 //! The road: a frame exactly as the standard prints it is taken here at once. All else goes to `tolerant`, which knows the odd
@@ -81,10 +83,20 @@ pub struct Frame<'a> {
     pub deviations: Deviations,
 }
 
+impl Frame<'_> {
+    /// Whether four hexadecimal digits stand last, before the line end.
+    #[must_use]
+    pub fn has_four_digits(&self) -> bool {
+        let kept = self.raw.trim_ascii_end();
+        kept.last_chunk::<4>().is_some_and(|digits| crc::hexadecimal(digits).is_some())
+    }
+}
+
 /// The CRC of a frame: what it says, what it should say, and what that means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
-    /// The value that stands in the frame.
+    /// The value that stands in the frame; 0 where there is none to be read (`crc-missing`, `crc-form`), which is never
+    /// [`Verdict::Right`].
     pub said: u16,
     /// The value computed over the segment.
     pub computed: u16,
@@ -110,6 +122,8 @@ pub enum Verdict {
 pub struct Fault<'a> {
     /// The bytes.
     pub raw: &'a [u8],
+    /// What there is of a data segment, if a frame begins in them.
+    pub segment: Option<&'a [u8]>,
     /// Why they are no frame.
     pub reason: FaultReason,
 }
@@ -138,6 +152,31 @@ impl FaultReason {
             Self::Shapeless => "shapeless",
         }
     }
+}
+
+/// What head and end of a frame say, read again from its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope {
+    /// The length that the head declares, in the reading that fits best; `None`: none can be read.
+    pub declared: Option<usize>,
+    /// The check; `None`: there is none, or none that can be read.
+    pub said: Option<u16>,
+}
+
+/// The envelope of `raw`, whose data segment has `length` bytes.
+#[must_use]
+pub fn envelope(raw: &[u8], length: usize) -> Envelope {
+    let start::Look::Seen(start) = start::here(raw) else { return Envelope { declared: None, said: None } };
+    let other = start.other.filter(|(other, odd)| *other == length || *odd == Deviation::HeadFifthDigit);
+    let declared = match (start.declared, other) {
+        (Some(declared), Some((other, _))) if declared != length => Some(other),
+        (declared, _) => declared,
+    };
+    let said = match closing::here(raw, start.body + length, Peer::Resting) {
+        start::Look::Seen(closing) => closing.said,
+        start::Look::Not | start::Look::Unclear => None,
+    };
+    Envelope { declared, said }
 }
 
 /// Looks at the front of `buffer` and takes one thing from it.

@@ -34,9 +34,22 @@ pub fn masked(raw: &[u8]) -> Vec<u8> {
     let mut bytes = raw.to_owned();
     mask_torn(&mut bytes);
     for at in memchr::memchr2_iter(b'=', b':', raw) {
-        let json = raw.get(at) == Some(&b':');
-        if hides(raw.get(..at).unwrap_or_default(), json) {
+        let before = raw.get(..at).unwrap_or_default();
+        // A colon stands in JSON, or for the equals sign of a header field.
+        let json = raw.get(at) == Some(&b':') && before.trim_ascii_end().ends_with(b"\"");
+        if hides(before, json) {
             mask(&mut bytes, at + 1, json);
+        }
+    }
+    // The full-width forms of both signs, in UTF-8 and GB18030: the header is read with them.
+    for at in 0..raw.len() {
+        let length = match raw.get(at..).unwrap_or_default() {
+            [0xEF, 0xBC, 0x9D | 0x9A, ..] => 3,
+            [0xA3, 0xBD | 0xBA, ..] => 2,
+            _ => continue,
+        };
+        if hides(raw.get(..at).unwrap_or_default(), false) {
+            mask(&mut bytes, at + length, false);
         }
     }
     bytes
@@ -157,6 +170,9 @@ mod tests {
         assert_eq!(of("CP=&&SKCreateTime=1,NewSK=0123456789abcdef&&"), "CP=&&SKCreateTime=1,NewSK=****************&&");
         assert_eq!(of("CP=&&SK=0123;PW=abc,x=1&&"), "CP=&&SK=****;PW=***,x=1&&");
         assert_eq!(of("pw = 12 34;"), "pw =******;");
+        assert_eq!(of("ST=32;PW:123456;MN:A"), "ST=32;PW:******;MN:A");
+        assert!(!of("ST=32;PW\u{ff1d}123456;MN=A").contains("123456"));
+        assert!(!of("ST=32;PW\u{ff1a}123456;MN=A").contains("123456"));
         assert_eq!(of("456;MN=A"), "***;MN=A");
         assert_eq!(of("PW=123"), "PW=***");
         assert_eq!(of("PW"), "PW");

@@ -239,7 +239,7 @@ fn check_of(plain: &[u8], said: u16, over_received: bool) -> Option<CheckedOver>
     if over_received {
         return Some(CheckedOver::Sealed);
     }
-    crc::mistake(plain, format!("{said:04X}").as_bytes()).map(CheckedOver::Mistaken)
+    crc::mistake(plain, said).map(CheckedOver::Mistaken)
 }
 
 /// Whether a frame looks sealed; nothing in its header says so. Its check can be right all the same: by chance, or because it was

@@ -128,6 +128,8 @@ pub struct Answer<'a> {
     pub body: AnswerBody,
     /// Flag, if it is not to be the edition's version bits.
     pub flag: Option<PacketFlags>,
+    /// What stands first in CP, before all else that is said there.
+    pub first: Option<&'a [u8]>,
 }
 
 impl Answer<'_> {
@@ -140,7 +142,13 @@ impl Answer<'_> {
             AnswerBody::QnRtn(number) => Some(format!("QnRtn={number}")),
             AnswerBody::ExeRtn(number) => Some(format!("ExeRtn={number}")),
         };
+        if let Some(first) = self.first {
+            cp.extend_from_slice(first);
+        }
         if let (true, Some(qn)) = (old, self.qn) {
+            if !cp.is_empty() {
+                cp.push(b';');
+            }
             cp.extend_from_slice(b"QN=");
             cp.extend_from_slice(harmless(qn));
         }
@@ -193,6 +201,7 @@ mod tests {
             mn: Some(MN),
             body: AnswerBody::Echo { of: 2011 },
             flag: None,
+            first: None,
         };
         assert_eq!(
             answer(&base),
@@ -220,6 +229,7 @@ mod tests {
             mn: None,
             body: AnswerBody::Echo { of: 2051 },
             flag: None,
+            first: None,
         };
         let said = answer(&base);
         assert!(said.contains("ST=91;CN=9014;CP=&&QN=20040516010101001;CN=2051&&"), "{said}");
@@ -244,6 +254,7 @@ mod tests {
                 mn: Some(evil),
                 body: AnswerBody::Echo { of: 2011 },
                 flag: None,
+                first: None,
             });
             assert!(said.contains("QN=;ST=91;CN=9014;PW=;MN=;Flag=4;CP=&&&&"), "{said}");
         }

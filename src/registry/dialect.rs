@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::dialect::{BUILT_IN, Kinds, Reading, Recognise, Shown};
 use crate::protocol::Edition;
-
-const BUILT_IN: &str = include_str!("../../config/dialects.toml");
 
 /// When an upload gets its 9014.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,6 +15,9 @@ pub enum AnswerWhen {
     /// When bit 0 of Flag asks for it.
     #[default]
     Flag,
+    /// When bit 0 of Flag asks for it, or there is no Flag.
+    #[serde(rename = "flag-or-none")]
+    FlagOrNone,
     /// Whatever Flag says.
     Always,
     /// Never.
@@ -45,6 +47,27 @@ pub struct Dialect {
     /// Flag of the answers, if not the edition's version bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_flag: Option<u8>,
+    /// What stands first in the data area of a 9014, as `QnRtn=1`.
+    #[serde(default, deserialize_with = "area", skip_serializing_if = "Option::is_none")]
+    pub answer_area: Option<String>,
+    /// What its frames show; a frame that fits one of these, of a station of which neither dialect nor edition is registered, is in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recognise: Vec<Recognise>,
+    /// What command codes mean in it, where that is not what the standard says.
+    #[serde(default, skip_serializing_if = "Kinds::is_empty")]
+    pub kinds: Kinds,
+}
+
+/// The most bytes that an answer's area may begin with.
+const ANSWER_AREA_MAX: usize = 40;
+
+fn area<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'=' | b'-' | b'_' | b'.' | b';');
+    if text.is_empty() || text.len() > ANSWER_AREA_MAX || !text.bytes().all(good) {
+        return Err(serde::de::Error::custom("answer_area is 1 to 40 letters, digits, '=', '-', '_', '.', ';'"));
+    }
+    Ok(Some(text))
 }
 
 fn notified() -> u16 {
@@ -69,6 +92,9 @@ impl Dialect {
             login: logged_in(),
             identified: true,
             answer_flag: None,
+            answer_area: None,
+            recognise: Vec::new(),
+            kinds: Kinds::default(),
         }
     }
 }
@@ -113,6 +139,24 @@ impl Dialects {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Arc<Dialect>> {
         self.by_name.get(name)
+    }
+
+    /// The one that a frame shows, if it shows one. Of several the first by name.
+    #[must_use]
+    pub fn recognised(&self, shown: &Shown<'_>) -> Option<&Arc<Dialect>> {
+        self.by_name.values().find(|dialect| dialect.recognise.iter().any(|sign| sign.fits(shown)))
+    }
+
+    /// What interpretation needs of them, by their names.
+    #[must_use]
+    pub fn readings(&self) -> BTreeMap<String, Reading> {
+        let says = |dialect: &&Arc<Dialect>| !dialect.recognise.is_empty() || !dialect.kinds.is_empty();
+        let reading = |dialect: &Arc<Dialect>| Reading {
+            edition: Some(dialect.edition),
+            recognise: dialect.recognise.clone(),
+            kinds: dialect.kinds.clone(),
+        };
+        self.by_name.values().filter(says).map(|dialect| (dialect.name.clone(), reading(dialect))).collect()
     }
 
     /// The one of an edition.

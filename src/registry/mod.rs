@@ -17,7 +17,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::message::StationFacts;
-use crate::protocol::Edition;
+use crate::message::dialect::{Reading, Shown};
+use crate::protocol::{Deviations, Edition, Header};
 
 pub use dialect::{AnswerWhen, Dialect, Dialects};
 pub use load::{MN_MAX, load};
@@ -186,6 +187,18 @@ impl Registry {
     #[must_use]
     pub fn dialect_of(&self, edition: Edition) -> &Arc<Dialect> {
         self.dialects.of(edition)
+    }
+
+    /// The dialect that a frame of a station shows for which neither dialect nor edition is registered.
+    #[must_use]
+    pub fn recognised(&self, station: &Station, header: &Header<'_>, odd: Deviations) -> Option<&Arc<Dialect>> {
+        if station.facts.edition.is_some() { None } else { self.dialects.recognised(&Shown::of(header, odd)) }
+    }
+
+    /// What interpretation needs of the dialects.
+    #[must_use]
+    pub fn dialects(&self) -> BTreeMap<String, Reading> {
+        self.dialects.readings()
     }
 
     /// The registered stations, in no order.

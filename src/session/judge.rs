@@ -10,35 +10,52 @@ use crate::protocol::sm4::{self, Key};
 use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, crc};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
 
-/// So many frames in a row must show the same known CRC mistake before `crc = "learn"` accepts it.
+/// So many frames must show the same known CRC mistake before `crc = "learn"` accepts it.
 pub const LEARN_AFTER: u32 = 3;
 
 /// What a station's CRCs have shown, for `crc = "learn"`.
+///
+/// The rule: a mistake is learned when [`LEARN_AFTER`] wrong CRCs had its very value and nothing contradicted it between the first and the
+/// last of them. A wrong CRC of another value contradicts it. A right CRC contradicts it if the mistake would have given another value for
+/// that segment; else it says nothing, for some mistakes show in some texts only: a CRC over characters or over signed bytes is right for
+/// all that is ASCII. What was learned stays.
+///
+/// The memory is one mistake and one count a station. Against guessing: a damaged frame has the value of one given mistake once in 256
+/// cases or less, so three of them in a row do in fewer than one of ten million, and a right frame between them starts anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Learned {
     /// The mistake that is being seen or was learned.
     pub mistake: Option<Deviation>,
-    /// How often in a row.
+    /// How often, uncontradicted.
     pub seen: u32,
 }
 
 impl Learned {
-    /// Whether `frame`'s wrong CRC is the one this station always gives; notes what was seen.
+    /// Whether `frame`'s wrong CRC, which shows the mistake `found`, is the one this station makes; notes what was seen.
     fn accepts(&mut self, frame: &Frame<'_>, found: Option<Deviation>) -> Option<Deviation> {
+        let shown = |known: Deviation| found == Some(known) || self.shows(frame, known);
         if let Some(known) = self.mistake.filter(|_| self.seen >= LEARN_AFTER) {
-            let digits = format!("{:04X}", frame.check.said);
-            let matches = found == Some(known) || crc::mistakes(frame.segment, digits.as_bytes()).contains(known);
-            return matches.then_some(known);
+            return shown(known).then_some(known);
         }
-        let again = found.is_some() && found == self.mistake;
-        self.seen = if again { self.seen + 1 } else { u32::from(found.is_some()) };
-        self.mistake = found;
-        found.filter(|_| self.seen >= LEARN_AFTER)
+        if self.mistake.is_some_and(shown) {
+            self.seen += 1;
+        } else {
+            (self.mistake, self.seen) = (found, u32::from(found.is_some()));
+        }
+        self.mistake.filter(|_| self.seen >= LEARN_AFTER)
     }
 
-    /// A right CRC before anything was learned: this station does not always make a mistake.
-    fn right(&mut self) {
-        if self.seen < LEARN_AFTER {
+    /// Whether the CRC that the frame says is what `mistake` gives.
+    fn shows(&self, frame: &Frame<'_>, mistake: Deviation) -> bool {
+        // Where there is no CRC to be read, none is shown.
+        let readable =
+            !frame.deviations.contains(Deviation::CrcMissing) && !frame.deviations.contains(Deviation::CrcForm);
+        readable && crc::mistakes(frame.segment, frame.check.said).contains(mistake)
+    }
+
+    /// A right CRC before anything was learned: it contradicts a mistake that would have given another.
+    fn right(&mut self, frame: &Frame<'_>) {
+        if self.seen < LEARN_AFTER && self.mistake.is_some_and(|mistake| !self.shows(frame, mistake)) {
             *self = Learned::default();
         }
     }
@@ -99,7 +116,9 @@ pub fn judge(
         return refused(RejectReason::NetworkForbidden, frame.deviations);
     }
     let mut state = learned(&station);
-    let crc = crc_of(frame, station.crc, &mut state);
+    let keys = if frame.check.verdict == protocol::Verdict::Sealed { keys(&station) } else { Arc::default() };
+    let sealed = may_be_sealed(&station, header, &keys);
+    let crc = crc_of(frame, station.crc, sealed, &mut state);
     remember(&station, state);
     let found = match crc {
         Ok(found) => found,
@@ -107,7 +126,7 @@ pub fn judge(
     };
     if frame.check.verdict == protocol::Verdict::Sealed
         && station.crc != CrcPolicy::Off
-        && sm4::is_damaged(frame.segment, frame.check.said, keys(&station).iter())
+        && sm4::is_damaged(frame.segment, frame.check.said, keys.iter())
     {
         return refused(RejectReason::CrcMismatch, frame.deviations);
     }
@@ -117,23 +136,33 @@ pub fn judge(
     if !station.knows(header.pw.unwrap_or_default()) {
         return refused(RejectReason::PwWrong, frame.deviations);
     }
-    let dialect = dialect_of(&station, header, registry);
+    let dialect = dialect_of(&station, frame, header, registry);
     let deviations = frame.deviations.union(found).union(against_registration(&station, header));
     Verdict::Accepted { station, dialect, deviations }
 }
 
+/// Whether anything but the looks of its data area says that the frame may be encrypted: only HJ 212-2025 knows encryption (6.4).
+fn may_be_sealed(station: &Station, header: &Header<'_>, keys: &[Key]) -> bool {
+    header.flag.is_some_and(|flag| flag.0 >= Edition::V2025.flag_bits())
+        || station.facts.edition == Some(Edition::V2025)
+        || !keys.is_empty()
+}
+
 /// The deviations of an acceptable CRC, or what is known of one that is not.
-fn crc_of(frame: &Frame<'_>, policy: CrcPolicy, learned: &mut Learned) -> Result<Deviations, Deviations> {
+fn crc_of(frame: &Frame<'_>, policy: CrcPolicy, sealed: bool, learned: &mut Learned) -> Result<Deviations, Deviations> {
     let found = match frame.check.verdict {
         protocol::Verdict::Right => {
-            learned.right();
+            learned.right(frame);
             return Ok(Deviations::NONE);
         }
-        protocol::Verdict::Sealed => return Ok(Deviations::NONE),
+        protocol::Verdict::Sealed if sealed => return Ok(Deviations::NONE),
         protocol::Verdict::Known(mistake) => Some(mistake),
-        protocol::Verdict::Wrong => None,
+        protocol::Verdict::Wrong | protocol::Verdict::Sealed => None,
     };
-    let named = found.map_or(Deviations::NONE, Deviations::from);
+    let mut named = found.map_or(Deviations::NONE, Deviations::from);
+    if frame.check.verdict == protocol::Verdict::Sealed {
+        named.insert(Deviation::SealedUnspoken);
+    }
     match policy {
         CrcPolicy::Strict => Err(named),
         CrcPolicy::Off => Ok(named.union(Deviation::CrcUnchecked.into())),
@@ -141,12 +170,16 @@ fn crc_of(frame: &Frame<'_>, policy: CrcPolicy, learned: &mut Learned) -> Result
     }
 }
 
-/// The registered dialect, else the one of the edition that the frame shows; without Flag it is the oldest.
-fn dialect_of(station: &Station, header: &Header<'_>, registry: &Registry) -> Arc<Dialect> {
+/// The registered dialect, else the one that recognises the frame, else the one of the edition that it shows; without Flag that is the
+/// oldest.
+fn dialect_of(station: &Station, frame: &Frame<'_>, header: &Header<'_>, registry: &Registry) -> Arc<Dialect> {
     if let Some(dialect) = &station.dialect {
         return Arc::clone(dialect);
     }
     let shown = header.flag.and_then(|flag| flag.edition());
+    if let Some(dialect) = registry.recognised(station, header, frame.deviations) {
+        return Arc::clone(dialect);
+    }
     let edition = match shown {
         // Many loggers of 2017 leave the version bits at zero; an MN of 24 characters tells them from those of 2005.
         Some(Edition::V2005) | None if header.mn.is_some_and(|mn| mn.len() == 24) => Edition::V2017,

@@ -26,9 +26,10 @@ impl Reply {
             9021 => dialect.login,
             1001 | 1013 | 1014 => 9013,
             _ => match dialect.answer {
-                AnswerWhen::Flag if asked => 9014,
+                AnswerWhen::Flag | AnswerWhen::FlagOrNone if asked => 9014,
+                AnswerWhen::FlagOrNone if header.flag.is_none() => 9014,
                 AnswerWhen::Always => 9014,
-                AnswerWhen::Flag | AnswerWhen::Never => return None,
+                AnswerWhen::Flag | AnswerWhen::FlagOrNone | AnswerWhen::Never => return None,
             },
         };
         if cn == 0 {
@@ -43,6 +44,7 @@ impl Reply {
             mn: header.mn.filter(|_| identified),
             body: AnswerBody::Echo { of },
             flag: dialect.answer_flag.map(PacketFlags),
+            first: dialect.answer_area.as_deref().filter(|_| cn == 9014).map(str::as_bytes),
         };
         let mut frame = Vec::with_capacity(128);
         answer.frame(&mut frame);

@@ -1,5 +1,7 @@
 //! Frames judged, answered and placed.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::message::{Peering, RejectReason, Timestamp};
 use crate::protocol::sm4::{self, Key};
@@ -207,4 +209,151 @@ fn a_sealed_frame_that_was_damaged_is_not_answered_if_its_key_is_known() {
     assert!(damaged > 900, "{damaged}");
     // The check of eight bits lets one in 256 through, as it does with plain frames.
     assert!(answered.len() * 50 < damaged, "{} of {damaged} were answered: {answered:?}", answered.len());
+}
+
+/// One row of `fixtures/field/envelopes.tsv`: what, policy, outcome, deviations, bytes.
+fn envelopes() -> Vec<(String, String, String, Vec<String>, Vec<u8>)> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/field/envelopes.tsv");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.map(|line| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [what, policy, outcome, codes, bytes] = columns[..] else { panic!("{line}: five columns are needed") };
+        let codes = codes.split(',').filter(|code| *code != "-").map(str::to_owned).collect();
+        (what.to_owned(), policy.to_owned(), outcome.to_owned(), codes, crate::protocol::fixtures::bytes_of(bytes))
+    })
+    .collect()
+}
+
+#[test]
+fn what_the_field_sends_is_taken_or_refused_by_its_name() {
+    let mut wrong = Vec::new();
+    let rows = envelopes();
+    assert!(rows.len() > 80);
+    for (what, policy, outcome, codes, bytes) in rows {
+        let text = format!("[[station]]\nmn = \"88888880000001\"\ncrc = \"{policy}\"\n");
+        let registry = registry::load(&[("s.toml".into(), text)], Unknown::Reject).unwrap();
+        let step = scan(&bytes, Peer::Resting, &Limits::default());
+        let Some(Item::Frame(frame)) = step.item else {
+            wrong.push(format!("{what}: no frame: {step:?}"));
+            continue;
+        };
+        let header = packet::parse(frame.segment);
+        let address = "127.0.0.1".parse().unwrap();
+        let (found, of_check) =
+            match judge(&frame, &header, address, &registry, |_| Learned::default(), |_, _| (), |_| Arc::default()) {
+                Verdict::Refused { reason, detail } => (format!("refused {}", reason.code()), detail),
+                Verdict::Accepted { dialect, deviations, .. } => match Reply::to(&header, &dialect) {
+                    Some(_) => ("answered".to_owned(), deviations),
+                    None => ("silent".to_owned(), deviations),
+                },
+            };
+        let mut named: Vec<&str> = of_check.union(header.deviations).iter().map(Deviation::code).collect();
+        named.sort_unstable();
+        if (found.as_str(), &named[..]) != (outcome.as_str(), &codes.iter().map(String::as_str).collect::<Vec<_>>()[..])
+        {
+            wrong.push(format!("{what} ({policy}): {found} {named:?}, wanted {outcome} {codes:?}"));
+        }
+        assert_eq!(header.mn, Some(&b"88888880000001"[..]), "{what}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a station with `crc = "learn"` gets for these frames, in order: true where it is answered.
+fn learning(frames: &[Vec<u8>]) -> Vec<bool> {
+    let mut learned = Learned::default();
+    frames.iter().map(|frame| !played(frame, "127.0.0.1", &mut learned).starts_with("refused")).collect()
+}
+
+fn log_or_not(n: usize, check: impl Fn(&[u8]) -> u16) -> Vec<u8> {
+    let text = if n.is_multiple_of(4) { "加热完成" } else { "done" };
+    let segment = format!(
+        "QN=20040516010101{n:03};ST=32;CN=3020;PW=123456;MN=88888880000001;Flag=5;CP=&&DataTime=20040516010101;i11001-Info=//{text}{n}//&&"
+    );
+    format!("##{:04}{segment}{:04X}\r\n", segment.len(), check(segment.as_bytes())).into_bytes()
+}
+
+/// The check over the low bytes of the text's 16-bit units.
+fn characters(segment: &[u8]) -> u16 {
+    let low: Vec<u8> = std::str::from_utf8(segment).unwrap().encode_utf16().map(|unit| unit as u8).collect();
+    crate::protocol::crc::checksum(&low)
+}
+
+#[test]
+fn a_mistake_that_shows_only_in_chinese_text_is_learned() {
+    let frames: Vec<_> = (0..40).map(|n| log_or_not(n, characters)).collect();
+    let answered = learning(&frames);
+    let refused: Vec<usize> = (0..40).filter(|n| !answered[*n]).collect();
+    assert_eq!(refused, [0, 4], "the first two of ten, until it has been seen three times");
+}
+
+#[test]
+fn a_right_check_of_chinese_text_contradicts_it_and_so_does_a_wrong_one() {
+    let right = crate::protocol::crc::checksum;
+    let two = |n: usize| log_or_not(n * 4, characters);
+    let contradicted = [two(1), two(2), log_or_not(12, right), two(4), two(5), two(6)];
+    assert_eq!(learning(&contradicted), [false, false, true, false, false, true]);
+    let damaged = [two(1), two(2), log_or_not(12, |_| 0x1235), two(4), two(5), two(6)];
+    assert_eq!(learning(&damaged), [false, false, false, false, false, true]);
+}
+
+#[test]
+fn three_damaged_frames_of_one_value_are_hardly_ever_learned() {
+    let mut taken = 0;
+    for seed in 0..2000u16 {
+        let frames: Vec<_> =
+            (0..3).map(|n| log_or_not(4, |_| seed.wrapping_mul(31).wrapping_add(n * 7919) | 1)).collect();
+        taken += learning(&frames).iter().filter(|answered| **answered).count();
+    }
+    assert!(taken < 80, "{taken} of 6000: a random value is the right one once in 256");
+}
+
+/// The answer to a segment of a station of which nothing is registered.
+fn unregistered(head: &str, segment: &str) -> Option<(String, String)> {
+    let registry = registry::load(&[], Unknown::Accept).unwrap();
+    let check = crate::protocol::crc::checksum(segment.as_bytes());
+    let bytes = format!("{head}{segment}{check:04X}\r\n").into_bytes();
+    let step = scan(&bytes, Peer::Resting, &Limits::default());
+    let Some(Item::Frame(frame)) = step.item else { panic!("{step:?}") };
+    let header = packet::parse(frame.segment);
+    let verdict = judge(
+        &frame,
+        &header,
+        "127.0.0.1".parse().unwrap(),
+        &registry,
+        |_| Learned::default(),
+        |_, _| (),
+        |_| Arc::default(),
+    );
+    let Verdict::Accepted { dialect, .. } = verdict else { panic!("{verdict:?}") };
+    let answer = Reply::to(&header, &dialect)?;
+    Some((dialect.name.clone(), String::from_utf8(answer.frame).unwrap()))
+}
+
+#[test]
+fn surface_water_of_an_unregistered_station_is_not_taken_for_the_edition_of_2025() {
+    for mn in ["A110000_0001", "88888880000001"] {
+        for (cn, answer) in
+            [("9015", "CN=9014"), ("2061", "CN=9014"), ("2063", "CN=9014"), ("3040", "CN=9014"), ("1014", "CN=9013")]
+        {
+            let segment =
+                format!("QN=20260401101500000;ST=21;CN={cn};PW=123456;MN={mn};Flag=9;CP=&&SystemTime=20260401101500&&");
+            let (dialect, said) = unregistered(&format!("##{:04}", segment.len()), &segment).unwrap();
+            assert_eq!(dialect, "surface-water", "{cn} {mn}");
+            assert!(said.contains(answer) && said.contains(";Flag=8;"), "{cn} {mn}: {said}");
+        }
+    }
+    // An MN of the standard with nothing of surface water in the frame is one of 2025.
+    let segment = "QN=20260401101500000;ST=31;CN=9015;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&&&";
+    assert!(unregistered(&format!("##{:04}", segment.len()), segment).unwrap().1.contains("CN=9013"));
+}
+
+#[test]
+fn vapour_recovery_is_known_by_its_head_and_answered_as_its_clients_look_for_it() {
+    let segment =
+        "QN=20260401101500000;ST=61;CN=2041;PW=123456;MN=88888880000001;CP=&&DataTime=20260401101500;001-AlvAlm=0&&";
+    let (dialect, said) = unregistered(&format!("##{:04}0", segment.len()), segment).unwrap();
+    assert_eq!(dialect, "vapour-recovery");
+    let area = said.split("CP=&&").nth(1).unwrap();
+    assert!(area[..area.len().min(40)].contains("QnRtn=1"), "{said}");
 }

@@ -1,7 +1,15 @@
 //! The end of a frame: the check and the line end, in all the ways the field writes them.
 //!
+//! | after `&&` | read as |
+//! |---|---|
+//! | `1C80` CR LF | the standard |
+//! | `F00`, ` F00`, `00F00`, `0x0F00`, `0F00H` | the value that they say; only if an end follows |
+//! | two bytes of any value, CR LF | the check as it stands in memory (a known mistake, if it fits) |
+//! | nothing, `XXXX`, `????`: up to [`ODD_MAX`] bytes without a separator | an end without a check |
+//!
 //! What must stay true: a line end is settled by the bytes up to the first that can't belong to it, so it is the same however
-//! the stream was cut; nothing at all after the check is believed only of a resting peer or when the next frame begins.
+//! the stream was cut; nothing at all after the check is believed only of a resting peer or when the next frame begins; what is not four
+//! hexadecimal digits is an end only where a line end, the next `##` or silence follows.
 
 use super::super::{Deviation, Deviations, crc};
 use super::{Peer, start::Look};
@@ -9,13 +17,16 @@ use super::{Peer, start::Look};
 /// So many spaces are read over before and after the check.
 const SPACES_MAX: usize = 16;
 
-/// A check and what follows it.
+/// So many bytes that are not four hexadecimal digits may stand where the check should be.
+const ODD_MAX: usize = 10;
+
+/// A check, or what stands in its place, and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Closing<'a> {
-    /// The digits of the check as they stand there, one to four.
-    pub(super) digits: &'a [u8],
-    /// The number they say.
-    pub(super) said: u16,
+    /// What stands there, without spaces and line end.
+    pub(super) text: &'a [u8],
+    /// The number that it says in hexadecimal; `None`: it says none.
+    pub(super) said: Option<u16>,
     /// Where the frame ends, counted from the front of the buffer.
     pub(super) used: usize,
     /// Whether anything that ends a frame follows: a line end, the next `##`, or a resting peer's silence.
@@ -25,38 +36,105 @@ pub(super) struct Closing<'a> {
 }
 
 impl Closing<'_> {
-    /// Whether this is the check of a segment for which `computed` is right.
+    /// Whether this is the check of a segment for which `computed` is right. It is compared by value.
     pub(super) fn is_right(&self, computed: u16) -> bool {
-        self.digits.len() == 4 && self.said == computed
+        self.said == Some(computed)
+    }
+
+    /// Whether it is written as the standard says.
+    pub(super) fn has_four_digits(&self) -> bool {
+        self.said.is_some() && self.text.len() == 4
+    }
+
+    /// Whether digits are missing in front.
+    pub(super) fn is_short(&self) -> bool {
+        self.said.is_some() && self.text.len() < 4
+    }
+
+    /// Whether it is `computed` as two bytes, in either order.
+    pub(super) fn is_binary(&self, computed: u16) -> bool {
+        let bytes: Result<[u8; 2], _> = self.text.try_into();
+        self.said.is_none()
+            && bytes.is_ok_and(|two| [computed, computed.swap_bytes()].contains(&u16::from_be_bytes(two)))
     }
 }
 
-/// Whether a check stands at `at`.
+/// Whether a check, or an end without one, stands at `at`.
 pub(super) fn here(buffer: &[u8], at: usize, peer: Peer) -> Look<Closing<'_>> {
     let rest = buffer.get(at..).unwrap_or_default();
-    let unclear = |otherwise| if peer == Peer::Sending { Look::Unclear } else { otherwise };
     let spaces = count_spaces(rest);
     let rest = rest.get(spaces..).unwrap_or_default();
     let count = rest.iter().take(4).take_while(|byte| byte.is_ascii_hexdigit()).count();
-    let (digits, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-    if count < 4 && after.is_empty() && peer == Peer::Sending {
+    if count < 4 && rest.len() == count && peer == Peer::Sending {
         return Look::Unclear;
     }
-    let Some(said) = crc::hexadecimal(digits) else { return Look::Not };
-    let Some(end) = line_end(after, peer) else { return unclear(Look::Not) };
-    // Fewer digits are a check only if nothing else could be meant.
-    if count < 4 && !end.ended {
-        return Look::Not;
-    }
+    let (digits, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+    let Some(end) = line_end(after, peer) else { return Look::Unclear };
+    let (text, end) = if end.ended || (count == 4 && !is_longer(after)) {
+        (digits, end)
+    } else {
+        // Fewer digits are a check only if nothing else could be meant; more than four are read as one number if they are one.
+        match odd(rest, peer) {
+            Look::Unclear => return Look::Unclear,
+            Look::Seen((text, end)) if count < 4 || value(text).is_some() => (text, end),
+            Look::Seen(_) | Look::Not if count == 4 => (digits, end),
+            Look::Seen(_) | Look::Not => return Look::Not,
+        }
+    };
+    let said = value(text);
     let mut deviations = end.deviations;
-    if digits.iter().any(u8::is_ascii_lowercase) {
+    if text.is_empty() {
+        deviations.insert(Deviation::CrcMissing);
+    } else if text.len() > 4 || !text.iter().all(u8::is_ascii_hexdigit) {
+        deviations.insert(Deviation::CrcForm);
+    }
+    if said.is_some() && text.iter().any(|byte| matches!(byte, b'a'..=b'f')) {
         deviations.insert(Deviation::CrcLowercase);
     }
-    if spaces > 0 {
+    if spaces > 0 && !text.is_empty() {
         deviations.insert(Deviation::Spaces);
     }
-    let used = at + spaces + count + end.length;
-    Look::Seen(Closing { digits, said, used, ended: end.ended, deviations })
+    let used = at + spaces + text.len() + end.length;
+    Look::Seen(Closing { text, said, used, ended: end.ended, deviations })
+}
+
+/// Whether what follows four digits goes on with them.
+fn is_longer(after: &[u8]) -> bool {
+    after.first().is_some_and(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'x' | b'X' | b'h' | b'H'))
+}
+
+/// Up to [`ODD_MAX`] bytes that hold no separator, and the end that follows them.
+fn odd(rest: &[u8], peer: Peer) -> Look<(&[u8], LineEnd)> {
+    let taken = |count: usize| {
+        let (text, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        match line_end(after, peer) {
+            None => Look::Unclear,
+            Some(end) if end.ended => {
+                let spaces = text.len() - text.trim_ascii_end().len();
+                Look::Seen((text.trim_ascii_end(), LineEnd { length: end.length + spaces, ..end }))
+            }
+            Some(_) => Look::Not,
+        }
+    };
+    match rest {
+        // Two bytes of any value: only a whole line end is believed behind them.
+        [_, _, b'\r', b'\n', ..] => return taken(2),
+        [_] | [_, _] | [_, _, b'\r'] if peer == Peer::Sending => return Look::Unclear,
+        _ => {}
+    }
+    let belongs = |byte: &&u8| !matches!(byte, b'&' | b'=' | b';' | b',' | b'\r' | b'\n' | b'#' | b'*' | b'\\');
+    match rest.iter().take(ODD_MAX + 1).take_while(belongs).count() {
+        count if count > ODD_MAX => Look::Not,
+        count => taken(count),
+    }
+}
+
+/// The number that `text` says: hexadecimal digits of either case, with zeros before them, `0x` before them or `H` behind them.
+fn value(text: &[u8]) -> Option<u16> {
+    let text = text.strip_prefix(b"0x").or(text.strip_prefix(b"0X")).unwrap_or(text);
+    let text = text.strip_suffix(b"h").or(text.strip_suffix(b"H")).unwrap_or(text);
+    let zeros = text.iter().take(text.len().saturating_sub(4)).take_while(|byte| **byte == b'0').count();
+    crc::hexadecimal(text.get(zeros..)?)
 }
 
 struct LineEnd {

@@ -2,11 +2,15 @@
 //!
 //! For a frame that begins at the front of the buffer, in this order:
 //!
-//! 1. the declared place: once the bytes are there, is the check right there? Then nothing inside matters;
+//! 1. the declared place, or each of the two if the head can be read in two ways: once the bytes are there, is the check right there?
+//!    Then nothing inside matters;
 //! 2. does another frame begin inside? Then the first one is cut off, unless its closing stands before the other one. Ciphertext holds
 //!    what looks like a beginning: there only one with a length and a header's first name is believed, which is 47 bits by chance;
 //! 3. the declared place again: a closed segment with an encrypted area, a known mistake of the check, or a wrong check;
-//! 4. the length is off: the first closing (`&&`, check, line end) before the next `##` whose check is right or known.
+//! 4. the length is off: the first closing (`&&`, check, line end) before the next `##` whose check is right or known;
+//! 5. both are off: the first plain end before the next `##` or the end of what there is, so that the frame is refused by its name and
+//!    not as a heap of bytes. A plain end is a closing that a line end, the next `##` or silence follows; or, in a frame without `&&`, the
+//!    line end that stands last.
 //!
 //! What fits nothing is a fault that ends where the next frame begins.
 
@@ -21,8 +25,14 @@ const MORE: Step<'_> = Step { used: 0, item: None };
 /// A closing is looked for this many bytes beyond the longest segment.
 const CLOSING_MAX: usize = 64;
 
+/// The most that four digits can say.
+const FOUR_DIGITS: usize = 9999;
+
 /// For so many closings of one frame the known mistakes are tried; each try costs several passes.
 const MISTAKES_TRIED_MAX: usize = 2;
+
+/// So many closings of one frame are looked at for a plain end; each look reads the segment.
+const PLAIN_LOOKED_MAX: usize = 4;
 
 #[cold]
 pub(super) fn scan<'a>(buffer: &'a [u8], peer: Peer, limits: &Limits) -> Step<'a> {
@@ -34,7 +44,7 @@ pub(super) fn scan<'a>(buffer: &'a [u8], peer: Peer, limits: &Limits) -> Step<'a
         _ if buffer.is_empty() => MORE,
         Look::Seen(start) => Begun { buffer, start, peer, limits }.take(),
         Look::Unclear if peer == Peer::Sending => MORE,
-        Look::Unclear if buffer.starts_with(b"##") => fault(buffer, buffer.len(), FaultReason::Truncated),
+        Look::Unclear if buffer.starts_with(b"##") => fault(buffer, buffer.len(), FaultReason::Truncated, 0),
         Look::Unclear | Look::Not => noise(buffer, 0, peer, FaultReason::Noise),
     }
 }
@@ -43,18 +53,20 @@ pub(super) fn scan<'a>(buffer: &'a [u8], peer: Peer, limits: &Limits) -> Step<'a
 fn noise(buffer: &[u8], from: usize, peer: Peer, reason: FaultReason) -> Step<'_> {
     let piece = from + NOISE_PIECE;
     // A little more is looked at, so that a frame that begins at the very end of the piece is seen.
-    let window = buffer.get(..piece + 32).unwrap_or(buffer);
+    let window = buffer.get(..piece + 64).unwrap_or(buffer);
     match start::next(window, from.max(1)) {
-        Ok(start) => fault(buffer, start.min(piece), reason),
-        Err(settled) if settled >= piece => fault(buffer, piece, reason),
+        Ok(start) => fault(buffer, start.min(piece), reason, from),
+        Err(settled) if settled >= piece => fault(buffer, piece, reason, from),
         Err(_) if peer == Peer::Sending => MORE,
-        Err(_) => fault(buffer, buffer.len().min(piece), reason),
+        Err(_) => fault(buffer, buffer.len().min(piece), reason, from),
     }
 }
 
-fn fault(buffer: &[u8], used: usize, reason: FaultReason) -> Step<'_> {
+/// The first `used` bytes are no frame. If one begins in them, its segment begins at `body`; else that is 0.
+fn fault(buffer: &[u8], used: usize, reason: FaultReason, body: usize) -> Step<'_> {
     let raw = buffer.get(..used).unwrap_or(buffer);
-    Step { used: raw.len(), item: Some(Item::Fault(Fault { raw, reason })) }
+    let segment = raw.get(body..).filter(|segment| body > 0 && !segment.is_empty()).map(<[u8]>::trim_ascii_end);
+    Step { used: raw.len(), item: Some(Item::Fault(Fault { raw, segment, reason })) }
 }
 
 /// A frame that has begun at the front of the buffer.
@@ -68,8 +80,23 @@ struct Begun<'a, 'l> {
 impl<'a> Begun<'a, '_> {
     fn take(&self) -> Step<'a> {
         let Some(declared) = self.start.declared else { return self.search() };
+        // A head of two meanings: the shorter one first, for its bytes are here first.
+        let other = self.start.other.map(|(other, _)| other).filter(|other| *other != declared);
+        if let Some(shorter) = other.filter(|other| *other < declared) {
+            match self.right_at(shorter) {
+                Look::Seen(step) => return step,
+                Look::Unclear => return MORE,
+                Look::Not => {}
+            }
+        }
         if declared > self.limits.segment_max {
-            return noise(self.buffer, self.start.body, self.peer, FaultReason::TooLong);
+            // More than four digits can say is no length at all.
+            let length = declared <= FOUR_DIGITS;
+            return if length {
+                noise(self.buffer, self.start.body, self.peer, FaultReason::TooLong)
+            } else {
+                self.search()
+            };
         }
         let end = self.start.body + declared;
         if self.buffer.len() < end + 4 && self.peer == Peer::Sending {
@@ -82,21 +109,43 @@ impl<'a> Begun<'a, '_> {
         }
     }
 
+    /// The frame, if its check is right after `declared` bytes.
+    fn right_at(&self, declared: usize) -> Look<Step<'a>> {
+        let end = self.start.body + declared;
+        if declared > self.limits.segment_max {
+            return Look::Not;
+        }
+        if self.buffer.len() < end + 4 && self.peer == Peer::Sending {
+            return Look::Unclear;
+        }
+        let closing = match closing::here(self.buffer, end, self.peer) {
+            Look::Seen(closing) if closing.ended && self.segment(end).ends_with(b"&&") => closing,
+            Look::Unclear => return Look::Unclear,
+            Look::Seen(_) | Look::Not => return Look::Not,
+        };
+        let computed = crc::checksum(self.segment(end));
+        if closing.is_right(computed) {
+            return Look::Seen(self.frame(end, &closing, computed, Verdict::Right, Deviations::NONE));
+        }
+        Look::Not
+    }
+
     fn at_declared_place(&self, end: usize, closing: Closing<'a>) -> Step<'a> {
         let segment = self.segment(end);
         let closed = segment.ends_with(b"&&");
-        if !closed && !closing.ended {
+        // Without `&&` before it, only four digits and an end are a check.
+        if !closed && (!closing.ended || !closing.has_four_digits()) {
             return self.search();
         }
         let computed = crc::checksum(segment);
         if closing.is_right(computed) {
             return self.frame(end, &closing, computed, Verdict::Right, Deviations::NONE);
         }
-        let seal = packet::parse(segment).sealed.filter(|_| closed);
+        let seal = if closed && closing.said.is_some() { packet::parse(segment).sealed } else { None };
         if self.another_begins_before(end, seal) {
             return self.search();
         }
-        match (seal, crc::mistake(segment, closing.digits)) {
+        match (seal, self.mistake(segment, &closing, computed)) {
             (Some(Seal::Bytes), _) => self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE),
             (Some(Seal::Text { .. }), _) => {
                 self.frame(end, &closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into())
@@ -105,6 +154,14 @@ impl<'a> Begun<'a, '_> {
             _ if closed && closing.ended => self.frame(end, &closing, computed, Verdict::Wrong, Deviations::NONE),
             _ => self.search(),
         }
+    }
+
+    /// The known mistake that this closing shows.
+    fn mistake(&self, segment: &[u8], closing: &Closing<'_>, computed: u16) -> Option<Deviation> {
+        if closing.is_binary(computed) {
+            return Some(Deviation::CrcBinary);
+        }
+        crc::mistake(segment, closing.said?)
     }
 
     /// Whether a frame begins inside the segment that ends at `end`, whose area is sealed so.
@@ -126,12 +183,13 @@ impl<'a> Begun<'a, '_> {
         let reach = body + self.limits.segment_max + CLOSING_MAX;
         let window = self.buffer.get(..reach).unwrap_or(self.buffer);
         let (mut reg, mut checked) = (crc::START, body);
-        let mut tried = 0;
+        let (mut tried, mut looked) = (0, 0);
+        let mut plain = None;
         for at in memchr::memchr2_iter(b'#', b'&', window.get(body..).unwrap_or_default()).map(|at| body + at) {
             let here = window.get(at..).unwrap_or_default();
             if here.starts_with(b"#") {
                 match start::here(here) {
-                    Look::Seen(_) => return fault(self.buffer, at, FaultReason::Truncated),
+                    Look::Seen(_) => return self.plain_end(plain, at).unwrap_or_else(|| self.cut_off(at)),
                     Look::Unclear if self.may_grow(reach) => return MORE,
                     Look::Unclear | Look::Not => continue,
                 }
@@ -152,13 +210,57 @@ impl<'a> Begun<'a, '_> {
             if let Some(step) = self.at_found_place(end, &closing, reg, &mut tried) {
                 return step;
             }
+            // In ciphertext only a whole check is believed to be an end.
+            let whole = closing.said.is_some() && !closing.is_short();
+            if plain.is_none() && looked < PLAIN_LOOKED_MAX && !self.opens(end) {
+                looked += 1;
+                plain = (whole || !is_ciphertext(self.segment(end))).then_some((end, closing, reg));
+            }
         }
         if self.may_grow(reach) {
             return MORE;
         }
-        let wanted = self.start.declared.map_or(0, |declared| body + declared + 4);
-        let reason = if self.buffer.len() < wanted { FaultReason::Truncated } else { FaultReason::Shapeless };
-        fault(self.buffer, window.len(), reason)
+        if let Some(step) = self.plain_end(plain, window.len()) {
+            return step;
+        }
+        let declared = self.start.declared;
+        let wanted = declared.map_or(0, |declared| body + declared + 4);
+        let reason = match declared {
+            Some(declared) if declared > self.limits.segment_max => FaultReason::TooLong,
+            _ if self.buffer.len() < wanted => FaultReason::Truncated,
+            _ => FaultReason::Shapeless,
+        };
+        fault(self.buffer, window.len(), reason, body)
+    }
+
+    fn cut_off(&self, at: usize) -> Step<'a> {
+        fault(self.buffer, at, FaultReason::Truncated, self.start.body)
+    }
+
+    /// Whether the `&&` before `end` is the one that opens the area.
+    fn opens(&self, end: usize) -> bool {
+        let before = self.segment(end).strip_suffix(b"&&").unwrap_or_default().trim_ascii_end();
+        before.ends_with(b"=")
+            && before.get(before.len().saturating_sub(3)..).is_some_and(|cp| cp.eq_ignore_ascii_case(b"CP="))
+    }
+
+    /// The frame that ends before `limit`, where the next begins or nothing more is, though no check speaks for it.
+    fn plain_end(&self, plain: Option<(usize, Closing<'a>, u16)>, limit: usize) -> Option<Step<'a>> {
+        if let Some((end, closing, computed)) = plain {
+            return Some(self.frame(end, &closing, computed, Verdict::Wrong, Deviations::NONE));
+        }
+        // No `&&` closes it: what is left is the line end that stands last.
+        let begun = self.buffer.get(self.start.body..limit)?;
+        let segment = begun.trim_ascii_end();
+        let line_ends = begun.get(segment.len()..)?.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        let end = self.start.body + segment.len();
+        let fits = line_ends && segment.len() <= self.limits.segment_max && self.start.has_name(self.buffer);
+        if !fits || is_ciphertext(segment) {
+            return None;
+        }
+        let deviations = Deviations::from(Deviation::CrcMissing);
+        let closing = Closing { text: &[], said: None, used: limit, ended: true, deviations };
+        Some(self.frame(end, &closing, crc::checksum(segment), Verdict::Wrong, Deviations::NONE))
     }
 
     fn may_grow(&self, reach: usize) -> bool {
@@ -168,25 +270,38 @@ impl<'a> Begun<'a, '_> {
     /// The frame that ends with this closing, if its check speaks for it.
     fn at_found_place(&self, end: usize, closing: &Closing<'a>, computed: u16, tried: &mut usize) -> Option<Step<'a>> {
         let segment = self.segment(end);
-        let off = match self.start.declared {
-            Some(declared) if declared != segment.len() => Deviation::LengthOff.into(),
-            _ => Deviations::NONE,
-        };
         if closing.is_right(computed) {
-            return Some(self.frame(end, closing, computed, Verdict::Right, off));
+            return Some(self.frame(end, closing, computed, Verdict::Right, Deviations::NONE));
         }
         if *tried == MISTAKES_TRIED_MAX {
             return None;
         }
         *tried += 1;
-        if let Some(Seal::Text { plain }) = packet::parse(segment).sealed {
-            // The length may be that of the plain text, as in the standard's own print.
-            let off = if self.start.declared == Some(plain) { Deviations::NONE } else { off };
-            let deviations = off.union(Deviation::ParenthesesSealed.into());
-            return Some(self.frame(end, closing, computed, Verdict::Sealed, deviations));
+        if let Some(Seal::Text { .. }) = packet::parse(segment).sealed.filter(|_| closing.said.is_some()) {
+            return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into()));
         }
-        let mistake = crc::mistake(segment, closing.digits)?;
-        Some(self.frame(end, closing, computed, Verdict::Known(mistake), off))
+        let mistake = self.mistake(segment, closing, computed)?;
+        Some(self.frame(end, closing, computed, Verdict::Known(mistake), Deviations::NONE))
+    }
+
+    /// The length that the head is taken to say of a segment, and what is odd about it.
+    fn length_of(&self, segment: &[u8], verdict: Verdict) -> (usize, Deviations) {
+        let start = &self.start;
+        let declared = start.declared.unwrap_or(0);
+        match (start.declared, start.other) {
+            (None, _) => (0, start.deviations),
+            (Some(_), _) if declared == segment.len() => (declared, start.deviations),
+            (Some(_), Some((other, odd))) if other == segment.len() => (other, odd.into()),
+            // The length may be that of the plain text, as in the standard's own print.
+            (Some(_), _) if verdict == Verdict::Sealed && is_plain_length(segment, declared) => {
+                (declared, start.deviations)
+            }
+            // Five digits whose fifth is 0 are a form, not a length ten times too long.
+            (Some(_), Some((other, odd @ Deviation::HeadFifthDigit))) => {
+                (other, Deviations::from(odd).union(Deviation::LengthOff.into()))
+            }
+            _ => (declared, start.deviations.union(Deviation::LengthOff.into())),
+        }
     }
 
     fn segment(&self, end: usize) -> &'a [u8] {
@@ -195,14 +310,31 @@ impl<'a> Begun<'a, '_> {
 
     fn frame(&self, end: usize, closing: &Closing<'a>, computed: u16, verdict: Verdict, more: Deviations) -> Step<'a> {
         let segment = self.segment(end);
-        let mut deviations = self.start.deviations.union(closing.deviations).union(more);
+        let (declared, of_length) = self.length_of(segment, verdict);
+        let mut deviations = of_length.union(closing.deviations).union(more);
         if segment.len() > SEGMENT_STANDARD {
             deviations.insert(Deviation::SegmentLong);
         }
+        if verdict != Verdict::Wrong && closing.is_short() {
+            deviations.insert(Deviation::CrcLeadingZeros);
+        }
         let raw = self.buffer.get(..closing.used).unwrap_or(self.buffer);
-        let check = Check { said: closing.said, computed, verdict };
-        let declared = self.start.declared.unwrap_or(0);
+        let said = match verdict {
+            Verdict::Known(Deviation::CrcBinary) => computed,
+            _ => closing.said.unwrap_or(0),
+        };
+        let check = Check { said, computed, verdict };
         let frame = Frame { raw, segment, declared, check, deviations };
         Step { used: raw.len(), item: Some(Item::Frame(frame)) }
     }
+}
+
+/// Whether the area of `segment` holds encrypted bytes, by their looks.
+fn is_ciphertext(segment: &[u8]) -> bool {
+    packet::parse(segment).sealed == Some(Seal::Bytes)
+}
+
+/// Whether a sealed segment would have `declared` bytes with its ciphertext as bytes.
+fn is_plain_length(segment: &[u8], declared: usize) -> bool {
+    packet::parse(segment).sealed == Some(Seal::Text { plain: declared })
 }

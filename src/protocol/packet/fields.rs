@@ -1,0 +1,269 @@
+//! The header's fields in any order and spelling.
+//!
+//! | written | read as |
+//! |---|---|
+//! | `PW=123456;MN=` | the standard |
+//! | `PW=123456,MN=`, `PW=123456MN=`, `PW=123456 MN=` | a separator that is a comma or missing: a known name and its `=` stand there |
+//! | `PW=123456;,MN=`, `;;` | separators too many |
+//! | `；` `，` `＝` `：` (UTF-8 and GB18030) | what they are the full-width forms of |
+//! | `MN:8888` | a colon for the equals sign, behind a known name |
+//!
+//! What must stay true: what has one meaning is read with it and named; everything ends at the first `CP=`, in whatever spelling; every
+//! field uses bytes, so it always comes to an end.
+
+use super::{Header, number};
+use crate::protocol::{Deviation, Deviations};
+
+/// A character that separates, and its bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Semicolon,
+    Comma,
+    Equals,
+    Colon,
+}
+
+/// The names of the header, and that of the area. Longer ones first: `PNO` ends nothing else.
+const NAMES: [&[u8]; 10] = [b"PNUM", b"Flag", b"PNO", b"QN", b"ST", b"CN", b"PW", b"MN", b"RF", b"CP"];
+
+/// The mark that `input` begins with, how many bytes it has, and whether it is in full width.
+fn mark(input: &[u8]) -> Option<(Mark, usize, bool)> {
+    let wide = |last: u8| match last {
+        0x9B | 0xBB => Some(Mark::Semicolon),
+        0x8C | 0xAC => Some(Mark::Comma),
+        0x9D | 0xBD => Some(Mark::Equals),
+        0x9A | 0xBA => Some(Mark::Colon),
+        _ => None,
+    };
+    match input {
+        [b';', ..] => Some((Mark::Semicolon, 1, false)),
+        [b',', ..] => Some((Mark::Comma, 1, false)),
+        [b'=', ..] => Some((Mark::Equals, 1, false)),
+        [b':', ..] => Some((Mark::Colon, 1, false)),
+        [0xEF, 0xBC, last, ..] if *last < 0xA0 => wide(*last).map(|mark| (mark, 3, true)),
+        [0xA3, last, ..] if *last > 0xA0 => wide(*last).map(|mark| (mark, 2, true)),
+        _ => None,
+    }
+}
+
+/// A field longer than this is none: nothing is looked for beyond it but the next semicolon.
+const FIELD_MAX: usize = 256;
+
+/// The first mark of `input` that `wanted` says: where, which, how long, whether wide.
+fn find(input: &[u8], wanted: impl Fn(Mark) -> bool) -> Option<(usize, Mark, usize, bool)> {
+    (0..input.len().min(FIELD_MAX)).find_map(|at| {
+        let (mark, length, wide) = mark(input.get(at..)?)?;
+        wanted(mark).then_some((at, mark, length, wide))
+    })
+}
+
+/// One field of the header.
+enum Field<'a> {
+    /// `name=value`.
+    Pair { name: &'a [u8], value: &'a [u8], odd: Deviations },
+    /// `CP=` and all that follows.
+    Area { after: &'a [u8], odd: Deviations },
+    /// A separator with nothing before it.
+    Nothing { odd: Deviations },
+    /// Blanks alone.
+    Blank,
+    /// Something without `=`.
+    Malformed,
+}
+
+/// Takes one field off a non-empty `input`; what is left follows it.
+fn field(input: &[u8]) -> (Field<'_>, &[u8]) {
+    let mut odd = Deviations::NONE;
+    let mut when = |is: bool, deviation| {
+        if is {
+            odd.insert(deviation);
+        }
+    };
+    let rest_from = |at: usize| input.get(at..).unwrap_or_default();
+    let blanks = input.len() - input.trim_ascii_start().len();
+    if blanks == input.len() {
+        return (Field::Blank, &[]);
+    }
+    if let Some((Mark::Semicolon | Mark::Comma, length, wide)) = mark(rest_from(blanks)) {
+        when(wide, Deviation::SeparatorFullWidth);
+        when(blanks > 0, Deviation::Spaces);
+        return (Field::Nothing { odd }, rest_from(blanks + length));
+    }
+    // The name goes up to its `=`, or to a colon behind a known name; without either, up to a semicolon there is no field.
+    let name_of = |at: usize| input.get(..at).unwrap_or_default();
+    let Some((at, mark, length, wide)) = find(input, |mark| mark != Mark::Comma)
+        .and_then(|found| match found {
+            (at, Mark::Colon, ..) if !is_name(name_of(at)) => {
+                let later = find(rest_from(at + 1), |mark| matches!(mark, Mark::Semicolon | Mark::Equals))?;
+                Some((at + 1 + later.0, later.1, later.2, later.3))
+            }
+            found => Some(found),
+        })
+        .filter(|(_, mark, ..)| *mark != Mark::Semicolon)
+    else {
+        let end = find(input, |mark| mark == Mark::Semicolon).map(|(at, _, length, _)| at + length);
+        let end = end.or_else(|| memchr::memchr(b';', input).map(|at| at + 1));
+        return (Field::Malformed, end.map_or(&[], rest_from));
+    };
+    let name = name_of(at);
+    if let Some((comma, _, length, _)) = find(name, |mark| mark == Mark::Comma) {
+        return (Field::Malformed, rest_from(comma + length));
+    }
+    when(wide, Deviation::SeparatorFullWidth);
+    when(mark == Mark::Colon, Deviation::ColonForEquals);
+    when(name.trim_ascii() != name, Deviation::Spaces);
+    let from = at + length;
+    if name.trim_ascii().eq_ignore_ascii_case(b"CP") {
+        return (Field::Area { after: rest_from(from), odd }, &[]);
+    }
+    let said = rest_from(from);
+    let (end, separator) = match find(said, |mark| matches!(mark, Mark::Semicolon | Mark::Comma)) {
+        Some((end, mark, length, wide)) => (end, Some((mark, length, wide))),
+        None => match memchr::memchr(b';', said) {
+            Some(end) => (end, Some((Mark::Semicolon, 1, false))),
+            None => (said.len(), None),
+        },
+    };
+    // A known name and its `=` inside the value: the separator before it is missing.
+    let value = said.get(..end).unwrap_or_default();
+    let (value, after) = match inner_name(value) {
+        Some(inner) => {
+            when(true, Deviation::SeparatorOdd);
+            (value.get(..inner).unwrap_or_default(), said.get(inner..).unwrap_or_default())
+        }
+        None => {
+            let (mark, length, wide) = separator.unwrap_or((Mark::Semicolon, 0, false));
+            when(mark == Mark::Comma, Deviation::SeparatorOdd);
+            when(wide, Deviation::SeparatorFullWidth);
+            let after = said.get(end + length..).unwrap_or_default();
+            (value, after)
+        }
+    };
+    when(value.trim_ascii() != value, Deviation::Spaces);
+    (Field::Pair { name: name.trim_ascii(), value: value.trim_ascii(), odd }, after)
+}
+
+fn is_name(name: &[u8]) -> bool {
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name.trim_ascii()))
+}
+
+/// Where a known name with its equals sign begins inside a value.
+fn inner_name(value: &[u8]) -> Option<usize> {
+    let (at, ..) = find(value, |mark| mark == Mark::Equals)?;
+    let before = value.get(..at)?.trim_ascii_end();
+    NAMES.iter().find(|name| before.ends_with(name)).map(|name| before.len() - name.len())
+}
+
+/// What the tolerant grammar gathers on its way through the fields.
+#[derive(Default)]
+struct Gathered<'a> {
+    header: Header<'a>,
+    count: Option<&'a [u8]>,
+    number: Option<&'a [u8]>,
+    flag: Option<&'a [u8]>,
+    fields: usize,
+}
+
+/// A segment with its fields in any order.
+#[cold]
+pub(super) fn tolerant(segment: &[u8]) -> Header<'_> {
+    let mut gathered = Gathered::default();
+    let mut input = segment;
+    let mut area = None;
+    while !input.is_empty() {
+        let (field, after) = field(input);
+        input = after;
+        match field {
+            Field::Pair { name, value, odd } => {
+                gathered.header.deviations = gathered.header.deviations.union(odd);
+                gathered.take(name, value);
+            }
+            Field::Area { after, odd } => {
+                gathered.header.deviations = gathered.header.deviations.union(odd);
+                area = Some(after);
+                break;
+            }
+            Field::Nothing { odd } => {
+                gathered.header.deviations = gathered.header.deviations.union(odd);
+                gathered.note(true, Deviation::SeparatorExtra);
+            }
+            Field::Blank => gathered.note(true, Deviation::Spaces),
+            Field::Malformed => gathered.note(true, Deviation::HeaderUnknown),
+        }
+    }
+    gathered.header.take_area(area);
+    gathered.finish()
+}
+
+impl<'a> Gathered<'a> {
+    fn note(&mut self, is: bool, deviation: Deviation) {
+        if is {
+            self.header.deviations.insert(deviation);
+        }
+    }
+
+    /// Takes one field; the first of its name counts.
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        let first = self.fields == 0;
+        self.fields += 1;
+        let (name, exact) = known_name(name);
+        self.note(!exact, Deviation::FieldName);
+        match name {
+            b"QN" => {
+                self.note(!first, Deviation::QnMisplaced);
+                self.keep(|gathered| &mut gathered.header.qn, value);
+            }
+            b"ST" => self.keep(|gathered| &mut gathered.header.st, value),
+            b"CN" => {
+                self.note(self.header.cn.is_some(), Deviation::HeaderTwice);
+                self.header.cn = self.header.cn.or(if value.len() > 4 { None } else { number(value) });
+            }
+            b"PW" => self.keep(|gathered| &mut gathered.header.pw, value),
+            b"MN" => self.keep(|gathered| &mut gathered.header.mn, value),
+            b"Flag" => self.keep(|gathered| &mut gathered.flag, value),
+            b"PNUM" => {
+                self.note(self.number.is_some() || self.header.st.is_none(), Deviation::PartsForm);
+                self.keep(|gathered| &mut gathered.count, value);
+            }
+            b"PNO" => {
+                self.note(self.header.st.is_none(), Deviation::PartsForm);
+                self.keep(|gathered| &mut gathered.number, value);
+            }
+            b"RF" => self.header.rf = value == b"1",
+            _ => self.note(true, Deviation::HeaderUnknown),
+        }
+    }
+
+    fn keep(&mut self, slot: impl FnOnce(&mut Self) -> &mut Option<&'a [u8]>, value: &'a [u8]) {
+        let slot = slot(self);
+        let twice = slot.is_some();
+        slot.get_or_insert(value);
+        self.note(twice, Deviation::HeaderTwice);
+    }
+
+    fn finish(mut self) -> Header<'a> {
+        match self.flag {
+            Some(flag) => self.header.read_flag(flag),
+            None => self.header.take_flag_of_area(),
+        }
+        if self.count.is_some() || self.number.is_some() {
+            self.header.read_part(self.count, self.number);
+        }
+        self.header.compare_flag_with_parts();
+        let old = self.header.is_form_of_2005() && !self.header.deviations.contains(Deviation::FlagForm);
+        self.header.look_at_qn(old);
+        let missing = self.flag.is_none() && self.header.flag.is_none();
+        self.header.look_at_forms(old, missing);
+        self.header.look_at_area();
+        self.header
+    }
+}
+
+/// The name as the standard writes it, and whether it was written so; an unknown name as it is.
+fn known_name(name: &[u8]) -> (&[u8], bool) {
+    const NAMES: [&[u8]; 9] = [b"QN", b"ST", b"CN", b"PW", b"MN", b"Flag", b"PNUM", b"PNO", b"RF"];
+    match NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(known) => (known, *known == name),
+        None => (name, true),
+    }
+}
