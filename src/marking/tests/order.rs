@@ -20,7 +20,8 @@ enum Comes {
     Entry(usize, usize, i64, i64),
 }
 
-fn play(things: &[Comes], restored: bool) -> Vec<(Option<Validity>, Option<bool>, Vec<String>)> {
+/// What each hour, and the day, are worth, and whether their means are valid.
+fn play(things: &[Comes], restored: bool) -> Vec<(Option<Validity>, Option<bool>)> {
     let book = book();
     let mut facts = rig("inc19,dev22");
     facts.facilities = vec![facility("furnace-1", "furnace", "feed=f temp=t burner=b fan=n")];
@@ -35,7 +36,7 @@ fn play(things: &[Comes], restored: bool) -> Vec<(Option<Validity>, Option<bool>
         player.marks.observe(&player.plan, &seen, &mut out);
         let judged = out.readings.remove(0);
         let mean = judged.recomputed.map(|mean| mean.valid);
-        (judged.validity, mean, judged.marks)
+        (judged.validity, mean)
     };
     // The day before, so that how many hours are due is known.
     for hour in 0..24 {
