@@ -29,7 +29,7 @@ impl Marks {
         for basis in plan.rests.iter().filter(|basis| basis.dates.hold(now) && (basis.of_converted || rank >= 2)) {
             let rests = |code: &str, judged: Option<&str>| {
                 let converted = || judged.is_some_and(|text| text.parse::<f64>().is_ok());
-                code != basis.factor && !basis.but.iter().any(|but| but == code) && (!basis.of_converted || converted())
+                (!basis.of_converted || converted()) && code != basis.factor && !basis.but.iter().any(|but| but == code)
             };
             let mut good = None;
             for at in 0..seen.readings.len() {

@@ -334,7 +334,9 @@ impl Marks {
             // What has not come is missed in time of arrival.
             let time = if armed.of_silence { at } else { now };
             let mut turn = hold.step(when, until, time, (armed.rule.begin_after, armed.rule.end_after));
-            if let (Turn::Begins(_), Some(first)) = (turn, subject.first_equal(&armed.when)) {
+            if matches!(turn, Turn::Begins(_))
+                && let Some(first) = subject.first_equal(&armed.when)
+            {
                 turn = Turn::Begins(first);
             }
             busy = if hold.is_idle() { busy & !bit(number) } else { busy | bit(number) };

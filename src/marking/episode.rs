@@ -23,7 +23,7 @@ impl Marks {
                 None => when.map(|when| !when),
                 Some(until) => self.eval(until, own),
             };
-            let first = own.and_then(|own| own.first_equal(&armed.when));
+            let first = own.filter(|_| when == Some(true)).and_then(|own| own.first_equal(&armed.when));
             let Some((_, hold)) = self.areas.get_mut(number) else { continue };
             if gap && !hold.active {
                 hold.since = None;

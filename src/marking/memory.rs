@@ -169,7 +169,7 @@ impl Memory {
 
     /// The tracks that may have a span within `from..=to`.
     pub(super) fn tracks(&self, from: i64) -> impl Iterator<Item = (&TrackKey, &Track)> {
-        self.tracks.iter().filter(move |_| from < self.latest)
+        (from < self.latest).then(|| self.tracks.iter()).into_iter().flatten()
     }
 
     /// Ended marks in full: what people entered, and the latest episodes of rules.

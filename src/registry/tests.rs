@@ -64,6 +64,26 @@ fn facilities_are_read_and_named_once() {
 }
 
 #[test]
+fn emission_limits_have_period_basis_decimals_and_days() {
+    let row = "[[station]]\nmn = \"A\"\n";
+    let limit = "[[station.limit]]\ncode = \"a21026\"\nmax = 80\nof = \"day\"\nbasis = \"converted\"\ndecimals = 0\nname = \"GB 18485-2014\"\nfrom = \"2026-01-01\"\n";
+    let registry = read(&format!("{row}{limit}")).unwrap();
+    let found = &registry.find(b"A").unwrap().facts.emission[0];
+    assert_eq!((found.max.as_str(), found.of.as_str(), found.decimals), ("80", "day", Some(0)));
+    for (good, bad, says) in [
+        ("day", "week", "sample, minute, hour or day"),
+        ("converted", "dry", "measured or converted"),
+        ("decimals = 0", "decimals = 9", "0 to 6"),
+        ("2026-01-01", "soon", "days"),
+        ("max = 80", "max = -1", "0 or above"),
+        ("code", "codes", "unknown field"),
+    ] {
+        let said = read(&format!("{row}{}", limit.replace(good, bad))).unwrap_err();
+        assert!(said.contains(says), "{bad}: {said}");
+    }
+}
+
+#[test]
 fn all_problems_are_reported_and_both_places_of_a_double_mn() {
     let first = ("a.toml".to_owned(), "[[station]]\nmn = \"A\"\n".to_owned());
     let second = ("b.toml".to_owned(), "[[station]]\nmn = \"A\"\n[[station]]\nmn = \"B\"\nst = \"x\"\n".to_owned());

@@ -211,3 +211,94 @@ fn a_mark_that_excuses_another_furnace_too_is_a_conflict_when_its_day_is_closed(
         }
     }
 }
+
+#[test]
+fn a_limit_is_compared_with_values_of_its_own_period_basis_and_days_alone() {
+    use crate::message::EmissionLimit;
+    let book = book();
+    let mut facts = rig("inc19");
+    facts.limits.clear();
+    let limit = |max: &str, of: &str, basis: &str, from: Option<&str>| EmissionLimit {
+        code: "a21026".into(),
+        max: max.into(),
+        of: of.into(),
+        basis: basis.into(),
+        decimals: Some(0),
+        name: format!("permit {max}"),
+        from: from.map(str::to_owned),
+        ..EmissionLimit::default()
+    };
+    facts.emission = vec![
+        limit("100", "hour", "converted", None),
+        limit("80", "day", "converted", None),
+        limit("50", "minute", "measured", Some("2026-03-03")),
+    ];
+    // Kind, measured, converted; the names of the limits that it exceeds. 100.5 is 100 by GB/T 8170.
+    for (kind, text, judged, wanted) in [
+        (Kind::Hour, "60", Some("100.5"), vec![]),
+        (Kind::Hour, "60", Some("100.51"), vec!["permit 100"]),
+        (Kind::Hour, "300", None, vec![]),
+        (Kind::Minute, "300", Some("900"), vec![]),
+        (Kind::Day, "60", Some("81"), vec!["permit 80"]),
+    ] {
+        let mut player = Player::new(&book, &facts, "2017", "air");
+        let at = Timestamp(player.now);
+        // The minutes come too, so that hours are not the finest kind.
+        player.report(Kind::Minute, &value("a21026", "N"));
+        let reading = Reading { code: "a21026", text, judged, flag: Some("N") };
+        let seen = Observation { at, data: Some(at), kind, readings: &[reading] };
+        player.marks.observe(&player.plan, &seen, &mut Verdict::default());
+        player.now += 5 * MINUTE;
+        player.by_hand("inc19:fault", "furnace-1", HOUR, "log book");
+        let mark = player.marks.held().find(|mark| mark.said.is_some()).unwrap();
+        let names: Vec<&str> = mark.exceedances.iter().map(|e| e.name.as_str()).collect();
+        assert_eq!(names, wanted, "{kind:?} {text} {judged:?}");
+    }
+}
+
+#[test]
+fn rules_limits_and_conditions_hold_on_their_days_alone() {
+    let set = r#"schema = "marks/1"
+set = "dated"
+version = "1"
+zh = "试"
+en = "trial"
+mark = [{ id = "old", zh = "旧", en = "old", object = "factor", dimension = "device", validity = "invalid", source = "大气污染防治法", certainty = "I" },
+        { id = "new", zh = "新", en = "new", object = "factor", dimension = "device", validity = "invalid", source = "生态环境法典", certainty = "I" }]
+[[rule]]
+id = "old"
+version = 1
+mark = "old"
+effect = "apply"
+when = 'value > 3'
+before = "2026-08-15"
+clause = "大气污染防治法"
+certainty = "I"
+[[rule]]
+id = "new"
+version = 1
+mark = "new"
+effect = "apply"
+when = 'value > 3'
+from = "2026-08-15"
+clause = "生态环境法典"
+certainty = "I"
+"#;
+    let files: Vec<_> = built_in_texts().into_iter().chain([("dated.toml".to_owned(), set.to_owned())]).collect();
+    let book = RuleBook::load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let mut player = Player::new(&book, &rig("dated"), "2017", "air");
+    for (time, wanted) in [
+        ("2026-08-14T23:58:00+08:00", "dated:old"),
+        ("2026-08-14T23:59:00+08:00", "dated:old"),
+        ("2026-08-15T00:00:00+08:00", "dated:new"),
+        ("2026-08-15T00:01:00+08:00", "dated:new"),
+    ] {
+        player.now = super::super::calendar::read(time).unwrap().0;
+        player.report(Kind::Minute, &value("a21026", "N"));
+        let marks = &player.judged.last().unwrap().1.marks;
+        assert_eq!(marks, &[wanted.to_owned()], "{time}");
+    }
+    let wrong = set.replace("from = \"2026-08-15\"", "from = \"soon\"");
+    let files: Vec<_> = built_in_texts().into_iter().chain([("dated.toml".to_owned(), wrong)]).collect();
+    assert!(RuleBook::load(&files).unwrap_err()[0].to_string().contains("is no day"));
+}
