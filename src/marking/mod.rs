@@ -13,11 +13,11 @@
 //! * a rule file with a mistake changes nothing, and neither does an entry with one.
 //!
 //! # Decisions
-//! * Conditions are three-valued. What is not known begins nothing, and ends a mark only after a day of it ([`condition`]).
+//! * Conditions are three-valued. What is not known begins nothing, and ends a mark only after a day of it (the truth table: `condition.rs`).
 //! * Only the finest kind of data of a code drives its rules; coarser and late reports are judged and drive nothing.
-//! * The first of these that a mark on a reading has is its validity: excluded, missing, invalid, exempt, conditional, valid ([`effect`]).
+//! * The first of these that a mark on a reading has is its validity: excluded, missing, invalid, exempt, conditional, valid (`effect.rs`).
 //! * A period is judged by its own flag, by marks over it, and by its finer values: whether its mean is valid, and whether its flag is
-//!   right, are two questions with two rules ([`period`]).
+//!   right, are two questions with two rules (`period.rs`).
 //! * Time that marks of one limit share counts once, in the order of time, whenever it was entered. Proposals count nothing.
 //! * After its deadline a day is closed: what had effect in it keeps it, what is entered for it has none, and both are kept.
 

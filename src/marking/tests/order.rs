@@ -1,4 +1,4 @@
-//! The order in which things come does not matter: entries among themselves, entries and data, periods that are corrected.
+//! The order in which entries come does not matter: among themselves, and before, between or after the data they are about.
 
 use proptest::prelude::*;
 
@@ -75,13 +75,16 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let hours = (0..).zip(&flags).map(|(hour, flag)| Comes::Hour(hour, flag));
-        let entries = (0..).zip(&entries).map(|(n, (mark, from, long))| Comes::Entry(n, *mark, *from, (from + long).min(1440)));
-        let straight: Vec<Comes> = hours.chain(entries).collect();
-        let mut mixed = straight.clone();
+        let entries: Vec<Comes> = (0..)
+            .zip(&entries)
+            .map(|(n, (mark, from, long))| Comes::Entry(n, *mark, *from, (from + long).min(1440)))
+            .collect();
+        let straight: Vec<Comes> = hours.clone().chain(entries.iter().cloned()).collect();
+        let mut mixed: Vec<Comes> = hours.collect();
         let mut state = seed | 1;
-        for at in (1..mixed.len()).rev() {
+        for entry in entries {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            mixed.swap(at, (state >> 33) as usize % (at + 1));
+            mixed.insert((state >> 33) as usize % (mixed.len() + 1), entry);
         }
         prop_assert_eq!(play(&straight, false), play(&mixed, true));
     }
