@@ -515,3 +515,82 @@ async fn a_request_that_is_too_long_stops_no_other() {
         stop.cancel();
     }
 }
+
+/// The access list of the manual, as it stands there: who may write requests under which role, and read what.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_access_list_of_the_manual_lets_each_role_write_under_its_own_name_alone() {
+    let Some(passwd) = tool("mosquitto_passwd") else { return };
+    let manual = include_str!("../docs/commands.md");
+    let list = manual.split("```text\n").find(|block| block.starts_with("user gateway")).unwrap();
+    let list = list.split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users");
+    for (n, user) in ["gateway", "operator", "inspector"].into_iter().enumerate() {
+        let create: &[&str] = if n == 0 { &["-b", "-c"] } else { &["-b"] };
+        let made = Command::new(&passwd).args(create).arg(&file).args([user, "secret"]).stderr(Stdio::null()).status();
+        assert!(made.unwrap().success());
+    }
+    let settings = format!("allow_anonymous false\nacl_file FOLDER/acl\npassword_file {}\n", file.display());
+    let Some(broker) = Broker::start(&settings) else { return };
+    std::fs::write(broker.folder.path().join("acl"), list).unwrap();
+    broker.reread();
+    let connect = |user: &str| {
+        let mut options = MqttOptions::new(format!("acl-{user}"), "127.0.0.1", broker.port);
+        options.set_credentials(user, "secret");
+        AsyncClient::new(options, 100)
+    };
+    // What the gateway gets of what others write.
+    let (gateway, mut events) = connect("gateway");
+    let filters = ["hj212/v1/+/command/+", "hj212/v1/+/command/operator/+", "hj212/v1/+/command/inspector/+"];
+    for filter in filters {
+        gateway.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+    }
+    let (came, mut heard) = mpsc::unbounded_channel();
+    let ready = Arc::new(tokio::sync::Notify::new());
+    let granted = Arc::clone(&ready);
+    tokio::spawn(async move {
+        let mut left = filters.len();
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::SubAck(_))) => {
+                    left -= 1;
+                    if left == 0 {
+                        granted.notify_one();
+                    }
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => drop(came.send(publish.topic.clone())),
+                Ok(_) => {}
+                // The password file was read a moment ago.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    });
+    tokio::time::timeout(PATIENCE, ready.notified()).await.unwrap();
+    for (user, other) in [("operator", "inspector"), ("inspector", "operator")] {
+        let (client, mut events) = connect(user);
+        let topics = [
+            format!("hj212/v1/A1/command/{other}/stolen-{user}"),
+            format!("hj212/v1/A1/command/bare-{user}"),
+            format!("hj212/v1/A1/command/{user}/good-{user}"),
+        ];
+        for topic in &topics {
+            client.publish(topic, QoS::AtLeastOnce, false, "{}").await.unwrap();
+        }
+        let talking = tokio::spawn(async move { while events.poll().await.is_ok() {} });
+        let topic = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
+        assert_eq!(topic, topics[2], "the others were written before it and did not come");
+        talking.abort();
+    }
+    // The status of a request comes to those who may ask.
+    let (operator, mut events) = connect("operator");
+    operator.subscribe("hj212/v1/+/command/+/status", QoS::AtLeastOnce).await.unwrap();
+    let waiting = tokio::spawn(async move {
+        loop {
+            if let Ok(Event::Incoming(Packet::Publish(publish))) = events.poll().await {
+                return publish.topic;
+            }
+        }
+    });
+    gateway.publish("hj212/v1/A1/command/r1/status", QoS::AtLeastOnce, true, "{}").await.unwrap();
+    assert_eq!(tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap(), "hj212/v1/A1/command/r1/status");
+}

@@ -191,3 +191,40 @@ fn what_a_station_kept_to_itself_is_recalled_whole_and_live_data_is_not_delayed(
     );
     assert!(summary.answer_micros.p99 < 100_000, "live data is delayed:\n{summary}");
 }
+
+/// A password that is given while the station answers under the new one already: it is not locked out, before and after a kill.
+#[test]
+fn a_station_that_was_given_a_new_password_is_heard_under_it() {
+    let more = OPEN
+        .replace("[keys]\nfile = \"keys.toml\"\n", "")
+        .replace("enabled = true", "enabled = true\nplain_secrets = true");
+    let mut scene = Scene::registered(&more, |row| {
+        row.insert("pw".into(), "123456".into());
+    });
+    let mut station = scene.station();
+    station.arrive();
+    scene.ask("p1", r#"{"command":"set-password","author":"li","why":"leak","parameters":{"NewPW":"654321"}}"#);
+    let word = scene.status("p1", &["to-confirm"])["confirm"].as_str().unwrap().to_owned();
+    scene.ask("p1", &format!(r#"{{"confirm":"{word}","author":"wang","why":"agreed"}}"#));
+    let asked = station.hear(Duration::from_secs(30)).expect("the request");
+    assert!(asked.contains("CN=1072;PW=123456;") && asked.contains("NewPW=654321"), "{asked}");
+    let qn = gateway::scene::field(&asked, "QN=").to_owned();
+    station.pw = "654321".into();
+    station.say(&qn, "91", 9011, 4, "QnRtn=1");
+    station.say(&qn, "91", 9012, 4, "ExeRtn=1");
+    let done = scene.status("p1", &["done", "no-answer", "refused", "failed"]);
+    assert_eq!((&done["state"], &done["registration"]["field"]), (&"done".into(), &"pw".into()), "{done}");
+    assert!(!done.to_string().contains("654321"), "{done}");
+    station.arrive();
+    scene.gateway.kill();
+    scene.gateway.start();
+    let mut station = hj_station(&scene, "654321");
+    station.arrive();
+    scene.ask("t1", r#"{"command":"get-time","author":"li","why":"x"}"#);
+    let asked = station.hear(Duration::from_secs(30)).expect("the request");
+    assert!(asked.contains("CN=1011;PW=654321;"), "{asked}");
+}
+
+fn hj_station(scene: &Scene, pw: &str) -> gateway::scene::Station {
+    gateway::scene::Station::connect(scene.gateway.listen, &scene.mn, pw)
+}

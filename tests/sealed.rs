@@ -251,3 +251,27 @@ fn decode_opens_what_the_key_file_has_the_key_of() {
     let all = format!("{said:?}{text}{err}");
     assert!(!all.contains(A) && !all.contains(B), "{all}");
 }
+
+/// The line's damage is the station's to repair, if its key is known: it gets no answer and sends again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_damaged_on_the_line_is_answered_only_when_it_comes_again_whole() {
+    let door = broker().await;
+    let options = sim::Options { stations: 1, ..sim::Options::default() };
+    let mut gateway = Gateway::new(&options, door.address().port(), "[keys]\nfile = \"keys.toml\"\n");
+    std::fs::write(gateway.path("stations.toml"), format!("[[station]]\nmn = \"{MN}\"\nedition = \"2025\"\n")).unwrap();
+    let file = gateway.path("keys.toml");
+    std::fs::write(&file, format!("[[key]]\nmn = \"{MN}\"\ncreated = \"2026-06-01\"\nkey = \"{A}\"\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    gateway.start();
+    let whole = sealed(10, A, Form::Bytes);
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2 + 20;
+    damaged[middle] ^= 0x10;
+    let mut stream = TcpStream::connect(gateway.listen).unwrap();
+    stream.write_all(&damaged).unwrap();
+    drop(stream);
+    // The whole one is answered; the damaged one was before it and was not.
+    answered(&gateway, &[whole, sealed(11, B, Form::Printed)]);
+    let live = published(&door, 2).await;
+    assert_eq!(live.len(), 2, "{live:?}");
+}

@@ -19,7 +19,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Reads the command desk's file, which is written within 15 s of a change, and the key file; works beside a running \
-    gateway.\n状态:offered 已下发待证实,proven 已证实,dropped 被站点拒绝;* 为站点当前使用的密钥。超过 renew_after 的标 due。"
+    gateway.\n状态:offered 已下发待证实,proven 已证实,refused 被站点拒绝;* 为站点当前使用的密钥。超过 renew_after 的标 due。"
 )]
 pub(super) struct Options {
     /// The gateway's configuration

@@ -46,14 +46,16 @@ impl Ledger {
         match (&step, id) {
             (Step::Refused { .. }, _) => {}
             (Step::Key { key, .. }, _) => {
-                let key = key.clone();
+                let (key, dropped) = (key.clone(), is_state(&step, KeyState::Dropped));
                 let keys = self.keys.entry(mn).or_default();
                 keys.retain(|(_, known)| !matches!(known, Step::Key { key: other, .. } if *other == key));
-                keys.push((at, step));
+                if !dropped {
+                    keys.push((at, step));
+                }
                 // The newest proven one is never given up: without it nothing can be opened or offered. Refused ones go first.
                 if keys.len() > 2 * KEYS_MAX {
                     let newest = keys.iter().rposition(|(_, known)| is_state(known, KeyState::Proven));
-                    let refused = keys.iter().position(|(_, known)| is_state(known, KeyState::Dropped));
+                    let refused = keys.iter().position(|(_, known)| is_state(known, KeyState::Refused));
                     let oldest = refused.or_else(|| (0..keys.len()).find(|at| Some(*at) != newest));
                     oldest.map(|at| keys.remove(at));
                 }
@@ -108,7 +110,8 @@ impl Ledger {
         let (cn, origin, command) = (*cn, *origin, command.clone());
         let outcome = if let (_, Step::Ended { outcome, .. }) = &ended { Some(*outcome) } else { None };
         let sent = steps.iter().any(|(_, step)| matches!(step, Step::Sent { .. }));
-        let not_done = matches!(outcome, Some(Outcome::Refused | Outcome::Failed));
+        let once = steps.iter().all(|(_, step)| !matches!(step, Step::Sent { count: 2.., .. }));
+        let not_done = matches!(outcome, Some(Outcome::Refused | Outcome::Failed)) && once;
         let own = || steps.iter().filter(|(_, s)| matches!(s, Step::Queued { .. } | Step::Sent { .. })).cloned();
         if matches!(cn, 1002 | 1072) && sent && !not_done {
             self.changes.insert((mn.to_owned(), cn), own().chain([ended.clone()]).collect());

@@ -317,7 +317,7 @@ impl Desk {
                     return (rotation::ended(&lane.keys, mn, created, *outcome, active.count), false);
                 }
                 drop(lane);
-                return (Vec::new(), self.follow_what_ended(&mn, &active.exchange, *outcome));
+                return (Vec::new(), self.follow_what_ended(&mn, &active.exchange, *outcome, active.count));
             }
             Step::Key { created, key, state, .. } => {
                 if let Ok(key) = Key::from_text(key) {

@@ -58,7 +58,10 @@ impl KeyRing {
             created.clone_into(used);
         }
         self.held.retain(|held| held.key != *key);
-        let rank = |state: KeyState, created: &str| (state != KeyState::Dropped, created.to_owned());
+        if state == KeyState::Dropped {
+            return;
+        }
+        let rank = |state: KeyState, created: &str| (state != KeyState::Refused, created.to_owned());
         let own = rank(state, created);
         let at = self.held.iter().position(|held| rank(held.state, &held.created) <= own).unwrap_or(self.held.len());
         self.held.insert(at, Held { created: created.to_owned(), key: key.clone(), state });
@@ -80,7 +83,7 @@ impl KeyRing {
         let of = |state: KeyState| {
             (0..self.held.len()).rev().filter(free).find(|at| self.held.get(*at).is_some_and(|h| h.state == state))
         };
-        of(KeyState::Dropped).or_else(|| of(KeyState::Proven)).or_else(|| (0..self.held.len()).rev().find(free))
+        of(KeyState::Refused).or_else(|| of(KeyState::Proven)).or_else(|| (0..self.held.len()).rev().find(free))
     }
 
     fn is_used(&self, held: &Held) -> bool {
@@ -177,7 +180,7 @@ mod tests {
         assert_eq!(ring.sealing().unwrap().1, &key(1), "the logger was reset");
         for n in 3..20 {
             ring.note(&format!("202603{n:02}000000000"), &key(n), KeyState::Offered);
-            ring.note(&format!("202603{n:02}000000000"), &key(n), KeyState::Dropped);
+            ring.note(&format!("202603{n:02}000000000"), &key(n), KeyState::Refused);
         }
         assert_eq!(ring.to_try().count(), KEYS_MAX);
         assert!(ring.to_try().any(|k| *k == key(1)) && ring.to_try().any(|k| *k == key(2)));

@@ -83,8 +83,10 @@ pub enum KeyState {
     Offered,
     /// Something was opened with it, or it was registered.
     Proven,
-    /// The station refused it. It is not offered again, and is still tried when no other key opens a frame.
+    /// Given up. Versions before 0.2 wrote this when the station refused a key, and held it no more; what a journal of theirs gives stays so.
     Dropped,
+    /// The station refused it. It is not offered again, and is still tried when no other key opens a frame.
+    Refused,
 }
 
 /// What else is to be known of a key.
@@ -196,7 +198,12 @@ impl std::fmt::Debug for Step {
             | Self::Accepted { .. }
             | Self::Data { .. }
             | Self::Cancel { .. }
-            | Self::Ended { .. } => write!(f, "{}", self.status(Timestamp(0)).unwrap_or_default()),
+            | Self::Ended { .. } => {
+                // The time is the record's.
+                let mut status = self.status(Timestamp(0)).unwrap_or_default();
+                status.as_object_mut().map(|status| status.remove("at"));
+                write!(f, "{status}")
+            }
         }
     }
 }

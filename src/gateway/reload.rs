@@ -52,7 +52,13 @@ impl Running {
         if let Err(error) = self.announcer.reload(&context) {
             tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
         }
-        changes.extend(self.take_keys(keys));
+        // The desk takes keys when it knows the stations that they are for.
+        let of_the_desk = if self.orders.is_some() {
+            Some(keys)
+        } else {
+            changes.extend(self.take_keys(keys));
+            None
+        };
         open(&self.board).register(&context.stations);
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
@@ -62,6 +68,7 @@ impl Running {
         {
             changes.push("command: the desk is busy; reload once more".into());
         }
+        changes.extend(of_the_desk.and_then(|keys| self.take_keys(keys)));
         self.telemetry.count(Counter::Reloads);
         self.shown.reload_refused.store(false, std::sync::atomic::Ordering::Relaxed);
         // What needs a restart still is as it was; only what was taken up is compared with next time.

@@ -68,9 +68,10 @@ impl Desk {
         *change != before
     }
 
-    /// It has ended. What was certainly not done is followed no more.
-    pub(super) fn follow_what_ended(&mut self, mn: &str, exchange: &Exchange, outcome: Outcome) -> bool {
-        let not_done = matches!(outcome, Outcome::Refused | Outcome::Failed);
+    /// It has ended after `count` packets. What was certainly not done is followed no more: of several packets the answer may be to the
+    /// first, and the station make the change on another.
+    pub(super) fn follow_what_ended(&mut self, mn: &str, exchange: &Exchange, outcome: Outcome, count: u8) -> bool {
+        let not_done = matches!(outcome, Outcome::Refused | Outcome::Failed) && count == 1;
         let elsewhere = exchange.new_mn.as_deref().is_some_and(|new| new != mn);
         if outcome == Outcome::Done
             && elsewhere

@@ -33,7 +33,7 @@ pub(super) fn ended(ring: &KeyRing, mn: String, created: String, outcome: Outcom
     let Some((key, state)) = ring.created_at(&created) else { return Vec::new() };
     match outcome {
         Outcome::Refused if count == 1 && state == KeyState::Offered => {
-            vec![key_step(&mn, &created, key, KeyState::Dropped)]
+            vec![key_step(&mn, &created, key, KeyState::Refused)]
         }
         Outcome::Done if ring.used() != Some(&created) => {
             vec![Step::KeyNote { mn, created, notice: KeyNotice::Used }]
@@ -194,8 +194,12 @@ impl Desk {
         let (created, mut steps) = (created.to_owned(), Vec::new());
         let noted = lane.used_noted.is_some_and(|last| now.steady.since(last) < NOTED_EVERY);
         let other = live && lane.used_said.as_deref() != Some(created.as_str());
+        // Frames come faster than steps are on disk.
+        let said = |step: &Step| matches!(step, Step::Key { mn: own, created: of, state: KeyState::Proven, .. } if own == mn && *of == created);
         if state != KeyState::Proven {
-            steps.push(key_step(mn, &created, key, KeyState::Proven));
+            if !self.pending.values().any(said) {
+                steps.push(key_step(mn, &created, key, KeyState::Proven));
+            }
         } else if other && !noted {
             steps.push(Step::KeyNote { mn: mn.to_owned(), created: created.clone(), notice: KeyNotice::Used });
             lane.used_noted = Some(now.steady);

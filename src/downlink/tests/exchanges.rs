@@ -167,6 +167,7 @@ impl Logger {
 }
 
 struct Play {
+    of: String,
     stage: Stage,
     logger: Logger,
     heard: usize,
@@ -187,7 +188,9 @@ impl Play {
     }
 
     fn say(&mut self, segment: &str, brings: bool) {
-        let mn = self.known(&packet::parse(segment.as_bytes())).unwrap_or_else(|| panic!("locked out: {segment}"));
+        let mn = self
+            .known(&packet::parse(segment.as_bytes()))
+            .unwrap_or_else(|| panic!("{} locked out: {segment}\n{}", self.of, self.stage.said.join("\n")));
         let sealed = self.logger.edition == Edition::V2025 && segment.contains("CN=2011");
         let number = self.stage.desk.keys(mn_of(self.logger.edition)).filter(|_| sealed).and_then(|ring| {
             let place = ring.to_try().position(|held| *held == self.logger.key);
@@ -244,8 +247,8 @@ fn run(order: &'static Order, edition: Edition, course: Course, form: Form, kill
     let settings =
         Settings { confirm_by_other: false, confirm_within: std::time::Duration::from_secs(300), ..open_settings() };
     let stage = Stage::new(edition, settings, kill);
-    let mut play = Play { stage, logger: Logger::new(edition, course, form), heard: 0, here: false };
     let of = format!("{} {edition:?} {course:?} {form:?} {kill:?} {lag}", order.name);
+    let mut play = Play { of: of.clone(), stage, logger: Logger::new(edition, course, form), heard: 0, here: false };
     if edition == Edition::V2025 {
         let first = Key::from_text(FIRST).unwrap();
         while play.stage.desk.keys(mn_of(edition)).is_none_or(|ring| ring.proven().is_none()) {

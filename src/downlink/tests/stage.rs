@@ -161,7 +161,8 @@ impl Stage {
             Step::Queued { id: own, area, .. } if Some(own) == id.as_ref() => Some((*at, area.clone())),
             _ => None,
         });
-        let (asked, area) = queued.expect("sent and never asked for");
+        // A test that asks by itself looks by itself.
+        let Some((asked, area)) = queued else { return };
         if area.ends_with("SystemTime=NOW") {
             assert_eq!(&said[..14], super::super::moment::system_time(self.now.wall), "a time of before is sent");
         } else {
