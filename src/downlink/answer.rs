@@ -63,6 +63,21 @@ impl Lane {
         settings: &Settings,
         out: &mut Vec<Step>,
     ) -> Answered {
+        let answered = self.heard_of_active(header, now, settings, out);
+        if answered == Answered::Yes {
+            return answered;
+        }
+        let beside = self.of_beside(|lane| lane.heard_of_active(header, now, settings, out));
+        if beside == Some(Answered::Yes) { Answered::Yes } else { answered }
+    }
+
+    fn heard_of_active(
+        &mut self,
+        header: &Header<'_>,
+        now: Moment,
+        settings: &Settings,
+        out: &mut Vec<Step>,
+    ) -> Answered {
         let Some(cn) = header.cn else { return Answered::No };
         let answer = matches!(cn, 9011..=9013);
         // Most of what is heard is no answer to anything: it costs as little as can be.
@@ -84,7 +99,13 @@ impl Lane {
         let qn = header.qn.filter(|qn| !qn.is_empty()).or(header.area_qn).or(in_area);
         let same = qn.is_some_and(|qn| qn == active.qn.as_bytes());
         let order = active.exchange.order;
+        if let Some(active) = self.active.as_mut().filter(|_| same && answer) {
+            active.identified = true;
+        }
+        let Some(active) = &self.active else { return Answered::No };
         match cn {
+            // Without a QN nothing tells which of two is meant.
+            9011..=9013 if qn.is_none() && self.beside.is_some() => return Answered::Strange,
             // An answer without any QN can only be to the one exchange that there is.
             9011..=9013 if !(same || qn.is_none()) => return Answered::Strange,
             9011 | 9012 if code.is_none() => return Answered::Strange,

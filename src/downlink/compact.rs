@@ -138,8 +138,13 @@ impl Ledger {
         let under_way = |steps: &&Vec<(Timestamp, Step)>| steps.iter().any(|(_, s)| matches!(s, Step::Sent { .. }));
         let mut waiting: Vec<_> = self.open.values().filter(|steps| !under_way(steps)).collect();
         waiting.sort_by_key(|steps| steps.first().map(|(at, _)| *at));
-        let active = self.open.values().filter(under_way);
-        ended.chain(keys).chain(last).chain(active.flatten()).chain(waiting.into_iter().flatten())
+        let mut active: Vec<_> = self.open.values().filter(under_way).collect();
+        let sent = |steps: &[(Timestamp, Step)]| {
+            steps.iter().find_map(|(_, step)| if let Step::Sent { qn, .. } = step { Some(qn.clone()) } else { None })
+        };
+        // A second one was given between the packets of the first: QNs rise.
+        active.sort_by_key(|steps| sent(steps));
+        ended.chain(keys).chain(last).chain(active.into_iter().flatten()).chain(waiting.into_iter().flatten())
     }
 
     /// The steps of the keys alone.

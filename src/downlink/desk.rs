@@ -164,7 +164,10 @@ impl Desk {
     /// Requests that wait or are carried out.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.lanes.values().map(|lane| lane.queue.len() + usize::from(lane.active.is_some())).sum()
+        self.lanes
+            .values()
+            .map(|lane| lane.queue.len() + usize::from(lane.active.is_some()) + usize::from(lane.beside.is_some()))
+            .sum()
     }
 
     /// What was counted.
@@ -287,8 +290,9 @@ impl Desk {
                 }
             }
             Step::Cancel { id, .. } => {
-                let Lane { queue, active, .. } = &mut *lane;
-                let own = queue.iter_mut().chain(active.as_mut().map(|active| &mut active.exchange));
+                let Lane { queue, active, beside, .. } = &mut *lane;
+                let under_way = active.iter_mut().chain(beside).map(|active| &mut active.exchange);
+                let own = queue.iter_mut().chain(under_way);
                 own.filter(|e| e.id == *id).for_each(|e| e.cancelled = true);
             }
             Step::Ended { id, outcome, .. } => {
@@ -305,7 +309,8 @@ impl Desk {
                     }
                     return (Vec::new(), false);
                 }
-                let Some(active) = lane.active.take_if(|active| active.exchange.id == *id) else {
+                let active = lane.active.take_if(|active| active.exchange.id == *id);
+                let Some(active) = active.or_else(|| lane.beside.take_if(|active| active.exchange.id == *id)) else {
                     return (Vec::new(), false);
                 };
                 if untold(&active.exchange) {

@@ -19,6 +19,9 @@
 //! (no answer, a refusal of a resend, silence after 9011) is Unsettled until a frame tells which key the station uses; and when the station
 //! comes back, nothing is sent again before a frame told that.
 //!
+//! While history flows, an operator's command is carried out between its packets, if the station answers with our QN: the history stands
+//! beside, its packets and its 9012 are taken as before, and its time runs.
+//!
 //! What must stay true: bytes go out only after their step is durable; a lost connection changes no phase, so that a result after a
 //! reconnect is taken; while the station is away, or before the frame that brought it was looked at, nothing is sent; to a logger that
 //! asks for its MN nothing but its MN is sent; a clock is never set to a time that was right earlier; time-outs are of the steady clock.
@@ -91,6 +94,8 @@ pub(super) struct Active {
     pub(super) count: u8,
     pub(super) phase: Phase,
     pub(super) packets: u64,
+    /// Whether the station answers with our QN: then its answers to two commands can be told apart.
+    pub(super) identified: bool,
 }
 
 /// Whether the station can be spoken to.
@@ -113,6 +118,8 @@ pub(super) struct Lane {
     pub(super) nameless: bool,
     pub(super) queue: Vec<Exchange>,
     pub(super) active: Option<Active>,
+    /// A history that goes on while an operator's command is carried out between its packets.
+    pub(super) beside: Option<Active>,
     pub(super) clock: Clock,
     pub(super) keys: KeyRing,
     /// The commands of first contact that were carried out, or are on their way.
@@ -140,6 +147,7 @@ impl Lane {
             nameless: false,
             queue: Vec::new(),
             active: None,
+            beside: None,
             clock: Clock::default(),
             keys: KeyRing::default(),
             contacted: BTreeSet::new(),
@@ -164,7 +172,11 @@ impl Lane {
 
     /// Begins the next exchange if none is under way and the station is there.
     pub(super) fn advance(&mut self, now: Moment, last_qn: &mut i64, out: &mut Vec<Step>) {
-        if self.active.is_some() {
+        if self.active.is_none() {
+            self.active = self.beside.take();
+        }
+        let between = self.beside.is_none() && self.active.as_ref().is_some_and(Active::leaves_room);
+        if self.active.is_some() && !between {
             return;
         }
         let ready = |e: &&Exchange| {
@@ -174,6 +186,7 @@ impl Lane {
                 && e.confirm.is_none()
                 && e.expires > now.steady
                 && self.way(e.order).is_some()
+                && (!between || e.origin == Origin::Operator && e.bound("BeginTime=").is_none())
         };
         // The first of the highest priority: the queue is in the order of arrival. A logger is given its MN before all else.
         let rank = |e: &Exchange| (e.order.cn != 1002 || e.origin == Origin::Operator, e.origin);
@@ -186,7 +199,18 @@ impl Lane {
         if exchange.sets_the_loggers_clock() {
             self.clock.noted(now.steady);
         }
-        let active = Active { exchange, qn, segment, count: 1, phase: Phase::Recording(now.steady), packets: 0 };
+        let active = Active {
+            exchange,
+            qn,
+            segment,
+            count: 1,
+            phase: Phase::Recording(now.steady),
+            packets: 0,
+            identified: false,
+        };
+        if between {
+            self.beside = self.active.take();
+        }
         out.push(self.sent(&active));
         self.active = Some(active);
     }
@@ -303,8 +327,27 @@ impl Lane {
         None
     }
 
+    /// Does the same for the history beside, as if it were the one under way.
+    pub(super) fn of_beside<T>(&mut self, act: impl FnOnce(&mut Lane) -> T) -> Option<T> {
+        self.beside.as_ref()?;
+        std::mem::swap(&mut self.active, &mut self.beside);
+        let done = act(self);
+        std::mem::swap(&mut self.active, &mut self.beside);
+        Some(done)
+    }
+
+    /// Those under way.
+    pub(super) fn under_way(&mut self) -> impl Iterator<Item = &mut Active> {
+        self.active.iter_mut().chain(self.beside.iter_mut())
+    }
+
     /// Resends, time-outs and expiries that are due.
     pub(super) fn due(&mut self, now: Moment, settings: &Settings, out: &mut Vec<Step>) {
+        self.due_of_active(now, settings, out);
+        self.of_beside(|lane| lane.due_of_active(now, settings, out));
+    }
+
+    fn due_of_active(&mut self, now: Moment, settings: &Settings, out: &mut Vec<Step>) {
         let mn = self.address.mn.clone();
         let registered = self.registered;
         for waiting in self.queue.iter_mut().filter(|e| e.durable && !e.ending) {
@@ -362,7 +405,7 @@ impl Lane {
             Some((_, until)) => e.expires.min(*until),
             None => e.expires,
         });
-        let active = self.active.as_ref().and_then(|a| {
+        let active = self.active.iter().chain(&self.beside).filter_map(|a| {
             let here = self.way(a.exchange.order).is_some();
             match a.phase {
                 Phase::Recording(_) | Phase::Ending => None,
@@ -458,6 +501,14 @@ impl Lane {
             self.heard_flag8 = header.flag.and_then(|flag| flag.edition()) == Some(Edition::V2025);
         }
         keep(&mut self.heard_pw, header.pw);
+    }
+}
+
+impl Active {
+    /// Whether an operator's command may be given between its packets: history flows, and the station says what it answers to.
+    fn leaves_room(&self) -> bool {
+        let history = self.exchange.bound("BeginTime=").is_some();
+        history && self.identified && matches!(self.phase, Phase::Accepted(_)) && !self.exchange.cancelled
     }
 }
 

@@ -139,7 +139,7 @@ impl Desk {
 
     fn cancel(&mut self, ask: &Ask<'_>, request: Request) -> Result<Step, Refusal> {
         let lane = self.lanes.get(ask.mn).ok_or(Refusal::NothingToCancel)?;
-        let active = lane.active.as_ref().map(|active| &active.exchange);
+        let active = lane.active.iter().chain(&lane.beside).map(|active| &active.exchange);
         let open = lane.queue.iter().chain(active).find(|e| e.id == ask.id && !e.ending && !e.cancelled);
         let open = open.ok_or(Refusal::NothingToCancel)?;
         self.allowed(ask, open.order.name, &request.author)?;

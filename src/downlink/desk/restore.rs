@@ -66,8 +66,11 @@ impl Desk {
                         lane.clock.noted(now.steady_at(at));
                     }
                     let (qn, segment, phase) = (qn.clone(), segment.clone(), Phase::Asked(now.steady));
-                    lane.active = Some(Active { exchange, qn, segment, count: *count, phase, packets: 0 });
-                } else if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                    // A second one is given between the packets of a history.
+                    lane.beside = lane.active.take().or(lane.beside.take());
+                    lane.active =
+                        Some(Active { exchange, qn, segment, count: *count, phase, packets: 0, identified: false });
+                } else if let Some(active) = lane.under_way().find(|a| a.exchange.id == *id) {
                     active.count = *count;
                     active.segment.clone_from(segment);
                     active.phase = Phase::Asked(now.steady);
@@ -77,12 +80,12 @@ impl Desk {
             }
             Step::Accepted { id, .. } => {
                 let settings = of(&self.settings, &self.policies, &lane.address);
-                if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                if let Some(active) = lane.under_way().find(|a| a.exchange.id == *id) {
                     active.phase = Phase::Accepted(now.steady.after(settings.execution_timeout));
                 }
             }
             Step::Data { id, packets, .. } => {
-                if let Some(active) = lane.active.as_mut().filter(|a| a.exchange.id == *id) {
+                if let Some(active) = lane.under_way().find(|a| a.exchange.id == *id) {
                     active.packets = *packets;
                 }
             }

@@ -268,3 +268,62 @@ fn a_password_in_clear_is_refused_unless_the_configuration_allows_it() {
         assert_eq!(taken, expected);
     }
 }
+
+#[test]
+fn an_operator_s_command_is_carried_out_between_the_packets_of_a_history() {
+    const HISTORY: &str = r#"operator h {"command":"get-hours","author":"li","why":"x","parameters":{"BeginTime":"20261122080000","EndTime":"20261123080000"}}"#;
+    for (kill, with_qn) in [(false, true), (true, true), (false, false)] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        stage.line("online");
+        stage.line(HISTORY);
+        let (mn, history) = (mn_of(Edition::V2017), stage.sent[0].0.clone());
+        let head = |qn: &str| if with_qn { format!("QN={qn};") } else { String::new() };
+        stage.line(&format!("station {}ST=91;CN=9011;PW=123456;MN={mn};Flag=4;CP=&&QnRtn=1&&", head(&history)));
+        let packet = format!(
+            "station QN=20261123100000501;ST=32;CN=2061;PW=123456;MN={mn};Flag=5;CP=&&DataTime=20261122090000&&"
+        );
+        stage.line(&packet);
+        stage.line(&format!("operator o {}", get_time("")));
+        if !with_qn {
+            assert_eq!(stage.sent.len(), 1, "answers that name nothing could not be told apart");
+            continue;
+        }
+        assert_eq!(stage.sent.len(), 2);
+        stage.line(&packet);
+        if kill {
+            stage.killed();
+            stage.line("online");
+        }
+        let own = stage.sent.iter().map(|(qn, _)| qn.clone()).find(|qn| *qn != history).unwrap();
+        stage.line(&format!("station QN={own};ST=91;CN=9011;PW=123456;MN={mn};Flag=4;CP=&&QnRtn=1&&"));
+        stage.line(&packet);
+        stage.line(&format!("station QN={own};ST=91;CN=9012;PW=123456;MN={mn};Flag=4;CP=&&ExeRtn=1&&"));
+        assert_eq!((stage.outcome("o"), stage.outcome("h")), (Some(Outcome::Done), None), "killed {kill}");
+        stage.line(&packet);
+        stage.line(&format!("station QN={history};ST=91;CN=9012;PW=123456;MN={mn};Flag=4;CP=&&ExeRtn=1&&"));
+        assert_eq!(stage.outcome("h"), Some(Outcome::Done));
+        let packets = stage.journal.iter().rev().find_map(|(_, step)| match step {
+            Step::Ended { id, packets, .. } if id == "h" => Some(*packets),
+            _ => None,
+        });
+        assert_eq!(packets, Some(4), "none is lost");
+        assert_eq!(stage.desk.open(), 0);
+    }
+}
+
+#[test]
+fn a_history_that_falls_silent_beside_a_command_times_out_as_ever() {
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line("online");
+    stage.line(
+        r#"operator h {"command":"get-hours","author":"li","why":"x","parameters":{"BeginTime":"20261122080000","EndTime":"20261123080000"}}"#,
+    );
+    let (mn, history) = (mn_of(Edition::V2017), stage.sent[0].0.clone());
+    stage.line(&format!("station QN={history};ST=91;CN=9011;PW=123456;MN={mn};Flag=4;CP=&&QnRtn=1&&"));
+    stage.line(&format!("operator o {}", get_time("")));
+    stage.line(&format!("operator p {}", get_time("")));
+    stage.line("after 70s");
+    assert_eq!((stage.outcome("h"), stage.outcome("o")), (Some(Outcome::TimedOut), Some(Outcome::NoAnswer)));
+    stage.line("after 100s");
+    assert_eq!((stage.outcome("p"), stage.desk.open()), (Some(Outcome::NoAnswer), 0));
+}
