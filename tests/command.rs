@@ -35,6 +35,17 @@ fn a_request_reaches_the_station_and_its_data_come_up_like_all_else() {
     assert!(scene.broker.received().iter().any(|message| message.topic == data));
     let text = serde_json::to_string(&done).unwrap();
     assert!(!text.contains(&format!("PW={}", scene.pw)), "{text}");
+    let listed = |more: &[&str]| {
+        let arguments = [&["commands", "list", "--config", "gateway.toml"], more].concat();
+        let (code, out, said) = run(&arguments, scene.gateway.folder.path());
+        assert_eq!(code, 0, "{said}");
+        out
+    };
+    let all = listed(&["--json"]);
+    let one: Value = serde_json::from_str(all.lines().next().unwrap()).unwrap();
+    assert_eq!((&one["id"], &one["state"], &one["command"]), (&"r1".into(), &"done".into(), &"get-hours".into()));
+    assert_eq!(listed(&["--open", "--json"]), "");
+    assert!(listed(&[]).contains("r1  2061 get-hours  done 1  operator li  \"gap\""), "{}", listed(&[]));
 }
 
 #[test]

@@ -53,6 +53,8 @@ struct Row {
     offsets: Offsets,
     /// What was expected and what arrived of each kind of report, by day.
     completeness: BTreeMap<String, Bytes>,
+    /// Its gaps, requests, keys and clock, as the interpretation has them.
+    under_way: Bytes,
     /// The card as it was last published.
     card: Bytes,
     /// The last message of each kind of report.
@@ -145,6 +147,13 @@ impl Board {
         }
     }
 
+    /// Takes note of what is under way at a station: an object of JSON.
+    pub fn under_way(&mut self, mn: &str, view: Bytes) {
+        if let Some(row) = self.row(mn) {
+            row.under_way = view;
+        }
+    }
+
     fn row(&mut self, mn: &str) -> Option<&mut Row> {
         if !self.rows.contains_key(mn) {
             if self.rows.len() >= STATIONS_MAX {
@@ -221,6 +230,7 @@ impl Board {
         text.push_str(&format!(",\"events\":{}", list(row.events.iter().map(raw).collect())));
         text.push_str(&format!(",\"marks\":{}", list(row.marks.values().map(raw).collect())));
         text.push_str(&format!(",\"completeness\":{}", list(row.completeness.values().map(raw).collect())));
+        text.push_str(&format!(",\"under_way\":{}", raw_or_null(&row.under_way)));
         text.push_str(&format!(",\"refusals\":{}", list(row.refusals.iter().map(raw).collect())));
         text.push_str(&format!(",\"refusal_said\":{}}}", row.refusal.as_ref().map_or("null".into(), raw)));
         Some(text)

@@ -48,6 +48,9 @@ pub(super) struct Options {
     /// Confirms the request of --id with the word that it asked for
     #[arg(long, value_name = "WORD", requires = "id")]
     confirm: Option<String>,
+    /// Takes the request of --id back, wherever it is
+    #[arg(long, requires = "id", conflicts_with = "confirm")]
+    cancel: bool,
     /// How long it may wait for the station, seconds
     #[arg(long, value_name = "SECONDS")]
     expires: Option<u64>,
@@ -99,8 +102,20 @@ pub(super) fn command(options: &Options) -> u8 {
     runtime.block_on(ask(&loaded.config, mn, &id, request, options))
 }
 
+/// Whether this can be a level of a topic: letters, digits, `.`, `_`, `-`.
+fn is_word(text: &str, most: usize) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=most).contains(&text.len()) && text.bytes().all(good)
+}
+
 /// The request as JSON, or what is wrong with the arguments.
 fn request(options: &Options) -> Result<Value, String> {
+    if let Some(id) = options.id.as_deref().filter(|id| !is_word(id, 64)) {
+        return Err(format!("{id:?} is no id: write 1 to 64 letters, digits, '.', '_', '-'"));
+    }
+    if let Some(mn) = options.mn.as_deref().filter(|mn| !is_word(mn, 128)) {
+        return Err(format!("{mn:?} is no MN: it has letters, digits, '_' and '-'"));
+    }
     let asked_at = crate::clock::now().to_rfc3339();
     let mut request = json!({ "author": options.author, "why": options.why, "asked_at": asked_at });
     if let Some(word) = &options.confirm {
@@ -108,6 +123,13 @@ fn request(options: &Options) -> Result<Value, String> {
             return Err("a confirmation has no command: leave its name and parameters out".into());
         }
         request["confirm"] = word.as_str().into();
+        return Ok(request);
+    }
+    if options.cancel {
+        if !options.words.is_empty() {
+            return Err("a cancellation has no command: leave its name and parameters out".into());
+        }
+        request["cancel"] = true.into();
         return Ok(request);
     }
     let Some((name, given)) = options.words.split_first() else {
@@ -174,13 +196,23 @@ fn seal(parameters: &mut Map<String, Value>, public: &str, mn: &str) {
     }
 }
 
+/// What the gateway's own retained status said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gateway {
+    /// Nothing: no gateway of that id was ever at this broker.
+    Unknown,
+    Online,
+    Offline,
+}
+
 /// Asks and watches until the end, or until the time is over.
 async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Options) -> u8 {
     let mut settings = config.mqtt.clone();
     settings.client_id = format!("{}-command-{}", settings.client_id, std::process::id());
     let topic = format!("{}/{mn}/command/{id}", settings.prefix);
+    let gateway_topic = format!("{}/gateway/{}/status", settings.prefix, config.gateway.id);
     let stop = CancellationToken::new();
-    let filters = vec![format!("{topic}/status")];
+    let filters = vec![format!("{topic}/status"), format!("{topic}/refused"), gateway_topic.clone()];
     let wish = Wish { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
     let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
@@ -196,28 +228,45 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
         if outbox.push(Publication { topic, payload, retain: false }).await.is_err() {
             break 'asked AWAY;
         }
-        let mut heard = false;
+        let (mut heard, mut gateway) = (false, Gateway::Unknown);
+        let mut answers = 0;
         loop {
             let Ok(Some(status)) = tokio::time::timeout_at(deadline, inbox.next()).await else { break };
             // What the broker kept is from before: the request of this id that is confirmed.
             let old = status.retained;
             let document: Value = serde_json::from_slice(&status.payload).unwrap_or_default();
+            let topic = status.topic.clone();
             status.taken();
+            if topic == gateway_topic {
+                gateway = if document["state"] == "online" { Gateway::Online } else { Gateway::Offline };
+                if gateway == Gateway::Offline && !heard {
+                    complain(&waits(Gateway::Offline, config, mn, id));
+                }
+                continue;
+            }
             if old {
                 continue;
             }
             heard = true;
-            show(&document, options.json);
+            show(&document, options.json, &mut answers);
+            if topic.ends_with("/refused") {
+                break 'asked UNWELL;
+            }
             match document["state"].as_str().unwrap_or_default() {
                 "done" => break 'asked 0,
-                "to-confirm" | "queued" | "sent" | "accepted" | "data" => {}
+                // Taken back is what was wanted of a cancellation.
+                "withdrawn" | "cancelled" if options.cancel => break 'asked 0,
+                "to-confirm" | "queued" | "sent" | "accepted" | "data" | "cancelling" => {}
                 _ => break 'asked UNWELL,
             }
         }
         if heard {
-            complain(&format!("not ended within {} s; it goes on: watch …/command/{id}/status", options.wait));
+            complain(&format!(
+                "not ended within {} s; it goes on: watch …/command/{id}/status, or take it back with --id {id} --cancel",
+                options.wait
+            ));
         } else {
-            complain(&"no gateway has taken the request: is it running, with [command] enabled, on this broker?");
+            complain(&waits(gateway, config, mn, id));
         }
         AWAY
     };
@@ -228,8 +277,32 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     code
 }
 
+/// What becomes of a request that no gateway has answered yet. It may be carried out long after whoever asked has turned away.
+fn waits(gateway: Gateway, config: &Config, mn: &str, id: &str) -> String {
+    let own = &config.gateway.id;
+    let why = match gateway {
+        Gateway::Online => {
+            format!(
+                "the gateway {own} is connected and says nothing of the request: is [command] enabled = true where it runs?"
+            )
+        }
+        Gateway::Offline => format!("the gateway {own} is away"),
+        Gateway::Unknown => format!("no gateway {own} was ever seen at this broker: is this its configuration?"),
+    };
+    let stays = if gateway == Gateway::Unknown || config.command.session.is_zero() {
+        "the broker keeps the request only if the gateway has a session there".to_owned()
+    } else {
+        "the request waits at the broker and is carried out when the gateway takes it, unless it has expired by then"
+            .to_owned()
+    };
+    format!(
+        "{why}; {stays}. To take it back: command --mn {mn} --id {id} --cancel …\n\
+         尚无网关受理:请求可能仍在代理中等待,网关恢复后会执行;如需撤销,用 --id {id} --cancel"
+    )
+}
+
 #[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
-fn show(document: &Value, as_json: bool) {
+fn show(document: &Value, as_json: bool, answers: &mut usize) {
     if as_json {
         println!("{document}");
         return;
@@ -245,6 +318,12 @@ fn show(document: &Value, as_json: bool) {
         }
     }
     println!("{line}");
+    // What the station answered, each once.
+    let said = document["answers"].as_array().map_or(&[][..], Vec::as_slice);
+    for answer in said.iter().skip(*answers) {
+        println!("  应答 answer: {}", in_words(answer));
+    }
+    *answers = said.len().max(*answers);
     if let Some(explain) = document["explain"].as_object() {
         let word = |key: &str| explain.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         println!("  {}\n  {}", word("zh"), word("en"));
@@ -255,6 +334,13 @@ fn show(document: &Value, as_json: bool) {
             document["id"].as_str().unwrap_or_default()
         );
     }
+}
+
+/// An answer's fields as `NAME=VALUE`.
+fn in_words(answer: &Value) -> String {
+    let Some(fields) = answer.as_object() else { return answer.to_string() };
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    fields.iter().map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join("  ")
 }
 
 #[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
@@ -290,6 +376,7 @@ mod tests {
             why: Some("test".into()),
             id: None,
             confirm: None,
+            cancel: false,
             expires: None,
             wait: 1,
             json: false,
@@ -311,5 +398,29 @@ mod tests {
         assert!(request(&options(&["get-hours", "Begin=1"])).unwrap_err().contains("BeginTime"));
         assert!(request(&options(&["get-hours", "Begin"])).unwrap_err().contains("NAME=VALUE"));
         assert!(request(&options(&[])).unwrap_err().contains("--list"));
+        for id in ["a b", "a/b", "a#", "", &"x".repeat(65)] {
+            let wrong = Options { id: Some(id.to_owned()), ..options(&["get-time"]) };
+            assert!(request(&wrong).unwrap_err().contains("is no id"), "{id}");
+        }
+        let wrong = Options { mn: Some("A/+".into()), ..options(&["get-time"]) };
+        assert!(request(&wrong).unwrap_err().contains("is no MN"));
+    }
+
+    #[test]
+    fn a_cancellation_says_nothing_but_who_and_why() {
+        let cancel = Options { id: Some("r1".into()), cancel: true, ..options(&[]) };
+        let made = request(&cancel).unwrap();
+        assert_eq!((&made["cancel"], &made["author"], &made["command"]), (&true.into(), &"li".into(), &Value::Null));
+        assert!(request(&Options { words: vec!["get-time".into()], ..cancel }).is_err());
+    }
+
+    #[test]
+    fn a_request_that_nobody_took_is_told_where_it_is() {
+        let config = Config::default();
+        let of = |gateway| waits(gateway, &config, "A", "r1");
+        assert!(of(Gateway::Offline).contains("waits at the broker") && of(Gateway::Offline).contains("--cancel"));
+        assert!(of(Gateway::Online).contains("[command] enabled"));
+        assert!(of(Gateway::Unknown).contains("was ever seen at this broker"));
+        assert_eq!(in_words(&json!({ "SystemTime": "20261123104000", "n": 3 })), "SystemTime=20261123104000  n=3");
     }
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod command;
+mod commands;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
@@ -76,6 +77,9 @@ enum Command {
     /// Asks a station for something and watches what becomes of it (反控)
     #[command(name = "command")]
     Ask(Box<command::Options>),
+    /// What was asked of stations and what became of it (命令列表)
+    #[command(subcommand)]
+    Commands(commands::Command),
     /// Publishes again from the journal
     Replay(replay::Options),
     /// Messages that the broker would not take, set aside so that others could go on (死信)
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Factors(options) => factors::factors(&options),
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Ask(options) => command::command(&options),
+        Command::Commands(command) => commands::commands(&command),
         Command::Replay(options) => replay::replay(&options),
         Command::Letters(command) => letters::letters(&command),
         Command::Seal(options) => seal::seal(&options),

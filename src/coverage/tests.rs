@@ -9,6 +9,8 @@ use super::*;
 use crate::downlink::{Address, Desk, Effect, table};
 use crate::protocol::Edition;
 
+mod month;
+
 const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAYS: i64 = 24 * HOUR;

@@ -107,6 +107,8 @@ pub(super) struct Track {
     latest: Local,
     /// How late records have been of late.
     lag: u32,
+    /// The same of those that came from a station that was there since they were due: how long they are on their way.
+    slow: u32,
     holes: Vec<Hole>,
     gaps: Vec<Gap>,
     /// Rising.
@@ -138,6 +140,7 @@ impl Track {
             frontier: 0,
             latest: 0,
             lag: 0,
+            slow: 0,
             holes: Vec::new(),
             gaps: Vec::new(),
             lost: Vec::new(),
@@ -202,7 +205,11 @@ impl Track {
             }
             let due = said.saturating_add(self.period(self.interval()));
             // Records may come in batches: how late they can be is forgotten slowly.
-            self.lag = at.saturating_sub(due).min(LAG_MAX).max(self.lag - self.lag / 16);
+            let late = at.saturating_sub(due).min(LAG_MAX);
+            self.lag = late.max(self.lag - self.lag / 16);
+            if witness.presence.since <= due {
+                self.slow = late.max(self.slow - self.slow / 16);
+            }
             self.latest = said;
         }
         self.take(said, recalled, witness, out);
@@ -329,7 +336,7 @@ impl Track {
         let mut from = from;
         while from < end {
             let due = from.saturating_add(self.period(interval));
-            let (cause, until) = witness.presence.cause(witness.outages, due, self.lag);
+            let (cause, until) = witness.presence.cause(witness.outages, due, self.slow);
             let count = (until.saturating_sub(due)).div_ceil(interval).clamp(1, (end - from).div_ceil(interval));
             let to = from.saturating_add(count.saturating_mul(interval)).min(end);
             self.miss_for(cause, (from, to), count);

@@ -28,6 +28,7 @@ mod past;
 mod pulse;
 mod reload;
 pub mod replay;
+pub mod requests;
 pub mod secrets;
 pub mod uplink;
 pub mod verbatim;

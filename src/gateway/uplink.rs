@@ -22,11 +22,12 @@
 //! In the journal's folder: `cursor` (see [`crate::journal::Slots`]), `state-<offset, 20 digits>` (see [`crate::interpret`]) and `state.spare`;
 //! [`super::derived`] has the rest.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -393,6 +394,15 @@ impl Road {
     }
 
     async fn publish(&mut self) -> Result<(), Closed> {
+        let mut changed = BTreeSet::new();
+        for publication in &self.publications {
+            changed.extend(interpret::concerns(publication, &self.house.interpret.prefix));
+        }
+        for mn in changed {
+            if let Some(view) = self.interpreter.under_way(mn) {
+                open(&self.house.board).under_way(mn, Bytes::from(view.to_string()));
+            }
+        }
         for publication in self.publications.drain(..) {
             open(&self.house.board).published(&publication);
             let publication = self.house.envelope.fit(publication, self.position, &self.house.telemetry);
@@ -554,6 +564,7 @@ async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
     interpreter.retell(&mut unpublished);
     let mut board = open(&house.board);
     unpublished.drain(..).for_each(|publication| board.published(&publication));
+    interpreter.all_under_way().for_each(|(mn, view)| board.under_way(mn, Bytes::from(view.to_string())));
     drop(board);
     Some((interpreter, position))
 }

@@ -205,6 +205,20 @@ fn in_event(step: &Step, id: &str, story: Option<&Story>) -> Value {
 }
 
 impl Stories {
+    /// Whether a request of this name is open.
+    pub(super) fn is_open(&self, mn: &str, id: &str, command: &str) -> bool {
+        self.open.get(&(mn.to_owned(), id.to_owned())).is_some_and(|story| story.command == command)
+    }
+
+    /// The open requests to a station, the newest first; nothing that was sent or is to be said is in it.
+    pub(super) fn open_of(&self, mn: &str) -> Vec<Value> {
+        let from = (mn.to_owned(), String::new());
+        let own = self.open.range(from..).take_while(|((of, _), _)| of == mn);
+        let mut own: Vec<(&String, &Story)> = own.map(|((_, id), story)| (id, story)).collect();
+        own.sort_by_key(|(_, story)| std::cmp::Reverse(story.queued));
+        own.into_iter().map(|(id, story)| story.view(id)).collect()
+    }
+
     fn note(&mut self, key: &(String, String), step: &Step, at: Timestamp) {
         if let Step::Queued { command, cn, origin, author, why, expires, confirm, .. } = step {
             let story = Story {
@@ -258,6 +272,21 @@ impl Stories {
 }
 
 impl Story {
+    /// As it is shown to whoever looks.
+    fn view(&self, id: &str) -> Value {
+        let state = match (&self.confirm, self.packets, self.sent) {
+            (Some(_), ..) => "to-confirm",
+            (None, 1.., _) => "data",
+            (None, 0, Some(_)) => "sent",
+            (None, 0, None) => "queued",
+        };
+        json!({
+            "id": id, "command": self.command, "cn": self.cn.to_string(), "state": state, "origin": self.origin,
+            "author": self.author, "queued_at": self.queued.to_rfc3339(), "expires": self.expires.to_rfc3339(),
+            "sent_at": self.sent.map(Timestamp::to_rfc3339), "qn": self.qn, "count": self.count, "packets": self.packets,
+        })
+    }
+
     /// Adds what is known beside the state.
     fn add_to(&self, document: &mut serde_json::Map<String, Value>) {
         let rest = json!({

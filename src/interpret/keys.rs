@@ -177,6 +177,12 @@ impl Interpreter {
         true
     }
 
+    /// When the keys of a station were created and what is known of them, newest first; never the keys.
+    pub(super) fn keys_of(&self, mn: &str) -> impl Iterator<Item = (&str, KeyState)> {
+        let ring = self.keys.rings.get(mn).into_iter();
+        ring.flat_map(KeyRing::held).map(|(created, _, state)| (created, state))
+    }
+
     /// The data area of a frame as it was before it was encrypted, to be shown; `None` if no key that is known opens it.
     #[must_use]
     pub fn opened_area(&self, header: &Header<'_>, heard: &Heard<'_>) -> Option<Vec<u8>> {

@@ -54,10 +54,12 @@ mod tables;
 mod tests;
 mod times;
 mod topic;
+mod under_way;
 mod value;
 
 pub use settings::Settings;
 pub use snapshot::RestoreError;
+pub use under_way::{GAPS_SHOWN_MAX, REQUESTS_SHOWN_MAX, concerns};
 
 use std::time::Duration;
 
@@ -213,6 +215,7 @@ impl Interpreter {
                 if let Some(step) = Step::decode(step) {
                     done.keys += u32::from(self.note_key(&step));
                     self.note_sent(&step);
+                    self.note_clock(&step, time);
                     self.on_step(&step, place, out);
                     self.recall_step(&step, place, &mut done, out);
                 }

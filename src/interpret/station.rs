@@ -52,6 +52,8 @@ pub(super) struct Station {
     pub(super) pending: Vec<u64>,
     /// What its readings are worth.
     pub(super) marks: crate::marking::Marks,
+    /// What is known of its clock.
+    pub(super) clock: super::under_way::Clock,
     /// What has arrived and what is missing.
     pub(super) ledger: crate::coverage::Ledger,
     /// The edition and the medium whose rules are in force.

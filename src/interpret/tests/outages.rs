@@ -220,3 +220,60 @@ fn an_exchange_by_the_standard_carries_no_deviation_and_other_reuse_does() {
     let odd: Vec<bool> = data.iter().map(|body| body["deviations"].to_string().contains("qn-reused")).collect();
     assert_eq!(odd, [false, false, true], "{data:?}");
 }
+
+#[test]
+fn what_is_under_way_is_shown_without_anything_secret() {
+    use crate::downlink::{KeyState, Origin, Outcome, Step as Request};
+    let mut journal = Journal::new();
+    journal.run(9 * 60 + 5, true);
+    journal.run(60, false);
+    let mn = "A".to_owned();
+    let queued = |id: &str, command: &str, confirm: Option<&str>| Request::Queued {
+        mn: "A".into(),
+        id: id.into(),
+        command: command.into(),
+        cn: 1072,
+        edition: Edition::V2017,
+        area: "NewPW=geheim".into(),
+        new_mn: None,
+        origin: Origin::Operator,
+        author: "li".into(),
+        why: "w".into(),
+        expires: at(2000),
+        confirm: confirm.map(str::to_owned),
+    };
+    let key = |state| Request::Key {
+        mn: "A".into(),
+        created: "20260601000000000".into(),
+        key: "hex:000102030405060708090a0b0c0d0e0f".into(),
+        state,
+        again: false,
+    };
+    for step in [
+        queued("r-1", "set-password", Some("c0ffee00")),
+        queued("clock-1", "set-time", None),
+        Request::Ended { mn: mn.clone(), id: "clock-1".into(), outcome: Outcome::Done, code: Some(1), packets: 0 },
+        Request::Clock { mn: mn.clone(), offset_ms: -200_000, within: false },
+        key(KeyState::Offered),
+    ] {
+        journal.push(&Record::Command(&step.encode()));
+    }
+    let mut player = Player::new(settings());
+    player.play(&journal.steps);
+    let view = player.interpreter.under_way("A").unwrap();
+    let gap = &view["gaps"][0];
+    assert_eq!((&gap["kind"], &gap["cause"], &gap["growing"]), (&"minute".into(), &"not-sent".into(), &true.into()));
+    assert_eq!((&view["requests"][0]["id"], &view["requests"][0]["state"]), (&"r-1".into(), &"to-confirm".into()));
+    assert_eq!(view["requests"].as_array().unwrap().len(), 1, "{view}");
+    assert_eq!((&view["keys"][0]["state"], &view["key_proven"]), (&"offered".into(), &false.into()));
+    assert_eq!((&view["clock"]["offset_ms"], &view["clock"]["set_done"]), (&(-200_000).into(), &true.into()));
+    let text = view.to_string();
+    assert!(["geheim", "c0ffee00", "00010203"].iter().all(|secret| !text.contains(secret)), "{text}");
+    let snapshot = player.interpreter.snapshot();
+    let restored = Interpreter::restore(settings(), &snapshot).unwrap();
+    assert_eq!(restored.under_way("A"), Some(view.clone()));
+    assert_eq!(restored.all_under_way().collect::<Vec<_>>(), [("A", view)]);
+    let gap = player.out.iter().find(|publication| publication.topic.ends_with("/event/gap")).unwrap();
+    assert_eq!(concerns(gap, "hj212/v1"), Some("A"));
+    assert_eq!(player.out.iter().filter(|p| p.topic.contains("/data/")).find_map(|p| concerns(p, "hj212/v1")), None);
+}
