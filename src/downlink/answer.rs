@@ -165,13 +165,13 @@ impl Lane {
     fn refused(&mut self, code: Option<u16>, now: Moment, settings: &Settings, out: &mut Vec<Step>) {
         let Some(active) = &self.active else { return };
         let certain = active.count == 1 && matches!(active.phase, Phase::Asked(_));
-        match active.phase {
+        if let Phase::Shown(_) = active.phase {
             // It uses what it was given: it refuses only to be given it once more.
-            Phase::Shown(_) => self.end(Outcome::Done, code, out),
-            _ if active.exchange.order.cn == SET_KEY.cn && !certain => {
-                self.unsettle(Outcome::Refused, code, now, settings, out);
-            }
-            _ => self.end(Outcome::Refused, code, out),
+            self.end(Outcome::Done, code, out);
+        } else if active.exchange.order.cn == SET_KEY.cn && !certain {
+            self.unsettle(Outcome::Refused, code, now, settings, out);
+        } else {
+            self.end(Outcome::Refused, code, out);
         }
     }
 }

@@ -197,6 +197,29 @@ fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compa
     (head, ledger, unkept)
 }
 
+/// What stations were told and are not registered with.
+fn told(desk: &Desk) -> Vec<Told> {
+    let told = |followed: crate::downlink::Followed| Told {
+        mn: followed.mn,
+        password: followed.password,
+        new_mn: followed.new_mn,
+    };
+    desk.followed().into_iter().map(told).collect()
+}
+
+/// Has the stations' door take what the file tells of what stations were told, before the first of them comes.
+pub(super) fn follow_early(derived: &Derived, house: &House, settings: &Settings) {
+    let Some(steps) = derived.load(FILE).and_then(|bytes| steps(&bytes)) else { return };
+    let registry = house.registry();
+    let address = |mn: &str| {
+        let station = registry.find(mn.as_bytes())?;
+        let pw = station.pw.as_ref().map(|pw| pw.reveal().to_owned());
+        Some(Address { pw, ..Address::new(mn, Edition::V2017) })
+    };
+    let now = Moment { wall: clock::now(), ..Moment::default() };
+    house.follow(told(&Desk::restore(settings.clone(), steps, address, now)));
+}
+
 /// The steps of the file; `None` if it cannot be read.
 pub(super) fn steps(bytes: &[u8]) -> Option<Vec<(Timestamp, Step)>> {
     read(bytes).map(|(_, steps)| steps)
@@ -316,16 +339,15 @@ impl Task {
         self.carry_out(effects);
     }
 
-    /// Has the stations' door take what stations were told, and the keys that they may seal with.
-    fn follow(&self) {
-        let told = |followed: crate::downlink::Followed| Told {
-            mn: followed.mn,
-            password: followed.password,
-            new_mn: followed.new_mn,
-        };
-        self.parts.house.follow(self.desk.followed().into_iter().map(told).collect());
+    /// Has the stations' door take what stations were told, and the keys that they may seal with. What they were told is in the file at once:
+    /// a start lets them in before it has read the journal.
+    fn follow(&mut self) {
+        let new = self.parts.house.follow(told(&self.desk));
         let keys = self.desk.key_rings().map(|(mn, ring)| (mn.into(), ring.to_try().cloned().collect()));
         self.parts.house.replace_keys(keys.collect());
+        if new {
+            self.keep();
+        }
     }
 
     /// The address of a station; `spoken`: the edition it was seen to speak, if none is registered.

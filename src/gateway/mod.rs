@@ -232,6 +232,7 @@ impl Running {
             take_entries(&config, &journal, &mut tasks, &stop);
         }
         if let Some(ordered) = ordered {
+            desk::follow_early(&derived, &house, &config.command);
             let desk = (ordered, secrets);
             open_desk(&config, &house, &derived, desk, &mut tasks, &stop, Arc::clone(&journal));
         }

@@ -161,12 +161,14 @@ impl House {
         *now = Registered::of(Arc::new(registry), std::mem::take(&mut now.told));
     }
 
-    /// Stations may speak as they were told from the next frame on.
-    pub fn follow(&self, told: Vec<Told>) {
+    /// Stations may speak as they were told from the next frame on; whether that is new.
+    pub fn follow(&self, told: Vec<Told>) -> bool {
         let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
-        if now.told != told {
+        let new = now.told != told;
+        if new {
             *now = Registered::of(Arc::clone(&now.files), told);
         }
+        new
     }
 
     /// The keys that stations may seal with, from the next frame on: what is sealed with one of them and damaged is not answered.

@@ -31,14 +31,12 @@ pub(super) struct Rotation {
 /// else the key is kept as it is: a frame will tell.
 pub(super) fn ended(ring: &KeyRing, mn: String, created: String, outcome: Outcome, count: u8) -> Vec<Step> {
     let Some((key, state)) = ring.created_at(&created) else { return Vec::new() };
-    match outcome {
-        Outcome::Refused if count == 1 && state == KeyState::Offered => {
-            vec![key_step(&mn, &created, key, KeyState::Refused)]
-        }
-        Outcome::Done if ring.used() != Some(&created) => {
-            vec![Step::KeyNote { mn, created, notice: KeyNotice::Used }]
-        }
-        _ => Vec::new(),
+    if outcome == Outcome::Refused && count == 1 && state == KeyState::Offered {
+        vec![key_step(&mn, &created, key, KeyState::Refused)]
+    } else if outcome == Outcome::Done && ring.used() != Some(&created) {
+        vec![Step::KeyNote { mn, created, notice: KeyNotice::Used }]
+    } else {
+        Vec::new()
     }
 }
 
