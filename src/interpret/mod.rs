@@ -1,6 +1,6 @@
 //! Journal records in, MQTT publications out: what a frame means, and how that is said downstream.
 //!
-//! The road of a frame: [`packet::parse`] → `report` (fields grouped by code, factors resolved, values classified) → re-send and
+//! The road of a frame: [`packet::parse`] → `report` (fields grouped by code and instrument, factors resolved, values classified) → re-send and
 //! part bookkeeping → `marks` (what the readings are worth, see [`crate::marking`]) → `data` (the JSON). Topics and bodies are written down in
 //! `docs/mqtt.md`; the schemas in `fixtures/schema` are what the tests hold every body against.
 //!
@@ -8,13 +8,14 @@
 //! * the same records in the same order give the same publications, byte for byte, also over a snapshot in between: no clock, no
 //!   random, no order of a hash map;
 //! * what a station said is published as it said it, or not at all (passwords and keys);
-//! * no input panics, and memory is bounded by [`Settings`]: per station about (64 + 128 + 64 + 16) × 18 bytes of hashes and 512
+//! * no input panics, and memory is bounded by [`Settings`]: per station about (64 + 128 + 64 + 16 + 16) × 18 bytes of hashes and 512
 //!   codes, `parts_bytes_max` for parts, 64 MiB for a context that is being read.
 //!
 //! # Decisions
 //! * A record's id is `{mn}.{st}.{cn}.{time}.{codes}`: time is DataTime (AlarmTime of an alarm event), else `qn` and QN, else `@` and
 //!   the journal offset; codes is the wrapping sum of the FNV-1a hashes of the codes as said. Parts and re-sends share it.
 //! * A record without any time of its own is never taken for a re-send: two equal events are two events.
+//! * An id counts each code once, whatever instruments and items say it.
 //! * A record whose encrypted area was opened has the id that it would have in plain text. One that was unreadable before has another
 //!   than it had then, in nearly all cases, and names that one.
 //! * A re-send is told by the whole data area, so one in another order is published as a revision: too much, never too little.
