@@ -144,7 +144,7 @@ impl Relay {
         let state = self.outbox.state();
         tokio::spawn(async move {
             // The door has closed: what was not confirmed is published again after the next start.
-            let Err(Closed) = self.run(pushed, delivered_to).await else { return };
+            let _ = self.run(pushed, delivered_to).await;
         });
         Outbox { pushes, pushed: Arc::new(Mutex::new(0)), delivered, state }
     }
