@@ -27,6 +27,8 @@ pub(super) struct Laid<'a> {
     pub(super) name: &'a str,
     pub(super) object: &'a str,
     pub(super) kind: &'a MarkKind,
+    /// The rule or the entry.
+    by: &'a str,
     pub(super) validity: Validity,
     /// Whether it takes effect at all.
     counts: bool,
@@ -52,6 +54,7 @@ impl<'a> Laid<'a> {
             name: &kind.name,
             object: &mark.object,
             kind,
+            by: &mark.by,
             validity: mark.validity,
             counts: mark.standing.counts(),
             silence: mark.silence,
@@ -73,6 +76,7 @@ impl<'a> Laid<'a> {
             name: &kind.name,
             object: &key.1,
             kind,
+            by: &key.2,
             validity: key.3,
             counts,
             silence: track.silence,
@@ -88,7 +92,11 @@ impl<'a> Laid<'a> {
         self.counts && !self.parts.is_empty()
     }
 
-    fn is_about(&self, plan: &Plan, reading: &Reading<'_>) -> bool {
+    /// `cleared`: rules that the reading itself says are not so.
+    fn is_about(&self, plan: &Plan, reading: &Reading<'_>, cleared: &[&str]) -> bool {
+        if self.by_rule && self.on_code && cleared.contains(&self.by) {
+            return false;
+        }
         // What came is not missing, however long nothing came.
         let came = || self.silence && reading.text.parse::<f64>().is_ok();
         !(self.on_code && self.object != reading.code || came()) && plan.covers(self.kind, self.object, reading.code)
@@ -237,11 +245,11 @@ impl Marks {
         laid: &[Laid<'_>],
         reading: &Reading<'_>,
         rank: u8,
-        (rules_only, broken): (bool, &[(usize, bool)]),
+        (rules_only, broken, cleared): (bool, &[(usize, bool)], &[&str]),
     ) -> Over {
         let mut over = Over::default();
         for mark in laid.iter().filter(|mark| mark.counts && (mark.by_rule || !rules_only)) {
-            if mark.parts.is_empty() || !mark.is_about(plan, reading) {
+            if mark.parts.is_empty() || !mark.is_about(plan, reading, cleared) {
                 continue;
             }
             let exempts = mark.validity.needs_confirmation();
@@ -301,16 +309,19 @@ impl Marks {
         out: &mut Verdict,
     ) {
         let people = laid.iter().any(|mark| !mark.by_rule);
-        for ((reading, judged), base) in seen.readings.iter().zip(&mut out.readings).zip(bases) {
-            for mark in laid.iter().filter(|mark| !mark.late && mark.is_about(plan, reading)) {
+        for (at, ((reading, judged), base)) in seen.readings.iter().zip(&mut out.readings).zip(bases).enumerate() {
+            let own = self.scratch.cleared.iter().filter(|(place, _)| usize::from(*place) == at);
+            let name = |number: u16| plan.factor_rules.get(usize::from(number)).map(|armed| armed.rule.name.as_str());
+            let cleared: Vec<&str> = own.filter_map(|(_, number)| name(*number)).collect();
+            for mark in laid.iter().filter(|mark| !mark.late && mark.is_about(plan, reading, &cleared)) {
                 let list = if mark.counts { &mut judged.marks } else { &mut judged.proposed };
                 if !list.iter().any(|name| name == mark.name) {
                     list.push(mark.name.to_owned());
                 }
             }
-            let over = self.over_code(plan, laid, reading, rank, (false, broken));
+            let over = self.over_code(plan, laid, reading, rank, (false, broken, &cleared));
             judged.validity = judged.validity.max(over.worth(plan, rank, now, length));
-            let rules = if people { self.over_code(plan, laid, reading, rank, (true, broken)) } else { over };
+            let rules = if people { self.over_code(plan, laid, reading, rank, (true, broken, &cleared)) } else { over };
             *base = (*base).max(rules.worth(plan, rank, now, length));
             judged.marks.sort_unstable();
             judged.marks.dedup();

@@ -219,6 +219,7 @@ impl Marks {
         let rank = rank(seen.kind);
         let mut drives = false;
         self.scratch.homes.clear();
+        self.scratch.cleared.clear();
         for reading in seen.readings {
             let judged = self.read(plan, reading, rank, now, seen.at.0, &mut drives, out);
             out.readings.push(judged);
@@ -289,6 +290,10 @@ impl Marks {
             passing.take(value, reading, now, at);
         }
         let driving = passing.is_none();
+        // A late value of the finest kind speaks for itself: what a rule about the value found before and after it says nothing of it.
+        let late = !driving && home.and_then(|home| self.slots.get(home)).is_some_and(|slot| rank <= slot.rank);
+        let place = u16::try_from(self.scratch.homes.len() - 1).unwrap_or(u16::MAX);
+        let mut cleared = Vec::new();
         let mut turns = Vec::new();
         let letter = letter(flag);
         let Some(subject) = passing.as_deref().or_else(|| self.slots.get(home?)) else { return judged };
@@ -301,6 +306,9 @@ impl Marks {
             };
             let letters = if self.stated { armed.letters } else { armed.letters_unstated };
             if letters != 0 && letters & letter == 0 && idle {
+                if late && armed.of_value {
+                    cleared.push((place, u16::try_from(number).unwrap_or(u16::MAX)));
+                }
                 continue;
             }
             let when = if letters != 0 && letter != 0 && armed.rule.dates.is_open() {
@@ -317,6 +325,9 @@ impl Marks {
                 continue;
             }
             let Some(hold) = holds.get_mut(number).filter(|_| driving) else {
+                if late && armed.of_value && when == Some(false) {
+                    cleared.push((place, u16::try_from(number).unwrap_or(u16::MAX)));
+                }
                 if when == Some(true) && armed.rule.begin_after == 0 && armed.rule.effect == Effect::Apply {
                     judged.validity = judged.validity.max(Some(armed.kind.validity));
                     judged.marks.push(armed.kind.name.clone());
@@ -357,6 +368,7 @@ impl Marks {
         if let Some(spare) = passing {
             self.scratch.passing = Some(spare);
         }
+        self.scratch.cleared.append(&mut cleared);
         let known = flag.is_empty() || plan.known_letters & letter != 0 || plan.known_flags.contains(flag);
         if let Some((name, validity)) = plan.table.get(flag) {
             // A letter of the table that no rule on devices is about. A logger takes itself out of judgement by no letter: that is proposed.

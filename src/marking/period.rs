@@ -108,7 +108,7 @@ impl Marks {
             let over = if laid.is_empty() {
                 Over::default()
             } else {
-                self.over_code(plan, &laid, reading, rank, (false, &[]))
+                self.over_code(plan, &laid, reading, rank, (false, &[], &[]))
             };
             let finer = slot.tallies.get(usize::from(rank).wrapping_sub(2)).filter(|_| rank == 3);
             overlay(plan, &over, finer, &mut places, rank, now);

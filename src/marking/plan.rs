@@ -38,6 +38,8 @@ pub(super) struct Armed {
     pub(super) key: String,
     /// The letters A to Z of the value's own flag, as bits, of which one must stand for the rule to begin; 0: it looks at more.
     pub(super) letters: u32,
+    /// Whether it asks for nothing but what the value says of itself: its letter, its range, the state of its instrument.
+    pub(super) of_value: bool,
     /// The same as long as no state of a single factor was heard.
     pub(super) letters_unstated: u32,
 }
@@ -303,10 +305,26 @@ impl Plan {
             let of_link = rule.when.tests().iter().any(|test| matches!(test, Test::Offline(_)));
             let key = format!("{}@{}#{object}", rule.name, rule.version);
             let (letters, letters_unstated) = (letters(&when), letters_unstated(&when));
+            let of_value = when.tests().iter().all(|test| {
+                matches!(test, Test::Flag(Sig::Own, _) | Test::Over(Sig::Own) | Test::Under(Sig::Own))
+                    || matches!(test, Test::Compare(Sig::OfOwn(_), ..))
+            });
             let (rule, kind) = (rule.clone(), kind.clone());
             let on_factor = kind.object == OBJECT_FACTOR;
-            let armed =
-                Armed { rule, kind, when, until, object, own, of_silence, of_link, key, letters, letters_unstated };
+            let armed = Armed {
+                rule,
+                kind,
+                when,
+                until,
+                object,
+                own,
+                of_silence,
+                of_link,
+                key,
+                letters,
+                of_value,
+                letters_unstated,
+            };
             if on_factor {
                 self.factor_rules.push(armed);
             } else {

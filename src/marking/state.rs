@@ -353,6 +353,8 @@ pub enum Link {
 pub(super) struct Scratch {
     /// Where each reading of the report stands among the slots; `u16::MAX`: nowhere.
     pub(super) homes: Vec<u16>,
+    /// Late values that say of themselves what a rule about the value asks for, and it is not so: the place of the reading, the rule.
+    pub(super) cleared: Vec<(u16, u16)>,
     /// What instruments and rules make of each reading, without what people entered.
     pub(super) bases: Vec<Option<Validity>>,
     /// What stands for the slot of a value that is judged and not taken.
