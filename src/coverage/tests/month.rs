@@ -201,7 +201,7 @@ fn play(life: &Life, gateway: &[(i64, i64)], days: i64) -> (Ledger, Seen) {
                 .iter()
                 .for_each(|step| ledger.step(step, at(second), &settings, &outages, &mut out));
         }
-        if up && second % 300 == 60 {
+        if up && second % 900 == 60 {
             ledger.tick(at(second), &settings, &outages, &mut out);
             if let Some(recall) = ledger.plan("M", at(second), &settings) {
                 ledger.step(&queued(&recall, at(second)), at(second), &settings, &outages, &mut out);
