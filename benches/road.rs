@@ -61,7 +61,8 @@ async fn plain(listener: TcpListener) {
                         let header = packet::parse(frame.segment);
                         let body = AnswerBody::Echo { of: 2011 };
                         let (qn, pw, mn) = (header.qn, header.pw, header.mn);
-                        Answer { edition: Edition::V2017, cn: 9014, qn, pw, mn, body, flag: None, first: None }.frame(&mut answers);
+                        Answer { edition: Edition::V2017, cn: 9014, qn, pw, mn, body, flag: None, first: None }
+                            .frame(&mut answers);
                     }
                     if used == 0 {
                         break;

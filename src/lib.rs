@@ -10,7 +10,7 @@
 //! | 0 | [`protocol`] | bytes to packets and back |
 //! | 1 | [`message`], [`telemetry`] | what packets mean; what happens, counted |
 //! | 2 | [`registry`], [`session`], [`marking`], [`interpret`], [`board`], [`downlink`], [`coverage`] | judgement: no I/O, no clock |
-//! | 3 | [`journal`], [`certificates`] | the truth on disk; what TLS needs from files |
+//! | 3 | [`journal`], [`certificates`], [`explain`] | the truth on disk; what TLS needs from files; what is pasted at the commissioning desk |
 //! | 4 | [`net`], [`mqtt`], [`http`], [`sim`], `broker` (feature `demo`) | the doors; they never see each other |
 //! | 5 | [`config`], [`gateway`] | wiring and lifetimes |
 //! | 6 | [`cli`] | arguments, exit codes |
@@ -26,6 +26,7 @@ pub mod clock;
 pub mod config;
 pub mod coverage;
 pub mod downlink;
+pub mod explain;
 pub mod gateway;
 pub mod http;
 pub mod interpret;

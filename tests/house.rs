@@ -9,7 +9,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (0, &["protocol"]),
     (1, &["message", "telemetry", "settings", "clock"]),
     (2, &["registry", "session", "marking", "interpret", "board", "downlink", "coverage"]),
-    (3, &["journal", "certificates"]),
+    (3, &["explain", "journal", "certificates"]),
     (4, &["net", "mqtt", "http", "sim", "broker"]),
     (5, &["config", "gateway"]),
     (6, &["cli"]),

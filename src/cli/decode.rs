@@ -3,7 +3,7 @@
 //! Frames take the road they would take in the gateway: scanner, header, interpreter. What is said here of a frame is what the
 //! gateway would publish of it.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -11,17 +11,22 @@ use serde_json::{Map, Value, json};
 use super::{CONFIG, IO, complain};
 use crate::config;
 use crate::downlink::StationKey;
+use crate::explain::{self, Form};
 use crate::interpret::{self, Interpreter};
+use crate::message::dialect::Shown;
 use crate::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
 use crate::protocol::sm4::CheckedOver;
 use crate::protocol::{
-    Deviation, Deviations, Fault, Frame, Header, Item, Limits, Peer, Verdict, crc, packet, scan, secret, sm4,
+    Deviation, Deviations, Edition, Fault, FaultReason, Frame, Header, Item, Limits, Peer, Verdict, crc, envelope,
+    packet, scan, secret, sm4,
 };
+use crate::registry::Dialects;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Input: raw bytes as they came from the wire; several frames, and anything between them. CR LF at the end of a frame may be \
-missing, as it is when one is pasted. Exit code 1 when a frame could not be used.\n\n\
+    after_help = "Input: raw bytes as they came from the wire, or what people paste: hex dumps, escaped strings, UTF-16, Base64, wrapped lines; several \
+frames, and anything between them. CR LF at the end of a frame may be missing, as it is when one is pasted. A terminal hands over lines of at most \
+4095 bytes: give longer ones in a file or a pipe. Exit code 1 when a frame could not be used or nothing was given.\n\n\
 示例: echo '##0101QN=…;CP=&&RtdInterval=30&&1C80' | hj212-gateway decode"
 )]
 pub(super) struct Options {
@@ -52,21 +57,45 @@ pub(super) fn decode(options: &Options) -> u8 {
         }
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let (mut all_good, mut number) = (true, 0);
-    let mut rest = bytes.as_slice();
-    let mut written = Ok(());
+    if bytes.trim_ascii().is_empty() {
+        complain(&"没有输入:请粘贴或传入数据包 nothing was given: paste a frame, or name a file");
+        return u8::from(true);
+    }
+    let paste = explain::read(&bytes);
+    let mut desk = Desk::new(keys);
+    let (mut all_good, mut frames, mut noise, mut number) = (true, 0, 0, 0);
+    let mut rest: &[u8] = &paste.bytes;
+    let mut written = if options.json { Ok(()) } else { show_forms(&mut out, &paste.forms) };
     while !rest.is_empty() && written.is_ok() {
         let step = scan(rest, Peer::Resting, &Limits::default());
         rest = rest.get(step.used.max(1)..).unwrap_or_default();
         let Some(item) = step.item else { continue };
         number += 1;
-        let explained = explain(&item, &keys);
-        all_good &= explained["ok"] == true;
+        let mut explained = desk.explain(&item);
+        match item {
+            // A prefix of a log or a byte order mark is no failure beside a frame.
+            Item::Fault(fault) if fault.reason == FaultReason::Noise => noise += 1,
+            Item::Fault(_) | Item::Frame(_) => {
+                frames += 1;
+                all_good &= explained["ok"] == true;
+            }
+        }
+        if !paste.forms.is_empty() {
+            explained["read_as"] = paste.forms.iter().map(|form| form.code()).collect();
+        }
         written = if options.json { writeln!(out, "{explained}") } else { show(&mut out, number, &item, &explained) };
     }
     // A reader that closes its end has seen enough.
     let _ = written.and_then(|()| out.flush());
-    u8::from(!all_good)
+    u8::from(!all_good || (frames == 0 && noise > 0))
+}
+
+fn show_forms(out: &mut impl Write, forms: &[Form]) -> std::io::Result<()> {
+    for form in forms {
+        let (zh, en) = form.explain();
+        writeln!(out, "按 {zh} 读取 read as {en}")?;
+    }
+    Ok(())
 }
 
 fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
@@ -74,23 +103,67 @@ fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
         return std::fs::read(file);
     }
     let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    let stdin = std::io::stdin();
+    let typed = stdin.is_terminal();
+    stdin.lock().read_to_end(&mut bytes)?;
+    if typed && bytes.split(|byte| *byte == b'\n').any(|line| line.len() >= TERMINAL_LINE_MAX) {
+        complain(
+            &"终端每行最多 4095 字节,粘贴的内容被截断:请改用文件或管道 the terminal cut a line at 4095 bytes: use a file or a pipe",
+        );
+    }
     Ok(bytes)
 }
 
-/// What there is to say of one thing in the input.
-fn explain(item: &Item<'_>, keys: &[StationKey]) -> Value {
-    match item {
-        Item::Frame(frame) => explain_frame(frame, keys),
-        Item::Fault(fault) => explain_fault(fault),
+/// A terminal hands over lines of at most so many bytes.
+const TERMINAL_LINE_MAX: usize = 4095;
+
+/// Explains frames one by one: each as if nothing had been heard before.
+struct Desk {
+    interpreter: Interpreter,
+    keys: Vec<StationKey>,
+    dialects: Dialects,
+}
+
+impl Desk {
+    fn new(keys: Vec<StationKey>) -> Desk {
+        let dialects = Dialects::default();
+        let mut interpreter = Interpreter::new(interpret::Settings::default());
+        interpreter.know_keys(keys.iter().cloned());
+        interpreter.know_dialects(dialects.readings());
+        Desk { interpreter, keys, dialects }
+    }
+
+    fn explain(&mut self, item: &Item<'_>) -> Value {
+        match item {
+            Item::Frame(frame) => explain_frame(frame, self),
+            Item::Fault(fault) => explain_fault(fault),
+        }
     }
 }
 
 fn explain_fault(fault: &Fault<'_>) -> Value {
     let reason = RejectReason::from(fault.reason);
+    let header = fault.segment.map(packet::parse);
+    let text = |field: Option<&[u8]>| field.map(printable);
+    let packet = header.map(|header| {
+        json!({
+            "qn": text(header.qn), "st": text(header.st), "cn": header.cn.map(|cn| cn.to_string()), "mn": text(header.mn),
+            "flag": header.flag.map(|flag| flag.0),
+        })
+    });
+    // What is missing up to the declared length, the check and the line end.
+    let missing = fault.segment.and_then(|segment| {
+        let declared = envelope(fault.raw, 0).declared?;
+        let missing = (declared + 6).checked_sub(segment.len())?;
+        Some(json!([{
+            "at": fault.raw.len() + 1, "from": "", "to": "",
+            "zh": format!("按声明的长度 {declared},还缺 {missing} 个字节(含 CRC 与回车换行)"),
+            "en": format!("by the declared length of {declared}, {missing} bytes are missing (CRC and CR LF included)"),
+        }]))
+    });
     json!({
-        "ok": false, "crc": null, "deviations": [], "packet": null, "readings": null,
-        "error": error(reason, None), "text": printable(fault.raw),
+        "ok": false, "crc": null, "deviations": [], "packet": packet, "readings": null,
+        "error": error(reason, None), "changes": missing, "text": printable(fault.raw),
     })
 }
 
@@ -101,9 +174,9 @@ fn error(reason: RejectReason, known: Option<Deviation>) -> Value {
     })
 }
 
-fn explain_frame(frame: &Frame<'_>, keys: &[StationKey]) -> Value {
+fn explain_frame(frame: &Frame<'_>, desk: &mut Desk) -> Value {
     let header = packet::parse(frame.segment);
-    let own = keys.iter().filter(|key| header.mn == Some(key.mn.as_bytes())).map(|key| &key.key);
+    let own = desk.keys.iter().filter(|key| header.mn == Some(key.mn.as_bytes())).map(|key| &key.key);
     let opened = header.sealed.and_then(|_| sm4::open(frame.segment, frame.check.said, own).ok());
     let (crc, known) = match frame.check.verdict {
         Verdict::Right => ("right", None),
@@ -111,21 +184,37 @@ fn explain_frame(frame: &Frame<'_>, keys: &[StationKey]) -> Value {
         Verdict::Wrong => ("wrong", None),
         Verdict::Sealed => ("sealed", None),
     };
+    // As the gateway judges: only HJ 212-2025 knows encryption, or a key speaks for it.
+    let spoken = header.flag.is_some_and(|flag| flag.0 >= Edition::V2025.flag_bits())
+        || desk.keys.iter().any(|key| header.mn == Some(key.mn.as_bytes()));
+    let unspoken = frame.check.verdict == Verdict::Sealed && !spoken;
+    let known = if unspoken { Some(Deviation::SealedUnspoken) } else { known };
     let refused = match frame.check.verdict {
         Verdict::Known(_) | Verdict::Wrong => Some(RejectReason::CrcMismatch),
+        Verdict::Sealed if unspoken => Some(RejectReason::CrcMismatch),
         Verdict::Right | Verdict::Sealed if header.cn.is_none() => Some(RejectReason::CnMissing),
         Verdict::Right | Verdict::Sealed if header.mn.is_none_or(<[u8]>::is_empty) => Some(RejectReason::MnMissing),
         Verdict::Right | Verdict::Sealed => None,
     };
-    let published = published(frame, keys);
+    let changes: Vec<Value> = explain::advice(frame)
+        .into_iter()
+        .map(|a| json!({ "at": a.at, "from": a.from, "to": a.to, "zh": a.zh, "en": a.en }))
+        .collect();
+    let published = published(frame, &header, &mut desk.interpreter);
+    let shown = Shown::of(&header, frame.deviations);
+    let edition = desk
+        .dialects
+        .recognised(&shown)
+        .map_or(header.flag.map_or(Some(Edition::V2005), |flag| flag.edition()), |dialect| Some(dialect.edition));
     json!({
         "ok": refused.is_none(),
         "crc": crc,
         "deviations": published.get("deviations").cloned().unwrap_or_else(|| codes(frame.deviations.union(header.deviations))),
-        "packet": packet_of(frame, &header, opened.as_ref(), &published),
+        "packet": packet_of(frame, &header, opened.as_ref(), edition, &published),
         "readings": published.get("readings").cloned().unwrap_or(Value::Null),
         "instruments": published.get("instruments").cloned().unwrap_or(Value::Null),
         "error": refused.map(|reason| error(reason, known)),
+        "changes": changes,
     })
 }
 
@@ -138,6 +227,7 @@ fn packet_of(
     frame: &Frame<'_>,
     header: &Header<'_>,
     opened: Option<&sm4::Opened>,
+    edition: Option<Edition>,
     published: &Map<String, Value>,
 ) -> Value {
     let text = |field: Option<&[u8]>| field.map(printable);
@@ -149,12 +239,12 @@ fn packet_of(
     let from = |key: &str| published.get(key).cloned().unwrap_or(Value::Null);
     json!({
         "qn": text(header.qn), "st": text(header.st), "cn": header.cn.map(|cn| cn.to_string()),
-        "cn_zh": command.map(|c| c.zh), "cn_en": command.map(|c| c.en), "clause": command.map(|c| c.clause),
-        "kind": header.cn.map(|cn| kind::Kind::of(cn).name()),
+        "cn_zh": command.map(|c| c.zh), "cn_en": command.map(|c| c.en), "clause": command.map(|c| clause(c.clause, edition)),
+        "kind": published.get("kind").cloned().or_else(|| header.cn.map(|cn| kind::Kind::of(cn).name().into())),
         "mn": text(header.mn),
         "pw": header.pw.map(|pw| format!("{} characters", pw.len())),
         "flag": header.flag.map(|f| f.0),
-        "edition": header.flag.and_then(|f| f.edition()).map(|e| e.year()),
+        "edition": edition.map(Edition::year),
         "wants_answer": header.flag.map(|f| f.wants_answer()),
         "part": header.part.map(|p| json!({ "number": p.number, "count": p.count })),
         "rf": header.rf,
@@ -166,17 +256,27 @@ fn packet_of(
     })
 }
 
+/// The clause in the edition of the frame: the tables of 2017 stand in 2025 too, and came from 2005.
+fn clause(clause: &'static str, edition: Option<Edition>) -> &'static str {
+    match (edition, clause) {
+        (Some(Edition::V2025), "HJ 212-2017, 6.6.5, table 9") => "HJ 212-2025, table 12",
+        (Some(Edition::V2005), "HJ 212-2017, 6.6.5, table 9") => "HJ/T 212-2005",
+        _ => clause,
+    }
+}
+
 /// What the gateway would publish of the frame, as if it had been accepted.
-fn published(frame: &Frame<'_>, keys: &[StationKey]) -> Map<String, Value> {
-    let mut interpreter = Interpreter::new(interpret::Settings::default());
-    interpreter.know_keys(keys.iter().cloned());
+fn published(frame: &Frame<'_>, header: &Header<'_>, interpreter: &mut Interpreter) -> Map<String, Value> {
+    interpreter.forget();
     let from = Peering { connection: 0, peer: std::net::SocketAddr::from(([127, 0, 0, 1], 0)) };
     let record = Record::Frame(Heard { from, deviations: frame.deviations, segment: frame.segment, raw: frame.raw });
     let mut out = Vec::new();
     let now = crate::clock::now();
     interpreter.on_record(1, now, &[0; 32], &record, &mut out);
-    // A part of a split record is given up waiting for the others, and shown alone.
-    interpreter.on_record(2, Timestamp(now.0.saturating_add(86_400_000_000)), &[0; 32], &Record::Tick, &mut out);
+    if header.part.is_some() {
+        // A part of a split record is given up waiting for the others, and shown alone.
+        interpreter.on_record(2, Timestamp(now.0.saturating_add(86_400_000_000)), &[0; 32], &Record::Tick, &mut out);
+    }
     let data = |p: &&Publication| p.topic.contains("/data/");
     let body = out.iter().find(data).and_then(|p| serde_json::from_slice(&p.payload).ok());
     let Some(Value::Object(mut body)) = body else { return Map::new() };
@@ -213,6 +313,9 @@ fn show(out: &mut impl Write, number: usize, item: &Item<'_>, explained: &Value)
         if let Value::Object(known) = &error["known_mistake"] {
             writeln!(out, "  可能 likely   {}: {} ({})", word(&known["code"]), word(&known["zh"]), word(&known["en"]))?;
         }
+    }
+    for change in explained["changes"].as_array().into_iter().flatten() {
+        writeln!(out, "  要改 change   {} / {}", word(&change["zh"]), word(&change["en"]))?;
     }
     match item {
         Item::Fault(_) => writeln!(out, "  字节 bytes    {}", word(&explained["text"]))?,

@@ -173,6 +173,23 @@ impl Interpreter {
         }
     }
 
+    /// Forgets all stations and what they said, as if nothing had been seen; dictionary, rules, dialects and keys are kept. For those who
+    /// look at frames one by one.
+    pub fn forget(&mut self) {
+        self.stations.clear();
+        self.by_mn.clear();
+        self.waiting = Waiting::default();
+        self.now = Timestamp(i64::MIN);
+        self.swept = Timestamp(0);
+        self.round = coverage::Round::default();
+        self.stories = Stories::default();
+    }
+
+    /// What command codes mean in dialects, for those who have no journal to read that from.
+    pub fn know_dialects(&mut self, dialects: std::collections::BTreeMap<String, crate::message::dialect::Reading>) {
+        self.context.dialects = dialects;
+    }
+
     /// Appends to `out` what the record `offset` gives, in the order in which it is to be published.
     pub fn on_record(
         &mut self,

@@ -22,5 +22,5 @@ pub use area::{Field, Fields, tidied};
 pub use deviation::{Deviation, Deviations};
 pub use edition::Edition;
 pub use packet::{Header, PacketFlags, Part};
-pub use scan::{Check, Envelope, Fault, FaultReason, Frame, Item, Limits, Peer, Step, Verdict, scan};
+pub use scan::{Check, Envelope, Fault, FaultReason, Frame, Item, Limits, Peer, Step, Verdict, envelope, scan};
 pub use sealed::Seal;

@@ -1,0 +1,14 @@
+//! The commissioning desk: what people paste becomes bytes as they were on the wire, and what is wrong with a frame becomes what to change.
+//! No I/O and no clock.
+//!
+//! What must stay true: bytes that hold a frame as they are, are left as they are; a form is believed only if it gives more frames than
+//! the bytes without it; the work is bounded by [`PASTE_MAX`] and a few forms on top of each other.
+
+mod advice;
+mod paste;
+
+pub use advice::{Advice, advice};
+pub use paste::{Form, PASTE_MAX, Paste, read};
+
+#[cfg(test)]
+mod tests;

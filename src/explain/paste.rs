@@ -1,0 +1,426 @@
+//! Pasted text back into bytes: dumps, escapes, encodings, wrapped lines.
+
+use std::borrow::Cow;
+
+use crate::protocol::{Frame, Item, Limits, Peer, Verdict, scan};
+
+/// More bytes than this are taken as they are: they are a recording and not a paste.
+pub const PASTE_MAX: usize = 256 * 1024;
+
+/// So many forms may lie on top of each other: a JSON string of a hex dump in UTF-16.
+const DEPTH_MAX: usize = 3;
+
+/// A form in which bytes were pasted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// UTF-16, with a byte order mark or without.
+    Utf16,
+    /// A hex dump or a list of hexadecimal bytes.
+    Hex,
+    /// A hex dump in words of two bytes whose bytes are swapped (`hexdump` without `-C`, `od -x`).
+    HexSwapped,
+    /// A list of decimal bytes.
+    Decimal,
+    /// `\x23`, `\u0023`, `\r\n`, `\"` as in strings of programs.
+    Escaped,
+    /// `%23`.
+    Percent,
+    /// `&amp;`, `&#35;`.
+    Html,
+    /// Base64.
+    Base64,
+    /// Lines broken at a width, or with a prefix each.
+    Wrapped,
+}
+
+impl Form {
+    const ALL: [Form; 9] = [
+        Form::Utf16,
+        Form::Hex,
+        Form::HexSwapped,
+        Form::Decimal,
+        Form::Escaped,
+        Form::Percent,
+        Form::Html,
+        Form::Base64,
+        Form::Wrapped,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Utf16 => "utf-16",
+            Self::Hex => "hex",
+            Self::HexSwapped => "hex-swapped",
+            Self::Decimal => "decimal",
+            Self::Escaped => "escaped",
+            Self::Percent => "percent",
+            Self::Html => "html",
+            Self::Base64 => "base64",
+            Self::Wrapped => "wrapped",
+        }
+    }
+
+    /// What it is, in Chinese and English.
+    #[must_use]
+    pub const fn explain(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Utf16 => ("UTF-16 文本", "text in UTF-16"),
+            Self::Hex => ("十六进制转储", "a hex dump"),
+            Self::HexSwapped => ("十六进制转储(每两字节颠倒)", "a hex dump with the bytes of each word swapped"),
+            Self::Decimal => ("十进制字节列表", "a list of decimal bytes"),
+            Self::Escaped => ("转义字符串", "an escaped string"),
+            Self::Percent => ("百分号编码", "percent encoding"),
+            Self::Html => ("HTML 实体", "HTML entities"),
+            Self::Base64 => ("Base64", "Base64"),
+            Self::Wrapped => ("被折行的文本", "wrapped lines"),
+        }
+    }
+
+    fn undo(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Utf16 => utf16(bytes),
+            Self::Hex => hex(bytes),
+            Self::HexSwapped => hex(bytes).map(|mut bytes| {
+                bytes.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
+                bytes
+            }),
+            Self::Decimal => decimal(bytes),
+            Self::Escaped => escaped(bytes),
+            Self::Percent => percent(bytes),
+            Self::Html => html(bytes),
+            Self::Base64 => base64(bytes),
+            Self::Wrapped => wrapped(bytes),
+        }
+    }
+}
+
+/// What was pasted, as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paste<'a> {
+    /// The bytes as they were on the wire, as far as can be told.
+    pub bytes: Cow<'a, [u8]>,
+    /// The forms that were undone, the outermost first.
+    pub forms: Vec<Form>,
+}
+
+/// Reads a paste.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Paste<'_> {
+    let plain = Paste { bytes: Cow::Borrowed(bytes), forms: Vec::new() };
+    let worth = worth(bytes);
+    if bytes.len() > PASTE_MAX || worth.right > 0 && worth.wrong == 0 {
+        return plain;
+    }
+    let (mut best, mut open) = ((worth, plain.clone()), vec![plain]);
+    for _ in 0..DEPTH_MAX {
+        let mut next = Vec::new();
+        for paste in &open {
+            for form in Form::ALL {
+                if paste.forms.contains(&form) {
+                    continue;
+                }
+                let Some(undone) =
+                    form.undo(&paste.bytes).filter(|undone| !undone.is_empty() && **undone != *paste.bytes)
+                else {
+                    continue;
+                };
+                let forms = paste.forms.iter().copied().chain([form]).collect();
+                let worth = self::worth(&undone);
+                let paste = Paste { bytes: Cow::Owned(undone), forms };
+                if worth > best.0 {
+                    best = (worth, paste.clone());
+                }
+                next.push(paste);
+            }
+        }
+        if best.0.right > 0 && best.0.wrong == 0 {
+            break;
+        }
+        next.truncate(Form::ALL.len() * 2);
+        open = next;
+    }
+    best.1
+}
+
+/// What bytes are worth: right frames, then frames wrong in a known way, then frames at all, then how little else there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Worth {
+    right: usize,
+    known: usize,
+    whole: usize,
+    begun: usize,
+    wrong: usize,
+}
+
+fn worth(bytes: &[u8]) -> Worth {
+    let mut worth = Worth { right: 0, known: 0, whole: 0, begun: 0, wrong: 0 };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let step = scan(rest, Peer::Resting, &Limits::default());
+        rest = rest.get(step.used.max(1)..).unwrap_or_default();
+        match step.item {
+            Some(Item::Frame(Frame { check, .. })) => match check.verdict {
+                Verdict::Right | Verdict::Sealed => worth.right += 1,
+                Verdict::Known(_) => worth.known += 1,
+                Verdict::Wrong => (worth.whole, worth.wrong) = (worth.whole + 1, worth.wrong + 1),
+            },
+            Some(Item::Fault(fault)) if fault.segment.is_some() => {
+                (worth.begun, worth.wrong) = (worth.begun + 1, worth.wrong + 1)
+            }
+            Some(Item::Fault(_)) | None => {}
+        }
+    }
+    worth
+}
+
+fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (big, body) = match bytes {
+        [0xFF, 0xFE, body @ ..] => (false, body),
+        [0xFE, 0xFF, body @ ..] => (true, body),
+        _ => {
+            let zeros = |odd: usize| bytes.iter().skip(odd).step_by(2).filter(|byte| **byte == 0).count();
+            let half = bytes.len() / 2;
+            match (zeros(0), zeros(1)) {
+                (even, odd) if odd * 2 > half && even * 4 < half => (false, bytes),
+                (even, odd) if even * 2 > half && odd * 4 < half => (true, bytes),
+                _ => return None,
+            }
+        }
+    };
+    let unit = |pair: &[u8; 2]| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) };
+    let (pairs, _) = body.as_chunks::<2>();
+    let text: String =
+        char::decode_utf16(pairs.iter().map(unit)).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    Some(text.into_bytes())
+}
+
+/// Bytes from dumps of the usual tools: `xxd`, `hexdump -C`, `tcpdump -X`, Wireshark, and lists with any separators.
+fn hex(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut out = Vec::new();
+    for line in text.lines() {
+        hex_line(line.trim_end(), &mut out);
+    }
+    (out.len() >= 8).then_some(out)
+}
+
+/// The most bytes that a line of a dump with offsets holds.
+const DUMP_LINE_MAX: usize = 32;
+
+fn hex_line(line: &str, out: &mut Vec<u8>) {
+    let (offset, body) = without_offset(line);
+    // The column of characters stands behind `|`, or behind two blanks.
+    let body = body.split('|').next().unwrap_or_default();
+    let mut taken = 0;
+    let mut blanks = 0;
+    let mut rest = body;
+    while !rest.is_empty() {
+        let skipped = rest.len()
+            - rest
+                .trim_start_matches([' ', '\t', ',', ';', '-', ':', '{', '}', '[', ']', '(', ')', '<', '>', '"', '\''])
+                .len();
+        blanks = if taken > 0 { rest.get(..skipped).map_or(0, |s| s.matches(' ').count()) } else { blanks };
+        rest = rest.get(skipped..).unwrap_or_default();
+        if offset && taken > 0 && blanks >= 2 && taken % 8 != 0 {
+            return;
+        }
+        let token = rest
+            .split([' ', '\t', ',', ';', '-', ':', '{', '}', '[', ']', '(', ')', '<', '>', '"', '\''])
+            .next()
+            .unwrap_or_default();
+        if token.is_empty() {
+            return;
+        }
+        rest = rest.get(token.len()..).unwrap_or_default();
+        let digits =
+            token.strip_prefix("0x").or(token.strip_prefix("0X")).or(token.strip_prefix("\\x")).unwrap_or(token);
+        let digits = digits.strip_suffix(['h', 'H']).unwrap_or(digits);
+        if digits.len() % 2 != 0 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            // A prefix as `RX:` or a time; behind bytes it is the column of characters.
+            if taken > 0 { return } else { continue }
+        }
+        for pair in digits.as_bytes().chunks(2) {
+            let value = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+            if let Some(value) = value {
+                out.push(value);
+                taken += 1;
+            }
+        }
+        if offset
+            && (taken >= DUMP_LINE_MAX
+                || (taken == 16 && !rest.starts_with(' '))
+                || (taken == 16 && rest.starts_with("  ")))
+        {
+            return;
+        }
+    }
+}
+
+/// Whether a line begins with the offset of a dump, and what stands behind it.
+fn without_offset(line: &str) -> (bool, &str) {
+    let start = line.trim_start();
+    let digits = start.strip_prefix("0x").unwrap_or(start);
+    let count = digits.bytes().take_while(u8::is_ascii_hexdigit).count();
+    let after = digits.get(count..).unwrap_or_default();
+    match after.strip_prefix(':') {
+        Some(body) if (4..=8).contains(&count) && body.starts_with(' ') => (true, body),
+        _ if (4..=8).contains(&count) && after.starts_with("  ") => (true, after),
+        _ => (false, line),
+    }
+}
+
+fn decimal(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let numbers = text.split(|c: char| !c.is_ascii_digit() && c != '-').filter(|token| !token.is_empty());
+    // Bytes with a sign, as Java prints them, are bytes all the same.
+    let byte = |token: &str| token.parse::<i16>().ok().filter(|n| (-128..256).contains(n)).map(|n| n.to_le_bytes()[0]);
+    let read: Option<Vec<u8>> = numbers.map(byte).collect();
+    read.filter(|read| read.len() >= 8)
+}
+
+fn escaped(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !bytes.contains(&b'\\') {
+        return None;
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'\\' {
+            out.push(*first);
+            continue;
+        }
+        let number = |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|d| u32::from_str_radix(d, 16).ok());
+        match after {
+            [b'x' | b'X', high, low, tail @ ..] => {
+                if let Some(byte) = number(&[*high, *low]).and_then(|n| u8::try_from(n).ok()) {
+                    out.push(byte);
+                    rest = tail;
+                }
+            }
+            [b'u' | b'U', a, b, c, d, tail @ ..] => {
+                if let Some(c) = number(&[*a, *b, *c, *d]).and_then(char::from_u32) {
+                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = tail;
+                }
+            }
+            [known @ (b'r' | b'n' | b't' | b'"' | b'\'' | b'\\' | b'/'), tail @ ..] => {
+                out.push(match known {
+                    b'r' => b'\r',
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    other => *other,
+                });
+                rest = tail;
+            }
+            _ => out.push(b'\\'),
+        }
+    }
+    Some(out)
+}
+
+fn percent(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !bytes.contains(&b'%') {
+        return None;
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        let digits = after.first_chunk::<2>().filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Some(out)
+}
+
+fn html(bytes: &[u8]) -> Option<Vec<u8>> {
+    const NAMED: [(&str, &str); 6] =
+        [("amp", "&"), ("lt", "<"), ("gt", ">"), ("quot", "\""), ("apos", "'"), ("nbsp", " ")];
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut found = false;
+    while let Some(at) = rest.find('&') {
+        let (before, here) = rest.split_at(at);
+        out.push_str(before);
+        let inside = here.get(1..).unwrap_or_default();
+        let name = inside.split(';').next().filter(|name| name.len() <= 6 && name.len() < inside.len());
+        let c = name.and_then(|name| match name.strip_prefix('#') {
+            Some(number) => {
+                let hex = number.strip_prefix(['x', 'X']);
+                let value = hex.map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
+                value.and_then(char::from_u32).map(String::from)
+            }
+            None => NAMED.iter().find(|(known, _)| *known == name).map(|(_, c)| (*c).to_owned()),
+        });
+        match (c, name) {
+            (Some(c), Some(name)) => {
+                out.push_str(&c);
+                rest = inside.get(name.len() + 1..).unwrap_or_default();
+                found = true;
+            }
+            _ => {
+                out.push('&');
+                rest = inside;
+            }
+        }
+    }
+    out.push_str(rest);
+    found.then(|| out.into_bytes())
+}
+
+fn base64(bytes: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> =
+        bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace() && !b"\"'".contains(byte)).collect();
+    let kept = digits.iter().rposition(|byte| *byte != b'=').map_or(0, |at| at + 1);
+    let mut out = Vec::with_capacity(kept);
+    let (mut register, mut bits) = (0u32, 0);
+    for byte in digits.get(..kept)? {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        register = register << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((register >> bits) as u8);
+            register &= (1 << bits) - 1;
+        }
+    }
+    (out.len() >= 8).then_some(out)
+}
+
+/// Lines put together again: without line ends and the blanks around them, but where a frame has ended.
+fn wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
+    let mut lines = 0;
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let line = line.trim_ascii();
+        let line = line.strip_prefix(b"> ").or(line.strip_prefix(b"| ")).unwrap_or(line);
+        if line.is_empty() {
+            continue;
+        }
+        lines += 1;
+        if line.starts_with(b"##") && !out.is_empty() {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(line);
+    }
+    out.extend_from_slice(b"\r\n");
+    (lines > 1).then_some(out)
+}
