@@ -73,6 +73,8 @@ counters! {
     JournalUnreadable, "journal_unreadable", "ranges of the journal that the disk cannot read";
     JournalBreaks, "journal_breaks", "segments that do not continue the chain of the one before";
     UplinkStateLost, "uplink_state_lost", "starts that found neither a readable checkpoint nor the journal's beginning: what began before is not continued";
+    ClockSteps, "clock_steps", "times the believed date was set, because the host's clock had stayed at another one";
+    ClockDoubted, "clock_doubted", "records interpreted while the host's clock was doubted";
     UplinkContextsBroken, "uplink_contexts_broken", "configurations in the journal that did not come whole; the former one stays in force";
     UplinkRulesRefused, "uplink_rules_refused", "marking rules in the journal that this version refuses; the former ones stay in force";
     GapsBegun, "gaps_begun", "runs of missing records that were found";

@@ -167,6 +167,7 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
             ("registry-change", format!("part {} of {parts}, {} bytes", part + 1, json.len()))
         }
         Record::Tick => ("tick", String::new()),
+        Record::Clock(monotonic) => ("clock", format!("monotonic {monotonic} µs")),
         Record::Started(version) => ("started", format!("version {version}")),
         Record::Stopped => ("stopped", String::new()),
         Record::MarkEntry { mn, id, json } => {

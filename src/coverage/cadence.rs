@@ -85,6 +85,23 @@ impl Cadence {
         self.eras.push(Era { since, interval: interval.max(1) });
     }
 
+    /// Forgets DataTimes beyond `furthest` from which an interval was to be learned.
+    pub(super) fn unlearn(&mut self, furthest: Local) {
+        self.heard.retain(|heard| *heard <= furthest);
+        if self.other.since > furthest {
+            self.other = Other::default();
+        }
+    }
+
+    /// Forgets the eras that begin after `local`; the interval of the last one is expected from there.
+    pub(super) fn back_to(&mut self, local: Local) {
+        let interval = self.interval();
+        let future = self.eras.len() > 1 && self.eras.last().is_some_and(|era| era.since > local);
+        if future {
+            self.set(local, interval);
+        }
+    }
+
     /// Forgets eras that ended before `floor`.
     pub(super) fn trim(&mut self, floor: Local) {
         while self.eras.get(1).is_some_and(|next| next.since <= floor) {

@@ -13,6 +13,10 @@
 //! * a gap that was told of is told to be over, with its length and how it ended, when data flows again and nobody asks for the rest;
 //! * an interval that the gateway set, and the station took, is the interval from then on;
 //! * a station has at most one request open, and none faster than its budget;
+//! * no gap is longer than [`GAP_DAYS_MAX`] days, whatever clocks say, so that none has more than `GAP_DAYS_MAX × 86,400 / interval` records;
+//!   DataTimes older than [`DAYS_MAX`] are not counted;
+//! * nothing remembered is more than [`FUTURE_MAX`](track::FUTURE_MAX) and one interval ahead of the time that was told last: after a clock
+//!   was set back the ledger goes on from there;
 //! * memory per station is bounded: [`HOLES_MAX`], [`DAYS_MAX`], [`ASKED_MAX`].
 //!
 //! # Decisions
@@ -23,6 +27,7 @@
 //!   is counted from it.
 //! * The budget counts requests, whatever became of them; `no-data` gives up at once, all else after `attempts_max`.
 
+mod back;
 mod cadence;
 mod local;
 mod plan;
@@ -42,7 +47,7 @@ use plan::{Ask, Asking};
 use presence::Presence;
 pub use presence::{ABSENCES_MAX, OUTAGES_MAX, Outages, RETURN_MAX};
 pub use settings::{Settings, Window};
-pub use track::{DAYS_MAX, HOLES_MAX};
+pub use track::{DAYS_MAX, GAP_DAYS_MAX, HOLES_MAX};
 use track::{Track, Wanted, Witness};
 
 /// How fine records are. The order is that of the ledger.
@@ -201,6 +206,8 @@ pub enum Reason {
     TooMany,
     /// The records came at another interval than was expected.
     IntervalChanged,
+    /// The host's clock was wrong: they are not due yet.
+    ClockStep,
 }
 
 impl Reason {
@@ -215,6 +222,7 @@ impl Reason {
             Self::TooOld => "too-old",
             Self::TooMany => "too-many",
             Self::IntervalChanged => "interval-changed",
+            Self::ClockStep => "clock-step",
         }
     }
 }
@@ -349,6 +357,8 @@ pub struct Ledger {
     asking: Asking,
     /// Requests that set an interval and have not ended: id, grain, seconds.
     setting: Vec<(String, Grain, u32)>,
+    /// The time that was told last.
+    told: Local,
 }
 
 /// Requests that set an interval, under way to one station at a time.
@@ -456,6 +466,7 @@ impl Ledger {
     /// Lets time pass. To be called about once a minute, and after an outage only when that was noted.
     pub fn tick(&mut self, at: Timestamp, settings: &Settings, outages: &Outages, out: &mut Vec<Happening>) {
         let Some(now) = local::of(at) else { return };
+        self.bring_back(now, settings, out);
         if let Some(ask) = self.asking.forsake(now, settings) {
             self.asked(&ask, Outcome::Expired, now, settings, out);
         }

@@ -97,6 +97,17 @@ pub(super) struct Asking {
 }
 
 impl Asking {
+    /// Forgets what was asked in the future of `now`: the clock was set back.
+    pub(super) fn bring_back(&mut self, now: Local, settings: &Settings) {
+        // Steps may be told by a clock that is a little ahead.
+        let furthest = now.saturating_add(SECONDS_OFF);
+        let back = |time: Local| if time > furthest { now } else { time };
+        self.made.retain(|made| *made <= furthest);
+        (self.ended, self.reuploading) = (back(self.ended), back(self.reuploading));
+        self.rest_until = self.rest_until.min(now.saturating_add(settings.back_off(u8::MAX)));
+        self.offered = self.offered.filter(|(_, _, at)| *at <= furthest);
+    }
+
     /// Whether a record was asked for by the open request. DataTimes may have seconds that were not asked for.
     pub(super) fn covers(&self, grain: Grain, said: Local) -> bool {
         let within =

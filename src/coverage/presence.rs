@@ -119,6 +119,19 @@ impl Presence {
         }
     }
 
+    /// Nothing remembered lies beyond `furthest`: it is brought back to `now`.
+    pub(super) fn bring_back(&mut self, now: Local, furthest: Local) {
+        let back = |time: &mut Local| *time = if *time > furthest { now } else { *time };
+        back(&mut self.since);
+        for absence in &mut self.absences {
+            back(&mut absence.from);
+            if absence.to != Local::MAX {
+                back(&mut absence.to);
+            }
+            absence.pardoned = absence.pardoned.min(now.saturating_add(RETURN_MAX));
+        }
+    }
+
     /// The gateway took nobody from `from` to `to`; nobody is connected.
     pub(super) fn restarted(&mut self, from: Local, to: Local) {
         self.go(from);

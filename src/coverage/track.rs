@@ -17,10 +17,12 @@ use crate::downlink::Outcome;
 pub const HOLES_MAX: usize = 64;
 /// Days that are looked back over; what is missing longer is given up.
 pub const DAYS_MAX: u32 = 35;
+/// No gap is longer: what was due before is not looked for.
+pub const GAP_DAYS_MAX: u32 = 90;
 /// How late records may be as a rule (batches, a clock that is behind) without being missing for that alone.
 const LAG_MAX: u32 = 2 * 3600;
 /// DataTimes further in the future are not taken for the ledger.
-const FUTURE_MAX: u32 = 600;
+pub(super) const FUTURE_MAX: u32 = 600;
 /// A gap that goes on although the station is there is asked for after this long.
 const GROWING_MAX: u32 = 6 * 3600;
 
@@ -130,6 +132,11 @@ pub(super) struct Wanted {
     pub(super) attempt: u8,
 }
 
+/// The start of the days that are looked back over at `now`.
+pub(super) fn floor(now: Local) -> Local {
+    (now / DAY + 1).saturating_sub(DAYS_MAX) * DAY
+}
+
 impl Track {
     pub(super) fn new(grain: Grain) -> Track {
         Track {
@@ -165,7 +172,7 @@ impl Track {
         witness: Witness<'_>,
         out: &mut Vec<Happening>,
     ) {
-        if said > at.saturating_add(FUTURE_MAX) {
+        if said > at.saturating_add(FUTURE_MAX) || said < floor(at) {
             return;
         }
         self.registered = registered.filter(|interval| *interval > 0);
@@ -265,6 +272,7 @@ impl Track {
     /// the new interval: records that lay between others of it never existed, and whole ones that did not come stay missing.
     fn turn(&mut self, since: Local, interval: u32, witness: Witness<'_>, out: &mut Vec<Happening>) -> Local {
         let before = self.interval();
+        self.pass_over(since.saturating_sub(GAP_DAYS_MAX * DAY));
         if since > self.frontier {
             self.miss(self.frontier, (since - self.frontier + before / 2) / before, witness);
         }
@@ -320,6 +328,7 @@ impl Track {
         if reach < self.frontier {
             return self.fill(label, recalled, out);
         }
+        self.pass_over(label.saturating_sub(GAP_DAYS_MAX * DAY));
         self.miss(self.frontier, (reach - self.frontier) / interval, witness);
         self.frontier = label.saturating_add(interval);
         // The last gap grows no more.
@@ -327,6 +336,14 @@ impl Track {
             self.settle(last, out);
         }
         self.crowd_out(out);
+    }
+
+    /// What would be due before `floor` is not looked for: nobody has heard of the station for that long.
+    fn pass_over(&mut self, floor: Local) {
+        let interval = self.interval().max(1);
+        if let Some(short) = floor.checked_sub(self.frontier) {
+            self.frontier = self.frontier.saturating_add(short.div_ceil(interval).saturating_mul(interval));
+        }
     }
 
     /// Notes that `count` records from `from` on are not there, each for its cause.
@@ -535,11 +552,12 @@ impl Track {
 
     /// Forgets what is older than [`DAYS_MAX`].
     fn trim(&mut self, now: Local, out: &mut Vec<Happening>) {
-        let floor = (now / DAY + 1).saturating_sub(DAYS_MAX) * DAY;
+        let floor = floor(now);
         if floor <= self.floor {
             return;
         }
         self.floor = floor;
+        self.pass_over(now.saturating_sub(GAP_DAYS_MAX * DAY));
         self.shown = self.shown.max(floor / DAY);
         self.cadence.trim(floor);
         self.lost.retain(|lost| lost.day >= floor / DAY);
@@ -616,6 +634,50 @@ impl Track {
         self.holes = holes;
         self.settle_all(out);
         self.crowd_out(out);
+    }
+
+    /// How late records seemed to be was the clock's doing.
+    pub(super) fn forget_lateness(&mut self) {
+        self.lag = 0;
+    }
+
+    /// Brings what lies in the future of `now` back: the clock was set back, or a record was believed too early. What was forgotten as too old in
+    /// the meantime stays unknown: the ledger begins anew from here.
+    pub(super) fn bring_back(&mut self, now: Local, settings: &Settings, out: &mut Vec<Happening>) {
+        self.cadence.unlearn(now.saturating_add(FUTURE_MAX));
+        let interval = self.interval().max(1);
+        let furthest = now.saturating_add(FUTURE_MAX).saturating_add(interval);
+        let latest_try = now.saturating_add(settings.back_off(u8::MAX));
+        self.holes.iter_mut().for_each(|hole| hole.next_try = hole.next_try.min(latest_try));
+        if self.frontier <= furthest {
+            return;
+        }
+        // What is not due yet is not missing.
+        let over = self.frontier.saturating_sub(now).div_ceil(interval).saturating_mul(interval);
+        self.frontier = self.frontier.saturating_sub(over);
+        self.cadence.back_to(self.frontier);
+        (self.latest, self.lag) = (self.latest.min(self.frontier), 0);
+        let frontier = self.frontier;
+        self.holes.retain_mut(|hole| {
+            hole.to = hole.to.min(frontier);
+            hole.from < hole.to
+        });
+        for gap in std::mem::take(&mut self.gaps) {
+            if gap.from >= frontier {
+                if gap.announced {
+                    out.push(Happening::Closed(self.stretch(&gap), Reason::ClockStep, None));
+                }
+            } else {
+                let lost = if gap.to > frontier { Some(Reason::ClockStep) } else { gap.lost };
+                self.gaps.push(Gap { to: gap.to.min(frontier), lost, ..gap });
+            }
+        }
+        self.lost.retain(|lost| lost.day <= frontier / DAY);
+        self.shown = self.shown.min(frontier / DAY);
+        if self.floor > floor(now) {
+            (self.floor, self.first) = (floor(now), frontier);
+        }
+        self.settle_all(out);
     }
 
     /// The days that are looked at, the unfinished ones too.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::derived::Derived;
 use super::{context, keys, record};
-use crate::clock;
+use crate::clock::{self, Monotonic};
 use crate::downlink::StationKey;
 use crate::journal::{Entry, Journal, Offset, Unstored};
 use crate::message::{Context, Record, Timestamp};
@@ -37,8 +37,15 @@ impl Announcer {
     ///
     /// # Errors
     /// If a file that claims what is not so any more cannot be removed.
-    pub(super) fn start(&self, context: &Context, keys: &[StationKey], known: Option<Offset>) -> std::io::Result<()> {
+    pub(super) fn start(
+        &self,
+        context: &Context,
+        keys: &[StationKey],
+        known: Option<Offset>,
+        monotonic: Monotonic,
+    ) -> std::io::Result<()> {
         append(&self.journal, &Record::Started(env!("CARGO_PKG_VERSION")));
+        append(&self.journal, &Record::Clock(monotonic.micros()));
         let oldest = self.journal.first();
         let is_there = |first: u64, last: u64, readable: &dyn Fn() -> bool| {
             known.is_some_and(|known| last <= known.0) || first >= oldest.0 && readable()

@@ -231,6 +231,7 @@ impl History {
             | Record::Registry { .. }
             | Record::RegistryChange { .. }
             | Record::Tick
+            | Record::Clock(_)
             | Record::Command(_)
             | Record::Notice(_)
             | Record::DeadLetter(_)

@@ -373,6 +373,7 @@ fn concerning<'r>(mn: &str, record: Record<'r>) -> Record<'r> {
         | Record::Registry { .. }
         | Record::RegistryChange { .. }
         | Record::Tick
+        | Record::Clock(_)
         | Record::Started(_)
         | Record::Stopped => true,
     };

@@ -43,6 +43,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
+use crate::clock::Monotonic;
 use crate::config::{Config, Loaded};
 use crate::http::View;
 use crate::interpret;
@@ -57,7 +58,7 @@ use pulse::Pulse;
 pub use view::LogSwitch;
 use view::Shown;
 
-/// A tick is journalled when nothing else was for this long: time-outs of the interpretation need time to pass.
+/// How often the monotonic clock is journalled: time-outs of the interpretation need time to pass, whatever the wall clock does.
 const TICK: Duration = Duration::from_secs(5);
 
 /// How long the broker keeps marks entered by hand while the gateway is away: longer than any deadline.
@@ -150,7 +151,8 @@ impl Running {
         let base = uplink::Base::find(&derived, &interpretation(&config));
         let context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
         let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
-        announcer.start(&context, &keys, base.known())?;
+        let monotonic = Monotonic::default();
+        announcer.start(&context, &keys, base.known(), monotonic)?;
         if !config.command.enabled {
             journal.keep_from(Holder::Commands, Offset(u64::MAX));
         }
@@ -240,7 +242,7 @@ impl Running {
             tasks.spawn(net::serve(listener, manner, Arc::clone(&house), stop.clone()));
         }
         let pulse = Arc::new(Pulse::new());
-        tasks.spawn(tick(Arc::clone(&journal), Arc::clone(&pulse), stop.clone()));
+        tasks.spawn(tick(Arc::clone(&journal), Arc::clone(&pulse), monotonic, stop.clone()));
         let shown = Arc::new(Shown {
             gateway: config.gateway.id.clone(),
             started: Instant::now(),
@@ -502,23 +504,17 @@ async fn operators(config: &Config) -> Result<Option<http::Listener>, StartError
     http::Listener::bind(&address).await.map(Some).map_err(refused)
 }
 
-/// Lets time pass in the journal while nobody speaks.
-async fn tick(journal: Arc<Journal>, pulse: Arc<Pulse>, stop: CancellationToken) {
-    let tail = journal.tail();
-    let mut seen = tail.durable();
+/// Lets time pass in the journal.
+async fn tick(journal: Arc<Journal>, pulse: Arc<Pulse>, monotonic: Monotonic, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(TICK) => {}
         }
-        if tail.durable() == seen {
-            let beating = Arc::clone(&pulse);
-            // Good news or bad: the writer lives.
-            journal.appender().append(record(&Record::Tick), move |_: Result<_, _>| beating.beat());
-        } else {
-            pulse.beat();
-        }
-        seen = tail.durable();
+        let beating = Arc::clone(&pulse);
+        let reading = record(&Record::Clock(monotonic.micros()));
+        // Good news or bad: the writer lives.
+        journal.appender().append(reading, move |_: Result<_, _>| beating.beat());
     }
 }
 

@@ -111,7 +111,9 @@ impl World {
         derived.prepare();
         let mut base = Base::find(&derived, &interpret::Settings::default());
         let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
-        announcer.start(&context("one"), &[], base.known()).map_err(|error| error.to_string())?;
+        announcer
+            .start(&context("one"), &[], base.known(), crate::clock::Monotonic::default())
+            .map_err(|error| error.to_string())?;
         over();
         if base.checkpoint.is_none() && journal.first().0 > 1 {
             while !foresee_in(&mut journal.reader(Offset(0)), &mut base.interpreter).unwrap() {

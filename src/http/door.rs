@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,13 +15,14 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Address;
+use crate::clock;
 
 /// Connections at a time; more wait in the system's queue.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -100,12 +102,20 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// How long the head of a request may take, and whether the clock is at a date that HTTP can write.
+type Manner = (Duration, fn() -> bool);
+
+/// What is said while it is not.
+const NO_DATE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
+    the host's clock is before 1970 or after 9999: no page until it is set right; stations are served all the same\n";
+
 /// Serves `app` until `stop`.
 pub(super) async fn open(listener: Listener, app: Router, connections_max: usize, stop: CancellationToken) {
-    serve(listener, app, stop, HEADER_MAX, connections_max).await;
+    serve(listener, app, stop, (HEADER_MAX, clock::is_civil), connections_max).await;
 }
 
-async fn serve(listener: Listener, app: Router, stop: CancellationToken, header_max: Duration, connections_max: usize) {
+async fn serve(listener: Listener, app: Router, stop: CancellationToken, manner: Manner, connections_max: usize) {
     let places = Arc::new(Semaphore::new(connections_max.min(CONNECTIONS_MAX)));
     let connections = TaskTracker::new();
     let mut refused = false;
@@ -123,7 +133,7 @@ async fn serve(listener: Listener, app: Router, stop: CancellationToken, header_
                 let (app, stop) = (app.clone(), stop.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    converse(stream, peer, app, stop, header_max).await;
+                    converse(stream, peer, app, stop, manner).await;
                 });
             }
             Err(error) => {
@@ -140,12 +150,17 @@ async fn serve(listener: Listener, app: Router, stop: CancellationToken, header_
 }
 
 async fn converse(
-    stream: Box<dyn Stream>,
+    mut stream: Box<dyn Stream>,
     peer: Option<SocketAddr>,
     app: Router,
     stop: CancellationToken,
-    header_max: Duration,
+    (header_max, is_civil): Manner,
 ) {
+    if !is_civil() {
+        let _ = tokio::time::timeout(END_MAX, stream.write_all(NO_DATE)).await;
+        let _ = tokio::time::timeout(END_MAX, stream.shutdown()).await;
+        return;
+    }
     let app = match peer {
         Some(peer) => app.layer(axum::Extension(ConnectInfo(peer))),
         None => app,
@@ -154,9 +169,19 @@ async fn converse(
     server.timer(TokioTimer::new()).header_read_timeout(header_max);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     let mut connection = std::pin::pin!(connection);
-    let error = tokio::select! {
-        ended = connection.as_mut() => ended.err(),
-        () = stop.cancelled() => {
+    // The library looks at the clock whenever it moves.
+    let mut guarded = std::future::poll_fn(|context| match is_civil() {
+        true => connection.as_mut().poll(context),
+        false => Poll::Ready(Ok(())),
+    });
+    let stopped = tokio::select! {
+        ended = &mut guarded => Err(ended.err()),
+        () = stop.cancelled() => Ok(()),
+    };
+    let error = match stopped {
+        Err(error) => error,
+        Ok(()) if !is_civil() => None,
+        Ok(()) => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(END_MAX, connection).await.ok().and_then(Result::err)
         }
@@ -168,7 +193,7 @@ async fn converse(
 mod tests {
     use super::*;
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
 
     fn app() -> Router {
         Router::new().route("/", get(async || "here"))
@@ -216,11 +241,27 @@ mod tests {
         let path = folder.path().join("http.sock");
         let listener = Listener::bind(&Address::Unix(path.clone())).await.unwrap();
         let stop = CancellationToken::new();
-        let served = tokio::spawn(serve(listener, app(), stop.clone(), Duration::from_millis(100), CONNECTIONS_MAX));
+        let served =
+            tokio::spawn(serve(listener, app(), stop.clone(), (Duration::from_millis(100), || true), CONNECTIONS_MAX));
         let mut silent = tokio::net::UnixStream::connect(&path).await.unwrap();
         silent.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
         let mut said = Vec::new();
         tokio::time::timeout(Duration::from_secs(30), silent.read_to_end(&mut said)).await.unwrap().unwrap();
+        stop.cancel();
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_no_date_can_say_is_told_and_panics_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let listener = Listener::bind(&Address::Unix(path.clone())).await.unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(serve(listener, app(), stop.clone(), (HEADER_MAX, || false), CONNECTIONS_MAX));
+        let mut peer = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let mut said = String::new();
+        peer.read_to_string(&mut said).await.unwrap();
+        assert!(said.starts_with("HTTP/1.1 503") && said.contains("1970"), "{said}");
         stop.cancel();
         served.await.unwrap();
     }

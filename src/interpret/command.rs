@@ -118,7 +118,7 @@ impl Interpreter {
             let event = in_event(step, id, story);
             self.push_step_event(mn, "command", &event, place, out);
             self.stories.open.remove(&key);
-            self.stories.kept.push_back((place.time, key.0, key.1));
+            self.stories.kept.push_back((self.elapsed, key.0, key.1));
             if self.stories.kept.len() > KEPT_MAX {
                 self.clear_oldest(out);
             }
@@ -128,7 +128,7 @@ impl Interpreter {
     /// Clears documents that have been kept long enough.
     pub(super) fn clear_statuses(&mut self, out: &mut Vec<Publication>) {
         let kept = i64::try_from(self.settings.status_kept.as_micros()).unwrap_or(i64::MAX);
-        while self.stories.kept.front().is_some_and(|(at, ..)| self.now.0.saturating_sub(at.0) >= kept) {
+        while self.stories.kept.front().is_some_and(|(at, ..)| self.elapsed.0.saturating_sub(at.0) >= kept) {
             self.clear_oldest(out);
         }
     }

@@ -12,12 +12,13 @@ use super::events::{Place, begin};
 use super::moment::{Moment, write_timestamp};
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json};
+use crate::clock::belief::Step;
 use crate::coverage::{Arrival, Cause, Grain, Happening, Ledger, Outages, Recall, Stretch};
-use crate::downlink::Step;
+use crate::downlink;
 use crate::marking::{Mark, Marks};
 use crate::message::{Kind, Publication, Record, StationFacts, Timestamp};
 
-/// How often time passes for the ledgers, in microseconds of the records' time.
+/// How often time passes for the ledgers, in microseconds of the time that has passed.
 const ROUND: i64 = 60_000_000;
 /// Publications of a round that one record of the journal may give before the round waits for the next one.
 const PER_RECORD_MAX: usize = 256;
@@ -75,7 +76,7 @@ pub(super) fn arrived(
         Grain::Minute => facts.minute_interval,
         Grain::Hour | Grain::Day => None,
     });
-    let arrival = Arrival { grain, data_time: moment.timestamp(), at: place.time, backfill, registered };
+    let arrival = Arrival { grain, data_time: moment.timestamp(), at: place.at, backfill, registered };
     let mut happenings = Vec::new();
     station.ledger.arrived(&arrival, outages, &mut happenings);
     publish(settings, station, &happenings, place, done, out);
@@ -260,21 +261,26 @@ pub(super) fn forget(station: &mut Station, out: &mut Vec<Publication>) {
 }
 
 impl Interpreter {
-    /// Notes that the gateway was away, if `record` or the time since the one before says so. `before`: what the time was then.
+    /// Notes that the gateway was away, if `record` or the time since the one before says so. `before`: what the time was then;
+    /// `first`: nothing was known of it; `step`: that the date was set.
     pub(super) fn note_outage(
         &mut self,
         record: &Record<'_>,
-        before: Timestamp,
+        (first, before, step): (bool, Timestamp, Option<Step>),
         place: Place<'_>,
         out: &mut Vec<Publication>,
     ) {
-        let (now, first) = (self.now, before.0 == i64::MIN);
+        let now = self.now;
         if now < before {
             self.round.outages.unsay_after(now);
         }
         let silent = self.round.running && now.0.saturating_sub(before.0) > SILENCE_MAX;
         let starts = matches!(record, Record::Started(_));
-        if !first && (starts || silent) && before < now {
+        if let Some(step) = step.filter(|step| step.from < step.to) {
+            // What the date passes over is not the station's doing. It lies before the time in which the clock was doubted.
+            let shifted = |at: Timestamp| Timestamp(at.0.saturating_sub(step.doubted));
+            self.round.outages.note(shifted(step.from), shifted(step.to));
+        } else if !first && (starts || silent) && before < now {
             self.round.outages.note(before, now);
             // It is not the station's silence either.
             self.stations.iter_mut().for_each(|station| station.marks.restart(now));
@@ -286,17 +292,17 @@ impl Interpreter {
             for station in &mut self.stations {
                 station.ledger.restarted(since, now);
             }
-            self.on_restart(place.time, out);
+            self.on_restart(place.at, out);
         }
     }
 
     /// Lets time pass for the ledgers, about once a minute, as many stations at a time as give [`PER_RECORD_MAX`] publications.
     pub(super) fn round(&mut self, place: Place<'_>, done: &mut Interpreted, out: &mut Vec<Publication>) {
-        let due = self.now.0.saturating_sub(self.round.begun.0) >= ROUND;
+        let due = self.elapsed.0.saturating_sub(self.round.begun.0) >= ROUND;
         let first = match self.round.next.take() {
             Some(next) => next,
             None if due => {
-                self.round.begun = self.now;
+                self.round.begun = self.elapsed;
                 0
             }
             None => return,
@@ -317,7 +323,7 @@ impl Interpreter {
     /// Tells a station's ledger of a step of a command.
     pub(super) fn recall_step(
         &mut self,
-        step: &Step,
+        step: &downlink::Step,
         place: Place<'_>,
         done: &mut Interpreted,
         out: &mut Vec<Publication>,
@@ -325,7 +331,7 @@ impl Interpreter {
         let number = self.by_mn.get(step.mn().as_bytes());
         let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) else { return };
         let mut happenings = Vec::new();
-        station.ledger.step(step, place.time, &self.settings.coverage, &self.round.outages, &mut happenings);
+        station.ledger.step(step, place.at, &self.settings.coverage, &self.round.outages, &mut happenings);
         publish(&self.settings, station, &happenings, place, done, out);
     }
 
@@ -369,7 +375,7 @@ impl Interpreter {
         station.map_or_else(Vec::new, |station| marks_over(&station.marks, stretch))
     }
 
-    /// The latest time of any record.
+    /// The date that is believed.
     #[must_use]
     pub const fn time(&self) -> Timestamp {
         self.now

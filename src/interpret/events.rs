@@ -10,7 +10,10 @@ use crate::message::{Peering, Timestamp};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) offset: u64,
+    /// The wall clock of the record, as it is published.
     pub(super) time: Timestamp,
+    /// The plausible time of the record, by which it is judged.
+    pub(super) at: Timestamp,
     pub(super) hash: &'a [u8; 32],
 }
 

@@ -54,7 +54,7 @@ impl Interpreter {
         if out.iter().skip(from).all(|said| about_mark(&said.topic, prefix).is_none()) {
             return;
         }
-        let minute = self.now.0.div_euclid(MINUTE);
+        let minute = self.elapsed.0.div_euclid(MINUTE);
         let most = self.settings.marks_per_minute;
         let flood = &mut self.flood.0;
         let mut place = 0;
@@ -83,7 +83,7 @@ impl Interpreter {
 
     /// Says what was held back in minutes that are over.
     pub(super) fn let_go(&mut self, place: Place<'_>, out: &mut Vec<Publication>) {
-        let minute = self.now.0.div_euclid(MINUTE);
+        let minute = self.elapsed.0.div_euclid(MINUTE);
         let over: Vec<(String, Share)> = self.flood.0.extract_if(.., |_, share| share.minute != minute).collect();
         for (level, share) in over {
             if share.held == 0 && share.states.is_empty() {

@@ -155,7 +155,8 @@ impl Interpreter {
                 None => self.publish(station, &packet, out, done),
             };
         }
-        let due = station.carded.is_none_or(|at| self.now.0 - at.0 >= micros(self.settings.card_refresh));
+        let due =
+            station.carded.is_none_or(|at| self.elapsed.0.saturating_sub(at.0) >= micros(self.settings.card_refresh));
         if number.is_some() && (learned || due) {
             self.publish_card(station, out);
         }
@@ -209,7 +210,8 @@ impl Interpreter {
         let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
         let backfill = times::is_backfill(&self.settings, packet, kind, moment);
         station.habits.learn(packet.st, report.evidence);
-        let (edition, received) = (packet.edition, packet.place.time);
+        let (edition, received) = (packet.edition, packet.place.at);
+        station.marks.believe(self.now);
         let told = marks::Told { edition, medium: system.medium, kind, moment, received };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = Envelope {

@@ -73,6 +73,7 @@ impl Interpreter {
             edition: packet.edition,
             sealing: packet.sealing,
             received: packet.place.time,
+            at: packet.place.at,
             offset: packet.place.offset,
             hash: *packet.place.hash,
         };
@@ -107,7 +108,7 @@ impl Interpreter {
             cn: said.cn,
             time: said.time.unwrap_or_default().to_owned(),
             count: said.count,
-            since: self.now,
+            since: self.elapsed,
             heard: vec![part],
         });
         station.pending.push(opened);
@@ -117,7 +118,7 @@ impl Interpreter {
     /// Gives up the parts whose time is over, and the oldest while there are too many bytes.
     pub(super) fn expire(&mut self, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
         while let Some((number, since)) = self.waiting.oldest() {
-            let late = self.now.0.saturating_sub(since.0) >= micros(self.settings.parts_max_wait);
+            let late = self.elapsed.0.saturating_sub(since.0) >= micros(self.settings.parts_max_wait);
             if !late && self.waiting.bytes() as u64 <= self.settings.parts_bytes_max {
                 return;
             }
@@ -171,7 +172,7 @@ impl Interpreter {
             deviations: pending.deviations().union(odd),
             length_off: pending.heard.iter().find_map(|part| part.length_off),
             content: pending.heard.iter().fold(u64::from(pending.count), |all, part| hash::join(all, part.content)),
-            place: Place { offset: latest.offset, time: latest.received, hash: &latest.hash },
+            place: Place { offset: latest.offset, time: latest.received, at: latest.at, hash: &latest.hash },
         };
         let learned = self.publish(station, &packet, out, done);
         if !pending.is_complete() {

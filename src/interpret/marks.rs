@@ -244,12 +244,12 @@ pub(super) fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: P
 }
 
 impl Interpreter {
-    /// Lets time pass for all stations: silence, ends of entries, limits. At most once a minute of the records' time.
+    /// Lets time pass for all stations: silence, ends of entries, limits. At most once a minute of the time that has passed.
     pub(super) fn sweep(&mut self, place: Place<'_>, out: &mut Vec<Publication>) {
-        if self.now.0.saturating_sub(self.swept.0) < SWEEP {
+        if self.elapsed.0.saturating_sub(self.swept.0) < SWEEP {
             return;
         }
-        self.swept = self.now;
+        self.swept = self.elapsed;
         let mut verdict = std::mem::take(&mut self.verdict);
         for station in &mut self.stations {
             let Some(plan) = station.plan.clone() else { continue };
@@ -341,7 +341,7 @@ impl Interpreter {
             let found = self.dictionary.find(said.as_bytes(), edition, system)?;
             Some(if found.numbered { said.to_owned() } else { found.factor.code.to_string() })
         };
-        let said = station.marks.enter(&plan, place.time, (id, entry), &code, &mut verdict);
+        let said = station.marks.enter(&plan, place.at, (id, entry), &code, &mut verdict);
         verdict.happenings.splice(0..0, changed);
         answer(station, &said, place, out);
         publish(&self.settings, &self.rulings, station, &verdict, place, out);
@@ -352,7 +352,7 @@ impl Interpreter {
         let Some(station) = self.stations.get_mut(number as usize) else { return };
         let plan = station.plan.clone().unwrap_or_default();
         let mut verdict = Verdict::default();
-        station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.time, &mut verdict);
+        station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.at, &mut verdict);
         publish(&self.settings, &self.rulings, station, &verdict, place, out);
     }
 }

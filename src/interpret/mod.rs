@@ -8,6 +8,9 @@
 //! * the same records in the same order give the same publications, byte for byte, also over a snapshot in between: no clock, no
 //!   random, no order of a hash map;
 //! * what a station said is published as it said it, or not at all (passwords and keys);
+//! * what waits for a while goes by `elapsed`, what has a date by `now`, and what is told of a station by the plausible time of its record
+//!   ([`crate::clock::belief`]): no jump of the host's clock stops or hurries any of it. Only what is published as the time of a record is
+//!   the wall clock as it was;
 //! * no input panics, and memory is bounded by [`Settings`]: per station about (64 + 128 + 64 + 16 + 16) × 18 bytes of hashes and 512
 //!   codes, `parts_bytes_max` for parts, 64 MiB for a context that is being read.
 //!
@@ -54,6 +57,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod times;
+mod timing;
 mod topic;
 mod under_way;
 mod value;
@@ -67,6 +71,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
+use crate::clock::belief::Belief;
 use crate::downlink::Step;
 use crate::marking::Verdict;
 use crate::message::{Context, Publication, Record, Rejected, StationFacts, Timestamp};
@@ -110,6 +115,10 @@ pub struct Interpreted {
     pub keys: u32,
     /// Records that nobody could decode, so that nothing came of them.
     pub undecoded: u32,
+    /// Times the believed date was set, forward or back.
+    pub clock_steps: u32,
+    /// Records whose wall clock was doubted.
+    pub clock_doubted: u32,
 }
 
 /// The state of the interpretation.
@@ -125,9 +134,12 @@ pub struct Interpreter {
     stations: Vec<Station>,
     by_mn: HashMap<Box<[u8]>, u32>,
     waiting: Waiting,
-    /// The latest time of any record: times of records can step back, this cannot.
+    clock: Belief,
+    /// The date that is believed; it goes back at a step of the clock only.
     now: Timestamp,
-    /// When silence and limits of all stations were last looked at.
+    /// The time that has passed, counted from anywhere: it never goes back.
+    elapsed: Timestamp,
+    /// When silence and limits of all stations were last looked at, by `elapsed`.
     swept: Timestamp,
     /// Where the round of the stations' ledgers stands.
     round: coverage::Round,
@@ -158,7 +170,9 @@ impl Interpreter {
             stations: Vec::new(),
             by_mn: HashMap::new(),
             waiting: Waiting::default(),
-            now: Timestamp(i64::MIN),
+            clock: Belief::default(),
+            now: Belief::default().now(),
+            elapsed: Belief::default().elapsed(),
             swept: Timestamp(0),
             round: coverage::Round::default(),
             flood: flood::Flood::default(),
@@ -200,13 +214,12 @@ impl Interpreter {
         out: &mut Vec<Publication>,
     ) -> Interpreted {
         let mut done = Interpreted::default();
-        let place = Place { offset, time, hash };
-        let before = self.now;
-        self.now = self.now.max(time);
+        let (first, before) = (!self.clock.is_known(), self.now);
+        let (place, step) = self.pass((offset, time, hash), record, &mut done, out);
         self.let_go(place, out);
         let from = out.len();
         // Before anything is judged by the time that has passed: it may have passed without us.
-        self.note_outage(record, before, place, out);
+        self.note_outage(record, (first, before, step), place, out);
         self.expire(place, out, &mut done);
         self.sweep(place, out);
         self.clear_statuses(out);
@@ -228,7 +241,7 @@ impl Interpreter {
                 let piece = Piece { base: Some(*base), name: *name, part: *part, parts: *parts, json };
                 self.on_piece(&piece, place, out, &mut done);
             }
-            Record::Tick => {}
+            Record::Tick | Record::Clock(_) => {}
             Record::Command(step) => {
                 if let Some(step) = Step::decode(step) {
                     done.keys += u32::from(self.note_key(&step));
@@ -273,7 +286,7 @@ impl Interpreter {
 
     fn on_rejected(&mut self, rejected: &Rejected<'_>, place: Place<'_>, out: &mut Vec<Publication>) {
         self.body.clear();
-        let Place { offset, time, hash } = place;
+        let Place { offset, time, hash, .. } = place;
         rejected::write(&mut self.body, &self.settings.gateway, rejected, time, offset, hash);
         let mut topic = format!("{}/gateway/", self.settings.prefix);
         topic::level(&mut topic, self.settings.gateway.as_bytes());

@@ -32,6 +32,8 @@ pub(super) struct Heard {
     pub(super) edition: Option<Edition>,
     pub(super) sealing: Sealing,
     pub(super) received: Timestamp,
+    /// The plausible time of its record.
+    pub(super) at: Timestamp,
     pub(super) offset: u64,
     pub(super) hash: [u8; 32],
 }
@@ -84,7 +86,7 @@ pub(super) struct Pending {
     /// The DataTime of one of its parts; empty while none that came has one.
     pub(super) time: Vec<u8>,
     pub(super) count: u16,
-    /// When the first part came, by the time of records.
+    /// When the first part came, by the time that has passed.
     pub(super) since: Timestamp,
     /// In the order of their numbers.
     pub(super) heard: Vec<Heard>,

@@ -32,7 +32,7 @@ impl Interpreter {
             None => stranger.insert(Station::new(mn.as_bytes(), &self.settings, None)),
         };
         station.online = kind != "offline";
-        station.ledger.presence(station.online, place.time);
+        station.ledger.presence(station.online, place.at);
         station.peer = Some(on.peer.to_string());
         let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
         self.body.clear();
@@ -59,7 +59,7 @@ impl Interpreter {
     }
 
     pub(super) fn publish_card(&mut self, station: &mut Station, out: &mut Vec<Publication>) {
-        station.carded = Some(self.now);
+        station.carded = Some(self.elapsed);
         let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
         self.body.clear();
         station.write_card(&mut self.body, facts, &self.dictionary);
@@ -77,7 +77,7 @@ impl Interpreter {
     /// Says again what is retained at the broker of every station: its card, the marks that hold, its completeness. For who has nothing else to
     /// go by; it names no record, changes nothing, and is not to be published.
     pub fn retell(&self, out: &mut Vec<Publication>) {
-        let place = Place { offset: 0, time: self.now, hash: &[0; 32] };
+        let place = Place { offset: 0, time: self.now, at: self.now, hash: &[0; 32] };
         for station in self.stations.iter().filter(|station| station.carded.is_some()) {
             self.retell_one(station, place, out);
         }

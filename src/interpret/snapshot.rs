@@ -18,13 +18,14 @@ use super::parts::Waiting;
 use super::report::Scratch;
 use super::station::Station;
 use super::{Interpreter, Settings};
+use crate::clock::belief::Belief;
 use crate::marking::Verdict;
 use crate::message::{Context, Timestamp};
 
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 12;
+const LAYOUT: u16 = 13;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -35,7 +36,7 @@ struct State<'a> {
     context_name: [u8; 32],
     stations: &'a [Station],
     waiting: &'a Waiting,
-    now: Timestamp,
+    clock: &'a Belief,
     swept: Timestamp,
     round: &'a super::coverage::Round,
     rules: &'a BTreeMap<String, String>,
@@ -53,7 +54,7 @@ struct Restored {
     context_name: [u8; 32],
     stations: Vec<Station>,
     waiting: Waiting,
-    now: Timestamp,
+    clock: Belief,
     swept: Timestamp,
     round: super::coverage::Round,
     rules: BTreeMap<String, String>,
@@ -89,7 +90,7 @@ impl Interpreter {
             context_name: self.context_name,
             stations: &self.stations,
             waiting: &self.waiting,
-            now: self.now,
+            clock: &self.clock,
             swept: self.swept,
             round: &self.round,
             rules: &self.rulings.texts,
@@ -143,7 +144,9 @@ impl Interpreter {
             stations,
             by_mn,
             waiting: restored.waiting,
-            now: restored.now,
+            now: restored.clock.now(),
+            elapsed: restored.clock.elapsed(),
+            clock: restored.clock,
             scratch: Scratch::default(),
             body: Vec::new(),
             id: Vec::new(),

@@ -15,6 +15,7 @@ use crate::protocol::{Deviation, Edition, sm4, write};
 mod field;
 mod keys;
 mod outages;
+mod timing;
 
 /// One record that owns its bytes.
 #[derive(Debug, Clone)]
@@ -240,7 +241,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 9]);
+struct Schemas([(&'static str, jsonschema::Validator); 10]);
 
 impl Schemas {
     fn new() -> Schemas {
@@ -255,6 +256,7 @@ impl Schemas {
                 "completeness",
                 "mark-entry-status",
                 "gateway-event",
+                "clock-step",
             ]
             .map(|name| (name, schema(name))),
         )
@@ -302,6 +304,7 @@ impl Schemas {
             "mark-entry-status" => levels.len() == 6 && levels[3] == "mark-entry" && levels[5] == "status",
             "station" => levels.len() == 4 && levels[3] == "station",
             "gateway-event" => levels[2..5] == ["gateway", "ah-01", "event"] && body["kind"] == levels[5],
+            "clock-step" => levels[2..] == ["gateway", "ah-01", "clock-step"],
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };
         assert!(right && !publication.topic.contains(['+', '#', '$']), "{}", publication.topic);

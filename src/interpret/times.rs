@@ -17,7 +17,7 @@ pub(super) fn judge(
     moment: Option<Moment>,
     deviations: &mut Deviations,
 ) {
-    let received = packet.place.time;
+    let received = packet.place.at;
     match (time, moment) {
         (None, _) if kind.span() != Span::Timeless && !packet.sealing.is_unreadable() => {
             deviations.insert(Deviation::DataTimeMissing)
@@ -53,5 +53,5 @@ pub(super) fn is_backfill(settings: &Settings, packet: &Packet<'_>, kind: Kind, 
         Span::Hour => settings.backfill_hour,
         Span::Day => settings.backfill_day,
     };
-    packet.rf || moment.is_some_and(|moment| packet.place.time.0.saturating_sub(moment.timestamp().0) > micros(limit))
+    packet.rf || moment.is_some_and(|moment| packet.place.at.0.saturating_sub(moment.timestamp().0) > micros(limit))
 }

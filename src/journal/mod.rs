@@ -99,6 +99,11 @@
 //! is outside the replay window: sealed longer than `keep` ago, or the journal is larger than `keep_size`, what the gateway keeps beside
 //! the segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs.
 //!
+//! Age goes by what is believed of the wall clock ([`crate::clock::belief`]), begun with the date of the newest segment and carried on by the
+//! monotonic clock, and so do the dates in headers: a clock that jumps ahead ages nothing until it has stayed there for ten minutes, and
+//! while the clock is doubted nothing goes for its age. A date that is ahead of what is believed is no date: the segment is judged by the one after it; one that is before that of its own
+//! predecessor is taken as that one.
+//!
 //! # Decisions
 //!
 //! * A start never writes into an old file: no byte that was ever acknowledged lies in a sector that is written again.
@@ -130,6 +135,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::message::Timestamp;
 use crate::telemetry::Telemetry;
 
@@ -291,11 +297,28 @@ pub struct Journal {
     _lock: Box<dyn DirLock>,
 }
 
+/// The wall clock and the monotonic clock, in microseconds since any point, read together.
+pub type Clock = Box<dyn FnMut() -> (Timestamp, i64) + Send>;
+
 /// Opens the journal in `settings.dir`: takes its lock, repairs its tail, starts its writer thread.
 ///
 /// # Errors
 /// If another process holds it or the disk refuses; damaged data is no error, see [`Journal::recovered`].
 pub fn open(disk: Arc<dyn Disk>, settings: &Settings, telemetry: Arc<Telemetry>) -> Result<Journal, OpenError> {
+    let monotonic = clock::Monotonic::default();
+    open_by(disk, settings, telemetry, Box::new(move || (clock::now(), monotonic.micros())))
+}
+
+/// The same with other clocks than the host's.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_by(
+    disk: Arc<dyn Disk>,
+    settings: &Settings,
+    telemetry: Arc<Telemetry>,
+    clock: Clock,
+) -> Result<Journal, OpenError> {
     let dir = &settings.dir;
     let refused = |what, path: &std::path::Path| {
         let path = path.to_path_buf();
@@ -323,7 +346,7 @@ pub fn open(disk: Arc<dyn Disk>, settings: &Settings, telemetry: Arc<Telemetry>)
     let place = tail::Place { disk, dir: dir.clone() };
     let shared = Arc::new(tail::Shared::new(found.id, place, found.next - 1, found.segments));
     let queue = Arc::new(writer::Queue::new(settings));
-    let writer = writer::Writer::new(settings.clone(), telemetry, shared.clone(), found.hash);
+    let writer = writer::Writer::new(settings.clone(), telemetry, shared.clone(), found.hash, clock);
     let thread = writer.start(queue.clone()).map_err(OpenError::Thread)?;
     Ok(Journal { shared, queue, recovered: found.recovery, thread: Some(thread), _lock: lock })
 }

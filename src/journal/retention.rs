@@ -3,6 +3,7 @@
 //! What must stay true: no undelivered or held record is ever removed, and the newest segment never. What a restart needs is held
 //! from the first moment of a run: a holder that has not spoken yet holds everything. A segment that only a holder keeps is made
 //! known ([`super::Journal::is_held_back`]), so that the holder writes down what it needs and lets go.
+//! None goes for its age by a date that is not believed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,13 +16,13 @@ use super::tail::{Shared, Span};
 use crate::message::Timestamp;
 use crate::telemetry::{Counter, Telemetry};
 
-/// Removes the segments whose time is over.
-pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Telemetry, now: Timestamp) {
+/// Removes the segments whose time is over; `now`: the date, if it is sure.
+pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Telemetry, now: Option<Timestamp>) {
     let mut removed = false;
     while let Some((oldest, held)) = removable(shared) {
         let segments: u64 = shared.segments().iter().map(|span| span.size).sum();
         let total = segments.saturating_add(shared.beside.load(Ordering::Relaxed));
-        if total <= settings.keep_size && !is_older(shared, settings, now) {
+        if total <= settings.keep_size && !now.is_some_and(|now| is_older(shared, settings, now)) {
             break;
         }
         if held {
@@ -64,16 +65,28 @@ fn removable(shared: &Shared) -> Option<(Span, bool)> {
     (last <= delivered && last <= shared.durable()).then_some((*oldest, last >= floor))
 }
 
-/// Whether the oldest segment was sealed longer ago than `keep`. What has no readable date is judged by the one after it.
+/// Whether the oldest segment was sealed longer ago than `keep`: when the one after it was made, and not before itself. What has no date that
+/// can be is judged by the one after it.
 fn is_older(shared: &Shared, settings: &Settings, now: Timestamp) -> bool {
     let keep = i64::try_from(settings.keep.as_micros()).unwrap_or(i64::MAX);
+    let names: Vec<u64> = shared.segments().iter().map(|span| span.first).collect();
+    let mut dates = names.into_iter().map(|first| date(shared, first).filter(|date| *date <= now));
+    let own = dates.next().flatten();
+    let sealed = dates.flatten().next();
+    sealed.is_some_and(|sealed| now.0.saturating_sub(sealed.max(own.unwrap_or(sealed)).0) > keep)
+}
+
+/// When the segment was made, if its header can be read.
+fn date(shared: &Shared, first: u64) -> Option<Timestamp> {
     let place = &shared.place;
-    let later: Vec<u64> = shared.segments().iter().skip(1).map(|span| span.first).collect();
-    let sealed = later.into_iter().find_map(|first| {
-        let file = place.disk.open(&place.dir.join(segment_name(first)), Access::Read).ok()?;
-        Some(read_header(file.as_ref(), first).ok()??.created)
-    });
-    sealed.is_some_and(|sealed| now.0.saturating_sub(sealed.0) > keep)
+    let file = place.disk.open(&place.dir.join(segment_name(first)), Access::Read).ok()?;
+    Some(read_header(file.as_ref(), first).ok()??.created)
+}
+
+/// When the newest segment was made.
+pub(super) fn newest_date(shared: &Shared) -> Option<Timestamp> {
+    let newest = shared.segments().last()?.first;
+    date(shared, newest)
 }
 
 fn remove(shared: &Shared, oldest: Span, telemetry: &Telemetry) -> bool {

@@ -9,14 +9,15 @@ use std::io;
 use std::marker::PhantomData;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::disk::{DiskFile, is_full};
 use super::format::{BODY_MAX, SEGMENT_HEADER, SegmentHeader, put_record, record_size, segment_name};
 use super::recovery::TAIL_FILE;
 use super::slots::Slots;
 use super::tail::{Health, Shared, Span};
-use super::{Entry, Hash, Offset, Receipt, Settings, Unstored, retention};
+use super::{Clock, Entry, Hash, Offset, Receipt, Settings, Unstored, retention};
+use crate::clock::belief::{Belief, Seen};
 use crate::message::Timestamp;
 use crate::telemetry::{Counter, Telemetry, Timing};
 
@@ -208,6 +209,9 @@ pub(super) struct Writer {
     mark: Slots,
     marked: u64,
     marked_at: Instant,
+    /// What is believed of the wall clock: how old segments are goes by it.
+    belief: Belief,
+    clock: Clock,
 }
 
 /// Closes the queue and refuses what waits, even if the thread ends by a panic.
@@ -226,13 +230,48 @@ impl Drop for LastRites {
 }
 
 impl Writer {
-    pub(super) fn new(settings: Settings, telemetry: Arc<Telemetry>, shared: Arc<Shared>, hash: Hash) -> Self {
+    /// A writer behind the record with hash `hash`.
+    pub(super) fn new(
+        settings: Settings,
+        telemetry: Arc<Telemetry>,
+        shared: Arc<Shared>,
+        hash: Hash,
+        clock: Clock,
+    ) -> Self {
         let next = shared.durable() + 1;
         let (active, buffer, failures, trouble) = (None, Vec::new(), 0, None);
         let place = &shared.place;
         let mark = Slots::new(Arc::clone(&place.disk), place.dir.join(TAIL_FILE), shared.id);
         let (marked, marked_at) = (0, Instant::now());
-        Writer { settings, telemetry, shared, active, hash, next, buffer, failures, trouble, mark, marked, marked_at }
+        let belief = retention::newest_date(&shared).map_or_else(Belief::default, Belief::since);
+        let mut writer = Writer {
+            settings,
+            telemetry,
+            shared,
+            active,
+            hash,
+            next,
+            buffer,
+            failures,
+            trouble,
+            mark,
+            marked,
+            marked_at,
+            belief,
+            clock,
+        };
+        let _ = writer.belief.see((writer.clock)().0, Seen::Started);
+        writer
+    }
+
+    /// The date that is believed now: when segments are made and how old they are.
+    fn now(&mut self) -> Timestamp {
+        let (wall, monotonic) = (self.clock)();
+        if self.belief.see(wall, Seen::Reading(monotonic)).is_some() {
+            let now = self.belief.now().to_rfc3339();
+            tracing::warn!(%now, "the host's clock has stayed at another date; the age of segments goes by it from now on");
+        }
+        self.belief.now()
     }
 
     pub(super) fn start(self, queue: Arc<Queue>) -> io::Result<JoinHandle<()>> {
@@ -257,6 +296,8 @@ impl Writer {
                 looked = Instant::now();
                 continue;
             }
+            // However busy, the clock is looked at: what is not seen for hours is not known to have passed.
+            let _ = self.now();
             if self.trouble.is_none() && looked.elapsed() >= ROUND {
                 // Ticks alone would keep retention from ever looking.
                 self.look_around();
@@ -370,7 +411,7 @@ impl Writer {
     fn look_around(&mut self) {
         if self.trouble.as_ref().is_none_or(|trouble| Instant::now() < trouble.retry) {
             self.note_end(false);
-            retention::expire(&self.shared, &self.settings, &self.telemetry, now());
+            self.expire();
             return;
         }
         loop {
@@ -385,13 +426,19 @@ impl Writer {
         }
     }
 
+    fn expire(&mut self) {
+        let now = self.now();
+        let sure = (!self.belief.is_doubted()).then_some(now);
+        retention::expire(&self.shared, &self.settings, &self.telemetry, sure);
+    }
+
     fn write(&mut self, pending: &VecDeque<Waiting>) -> io::Result<usize> {
         let Some(first) = pending.front() else { return Ok(0) };
         let least = record_size(first.entry.body.len()) as u64;
         let has_room = self.active.as_ref().is_some_and(|active| active.position + least <= active.capacity);
         if !has_room {
             self.active = None;
-            retention::expire(&self.shared, &self.settings, &self.telemetry, now());
+            self.expire();
             self.new_segment(least)?;
         }
         let Some(active) = self.active.as_mut() else { return Ok(0) };
@@ -423,6 +470,7 @@ impl Writer {
 
     /// Begins a segment, durable in header and name, with room for at least `least` bytes of records.
     fn new_segment(&mut self, least: u64) -> io::Result<()> {
+        let created = self.now();
         let shared = self.shared.clone();
         let (disk, dir) = (shared.place.disk.as_ref(), shared.place.dir.as_path());
         let path = dir.join(segment_name(self.next));
@@ -436,7 +484,7 @@ impl Writer {
         if disk.free_space(dir)? < capacity.saturating_add(self.settings.reserve) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let header = SegmentHeader { id: shared.id, first: self.next, previous: self.hash, created: now() };
+        let header = SegmentHeader { id: shared.id, first: self.next, previous: self.hash, created };
         let file = disk.create(&path)?;
         let made = file
             .preallocate(capacity)
@@ -454,10 +502,4 @@ impl Writer {
         self.active = Some(Active { file, position, capacity });
         Ok(())
     }
-}
-
-/// The clock: when segments are made and how old they are.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -21,6 +21,7 @@
 //! * Time that marks of one limit share counts once, in the order of time, whenever it was entered. Proposals count nothing.
 //! * After its deadline a day is closed: what had effect in it keeps it, what is entered for it has none, and both are kept.
 
+mod back;
 mod basis;
 mod calendar;
 mod condition;

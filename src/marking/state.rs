@@ -400,6 +400,9 @@ pub struct Marks {
     pub(super) paced: i64,
     /// Whether states of single factors were heard.
     pub(super) stated: bool,
+    /// The date that is believed: the next sweep does not go beyond it.
+    #[serde(skip)]
+    pub(super) ceiling: Option<i64>,
     /// The slot of the last code that was looked up: reports say their codes in the same order again and again.
     #[serde(skip)]
     pub(super) last: u16,

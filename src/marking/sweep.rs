@@ -12,6 +12,7 @@ impl Marks {
     /// Lets time pass: silence, ends of entries, limits.
     pub fn tick(&mut self, plan: &Plan, at: Timestamp, out: &mut Verdict) {
         out.clear();
+        self.ceiling = None;
         self.sweep(plan, at.0, out);
     }
 
@@ -28,6 +29,8 @@ impl Marks {
     }
 
     pub(super) fn sweep(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
+        let at = self.ceiling.take().map_or(at, |ceiling| at.min(ceiling));
+        self.bring_back(at);
         if at - self.swept < SWEEP {
             return;
         }

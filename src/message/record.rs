@@ -16,6 +16,8 @@
 //! 7 stopped   empty
 //! 8 mark entry  length of MN u16 | MN | length of id u16 | id | the entry as it came, JSON (schema `hj212.mark-entry/1`)
 //!             MN and id as in the topic; of an entry longer than MARK_ENTRY_MAX the first MARK_ENTRY_MAX + 1 bytes: it is refused
+//! 20 clock    monotonic i64: microseconds on the run's monotonic clock, counted from any point. Every few seconds of a run; the record's
+//!             time is the wall clock of the same moment. Bytes behind it are of later versions and passed over
 //! 10 command  a step of a command's life, JSON (see the room `downlink`); passwords and keys may stand in it
 //! 24 notice   what the gateway says of itself: a limit was reached; JSON `{"kind":…, "mn":… or null, "detail":{…}}`, see [`notice`]
 //! 25 dead letter  offset u64 of the record it came of | tries u32 | retain u8 (1: to be kept by the broker) | length of whole body u32
@@ -88,6 +90,8 @@ pub enum Record<'a> {
     },
     /// Time passes.
     Tick,
+    /// Time passes: the run's monotonic clock, in microseconds. What that is for says [`crate::clock::belief`].
+    Clock(i64),
     /// The gateway started, with this version.
     Started(&'a str),
     /// The gateway stopped in order.
@@ -288,6 +292,7 @@ impl<'a> Record<'a> {
             Self::DeadLetter(_) => 25,
             Self::Registry { .. } => 22,
             Self::RegistryChange { .. } => 23,
+            Self::Clock(_) => 20,
         }
     }
 
@@ -332,6 +337,7 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(json);
             }
             Self::Tick | Self::Stopped => {}
+            Self::Clock(monotonic) => out.extend_from_slice(&monotonic.to_le_bytes()),
             Self::Started(version) => out.extend_from_slice(version.as_bytes()),
             Self::MarkEntry { mn, id, json } => {
                 put_text(out, mn);
@@ -373,6 +379,7 @@ impl<'a> Record<'a> {
                 let (name, part, parts, json) = take_context(rest)?;
                 Some(Record::RegistryChange { base: *base, name, part, parts, json })
             }),
+            20 => body.first_chunk().map(|monotonic| Record::Clock(i64::from_le_bytes(*monotonic))),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
@@ -542,6 +549,8 @@ mod tests {
         round_trip(&Record::Registry { name: [7; 32], part: 1, parts: 2, json: b"{}" });
         round_trip(&Record::RegistryChange { base: [6; 32], name: [7; 32], part: 1, parts: 2, json: b"{}" });
         round_trip(&Record::Tick);
+        round_trip(&Record::Clock(-7));
+        assert_eq!(Record::decode(20, &[1, 0, 0, 0, 0, 0, 0, 0, 9]), Ok(Record::Clock(1)), "of a later version");
         round_trip(&Record::Started("0.1.0"));
         round_trip(&Record::Stopped);
         round_trip(&Record::MarkEntry { mn: "010000A8900016F000169DC0", id: "2026-0042", json: b"{}" });

@@ -89,7 +89,7 @@ impl Gate {
                 Record::Presence(Presence::Offline { mn, .. }) => said.push(format!("offline {mn}")),
                 Record::Presence(Presence::Takeover { mn, .. }) => said.push(format!("takeover {mn}")),
                 Record::Presence(Presence::CloneSuspected { mn, .. }) => said.push(format!("clone {mn}")),
-                Record::Tick => {}
+                Record::Tick | Record::Clock(_) => {}
                 other => said.push(format!("{other:?}")),
             }
         }

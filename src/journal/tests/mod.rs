@@ -1,5 +1,6 @@
 //! Tests of the whole journal, on simulated disks and on the real one.
 
+mod age;
 mod crash;
 mod full;
 mod life;

@@ -1,0 +1,76 @@
+//! Time as the interpretation takes it: each record moves a [`Belief`]; what that decides is said here.
+//!
+//! What must stay true: what is believed depends on the records before alone; each step of the believed date is told once, on
+//! `{prefix}/gateway/{gateway}/clock-step` (schema `hj212.clock-step/1`).
+
+use serde_json::json;
+
+use super::data::write_journal;
+use super::events::Place;
+use super::{Interpreted, Interpreter, topic};
+use crate::clock::belief::{Seen, Step};
+use crate::message::{Publication, Record, Timestamp};
+
+impl Interpreter {
+    /// Takes the wall clock of a record, and tells of the step if the date was set.
+    pub(super) fn pass<'h>(
+        &mut self,
+        (offset, time, hash): (u64, Timestamp, &'h [u8; 32]),
+        record: &Record<'_>,
+        done: &mut Interpreted,
+        out: &mut Vec<Publication>,
+    ) -> (Place<'h>, Option<Step>) {
+        let seen = match record {
+            Record::Clock(monotonic) => Seen::Reading(*monotonic),
+            Record::Started(_) => Seen::Started,
+            Record::Frame(_)
+            | Record::Rejected(_)
+            | Record::Presence(_)
+            | Record::Context { .. }
+            | Record::Registry { .. }
+            | Record::RegistryChange { .. }
+            | Record::Notice(_)
+            | Record::DeadLetter(_)
+            | Record::Tick
+            | Record::Stopped
+            | Record::MarkEntry { .. }
+            | Record::Command(_) => Seen::Record,
+        };
+        let step = self.clock.see(time, seen);
+        (self.now, self.elapsed) = (self.clock.now(), self.clock.elapsed());
+        done.clock_doubted += u32::from(self.clock.is_doubted());
+        let place = Place { offset, time, at: self.clock.plausible(time), hash };
+        if let Some(step) = step {
+            done.clock_steps += 1;
+            self.tell_step(step, place, out);
+        }
+        (place, step)
+    }
+
+    fn tell_step(&mut self, step: Step, place: Place<'_>, out: &mut Vec<Publication>) {
+        let gateway = &self.settings.gateway;
+        let body = json!({
+            "schema": "hj212.clock-step/1",
+            "id": format!("{gateway}-{}-clock-step", place.offset),
+            "gateway": gateway,
+            "from": step.from.to_rfc3339(),
+            "to": step.to.to_rfc3339(),
+            "seconds": step.to.0.saturating_sub(step.from.0) / 1_000_000,
+        });
+        self.body.clear();
+        self.body.extend_from_slice(body.to_string().as_bytes());
+        self.body.pop();
+        write_journal(&mut self.body, place.offset, place.hash);
+        self.body.push(b'}');
+        let mut topic = format!("{}/gateway/", self.settings.prefix);
+        topic::level(&mut topic, gateway.as_bytes());
+        topic.push_str("/clock-step");
+        self.push(topic, false, out);
+    }
+
+    /// By how many microseconds the host's clock is ahead of what is believed, while it is doubted.
+    #[must_use]
+    pub fn clock_apart(&self) -> Option<i64> {
+        self.clock.apart()
+    }
+}
