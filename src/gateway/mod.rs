@@ -12,6 +12,7 @@
 
 mod announce;
 pub mod context;
+pub mod delivery;
 pub mod derived;
 mod desk;
 mod entries;

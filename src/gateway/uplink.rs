@@ -22,7 +22,7 @@
 //! In the journal's folder: `cursor` (see [`crate::journal::Slots`]), `state-<offset, 20 digits>` (see [`crate::interpret`]) and `state.spare`;
 //! [`super::derived`] has the rest.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::delivery::{Delivery, Due};
 use super::derived::{CHECKPOINTS_MAX, Derived};
 use super::desk::Order;
 use super::envelope::Envelope;
@@ -177,14 +178,6 @@ impl Base {
     }
 }
 
-/// Records whose publications were handed over, waiting for the broker: when everything up to `seq` is acknowledged, the cursor
-/// may stand at `offset`.
-struct Waiting {
-    seq: u64,
-    offset: Offset,
-    time: Timestamp,
-}
-
 impl std::fmt::Debug for Uplink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Uplink").field("settings", &self.settings).finish_non_exhaustive()
@@ -204,11 +197,11 @@ impl Uplink {
         match road.drive().await {
             Ok(()) => road.leave(),
             Err(Closed) => tracing::warn!(
-                cursor = road.cursor.0,
+                cursor = road.delivery.cursor().0,
                 "the MQTT door has closed; the rest is published after the next start"
             ),
         }
-        road.store_cursor();
+        road.write_due(true);
     }
 }
 
@@ -218,19 +211,17 @@ struct Road {
     interpreter: Interpreter,
     delivered: watch::Receiver<u64>,
     advanced: Arc<Notify>,
-    waiting: VecDeque<Waiting>,
+    delivery: Delivery,
     publications: Vec<Publication>,
     /// The last sequence number handed to the outbox.
     seq: u64,
-    /// The last record interpreted, and its time.
+    /// The last record read, and its time.
     position: Offset,
     time: Timestamp,
-    cursor: Offset,
-    cursor_stored: Offset,
     cursor_stored_at: Instant,
     recalled_at: Instant,
-    checkpoint_at: Offset,
-    checkpoint: Option<(Offset, Vec<u8>)>,
+    /// Whether the host's clock was doubted at the last record.
+    clock_doubted: bool,
     /// Whether the disk is full: the older checkpoints have gone then.
     pressed: bool,
     /// Since when the journal cannot be read.
@@ -271,17 +262,14 @@ impl Road {
             reader: house.journal.reader(Offset(position.0 + 1)),
             delivered: house.outbox.delivered(),
             advanced,
-            waiting: VecDeque::new(),
+            delivery: Delivery::new(cursor, position, house.settings.checkpoint_every),
             publications: Vec::new(),
             seq: 0,
             position,
             time: Timestamp(0),
-            cursor,
-            cursor_stored: cursor,
             cursor_stored_at: Instant::now(),
             recalled_at: Instant::now(),
-            checkpoint_at: position,
-            checkpoint: None,
+            clock_doubted: interpreter.clock_apart().is_some(),
             interpreter,
             pressed: false,
             refused: None,
@@ -304,7 +292,7 @@ impl Road {
             let breaks = self.reader.breaks();
             self.house.telemetry.add(Counter::JournalBreaks, breaks - std::mem::replace(&mut self.breaks, breaks));
             self.recall();
-            let done = self.waiting.is_empty();
+            let done = self.delivery.is_idle();
             if self.house.stop.is_cancelled() && done {
                 return Ok(());
             }
@@ -327,6 +315,7 @@ impl Road {
                 self.position = offset;
                 self.house.progress.interpreted.store(offset.0, Ordering::Relaxed);
                 count(&self.house.telemetry, &interpreted);
+                self.note_clock(&interpreted);
                 if interpreted.keys > 0 {
                     self.house.progress.know(self.interpreter.keys());
                 }
@@ -379,13 +368,30 @@ impl Road {
         }
     }
 
+    /// Says it when the host's clock is doubted, and when it is not any more.
+    fn note_clock(&mut self, interpreted: &Interpreted) {
+        let doubted = interpreted.clock_doubted > 0;
+        if interpreted.clock_steps > 0 {
+            tracing::warn!(now = %self.interpreter.time().to_rfc3339(), "the host's clock is believed again: the date was set");
+        } else if doubted != self.clock_doubted {
+            match self.interpreter.clock_apart() {
+                Some(apart) => tracing::warn!(
+                    seconds = apart / 1_000_000,
+                    "the host's clock does not agree with the time that has passed; it is believed when it has stayed so for ten minutes"
+                ),
+                None => tracing::info!("the host's clock agrees again with the time that has passed"),
+            }
+        }
+        self.clock_doubted = doubted;
+    }
+
     /// Has stations asked for what is missing. Only at the journal's end: what is not read yet may be what is missing.
     fn recall(&mut self) {
         let Some(orders) = self.house.orders.as_ref().filter(|_| self.recalled_at.elapsed() >= RECALL_EVERY) else {
             return;
         };
         self.recalled_at = Instant::now();
-        for recall in self.interpreter.recalls(crate::clock::now()) {
+        for recall in self.interpreter.recalls(self.interpreter.time()) {
             // What finds no room is planned again.
             if orders.try_send(Order::Recall(Box::new(recall))).is_err() {
                 break;
@@ -415,12 +421,9 @@ impl Road {
                 }
             };
         }
-        match self.waiting.back_mut() {
-            Some(last) if last.seq == self.seq => (last.offset, last.time) = (self.position, self.time),
-            _ => self.waiting.push_back(Waiting { seq: self.seq, offset: self.position, time: self.time }),
-        }
-        if self.position.0 - self.checkpoint_at.0 >= self.house.settings.checkpoint_every {
-            self.take_checkpoint();
+        self.delivery.handed(self.position, self.time, self.seq);
+        if self.delivery.wants_state() {
+            self.delivery.keep(self.interpreter.snapshot());
         }
         Ok(())
     }
@@ -428,36 +431,40 @@ impl Road {
     /// Moves the cursor to where the broker has acknowledged everything, and writes what is due.
     fn note_delivered(&mut self) {
         let delivered = *self.delivered.borrow_and_update();
-        while let Some(first) = self.waiting.front()
-            && first.seq <= delivered
-        {
-            self.cursor = first.offset;
-            self.house.progress.delivered_time.store(first.time.0, Ordering::Relaxed);
-            self.waiting.pop_front();
+        if let Some(time) = self.delivery.acknowledged(delivered) {
+            self.house.progress.delivered_time.store(time.0, Ordering::Relaxed);
         }
-        self.house.progress.delivered.store(self.cursor.0, Ordering::Relaxed);
-        if let Some((offset, state)) = self.checkpoint.take_if(|(offset, _)| *offset <= self.cursor) {
-            self.store_cursor();
-            self.store_checkpoint(offset, &state);
-        }
-        if self.cursor > self.cursor_stored && self.cursor_stored_at.elapsed() >= self.house.settings.cursor_every {
-            self.store_cursor();
+        self.house.progress.delivered.store(self.delivery.cursor().0, Ordering::Relaxed);
+        self.write_due(self.cursor_stored_at.elapsed() >= self.house.settings.cursor_every);
+    }
+
+    /// Writes what is due; `timely`: the cursor too.
+    fn write_due(&mut self, timely: bool) {
+        while let Some(due) = self.delivery.due(timely) {
+            match due {
+                Due::Cursor(cursor) => {
+                    if !self.store_cursor(cursor) {
+                        return;
+                    }
+                }
+                Due::Checkpoint(offset, state) => self.store_checkpoint(offset, &state),
+            }
         }
     }
 
-    fn store_cursor(&mut self) {
+    /// Whether the cursor is on disk.
+    fn store_cursor(&mut self, cursor: Offset) -> bool {
         self.cursor_stored_at = Instant::now();
-        if self.cursor == self.cursor_stored {
-            return;
-        }
-        match self.house.derived.store_cursor(self.cursor) {
+        match self.house.derived.store_cursor(cursor) {
             Ok(()) => {
-                self.cursor_stored = self.cursor;
-                self.house.journal.delivered(self.cursor);
+                self.delivery.stored(cursor);
+                self.house.journal.delivered(cursor);
+                true
             }
             Err(error) => {
                 self.house.telemetry.count(Counter::JournalErrors);
                 tracing::warn!(%error, "the cursor cannot be written; after a crash more is published again");
+                false
             }
         }
     }
@@ -484,7 +491,8 @@ impl Road {
             }
         }
         let (newest, before) = self.house.derived.newest();
-        if let Some(from) = if pressed { newest } else { before.or(newest) }.filter(|from| *from <= self.cursor_stored)
+        if let Some(from) =
+            if pressed { newest } else { before.or(newest) }.filter(|from| *from <= self.delivery.on_disk())
         {
             self.house.journal.keep_from(Holder::Interpretation, from.next());
         }
@@ -498,25 +506,20 @@ impl Road {
             self.thin(true);
         }
         self.pressed = full;
-        if self.house.journal.is_held_back() && self.checkpoint.is_none() {
+        if self.house.journal.is_held_back() && !self.delivery.keeps() {
             let (newest, _) = self.house.derived.newest();
             if newest.is_none_or(|newest| newest < self.position) {
-                self.take_checkpoint();
+                self.delivery.keep(self.interpreter.snapshot());
             } else {
                 self.thin(true);
             }
         }
     }
 
-    fn take_checkpoint(&mut self) {
-        self.checkpoint_at = self.position;
-        self.checkpoint = Some((self.position, self.interpreter.snapshot()));
-    }
-
     /// An orderly end: all is delivered, so the state now is a checkpoint.
     fn leave(&mut self) {
-        self.store_cursor();
-        if self.cursor == self.position && self.cursor == self.cursor_stored {
+        self.write_due(true);
+        if self.delivery.is_settled() {
             let state = self.interpreter.snapshot();
             self.store_checkpoint(self.position, &state);
         }
@@ -657,6 +660,8 @@ fn count(telemetry: &Telemetry, interpreted: &Interpreted) {
     telemetry.add(Counter::UplinkUnremembered, u64::from(interpreted.unremembered));
     telemetry.add(Counter::UplinkUndecoded, u64::from(interpreted.undecoded));
     telemetry.add(Counter::UplinkContextsBroken, u64::from(interpreted.contexts_broken));
+    telemetry.add(Counter::ClockSteps, u64::from(interpreted.clock_steps));
+    telemetry.add(Counter::ClockDoubted, u64::from(interpreted.clock_doubted));
     telemetry.add(Counter::UplinkRulesRefused, u64::from(interpreted.rules_refused));
     telemetry.add(Counter::GapsBegun, u64::from(interpreted.gaps));
     telemetry.add(Counter::GapsClosed, u64::from(interpreted.gaps_closed));
