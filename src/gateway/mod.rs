@@ -541,3 +541,6 @@ fn status(prefix: &str, gateway: &str, secrets: Option<&secrets::Secrets>) -> (P
     };
     (body("online"), body("offline"))
 }
+
+#[cfg(test)]
+mod simulation;

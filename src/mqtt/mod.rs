@@ -55,7 +55,7 @@ mod settings;
 mod shorten;
 mod tls;
 mod trouble;
-mod window;
+pub(crate) mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
