@@ -22,6 +22,11 @@ fn at(clock: &str) -> Timestamp {
     Timestamp(time.as_microsecond())
 }
 
+fn civil(text: &str) -> Timestamp {
+    let time: jiff::Timestamp = format!("{text}+08:00").parse().unwrap();
+    Timestamp(time.as_microsecond())
+}
+
 struct Written {
     folder: tempfile::TempDir,
     journal: Option<journal::Journal>,
@@ -73,8 +78,7 @@ impl Written {
         write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
         let heard =
             Heard { from: peering(), deviations: Deviations::NONE, segment: &raw[6..6 + segment.len()], raw: &raw };
-        let time: jiff::Timestamp = format!("{came}+08:00").parse().unwrap();
-        self.put_at(Timestamp(time.as_microsecond()), &Record::Frame(heard));
+        self.put_at(civil(came), &Record::Frame(heard));
     }
 
     /// A furnace that exceeds, is fed no more, calibrates; an entry for the past; a link that is lost.
@@ -221,6 +225,25 @@ fn a_period_answers_only_for_the_time_that_it_holds() {
     assert!(code == 69 && out.is_empty() && said.contains("nearest: 2026-06-01T11:00"), "{code} {out} {said}");
     let (code, _, said) = ask("2026-06-01 12:00", &["--kind", "hours"]);
     assert!(code == 64 && said.contains("realtime, ") && said.contains("hour, "), "{code} {said}");
+}
+
+#[test]
+fn what_holds_now_stands_beside_what_was_published_then() {
+    let written = day_of_hours();
+    let json = r#"{"schema":"hj212.mark-entry/1","id":"E1","mark":"inc19:fault","object":"furnace-1","begin":"2026-06-01T14:00:00+08:00","end":"2026-06-01T15:00:00+08:00","reason":"跳闸","proof":"照片","author":"王"}"#;
+    written.put_at(civil("2026-06-02T08:00:00"), &Record::MarkEntry { mn: "M1", id: "E1", json: json.as_bytes() });
+    let ask = |more: &[&str]| {
+        let mut all = vec!["explain", "--mn", "M1", "--factor", "a21026", "--at", "2026-06-01 14:00", "--kind", "hour"];
+        all.extend_from_slice(more);
+        written.ask(&all).1
+    };
+    holds(&ask(&[]), &["  validity: valid", "validity as known on 2026-06-02T08:00:00.000+08:00: exempt"]);
+    let annul = r#"{"schema":"hj212.mark-ruling/1","id":"R1","about":"E1","ruling":"annul","reason":"在运行","author":"pa-1","decision":"皖环〔2026〕7 号"}"#;
+    let ruling = Record::MarkRuling { mn: "M1", role: "city", id: "R1", json: annul.as_bytes() };
+    written.put_at(civil("2026-06-05T08:00:00"), &ruling);
+    let now = ask(&["--known", "2026-06-06"]);
+    holds(&now, &["validity as known on 2026-06-05T08:00:00.000+08:00: valid (as then)", "皖环〔2026〕7 号", "已撤销"]);
+    holds(&ask(&[]), &["2026-06-02T08:00:00.000+08:00: exempt"]);
 }
 
 #[test]

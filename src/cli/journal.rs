@@ -93,8 +93,20 @@ fn counted(stats: &journal::Stats) -> String {
         format!("first     {}", end(stats.first)),
         format!("last      {}", end(stats.last)),
     ];
-    let names =
-        ["", "frame", "rejected", "presence", "context", "tick", "started", "stopped", "mark-entry", "", "command"];
+    let names = [
+        "",
+        "frame",
+        "rejected",
+        "presence",
+        "context",
+        "tick",
+        "started",
+        "stopped",
+        "mark-entry",
+        "",
+        "command",
+        "mark-ruling",
+    ];
     for (kind, count) in stats.kinds.iter().enumerate().filter(|(_, count)| **count > 0) {
         let name = match kind {
             24 => "notice",
@@ -170,6 +182,10 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
         Record::Clock(monotonic) => ("clock", format!("monotonic {monotonic} µs")),
         Record::Started(version) => ("started", format!("version {version}")),
         Record::Stopped => ("stopped", String::new()),
+        Record::MarkRuling { mn, role, id, json } => {
+            let id = format!("{} {} {}", mn.escape_default(), role.escape_default(), id.escape_default());
+            ("mark-ruling", format!("{id}: {}", shown(json)))
+        }
         Record::MarkEntry { mn, id, json } => {
             ("mark-entry", format!("{} {}: {}", mn.escape_default(), id.escape_default(), shown(json)))
         }

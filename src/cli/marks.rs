@@ -178,16 +178,16 @@ fn reported(answer: &Answer, report: &Report) -> String {
     let _ = writeln!(text, "{at} {kind}: record {offset}, arrived {arrived}; what follows is known up to {known}.");
     let parts: Vec<(&str, &str)> = members(&report.body).collect();
     let readings = parts.iter().find(|(name, _)| *name == "readings").map_or("{}", |(_, readings)| readings);
-    for (code, marks) in &report.marks {
+    for ((code, marks), now) in report.marks.iter().zip(&report.now) {
         if let Some((_, reading)) = members(readings).find(|(known, _)| known == code) {
-            judged(&mut text, answer, code, reading, marks);
+            judged(&mut text, answer, (code, reading), marks, *now);
         }
     }
     text
 }
 
 /// One reading: what was said, what it is worth, and why.
-fn judged(text: &mut String, answer: &Answer, code: &str, reading: &str, marks: &[Mark]) {
+fn judged(text: &mut String, answer: &Answer, (code, reading): (&str, &str), marks: &[Mark], now: Option<Validity>) {
     let get = |name: &str| members(reading).find(|(known, _)| *known == name).map(|(_, value)| value);
     let judgement = ["name", "unit", "valid", "validity", "marks", "proposed", "recomputed"];
     let said: Vec<String> = members(reading)
@@ -203,6 +203,11 @@ fn judged(text: &mut String, answer: &Answer, code: &str, reading: &str, marks: 
     let (zh, en) = worth(get("valid"), get("validity"));
     let because = if applied.is_empty() { String::new() } else { format!(" ({})", applied.join(", ")) };
     let _ = writeln!(text, "  有效性：{zh}{because}\n  validity: {en}{because}");
+    let (zh_now, en_now) = now.map_or(NO_RULE, in_words);
+    let known = answer.known.to_rfc3339();
+    let (zh_same, en_same) = if en_now == en { ("（未变）", " (as then)") } else { ("", "") };
+    let _ =
+        writeln!(text, "  截至 {known} 的有效性：{zh_now}{zh_same}\n  validity as known on {known}: {en_now}{en_same}");
     if let Some(recomputed) = get("recomputed") {
         let _ = writeln!(text, "  由更细数据重算：{recomputed}\n  recomputed from finer values: {recomputed}");
     }
@@ -220,13 +225,15 @@ fn judged(text: &mut String, answer: &Answer, code: &str, reading: &str, marks: 
     }
 }
 
+const NO_RULE: (&str, &str) = ("没有规则对其作出判断", "no rule says anything of it");
+
 fn worth(valid: Option<&str>, validity: Option<&str>) -> (&'static str, &'static str) {
     let special = validity.map(|name| name.trim_matches('"')).and_then(Validity::named);
     match (special, valid) {
         (Some(validity), _) => in_words(validity),
         (None, Some("true")) => in_words(Validity::Valid),
         (None, Some("false")) => in_words(Validity::Invalid),
-        (None, Some(_) | None) => ("没有规则对其作出判断", "no rule says anything of it"),
+        (None, Some(_) | None) => NO_RULE,
     }
 }
 
@@ -238,6 +245,7 @@ fn marked(text: &mut String, book: &RuleBook, mark: &Mark, number: usize, note: 
         Standing::Proposed => ("建议", "proposed"),
         Standing::Confirmed => ("已确认", "confirmed"),
         Standing::Waiting => ("待裁定", "waiting-for-ruling"),
+        Standing::Annulled => ("已撤销", "annulled"),
         Standing::Entered => ("人工填报", "entered"),
     };
     let _ = writeln!(text, "  {number}. [{zh} {en}] {}{note}\n     {}", words.zh, words.en);

@@ -1,7 +1,8 @@
-//! Marks entered by hand: from the broker into the journal, as they came. Whether one is good is judged where the journal is interpreted,
-//! and answered from there.
+//! Marks entered by hand and what authorities rule about them: from the broker into the journal, as they came. Whether one is good is judged
+//! where the journal is interpreted, and answered from there. The role of a ruling is a level of its topic, so that the broker's access list
+//! decides who speaks as county, city or province.
 //!
-//! What must stay true: an entry is acknowledged to the broker only once it is on disk; not more than [`PER_SECOND`] are taken, the rest waits
+//! What must stay true: an entry or ruling is acknowledged to the broker only once it is on disk; not more than [`PER_SECOND`] are taken, the rest waits
 //! at the broker.
 
 use std::sync::Arc;
@@ -32,11 +33,20 @@ pub(super) async fn run(mut inbox: Inbox, prefix: String, journal: Arc<Journal>,
         let Some(incoming) = incoming else { return };
         let topic = incoming.topic.strip_prefix(&prefix).unwrap_or(&incoming.topic).to_owned();
         let levels: Vec<&str> = topic.trim_start_matches('/').split('/').collect();
-        if let [mn, "mark-entry", id] = levels.as_slice() {
-            let entry = Record::MarkEntry { mn, id, json: &incoming.payload };
-            tracing::info!(mn = %short(mn).escape_debug(), id = %short(id).escape_debug(), "a mark was entered by hand");
+        let record = match levels.as_slice() {
+            [mn, "mark-entry", id] => {
+                tracing::info!(mn = %short(mn).escape_debug(), id = %short(id).escape_debug(), "a mark was entered by hand");
+                Some(Record::MarkEntry { mn, id, json: &incoming.payload })
+            }
+            [mn, "mark-ruling", role, id] => {
+                tracing::info!(mn = %short(mn).escape_debug(), role = %short(role).escape_debug(), id = %short(id).escape_debug(), "an authority ruled about a mark");
+                Some(Record::MarkRuling { mn, role, id, json: &incoming.payload })
+            }
+            _ => None,
+        };
+        if let Some(record) = record {
             tokio::select! {
-                () = stored(&journal, entry) => {}
+                () = stored(&journal, record) => {}
                 () = stop.cancelled() => return,
             }
         }

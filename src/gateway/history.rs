@@ -236,6 +236,7 @@ impl History {
             | Record::Notice(_)
             | Record::DeadLetter(_)
             | Record::MarkEntry { .. }
+            | Record::MarkRuling { .. }
             | Record::Started(_)
             | Record::Stopped => {
                 return;

@@ -19,7 +19,7 @@ use super::verbatim::members;
 use crate::config::Config;
 use crate::interpret::{self, Interpreter};
 use crate::journal::{self, Disk, Offset, OsDisk, ReadItem, Reader, Stored};
-use crate::marking::{Mark, RuleBook};
+use crate::marking::{Mark, RuleBook, Validity};
 use crate::message::kind::Span;
 use crate::message::{Kind, Presence, Publication, Record, Timestamp};
 use crate::protocol::packet;
@@ -108,6 +108,8 @@ pub struct Report {
     pub body: String,
     /// For each code that was asked for: the marks over it, as they are known at the end.
     pub marks: Vec<(String, Vec<Mark>)>,
+    /// For each of them what it is worth, as far as is known at the end; `None`: no rule says anything of it.
+    pub now: Vec<Option<Validity>>,
     end: Timestamp,
 }
 
@@ -168,9 +170,22 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
             *marks = over.unwrap_or_default();
             // Of a period its end is no part.
             marks.retain(|mark| report.end <= report.data_time || mark.since < report.end);
+            let own = own(interpreter.rule_book(), &report.body, code, marks);
+            report.now.push(interpreter.worth_now((&question.mn, code), report.kind, report.data_time, own));
         }
     }
     Ok(Answer { reports, known, book: interpreter.rule_book().clone() })
+}
+
+/// What a published reading was worth by its own flag: by those of its marks that are no episode.
+fn own(book: &RuleBook, body: &str, code: &str, marks: &[Mark]) -> Option<Validity> {
+    let readings = members(body).find(|(name, _)| *name == "readings").map(|(_, readings)| readings)?;
+    let reading = members(readings).find(|(known, _)| *known == code).map(|(_, reading)| reading)?;
+    let get = |name: &str| members(reading).find(|(known, _)| *known == name).map(|(_, value)| value);
+    let names: Vec<String> = get("marks").and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+    let of_flag = names.iter().filter(|name| !marks.iter().any(|mark| mark.mark == **name));
+    let worst = of_flag.filter_map(|name| book.marks.get(name)).map(|kind| kind.validity).max();
+    worst.or_else(|| get("valid").filter(|valid| *valid != "null").map(|_| Validity::Valid))
 }
 
 /// Marks of a station, and from when on the journal can tell of them.
@@ -302,7 +317,16 @@ impl Found<'_> {
         let marks: Vec<(String, Vec<Mark>)> = codes.filter(wanted).map(|code| (code.to_owned(), Vec::new())).collect();
         let end = Timestamp(data_time.0 + length);
         let (offset, arrived) = (stored.offset, stored.time);
-        (!marks.is_empty()).then(|| Report { offset, arrived, data_time, kind, body: body.to_owned(), marks, end })
+        (!marks.is_empty()).then(|| Report {
+            offset,
+            arrived,
+            data_time,
+            kind,
+            body: body.to_owned(),
+            marks,
+            now: Vec::new(),
+            end,
+        })
     }
 
     fn nothing(&self, begin: Option<Timestamp>) -> MarksError {
@@ -367,7 +391,7 @@ fn concerning<'r>(mn: &str, record: Record<'r>) -> Record<'r> {
             Presence::Online { mn: of, .. } | Presence::Offline { mn: of, .. } => *of == mn,
             Presence::Takeover { mn: of, .. } | Presence::CloneSuspected { mn: of, .. } => *of == mn,
         },
-        Record::MarkEntry { mn: of, .. } => *of == mn,
+        Record::MarkEntry { mn: of, .. } | Record::MarkRuling { mn: of, .. } => *of == mn,
         Record::Rejected(_) | Record::Command(_) | Record::Notice(_) | Record::DeadLetter(_) => false,
         Record::Context { .. }
         | Record::Registry { .. }

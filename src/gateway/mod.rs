@@ -420,7 +420,8 @@ fn take_entries(
     tasks: &mut tokio::task::JoinSet<()>,
     stop: &CancellationToken,
 ) {
-    let filters = vec![format!("{}/+/mark-entry/+", config.mqtt.prefix)];
+    let prefix = &config.mqtt.prefix;
+    let filters = vec![format!("{prefix}/+/mark-entry/+"), format!("{prefix}/+/mark-ruling/+/+")];
     let wish = mqtt::Wish { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());

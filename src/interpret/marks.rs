@@ -15,7 +15,8 @@ use super::report::Report;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json, topic};
 use crate::marking::{
-    Answer, Happening, Link, Mark, Observation, Plan, Reading, RuleBook, SWEEP, Verdict, explain, is_id,
+    Answer, Happening, Link, Mark, Observation, Plan, Reading, Revision, RuleBook, SWEEP, Validity, Verdict, explain,
+    is_id,
 };
 use crate::message::{Kind, Publication, StationFacts, Timestamp};
 use crate::protocol::Edition;
@@ -133,6 +134,7 @@ impl Rulings {
     ) {
         verdict.readings.clear();
         verdict.happenings.clear();
+        verdict.revisions.clear();
         let medium = of(told.medium);
         let edition = told.edition.unwrap_or(Edition::V2017).year();
         let same = station.ruled.as_ref().is_some_and(|(e, m)| e == edition && m == medium);
@@ -216,6 +218,50 @@ pub(super) fn publish(
             retain(rulings, station, mark, place, out);
         }
     }
+    for (number, revision) in verdict.revisions.iter().enumerate() {
+        revise(settings, station, revision, number, place, out);
+    }
+}
+
+/// Publishes the worth of a period that was published with another before.
+fn revise(
+    settings: &Settings,
+    station: &Station,
+    revision: &Revision,
+    number: usize,
+    place: Place<'_>,
+    out: &mut Vec<Publication>,
+) {
+    let kind = revision.kind.name();
+    let mut body = b"{\"schema\":\"hj212.validity/1\",\"id\":".to_vec();
+    json::string(&mut body, &format!("{}-{}-validity-{number}", settings.gateway, place.offset));
+    body.extend_from_slice(&station.head);
+    body.extend_from_slice(b",\"kind\":");
+    json::string(&mut body, kind);
+    body.extend_from_slice(b",\"data_time\":");
+    quoted(&mut body, |out| write_timestamp(out, revision.data_time));
+    body.extend_from_slice(format!(",\"cause\":{},\"readings\":{{", revision.cause.view()).as_bytes());
+    for (at, reading) in revision.readings.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        json::string(&mut body, &reading.code);
+        let worth = |validity: Option<Validity>| json!({ "valid": validity.map(Validity::is_usable), "validity": validity.map(Validity::name) });
+        let now = worth(reading.is);
+        let view = json!({
+            "valid": now["valid"], "validity": now["validity"], "was": worth(reading.was), "marks": reading.marks,
+        });
+        body.push(b':');
+        body.extend_from_slice(view.to_string().as_bytes());
+    }
+    body.push(b'}');
+    write_journal(&mut body, place.offset, place.hash);
+    body.push(b'}');
+    out.push(Publication {
+        topic: format!("{}/validity/{kind}", station.topic),
+        payload: Bytes::from(body),
+        retain: false,
+    });
 }
 
 /// The retained topic of a mark on an object: what holds now, what has effect before what has none, entries before rules; empty if nothing
@@ -306,6 +352,19 @@ impl Interpreter {
         Some(station.marks.over(plan, code, from, to).cloned().collect())
     }
 
+    /// What a published reading of the station `mn` is worth by what is known now; `own` is what its own flag said.
+    #[must_use]
+    pub fn worth_now(
+        &self,
+        (mn, code): (&str, &str),
+        kind: Kind,
+        at: Timestamp,
+        own: Option<Validity>,
+    ) -> Option<Validity> {
+        let station = self.stations.get(*self.by_mn.get(mn.as_bytes())? as usize)?;
+        station.marks.worth_now(station.plan.as_ref()?, code, kind, at, own)
+    }
+
     /// Until when marks may be entered for the day that holds `at`: by the station's rules, else noon of the next day.
     #[must_use]
     pub fn entries_close(&self, mn: &str, at: Timestamp) -> Timestamp {
@@ -329,7 +388,7 @@ impl Interpreter {
         let facts = self.context.stations.get(mn);
         let Some(station) = number.and_then(|n| self.stations.get_mut(n as usize)) else {
             let stranger = Station::new(mn.as_bytes(), &self.settings, facts);
-            return answer(&stranger, &Answer::unknown_station(id), place, out);
+            return answer(&stranger, ("mark-entry", None), &Answer::unknown_station(id), place, out);
         };
         let mut verdict = Verdict::default();
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
@@ -343,7 +402,28 @@ impl Interpreter {
         };
         let said = station.marks.enter(&plan, place.at, (id, entry), &code, &mut verdict);
         verdict.happenings.splice(0..0, changed);
-        answer(station, &said, place, out);
+        answer(station, ("mark-entry", None), &said, place, out);
+        publish(&self.settings, &self.rulings, station, &verdict, place, out);
+    }
+
+    /// Takes what an authority ruled about a mark entered by hand: publishes the answer on `{mn}/mark-ruling/{role}/{id}/status`, and what
+    /// the ruling changes.
+    pub(super) fn on_mark_ruling(
+        &mut self,
+        (mn, role, id, ruling): (&str, &str, &str, &[u8]),
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+    ) {
+        let number = self.by_mn.get(mn.as_bytes()).copied();
+        let Some(station) = number.and_then(|number| self.stations.get_mut(number as usize)) else {
+            // What was never heard and never marked has nothing to rule about.
+            let stranger = Station::new(mn.as_bytes(), &self.settings, self.context.stations.get(mn));
+            return answer(&stranger, ("mark-ruling", Some(role)), &Answer::unknown_station(id), place, out);
+        };
+        let plan = station.plan.clone().unwrap_or_default();
+        let mut verdict = Verdict::default();
+        let said = station.marks.rule(&plan, place.at, (role, id, ruling), &mut verdict);
+        answer(station, ("mark-ruling", Some(role)), &said, place, out);
         publish(&self.settings, &self.rulings, station, &verdict, place, out);
     }
 
@@ -357,24 +437,39 @@ impl Interpreter {
     }
 }
 
-/// Publishes what became of an entry.
-fn answer(station: &Station, said: &Answer, place: Place<'_>, out: &mut Vec<Publication>) {
-    let mut topic = format!("{}/mark-entry/", station.topic);
+/// Publishes what became of an entry or a ruling: `kind` is the level of the topic, `role` that of a ruling.
+fn answer(
+    station: &Station,
+    (kind, role): (&str, Option<&str>),
+    said: &Answer,
+    place: Place<'_>,
+    out: &mut Vec<Publication>,
+) {
+    let mut topic = format!("{}/{kind}/", station.topic);
+    if let Some(role) = role {
+        topic::level(&mut topic, role.as_bytes());
+        topic.push('/');
+    }
     if is_id(&said.id) {
         topic.push_str(&said.id);
     } else {
         topic::level(&mut topic, said.id.as_bytes());
     }
     topic.push_str("/status");
-    let mut body = b"{\"schema\":\"hj212.mark-entry-status/1\"".to_vec();
+    let mut body = format!("{{\"schema\":\"hj212.{kind}-status/1\"").into_bytes();
     body.extend_from_slice(&station.head);
+    if let Some(role) = role {
+        body.extend_from_slice(b",\"role\":");
+        json::string(&mut body, role);
+    }
     body.extend_from_slice(b",\"id\":");
     json::string(&mut body, &said.id);
     body.extend_from_slice(b",\"state\":");
     json::string(&mut body, said.state());
-    body.extend_from_slice(
-        format!(",\"why\":{},\"marks\":{},\"late\":{}", said.why(), said.made(), said.late).as_bytes(),
-    );
+    body.extend_from_slice(format!(",\"why\":{},\"marks\":{}", said.why(), said.made()).as_bytes());
+    if role.is_none() {
+        body.extend_from_slice(format!(",\"late\":{}", said.late).as_bytes());
+    }
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
     out.push(Publication { topic, payload: Bytes::from(body), retain: false });

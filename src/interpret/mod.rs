@@ -252,6 +252,7 @@ impl Interpreter {
                 }
             }
             Record::MarkEntry { mn, id, json } => self.on_mark_entry((mn, id, json), place, out),
+            Record::MarkRuling { mn, role, id, json } => self.on_mark_ruling((mn, role, id, json), place, out),
             Record::Notice(notice) => self.on_notice(notice, place, out),
             // What was set aside is said by a notice.
             Record::DeadLetter(_) => {}

@@ -161,6 +161,12 @@ fn script(text: &str) -> Vec<Step> {
                 let (id, json) = rest.split_once(' ').unwrap();
                 steps.push(record(&Record::MarkEntry { mn, id, json: json.as_bytes() }));
             }
+            "ruling" => {
+                let (mn, rest) = rest.split_once(' ').unwrap();
+                let (role, rest) = rest.split_once(' ').unwrap();
+                let (id, json) = rest.split_once(' ').unwrap();
+                steps.push(record(&Record::MarkRuling { mn, role, id, json: json.as_bytes() }));
+            }
             "tick" => steps.push(record(&Record::Tick)),
             "started" => steps.push(record(&Record::Started("0.1.0"))),
             "stopped" => steps.push(record(&Record::Stopped)),
@@ -241,7 +247,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 10]);
+struct Schemas([(&'static str, jsonschema::Validator); 12]);
 
 impl Schemas {
     fn new() -> Schemas {
@@ -255,6 +261,8 @@ impl Schemas {
                 "command",
                 "completeness",
                 "mark-entry-status",
+                "mark-ruling-status",
+                "validity",
                 "gateway-event",
                 "clock-step",
             ]
@@ -302,6 +310,8 @@ impl Schemas {
                     && (levels[5] == "status" || beside)
             }
             "mark-entry-status" => levels.len() == 6 && levels[3] == "mark-entry" && levels[5] == "status",
+            "mark-ruling-status" => levels.len() == 7 && levels[3] == "mark-ruling" && levels[4] == body["role"],
+            "validity" => levels.len() == 5 && levels[3] == "validity" && body["kind"] == levels[4],
             "station" => levels.len() == 4 && levels[3] == "station",
             "gateway-event" => levels[2..5] == ["gateway", "ah-01", "event"] && body["kind"] == levels[5],
             "clock-step" => levels[2..] == ["gateway", "ah-01", "clock-step"],

@@ -34,6 +34,7 @@ impl Interpreter {
             | Record::Tick
             | Record::Stopped
             | Record::MarkEntry { .. }
+            | Record::MarkRuling { .. }
             | Record::Command(_) => Seen::Record,
         };
         let step = self.clock.see(time, seen);

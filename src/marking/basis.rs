@@ -19,7 +19,7 @@ impl Marks {
         plan: &Plan,
         seen: &Observation<'_>,
         rank: u8,
-        bases: &mut [Option<Validity>],
+        (owns, bases): (&mut [Option<Validity>], &mut [Option<Validity>]),
         out: &mut Verdict,
     ) {
         if !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
@@ -39,6 +39,7 @@ impl Marks {
                 if *good.get_or_insert_with(|| self.stands(basis, seen, out, rank)) || reading.text.is_empty() {
                     continue;
                 }
+                owns.get_mut(at).into_iter().for_each(|own| *own = (*own).max(Some(basis.validity)));
                 if let (Some(judged), Some(base)) = (out.readings.get_mut(at), bases.get_mut(at)) {
                     *base = (*base).max(Some(basis.validity));
                     judged.validity = judged.validity.max(Some(basis.validity));
@@ -84,22 +85,13 @@ impl Plan {
         now: i64,
         out: &mut Verdict,
     ) -> Vec<(usize, bool)> {
-        let mut broken = Vec::new();
-        for (number, require) in self.requires.iter().enumerate().filter(|(_, require)| require.dates.hold(now)) {
-            let of = match require.of.as_str() {
-                "minute" => 1,
-                "hour" => 2,
-                _ => 3,
-            };
+        let broken = self.values_break(seen, rank, now);
+        for (number, sure) in &broken {
+            let Some(require) = self.requires.get(*number).filter(|_| *sure) else { continue };
             let Some(reading) = seen.readings.iter().find(|reading| reading.code == require.factor) else { continue };
             let text = reading.judged.unwrap_or(reading.text);
-            if rank > of || text.parse::<f64>().is_ok_and(|value| value <= require.max) || text.parse::<f64>().is_err()
-            {
-                continue;
-            }
-            broken.push((number, rank == of));
             let exempts = |mark: &&Laid<'_>| mark.works() && require.takes(mark.name, &require.factor);
-            let Some(mark) = laid.iter().find(exempts).filter(|_| rank == of) else { continue };
+            let Some(mark) = laid.iter().find(exempts) else { continue };
             let detail = json!({
                 "conflict": require.name, "zh": require.zh, "en": require.en, "clause": require.clause, "within": null, "against": null,
                 "certainty": format!("{:?}", require.certainty), "object": mark.object, "marked": mark.name, "max": require.max,
@@ -109,5 +101,33 @@ impl Plan {
             out.add("mark-conflict", now, None, detail);
         }
         broken
+    }
+
+    /// The conditions of exemptions whose values a report says and breaks, whatever is marked; whether that is sure.
+    fn values_break(&self, seen: &Observation<'_>, rank: u8, now: i64) -> Vec<(usize, bool)> {
+        let breaks = |(number, require): (usize, &Require)| {
+            let of = match require.of.as_str() {
+                "minute" => 1,
+                "hour" => 2,
+                _ => 3,
+            };
+            let reading = seen.readings.iter().find(|reading| reading.code == require.factor)?;
+            let value = reading.judged.unwrap_or(reading.text).parse::<f64>().ok()?;
+            (rank <= of && value > require.max && require.dates.hold(now)).then_some((number, rank == of))
+        };
+        self.requires.iter().enumerate().filter_map(breaks).collect()
+    }
+
+    /// The same as bits: those that are broken, and those that may be.
+    pub(super) fn bits_broken(&self, seen: &Observation<'_>, rank: u8, now: i64) -> (u8, u8) {
+        let (mut broken, mut maybe) = (0, 0);
+        if self.requires.is_empty() {
+            return (broken, maybe);
+        }
+        for (number, sure) in self.values_break(seen, rank, now) {
+            let bit = u32::try_from(number).ok().and_then(|number| 1u8.checked_shl(number)).unwrap_or(0);
+            *(if sure { &mut broken } else { &mut maybe }) |= bit;
+        }
+        (broken, maybe)
     }
 }

@@ -47,6 +47,12 @@ impl<'a> Laid<'a> {
         if mark.since.0 >= to || mark.until.is_some_and(|until| until.0 <= from) {
             return None;
         }
+        // What a ruling took away is no mark over this time.
+        let (begin, end) = mark.window();
+        let cut = mark.ruled.is_some() && (begin >= to || end <= from);
+        if mark.standing == Standing::Annulled || cut {
+            return None;
+        }
         let kind = plan.marks.get(&mark.mark)?;
         let parts = mark.in_effect(from, to);
         let late = parts.is_empty() && mark.standing.counts() && mark.from > mark.since;
@@ -92,8 +98,18 @@ impl<'a> Laid<'a> {
         self.counts && !self.parts.is_empty()
     }
 
+    /// Whether it was entered too late for all of this time.
+    pub(super) const fn late(&self) -> bool {
+        self.late
+    }
+
+    /// Whether it is more than a proposal.
+    pub(super) const fn counts(&self) -> bool {
+        self.counts
+    }
+
     /// `cleared`: rules that the reading itself says are not so.
-    fn is_about(&self, plan: &Plan, reading: &Reading<'_>, cleared: &[&str]) -> bool {
+    pub(super) fn is_about(&self, plan: &Plan, reading: &Reading<'_>, cleared: &[&str]) -> bool {
         if self.by_rule && self.on_code && cleared.contains(&self.by) {
             return false;
         }
@@ -136,7 +152,7 @@ impl Over {
     }
 
     /// What it makes of a value of `rank` over `from..from + length`.
-    fn worth(&self, plan: &Plan, rank: u8, from: i64, length: i64) -> Option<Validity> {
+    pub(super) fn worth(&self, plan: &Plan, rank: u8, from: i64, length: i64) -> Option<Validity> {
         if self.is_empty() {
             return None;
         }
@@ -283,8 +299,10 @@ impl Marks {
     /// Adds to the judgements of a report the marks that hold or held over its readings.
     pub(super) fn cover(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
         let mut bases = std::mem::take(&mut self.scratch.bases);
+        let mut owns = std::mem::take(&mut self.scratch.owns);
         bases.clear();
         bases.extend(out.readings.iter().map(|judged| judged.validity));
+        owns.clone_from(&bases);
         if !(self.held.is_empty() && self.memory.is_empty()) {
             let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(1);
             let laid = self.laid(plan, now, now + length);
@@ -293,8 +311,8 @@ impl Marks {
                 self.lay(plan, seen, (rank, now, length), &laid, &broken, &mut bases, out);
             }
         }
-        self.bases(plan, seen, rank, &mut bases, out);
-        self.scratch.bases = bases;
+        self.bases(plan, seen, rank, (&mut owns, &mut bases), out);
+        (self.scratch.bases, self.scratch.owns) = (bases, owns);
     }
 
     #[allow(clippy::too_many_arguments, reason = "a report with all that lies over it")]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::expr::SECOND;
 use super::plan::{Armed, Plan, letter};
+use super::revise::Revision;
 use super::rules::*;
 use super::state::*;
 use crate::message::kind::Span;
@@ -102,7 +103,7 @@ pub struct FlagCheck {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Happening {
     /// `mark-begin`, `mark-end`, `mark-proposed`, `mark-confirmed`, `mark-withdrawn`, `mark-conflict`, `limit-near`, `limit-spent`,
-    /// `limit-free`, `flag-differs`, `marks-forgotten`
+    /// `limit-free`, `flag-differs`, `marks-forgotten`, `mark-ruled`, `revisions-cut`
     pub kind: &'static str,
     /// When, by the data.
     pub at: Timestamp,
@@ -119,12 +120,15 @@ pub struct Verdict {
     pub readings: Vec<Judged>,
     /// In the order in which they happened.
     pub happenings: Vec<Happening>,
+    /// What was published of periods before and is put right.
+    pub revisions: Vec<Revision>,
 }
 
 impl Verdict {
     pub(super) fn clear(&mut self) {
         self.readings.clear();
         self.happenings.clear();
+        self.revisions.clear();
     }
 
     pub(super) fn add(&mut self, kind: &'static str, at: i64, mark: Option<Mark>, detail: Value) {
@@ -133,7 +137,7 @@ impl Verdict {
 }
 
 /// The level of a kind: 0 sampled, 1 minutes, 2 hours, 3 days.
-fn rank(kind: Kind) -> u8 {
+pub(super) fn rank(kind: Kind) -> u8 {
     match kind.span() {
         Span::Instant | Span::Timeless => 0,
         Span::Minute | Span::FiveMinutes => 1,
@@ -150,6 +154,8 @@ impl Marks {
             let from: Vec<Option<usize>> =
                 keys.iter().map(|key| self.factor_keys.iter().position(|k| k == key)).collect();
             for slot in &mut self.slots {
+                // What was published under other rules is not put right by these.
+                slot.published = Default::default();
                 let before = std::mem::take(&mut slot.holds);
                 slot.holds =
                     from.iter().map(|at| at.and_then(|at| before.get(at)).copied().unwrap_or_default()).collect();
@@ -237,6 +243,8 @@ impl Marks {
         self.count_wrong(plan, seen, now, out);
         self.cover(plan, seen, rank, now, out);
         self.periods(plan, seen, rank, now, out);
+        self.note_published(plan, seen, rank, now, out);
+        self.came_late(plan, rank, now, out);
         self.sweep(plan, seen.at.0, out);
     }
 

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::authority::no_effect;
 use super::calendar;
 use super::engine::Verdict;
 use super::expr::SECOND;
 use super::plan::Plan;
+use super::revise::Cause;
 use super::rules::OBJECT_FACTOR;
 use super::state::*;
 use crate::message::{MARK_ENTRY_MAX, Timestamp};
@@ -96,7 +98,7 @@ impl Answer {
     }
 }
 
-type Refusal = (&'static str, String, String);
+pub(super) type Refusal = (&'static str, String, String);
 
 /// Whether `id` may be an entry's: a level of a topic.
 #[must_use]
@@ -110,7 +112,7 @@ fn content(entry: &Entry) -> [u8; 32] {
     Sha256::digest(serde_json::to_vec(entry).unwrap_or_default()).into()
 }
 
-fn refusal(code: &'static str, zh: &str, en: &str) -> Refusal {
+pub(super) fn refusal(code: &'static str, zh: &str, en: &str) -> Refusal {
     (code, zh.to_owned(), en.to_owned())
 }
 
@@ -169,6 +171,7 @@ impl Marks {
         let open =
             plan.entries.as_ref().map_or(i64::MIN, |e| calendar::open_from(at.0, e.deadline_days, e.deadline_hour));
         let mut kept = false;
+        let mut touched = self.touched(&entry, mark.as_ref());
         for gone in entry.supersedes.iter().chain(&entry.withdraws) {
             kept |= self.withdraw(plan, gone, (&entry, mark.as_mut()), (at.0, open), out);
         }
@@ -181,8 +184,20 @@ impl Marks {
             Some(mark) => self.put(plan, mark, at.0, out),
             None => self.settle(plan, at.0, out),
         }
+        touched.1 = touched.1.min(self.now.max(self.swept).max(at.0).saturating_add(1));
+        self.revise(plan, touched, (&Cause::Entry(id.to_owned()), 0), None, out);
         self.tell_forgotten(at.0, out);
         Answer { id: id.to_owned(), refused: None, late, marks: given }
+    }
+
+    /// From when to when an entry, and those that it takes away, have or had a say.
+    fn touched(&self, entry: &Entry, mark: Option<&Mark>) -> (i64, i64) {
+        let gone = |mark: &&Mark| {
+            mark.said.is_some() && entry.supersedes.iter().chain(&entry.withdraws).any(|id| *id == mark.by)
+        };
+        let gone = self.held.values().chain(&self.memory.entries).filter(gone);
+        let times = gone.chain(mark).map(|mark| (mark.since.0, mark.until.map_or(i64::MAX, |until| until.0)));
+        times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
     }
 
     fn judge(&self, plan: &Plan, now: i64, entry: &Entry) -> Result<Option<Mark>, Refusal> {
@@ -224,6 +239,15 @@ impl Marks {
                 format!("{gone} 已被更正或撤回"),
                 format!("{gone} was superseded or withdrawn before"),
             ));
+        }
+        let gone = entry.supersedes.iter().map(|id| (id, false)).chain(entry.withdraws.iter().map(|id| (id, true)));
+        if let Some(ruled) = gone.clone().find_map(|(id, withdraws)| self.is_ruled(id, withdraws)) {
+            return Err(ruled);
+        }
+        let remembered =
+            |id: &str| self.held.values().chain(&self.memory.entries).any(|m| m.said.is_some() && m.by == id);
+        if let Some((forgotten, _)) = gone.clone().find(|(id, withdraws)| *withdraws && !remembered(id)) {
+            return Err(no_effect(forgotten));
         }
         if entry.withdraws.is_some() {
             return Ok(None);
@@ -280,7 +304,7 @@ impl Marks {
         }
         let open = plan.entries.as_ref().map(|e| calendar::open_from(now, e.deadline_days, e.deadline_hour));
         let from = begin.0.max(open.unwrap_or(i64::MIN));
-        Ok(Some(Mark {
+        let mut mark = Mark {
             mark: entry.mark.clone(),
             object: entry.object.clone(),
             by: entry.id.clone(),
@@ -301,10 +325,17 @@ impl Marks {
             spent: false,
             without: Vec::new(),
             begun: begin.0 <= now,
+            ruled: None,
+            entered: kind.validity,
+            waits: false,
             silence: false,
             on_code: kind.is_on_code(),
             met: Vec::new(),
-        }))
+        };
+        if self.was_annulled(&mark) {
+            (mark.waits, mark.standing) = (true, Standing::Waiting);
+        }
+        Ok(Some(mark))
     }
 
     /// Takes an entry's mark away, but for what it did in closed days; whether there was such.
@@ -377,7 +408,7 @@ impl Marks {
     }
 
     /// A proposal that rested on an entry is a proposal again.
-    fn rests_no_more(&mut self, gone: &Mark) {
+    pub(super) fn rests_no_more(&mut self, gone: &Mark) {
         let rests = |mark: &&mut Mark| {
             mark.standing == Standing::Confirmed && mark.mark == gone.mark && mark.object == gone.object
         };

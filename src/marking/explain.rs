@@ -76,6 +76,9 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
         None if mark.late => {
             ("逾期填报，保留但不生效".into(), "entered after the deadline: kept, without effect".into())
         }
+        None if mark.standing == Standing::Annulled => {
+            ("已被主管部门撤销，自始无效".into(), "annulled by an authority: it never had effect".into())
+        }
         None if mark.standing == Standing::Waiting => {
             ("须经主管部门裁定接受后方生效".into(), "it takes effect only when an authority has accepted it".into())
         }
@@ -93,6 +96,24 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
             )
         }
     };
+    if let Some(ruled) = &mark.ruled {
+        let (role, ruling) = (ruled.role, ruled.ruling);
+        let decision = if ruled.decision.is_empty() { String::new() } else { format!("，文号 {}", ruled.decision) };
+        zh.push_str(&format!("{}裁定「{}」（{}，{}{decision}）。", role.zh(), ruling.zh(), ruled.id, ruled.author));
+        let decision = if ruled.decision.is_empty() { String::new() } else { format!(", decision {}", ruled.decision) };
+        en.push_str(&format!(
+            " The {} ruled \"{}\" ({}, {}{decision}).",
+            role.name(),
+            ruling.name(),
+            ruled.id,
+            ruled.author
+        ));
+        if let Some((from, to)) = ruled.within {
+            let (from, to) = (from.to_rfc3339(), to.to_rfc3339());
+            zh.push_str(&format!("仅 {from} 至 {to} 有效力。"));
+            en.push_str(&format!(" It stands from {from} to {to} only."));
+        }
+    }
     for (from, until) in mark.without.iter().filter(|_| !mark.spent && mark.validity.needs_confirmation()) {
         let (from, until) = (from.to_rfc3339(), until.to_rfc3339());
         zh.push_str(&format!("{from} 至 {until} 限额已用尽，不豁免。"));

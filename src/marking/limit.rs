@@ -36,8 +36,13 @@ impl Marks {
 
     /// Charges a mark up to `to` against the limits it shares; [`Marks::settle`] says what has come of it.
     pub(super) fn charge(&mut self, plan: &Plan, mark: &Mark, to: i64) {
+        if !mark.is_charged() {
+            return;
+        }
+        let (begin, end) = mark.window();
+        let to = to.min(end);
         for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&mark.mark)) {
-            let mut from = mark.since.0.max(mark.from.0).max(limit.dates.from);
+            let mut from = begin.max(limit.dates.from);
             let to = to.min(limit.dates.until);
             while from < to {
                 let (start, end) = bounds(limit, mark, from);

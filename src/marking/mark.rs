@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::rules::*;
+use super::ruling::{Decision, Role};
 use crate::message::Timestamp;
 
 /// Whether a mark takes effect.
@@ -19,6 +20,25 @@ pub enum Standing {
     Entered,
     /// Entered by hand, of a kind that takes effect only when an authority has accepted it.
     Waiting,
+    /// Entered by hand and annulled by an authority.
+    Annulled,
+}
+
+/// The ruling that holds for an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruled {
+    /// Its id.
+    pub id: String,
+    /// As whom it was said.
+    pub role: Role,
+    /// What was ruled.
+    pub ruling: Decision,
+    /// Of `limit`: from and to.
+    pub within: Option<(Timestamp, Timestamp)>,
+    /// Who.
+    pub author: String,
+    /// The number of the written decision.
+    pub decision: String,
 }
 
 impl Standing {
@@ -37,6 +57,7 @@ impl Standing {
             Self::Confirmed => "confirmed",
             Self::Entered => "entered",
             Self::Waiting => "waiting-for-ruling",
+            Self::Annulled => "annulled",
         }
     }
 }
@@ -120,6 +141,12 @@ pub struct Mark {
     pub silence: bool,
     /// Whether its object is a code, and it covers nothing else.
     pub on_code: bool,
+    /// The ruling that holds for it, of an entry.
+    pub ruled: Option<Box<Ruled>>,
+    /// What it made of readings as it was entered.
+    pub entered: Validity,
+    /// Whether it takes effect only when an authority accepts it, whatever its kind says: it repeats what was annulled.
+    pub waits: bool,
     /// Conflicts that were found with it, so that none is raised twice.
     pub met: Vec<String>,
 }
@@ -153,7 +180,24 @@ impl Mark {
     pub fn works_at(&self, at: i64) -> bool {
         let gone = |(from, to): &(Timestamp, Timestamp)| from.0 <= at && at < to.0;
         let spent = || self.validity.needs_confirmation() && self.without.iter().any(gone);
-        self.standing.counts() && self.from.0 <= at && self.overlap(at, at) > 0 && !spent()
+        let (begin, end) = self.window();
+        self.standing.counts() && begin <= at && at < end && !spent()
+    }
+
+    /// From when to when it may take effect: its own time, but for closed days that it came too late for and what a ruling cut off.
+    #[must_use]
+    pub fn window(&self) -> (i64, i64) {
+        let (begin, end) = (self.since.0.max(self.from.0), self.until.map_or(i64::MAX, |until| until.0));
+        match self.ruled.as_ref().and_then(|ruled| ruled.within) {
+            Some((from, to)) => (begin.max(from.0), end.min(to.0)),
+            None => (begin, end),
+        }
+    }
+
+    /// Whether it uses up limits.
+    pub(super) fn is_charged(&self) -> bool {
+        let doubted = self.ruled.as_ref().is_some_and(|ruled| ruled.ruling == Decision::Doubt);
+        self.standing.counts() && !doubted
     }
 
     /// The part of `from..to` in which it takes effect, µs, without what its limit took; of an instant a microsecond or nothing.
@@ -163,8 +207,8 @@ impl Mark {
             return Vec::new();
         }
         let to = if from == to { from + 1 } else { to };
-        let end = self.until.map_or(i64::MAX, |until| until.0);
-        let mut parts = vec![(self.since.0.max(self.from.0).max(from), end.min(to))];
+        let (begin, end) = self.window();
+        let mut parts = vec![(begin.max(from), end.min(to))];
         if self.validity.needs_confirmation() {
             for (gone, back) in &self.without {
                 parts = parts.iter().flat_map(|(a, b)| [(*a, *b.min(&gone.0)), (*a.max(&back.0), *b)]).collect();
@@ -180,6 +224,11 @@ impl Mark {
         let entry = self.said.as_ref().map(|(reason, proof, author)| {
             json!({ "id": self.by, "reason": reason, "proof": proof, "author": author, "late": self.late,
                 "effect_from": (self.from > self.since).then(|| self.from.to_rfc3339()) })
+        });
+        let ruling = self.ruled.as_ref().map(|ruled| {
+            json!({ "id": ruled.id, "role": ruled.role.name(), "ruling": ruled.ruling.name(), "author": ruled.author,
+                "decision": ruled.decision, "from": ruled.within.map(|(from, _)| from.to_rfc3339()),
+                "to": ruled.within.map(|(_, to)| to.to_rfc3339()) })
         });
         let rule = entry.is_none().then(|| json!({ "id": self.by, "version": self.version, "when": self.when }));
         let inputs: Vec<Value> = self
@@ -202,7 +251,7 @@ impl Mark {
             "mark": self.mark, "object": self.object, "dimension": self.dimension.name(), "standing": self.standing.name(),
             "validity": self.validity.name(), "effective": self.effect().is_some(), "clause": self.clause,
             "certainty": format!("{:?}", self.certainty), "since": self.since.to_rfc3339(),
-            "until": self.until.map(Timestamp::to_rfc3339), "rule": rule, "entry": entry, "spent": self.spent,
+            "until": self.until.map(Timestamp::to_rfc3339), "rule": rule, "entry": entry, "ruling": ruling, "spent": self.spent,
             "spent_since": self.without.last().filter(|_| self.spent).map(|(from, _)| from.to_rfc3339()),
             "evidence": { "inputs": inputs, "exceedances": exceedances },
         })

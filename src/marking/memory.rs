@@ -160,6 +160,8 @@ impl Memory {
             let bound = match what.as_str() {
                 "entry" => ENTRIES_ENDED_MAX,
                 "entry-id" => super::state::ENTRY_IDS_MAX,
+                "published-period" => super::published::RUNS_KEPT_MAX,
+                "ruling" => super::ruling::RULINGS_MAX,
                 _ => SPANS_MAX,
             };
             json!({ "what": what, "count": count, "until": Timestamp(until).to_rfc3339(), "bound": bound })

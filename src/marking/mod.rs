@@ -21,6 +21,7 @@
 //! * Time that marks of one limit share counts once, in the order of time, whenever it was entered. Proposals count nothing.
 //! * After its deadline a day is closed: what had effect in it keeps it, what is entered for it has none, and both are kept.
 
+mod authority;
 mod back;
 mod basis;
 mod calendar;
@@ -41,7 +42,10 @@ mod memory;
 mod overlap;
 mod period;
 mod plan;
+mod published;
+mod revise;
 mod rules;
+mod ruling;
 mod shared;
 mod spans;
 mod state;
@@ -58,5 +62,7 @@ pub use load::{BUILT_IN, built_in_texts};
 pub use memory::{ENTRIES_BYTES_MAX, ENTRIES_ENDED_MAX, EPISODES_MAX, SPANS_KEPT, SPANS_MAX};
 pub use period::KEPT;
 pub use plan::{Plan, unknown_names};
+pub use revise::{Cause, REVISED_MAX, Revised, Revision};
 pub use rules::*;
+pub use ruling::{Decision, RULINGS_MAX, Role, Ruling};
 pub use state::*;

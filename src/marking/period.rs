@@ -11,8 +11,8 @@
 use serde_json::json;
 
 use super::calendar;
-use super::effect::{Fate, HOUR, Over};
-use super::engine::{FlagCheck, Happening, Observation, Recomputed, Verdict};
+use super::effect::{Fate, HOUR, Laid, Over};
+use super::engine::{FlagCheck, Happening, Observation, Reading, Recomputed, Verdict};
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
@@ -103,17 +103,10 @@ impl Marks {
         let laid = self.laid(plan, now, now + length);
         for (at, (reading, home)) in seen.readings.iter().zip(&self.scratch.homes).enumerate() {
             let Some(slot) = self.slots.get(usize::from(*home)) else { continue };
-            let Some(tally) = slot.tallies.get(usize::from(rank) - 1) else { continue };
-            let Some(mut places) = tally.of(now, length) else { continue };
-            let over = if laid.is_empty() {
-                Over::default()
-            } else {
-                self.over_code(plan, &laid, reading, rank, (false, &[], &[]))
+            let Some((counted, knows)) = self.counted(plan, &laid, slot, reading, (rank, now, length)) else {
+                continue;
             };
-            let finer = slot.tallies.get(usize::from(rank).wrapping_sub(2)).filter(|_| rank == 3);
-            overlay(plan, &over, finer, &mut places, rank, now);
-            let counted = places.count();
-            let Some(judged) = out.readings.get_mut(at).filter(|_| counted.expected > 0) else { continue };
+            let Some(judged) = out.readings.get_mut(at) else { continue };
             let flag = period.flag.as_ref().map(|asked| (asked, asked.needed.is_met(counted)));
             let mean = period.mean.as_ref().map(|asked| (asked, asked.needed.verdict(counted)));
             let own = reading.flag.and(judged.own).map(Validity::is_usable);
@@ -129,7 +122,7 @@ impl Marks {
                 });
                 out.happenings.push(Happening { kind: "flag-differs", at: Timestamp(now), mark: None, detail });
             }
-            if let Some((_, fate)) = mean.filter(|_| tally.knows(now)) {
+            if let Some((_, fate)) = mean.filter(|_| knows) {
                 judged.validity = judged.validity.max(match fate {
                     Fate::Good => None,
                     Fate::Lost => Some(Validity::Invalid),
@@ -149,6 +142,46 @@ impl Marks {
             let Counted { good, seen, expected, .. } = counted;
             let (needed, clause, flag) = (needed.clone(), clause.clone(), flag.map(check));
             judged.recomputed = Some(Box::new(Recomputed { valid, good, seen, expected, needed, clause, flag }));
+        }
+    }
+
+    /// The finer values of a period, with what people entered laid over them, and whether they are known from its beginning.
+    fn counted(
+        &self,
+        plan: &Plan,
+        laid: &[Laid<'_>],
+        slot: &Slot,
+        reading: &Reading<'_>,
+        (rank, start, length): (u8, i64, i64),
+    ) -> Option<(Counted, bool)> {
+        let tally = slot.tallies.get(usize::from(rank) - 1)?;
+        let mut places = tally.of(start, length)?;
+        let over = if laid.is_empty() {
+            Over::default()
+        } else {
+            self.over_code(plan, laid, reading, rank, (false, &[], &[]))
+        };
+        let finer = slot.tallies.get(usize::from(rank).wrapping_sub(2)).filter(|_| rank == 3);
+        overlay(plan, &over, finer, &mut places, rank, start);
+        let counted = places.count();
+        (counted.expected > 0).then(|| (counted, tally.knows(start)))
+    }
+
+    /// What the finer values of a published period make of it now.
+    pub(super) fn mean_again(
+        &self,
+        plan: &Plan,
+        laid: &[Laid<'_>],
+        slot: &Slot,
+        reading: &Reading<'_>,
+        period: (u8, i64, i64),
+    ) -> Option<Validity> {
+        let asked = plan.period(period.0)?.mean.as_ref()?;
+        let (counted, _) = self.counted(plan, laid, slot, reading, period).filter(|(_, knows)| *knows)?;
+        match asked.needed.verdict(counted) {
+            Fate::Good => None,
+            Fate::Lost => Some(Validity::Invalid),
+            Fate::Short => Some(Validity::Conditional),
         }
     }
 

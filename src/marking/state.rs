@@ -13,7 +13,9 @@ use super::expr::{Expr, Op, SECOND, Test};
 pub use super::mark::*;
 use super::memory::Memory;
 use super::plan::{Plan, Sig};
+use super::published::Published;
 use super::rules::Validity;
+use super::ruling::Rulings;
 use super::tally::{Steps, Tally};
 use crate::message::Timestamp;
 
@@ -136,6 +138,8 @@ pub(super) struct Slot {
     /// The latest runs above emission limits, at most [`RUNS_MAX`].
     pub(super) above: Vec<Above>,
     pub(super) tallies: [Tally; 3],
+    /// What was published of its minutes, hours and days.
+    pub(super) published: [Published; 3],
     #[serde(skip)]
     pub(super) range: Option<(f64, f64)>,
     #[serde(skip)]
@@ -357,6 +361,8 @@ pub(super) struct Scratch {
     pub(super) cleared: Vec<(u16, u16)>,
     /// What instruments and rules make of each reading, without what people entered.
     pub(super) bases: Vec<Option<Validity>>,
+    /// What each reading says of itself, and what it rests on.
+    pub(super) owns: Vec<Option<Validity>>,
     /// What stands for the slot of a value that is judged and not taken.
     pub(super) passing: Option<Box<Slot>>,
 }
@@ -379,6 +385,10 @@ pub struct Marks {
     pub(super) held: BTreeMap<(String, String, String), Mark>,
     /// Marks that have ended.
     pub(super) memory: Memory,
+    /// What authorities ruled about entries.
+    pub(super) rulings: Rulings,
+    /// Up to when minutes, hours and days were published.
+    pub(super) published_to: [i64; 3],
     /// By limit, object, start of the period.
     pub(super) counters: BTreeMap<(String, String, i64), Counter>,
     /// Accepted entries, in the order in which they came.

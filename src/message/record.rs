@@ -27,6 +27,8 @@
 //!             H being SHA-256
 //! 23 registry change  name of the context that is changed 32 bytes | name of the changed one 32 bytes | part u32 | parts u32 | a piece as of 22.
 //!             The new name is computed like that of 22, beginning with the name of the changed one in place of the zeros
+//! 11 mark ruling  length of MN u16 | MN | length of role u16 | role | length of id u16 | id | the ruling as it came, JSON (schema
+//!             `hj212.mark-ruling/1`), as long as an entry; the role is a level of the topic: the broker decides who may speak as it
 //! ```
 //!
 //! What must stay true: a kind keeps its number and its layout for ever; a change of layout is a new kind.
@@ -103,6 +105,17 @@ pub enum Record<'a> {
         /// The entry's id, as in the topic.
         id: &'a str,
         /// The entry as it came.
+        json: &'a [u8],
+    },
+    /// What an authority ruled about a mark entered by hand, before it was judged.
+    MarkRuling {
+        /// The station, as in the topic.
+        mn: &'a str,
+        /// As whom it was said, as in the topic: `county`, `city`, `province`.
+        role: &'a str,
+        /// The ruling's id, as in the topic.
+        id: &'a str,
+        /// The ruling as it came.
         json: &'a [u8],
     },
     /// A step of a command's life, as JSON. Not to be printed: passwords and keys may stand in it.
@@ -287,6 +300,7 @@ impl<'a> Record<'a> {
             Self::Started(_) => 6,
             Self::Stopped => 7,
             Self::MarkEntry { .. } => 8,
+            Self::MarkRuling { .. } => 11,
             Self::Command(_) => 10,
             Self::Notice(_) => 24,
             Self::DeadLetter(_) => 25,
@@ -344,6 +358,10 @@ impl<'a> Record<'a> {
                 put_text(out, id);
                 out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
             }
+            Self::MarkRuling { mn, role, id, json } => {
+                [mn, role, id].into_iter().for_each(|text| put_text(out, text));
+                out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
+            }
             Self::Command(step) => out.extend_from_slice(step),
             Self::Notice(json) => out.extend_from_slice(json),
             Self::DeadLetter(letter) => {
@@ -380,6 +398,7 @@ impl<'a> Record<'a> {
                 Some(Record::RegistryChange { base: *base, name, part, parts, json })
             }),
             20 => body.first_chunk().map(|monotonic| Record::Clock(i64::from_le_bytes(*monotonic))),
+            11 => take_mark_ruling(body),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
@@ -499,6 +518,12 @@ fn take_dead_letter(body: &[u8]) -> Option<Record<'_>> {
     Some(Record::DeadLetter(DeadLetter { of, tries, retain: retain == 1, bytes, why, topic, body: cursor.0 }))
 }
 
+fn take_mark_ruling(body: &[u8]) -> Option<Record<'_>> {
+    let mut cursor = Cursor(body);
+    let (mn, role, id) = (cursor.text()?, cursor.text()?, cursor.text()?);
+    Some(Record::MarkRuling { mn, role, id, json: cursor.0 })
+}
+
 fn take_context(body: &[u8]) -> Option<([u8; 32], u32, u32, &[u8])> {
     let mut cursor = Cursor(body);
     let hash = cursor.array()?;
@@ -555,6 +580,8 @@ mod tests {
         round_trip(&Record::Stopped);
         round_trip(&Record::MarkEntry { mn: "010000A8900016F000169DC0", id: "2026-0042", json: b"{}" });
         round_trip(&Record::MarkEntry { mn: "", id: "", json: b"" });
+        round_trip(&Record::MarkRuling { mn: "010000A8900016F000169DC0", role: "city", id: "2026-R-17", json: b"{}" });
+        round_trip(&Record::MarkRuling { mn: "", role: "", id: "", json: b"" });
         round_trip(&Record::Command(b"{}"));
         round_trip(&Record::Notice(b"{}"));
         let letter =

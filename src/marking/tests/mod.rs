@@ -9,6 +9,7 @@ use crate::message::{Facility, Kind, StationFacts, Timestamp};
 mod afterwards;
 mod corrections;
 mod order;
+mod rulings;
 mod scenarios;
 mod spans;
 mod year;
