@@ -35,6 +35,8 @@ fn options(stations: u32, seconds: u64) -> sim::Options {
         duration: Duration::from_secs(seconds),
         speed: Some(1.0),
         answer_timeout: Duration::from_secs(2),
+        // On a busy machine the last answers come late.
+        drain: Duration::from_secs(60),
         reconnect_min: Duration::from_millis(20),
         reconnect_max: Duration::from_millis(100),
         ..sim::Options::default()

@@ -174,6 +174,14 @@ async fn the_page_answers_the_questions_of_the_night_shift() {
     println!("{} frames answered; {:?}", summary.counts.acked, begun.elapsed());
 }
 
+/// How many processes wait for each core: a browser beside other work paints that much later.
+fn busy() -> f64 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(1.0);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (load / f64::from(u32::try_from(cores).unwrap_or(1))).max(1.0)
+}
+
 /// The page comes at once and is not frozen by what arrives.
 fn stays_quick(browser: &mut Browser, address: &str, pictures: &Path) {
     browser.open("about:blank");
@@ -185,8 +193,9 @@ fn stays_quick(browser: &mut Browser, address: &str, pictures: &Path) {
     println!(
         "first paint {paint:.0} ms, first rows {rows:.0} ms, longest task {task:.0} ms (0: below 50), longest time between two pictures {gap:.0} ms"
     );
-    assert!(paint < FIRST_PAINT_MAX, "first paint {paint} ms");
-    assert!(task < TASK_MAX, "a task of {task} ms");
+    let busy = busy();
+    assert!(paint < FIRST_PAINT_MAX * busy, "first paint {paint} ms at {busy} times the work that the machine has cores for");
+    assert!(task < TASK_MAX * busy, "a task of {task} ms at {busy} times the work that the machine has cores for");
     for (language, shown) in [("zh", "全部地区"), ("en", "all regions")] {
         if browser.script("zh").as_bool().unwrap() != (language == "zh") {
             browser.click("#language");

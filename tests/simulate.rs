@@ -27,6 +27,8 @@ fn options(host: &Host) -> Options {
         speed: Some(4_320.0),
         min_interval: 30,
         answer_timeout: Duration::from_secs(2),
+        // On a busy machine the last answers come late.
+        drain: Duration::from_secs(60),
         reconnect_min: Duration::from_millis(50),
         reconnect_max: Duration::from_millis(100),
         pace: Duration::from_millis(5),

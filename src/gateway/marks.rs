@@ -147,11 +147,12 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
     let mut known = Timestamp(0);
     let from = Timestamp(question.at.0.saturating_sub(BEFORE));
     let interpreter = walk(dir, settings, from, &question.mn, |interpreter, stored, publications| {
-        let until = question.known.unwrap_or_else(|| interpreter.entries_close(&question.mn, question.at));
-        // Who asks about what came after its day's deadline gets the first of it.
-        if stored.time > until && (question.known.is_some() || !found.reports.is_empty()) {
-            return Walk::Ends;
-        }
+        let Some(publications) = publications else {
+            let until = question.known.unwrap_or_else(|| interpreter.entries_close(&question.mn, question.at));
+            // Who asks about what came after its day's deadline gets the first of it.
+            let late = stored.time > until && (question.known.is_some() || !found.reports.is_empty());
+            return if late { Walk::Ends } else { Walk::Goes };
+        };
         known = stored.time;
         publications.iter().for_each(|publication| found.take(stored, publication));
         Walk::Goes
@@ -222,6 +223,7 @@ pub fn list(
     let from = Timestamp(range.map_or(i64::MAX, |(since, _)| since.0.saturating_sub(BEFORE)));
     let interpreter = walk(dir, settings, from, mn, |interpreter, _, publications| {
         // The memory of ended marks is bounded: what ends is kept as it ends.
+        let publications = publications.unwrap_or_default();
         if range.is_some() && publications.iter().any(|p| p.topic.contains("/event/mark-")) {
             keep(interpreter.marks_over(mn, None, least, most).unwrap_or_default());
         }
@@ -349,13 +351,14 @@ enum Walk {
     Ends,
 }
 
-/// Interprets the journal for one station until `each` has seen enough.
+/// Interprets the journal for one station until `each` has seen enough; it is asked before a record is interpreted, and after that with what
+/// the record gave.
 fn walk(
     dir: &Path,
     settings: interpret::Settings,
     from: Timestamp,
     mn: &str,
-    mut each: impl FnMut(&Interpreter, &Stored<'_>, &[Publication]) -> Walk,
+    mut each: impl FnMut(&Interpreter, &Stored<'_>, Option<&[Publication]>) -> Walk,
 ) -> Result<Interpreter, MarksError> {
     let broken = |error: &dyn std::fmt::Display| MarksError::Journal {
         dir: dir.display().to_string(),
@@ -373,10 +376,13 @@ fn walk(
     let mut publications = Vec::new();
     while let Some(item) = reader.next().map_err(|error| broken(&error))? {
         let ReadItem::Record(stored) = item else { continue };
+        if each(&interpreter, &stored, None) == Walk::Ends {
+            break;
+        }
         let record = Record::decode(stored.kind, stored.body).map_or(Record::Tick, |record| concerning(mn, record));
         publications.clear();
         interpreter.on_record(stored.offset.0, stored.time, &stored.hash, &record, &mut publications);
-        if each(&interpreter, &stored, &publications) == Walk::Ends {
+        if each(&interpreter, &stored, Some(&publications)) == Walk::Ends {
             break;
         }
     }
