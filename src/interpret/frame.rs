@@ -108,7 +108,8 @@ impl Interpreter {
         let fresh = station.carded.is_none() || !station.online;
         station.online = true;
         station.last_seen = Some(place.time);
-        let shown = self.context.edition_of(facts, &Shown { flag: edition, ..Shown::of(header, heard.deviations) });
+        let signs = Shown::of(header, heard.deviations);
+        let shown = self.context.edition_of(facts, &Shown { flag: edition, ..signs });
         if station.edition != shown {
             station.edition = shown;
         }
@@ -122,6 +123,7 @@ impl Interpreter {
         let opening = self.keys.open(&station.mn, header, heard);
         let deviations = heard.deviations.union(header.deviations).union(opening.deviations);
         let kind = header.cn.map_or(Kind::Other, Kind::of);
+        self.note_upload(station, header, kind, &signs, place, out);
         if kind == Kind::Heartbeat {
             station.count(deviations);
             done.deviations = deviations;

@@ -25,6 +25,7 @@
 //! * The registered edition and ST count before those of the frame: both are often wrong in the field.
 //! * When the gateway starts, every station counts as offline until it speaks.
 
+mod answers;
 mod command;
 mod context;
 mod convert;
@@ -192,11 +193,14 @@ impl Interpreter {
     pub fn forget(&mut self) {
         self.stations.clear();
         self.by_mn.clear();
+        self.strangers.clear();
         self.waiting = Waiting::default();
-        self.now = Timestamp(i64::MIN);
+        self.clock = Belief::default();
+        (self.now, self.elapsed) = (self.clock.now(), self.clock.elapsed());
         self.swept = Timestamp(0);
         self.round = coverage::Round::default();
         self.stories = Stories::default();
+        self.flood = flood::Flood::default();
     }
 
     /// What command codes mean in dialects, for those who have no journal to read that from.

@@ -46,6 +46,8 @@ pub(super) struct Station {
     pub(super) qns: Recent,
     /// What its records showed of the tables that its codes belong to.
     pub(super) habits: Habits,
+    /// Whether it takes our answers.
+    pub(super) resends: super::answers::Resends,
     /// QNs of the last requests to it.
     pub(super) asked: VecDeque<u64>,
     /// Numbers of the records that wait for parts.

@@ -544,6 +544,50 @@ fn the_door_is_told_what_to_count() {
     assert!(player.done[3].deviations.contains(Deviation::ValueNotNumber));
 }
 
+/// What is proposed to a station that sends each of these frames so often.
+fn proposed(registered: &str, frames: &[(&str, usize)]) -> Vec<(String, String)> {
+    let mut player = Player::new(settings());
+    if !registered.is_empty() {
+        let facts: crate::message::StationFacts = serde_json::from_str(registered).unwrap();
+        let context = Context { stations: [("A".to_owned(), facts)].into(), ..Context::default() };
+        player.play(&context_steps(noon(), &context));
+    }
+    let schemas = Schemas::new();
+    let mut second = 0;
+    for (n, (frame, times)) in frames.iter().enumerate() {
+        for _ in 0..*times {
+            second += 5;
+            let at = Timestamp(noon().0 + second * 1_000_000);
+            player.play(&[frame_step(at, frame.replace("NN", &format!("2026060112{n:02}00000")).as_bytes())]);
+        }
+    }
+    player.out.iter().for_each(|publication| schemas.check(publication));
+    let events = player.out.iter().filter(|said| said.topic.ends_with("/event/dialect-proposed"));
+    let detail =
+        |said: &Publication| serde_json::from_slice::<serde_json::Value>(&said.payload).unwrap()["detail"].clone();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    events.map(detail).map(|detail| (text(&detail["dialect"]), text(&detail["why"]))).collect()
+}
+
+#[test]
+fn a_station_that_does_not_take_our_answers_is_named_once_with_the_dialect_to_try() {
+    let flagless = "QN=NN;ST=32;CN=2011;PW=123456;MN=A;CP=&&DataTime=20260601120000;w01018-Rtd=1&&";
+    let unasked = "QN=NN;ST=32;CN=2011;PW=123456;MN=A;Flag=4;CP=&&DataTime=20260601120000;w01018-Rtd=1&&";
+    let asked = "QN=NN;ST=32;CN=2011;PW=123456;MN=A;Flag=1;CP=&&DataTime=20260601120000;w01018-Rtd=1&&";
+    let of = |dialect: &str, why: &str| vec![(dialect.to_owned(), why.to_owned())];
+    assert_eq!(proposed("", &[(flagless, 9)]), of("flag-or-none", "no-flag"));
+    assert_eq!(proposed("", &[(&flagless.replace("ST=32", "ST=39"), 4)]), of("dust-noise", "no-flag"));
+    assert_eq!(proposed("", &[(unasked, 4)]), of("2017-always", "flag-asks-none"));
+    assert_eq!(proposed("", &[(asked, 4)]), of("2005-bare", "answer-form"));
+    assert_eq!(proposed(r#"{"edition":"2017"}"#, &[(asked, 4)]), of("2005", "answer-form"));
+    assert_eq!(proposed(r#"{"dialect":"flag-or-none"}"#, &[(flagless, 4)]), of("vapour-recovery", "no-flag"));
+    // Three sends of each record, as boxes of vapour recovery do; and lost answers now and then, which say nothing.
+    assert_eq!(proposed("", &[(asked, 3), (asked, 3), (asked, 3)]), of("2005-bare", "answer-form"));
+    assert_eq!(proposed("", &[(asked, 3), (asked, 1), (asked, 2), (asked, 1), (asked, 3)]), vec![]);
+    let beat = "QN=20260601120000000;ST=91;CN=9015;PW=123456;MN=A;Flag=5;CP=&&&&";
+    assert_eq!(proposed("", &[(beat, 9)]), vec![], "heartbeats may be all alike");
+}
+
 #[test]
 fn a_station_s_state_stays_small() {
     let mut player = Player::new(settings());
