@@ -106,10 +106,13 @@ fn factors_answers_for_codes_names_and_slips_and_helps_where_it_knows_nothing() 
 
 #[test]
 fn decode_shows_aliases_second_codes_and_collisions() {
-    let frame = "QN=20260601101000001;ST=32;CN=2011;PW=123456;MN=A;Flag=5;CP=&&DataTime=20260601101000;COD-Rtd=7;w01018-Rtd=8;\
-                 01001-Rtd=7.1;e70101-Rtd=3.5;a21026-Rtd=1&&";
+    // A code without its letter is named where all others are of one medium; so what belongs to another stands in a frame of its own.
+    let head = "QN=20260601101000001;ST=32;CN=2011;PW=123456;MN=A;Flag=5;CP=&&DataTime=20260601101000;";
     let mut raw = Vec::new();
-    hj212_gateway::protocol::write::frame(&mut raw, |out| out.extend_from_slice(frame.as_bytes()));
+    for items in ["COD-Rtd=7;w01018-Rtd=8;01001-Rtd=7.1;e70101-Rtd=3.5", "w01018-Rtd=8;a21026-Rtd=1"] {
+        let segment = format!("{head}{items}&&");
+        hj212_gateway::protocol::write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
+    }
     let at = folder(&[("frame.txt", std::str::from_utf8(&raw).unwrap())]);
     let (code, out, said) = run(&["decode", "frame.txt"], at.path());
     assert_eq!(code, 0, "{said}");
@@ -144,4 +147,178 @@ fn check_refuses_meanings_that_a_code_does_not_have_and_conversions_from_nowhere
     std::fs::write(at.path().join("other.toml"), format!("[[station]]\nmn = \"A\"\n{keys}")).unwrap();
     let (code, _, said) = run(&["check", "--config", "h.toml"], at.path());
     assert!(code == 78 && said.contains("published as a34002") && said.contains("convert.zz"), "{said}");
+}
+
+/// A frame as HJ 212-2017 prints it (annex C, CN=1062).
+const PRINTED: &str = "##0101QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&1C80\r\n";
+
+#[test]
+fn encode_writes_the_standard_s_own_frame_byte_for_byte() {
+    let at = folder(&[]);
+    let fields = ["--qn", "20160801085857223", "--cn", "1062", "--pw", "100000", "--mn", "010000A8900016F000169DC0"];
+    let (code, out, said) = run(&[&["encode"], &fields[..], &["RtdInterval=30"]].concat(), at.path());
+    assert_eq!((code, out.as_str()), (0, PRINTED), "{said}");
+    for (value, name) in [("A;CN=1012", "MN"), ("A&&", "MN"), ("甲", "MN"), ("A B", "MN")] {
+        let (code, out, said) = run(&["encode", "--cn", "1062", "--mn", value], at.path());
+        assert!(code == 64 && out.is_empty() && said.contains(name), "{value}: {code} {out}{said}");
+    }
+    let (code, out, said) = run(&["encode", "--cn", "1062", "--mn", "A", "a=1&&2"], at.path());
+    assert!(code == 64 && out.is_empty() && said.contains("a=1"), "{said}");
+    let (code, _, said) = run(&["encode", "--cn", "1062", "--mn", "A", "--pw", "hid den"], at.path());
+    assert!(code == 64 && said.contains("PW") && !said.contains("hid den"), "{said}");
+}
+
+#[test]
+fn encode_and_decode_are_each_other_s_reverse() {
+    let at = folder(&[]);
+    for edition in ["2005", "2017", "2025"] {
+        let arguments =
+            ["encode", "--edition", edition, "--st", "31", "--cn", "2011", "--mn", "010000A8900016F000169DC0"];
+        let items = ["DataTime=20260601101000", "a21026-Rtd=12.30,a21026-Flag=N"];
+        let (code, out, said) = run(&[&arguments[..], &items[..]].concat(), at.path());
+        assert_eq!(code, 0, "{said}");
+        std::fs::write(at.path().join("frame"), out).unwrap();
+        let (code, out, said) = run(&["decode", "--json", "frame"], at.path());
+        let decoded: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(
+            (code, &decoded["crc"], &decoded["packet"]["mn"]),
+            (0, &"right".into(), &arguments[8].into()),
+            "{said}{out}"
+        );
+        assert_eq!(decoded["packet"]["edition"], edition, "{out}");
+        assert!(out.contains("\"rtd\":12.30"), "numbers stay as they were written: {out}");
+        let (_, out, _) = run(&["decode", "frame"], at.path());
+        assert!(out.contains("rtd=12.30"), "{out}");
+    }
+}
+
+#[test]
+fn encode_cuts_what_is_too_long_into_parts_between_items() {
+    let at = folder(&[]);
+    let items: Vec<String> = (0..80).map(|n| format!("w{n:05}-Rtd=1.5,w{n:05}-Flag=N")).collect();
+    let mut arguments =
+        vec!["encode", "--cn", "2011", "--mn", "A1", "--qn", "20260601101000001", "DataTime=20260601101000"];
+    arguments.extend(items.iter().map(String::as_str));
+    let (code, out, said) = run(&arguments, at.path());
+    assert_eq!(code, 0, "{said}");
+    let frames: Vec<&str> = out.split_inclusive("\r\n").collect();
+    assert!(frames.len() > 2, "{}", frames.len());
+    let mut found = Vec::new();
+    for (number, frame) in frames.iter().enumerate() {
+        assert!(frame.len() <= 6 + 1024 + 6, "{frame}");
+        let head = format!(
+            "QN=20260601101000001;ST=32;CN=2011;PW=123456;MN=A1;Flag=7;PNUM={};PNO={};CP=&&DataTime=20260601101000;",
+            frames.len(),
+            number + 1
+        );
+        let area = frame.split(&head).nth(1).unwrap_or_else(|| panic!("{head} is not in {frame}"));
+        found.extend(area.split("&&").next().unwrap().split(';').map(str::to_owned));
+        std::fs::write(at.path().join("part"), frame).unwrap();
+        let (code, out, _) = run(&["decode", "part"], at.path());
+        assert!(code == 0 && out.contains("rtd=1.5"), "a part is shown alone: {out}");
+    }
+    assert_eq!(found, items, "every item once, in its order");
+    let (code, out, said) = run(&["encode", "--cn", "2011", "--mn", "A", &"x".repeat(1100)], at.path());
+    assert!(code == 64 && out.is_empty() && said.contains("does not fit"), "{said}");
+}
+
+#[test]
+fn encode_encrypts_with_the_key_of_the_station_and_decode_opens_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let keys = "[[key]]\nmn = \"010000A8900016F000169DC0\"\ncreated = \"2026-06-01\"\nkey = \"0123456789abcdef\"\n";
+    let at = folder(&[("keys.toml", keys)]);
+    std::fs::set_permissions(at.path().join("keys.toml"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let fields = [
+        "--mn",
+        "010000A8900016F000169DC0",
+        "--keys",
+        "keys.toml",
+        "DataTime=20260601101000;a21026-Rtd=12.30,a21026-Flag=N",
+    ];
+    let run_raw = |edition: &str, cn: &str, to: &str| {
+        let arguments = ["encode", "--edition", edition, "--st", "31", "--cn", cn].into_iter().chain(fields);
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_hj212-gateway"))
+            .args(arguments)
+            .current_dir(at.path())
+            .output()
+            .unwrap();
+        std::fs::write(at.path().join(to), &done.stdout).unwrap();
+        (done.status.code(), done.stdout)
+    };
+    let (code, wire) = run_raw("2025", "2011", "sealed");
+    assert!(code == Some(0) && !wire.windows(8).any(|bytes| bytes == b"DataTime"), "{}", wire.escape_ascii());
+    let (code, out, said) = run(&["decode", "--json", "--keys", "keys.toml", "sealed"], at.path());
+    assert!(code == 0 && out.contains("\"rtd\":12.30"), "{out}{said}");
+    assert_eq!(run_raw("2017", "2011", "none").0, Some(64), "2017 knows no encryption");
+    assert_eq!(run_raw("2025", "9015", "none").0, Some(64), "areas of heartbeats are not encrypted");
+}
+
+#[test]
+fn send_shows_the_answer_explained_and_says_so_when_none_comes() {
+    use std::io::{Read, Write};
+    let frame = "QN=20260601101000001;ST=32;CN=2011;PW=123456;MN=A;Flag=5;CP=&&DataTime=20260601101000;w01018-Rtd=7&&";
+    let wire = |segment: &str| {
+        let mut raw = Vec::new();
+        hj212_gateway::protocol::write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
+        String::from_utf8(raw).unwrap()
+    };
+    let at = folder(&[("frame", &wire(frame)), ("unasked", &wire(&frame.replace("Flag=5", "Flag=4")))]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap().to_string();
+    let answer = wire("QN=20260601101000001;ST=91;CN=9014;PW=123456;MN=A;Flag=4;CP=&&&&");
+    let sent = wire(frame);
+    let peer = std::thread::spawn(move || {
+        // One connection is answered, in two pieces; the next ones are closed without a word.
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut heard = vec![0; sent.len()];
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, sent.as_bytes(), "bytes go out as they are");
+        let (one, two) = answer.as_bytes().split_at(20);
+        stream.write_all(one).unwrap();
+        stream.flush().unwrap();
+        stream.write_all(two).unwrap();
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut heard);
+        }
+        stream
+    });
+    let (code, out, said) = run(&["send", "--to", &to, "--timeout", "60", "frame"], at.path());
+    assert_eq!(code, 0, "{said}");
+    for part in ["9014", "20260601101000001", "可用 usable", "✓"] {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+    let (code, out, said) = run(&["send", "--to", &to, "--timeout", "60", "frame"], at.path());
+    assert!(code == 1 && out.is_empty() && said.contains("20260601101000001"), "{code} {out}{said}");
+    let (code, _, said) = run(&["send", "--to", &to, "--timeout", "60", "unasked"], at.path());
+    assert!(code == 0 && said.contains("no answer was asked for"), "{code} {said}");
+    peer.join().unwrap();
+    let closed = format!("127.0.0.1:{}", gateway::free_port());
+    assert_eq!(run(&["send", "--to", &closed, "frame"], at.path()).0, 69);
+}
+
+#[test]
+fn whatever_ends_plainly_is_named_with_mn_cn_lengths_and_checks() {
+    let segment = "QN=20260401101500000;ST=32;CN=2011;PW=123456;MN=88888880000001;Flag=5;CP=&&DataTime=20260401101500;w01018-Rtd=20.1,w01018-Flag=N&&";
+    let mut all = String::new();
+    let heads = ["##0130", "##0000", "##9999", "##12", "##", "##abcd", "##00130", "## 130"];
+    for head in heads {
+        for check in ["", "A", "6E", "6E7", "6E7A", "----", "zz", "0x1"] {
+            all.push_str(&format!("{head}{segment}{check}\r\n"));
+        }
+    }
+    let at = folder(&[("all.txt", &all)]);
+    let (_, out, _) = run(&["decode", "--json", "all.txt"], at.path());
+    let frames: Vec<serde_json::Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|f: &serde_json::Value| f["packet"].is_object())
+        .collect();
+    let named = frames.iter().filter(|f| {
+        f["packet"]["mn"] == "88888880000001"
+            && f["packet"]["cn"] == "2011"
+            && f["packet"]["length"] == segment.len()
+            && f["packet"]["crc_computed"].is_string()
+    });
+    assert_eq!(named.count(), heads.len() * 8, "{out}");
 }

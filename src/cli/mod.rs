@@ -1,6 +1,6 @@
 //! Arguments and exit codes. The names here are stable: scripts rely on them.
 //!
-//! Exit codes (sysexits): 0 done, 1 found something wrong (`decode`, `journal verify`), 64 usage, 69 something needed is not there,
+//! Exit codes (sysexits): 0 done, 1 found something wrong (`decode`, `send`, `journal verify`), 64 usage, 69 something needed is not there,
 //! 70 a fault of ours, 74 input or output failed, 75 try again later, 78 the configuration is bad.
 
 mod check;
@@ -9,6 +9,7 @@ mod commands;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
+mod encode;
 mod factors;
 mod gaps;
 mod journal;
@@ -19,6 +20,8 @@ mod marks;
 mod replay;
 mod run;
 mod seal;
+mod send;
+mod show;
 mod simulate;
 
 use std::path::PathBuf;
@@ -34,6 +37,8 @@ const IO: u8 = 74;
 const AGAIN: u8 = 75;
 /// A fault of ours (EX_SOFTWARE).
 const FAULT: u8 = 70;
+/// Something that is needed is not there (EX_UNAVAILABLE).
+const UNAVAILABLE: u8 = 69;
 /// The arguments are wrong (EX_USAGE).
 const USAGE: u8 = 64;
 
@@ -44,7 +49,7 @@ const USAGE: u8 = 64;
     about = "A gateway for HJ 212 data loggers (数采仪): nothing acknowledged is ever lost",
     long_about = "Accepts on-site data loggers that speak HJ 212 (2005, 2017, 2025) over TCP, keeps what they say on disk before \
                   answering, and publishes it to MQTT.\n\n接收 HJ 212 数采仪的数据,先落盘后应答,再发布到 MQTT。",
-    after_help = "Exit codes: 0 done; 1 something wrong was found; 64 usage; 70 internal fault; 74 input/output; 75 try again; 78 configuration."
+    after_help = "Exit codes: 0 done; 1 something wrong was found; 64 usage; 69 not reachable; 70 internal fault; 74 input/output; 75 try again; 78 configuration."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -70,6 +75,10 @@ enum Command {
     },
     /// Explains frames field by field (逐字段解释数据包)
     Decode(decode::Options),
+    /// Builds a frame from its fields: length, CRC, parts, encryption (组包)
+    Encode(encode::Options),
+    /// Sends frames, waits for the answers and explains them (发送并解释应答)
+    Send(send::Options),
     /// What a code is: in each generation, its aliases, its unit (因子编码查询)
     Factors(factors::Options),
     /// Software stations that behave like real loggers, for trials and load
@@ -118,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Run { config } => run::run(&config),
         Command::Check { config, print } => check::check(&config, print),
         Command::Decode(options) => decode::decode(&options),
+        Command::Encode(options) => encode::encode(&options),
+        Command::Send(options) => send::send(&options),
         Command::Factors(options) => factors::factors(&options),
         Command::Simulate(options) => simulate::simulate(*options),
         Command::Ask(options) => command::command(&options),

@@ -5,9 +5,11 @@
 //! the bytes without it; the work is bounded by [`PASTE_MAX`] and a few forms on top of each other.
 
 mod advice;
+mod desk;
 mod paste;
 
 pub use advice::{Advice, advice};
+pub use desk::{Begun, Change, Desk, Explained, Mistake, Packet, PartOf, Refusal, Told};
 pub use paste::{Form, PASTE_MAX, Paste, read};
 
 #[cfg(test)]

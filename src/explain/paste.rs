@@ -210,26 +210,21 @@ fn hex(bytes: &[u8]) -> Option<Vec<u8>> {
 const DUMP_LINE_MAX: usize = 32;
 
 fn hex_line(line: &str, out: &mut Vec<u8>) {
-    let (offset, body) = without_offset(line);
+    let (offset, body) = without_offset(without_time(line));
     // The column of characters stands behind `|`, or behind two blanks.
     let body = body.split('|').next().unwrap_or_default();
+    let begin = out.len();
     let mut taken = 0;
     let mut blanks = 0;
     let mut rest = body;
     while !rest.is_empty() {
-        let skipped = rest.len()
-            - rest
-                .trim_start_matches([' ', '\t', ',', ';', '-', ':', '{', '}', '[', ']', '(', ')', '<', '>', '"', '\''])
-                .len();
+        let skipped = rest.len() - rest.trim_start_matches(SEPARATORS).len();
         blanks = if taken > 0 { rest.get(..skipped).map_or(0, |s| s.matches(' ').count()) } else { blanks };
         rest = rest.get(skipped..).unwrap_or_default();
         if offset && taken > 0 && blanks >= 2 && taken % 8 != 0 {
             return;
         }
-        let token = rest
-            .split([' ', '\t', ',', ';', '-', ':', '{', '}', '[', ']', '(', ')', '<', '>', '"', '\''])
-            .next()
-            .unwrap_or_default();
+        let token = rest.split(SEPARATORS).next().unwrap_or_default();
         if token.is_empty() {
             return;
         }
@@ -238,8 +233,16 @@ fn hex_line(line: &str, out: &mut Vec<u8>) {
             token.strip_prefix("0x").or(token.strip_prefix("0X")).or(token.strip_prefix("\\x")).unwrap_or(token);
         let digits = digits.strip_suffix(['h', 'H']).unwrap_or(digits);
         if digits.len() % 2 != 0 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            // A prefix as `RX:` or a time; behind bytes it is the column of characters.
-            if taken > 0 { return } else { continue }
+            // A prefix as `RX:` or a time; behind bytes it is the column of characters, unless more bytes follow it than stood before.
+            if taken == 0 {
+                continue;
+            }
+            if offset || !has_more(rest, taken) {
+                return;
+            }
+            out.truncate(begin);
+            taken = 0;
+            continue;
         }
         for pair in digits.as_bytes().chunks(2) {
             let value = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
@@ -256,6 +259,51 @@ fn hex_line(line: &str, out: &mut Vec<u8>) {
             return;
         }
     }
+}
+
+/// What stands between the bytes of a dump.
+const SEPARATORS: [char; 16] = [' ', '\t', ',', ';', '-', ':', '{', '}', '[', ']', '(', ')', '<', '>', '"', '\''];
+
+/// Whether the words of `text` hold more than `few` hexadecimal bytes; looks no further than that takes.
+fn has_more(text: &str, few: usize) -> bool {
+    let words = text.split(SEPARATORS).filter(|word| !word.is_empty() && word.len() % 2 == 0);
+    let mut lengths = words.filter(|word| word.bytes().all(|byte| byte.is_ascii_hexdigit())).map(|word| word.len() / 2);
+    let mut count = 0;
+    lengths.any(|length| {
+        count += length;
+        count > few
+    })
+}
+
+/// A line of a log without the date and the time in front; words behind them are passed over with the other prefixes.
+fn without_time(line: &str) -> &str {
+    let mut rest = line.trim_start();
+    loop {
+        let word = rest.split(' ').next().unwrap_or_default();
+        let bare = word.trim_matches(['[', ']', '(', ')', ',', ';']);
+        if !is_date(bare)
+            && !is_time(bare)
+            && !bare.split_once('T').is_some_and(|(date, time)| is_date(date) && is_time(time))
+        {
+            return rest;
+        }
+        rest = rest.get(word.len()..).unwrap_or_default().trim_start();
+    }
+}
+
+/// `2026-04-01`, `2026/4/1`.
+fn is_date(word: &str) -> bool {
+    let parts: Vec<&str> = word.split(['-', '/']).collect();
+    let numbers = parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    numbers && matches!(parts.as_slice(), [year, month, day] if year.len() == 4 && month.len() <= 2 && day.len() <= 2)
+}
+
+/// `10:15:00`, `10:15:00.123`, with a zone or without.
+fn is_time(word: &str) -> bool {
+    let bare = word.split(['.', '+', 'Z']).next().unwrap_or_default();
+    let parts: Vec<&str> = bare.split(':').collect();
+    let two = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.len() == 3 && parts.iter().all(two)
 }
 
 /// Whether a line begins with the offset of a dump, and what stands behind it.

@@ -8,6 +8,7 @@
 //! | `/metrics` | counters, gauges and histograms in OpenMetrics; labels from closed sets only |
 //! | `/metrics/stations` | a line or two for each station, for those who can bear it |
 //! | `/api/overview`, `/api/stations`, `/api/station/{mn}`, `/api/station/{mn}/history`, `/api/rejected` | JSON |
+//! | POST `/api/explain` | what the pasted bytes of the body say and what is wrong with them; nothing is kept |
 //! | `/api/wire` | the stations whose frames are logged, and until when |
 //! | POST `/api/wire/{mn}` `{"minutes":10}` | with the token: logs every frame of the station for so long; 0 ends it |
 //! | POST `/api/log` `{"level":"info,hj212_gateway::net=debug"}` | with the token: another `log.level` until the next reload |
@@ -19,6 +20,7 @@
 
 mod change;
 mod door;
+mod explain;
 mod page;
 mod serve;
 

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::door::{self, Listener};
-use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, page};
+use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, explain, page};
 use crate::board::Query;
 
 /// How often live viewers hear.
@@ -49,6 +49,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let changing = change::routes(&view);
+    let names: Arc<[String]> = Arc::from(names);
     let door =
         Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
     let app = Router::new()
@@ -67,9 +68,9 @@ pub async fn serve(
         .route("/api/rejected", get(async |State(door): State<Door>| Json(door.view.rejected())))
         .route("/api/live", get(live))
         .with_state(door)
-        .merge(changing);
-    door::open(listener, app.layer(middleware::from_fn_with_state(Arc::from(names), known)), connections_max, stop)
-        .await;
+        .merge(changing)
+        .merge(explain::routes(Arc::clone(&names)));
+    door::open(listener, app.layer(middleware::from_fn_with_state(names, known)), connections_max, stop).await;
 }
 
 /// Refuses requests that were meant for another name: a page from elsewhere, whose name was made to point here, must not read what is shown.
@@ -87,7 +88,8 @@ async fn known(State(names): State<Arc<[String]>>, request: Request, next: Next)
     (StatusCode::MISDIRECTED_REQUEST, what).into_response()
 }
 
-fn is_own(host: &str, names: &[String]) -> bool {
+/// Whether the door is known by this name.
+pub(super) fn is_own(host: &str, names: &[String]) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, _)) => name,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),

@@ -87,10 +87,15 @@ impl Segment<'_> {
     }
 }
 
+/// Whether `value` can stand in a field of the header: nothing in it ends a field or a frame.
+#[must_use]
+pub fn is_harmless(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'=' | b'&' | b'#'))
+}
+
 /// The value, if nothing in it can end a field or a frame; else nothing.
 fn harmless(value: &[u8]) -> &[u8] {
-    let ends_nothing = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'=' | b'&' | b'#');
-    if value.iter().all(ends_nothing) { value } else { b"" }
+    if is_harmless(value) { value } else { b"" }
 }
 
 fn four_digits(number: u16) -> [u8; 4] {

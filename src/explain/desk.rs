@@ -1,0 +1,374 @@
+//! What a frame says, what is wrong with it and what to change: the same for `decode`, `send` and the status page.
+//!
+//! Frames take the road they would take in the gateway: scanner, header, interpreter. What is said here of a frame is what the
+//! gateway would publish of it. What must stay true: what is published goes through as the JSON text that it is, so that numbers stand as
+//! they were written (`12.30`); a frame is explained as if nothing had been heard before; a frame whose end is plain is named with MN, CN,
+//! both lengths and both checks, whatever else is wrong with it; no password is shown.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::advice;
+use crate::downlink::StationKey;
+use crate::interpret::{self, Interpreter};
+use crate::message::dialect::Shown;
+use crate::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
+use crate::protocol::sm4::CheckedOver;
+use crate::protocol::{
+    Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, Verdict, crc, envelope, packet, secret, sm4,
+};
+use crate::registry::Dialects;
+
+/// A day in microseconds: longer than any part is waited for.
+const DAY: i64 = 86_400_000_000;
+
+/// Explains frames one by one: each as if nothing had been heard before.
+#[derive(Debug)]
+pub struct Desk {
+    interpreter: Interpreter,
+    keys: Vec<StationKey>,
+    dialects: Dialects,
+    published: Vec<Publication>,
+}
+
+/// What is said of a frame, or of bytes that are none.
+#[derive(Debug, Serialize)]
+pub struct Explained {
+    /// Whether the gateway would take it.
+    pub ok: bool,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// `right`, `wrong`, `sealed`, or the code of a known mistake; `None` where there is no frame.
+    pub crc: Option<&'static str>,
+    /// Codes of what was read over.
+    pub deviations: Vec<String>,
+    /// Header and envelope; `None` where none can be told.
+    pub packet: Option<Told>,
+    /// As they would be published.
+    pub readings: Option<Box<RawValue>>,
+    /// As they would be published.
+    pub instruments: Option<Box<RawValue>>,
+    /// Why the gateway would refuse it.
+    pub error: Option<Refusal>,
+    /// What to change.
+    pub changes: Vec<Change>,
+    /// Bytes that are no frame, as text without passwords.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// How the paste was read, if it was not bytes from the wire.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read_as: Vec<&'static str>,
+}
+
+/// Header and envelope.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Told {
+    /// Of a frame.
+    Frame(Box<Packet>),
+    /// Of a frame that has begun and is not whole.
+    Begun(Begun),
+}
+
+/// What a frame that is not whole says.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of the header by their names")]
+pub struct Begun {
+    pub qn: Option<String>,
+    pub st: Option<String>,
+    pub cn: Option<String>,
+    pub mn: Option<String>,
+    pub flag: Option<u8>,
+}
+
+/// What a frame says beside its readings.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of the header by their names")]
+pub struct Packet {
+    pub qn: Option<String>,
+    pub st: Option<String>,
+    pub cn: Option<String>,
+    pub cn_zh: Option<&'static str>,
+    pub cn_en: Option<&'static str>,
+    /// The clause of the frame's own edition.
+    pub clause: Option<&'static str>,
+    pub kind: Option<String>,
+    pub mn: Option<String>,
+    /// How long the password is; never the password.
+    pub pw: Option<String>,
+    pub flag: Option<u8>,
+    pub edition: Option<&'static str>,
+    pub wants_answer: Option<bool>,
+    pub part: Option<PartOf>,
+    pub rf: bool,
+    pub data_time: Option<String>,
+    /// Fields of the area that are no readings, as they would be published.
+    pub fields: Option<Box<RawValue>>,
+    pub sealed: bool,
+    pub readable: Option<bool>,
+    pub reason: Option<String>,
+    /// The data area, opened if a key opens it, without passwords and keys.
+    pub cp: String,
+    pub length_declared: usize,
+    pub length: usize,
+    pub crc_said: String,
+    pub crc_computed: String,
+}
+
+/// PNO and PNUM.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "as Part")]
+pub struct PartOf {
+    pub number: u16,
+    pub count: u16,
+}
+
+/// Why a frame would be refused.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "a code and its words")]
+pub struct Refusal {
+    pub reason: &'static str,
+    pub zh: &'static str,
+    pub en: &'static str,
+    pub known_mistake: Option<Mistake>,
+}
+
+/// A known mistake.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "a code and its words")]
+pub struct Mistake {
+    pub code: &'static str,
+    pub zh: &'static str,
+    pub en: &'static str,
+}
+
+/// What to change.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "as Advice")]
+pub struct Change {
+    pub at: usize,
+    pub from: String,
+    pub to: String,
+    pub zh: String,
+    pub en: String,
+}
+
+/// What is taken from a published body. All else of it is passed over without being read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    deviations: Option<Vec<String>>,
+    kind: Option<String>,
+    data_time: Option<String>,
+    fields: Option<Box<RawValue>>,
+    readable: Option<bool>,
+    reason: Option<String>,
+    readings: Option<Box<RawValue>>,
+    instruments: Option<Box<RawValue>>,
+}
+
+impl Desk {
+    /// A desk that opens encrypted areas with `keys`.
+    #[must_use]
+    pub fn new(keys: Vec<StationKey>) -> Desk {
+        let dialects = Dialects::default();
+        let mut interpreter = Interpreter::new(interpret::Settings::default());
+        interpreter.know_keys(keys.iter().cloned());
+        interpreter.know_dialects(dialects.readings());
+        Desk { interpreter, keys, dialects, published: Vec::new() }
+    }
+
+    /// Explains what was found in a paste at `now`.
+    #[must_use]
+    pub fn explain(&mut self, item: &Item<'_>, now: Timestamp) -> Explained {
+        match item {
+            Item::Frame(frame) => self.frame(frame, now),
+            Item::Fault(fault) => explain_fault(fault),
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, now: Timestamp) -> Explained {
+        let header = packet::parse(frame.segment);
+        let own = self.keys.iter().filter(|key| header.mn == Some(key.mn.as_bytes())).map(|key| &key.key);
+        let opened = header.sealed.and_then(|_| sm4::open(frame.segment, frame.check.said, own).ok());
+        let (crc, known) = match frame.check.verdict {
+            Verdict::Right => ("right", None),
+            Verdict::Known(mistake) => (mistake.code(), Some(mistake)),
+            Verdict::Wrong => ("wrong", None),
+            Verdict::Sealed => ("sealed", None),
+        };
+        // As the gateway judges: only HJ 212-2025 knows encryption, or a key speaks for it.
+        let spoken = header.flag.is_some_and(|flag| flag.0 >= Edition::V2025.flag_bits())
+            || self.keys.iter().any(|key| header.mn == Some(key.mn.as_bytes()));
+        let unspoken = frame.check.verdict == Verdict::Sealed && !spoken;
+        let known = if unspoken { Some(Deviation::SealedUnspoken) } else { known };
+        let refused = match frame.check.verdict {
+            Verdict::Known(_) | Verdict::Wrong => Some(RejectReason::CrcMismatch),
+            Verdict::Sealed if unspoken => Some(RejectReason::CrcMismatch),
+            Verdict::Right | Verdict::Sealed if header.cn.is_none() => Some(RejectReason::CnMissing),
+            Verdict::Right | Verdict::Sealed if header.mn.is_none_or(<[u8]>::is_empty) => Some(RejectReason::MnMissing),
+            Verdict::Right | Verdict::Sealed => None,
+        };
+        let changes = advice(frame).into_iter();
+        let changes = changes.map(|a| Change { at: a.at, from: a.from, to: a.to, zh: a.zh, en: a.en }).collect();
+        let mut body = self.published(frame, &header, now);
+        let shown = Shown::of(&header, frame.deviations);
+        let of_flag = || header.flag.map_or(Some(Edition::V2005), |flag| flag.edition());
+        let edition = self.dialects.recognised(&shown).map_or_else(of_flag, |dialect| Some(dialect.edition));
+        let codes = |all: Deviations| all.iter().map(|deviation| deviation.code().to_owned()).collect();
+        let deviations = body.deviations.take().unwrap_or_else(|| codes(frame.deviations.union(header.deviations)));
+        let (readings, instruments) = (body.readings.take(), body.instruments.take());
+        Explained {
+            ok: refused.is_none(),
+            bytes: frame.raw.len(),
+            crc: Some(crc),
+            deviations,
+            packet: Some(Told::Frame(Box::new(packet_of(frame, &header, opened.as_ref(), edition, body)))),
+            readings,
+            instruments,
+            error: refused.map(|reason| refusal(reason, known)),
+            changes,
+            text: None,
+            read_as: Vec::new(),
+        }
+    }
+
+    /// What the gateway would publish of the frame, as if it had been accepted.
+    fn published(&mut self, frame: &Frame<'_>, header: &Header<'_>, now: Timestamp) -> Body {
+        let interpreter = &mut self.interpreter;
+        interpreter.forget();
+        let from = Peering { connection: 0, peer: std::net::SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let record =
+            Record::Frame(Heard { from, deviations: frame.deviations, segment: frame.segment, raw: frame.raw });
+        let out = &mut self.published;
+        out.clear();
+        interpreter.on_record(1, now, &[0; 32], &record, out);
+        if header.part.is_some() {
+            // A part of a split record is given up waiting for the others, and shown alone.
+            interpreter.on_record(2, Timestamp(now.0.saturating_add(DAY)), &[0; 32], &Record::Tick, out);
+        }
+        let data = out.iter().find(|publication| publication.topic.contains("/data/"));
+        let mut body: Body = data.and_then(|data| serde_json::from_slice(&data.payload).ok()).unwrap_or_default();
+        // A pasted frame has no time of arrival that its clock could be compared with.
+        let of_arrival = [Deviation::ClockOff.code(), Deviation::DataTimeFuture.code()];
+        if let Some(codes) = &mut body.deviations {
+            codes.retain(|code| !of_arrival.contains(&code.as_str()));
+        }
+        body
+    }
+}
+
+fn explain_fault(fault: &Fault<'_>) -> Explained {
+    let text = |field: Option<&[u8]>| field.map(printable);
+    let packet = fault.segment.map(packet::parse).map(|header| {
+        Told::Begun(Begun {
+            qn: text(header.qn),
+            st: text(header.st),
+            cn: header.cn.map(|cn| cn.to_string()),
+            mn: text(header.mn),
+            flag: header.flag.map(|flag| flag.0),
+        })
+    });
+    // What is missing up to the declared length, the check and the line end.
+    let missing = fault.segment.and_then(|segment| {
+        let declared = envelope(fault.raw, 0).declared?;
+        let missing = (declared + 6).checked_sub(segment.len())?;
+        Some(Change {
+            at: fault.raw.len() + 1,
+            from: String::new(),
+            to: String::new(),
+            zh: format!("按声明的长度 {declared},还缺 {missing} 个字节(含 CRC 与回车换行)"),
+            en: format!("by the declared length of {declared}, {missing} bytes are missing (CRC and CR LF included)"),
+        })
+    });
+    Explained {
+        ok: false,
+        bytes: fault.raw.len(),
+        crc: None,
+        deviations: Vec::new(),
+        packet,
+        readings: None,
+        instruments: None,
+        error: Some(refusal(RejectReason::from(fault.reason), None)),
+        changes: missing.into_iter().collect(),
+        text: Some(printable(&secret::masked(fault.raw))),
+        read_as: Vec::new(),
+    }
+}
+
+fn refusal(reason: RejectReason, known: Option<Deviation>) -> Refusal {
+    Refusal {
+        reason: reason.code(),
+        zh: reason.explain_zh(),
+        en: reason.explain_en(),
+        known_mistake: known.map(|d| Mistake { code: d.code(), zh: d.explain_zh(), en: d.explain_en() }),
+    }
+}
+
+/// The header's fields and what they mean; the password is not shown.
+fn packet_of(
+    frame: &Frame<'_>,
+    header: &Header<'_>,
+    opened: Option<&sm4::Opened>,
+    edition: Option<Edition>,
+    body: Body,
+) -> Packet {
+    let text = |field: Option<&[u8]>| field.map(printable);
+    let command = header.cn.and_then(kind::command);
+    let computed = opened.map_or(frame.check.computed, |opened| match opened.checked {
+        CheckedOver::Plain | CheckedOver::Mistaken(_) => crc::checksum(&opened.segment),
+        CheckedOver::Sealed => frame.check.computed,
+    });
+    let area = opened.map_or(header.area, |opened| packet::parse(&opened.segment).area);
+    Packet {
+        qn: text(header.qn),
+        st: text(header.st),
+        cn: header.cn.map(|cn| cn.to_string()),
+        cn_zh: command.map(|c| c.zh),
+        cn_en: command.map(|c| c.en),
+        clause: command.map(|c| clause(c.clause, edition)),
+        kind: body.kind.or_else(|| header.cn.map(|cn| kind::Kind::of(cn).name().to_owned())),
+        mn: text(header.mn),
+        pw: header.pw.map(|pw| format!("{} characters", pw.len())),
+        flag: header.flag.map(|flag| flag.0),
+        edition: edition.map(Edition::year),
+        wants_answer: header.flag.map(|flag| flag.wants_answer()),
+        part: header.part.map(|Part { number, count }| PartOf { number, count }),
+        rf: header.rf,
+        data_time: body.data_time,
+        fields: body.fields,
+        sealed: header.sealed.is_some(),
+        readable: body.readable,
+        reason: body.reason,
+        cp: printable(&secret::masked(area)),
+        length_declared: frame.declared,
+        length: frame.segment.len(),
+        crc_said: format!("{:04X}", frame.check.said),
+        crc_computed: format!("{computed:04X}"),
+    }
+}
+
+/// The clause in the edition of the frame: the tables of 2017 stand in 2025 too, and came from 2005.
+fn clause(clause: &'static str, edition: Option<Edition>) -> &'static str {
+    match (edition, clause) {
+        (Some(Edition::V2025), "HJ 212-2017, 6.6.5, table 9") => "HJ 212-2025, table 12",
+        (Some(Edition::V2005), "HJ 212-2017, 6.6.5, table 9") => "HJ/T 212-2005",
+        _ => clause,
+    }
+}
+
+/// The bytes as text; what is no text is escaped.
+fn printable(bytes: &[u8]) -> String {
+    let text = std::str::from_utf8(bytes).map(std::borrow::Cow::Borrowed).unwrap_or_else(|_| {
+        let (text, broken) = encoding_rs::GB18030.decode_without_bom_handling(bytes);
+        if broken { bytes.escape_ascii().to_string().into() } else { text }
+    });
+    if !text.chars().any(char::is_control) {
+        return text.into_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
