@@ -73,7 +73,8 @@ pub(super) fn replay(options: &Options) -> u8 {
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
         return FAULT;
     };
-    let range = Range { since, until, mn: options.mn.clone(), keys: loaded.keys };
+    let forms = loaded.registry.facts().into_iter().filter_map(|(mn, facts)| Some((mn, facts.seal?))).collect();
+    let range = Range { since, until, mn: options.mn.clone(), keys: loaded.keys, forms };
     let stop = CancellationToken::new();
     let progress =
         |summary: &Summary| eprintln!("{} records read, {} messages published", summary.records, summary.published);

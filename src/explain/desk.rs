@@ -318,6 +318,8 @@ fn packet_of(
     let computed = opened.map_or(frame.check.computed, |opened| match opened.checked {
         CheckedOver::Plain | CheckedOver::Mistaken(_) => crc::checksum(&opened.segment),
         CheckedOver::Sealed => frame.check.computed,
+        // It fits, and what filled the area up is not there any more.
+        CheckedOver::FilledUp => frame.check.said,
     });
     let area = opened.map_or(header.area, |opened| packet::parse(&opened.segment).area);
     Packet {

@@ -449,8 +449,10 @@ impl Task {
     /// Hands a frame to the desk, opened if it is sealed.
     fn look_at(&mut self, mn: &str, frame: &Stored) -> Vec<Effect> {
         let now = self.moment(frame.at);
+        let registry = self.parts.house.registry();
+        let form = registry.find(mn.as_bytes()).and_then(|station| station.facts.seal).unwrap_or_default();
         let keys = frame.sealed.zip(self.desk.keys(mn));
-        let opened = keys.and_then(|(said, keys)| sm4::open(&frame.segment, said, keys.to_try()).ok());
+        let opened = keys.and_then(|(said, keys)| sm4::open_as(form, &frame.segment, said, keys.to_try()).ok());
         let Some(opened) = opened else { return self.desk.heard(mn, &packet::parse(&frame.segment), now) };
         let header = packet::parse(&opened.segment);
         let mut effects = self.desk.heard(mn, &header, now);

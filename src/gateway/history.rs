@@ -17,10 +17,10 @@ use sha2::{Digest, Sha256};
 
 use crate::clock;
 use crate::downlink::StationKey;
-use crate::interpret::{self, Interpreter};
+use crate::interpret::{self, Area, Interpreter};
 use crate::journal::{self, Disk, Hash, Offset, OsDisk, ReadError, ReadItem, Reader, Span};
 use crate::message::{Context, Record, Timestamp, kind};
-use crate::protocol::{Deviations, Fields, packet, secret};
+use crate::protocol::{Deviations, Fields, Seal, packet, secret};
 use crate::registry::Registry;
 
 /// Frames shown at most, the newest.
@@ -251,10 +251,17 @@ impl History {
         let all = deviations.union(header.deviations).union(done.deviations);
         let names = self.values(&published);
         let cn = header.cn.unwrap_or_default();
-        let heard = heard.filter(|_| header.sealed.is_some());
-        let opened = heard.and_then(|heard| self.interpreter.opened_area(&header, heard));
+        let shown_area = match heard {
+            Some(heard) => self.interpreter.area_of(&header, heard),
+            None if header.sealed.is_some_and(Seal::is_told_by_looks) => Area::Unreadable,
+            None => Area::Plain(header.area),
+        };
         // Ciphertext has no fields.
-        let area = if header.sealed.is_some() { opened.as_deref().unwrap_or_default() } else { header.area };
+        let (area, sealed) = match &shown_area {
+            Area::Plain(area) => (*area, None),
+            Area::Opened(area) => (area.as_slice(), Some("opened")),
+            Area::Unreadable => (&b""[..], Some("unreadable")),
+        };
         self.fields.read(area);
         let fields = self.fields.iter(area).map(|field| {
             let item = text(field.item);
@@ -270,7 +277,7 @@ impl History {
         let frame = json!({
             "time": kept.time.to_rfc3339(),
             "cn": cn,
-            "sealed": header.sealed.map(|_| if opened.is_some() { "opened" } else { "unreadable" }),
+            "sealed": sealed,
             "kind": kind::command(cn).map(|command| command.kind.name()),
             "raw": masked(segment),
             "reason": reason.map(|reason| reason.code()),

@@ -26,6 +26,7 @@ use crate::interpret::Interpreter;
 use crate::journal::{self, Disk, GapCause, Offset, OsDisk, ReadItem, Reader};
 use crate::message::{Publication, Record, Timestamp};
 use crate::mqtt::{self, Outbox};
+use crate::protocol::SealForm;
 use crate::protocol::sm4::Key;
 use crate::telemetry::Telemetry;
 
@@ -40,6 +41,8 @@ pub struct Range {
     pub mn: Option<String>,
     /// Keys besides those that the journal tells of.
     pub keys: Vec<StationKey>,
+    /// The forms of encryption that stations are registered with by now.
+    pub forms: Vec<(String, SealForm)>,
 }
 
 /// What was done.
@@ -133,6 +136,7 @@ fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), Replay
     let begun = past::begin(&disk, dir, &derived, &settings, Offset(begin.0.saturating_sub(1)));
     let (mut interpreter, from) = begun.map_err(|error| broken(dir, &error))?;
     interpreter.know_keys(range.keys.iter().cloned());
+    interpreter.know_forms(range.forms.iter().cloned());
     // What the oldest checkpoint knows was told by records that may be gone.
     let first =
         derived.checkpoints_from_oldest().find_map(|(_, state)| Interpreter::restore(settings.clone(), &state).ok());

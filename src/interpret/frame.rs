@@ -120,7 +120,7 @@ impl Interpreter {
             station.peer = Some(heard.from.peer.to_string());
         }
         let mut learned = fresh;
-        let opening = self.keys.open(&station.mn, header, heard);
+        let opening = self.keys.open(&station.mn, facts, header, heard);
         let deviations = heard.deviations.union(header.deviations).union(opening.deviations);
         let kind = header.cn.map_or(Kind::Other, Kind::of);
         self.note_upload(station, header, kind, &signs, place, out);

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Interpreter;
 use crate::downlink::{KeyRing, KeyState, StationKey, Step};
-use crate::message::Heard;
+use crate::message::{Heard, StationFacts};
+use crate::protocol::seal_form::{Padding, Writing};
 use crate::protocol::sm4::{self, CheckedOver, Key, Unsealed};
-use crate::protocol::{Deviations, Header, packet};
+use crate::protocol::{Deviation, Deviations, Edition, Header, PacketFlags, SealForm, packet};
 
 /// What became of the encryption of a data area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub(super) enum Unreadable {
     CheckWrong,
     /// Printed ciphertext that is none.
     Form,
+    /// It is written or filled up in a way that the standard does not know and the station is not registered with: the deviation that names
+    /// it.
+    Foreign(Deviation),
 }
 
 impl Unreadable {
@@ -49,6 +53,7 @@ impl Unreadable {
             Self::NoKeyOpens => "no-key-opens",
             Self::CheckWrong => "check-wrong",
             Self::Form => "sealed-form",
+            Self::Foreign(named) => named.code(),
         }
     }
 }
@@ -91,6 +96,17 @@ impl Opening {
     }
 }
 
+/// A frame's data area as it can be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Area<'a> {
+    /// It was not encrypted.
+    Plain(&'a [u8]),
+    /// It was, and this is what it was before.
+    Opened(Vec<u8>),
+    /// It is encrypted, and nothing that is known opens it.
+    Unreadable,
+}
+
 /// All stations' keys.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
@@ -98,6 +114,14 @@ pub(super) struct Keys {
     rings: BTreeMap<String, KeyRing>,
     /// From elsewhere, newest first.
     known: BTreeMap<String, Vec<StationKey>>,
+    /// The forms that stations are registered with by now.
+    forms: BTreeMap<String, SealForm>,
+}
+
+/// What is to be said of a form that is not the standard's.
+fn named(form: SealForm) -> Deviations {
+    let found = form.writing.map(Writing::deviation).into_iter().chain(form.padding.map(Padding::deviation));
+    found.fold(Deviations::NONE, |all, deviation| all.union(deviation.into()))
 }
 
 /// A key as a snapshot holds it.
@@ -110,34 +134,61 @@ pub(super) struct Kept {
 
 impl Keys {
     /// Opens the area of a frame of `mn`, if it is encrypted.
-    pub(super) fn open(&self, mn: &[u8], header: &Header<'_>, heard: &Heard<'_>) -> Opening {
-        let done = |sealing| Opening { sealing, deviations: Deviations::NONE, plain: None };
-        if header.sealed.is_none() {
-            return done(Sealing::Plain);
-        }
+    pub(super) fn open(
+        &self,
+        mn: &[u8],
+        facts: Option<&StationFacts>,
+        header: &Header<'_>,
+        heard: &Heard<'_>,
+    ) -> Opening {
+        let done = |sealing, deviations| Opening { sealing, deviations, plain: None };
+        let plain = || done(Sealing::Plain, Deviations::NONE);
+        let Some(seal) = header.sealed else { return plain() };
         let mn = std::str::from_utf8(mn).unwrap_or_default();
         let held = self.rings.get(mn).into_iter().flat_map(KeyRing::to_try);
         let known = self.known.get(mn).into_iter().flatten().map(|known| &known.key);
         let told = held.clone().count();
         let keys: Vec<&Key> = held.chain(known).collect();
-        let Some(said) = check_of(heard) else { return done(Sealing::Unreadable(Unreadable::Form)) };
-        let none = keys.is_empty();
-        match sm4::open(heard.segment, said, keys) {
-            Ok(opened) => Opening {
-                sealing: if opened.key < told { Sealing::Opened } else { Sealing::OpenedLater },
-                deviations: match opened.checked {
-                    CheckedOver::Plain | CheckedOver::Sealed => Deviations::NONE,
-                    CheckedOver::Mistaken(mistake) => mistake.into(),
-                },
-                plain: Some(opened.segment),
-            },
-            Err(why) => done(Sealing::Unreadable(match why {
-                Unsealed::Groups | Unsealed::Area | Unsealed::KeyForm => Unreadable::Form,
-                Unsealed::Check => Unreadable::CheckWrong,
-                Unsealed::Key if none => Unreadable::NoKey,
-                Unsealed::Key => Unreadable::NoKeyOpens,
-            })),
+        let form = facts.and_then(|facts| facts.seal).unwrap_or_default();
+        let spoken = header.flag.is_some_and(PacketFlags::may_encrypt)
+            || facts.is_some_and(|facts| facts.edition == Some(Edition::V2025) || facts.seal.is_some())
+            || !keys.is_empty();
+        if !seal.is_told_by_looks() && !spoken {
+            return plain();
         }
+        let unreadable = |why, deviations| done(Sealing::Unreadable(why), deviations);
+        let Some(said) = check_of(heard) else { return unreadable(Unreadable::Form, Deviations::NONE) };
+        let opened = sm4::open_as(form, heard.segment, said, keys.iter().copied());
+        // What came before its form was registered is read by who knows the form of later, as with keys.
+        let of_later = self.forms.get(mn).filter(|later| **later != form && opened.is_err());
+        let later = of_later.and_then(|later| sm4::open_as(*later, heard.segment, said, keys.iter().copied()).ok());
+        let (opened, told) = match later {
+            Some(later) => (Ok(later), 0),
+            None => (opened, told),
+        };
+        let why = match opened {
+            Ok(opened) => {
+                let mut deviations = named(opened.form);
+                if let CheckedOver::Mistaken(mistake) = opened.checked {
+                    deviations.insert(mistake);
+                }
+                let sealing = if opened.key < told { Sealing::Opened } else { Sealing::OpenedLater };
+                return Opening { sealing, deviations, plain: Some(opened.segment) };
+            }
+            Err(why) => why,
+        };
+        let found = sm4::form_of(heard.segment, said, keys.iter().copied());
+        let found = found.unwrap_or(SealForm { writing: sm4::writing_of(heard.segment), padding: None });
+        let foreign_writing = found.writing.filter(|_| found.writing != form.writing).map(Writing::deviation);
+        let foreign_padding = found.padding.filter(|_| found.padding != form.padding).map(Padding::deviation);
+        let reason = match (foreign_writing.or(foreign_padding), why) {
+            (Some(foreign), _) => Unreadable::Foreign(foreign),
+            (None, Unsealed::Groups | Unsealed::Area | Unsealed::KeyForm) => Unreadable::Form,
+            (None, Unsealed::Check) => Unreadable::CheckWrong,
+            (None, Unsealed::Key) if keys.is_empty() => Unreadable::NoKey,
+            (None, Unsealed::Key) => Unreadable::NoKeyOpens,
+        };
+        unreadable(reason, named(found))
     }
 
     /// The keys from the journal, for a snapshot.
@@ -156,7 +207,7 @@ impl Keys {
             KeyRing::of(kept.into_iter().map(|kept| (kept.created, Key::from_bytes(kept.key), kept.state)))
         };
         let rings = kept.into_iter().map(|(mn, kept)| (mn, ring(kept))).collect();
-        Keys { rings, known: BTreeMap::new() }
+        Keys { rings, ..Keys::default() }
     }
 }
 
@@ -183,11 +234,23 @@ impl Interpreter {
         ring.flat_map(KeyRing::held).map(|(created, _, state)| (created, state))
     }
 
-    /// The data area of a frame as it was before it was encrypted, to be shown; `None` if no key that is known opens it.
+    /// The data area of a frame, to be shown.
     #[must_use]
-    pub fn opened_area(&self, header: &Header<'_>, heard: &Heard<'_>) -> Option<Vec<u8>> {
-        let opening = self.keys.open(header.mn?, header, heard);
-        opening.sealing.is_opened().then(|| opening.area(header).to_vec())
+    pub fn area_of<'a>(&self, header: &Header<'a>, heard: &Heard<'_>) -> Area<'a> {
+        let mn = header.mn.unwrap_or_default();
+        let facts = self.context.stations.get(std::str::from_utf8(mn).unwrap_or_default());
+        let opening = self.keys.open(mn, facts, header, heard);
+        match opening.sealing {
+            Sealing::Plain => Area::Plain(header.area),
+            Sealing::Opened | Sealing::OpenedLater => Area::Opened(opening.area(header).to_vec()),
+            Sealing::Unreadable(_) => Area::Unreadable,
+        }
+    }
+
+    /// Gives the forms of encryption that stations are registered with by now. Older records that they make readable are published so, and
+    /// name the unreadable ones that they take the place of.
+    pub fn know_forms(&mut self, forms: impl IntoIterator<Item = (String, SealForm)>) {
+        self.keys.forms.extend(forms);
     }
 
     /// Gives keys besides those that the journal has told by now: of later, or from a file. What they open is published readable, and

@@ -63,6 +63,7 @@ mod topic;
 mod under_way;
 mod value;
 
+pub use keys::Area;
 pub use settings::Settings;
 pub use snapshot::RestoreError;
 pub use under_way::{GAPS_SHOWN_MAX, REQUESTS_SHOWN_MAX, concerns};

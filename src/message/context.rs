@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use super::dialect::{Reading, Shown};
-use crate::protocol::Edition;
+use crate::protocol::{Edition, SealForm};
 
 /// The whole context, in a stable order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -125,6 +125,8 @@ pub struct StationFacts {
     pub dialect: Option<String>,
     /// The number of the logger's hardware (i23005) that is to have this MN (HJ 212-2025, C.2), if it is registered.
     pub hardware: Option<String>,
+    /// The form that it encrypts data areas in, if that is not the standard's.
+    pub seal: Option<SealForm>,
     /// Codes this station uses for others: alias to canonical code.
     pub aliases: BTreeMap<String, String>,
     /// The units this station really uses, by canonical code.

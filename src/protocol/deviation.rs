@@ -140,6 +140,11 @@ deviations! {
     PartsWithoutTime = 102, 11, "parts-without-time", "拆分包缺少各自的 DataTime,按 QN 合并", "parts without a DataTime of their own, put together by QN";
     PartsCut = 103, 11, "parts-cut", "拆分包在因子中间断开", "a part ends within an item";
     PartsFromZero = 104, 11, "parts-from-zero", "PNO 从 0 开始", "PNO counts from 0";
+    SealedBase64 = 113, 20, "sealed-base64", "密文以 Base64 文本形式发送", "ciphertext written in base64";
+    SealedHex = 114, 20, "sealed-hex", "密文以十六进制文本形式发送", "ciphertext written in hexadecimal";
+    SealedPaddingPkcs7 = 115, 20, "sealed-padding-pkcs7", "加密前按 PKCS7 填充(标准不填充)", "the area was filled up by PKCS7 before it was encrypted; the standard fills up nothing";
+    SealedPaddingZero = 116, 20, "sealed-padding-zero", "加密前以零字节填充(标准不填充)", "the area was filled up with zeros before it was encrypted; the standard fills up nothing";
+    SealedPaddingOther = 117, 20, "sealed-padding-other", "加密前以其他方式填充(标准不填充)", "the area was filled up in another way before it was encrypted; the standard fills up nothing";
 }
 
 impl serde::Serialize for Deviation {

@@ -70,6 +70,12 @@ impl PacketFlags {
         self.0 & 2 != 0
     }
 
+    /// Whether the version bits are those of HJ 212-2025 or later, which know encryption (6.4).
+    #[must_use]
+    pub const fn may_encrypt(self) -> bool {
+        self.0 >= Edition::V2025.flag_bits()
+    }
+
     /// The edition named by the version bits, if it is a known one.
     #[must_use]
     pub const fn edition(self) -> Option<Edition> {

@@ -6,6 +6,9 @@
 //! * a plain area with damaged bytes is not taken for an encrypted one, for such frames are answered without their check being right;
 //! * an encrypted one is recognised whatever its bytes are. It would come again with the very same bytes, and be refused again.
 //!
+//! Text in base64 or hexadecimal that holds no field may be ciphertext too. Its looks prove nothing: who asks must know that Flag, the
+//! registration or a key says that the station encrypts ([`Seal::is_told_by_looks`]).
+//!
 //! # Decisions
 //! * A plain area holds names of fields (`DataTime=`, `-Rtd=` …); damage would have to hit all of them. Of random bytes one area in
 //!   ten million holds one.
@@ -18,6 +21,7 @@
 //! * Separators and equals signs in full width are read as plain ones before the first name is looked at.
 
 use super::packet::Header;
+use super::seal_form::{SealForm, Writing};
 use super::value::{self, Spelling};
 use super::{Deviation, sm4};
 
@@ -45,6 +49,30 @@ pub enum Seal {
     },
     /// The area is printed so, but holds no whole groups: something of it is missing.
     Torn,
+    /// The area is text that may be ciphertext in base64 or hexadecimal.
+    Written {
+        /// In which.
+        writing: Writing,
+        /// The length of the segment with the ciphertext as bytes.
+        plain: usize,
+    },
+}
+
+impl Seal {
+    /// Whether the looks of the area are enough to take it for encrypted. Else Flag, the registration or a key must say so too.
+    #[must_use]
+    pub const fn is_told_by_looks(self) -> bool {
+        !matches!(self, Self::Written { .. })
+    }
+
+    /// Whether a frame whose head declares `length` has the length that it had before its area was encrypted and written so: filling up
+    /// made it longer by up to a group.
+    pub(super) fn had_length(self, length: usize) -> bool {
+        match self {
+            Self::Text { plain } | Self::Written { plain, .. } => (length..=length + GROUP).contains(&plain),
+            Self::Bytes | Self::Torn => false,
+        }
+    }
 }
 
 /// What is encrypted about the area of `segment`, whose header was read; `None`: it is plain.
@@ -63,10 +91,18 @@ fn look_closely(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
         let plain = segment.len() - header.area.len() + groups + remainder;
         return Some(if whole { Seal::Text { plain } } else { Seal::Torn });
     }
-    let concerned = header.cn.is_some_and(sm4::is_sealed_command);
+    if !header.cn.is_some_and(sm4::is_sealed_command) {
+        return None;
+    }
     let is_plain =
         || super::tidied(header.area).is_some_and(|(area, _)| is_text(&area) && begins_with_known_name(&area));
-    (concerned && looks_random(whole_groups(header.area)) && !is_plain()).then_some(Seal::Bytes)
+    if looks_random(whole_groups(header.area)) && !is_plain() {
+        return Some(Seal::Bytes);
+    }
+    let writing = SealForm::written(header.area).filter(|_| !begins_with_known_name(header.area))?;
+    let bytes = writing.decode(header.area)?;
+    let plain = segment.len() - header.area.len() + bytes.len();
+    looks_random(whole_groups(&bytes)).then_some(Seal::Written { writing, plain })
 }
 
 /// Whether what was opened is a data area: text that begins with a name, among names that the standard knows. What a wrong key gives

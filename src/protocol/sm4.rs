@@ -5,7 +5,11 @@
 //! authenticates nothing: what a key opens is readable, not proven.
 //!
 //! Two forms are met on the wire: the ciphertext as bytes (what the length of the printed examples fits, and what is written here), and
-//! printed as `{0xE4,0x3E,…}` followed by the plain remainder. What must stay true: a key is never printed, and is wiped when dropped.
+//! printed as `{0xE4,0x3E,…}` followed by the plain remainder. Stations fill areas up and write ciphertext in other ways too ([`SealForm`]):
+//! that is read where their registration says so, and told by [`form_of`] elsewhere.
+//!
+//! What must stay true: a key is never printed, and is wiped when dropped; a frame that a key opens in any form that is known here is not
+//! taken for a damaged one, whether its form is registered or not.
 
 use std::fmt;
 
@@ -13,7 +17,8 @@ use sm4::Sm4;
 use sm4::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Deviation, crc, packet, scan, sealed};
+use super::seal_form::{Padding, SealForm, Writing};
+use super::{Deviation, Seal, crc, packet, scan, sealed};
 
 /// The length of a group and of a key in bytes.
 pub const GROUP: usize = 16;
@@ -53,6 +58,8 @@ pub enum Unsealed {
 pub enum CheckedOver {
     /// Over the plain segment, as annex A.2 says.
     Plain,
+    /// Over the plain segment with what filled its area up.
+    FilledUp,
     /// Over the bytes received: sealed first, checked afterwards.
     Sealed,
     /// Over the plain segment with a known mistake.
@@ -66,6 +73,8 @@ pub struct Opened {
     pub segment: Vec<u8>,
     /// Which of the keys tried opened it, counted from 0.
     pub key: usize,
+    /// In which form.
+    pub form: SealForm,
     /// What the CRC was over.
     pub checked: CheckedOver,
 }
@@ -114,20 +123,35 @@ impl Key {
         }
     }
 
-    /// Whether `sealed` gives a data area under this key; then it is what `opened` holds.
-    fn opens(&self, sealed: &[u8], opened: &mut Vec<u8>) -> bool {
+    /// How many bytes of what `sealed` gives under this key, which is what `opened` holds then, are a data area; those after it fill it up.
+    /// `None`: it is none.
+    fn opens(&self, sealed: &[u8], padding: Option<Padding>, opened: &mut Vec<u8>) -> Option<usize> {
         let cipher = self.cipher();
         opened.clear();
         opened.extend_from_slice(sealed);
-        for group in opened.chunks_exact_mut(GROUP) {
+        let last = sealed.len().saturating_sub(GROUP);
+        for (number, group) in opened.chunks_exact_mut(GROUP).enumerate() {
             if let Ok(block) = <&mut Array<u8, _>>::try_from(&mut *group) {
                 cipher.decrypt_block(block);
             }
-            if group.iter().any(|byte| sealed::is_control(*byte)) {
-                return false;
+            let filled_up = padding.is_some() && number * GROUP == last;
+            if !filled_up && group.iter().any(|byte| sealed::is_control(*byte)) {
+                return None;
             }
         }
-        sealed::is_area(opened)
+        let length = match padding {
+            Some(padding) => opened.len() - padding.of(opened)?,
+            // What PKCS7 fills up with is text at times: 9, 10 and 13 are the tab and the line ends. No area ends in so many of them.
+            None if Padding::Pkcs7.of(opened).is_some() => return None,
+            None => opened.len(),
+        };
+        // A whole group may fill up: then the last one holds nothing else.
+        let area = opened.get(..length)?;
+        // What ISO/IEC 7816-4 fills up with begins with 0x80, which is no text behind ASCII, though GB18030 has a character for it.
+        if matches!(area, [.., 0..=0x7F, 0x80]) {
+            return None;
+        }
+        (!area.iter().any(|byte| sealed::is_control(*byte)) && sealed::is_area(area)).then_some(length)
     }
 
     /// Decrypts the whole groups of `area`.
@@ -160,74 +184,159 @@ pub fn frame(out: &mut Vec<u8>, segment: &[u8], key: &Key) -> Result<(), Unseale
     Ok(())
 }
 
-/// Opens a sealed segment, whose frame carries the check `said`, with the first of `keys` that fits. A wrong key is mostly told by its
-/// first group and costs as much.
+/// Opens a sealed segment of the standard's form, whose frame carries the check `said`, with the first of `keys` that fits. A wrong key is
+/// mostly told by its first group and costs as much.
 ///
 /// # Errors
 /// [`Unsealed`]; of several keys that give different errors, the check's.
 pub fn open<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key>) -> Result<Opened, Unsealed> {
+    open_in(SealForm::default(), segment, said, keys)
+}
+
+/// The same for a station that is registered with the form `registered`: each part of the form as registered, or else as the standard says.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_as<'k>(
+    registered: SealForm,
+    segment: &[u8],
+    said: u16,
+    keys: impl IntoIterator<Item = &'k Key> + Clone,
+) -> Result<Opened, Unsealed> {
+    let mut why = Unsealed::Key;
+    for form in registered.read() {
+        match open_in(form, segment, said, keys.clone()) {
+            Ok(opened) => return Ok(opened),
+            Err(Unsealed::Check) => why = Unsealed::Check,
+            // What no form can be read from is no ciphertext; a form of several that does not fit says nothing.
+            Err(error) if form.is_standard() && why != Unsealed::Check => why = error,
+            Err(_) => {}
+        }
+    }
+    Err(why)
+}
+
+/// Opens a segment that is sealed in just this form.
+fn open_in<'k>(
+    form: SealForm,
+    segment: &[u8],
+    said: u16,
+    keys: impl IntoIterator<Item = &'k Key>,
+) -> Result<Opened, Unsealed> {
     let (from, to) = area_of(segment).ok_or(Unsealed::Area)?;
-    let area = segment.get(from..to).unwrap_or_default();
-    let sealed = match printed(area)? {
-        Some(bytes) => bytes,
-        None => area.to_vec(),
-    };
+    let sealed = ciphertext(form.writing, segment.get(from..to).unwrap_or_default())?;
     let over_received = crc::checksum(segment) == said;
     let mut unsealed = Unsealed::Key;
     let mut opened = Vec::with_capacity(sealed.len());
     for (number, key) in keys.into_iter().enumerate() {
-        if !key.opens(&sealed, &mut opened) {
-            continue;
-        }
-        let mut plain = Vec::with_capacity(from + opened.len() + 2);
-        plain.extend_from_slice(segment.get(..from).unwrap_or_default());
-        plain.extend_from_slice(&opened);
-        plain.extend_from_slice(segment.get(to..).unwrap_or_default());
-        match check_of(&plain, said, over_received) {
-            Some(checked) => return Ok(Opened { segment: plain, key: number, checked }),
+        let Some(length) = key.opens(&sealed, form.padding, &mut opened) else { continue };
+        let (before, after) = (segment.get(..from).unwrap_or_default(), segment.get(to..).unwrap_or_default());
+        let plain = [before, opened.get(..length).unwrap_or_default(), after].concat();
+        let filled_up = || crc::checksum(&[before, &opened, after].concat()) == said;
+        let checked = match check_of(&plain, said, over_received) {
+            // A damaged last group is no other way of filling up: there the check must be right.
+            Some(CheckedOver::Mistaken(_)) if form.padding == Some(Padding::Other) && !filled_up() => None,
+            Some(CheckedOver::Mistaken(_)) | None if form.padding.is_some() && filled_up() => {
+                Some(CheckedOver::FilledUp)
+            }
+            checked => checked,
+        };
+        match checked {
+            Some(checked) => return Ok(Opened { segment: plain, key: number, form, checked }),
             None => unsealed = Unsealed::Check,
         }
     }
     Err(unsealed)
 }
 
+/// The bytes of an area that is written so.
+fn ciphertext(writing: Option<Writing>, area: &[u8]) -> Result<Vec<u8>, Unsealed> {
+    match writing {
+        Some(writing) => writing.decode(area).ok_or(Unsealed::Key),
+        None => Ok(printed(area)?.unwrap_or_else(|| area.to_vec())),
+    }
+}
+
+/// The form that a segment is sealed in, told by one of `keys` that opens it, registered or not.
+#[must_use]
+pub fn form_of<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> Option<SealForm> {
+    let writing = writing_of(segment);
+    let paddings = [None, Some(Padding::Pkcs7), Some(Padding::Zero), Some(Padding::Other)];
+    let mut forms = paddings.into_iter().map(|padding| SealForm { writing, padding });
+    forms.find(|form| open_in(*form, segment, said, keys.clone()).is_ok())
+}
+
+/// How the ciphertext of a segment is written, by its looks.
+#[must_use]
+pub fn writing_of(segment: &[u8]) -> Option<Writing> {
+    match packet::parse(segment).sealed {
+        Some(Seal::Written { writing, .. }) => Some(writing),
+        _ => None,
+    }
+}
+
 /// Whether a segment that none of `keys` opens was sealed with one of them and damaged since: the key gives a data area that the check
 /// does not belong to, or clean text in some groups and not in others. A key that it was not sealed with gives a group of nothing but
-/// the characters of names and numbers once in 400 million groups. Of an area of one group only a single wrong bit can be told.
+/// the characters of names and numbers once in 400 million groups. Of an area of one group only a single wrong bit, or digit where it is
+/// written in text, can be told.
 #[must_use]
 pub fn is_damaged<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> bool {
-    match open(segment, said, keys.clone()) {
-        Ok(_) | Err(Unsealed::KeyForm | Unsealed::Groups | Unsealed::Area) => return false,
-        Err(Unsealed::Check) => return true,
-        Err(Unsealed::Key) => {}
+    if form_of(segment, said, keys.clone()).is_some() {
+        return false;
+    }
+    let writing = writing_of(segment);
+    for padding in [None, Some(Padding::Pkcs7), Some(Padding::Zero)] {
+        match open_in(SealForm { writing, padding }, segment, said, keys.clone()) {
+            Ok(_) | Err(Unsealed::KeyForm | Unsealed::Groups | Unsealed::Area) => return false,
+            Err(Unsealed::Check) => return true,
+            Err(Unsealed::Key) => {}
+        }
     }
     let Some((from, to)) = area_of(segment) else { return false };
     let area = segment.get(from..to).unwrap_or_default();
-    let Ok(bytes) = printed(area) else { return false };
-    let sealed = bytes.unwrap_or_else(|| area.to_vec());
+    let Ok(sealed) = ciphertext(writing, area) else { return false };
     let whole = sealed.len() / GROUP * GROUP;
     keys.into_iter().any(|key| {
         let mut plain = sealed.clone();
         key.open(&mut plain);
         let groups = plain.get(..whole).unwrap_or_default();
         groups.chunks_exact(GROUP).any(|group| group.iter().all(|byte| sealed::is_common(*byte)))
-            || whole == GROUP && one_bit_off(segment, (from, to), &sealed, said, key)
+            || whole == GROUP && one_off(segment, (from, to), writing, said, key)
     })
 }
 
-/// Whether turning one bit of the one group makes it a data area that the check belongs to.
-fn one_bit_off(segment: &[u8], (from, to): (usize, usize), sealed: &[u8], said: u16, key: &Key) -> bool {
-    let mut opened = Vec::with_capacity(sealed.len());
-    (0..GROUP * 8).any(|bit| {
-        let mut turned = sealed.to_vec();
-        if let Some(byte) = turned.get_mut(bit / 8) {
-            *byte ^= 1 << (bit % 8);
-        }
-        if !key.opens(&turned, &mut opened) {
-            return false;
-        }
-        let parts = [segment.get(..from).unwrap_or_default(), &opened, segment.get(to..).unwrap_or_default()];
-        crc::checksum(&parts.concat()) == said
+/// Whether turning one bit of the one group, or writing one of its digits otherwise, makes it a data area that the check belongs to.
+fn one_off(segment: &[u8], (from, to): (usize, usize), writing: Option<Writing>, said: u16, key: &Key) -> bool {
+    let area = segment.get(from..to).unwrap_or_default();
+    let mut opened = Vec::with_capacity(area.len());
+    let mut fits = |sealed: &[u8]| {
+        [None, Some(Padding::Pkcs7), Some(Padding::Zero)].into_iter().any(|padding| {
+            let Some(length) = key.opens(sealed, padding, &mut opened) else { return false };
+            [length, opened.len()].into_iter().any(|end| {
+                let inside = opened.get(..end).unwrap_or_default();
+                let parts = [segment.get(..from).unwrap_or_default(), inside, segment.get(to..).unwrap_or_default()];
+                crc::checksum(&parts.concat()) == said
+            })
+        })
+    };
+    let Some(writing) = writing else {
+        let Ok(sealed) = ciphertext(None, area) else { return false };
+        return (0..GROUP * 8).any(|bit| {
+            let mut turned = sealed.clone();
+            if let Some(byte) = turned.get_mut(bit / 8) {
+                *byte ^= 1 << (bit % 8);
+            }
+            fits(&turned)
+        });
+    };
+    (0..area.len()).any(|at| {
+        (b'+'..=b'z').any(|digit| {
+            let mut other = area.to_vec();
+            if let Some(byte) = other.get_mut(at) {
+                *byte = digit;
+            }
+            writing.decode(&other).is_some_and(|sealed| fits(&sealed))
+        })
     })
 }
 
@@ -275,11 +384,13 @@ fn printed(area: &[u8]) -> Result<Option<Vec<u8>>, Unsealed> {
     Ok(Some(bytes))
 }
 
-fn hex_byte(digits: &[u8]) -> Option<u8> {
+pub(super) fn hex_byte(digits: &[u8]) -> Option<u8> {
     let [high, low] = digits else { return None };
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
+#[cfg(test)]
+pub(crate) mod form_tests;
 #[cfg(test)]
 mod tests;

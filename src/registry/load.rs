@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::units::{self, Wanted};
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
 use crate::message::{Conversion, EmissionLimit, Facility, StationFacts};
-use crate::protocol::Edition;
+use crate::protocol::{Edition, SealForm};
 
 /// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
 pub const MN_MAX: usize = 64;
@@ -40,6 +40,7 @@ struct Row {
     dialect: Option<Spanned<String>>,
     policy: Option<String>,
     hardware: Option<Spanned<String>>,
+    seal: Option<Spanned<String>>,
     #[serde(default)]
     crc: CrcPolicy,
     #[serde(default)]
@@ -194,6 +195,18 @@ impl Reader<'_> {
                 "write i23005-Info as the logger sends it",
             );
         }
+        let seal = row.seal.as_ref().and_then(|said| {
+            let form = said.get_ref().parse::<SealForm>();
+            let remedy = "write what the logger does, as \"base64+pkcs7\"";
+            self.rule(
+                said,
+                form.is_ok(),
+                "seal",
+                "base64 or hex, pkcs7 or zero, or one of each with '+' between",
+                remedy,
+            );
+            form.ok().filter(|form| !form.is_standard())
+        });
         let edition = row.edition.as_ref().and_then(|edition| self.edition(edition));
         let dialect = row.dialect.as_ref().and_then(|name| self.dialect(name, dialects));
         let networks = row.networks.iter().filter_map(|network| self.network(network)).collect();
@@ -214,6 +227,7 @@ impl Reader<'_> {
                 .or(dialect.as_ref().map(|d| d.edition).filter(|_| edition.is_none() && row.edition.is_none())),
             dialect: row.dialect.map(Spanned::into_inner),
             hardware: row.hardware.map(Spanned::into_inner),
+            seal,
             aliases: row.aliases,
             units: row.units,
             conversions,

@@ -151,3 +151,18 @@ fn conversions_are_declared_from_a_declared_unit_and_resolved_to_a_multiplier() 
         assert!(problems[0].line >= 3 && !problems[0].remedy.is_empty());
     }
 }
+
+#[test]
+fn the_form_of_encryption_is_read_and_another_word_is_named() {
+    let row = |seal: &str| format!("[[station]]\nmn = \"A\"\nseal = \"{seal}\"\n");
+    let facts = |seal: &str| read(&row(seal)).unwrap().find(b"A").unwrap().facts.clone();
+    assert_eq!(facts("pkcs7+base64").seal.map(|seal| seal.to_string()).as_deref(), Some("base64+pkcs7"));
+    assert_eq!(facts("standard").seal, None);
+    let said = read(&row("rot13")).unwrap_err();
+    assert!(said.starts_with("s.toml:3:") && said.contains("seal = \"rot13\" must be base64 or hex"), "{said}");
+    // What a journal of an earlier version says of a station has no form, and a form goes through a journal.
+    assert_eq!(serde_json::from_str::<crate::message::StationFacts>(r#"{"name":"A"}"#).unwrap().seal, None);
+    let told = serde_json::to_string(&facts("hex")).unwrap();
+    assert!(told.contains(r#""seal":"hex""#), "{told}");
+    assert_eq!(serde_json::from_str::<crate::message::StationFacts>(&told).unwrap(), facts("hex"));
+}

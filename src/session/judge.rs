@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{RejectReason, registration};
 use crate::protocol::sm4::{self, Key};
-use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, crc};
+use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, PacketFlags, crc};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
 
 /// So many frames must show the same known CRC mistake before `crc = "learn"` accepts it.
@@ -143,8 +143,9 @@ pub fn judge(
 
 /// Whether anything but the looks of its data area says that the frame may be encrypted: only HJ 212-2025 knows encryption (6.4).
 fn may_be_sealed(station: &Station, header: &Header<'_>, keys: &[Key]) -> bool {
-    header.flag.is_some_and(|flag| flag.0 >= Edition::V2025.flag_bits())
+    header.flag.is_some_and(PacketFlags::may_encrypt)
         || station.facts.edition == Some(Edition::V2025)
+        || station.facts.seal.is_some()
         || !keys.is_empty()
 }
 

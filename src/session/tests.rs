@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::message::{Peering, RejectReason, Timestamp};
+use crate::protocol::sm4::form_tests::{HEAD, ways};
 use crate::protocol::sm4::{self, Key};
-use crate::protocol::{Deviation, Item, Limits, Peer, packet, scan, write};
+use crate::protocol::{Deviation, Item, Limits, Peer, SealForm, packet, scan, write};
 use crate::registry::{self, Registry, Unknown};
 
 const STATIONS: &str = r#"
@@ -209,6 +210,75 @@ fn a_sealed_frame_that_was_damaged_is_not_answered_if_its_key_is_known() {
     assert!(damaged > 900, "{damaged}");
     // The check of eight bits lets one in 256 through, as it does with plain frames.
     assert!(answered.len() * 50 < damaged, "{} of {damaged} were answered: {answered:?}", answered.len());
+}
+
+/// What a station registered with this form gets for a frame.
+fn heard_as(bytes: &[u8], seal: Option<SealForm>, keys: &[Key]) -> String {
+    let seal = seal.map(|seal| format!("seal = \"{seal}\"\n")).unwrap_or_default();
+    let text = format!("[[station]]\nmn = \"010000A8900016F000169DC0\"\n{seal}");
+    let registry = registry::load(&[("s.toml".into(), text)], Unknown::Reject).unwrap();
+    let step = scan(bytes, Peer::Resting, &Limits::default());
+    let Some(Item::Frame(frame)) = step.item else { return "no frame".into() };
+    let header = packet::parse(frame.segment);
+    let address = "127.0.0.1".parse().unwrap();
+    match judge(&frame, &header, address, &registry, |_| Learned::default(), |_, _| (), |_| keys.into()) {
+        Verdict::Refused { reason, .. } => format!("refused {}", reason.code()),
+        Verdict::Accepted { .. } => "accepted".into(),
+    }
+}
+
+#[test]
+fn in_every_form_the_whole_frame_is_taken_and_the_damaged_one_is_not_if_its_key_is_known() {
+    let key = Key::from_text("0123456789abcdef").unwrap();
+    let area = "DataTime=20260601100000;a21026-Avg=10.25,a21026-Flag=N;a21002-Avg=31.5,a21002-Flag=N";
+    let (mut damaged, mut answered) = (0, 0);
+    for way in ways().into_iter().filter(|way| way.length == "wire") {
+        let whole = way.frame(HEAD, area, &key);
+        for seal in [None, way.seal()] {
+            for keys in [&[][..], std::slice::from_ref(&key)] {
+                assert_eq!(heard_as(&whole, seal, keys), "accepted", "{way:?} {seal:?}");
+            }
+            let from = 6 + HEAD.len();
+            for at in (from..whole.len() - 8).step_by(5) {
+                let mut wrong = whole.clone();
+                // Another digit where it is text, another bit where it is bytes.
+                wrong[at] = match (way.written, wrong[at]) {
+                    ("bytes", byte) => byte ^ 0x10,
+                    (_, b'0'..=b'8' | b'a'..=b'e' | b'A'..=b'E') => wrong[at] + 1,
+                    _ => continue,
+                };
+                damaged += 1;
+                answered += usize::from(heard_as(&wrong, seal, std::slice::from_ref(&key)) == "accepted");
+            }
+        }
+    }
+    assert!(damaged > 2_000, "{damaged}");
+    assert!(answered * 100 < damaged, "{answered} of {damaged}");
+}
+
+#[test]
+fn of_one_group_a_wrong_digit_is_told() {
+    let key = Key::from_text("0123456789abcdef").unwrap();
+    let (mut damaged, mut answered) = (0, 0);
+    for way in ways().into_iter().filter(|way| way.seal().is_some() && way.check != "wire" && way.written != "printed")
+    {
+        let whole = way.frame(HEAD, "PolId=a21026", &key);
+        if way.padding == "none" {
+            continue;
+        }
+        assert_eq!(heard_as(&whole, None, std::slice::from_ref(&key)), "accepted", "{way:?}");
+        for at in 6 + HEAD.len()..whole.len() - 8 {
+            let mut wrong = whole.clone();
+            wrong[at] = match (way.written, wrong[at]) {
+                ("bytes", byte) => byte ^ 0x10,
+                (_, b'0'..=b'8' | b'a'..=b'e' | b'A'..=b'E') => wrong[at] + 1,
+                _ => continue,
+            };
+            damaged += 1;
+            answered += usize::from(heard_as(&wrong, way.seal(), std::slice::from_ref(&key)) == "accepted");
+        }
+    }
+    assert!(damaged > 500 && answered * 50 < damaged, "{answered} of {damaged}");
 }
 
 /// One row of `fixtures/field/envelopes.tsv`: what, policy, outcome, deviations, bytes.

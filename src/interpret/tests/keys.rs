@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::downlink::{KeyState, StationKey};
+use crate::message::StationFacts;
+use crate::protocol::SealForm;
 use crate::protocol::sm4::Key;
+use crate::protocol::sm4::form_tests::{HEAD, Way, areas, ways};
 
 const MN: &str = "010000A8900016F000169DC0";
 const A: &str = "0123456789abcdef";
@@ -178,5 +181,114 @@ proptest! {
             sealed_step(noon(), key, &[&segment(2, "")[..], &area].concat()),
         ]);
         player.out.iter().for_each(|publication| schemas.check(publication));
+    }
+}
+
+/// The context that registers the station with this form.
+fn registered(seal: Option<SealForm>) -> Vec<Step> {
+    let facts = StationFacts { seal, ..StationFacts::default() };
+    let context = Context { stations: [(MN.to_owned(), facts)].into(), ..Context::default() };
+    context_steps(noon(), &context)
+}
+
+fn wire_of(way: Way, head: &str, area: &str) -> Step {
+    wire_step(noon(), &way.frame(head, area, &Key::from_text(A).unwrap()))
+}
+
+#[test]
+fn a_form_that_is_not_registered_is_named_and_never_an_empty_plain_record() {
+    let schemas = Schemas::new();
+    // The declared length is read by the scanner alone.
+    for (turn, way) in ways().into_iter().filter(|way| way.length == "wire").enumerate() {
+        // Every length of the last group, one a form.
+        for (number, area) in areas().enumerate().skip(turn % 17).take(1) {
+            let filled_up = way.is_told(&area);
+            for key_known in [true, false] {
+                let mut player = Player::new(settings());
+                if key_known {
+                    player.play(&[key_step(noon(), MN, "20260101000000000", A, KeyState::Proven)]);
+                }
+                player.play(&registered(None));
+                player.play(&[wire_of(way, HEAD, &area)]);
+                let data = player.data();
+                let body = &data[0];
+                let written = way.reason() == "sealed-base64" || way.reason() == "sealed-hex";
+                let reason = if key_known || written { way.reason() } else { "sealed" };
+                if filled_up || written {
+                    assert_eq!(
+                        (&body["readable"], &body["reason"]),
+                        (&false.into(), &reason.into()),
+                        "{way:?} {number}"
+                    );
+                    assert!(!body["deviations"].to_string().contains("datatime-missing"), "{way:?}");
+                    let named = reason == "sealed" || body["deviations"].to_string().contains(reason);
+                    assert!(named, "{way:?} {body}");
+                }
+                schemas.check(&player.out[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_registered_form_is_read_and_what_came_before_it_by_a_replay_that_knows_it() {
+    let schemas = Schemas::new();
+    for way in ways().into_iter().filter(|way| way.length == "wire") {
+        let Some(seal) = way.seal() else { continue };
+        let area = "DataTime=20260601115000;a21026-Avg=1.50,a21026-Flag=N";
+        let key = key_step(noon(), MN, "20260101000000000", A, KeyState::Proven);
+        let mut player = Player::new(settings());
+        player.play(&[key]);
+        player.play(&registered(Some(seal)));
+        player.play(&[wire_of(way, HEAD, area)]);
+        let read = player.data();
+        assert_eq!((&read[0]["sealed"], &read[0]["readable"]), (&true.into(), &serde_json::Value::Null), "{way:?}");
+        assert_eq!(read[0]["readings"]["a21026"]["avg"].to_string(), "1.5", "{way:?}");
+        assert!(read[0]["deviations"].to_string().contains(way.reason()), "{way:?}");
+        // Before it was registered.
+        let steps = || {
+            let key = key_step(noon(), MN, "20260101000000000", A, KeyState::Proven);
+            [vec![key], registered(None), vec![wire_of(way, HEAD, area)]].concat()
+        };
+        let (mut live, mut again) = (Player::new(settings()), Player::new(settings()));
+        live.play(&steps());
+        again.interpreter.know_forms([(MN.to_owned(), seal)]);
+        again.play(&steps());
+        let (before, after) = (&live.data()[0], &again.data()[0]);
+        assert_eq!((&after["id"], &after["replaces"]), (&read[0]["id"], &serde_json::json!([before["id"]])), "{way:?}");
+        for publication in &again.out {
+            schemas.check(publication);
+        }
+        // A snapshot in between changes nothing.
+        let mut kept = Player::new(settings());
+        kept.play(&[key_step(noon(), MN, "20260101000000000", A, KeyState::Proven)]);
+        kept.play(&registered(Some(seal)));
+        kept.interpreter = Interpreter::restore(settings(), &kept.interpreter.snapshot()).unwrap();
+        kept.play(&[wire_of(way, HEAD, area)]);
+        assert_eq!(kept.data()[0]["readings"], read[0]["readings"]);
+    }
+}
+
+#[test]
+fn text_of_a_station_that_nothing_says_encrypts_stays_plain() {
+    let way = Way { written: "base64", padding: "pkcs7", check: "wire", length: "wire" };
+    let area = "DataTime=20260601115000;a21026-Avg=1.50,a21026-Flag=N";
+    for flag in ["Flag=5", "Flag=1"] {
+        let head = HEAD.replace("Flag=9", flag);
+        let mut plain = Player::new(settings());
+        plain.play(&registered(None));
+        plain.play(&[wire_of(way, &head, area)]);
+        assert_eq!(
+            (&plain.data()[0]["sealed"], &plain.data()[0]["readable"]),
+            (&serde_json::Value::Null, &serde_json::Value::Null)
+        );
+        // A key or the registration says so.
+        let mut keyed = Player::new(settings());
+        keyed.play(&[key_step(noon(), MN, "20260101000000000", A, KeyState::Proven), wire_of(way, &head, area)]);
+        assert_eq!(keyed.data()[0]["reason"], "sealed-base64");
+        let mut said = Player::new(settings());
+        said.play(&registered(way.seal()));
+        said.play(&[wire_of(way, &head, area)]);
+        assert_eq!(said.data()[0]["reason"], "sealed");
     }
 }

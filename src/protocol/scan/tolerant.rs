@@ -14,7 +14,7 @@
 //!
 //! What fits nothing is a fault that ends where the next frame begins.
 
-use super::super::{Deviation, Deviations, Seal, crc, packet};
+use super::super::{Deviation, Deviations, PacketFlags, Seal, crc, packet, sm4};
 use super::closing::{self, Closing};
 use super::start::{self, Look, Start};
 use super::{Check, Fault, FaultReason, Frame, Item, Limits, NOISE_PIECE, Peer, SEGMENT_STANDARD, Step, Verdict};
@@ -150,6 +150,9 @@ impl<'a> Begun<'a, '_> {
             (Some(Seal::Text { .. }), _) => {
                 self.frame(end, &closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into())
             }
+            (Some(Seal::Written { .. }), mistake) if mistake.is_none() || says_2025(segment) => {
+                self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE)
+            }
             (_, Some(mistake)) => self.frame(end, &closing, computed, Verdict::Known(mistake), Deviations::NONE),
             _ if closed && closing.ended => self.frame(end, &closing, computed, Verdict::Wrong, Deviations::NONE),
             _ => self.search(),
@@ -277,11 +280,31 @@ impl<'a> Begun<'a, '_> {
             return None;
         }
         *tried += 1;
-        if let Some(Seal::Text { .. }) = packet::parse(segment).sealed.filter(|_| closing.said.is_some()) {
-            return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into()));
+        let header = packet::parse(segment);
+        let mistake = self.mistake(segment, closing, computed);
+        match header.sealed.filter(|_| closing.said.is_some()) {
+            Some(Seal::Text { .. }) => {
+                return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into()));
+            }
+            Some(Seal::Written { .. }) if mistake.is_none() || says_2025(segment) => {
+                return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviations::NONE));
+            }
+            // Filled up to whole groups after its length was written.
+            Some(Seal::Bytes) if self.is_filled_up(segment, header.area, closing) => {
+                return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviations::NONE));
+            }
+            _ => {}
         }
-        let mistake = self.mistake(segment, closing, computed)?;
+        let mistake = mistake?;
         Some(self.frame(end, closing, computed, Verdict::Known(mistake), Deviations::NONE))
+    }
+
+    /// Whether the declared length is that of `segment` before its area, as ciphertext bytes, was filled up to whole groups.
+    fn is_filled_up(&self, segment: &[u8], area: &[u8], closing: &Closing<'_>) -> bool {
+        let longer = self.start.declared.and_then(|declared| segment.len().checked_sub(declared));
+        area.len().is_multiple_of(sm4::GROUP)
+            && longer.is_some_and(|longer| (1..=sm4::GROUP).contains(&longer))
+            && !closing.is_short()
     }
 
     /// The length that the head is taken to say of a segment, and what is odd about it.
@@ -336,5 +359,10 @@ fn is_ciphertext(segment: &[u8]) -> bool {
 
 /// Whether a sealed segment would have `declared` bytes with its ciphertext as bytes.
 fn is_plain_length(segment: &[u8], declared: usize) -> bool {
-    packet::parse(segment).sealed == Some(Seal::Text { plain: declared })
+    packet::parse(segment).sealed.is_some_and(|seal| seal.had_length(declared))
+}
+
+/// Whether Flag says that the segment is of HJ 212-2025, the only edition that knows encryption.
+fn says_2025(segment: &[u8]) -> bool {
+    packet::parse(segment).flag.is_some_and(PacketFlags::may_encrypt)
 }
