@@ -1,5 +1,6 @@
 //! Commands as conversations, and what must hold whatever happens between two of their steps.
 
+mod annex;
 mod arrival;
 mod changes;
 mod clocks;
