@@ -194,7 +194,10 @@ fn stays_quick(browser: &mut Browser, address: &str, pictures: &Path) {
         "first paint {paint:.0} ms, first rows {rows:.0} ms, longest task {task:.0} ms (0: below 50), longest time between two pictures {gap:.0} ms"
     );
     let busy = busy();
-    assert!(paint < FIRST_PAINT_MAX * busy, "first paint {paint} ms at {busy} times the work that the machine has cores for");
+    assert!(
+        paint < FIRST_PAINT_MAX * busy,
+        "first paint {paint} ms at {busy} times the work that the machine has cores for"
+    );
     assert!(task < TASK_MAX * busy, "a task of {task} ms at {busy} times the work that the machine has cores for");
     for (language, shown) in [("zh", "全部地区"), ("en", "all regions")] {
         if browser.script("zh").as_bool().unwrap() != (language == "zh") {

@@ -120,7 +120,10 @@ fn answer(command: &Command) -> Result<String, u8> {
                 );
             }
             for (number, mark) in (1..).zip(&found.marks) {
-                marked(&mut text, &found.book, mark, number, "");
+                let by = found.replaced.get(&mark.by).filter(|_| mark.said.is_some());
+                let note = by
+                    .map_or_else(String::new, |by| format!("（已被 {by} 撤回或更正 withdrawn or superseded by {by}）"));
+                marked(&mut text, &found.book, mark, number, &note);
             }
             if found.marks.is_empty() {
                 text.push_str("没有标记。\nNo marks.\n");

@@ -194,6 +194,8 @@ fn own(book: &RuleBook, body: &str, code: &str, marks: &[Mark]) -> Option<Validi
 pub struct List {
     /// The marks, in the order of their begin.
     pub marks: Vec<Mark>,
+    /// Entries among them that were withdrawn or superseded, and by which entry.
+    pub replaced: BTreeMap<String, String>,
     /// The rules in force at the end.
     pub book: RuleBook,
     /// When the first record came that the journal holds, if that is after the begin of the time that was asked for.
@@ -234,12 +236,14 @@ pub fn list(
     };
     keep(last);
     let ends = |mark: &Mark| mark.until.is_none_or(|until| until > within.0);
-    let marks: Vec<Mark> = all.into_values().filter(|mark| mark.since <= within.1 && ends(mark)).collect();
+    let marks: Vec<Mark> = all.into_values().filter(|mark| mark.since < within.1 && ends(mark)).collect();
     let begin = begin.filter(|begin| range.is_some_and(|(since, _)| since < *begin));
     if let Some(begin) = begin.filter(|begin| within.1 <= *begin && marks.is_empty()) {
         return Err(MarksError::Forgotten { begin: begin.to_rfc3339(), until: within.1.to_rfc3339() });
     }
-    Ok(List { marks, book: interpreter.rule_book().clone(), begin })
+    let by_hand = marks.iter().filter(|mark| mark.said.is_some());
+    let replaced = by_hand.filter_map(|mark| Some((mark.by.clone(), interpreter.replaced_by(mn, &mark.by)?))).collect();
+    Ok(List { marks, replaced, book: interpreter.rule_book().clone(), begin })
 }
 
 /// When the first record came that the journal holds; `None`: it holds none.

@@ -365,6 +365,13 @@ impl Interpreter {
         station.marks.worth_now(station.plan.as_ref()?, code, kind, at, own)
     }
 
+    /// The entry by which another one of the station `mn` was withdrawn or superseded.
+    #[must_use]
+    pub fn replaced_by(&self, mn: &str, entry: &str) -> Option<String> {
+        let station = self.stations.get(*self.by_mn.get(mn.as_bytes())? as usize)?;
+        station.marks.replaced_by(entry).map(str::to_owned)
+    }
+
     /// Until when marks may be entered for the day that holds `at`: by the station's rules, else noon of the next day.
     #[must_use]
     pub fn entries_close(&self, mn: &str, at: Timestamp) -> Timestamp {

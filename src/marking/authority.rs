@@ -1,8 +1,8 @@
 //! What rulings do to the marks of a station: see [`super::ruling`] for what each means.
 //!
 //! What must stay true: what was entered stays as it was entered, and the ruling that holds stands beside it; limits, effects and published
-//! periods follow at once, in closed days too; what was annulled cannot be entered again by the hand that entered it, by that name or another:
-//! it waits for a ruling.
+//! periods follow at once, in closed days too; what was annulled, doubted or cut cannot be entered again by the hand that entered it, by that
+//! name or another, on that object or another about the same factor: it waits for a ruling.
 
 use serde_json::{Value, json};
 
@@ -148,22 +148,26 @@ impl Marks {
         }
     }
 
-    /// Whether an entry takes out of judgement again what an authority has annulled there: then it waits for a ruling.
-    pub(super) fn was_annulled(&self, mark: &Mark) -> bool {
+    /// Whether an entry takes values out of judgement where an authority has annulled, doubted or cut another one: then it waits for a ruling,
+    /// whatever its name and its object, as long as both are about one factor.
+    pub(super) fn was_ruled_out(&self, plan: &Plan, mark: &Mark) -> bool {
         let to = mark.until.map_or(i64::MAX, |until| until.0);
-        mark.validity.needs_confirmation()
-            && self.marks_of_hand().any(|known| {
-                known.standing == Standing::Annulled
-                    && known.object == mark.object
-                    && known.overlap(mark.since.0, to) > 0
-            })
+        let about = |mark: &Mark, code: &str| {
+            mark.object == code || plan.marks.get(&mark.mark).is_some_and(|kind| plan.covers(kind, &mark.object, code))
+        };
+        let ruled_out = |known: &&Mark| {
+            known.ruled.as_ref().is_some_and(|ruled| ruled.ruling != Decision::Accept)
+                && known.overlap(mark.since.0, to) > 0
+                && (known.object == mark.object
+                    || self.slots.iter().any(|slot| about(known, &slot.code) && about(mark, &slot.code)))
+        };
+        !mark.validity.is_judged() && self.marks_of_hand().any(|known| ruled_out(&known))
     }
 
     /// Why an entry that authorities have ruled about cannot be replaced or withdrawn any more; `None`: it can.
-    pub(super) fn is_ruled(&self, entry: &str, withdraws: bool) -> Option<super::entry::Refusal> {
+    pub(super) fn is_ruled(&self, entry: &str) -> Option<super::entry::Refusal> {
         let holds = self.rulings.in_force(entry)?;
-        let free = holds.ruling == Decision::Accept || withdraws && holds.ruling != Decision::Annul;
-        (!free).then(|| {
+        (holds.ruling != Decision::Accept).then(|| {
             let (role, ruling) = (holds.role, holds.ruling);
             (
                 "ruled",

@@ -1,7 +1,7 @@
 //! Reports in, judgements and happenings out.
 //!
 //! Holds are measured in data time; silence and missing values in time of arrival. A report that is older than what is known of a code, or of
-//! a coarser kind than the finest it comes in, is judged but drives nothing.
+//! a coarser kind than the finest it comes in, is judged but drives nothing; nor does one that claims to come from the future.
 
 use std::sync::Arc;
 
@@ -223,6 +223,8 @@ impl Marks {
         let data = seen.data.map(|data| data.0).filter(|data| *data <= seen.at.0 + AHEAD_MAX);
         let now = data.unwrap_or(seen.at.0);
         let rank = rank(seen.kind);
+        // What claims to come from the future drives nothing: neither what is known nor what is counted.
+        self.scratch.future = seen.data.is_some_and(|data| data.0 > seen.at.0 + AHEAD_MAX);
         let mut drives = false;
         self.scratch.homes.clear();
         self.scratch.cleared.clear();
@@ -240,11 +242,15 @@ impl Marks {
         if plan.looks_at_silence {
             self.areas(plan, seen.at.0, false, true, out);
         }
-        self.count_wrong(plan, seen, now, out);
+        if !self.scratch.future {
+            self.count_wrong(plan, seen, now, out);
+        }
         self.cover(plan, seen, rank, now, out);
-        self.periods(plan, seen, rank, now, out);
-        self.note_published(plan, seen, rank, now, out);
-        self.came_late(plan, rank, now, out);
+        if !self.scratch.future {
+            self.periods(plan, seen, rank, now, out);
+            self.note_published(plan, seen, rank, now, out);
+            self.came_late(plan, rank, now, out);
+        }
         self.sweep(plan, seen.at.0, out);
     }
 
@@ -276,7 +282,7 @@ impl Marks {
                     dress(slot, plan);
                 }
                 let finer = rank <= slot.rank || now - slot.at > RANK_KEPT;
-                if finer && now >= slot.at {
+                if finer && now >= slot.at && !self.scratch.future {
                     gap = slot.at != 0 && now - slot.at > HOLD_GAP_MAX;
                     slot.rank = rank;
                     slot.take(value, reading, now, at);

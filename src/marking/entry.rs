@@ -241,7 +241,7 @@ impl Marks {
             ));
         }
         let gone = entry.supersedes.iter().map(|id| (id, false)).chain(entry.withdraws.iter().map(|id| (id, true)));
-        if let Some(ruled) = gone.clone().find_map(|(id, withdraws)| self.is_ruled(id, withdraws)) {
+        if let Some(ruled) = gone.clone().find_map(|(id, _)| self.is_ruled(id)) {
             return Err(ruled);
         }
         let remembered =
@@ -302,6 +302,13 @@ impl Marks {
                 "end must be after begin, and begin at most 24 h ahead",
             ));
         }
+        if end.is_some_and(|end| end.0 <= now && self.memory.is_too_old(end)) {
+            return Err(refusal(
+                "too-many",
+                "记住的人工标记已满，且都晚于本标记：无法再接受这么早的标记",
+                "as many entries as can be remembered are later than this one: one so early cannot be taken any more",
+            ));
+        }
         let open = plan.entries.as_ref().map(|e| calendar::open_from(now, e.deadline_days, e.deadline_hour));
         let from = begin.0.max(open.unwrap_or(i64::MIN));
         let mut mark = Mark {
@@ -332,7 +339,7 @@ impl Marks {
             on_code: kind.is_on_code(),
             met: Vec::new(),
         };
-        if self.was_annulled(&mark) {
+        if self.was_ruled_out(plan, &mark) {
             (mark.waits, mark.standing) = (true, Standing::Waiting);
         }
         Ok(Some(mark))

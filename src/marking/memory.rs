@@ -98,7 +98,9 @@ impl Memory {
             self.entries.push(mark);
             while self.entries.len() > ENTRIES_ENDED_MAX || self.bytes > ENTRIES_BYTES_MAX {
                 let until = |mark: &Mark| mark.until.map_or(i64::MAX, |until| until.0);
-                let oldest = self.entries.iter().enumerate().min_by_key(|(_, mark)| until(mark));
+                // What an authority has ruled about is not pushed out by what its author enters.
+                let oldest =
+                    self.entries.iter().enumerate().min_by_key(|(_, mark)| (mark.ruled.is_some(), until(mark)));
                 let Some((at, _)) = oldest else { break };
                 let gone = self.entries.remove(at);
                 self.bytes = self.bytes.saturating_sub(weight(&gone));
@@ -129,6 +131,12 @@ impl Memory {
             ends.sort_unstable();
             self.age(ends.get(SPANS_MAX / 8).copied().unwrap_or(i64::MIN), true);
         }
+    }
+
+    /// Whether an entry that ended then would be forgotten at once.
+    pub(super) fn is_too_old(&self, end: Timestamp) -> bool {
+        let later = |mark: &&Mark| mark.ruled.is_some() || mark.until.is_none_or(|until| until > end);
+        self.entries.len() >= ENTRIES_ENDED_MAX && self.entries.iter().filter(later).count() == self.entries.len()
     }
 
     /// Forgets spans that ended before `before`.

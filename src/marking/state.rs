@@ -359,6 +359,8 @@ pub(super) struct Scratch {
     pub(super) homes: Vec<u16>,
     /// Late values that say of themselves what a rule about the value asks for, and it is not so: the place of the reading, the rule.
     pub(super) cleared: Vec<(u16, u16)>,
+    /// Whether the report claims to come from the future.
+    pub(super) future: bool,
     /// What instruments and rules make of each reading, without what people entered.
     pub(super) bases: Vec<Option<Validity>>,
     /// What each reading says of itself, and what it rests on.
@@ -477,6 +479,12 @@ impl Marks {
         };
         let within = move |mark: &&Mark| mark.since <= to && mark.until.is_none_or(|until| until > from);
         self.memory.marks().chain(self.held.values()).filter(within).filter(about)
+    }
+
+    /// The entry by which another one was withdrawn or superseded.
+    #[must_use]
+    pub fn replaced_by(&self, entry: &str) -> Option<&str> {
+        self.used.iter().find(|used| used.id == entry)?.replaced.as_deref()
     }
 
     /// Time used of limits: limit, object, start of the period (of an `each`: of the mark), µs.

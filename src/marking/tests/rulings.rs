@@ -211,6 +211,67 @@ fn doubt_leaves_it_to_people_limit_cuts_it_and_restore_takes_both_back() {
 }
 
 #[test]
+fn nobody_undoes_a_ruling_about_his_own_entry() {
+    for (ruling, within) in [("annul", None), ("doubt", None), ("limit", Some((1, 2)))] {
+        both("inc19,dev22", |station| {
+            fault(station);
+            assert_eq!(station.rule("R1", "county", "E1", ruling, within).refused, None);
+            let code = |answer: Answer| answer.refused.map(|(code, ..)| code);
+            assert_eq!(code(station.entry("W", "inc19:fault", (1, Some(3)), &[("withdraws", "E1")])), Some("ruled"));
+            station.righted();
+            for (id, mark, object) in
+                [("A", "inc19:off", "furnace-1"), ("B", "dev22:maint", "a21026"), ("C", "inc19:cems", "site")]
+            {
+                assert_eq!(station.entry(id, mark, (1, Some(3)), &[("object", object)]).refused, None, "{mark}");
+                let waits = station.player.marks.ended().find(|mark| mark.by == id).unwrap();
+                assert_eq!(waits.standing, Standing::Waiting, "{ruling}, then {mark}");
+            }
+            assert!(station.righted().is_empty());
+            // Elsewhere in time it is an entry like any other.
+            assert_eq!(station.entry("D", "inc19:fault", (4, Some(5)), &[]).refused, None);
+            assert_eq!(station.righted(), [so2(4, GOOD)]);
+        });
+    }
+}
+
+#[test]
+fn a_ruled_entry_is_not_pushed_out_by_its_author_and_what_would_be_forgotten_at_once_is_refused() {
+    let mut station = Station::new("inc19,dev22");
+    (0..6).for_each(|hour| station.hour(hour, &[("a21026", "400", "N")]));
+    assert_eq!(station.entry("E1", "inc19:fault", (1, Some(3)), &[]).refused, None);
+    assert_eq!(station.rule("R1", "county", "E1", "annul", None).refused, None);
+    let mut refused = 0;
+    for number in 0..ENTRIES_ENDED_MAX + 20 {
+        let code = station.entry(&format!("n{number}"), "dev22:maint", (4, Some(5)), &[("object", "a34013")]).refused;
+        refused += usize::from(code.is_some());
+    }
+    assert_eq!(refused, 0, "they are as new as each other");
+    assert!(station.player.marks.ended().any(|mark| mark.by == "E1"), "the annulled one is remembered");
+    let early = station.entry("early", "dev22:maint", (0, Some(1)), &[("object", "a34013")]).refused;
+    assert_eq!(early.map(|(code, ..)| code), Some("too-many"));
+}
+
+#[test]
+fn a_report_from_the_future_drives_nothing() {
+    let mut station = Station::new("h17");
+    let readings = [Reading { code: "a21026", text: "50.0", judged: None, flag: Some("N") }];
+    let mut out = Verdict::default();
+    for ahead in [HOUR, 3 * HOUR, 10 * 365 * 24 * HOUR] {
+        for kind in [Kind::Realtime, Kind::Minute, Kind::Hour] {
+            let at = Timestamp(start() + 20 * HOUR);
+            let seen = Observation { at, data: Some(Timestamp(at.0 + ahead)), kind, readings: &readings };
+            station.player.marks.observe(&station.player.plan, &seen, &mut out);
+        }
+    }
+    for hour in 0..2 {
+        (0..60).for_each(|minute| station.minute(hour * 60 + minute, "D"));
+        station.hour(hour, &[("a21026", "50", "N")]);
+        let (_, judged) = station.player.judged.last().unwrap();
+        assert_eq!(judged.validity, Some(Validity::Invalid), "hour {hour}: sixty minutes of D");
+    }
+}
+
+#[test]
 fn a_ruling_about_nothing_is_refused() {
     both("inc19", |station| {
         fault(station);
