@@ -188,3 +188,47 @@ fn while_the_broker_refuses_everything_nothing_is_set_aside() {
     scene.arrived(&scene.stations[1].0.clone(), &second);
     assert!(scene.letters().is_empty());
 }
+
+#[test]
+fn damage_and_dead_letters_are_said_at_the_door() {
+    let limit = Behaviour { packet_maximum: Some(16 << 10), ..Behaviour::default() };
+    let mut scene = Scene::new(limit, "5");
+    let overview = |scene: &Scene| -> Value { serde_json::from_str(&get(scene.http, "/api/overview").1).unwrap() };
+    let mut station = scene.station(0);
+    scene.reports(&mut station, 3);
+    large(&mut station);
+    scene.until("the letter", || overview(&scene)["dead_letters"]["count"] == 1);
+    let said = overview(&scene);
+    assert!(said["dead_letters"]["newest"]["topic"].as_str().unwrap().ends_with("/data/realtime"), "{said}");
+    assert!(!said["dead_letters"]["newest"]["why"].as_str().unwrap().is_empty(), "{said}");
+    assert!(said["journal"]["damage"].is_null(), "{said}");
+    assert_eq!(get(scene.http, "/ready").0, 200, "a letter that is set aside is no reason not to be ready");
+    scene.reports(&mut station, 3);
+    scene.until("all is delivered", || scene.ready().contains("0 records wait"));
+
+    // One bit of the first report rots.
+    scene.gateway.kill();
+    let files = std::fs::read_dir(scene.gateway.journal()).unwrap().map(|entry| entry.unwrap().path());
+    let segment = files.filter(|path| path.extension().is_some_and(|end| end == "seg")).min().unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.windows(8).position(|found| found == b"a21026-R").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    scene.gateway.start();
+    scene.until("the damage", || {
+        scene.ready().contains("journal-damage") && !overview(&scene)["journal"]["damage"].is_null()
+    });
+    let said = overview(&scene);
+    assert!(said["journal"]["damage"].as_str().unwrap().starts_with("1 records lost"), "{said}");
+    // The page makes its sentence of these.
+    for counter in ["journal_lost", "uplink_lost", "journal_unreadable", "journal_breaks"] {
+        assert!(said["counters"][counter].is_u64(), "{counter}: {said}");
+    }
+    let (code, ready) = get(scene.http, "/ready");
+    assert!(code == 503 && ready.contains("1 records lost"), "{code} {ready}");
+    assert_eq!(said["dead_letters"]["count"], 1, "{said}");
+    let mut station = scene.station(0);
+    scene.reports(&mut station, 1);
+    let (code, page) = get(scene.http, "/");
+    assert!(code == 200 && page.contains("id=\"damage\"") && page.contains("id=\"dead\""));
+}

@@ -2,10 +2,11 @@
 //!
 //! What must stay true: the registry, the dictionary, the rules and the keys are in the journal before any record that they hold for. A disk
 //! that takes nothing does not lose them: they wait at the head of the journal's queue, and nothing is stored, answered or published behind
-//! them until they are in.
+//! them until they are in. The files `context` and `keys` speak of what was announced last, or are not there: an announcement that waited for
+//! the disk while a later one was made writes nothing.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::derived::Derived;
@@ -23,13 +24,44 @@ const WAIT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Durati
 pub(super) struct Announcer {
     journal: Arc<Journal>,
     derived: Derived,
-    /// The name of the context that was journalled last, in this run or found at its start.
-    last: Mutex<Option<[u8; 32]>>,
+    context: Latest,
+    keys: Latest,
+}
+
+/// What was announced last of its kind in this run.
+#[derive(Debug, Default, Clone)]
+struct Latest(Arc<Mutex<Announced>>);
+
+#[derive(Debug, Default)]
+struct Announced {
+    /// Counts the announcements: the same content may be announced twice, with another between.
+    number: u64,
+    /// The name of the context, in the journal or on its way there.
+    name: Option<[u8; 32]>,
+}
+
+impl Latest {
+    fn lock(&self) -> MutexGuard<'_, Announced> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the file with `write`, unless something else was announced after `number`. A later announcement waits meanwhile, and removes
+    /// the file then.
+    fn note(&self, number: u64, file: &str, write: impl FnOnce() -> std::io::Result<()>) {
+        let announced = self.lock();
+        if announced.number != number {
+            tracing::debug!("the file `{file}` is left to a later announcement");
+            return;
+        }
+        if let Err(error) = write() {
+            tracing::warn!(%error, "the file `{file}` cannot be written: what it would say is journalled again at the next start");
+        }
+    }
 }
 
 impl Announcer {
     pub(super) fn new(journal: Arc<Journal>, derived: Derived) -> Announcer {
-        Announcer { journal, derived, last: Mutex::default() }
+        Announcer { journal, derived, context: Latest::default(), keys: Latest::default() }
     }
 
     /// Journals that the gateway starts and, if they have changed or cannot be found in the journal, context and keys. `known`: the
@@ -62,7 +94,7 @@ impl Announcer {
     /// # Errors
     /// If the file that claims the former one cannot be removed.
     pub(super) fn reload(&self, context: &Context) -> std::io::Result<()> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.context.lock().name;
         self.context(context, |name, _| Some(*name) == last)
     }
 
@@ -76,41 +108,48 @@ impl Announcer {
 
     fn context(&self, context: &Context, is_there: impl Fn(&[u8; 32], &[(u64, u64)]) -> bool) -> std::io::Result<()> {
         let now = clock::now();
+        let mut announced = self.context.lock();
         let (name, statement) = context::statement(context, &self.derived, now, is_there);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
-        let Some(mut statement) = statement else { return Ok(()) };
+        let Some(mut statement) = statement else {
+            announced.name = Some(name);
+            return Ok(());
+        };
+        announced.number += 1;
         context::forget(&self.derived)?;
-        let (derived, records) = (self.derived.clone(), std::mem::take(&mut statement.records));
-        self.insist("the registry", records, now, move |first, last| {
-            note("context", context::written(statement, &derived, first, last));
+        announced.name = Some(name);
+        let number = announced.number;
+        let waited = self.insist("the registry", std::mem::take(&mut statement.records), now);
+        drop(announced);
+        let (derived, latest) = (self.derived.clone(), self.context.clone());
+        waited.finish(move |first, last| {
+            latest.note(number, "context", || context::written(statement, &derived, first, last));
         });
         Ok(())
     }
 
     fn keys(&self, keys: &[StationKey], is_there: impl Fn(u64, u64) -> bool) -> std::io::Result<()> {
         let now = clock::now();
+        let mut announced = self.keys.lock();
         let records = keys::records(keys, &self.derived, now, is_there);
+        announced.number += 1;
         if records.is_empty() {
             return Ok(());
         }
         keys::forget(&self.derived)?;
-        let (derived, keys) = (self.derived.clone(), keys.to_vec());
-        self.insist("the keys", records, now, move |first, last| {
-            note("keys", keys::written(&keys, &derived, now, first, last));
+        let number = announced.number;
+        let waited = self.insist("the keys", records, now);
+        drop(announced);
+        let (derived, latest, keys) = (self.derived.clone(), self.keys.clone(), keys.to_vec());
+        waited.finish(move |first, last| {
+            latest.note(number, "keys", || keys::written(&keys, &derived, now, first, last));
         });
         Ok(())
     }
 
-    /// Journals records as (kind, body), whatever the disk does, and has `done` called with the first and the last when all are durable.
-    fn insist(
-        &self,
-        what: &'static str,
-        records: Vec<(u8, Vec<u8>)>,
-        time: Timestamp,
-        done: impl FnOnce(Offset, Offset) + Send + 'static,
-    ) {
+    /// Hands records as (kind, body) to the journal, which stores them whatever the disk does.
+    fn insist(&self, what: &'static str, records: Vec<(u8, Vec<u8>)>, time: Timestamp) -> Waited {
         let (settled, outcomes) = channel();
-        let count = records.len();
+        let left = records.len();
         let entries = records.into_iter().map(|(kind, body)| {
             let settled = settled.clone();
             let receipt = move |outcome: Result<Offset, Unstored>| {
@@ -120,26 +159,7 @@ impl Announcer {
             (Entry { time, kind, body }, receipt)
         });
         self.journal.appender().insist(entries);
-        drop(settled);
-        let mut span = Waited { what, outcomes, left: count, span: None };
-        match span.until(Some(Instant::now() + WAIT)) {
-            Some(true) => span.end(done),
-            Some(false) => {}
-            None => {
-                tracing::error!(
-                    "{what} could not be journalled yet: until the disk takes it, nothing is stored, answered or published with it"
-                );
-                let waiting = std::thread::Builder::new().name("announce".into()).spawn(move || {
-                    if span.until(None) == Some(true) {
-                        tracing::info!("{what} is in the journal now");
-                        span.end(done);
-                    }
-                });
-                if let Err(error) = waiting {
-                    tracing::error!(%error, "no thread to wait for the journal; {what} is journalled again at the next start");
-                }
-            }
-        }
+        Waited { what, outcomes, left, span: None }
     }
 }
 
@@ -152,6 +172,29 @@ struct Waited {
 }
 
 impl Waited {
+    /// Waits for a while, and then beside everything else; has `done` called with the first and the last record when all are durable.
+    fn finish(mut self, done: impl FnOnce(Offset, Offset) + Send + 'static) {
+        let what = self.what;
+        match self.until(Some(Instant::now() + WAIT)) {
+            Some(true) => self.end(done),
+            Some(false) => {}
+            None => {
+                tracing::error!(
+                    "{what} could not be journalled yet: until the disk takes it, nothing is stored, answered or published with it"
+                );
+                let waiting = std::thread::Builder::new().name("announce".into()).spawn(move || {
+                    if self.until(None) == Some(true) {
+                        tracing::info!("{what} is in the journal now");
+                        self.end(done);
+                    }
+                });
+                if let Err(error) = waiting {
+                    tracing::error!(%error, "no thread to wait for the journal; {what} is journalled again at the next start");
+                }
+            }
+        }
+    }
+
     /// Whether all are durable; `None`: not yet, at `end`.
     fn until(&mut self, end: Option<Instant>) -> Option<bool> {
         while self.left > 0 {
@@ -179,12 +222,6 @@ impl Waited {
         if let Some((first, last)) = self.span {
             done(first, last);
         }
-    }
-}
-
-fn note(file: &str, noted: std::io::Result<()>) {
-    if let Err(error) = noted {
-        tracing::warn!(%error, "the file `{file}` cannot be written: what it would say is journalled again at the next start");
     }
 }
 

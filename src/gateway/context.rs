@@ -35,11 +35,14 @@ const CHUNK_MAX: usize = 512 * 1024;
 
 const FILE: &str = "context";
 
+/// A record as (kind, body).
+type Encoded = (u8, Vec<u8>);
+
 /// Records to be journalled, and what they say together.
 #[derive(Debug)]
 pub(super) struct Statement {
-    /// (kind, body) each, in order.
-    pub(super) records: Vec<(u8, Vec<u8>)>,
+    /// In order.
+    pub(super) records: Vec<Encoded>,
     noted: Noted,
     whole: bool,
 }
@@ -154,10 +157,7 @@ fn short(facts: &StationFacts) -> Vec<u8> {
 }
 
 /// The rows as records of a change of `base`, or of the whole; and the name of what they make. `None`: a row is too long for that.
-fn pieces(
-    rows: impl Iterator<Item = (String, Vec<u8>)>,
-    base: Option<[u8; 32]>,
-) -> Option<(Vec<(u8, Vec<u8>)>, [u8; 32])> {
+fn pieces(rows: impl Iterator<Item = (String, Vec<u8>)>, base: Option<[u8; 32]>) -> Option<(Vec<Encoded>, [u8; 32])> {
     let mut pieces = Vec::new();
     let mut open: [Vec<u8>; 4] = Default::default();
     let mut size = 0;

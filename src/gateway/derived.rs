@@ -284,12 +284,12 @@ impl Derived {
     /// Those of the disk, with the file's name.
     pub fn forget(&self, name: &str) -> io::Result<()> {
         let path = self.dir.join(name);
-        match self.disk.remove(&path) {
+        let removed = match self.disk.remove(&path) {
+            // Perhaps removed before, and the folder not synced then.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => {
-                removed.and_then(|()| self.disk.sync_dir(&self.dir)).map_err(|error| named("remove", &path, &error))
-            }
-        }
+            removed => removed,
+        };
+        removed.and_then(|()| self.disk.sync_dir(&self.dir)).map_err(|error| named("remove", &path, &error))
     }
 
     /// What stands behind [`OWNED`]: the journal's id, and the file's name, its length before it.
@@ -325,6 +325,7 @@ impl Derived {
 }
 
 /// An error with the file it is about, and what helps.
+#[allow(clippy::wildcard_enum_match_arm, reason = "std adds kinds; of most of them there is nothing more to say")]
 fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
     let remedy = match error.kind() {
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::DirectoryNotEmpty => {

@@ -54,17 +54,17 @@ pub enum MarksError {
     )]
     NoReading {
         /// The station.
-        mn: String,
+        mn: Box<str>,
         /// `reading`, or the kind that was asked for and `record`.
-        kind: String,
+        kind: Box<str>,
         /// ` of CODE`, if one was asked for.
-        of: String,
+        of: Box<str>,
         /// The time.
-        at: String,
+        at: Box<str>,
         /// The nearest reading before or after it, or `none`.
-        nearest: String,
+        nearest: Box<str>,
         /// When the first record came that the journal holds.
-        begin: String,
+        begin: Box<str>,
     },
     /// The journal begins after what was asked for.
     #[error(
@@ -339,12 +339,12 @@ impl Found<'_> {
         let at = self.question.at;
         let nearest = [self.before, self.after].into_iter().flatten().min_by_key(|near| near.0.abs_diff(at.0));
         MarksError::NoReading {
-            mn: self.question.mn.clone(),
-            kind: self.question.kind.map_or_else(|| "reading".to_owned(), |kind| format!("{} record", kind.name())),
-            of: self.question.factor.as_ref().map_or_else(String::new, |code| format!(" of {code}")),
-            at: at.to_rfc3339(),
-            nearest: nearest.map_or_else(|| "none".to_owned(), Timestamp::to_rfc3339),
-            begin: begin.map_or_else(|| "never".to_owned(), Timestamp::to_rfc3339),
+            mn: self.question.mn.as_str().into(),
+            kind: self.question.kind.map_or_else(|| "reading".into(), |kind| format!("{} record", kind.name()).into()),
+            of: self.question.factor.as_ref().map_or_else(Box::default, |code| format!(" of {code}").into()),
+            at: at.to_rfc3339().into(),
+            nearest: nearest.map_or_else(|| "none".into(), |time| time.to_rfc3339().into()),
+            begin: begin.map_or_else(|| "never".into(), |time| time.to_rfc3339().into()),
         }
     }
 }

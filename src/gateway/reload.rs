@@ -50,7 +50,11 @@ impl Running {
         }
         let context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
         if let Err(error) = self.announcer.reload(&context) {
-            tracing::error!(%error, "the changed registry could not be noted; it is journalled again at the next start");
+            // A file would go on claiming the former one: what is heard from now on must not be read under two.
+            tracing::error!(%error, "not reloaded, nothing has changed: the former registry cannot be taken back; reload once more");
+            drop(current);
+            self.reload_refused();
+            return Vec::new();
         }
         // The desk takes keys when it knows the stations that they are for.
         let of_the_desk = if self.orders.is_some() {

@@ -236,7 +236,18 @@ impl Interpreter {
                 let gathered = self.statement.gather(&Piece { base: None, name, part, parts, json });
                 gathered.ok().flatten().map(|joined| (joined.whole(), name))
             }
-            _ => None,
+            Record::Frame(_)
+            | Record::Rejected(_)
+            | Record::Presence(_)
+            | Record::RegistryChange { .. }
+            | Record::Tick
+            | Record::Clock(_)
+            | Record::Started(_)
+            | Record::Stopped
+            | Record::MarkEntry { .. }
+            | Record::Command(_)
+            | Record::Notice(_)
+            | Record::DeadLetter(_) => None,
         };
         let Some((context, name)) = found else { return false };
         // Nobody has spoken yet: there is no card to publish and no mark to judge again.

@@ -36,7 +36,16 @@ impl Interpreter {
             Step::Ended { mn, id, outcome, .. } if ended(id, mn) => {
                 (None, Some((at, *outcome == crate::downlink::Outcome::Done)))
             }
-            _ => return,
+            Step::Queued { .. }
+            | Step::Confirmed { .. }
+            | Step::Sent { .. }
+            | Step::Accepted { .. }
+            | Step::Data { .. }
+            | Step::Cancel { .. }
+            | Step::Ended { .. }
+            | Step::Refused { .. }
+            | Step::Key { .. }
+            | Step::KeyNote { .. } => return,
         };
         let number = self.by_mn.get(step.mn().as_bytes());
         if let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) {

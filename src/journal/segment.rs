@@ -120,8 +120,7 @@ impl Walk {
     pub(super) fn rotten(&mut self, end: u64) -> io::Result<u64> {
         const SECTOR: u64 = 512;
         let (mut position, mut offset) = (self.position, self.expected);
-        loop {
-            let Some(header) = RecordHeader::peek(self.window(position, RECORD_HEADER, end)?) else { break };
+        while let Some(header) = RecordHeader::peek(self.window(position, RECORD_HEADER, end)?) {
             let size = (RECORD_HEADER + header.length) as u64;
             if header.offset != offset || position.saturating_add(size) > end {
                 break;

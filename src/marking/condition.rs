@@ -116,7 +116,17 @@ impl Marks {
                     Known::Is(self.swept != 0 && self.silence() >= self.patience(*hold))
                 }
                 Test::Offline(hold) => Known::Is(self.gone.is_some_and(|gone| self.swept - gone >= *hold)),
-                _ => Known::Unknown,
+                Test::Compare(..)
+                | Test::Flag(..)
+                | Test::Says(..)
+                | Test::Over(_)
+                | Test::Under(_)
+                | Test::Constant(..)
+                | Test::Zero(..)
+                | Test::Missing(..)
+                | Test::Silent(_)
+                | Test::Rising(..)
+                | Test::Falling(..) => Known::Unknown,
             };
         };
         let of_own = matches!(test.of(), Some(Sig::Own));

@@ -222,7 +222,18 @@ impl Plan {
         let asked = |letter: &str| {
             self.factor_rules.iter().flat_map(|armed| armed.when.tests()).any(|test| match test {
                 Test::Flag(Sig::Own, letters) => letters.iter().any(|known| known == letter),
-                _ => false,
+                Test::Compare(..)
+                | Test::Flag(..)
+                | Test::Says(..)
+                | Test::Over(_)
+                | Test::Under(_)
+                | Test::Constant(..)
+                | Test::Zero(..)
+                | Test::Missing(..)
+                | Test::Silent(_)
+                | Test::Offline(_)
+                | Test::Rising(..)
+                | Test::Falling(..) => false,
             })
         };
         let own = self.marks.iter().filter_map(|(name, kind)| Some((name.strip_prefix(set)?.strip_prefix(':')?, kind)));

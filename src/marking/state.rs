@@ -180,7 +180,18 @@ impl Slot {
         let first = |test: &Test<Sig>| match test {
             Test::Constant(Sig::Own, _) => Some(self.same_since),
             Test::Zero(Sig::Own, _) => self.zero_since,
-            _ => None,
+            Test::Compare(..)
+            | Test::Flag(..)
+            | Test::Says(..)
+            | Test::Over(_)
+            | Test::Under(_)
+            | Test::Constant(..)
+            | Test::Zero(..)
+            | Test::Missing(..)
+            | Test::Silent(_)
+            | Test::Offline(_)
+            | Test::Rising(..)
+            | Test::Falling(..) => None,
         };
         condition.tests().into_iter().filter_map(first).min()
     }
