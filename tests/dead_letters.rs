@@ -111,7 +111,7 @@ fn large(station: &mut Station) {
 }
 
 fn one_large_message_is_set_aside(version: &str) {
-    let limit = Behaviour { packet_maximum: Some(16 << 10), ..Behaviour::default() };
+    let limit = Behaviour { packet_maximum: Some(32 << 10), ..Behaviour::default() };
     let mut scene = Scene::new(limit, version);
     let (mut one, mut other) = (scene.station(0), scene.station(1));
     scene.reports(&mut one, 1);
@@ -122,7 +122,7 @@ fn one_large_message_is_set_aside(version: &str) {
     let letters = scene.letters();
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert_eq!(letters[0]["topic"], format!("hj212/v1/{}/data/realtime", scene.stations[0].0));
-    assert!(letters[0]["of"].as_u64().unwrap() > 0 && letters[0]["bytes"].as_u64().unwrap() > 16 << 10, "{letters:?}");
+    assert!(letters[0]["of"].as_u64().unwrap() > 0 && letters[0]["bytes"].as_u64().unwrap() > 32 << 10, "{letters:?}");
     assert!(scene.ready().contains("dead-letters") && scene.ready().contains("data/realtime"), "{}", scene.ready());
     scene.until("the cursor goes on", || scene.ready().contains("0 records wait"));
     let event = "hj212/v1/gateway/test/event/dead-letter";
@@ -191,7 +191,7 @@ fn while_the_broker_refuses_everything_nothing_is_set_aside() {
 
 #[test]
 fn damage_and_dead_letters_are_said_at_the_door() {
-    let limit = Behaviour { packet_maximum: Some(16 << 10), ..Behaviour::default() };
+    let limit = Behaviour { packet_maximum: Some(32 << 10), ..Behaviour::default() };
     let mut scene = Scene::new(limit, "5");
     let overview = |scene: &Scene| -> Value { serde_json::from_str(&get(scene.http, "/api/overview").1).unwrap() };
     let mut station = scene.station(0);
@@ -226,7 +226,7 @@ fn damage_and_dead_letters_are_said_at_the_door() {
     }
     let (code, ready) = get(scene.http, "/ready");
     assert!(code == 503 && ready.contains("1 records lost"), "{code} {ready}");
-    assert_eq!(said["dead_letters"]["count"], 1, "{said}");
+    scene.until("the letter of before", || overview(&scene)["dead_letters"]["count"] == 1);
     let mut station = scene.station(0);
     scene.reports(&mut station, 1);
     let (code, page) = get(scene.http, "/");

@@ -245,6 +245,7 @@ impl Interpreter {
             | Record::Started(_)
             | Record::Stopped
             | Record::MarkEntry { .. }
+            | Record::MarkRuling { .. }
             | Record::Command(_)
             | Record::Notice(_)
             | Record::DeadLetter(_) => None,
