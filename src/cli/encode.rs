@@ -201,7 +201,7 @@ fn frames(options: &Options, key: Option<&Key>, now: Timestamp) -> Result<Vec<u8
 fn parts(items: &[&str], most: usize, segment: impl Fn(Option<Part>, &str) -> Vec<u8>) -> Result<Vec<Vec<u8>>, String> {
     // With the longest numbers that PNUM and PNO can have here, so that none becomes too long by them.
     let widest = Part { count: 9999, number: 9999 };
-    let room = most.checked_sub(segment(Some(widest), "").len()).unwrap_or_default();
+    let room = most.saturating_sub(segment(Some(widest), "").len());
     let (time, items) = match items {
         [first, rest @ ..] if first.starts_with("DataTime=") => (Some(*first), rest),
         items => (None, items),

@@ -181,6 +181,7 @@ fn list(raw: Option<&RawValue>) -> Vec<Object> {
 }
 
 /// A JSON value without quotes, numbers as they were written; nothing for null.
+#[allow(clippy::borrowed_box, reason = "what a map of boxes gives")]
 fn word(raw: Option<&Box<RawValue>>) -> String {
     match raw.map(|raw| raw.get()) {
         None | Some("null") => String::new(),

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((0..600).map(|n| short.note((n * HOUR, HOUR), worth(1), 24)).sum::<u32>(), 0);
         assert_eq!((short.of(575 * HOUR, HOUR), short.of(570 * HOUR, HOUR).is_some()), (Some(worth(1)), true));
         assert_eq!(short.note((HOUR, HOUR), worth(1), 24), 0, "too old to be put right");
-        assert_eq!(short.of(0, HOUR).is_some(), true, "a run goes as a whole");
+        assert!(short.of(0, HOUR).is_some(), "a run goes as a whole");
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Marks {
         let (mut count, mut cut) = (0, 0u32);
         for rank in (above + 1..=3).rev() {
             let at = usize::from(rank) - 1;
-            let published = |slot: &u16| Some(self.slots.get(usize::from(*slot))?.published.get(at)?);
+            let published = |slot: &u16| self.slots.get(usize::from(*slot))?.published.get(at);
             let periods: BTreeSet<(i64, i64)> = slots
                 .iter()
                 .filter_map(published)

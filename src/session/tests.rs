@@ -282,7 +282,9 @@ fn of_one_group_a_wrong_digit_is_told() {
 }
 
 /// One row of `fixtures/field/envelopes.tsv`: what, policy, outcome, deviations, bytes.
-fn envelopes() -> Vec<(String, String, String, Vec<String>, Vec<u8>)> {
+type Envelope = (String, String, String, Vec<String>, Vec<u8>);
+
+fn envelopes() -> Vec<Envelope> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/field/envelopes.tsv");
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.lines().filter(|line| !line.starts_with('#'));

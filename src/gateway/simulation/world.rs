@@ -190,7 +190,7 @@ impl World {
         let mn = STATIONS[which];
         // Unique by its number, and the same when it is sent again.
         let at = digits((1_795_910_400 + number as i64 * 30) * SECOND);
-        let parts = if number % 7 == 0 { "7;PNUM=2;PNO=1" } else { "5" };
+        let parts = if number.is_multiple_of(7) { "7;PNUM=2;PNO=1" } else { "5" };
         let segment = format!(
             "QN={at}000;ST=31;CN=2011;PW=1;MN={mn};Flag={parts};CP=&&DataTime={at};x99-Rtd={number};a21026-Rtd=7&&"
         );

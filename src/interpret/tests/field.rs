@@ -311,7 +311,7 @@ proptest! {
         between in proptest::sample::select(&[";", ";w21003-Rtd=1;"][..]),
     ) {
         let item = |(rtd, cou, flag, first): &(u8, u8, String, bool)| {
-            let mut fields = vec![format!("w00000-Rtd={rtd}"), format!("w00000-Cou={cou}"), format!("w00000-Flag={flag}")];
+            let mut fields = [format!("w00000-Rtd={rtd}"), format!("w00000-Cou={cou}"), format!("w00000-Flag={flag}")];
             if *first {
                 fields.rotate_left(1);
             }

@@ -100,7 +100,8 @@ fn gaps(published: &[Publication]) -> Vec<(String, String, u64)> {
 
 #[test]
 fn every_way_in_which_the_gateway_is_away_is_gateway_down_and_left_out_of_the_day() {
-    let ways: [(&str, fn(&mut Journal)); 5] = [
+    type Way = (&'static str, fn(&mut Journal));
+    let ways: [Way; 5] = [
         ("killed", |journal| journal.nothing(125)),
         ("stopped", |journal| {
             journal.push(&Record::Stopped);

@@ -35,6 +35,10 @@ fn start(disk: &SimDisk, clocks: &Arc<Clocks>, telemetry: &Arc<Telemetry>) -> Jo
     let clock = Box::new(move || (Timestamp(read.wall.load(Ordering::Relaxed)), read.mono.load(Ordering::Relaxed)));
     let journal = open_by(Arc::new(disk.clone()), &settings(), Arc::clone(telemetry), clock).unwrap();
     journal.delivered(Offset(u64::MAX));
+    // Nobody needs anything of it any more.
+    [Holder::Interpretation, Holder::Commands]
+        .into_iter()
+        .for_each(|holder| journal.keep_from(holder, Offset(u64::MAX)));
     journal
 }
 

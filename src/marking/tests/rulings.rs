@@ -220,7 +220,7 @@ fn nobody_undoes_a_ruling_about_his_own_entry() {
             assert_eq!(code(station.entry("W", "inc19:fault", (1, Some(3)), &[("withdraws", "E1")])), Some("ruled"));
             station.righted();
             for (id, mark, object) in
-                [("A", "inc19:off", "furnace-1"), ("B", "dev22:maint", "a21026"), ("C", "inc19:cems", "site")]
+                [("A", "inc19:off", "furnace-1"), ("B", "dev22:maint", "a21026"), ("C", "inc19:cems", "outlet")]
             {
                 assert_eq!(station.entry(id, mark, (1, Some(3)), &[("object", object)]).refused, None, "{mark}");
                 let waits = station.player.marks.ended().find(|mark| mark.by == id).unwrap();

@@ -121,7 +121,7 @@ impl Played {
         }
         let wanted = said.len();
         if self.how == How::Noisy {
-            let flag = if self.reports % 2 == 0 { "N" } else { "M" };
+            let flag = if self.reports.is_multiple_of(2) { "N" } else { "M" };
             said.extend((0..12).map(|n| (format!("noise{n}"), "1".to_owned(), Some(flag.to_owned()), None)));
         }
         let readings: Vec<Reading<'_>> = said

@@ -344,7 +344,7 @@ impl<'a> Begun<'a, '_> {
         let raw = self.buffer.get(..closing.used).unwrap_or(self.buffer);
         let said = match verdict {
             Verdict::Known(Deviation::CrcBinary) => computed,
-            _ => closing.said.unwrap_or(0),
+            Verdict::Right | Verdict::Known(_) | Verdict::Wrong | Verdict::Sealed => closing.said.unwrap_or(0),
         };
         let check = Check { said, computed, verdict };
         let frame = Frame { raw, segment, declared, check, deviations };

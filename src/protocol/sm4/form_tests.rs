@@ -24,7 +24,7 @@ pub(crate) fn ways() -> Vec<Way> {
             for check in ["plain", "filled", "wire"] {
                 for length in ["plain", "wire"] {
                     let standard = padding == "none" && matches!(written, "bytes" | "printed");
-                    if !standard && !(check == "filled" && padding == "none") {
+                    if !(standard || check == "filled" && padding == "none") {
                         all.push(Way { written, padding, check, length });
                     }
                 }
