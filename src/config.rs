@@ -309,12 +309,21 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "write a short name, as \"ah-01\"",
     );
     rule(
-        config.journal.segment_size >= 1 << 20,
+        (1 << 20..=1 << 30).contains(&config.journal.segment_size),
         "journal.segment_size",
         &crate::settings::size::format(config.journal.segment_size),
-        "at least 1MiB",
+        "1MiB to 1GiB",
         "leave it out for the default of 64MiB",
     );
+    let journal = &config.journal;
+    let counts = [
+        ("journal.queue_max", journal.queue_max as u64, "with no place in the queue no station is ever answered"),
+        ("journal.batch_records_max", journal.batch_records_max as u64, "a batch holds a record at least"),
+        ("journal.batch_bytes_max", journal.batch_bytes_max, "a batch holds a record at least"),
+    ];
+    for (key, value, why) in counts {
+        rule(value >= 1, key, &value.to_string(), &format!("at least 1: {why}"), "leave it out for the default");
+    }
     rule(
         tracing_subscriber::EnvFilter::try_new(&config.log.level).is_ok(),
         "log.level",

@@ -10,7 +10,7 @@ use super::desk;
 use crate::clock;
 use crate::config::Config;
 use crate::downlink::{Address, Desk, KeyState, Moment, StationKey};
-use crate::journal::OsDisk;
+use crate::journal::{self, OsDisk};
 use crate::protocol::Edition;
 
 /// A key, without it.
@@ -33,7 +33,9 @@ pub struct Row {
 /// # Errors
 /// If the desk's file cannot be read although it is there.
 pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<BTreeMap<String, Vec<Row>>> {
-    let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), [0; 16]);
+    // The desk's file is believed only if it is of this journal.
+    let id = journal::id(&OsDisk, &config.journal.dir).ok().flatten().unwrap_or_default();
+    let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), id);
     let steps = match derived.load(desk::FILE) {
         None => Vec::new(),
         Some(bytes) => {
