@@ -14,7 +14,8 @@
 //!
 //! MQTT 3.1.1 has no refusal: a broker that will not take a message cuts the connection, and of a window of them it is not known which it
 //! was. After [`STRIKES`] connections in a row that were cut and took nothing, the window goes **one by one**: each message that was under way
-//! goes alone, those first at which no connection was cut yet. So the one that is at fault is found, and the others pass.
+//! goes alone, those first at which no connection was cut yet and that were not refused. So the one that is at fault is found, and the others
+//! pass. A cut right after a refusal is the fault of what was refused, not of what was sent after it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -121,6 +122,8 @@ pub(crate) struct Window {
     draining: bool,
     /// Numbered publications that this connection took.
     taken_here: u64,
+    /// Whether the last answer on this connection was a refusal: some brokers refuse by name and cut right after it.
+    refused_last: bool,
     /// Connections in a row that were cut and took nothing.
     strikes: u32,
     /// Up to this number, messages go one by one.
@@ -154,6 +157,7 @@ impl Window {
             announcements: 0,
             draining: false,
             taken_here: 0,
+            refused_last: false,
             strikes: 0,
             one_by_one: None,
             looked_further: false,
@@ -206,6 +210,7 @@ impl Window {
         self.retries.clear();
         self.announcement = None;
         self.taken_here = 0;
+        self.refused_last = false;
         self.fresh = self.first;
         for item in &mut self.items {
             if matches!(item.stage, Stage::UnderWay | Stage::Refused) {
@@ -224,6 +229,11 @@ impl Window {
         let (count, first) = (under_way.clone().count(), under_way.min());
         let announcing = self.sends.iter().any(|send| !send.answered && matches!(send.cargo, Cargo::Announcement(_)));
         if self.one_by_one.is_some() {
+            if self.refused_last {
+                // It was cut at what was refused, not at what was sent after that.
+                self.looked_further = false;
+                return None;
+            }
             let seq = first.filter(|_| count == 1 && !announcing)?;
             self.looked_further = false;
             let item = self.item_mut(Cargo::Numbered(seq))?;
@@ -283,14 +293,15 @@ impl Window {
         }
     }
 
-    /// One of those that go one by one and may go now: the one with the fewest cuts, then the oldest. Ends the walk when there is none.
+    /// One of those that go one by one and may go now: the one that was tried least, then the oldest. Ends the walk when there is none.
     fn next_alone(&mut self, until: u64) -> Option<Cargo> {
         if !self.sends.is_empty() {
             return None;
         }
         let waits = |(_, item): &(u64, &Item)| item.stage == Stage::Queued;
         let within = (self.first..=until).zip(&self.items);
-        let next = within.filter(waits).min_by_key(|(seq, item)| (item.cuts, *seq)).map(|(seq, item)| (seq, item.cuts));
+        let tries = |item: &Item| item.cuts.max(item.refusals);
+        let next = within.filter(waits).map(|(seq, item)| (tries(item), seq)).min().map(|(tries, seq)| (seq, tries));
         match next {
             None => {
                 // What is left of them is taken, refused by name, or kept elsewhere.
@@ -298,10 +309,10 @@ impl Window {
                 self.fresh = self.first;
                 None
             }
-            Some((seq, cuts)) => {
+            Some((seq, tries)) => {
                 let newest = self.first + self.items.len() as u64 - 1;
-                if cuts > 0 && newest > until && !self.looked_further {
-                    // Only such are left at which it was cut: whether others pass is told by those that came since.
+                if tries > 0 && newest > until && !self.looked_further {
+                    // Only such are left at which it was cut or refused: whether others pass is told by those that came since.
                     (self.one_by_one, self.looked_further) = (Some(newest), true);
                     return self.next_alone(newest);
                 }
@@ -396,6 +407,7 @@ impl Window {
         let ordinal = self.ids.get_mut(usize::from(id))?.take()?;
         let send = self.sends.get_mut(usize::try_from(ordinal.checked_sub(self.ordinal)?).ok()?)?;
         send.answered = true;
+        self.refused_last = verdict == Verdict::Refused;
         let cargo = send.cargo;
         while self.sends.front().is_some_and(|send| send.answered) {
             self.sends.pop_front();

@@ -336,3 +336,54 @@ fn the_message_at_which_connections_are_cut_is_found_and_the_others_pass() {
         assert!(window.delivered() > 20 && window.one_by_one.is_none(), "{}", window.delivered());
     }
 }
+
+/// A broker that refuses one message by name and cuts the connection right after that, as mosquitto does with `max_queued_messages 0`.
+fn refusing_connection(window: &mut Window, poison: u64, now: Instant) -> Vec<u64> {
+    window.open(usize::from(SIZE));
+    let (mut taken, mut id, mut refused) = (Vec::new(), 0, false);
+    loop {
+        let mut handed = Vec::new();
+        while let Some(cargo) = window.next(now) {
+            window.handed(cargo, now);
+            handed.push(cargo);
+        }
+        if handed.is_empty() || refused {
+            window.cut(now);
+            window.reset();
+            return taken;
+        }
+        for cargo in handed {
+            let Cargo::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+            id = id % SIZE + 1;
+            window.sent(id).unwrap();
+            if refused {
+                continue;
+            }
+            refused = seq == poison;
+            window.answered(id, if refused { Verdict::Refused } else { Verdict::Taken }, now).unwrap();
+            if !refused {
+                taken.push(seq);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_right_after_a_refusal_is_the_fault_of_what_was_refused() {
+    let now = Instant::now();
+    for poison in 1..=8 {
+        let mut window = Window::new(SIZE, Duration::from_secs(60), Duration::from_secs(60));
+        let (mut taken, mut pushed) = (Vec::new(), 0);
+        for _ in 0..40 {
+            while pushed < 60 && window.room() > 0 {
+                pushed += 1;
+                window.push(publication(pushed), pushed);
+            }
+            taken.extend(refusing_connection(&mut window, poison, now));
+        }
+        let troubled: Vec<_> = window.troubled().map(|item| (item.seq, item.cut)).collect();
+        assert_eq!(troubled, [(poison, false)], "it alone is at fault");
+        assert!(window.troubled().next().unwrap().tries >= 5);
+        assert!(taken.iter().max().unwrap() > &20, "others pass meanwhile: {taken:?}");
+    }
+}
