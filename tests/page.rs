@@ -246,7 +246,7 @@ fn finds_the_mark(browser: &mut Browser, pictures: &Path) {
          div.append(...nowOf({ latest: {}, marks: [], events: [], completeness: [{ kind: 'minute', days: [{ day: '2026-11-22', expected: 144, there: 140 }] }] }).filter(Boolean)); \
          return div.textContent })()",
     );
-    assert!(shown.as_str().unwrap().contains("分钟数据2026-11-2214414097.2 %"), "{shown}");
+    assert!(shown.as_str().unwrap().contains("分钟数据2026-11-22144140097.2 %"), "{shown}");
 }
 
 /// Why a frame was refused, in words, on the page of its station that stands open.
