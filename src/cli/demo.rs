@@ -57,6 +57,8 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     let mut config = Config::default();
     config.gateway.id = "demo".into();
     config.listen.address = vec!["127.0.0.1:0".into()];
+    // Enough for a demo, and within what any process may open.
+    config.listen.connections_max = 256;
     config.journal.dir = folder.join("journal");
     config.journal.segment_size = 8 << 20;
     config.mqtt.host = broker.address().ip().to_string();
@@ -99,8 +101,9 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
         tokio::select! {
             () = &mut end => break,
             message = messages.recv() => match message {
-                Some(message) => print!("{}", in_words(&message.topic, &message.payload)),
-                None => break,
+                // Whoever read the lines may have gone (`demo | head`): then the demo ends as well.
+                Some(message) if said(&in_words(&message.topic, &message.payload)) => {}
+                Some(_) | None => break,
             },
         }
     }
@@ -108,9 +111,18 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     gateway.finish().await?;
     if let Ok(Ok(summary)) = simulated.await {
         let (answered, p99) = (summary.counts.acked, Duration::from_micros(summary.answer_micros.p99));
-        println!("\n{answered} packets answered, each after it was on disk; 99 % of the answers within {p99:?}");
+        said(&format!(
+            "\n{answered} packets answered, each after it was on disk; 99 % of the answers within {p99:?}\n"
+        ));
     }
     Ok(())
+}
+
+/// Prints; whether anybody still reads.
+fn said(text: &str) -> bool {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// One line for people.
