@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hj212_gateway::protocol::write;
+use hj212::write;
 
 const FEW: usize = 1_000;
 const MANY: usize = 19_000;

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_gateway::protocol::crc;
+use hj212::crc;
 
 fn bitwise(segment: &[u8]) -> u16 {
     segment.iter().fold(0xFFFF, |reg: u16, byte| {

@@ -8,10 +8,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_gateway::coverage::{self, Arrival, Grain, Ledger, Outages};
-use hj212_gateway::interpret::{Interpreter, Settings};
-use hj212_gateway::message::{Heard, Peering, Record, Timestamp};
-use hj212_gateway::protocol::{Deviations, write};
+use hj212::{Deviations, write};
+use hj212_coverage::{self as coverage, Arrival, Grain, Ledger, Outages};
+use hj212_interpret::{Interpreter, Settings};
+use hj212_model::message::{Heard, Peering, Record, Timestamp};
 use sha2::{Digest, Sha256};
 
 const FRAMES: usize = 2000;

@@ -12,8 +12,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_gateway::journal::{Entry, Journal, Offset, OsDisk, Receipt, Settings, Unstored, open};
-use hj212_gateway::message::Timestamp;
+use hj212_journal::{Entry, Journal, Offset, OsDisk, Receipt, Settings, Unstored, open};
+use hj212_model::message::Timestamp;
 
 /// A frame of an hour report, as long as they usually are.
 const BODY: usize = 600;

@@ -7,8 +7,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_gateway::marking::{Marks, Observation, Plan, Reading, RuleBook, Verdict};
-use hj212_gateway::message::{Facility, Kind, StationFacts, Timestamp};
+use hj212_marking::{Marks, Observation, Plan, Reading, RuleBook, Verdict};
+use hj212_model::message::{Facility, Kind, StationFacts, Timestamp};
 
 const CODES: [&str; 12] =
     ["a34013", "a21026", "a21002", "a19001", "a01011", "a01012", "a01013", "a01014", "feed", "temp", "burner", "fan"];

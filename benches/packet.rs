@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_gateway::protocol::{Fields, Item, Limits, Peer, packet, scan};
+use hj212::{Fields, Item, Limits, Peer, packet, scan};
 use nom::bytes::complete::{is_not, tag, take, take_till, take_until};
 use nom::character::complete::char;
 use nom::combinator::{map, map_res, opt};

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use hj212::write::{self, Answer, AnswerBody};
+use hj212::{Edition, Item, Limits, Peer, packet, scan};
 use hj212_gateway::config::{Config, Loaded};
 use hj212_gateway::gateway::Running;
-use hj212_gateway::protocol::write::{self, Answer, AnswerBody};
-use hj212_gateway::protocol::{Edition, Item, Limits, Peer, packet, scan};
-use hj212_gateway::registry::{self, Unknown};
+use hj212_model::registry::{self, Unknown};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, mpsc};

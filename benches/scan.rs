@@ -7,7 +7,7 @@ mod corpus;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_gateway::protocol::{Item, Limits, Peer, scan};
+use hj212::{Item, Limits, Peer, scan};
 
 /// How many frames a stream holds.
 fn count(stream: &[u8]) -> usize {

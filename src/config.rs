@@ -10,11 +10,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificates;
-use crate::downlink::{StationKey, keyfile};
-use crate::marking::{self, RuleBook};
-use crate::registry::{self, Problem, Registry, Unknown};
-use crate::{coverage, downlink, gateway, http, interpret, journal, mqtt, net};
+use crate::gateway;
+use crate::http;
+use crate::net;
+use hj212_certificates as certificates;
+use hj212_coverage as coverage;
+use hj212_downlink as downlink;
+use hj212_downlink::{StationKey, keyfile};
+use hj212_interpret as interpret;
+use hj212_journal as journal;
+use hj212_marking::{self as marking, RuleBook};
+use hj212_model::registry::{self, Problem, Registry, Unknown};
+use hj212_mqtt as mqtt;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -35,7 +42,7 @@ pub struct Config {
     /// How the journal is read out and how far.
     pub uplink: gateway::uplink::Settings,
     /// When something counts as delivered.
-    pub delivery: crate::mqtt::Delivery,
+    pub delivery: hj212_mqtt::Delivery,
     /// How what is read becomes messages.
     pub interpret: interpret::Settings,
     /// When records are missing, and whether stations are asked for them.
@@ -311,7 +318,7 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
     rule(
         (1 << 20..=1 << 30).contains(&config.journal.segment_size),
         "journal.segment_size",
-        &crate::settings::size::format(config.journal.segment_size),
+        &hj212_model::settings::size::format(config.journal.segment_size),
         "1MiB to 1GiB",
         "leave it out for the default of 64MiB",
     );
@@ -498,10 +505,10 @@ struct FactorRow {
 /// Registered meanings must be among those that the code has.
 fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let rows = crate::interpret::table::factors();
+    let rows = hj212_interpret::table::factors();
     let facts = registry.facts();
     for (mn, code, name) in facts.iter().flat_map(|(mn, facts)| facts.meanings.iter().map(move |(c, n)| (mn, c, n))) {
-        let own = |row: &&crate::interpret::table::Row| {
+        let own = |row: &&hj212_interpret::table::Row| {
             row.collides() && (row.code == *code || (row.code.ends_with("xx") && row.code.get(..4) == code.get(..4)))
         };
         let known: Vec<&str> = rows.iter().filter(own).map(|row| row.name.as_str()).collect();
@@ -520,7 +527,7 @@ fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
 /// Conversions must be of codes that readings are published under.
 fn check_conversions(registry: &Registry, own: &BTreeMap<String, (String, String)>, files: &[PathBuf]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let (rows, aliases) = (crate::interpret::table::factors(), crate::interpret::table::aliases());
+    let (rows, aliases) = (hj212_interpret::table::factors(), hj212_interpret::table::aliases());
     let facts = registry.facts();
     for (mn, code) in facts.iter().flat_map(|(mn, facts)| facts.conversions.keys().map(move |code| (mn, code))) {
         let known = rows.iter().find(|row| row.code == *code).map(|row| row.canonical());

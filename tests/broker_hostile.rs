@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hj212_gateway::broker::{Behaviour, Broker, Refusal, Unwelcome};
-use hj212_gateway::message::Publication;
-use hj212_gateway::mqtt::{self, Settings, State, Version};
-use hj212_gateway::telemetry::{Counter, Telemetry};
+use hj212_model::message::Publication;
+use hj212_model::telemetry::{Counter, Telemetry};
+use hj212_mqtt::{self as mqtt, Settings, State, Version};
+use hj212_test_broker::{Behaviour, Broker, Refusal, Unwelcome};
 use tokio_util::sync::CancellationToken;
 
 const WINDOW: u16 = 8;

@@ -6,7 +6,7 @@
 mod gateway;
 
 use gateway::{Gateway, run};
-use hj212_gateway::sim;
+use hj212_simulator as sim;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ fn decode_shows_aliases_second_codes_and_collisions() {
     let mut raw = Vec::new();
     for items in ["COD-Rtd=7;w01018-Rtd=8;01001-Rtd=7.1;e70101-Rtd=3.5", "w01018-Rtd=8;a21026-Rtd=1"] {
         let segment = format!("{head}{items}&&");
-        hj212_gateway::protocol::write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
+        hj212::write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
     }
     let at = folder(&[("frame.txt", std::str::from_utf8(&raw).unwrap())]);
     let (code, out, said) = run(&["decode", "frame.txt"], at.path());
@@ -259,7 +259,7 @@ fn send_shows_the_answer_explained_and_says_so_when_none_comes() {
     let frame = "QN=20260601101000001;ST=32;CN=2011;PW=123456;MN=A;Flag=5;CP=&&DataTime=20260601101000;w01018-Rtd=7&&";
     let wire = |segment: &str| {
         let mut raw = Vec::new();
-        hj212_gateway::protocol::write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
+        hj212::write::frame(&mut raw, |out| out.extend_from_slice(segment.as_bytes()));
         String::from_utf8(raw).unwrap()
     };
     let at = folder(&[("frame", &wire(frame)), ("unasked", &wire(&frame.replace("Flag=5", "Flag=4")))]);

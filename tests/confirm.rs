@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use gateway::scene::Station;
 use gateway::{Gateway, get};
-use hj212_gateway::broker::{Behaviour, Broker};
-use hj212_gateway::message::Publication;
-use hj212_gateway::mqtt;
-use hj212_gateway::sim;
+use hj212_model::message::Publication;
+use hj212_mqtt as mqtt;
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway::{Answered, Gateway, ledger};
-use hj212_gateway::broker::{Behaviour, Broker, Message};
-use hj212_gateway::journal::{self, Offset, OsDisk, ReadItem};
-use hj212_gateway::message::Record;
-use hj212_gateway::protocol::Edition;
-use hj212_gateway::sim;
+use hj212::Edition;
+use hj212_journal::{self as journal, Offset, OsDisk, ReadItem};
+use hj212_model::message::Record;
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker, Message};
 use tokio_util::sync::CancellationToken;
 
 /// Small and repeatable: xorshift.

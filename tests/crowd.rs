@@ -10,7 +10,7 @@ mod gateway;
 use std::time::Duration;
 
 use gateway::Gateway;
-use hj212_gateway::sim;
+use hj212_simulator as sim;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;

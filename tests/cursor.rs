@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use gateway::Gateway;
 use gateway::scene::Station;
-use hj212_gateway::broker::{Behaviour, Broker};
 use hj212_gateway::gateway::derived::Derived;
-use hj212_gateway::journal::{self, OsDisk};
-use hj212_gateway::sim;
+use hj212_journal::{self as journal, OsDisk};
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker};
 
 const FRAMES: u64 = 60;
 /// Generous: the machine may be busy with other things.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use gateway::scene::Station;
 use gateway::{Gateway, get, run};
-use hj212_gateway::broker::{Behaviour, Broker, Refusal};
-use hj212_gateway::sim;
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker, Refusal};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -8,10 +8,10 @@ mod gateway;
 use std::sync::Arc;
 
 use gateway::run;
-use hj212_gateway::journal::{self, Entry, Journal, OsDisk};
-use hj212_gateway::message::{Heard, Peering, Record, Timestamp};
-use hj212_gateway::protocol::{Deviations, write};
-use hj212_gateway::telemetry::Telemetry;
+use hj212::{Deviations, write};
+use hj212_journal::{self as journal, Entry, Journal, OsDisk};
+use hj212_model::message::{Heard, Peering, Record, Timestamp};
+use hj212_model::telemetry::Telemetry;
 use serde_json::Value;
 
 const HOUR: i64 = 3_600_000_000;

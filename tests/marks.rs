@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use gateway::run;
-use hj212_gateway::journal::{self, Entry, OsDisk};
-use hj212_gateway::message::{Heard, Peering, Presence, Record, Timestamp};
-use hj212_gateway::protocol::{Deviations, write};
-use hj212_gateway::telemetry::Telemetry;
+use hj212::{Deviations, write};
+use hj212_journal::{self as journal, Entry, OsDisk};
+use hj212_model::message::{Heard, Peering, Presence, Record, Timestamp};
+use hj212_model::telemetry::Telemetry;
 use sha2::{Digest, Sha256};
 
 const CONTEXT: &str = r#"{"stations":{"M1":{"name":"一号炉","st":"31","edition":"2017","rules":["inc19","dev22"],"facilities":[{"id":"furnace-1","kind":"furnace","factors":["a21026"],"aliases":{"feed":"x01","temp":"x02","burner":"x03","fan":"x04"}}],"limits":{"a21026":"100"},"ranges":{"a21026":["0","500"]}},"M2":{"name":"未上线","st":"31","edition":"2017"}},"factors":{}}"#;

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hj212_gateway::message::Publication;
-use hj212_gateway::mqtt::{self, Outbox, Settings, State, Version};
-use hj212_gateway::telemetry::{Counter, Telemetry};
+use hj212_model::message::Publication;
+use hj212_model::telemetry::{Counter, Telemetry};
+use hj212_mqtt::{self as mqtt, Outbox, Settings, State, Version};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use gateway::{Gateway, ask, free_port, get, ledger};
-use hj212_gateway::sim;
+use hj212_simulator as sim;
 use tokio_util::sync::CancellationToken;
 
 /// The status of a `POST` with whatever `authorization` says.
@@ -190,7 +190,7 @@ const MN: &str = "021200000000000000000001";
 /// A frame of station `mn` whose data area holds `said`.
 fn frame(mn: &str, said: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    hj212_gateway::protocol::write::frame(&mut frame, |out| {
+    hj212::write::frame(&mut frame, |out| {
         let head = format!("QN=20261124090000005;ST=32;CN=2011;PW=123456;MN={mn};Flag=5;CP=&&DataTime=20261124090000;");
         out.extend_from_slice(head.as_bytes());
         out.extend_from_slice(said);
@@ -266,7 +266,7 @@ fn a_mark_that_holds_is_on_the_page_after_a_restart_too() {
     let of = options(1, 1);
     let broker = tokio::runtime::Runtime::new().unwrap();
     let address = "127.0.0.1:0".parse().unwrap();
-    let fake = broker.block_on(hj212_gateway::broker::Broker::start(address)).unwrap();
+    let fake = broker.block_on(hj212_test_broker::Broker::start(address)).unwrap();
     let (mut gateway, port) = Gateway::seen(&of, fake.address().port(), "");
     gateway.start();
     let mn = sim::stations_toml(&of).split("mn = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -276,7 +276,7 @@ fn a_mark_that_holds_is_on_the_page_after_a_restart_too() {
         let segment = format!(
             "QN=20261123100000001;ST=31;CN=2011;PW=123456;MN={mn};Flag=5;CP=&&DataTime=20261123100000;a21026-Rtd=5,a21026-Flag={flag}&&"
         );
-        hj212_gateway::protocol::write::frame(&mut frame, |out| out.extend_from_slice(segment.as_bytes()));
+        hj212::write::frame(&mut frame, |out| out.extend_from_slice(segment.as_bytes()));
         stream.write_all(&frame).unwrap();
     };
     say("D");

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 
 use browser::Browser;
 use gateway::Gateway;
-use hj212_gateway::broker::Broker;
-use hj212_gateway::protocol::write;
-use hj212_gateway::{clock, sim};
+use hj212::write;
+use hj212_model::clock;
+use hj212_simulator as sim;
+use hj212_test_broker::Broker;
 use tokio_util::sync::CancellationToken;
 
 /// Simulated stations, and the time in which each of them speaks once: 500 frames a second.

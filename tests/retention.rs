@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use gateway::Gateway;
 use gateway::scene::Station;
-use hj212_gateway::broker::{Behaviour, Broker};
-use hj212_gateway::sim;
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker};
 use serde_json::Value;
 
 const MN: &str = "021200000000000000000001";
@@ -157,7 +157,7 @@ fn before_the_first_checkpoint_too_retention_keeps_what_a_restart_needs() {
     let part = |station: &mut Station, number: u8, text: &str| {
         let segment = format!("QN={time}001;ST=31;CN=2051;PW=123456;MN={MN};Flag=7;PNUM=2;PNO={number};CP=&&{text}&&");
         let mut frame = Vec::new();
-        hj212_gateway::protocol::write::frame(&mut frame, |out| out.extend_from_slice(segment.as_bytes()));
+        hj212::write::frame(&mut frame, |out| out.extend_from_slice(segment.as_bytes()));
         std::io::Write::write_all(&mut station.stream, &frame).unwrap();
         assert!(station.hear(PATIENCE).expect("an answer").contains("CN=9014"));
     };

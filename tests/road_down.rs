@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use gateway::scene::Scene;
 use gateway::{free_port, get, run};
-use hj212_gateway::protocol::Edition;
-use hj212_gateway::sim::{self, Options};
+use hj212::Edition;
+use hj212_simulator::{self as sim, Options};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 

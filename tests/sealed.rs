@@ -16,12 +16,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use gateway::Gateway;
-use hj212_gateway::broker::{Behaviour, Broker, Message};
-use hj212_gateway::downlink::{KeyState, Step};
-use hj212_gateway::journal::{self, Entry, Offset, OsDisk, Receipt, Unstored};
-use hj212_gateway::message::{Record, Timestamp};
-use hj212_gateway::protocol::sm4::{self, Key};
-use hj212_gateway::sim;
+use hj212::sm4::{self, Key};
+use hj212_downlink::{KeyState, Step};
+use hj212_journal::{self as journal, Entry, Offset, OsDisk, Receipt, Unstored};
+use hj212_model::message::{Record, Timestamp};
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker, Message};
 use serde_json::Value;
 
 const MN: &str = "010000A8900016F000169DC0";

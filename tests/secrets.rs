@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use gateway::scene::Station;
 use gateway::{Gateway, ask, get, run};
-use hj212_gateway::broker::{Behaviour, Broker};
-use hj212_gateway::protocol::write;
-use hj212_gateway::sim;
+use hj212::write;
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 

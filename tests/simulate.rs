@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hj212_gateway::protocol::{Edition, write};
-use hj212_gateway::sim::{self, Options, Rate, Subject, Summary};
+use hj212::{Edition, write};
+use hj212_simulator::{self as sim, Options, Rate, Subject, Summary};
 use host::{Conduct, Host, Received};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;

@@ -11,8 +11,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use gateway::Gateway;
-use hj212_gateway::protocol::write;
-use hj212_gateway::sim;
+use hj212::write;
+use hj212_simulator as sim;
 
 const MN: &str = "021200000000000000000001";
 

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use gateway::scene::Scene;
-use hj212_gateway::certificates::ClientFiles;
-use hj212_gateway::message::Publication;
-use hj212_gateway::mqtt::{self, Settings, State, Version, Wish};
-use hj212_gateway::protocol::write;
-use hj212_gateway::telemetry::{Expiry, Telemetry};
+use hj212::write;
+use hj212_certificates::ClientFiles;
+use hj212_model::message::Publication;
+use hj212_model::telemetry::{Expiry, Telemetry};
+use hj212_mqtt::{self as mqtt, Settings, State, Version, Wish};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio_rustls::rustls::{self, pki_types};
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each bench uses its own part")]
 #![allow(missing_docs, reason = "no library")]
 
-use hj212_gateway::protocol::write;
+use hj212::write;
 
 /// How many frames there are.
 pub(crate) const FRAMES: usize = 10_000;

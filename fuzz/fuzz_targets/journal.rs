@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hj212_gateway::journal::sim_disk::SimDisk;
-use hj212_gateway::journal::{Disk, Entry, Offset, Settings, open, store_file, verify};
-use hj212_gateway::message::Timestamp;
+use hj212_journal::sim_disk::SimDisk;
+use hj212_journal::{Disk, Entry, Offset, Settings, open, store_file, verify};
+use hj212_model::message::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -23,5 +23,5 @@ fuzz_target!(|bytes: &[u8]| {
     journal.appender().append(Entry { time: Timestamp(1), kind: 1, body: bytes.to_vec() }, ());
     journal.close();
     let report = verify(disk, Path::new("/j")).expect("the disk works");
-    assert!(report.records > 0 || bytes.len() > hj212_gateway::journal::BODY_MAX);
+    assert!(report.records > 0 || bytes.len() > hj212_journal::BODY_MAX);
 });

@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use hj212_gateway::protocol::write::Segment;
-use hj212_gateway::protocol::{Fields, Item, Limits, Peer, packet, scan, value};
+use hj212::write::Segment;
+use hj212::{Fields, Item, Limits, Peer, packet, scan, value};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|segment: &[u8]| {

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use hj212_gateway::protocol::{Item, Limits, Peer, scan};
+use hj212::{Item, Limits, Peer, scan};
 use libfuzzer_sys::fuzz_target;
 
 /// What was found: whether a frame, and its bytes.

@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::message::{Publication, StationFacts};
 use glimpse::Glimpse;
 pub use glimpse::Page;
+use hj212_model::message::{Publication, StationFacts};
 use offset::Offsets;
 pub use query::{Only, Query};
 

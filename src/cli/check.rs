@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{CONFIG, complain};
 use crate::config;
 use crate::gateway::limits::Shares;
-use crate::mqtt::Confirm;
+use hj212_mqtt::Confirm;
 
 #[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn check(path: &Path, print: bool) -> u8 {
@@ -28,8 +28,8 @@ pub(super) fn check(path: &Path, print: bool) -> u8 {
         loaded.registry.len(),
         loaded.station_files.len(),
         match loaded.config.stations.unknown {
-            crate::registry::Unknown::Reject => "rejected",
-            crate::registry::Unknown::Accept => "ACCEPTED (for trials only)",
+            hj212_model::registry::Unknown::Reject => "rejected",
+            hj212_model::registry::Unknown::Accept => "ACCEPTED (for trials only)",
         }
     );
     if loaded.config.delivery.confirm == Confirm::Broker {

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CONFIG, FAULT, USAGE, complain, log};
 use crate::config::{self, Config};
-use crate::downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
-use crate::message::Publication;
-use crate::mqtt::{self, Wish};
+use hj212_downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
+use hj212_model::message::Publication;
+use hj212_mqtt::{self as mqtt, Wish};
 
 /// Nothing answered: the broker or the gateway is away (EX_UNAVAILABLE).
 const AWAY: u8 = 69;
@@ -98,7 +98,7 @@ pub(super) fn command(options: &Options) -> u8 {
     }
     log::start(&config::Log { level: "warn".into(), ..loaded.config.log.clone() });
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return FAULT };
-    let id = options.id.clone().unwrap_or_else(|| format!("cli-{}", crate::clock::now().0));
+    let id = options.id.clone().unwrap_or_else(|| format!("cli-{}", hj212_model::clock::now().0));
     runtime.block_on(ask(&loaded.config, mn, &id, request, options))
 }
 
@@ -116,7 +116,7 @@ fn request(options: &Options) -> Result<Value, String> {
     if let Some(mn) = options.mn.as_deref().filter(|mn| !is_word(mn, 128)) {
         return Err(format!("{mn:?} is no MN: it has letters, digits, '_' and '-'"));
     }
-    let asked_at = crate::clock::now().to_rfc3339();
+    let asked_at = hj212_model::clock::now().to_rfc3339();
     let mut request = json!({ "author": options.author, "why": options.why, "asked_at": asked_at });
     if let Some(word) = &options.confirm {
         if !options.words.is_empty() {

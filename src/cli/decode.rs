@@ -1,14 +1,14 @@
 //! `decode`: what does this frame say, and what is wrong with it? For integrators, in Chinese and English, and for scripts.
 //!
-//! The explanation is that of [`crate::explain`], written as text or as JSON, one object a line.
+//! The explanation is that of [`hj212_explain`], written as text or as JSON, one object a line.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use super::{CONFIG, IO, complain, show};
 use crate::config;
-use crate::explain::{self, Desk};
-use crate::protocol::{FaultReason, Item, Limits, Peer, scan};
+use hj212::{FaultReason, Item, Limits, Peer, scan};
+use hj212_explain::{self as explain, Desk};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -51,7 +51,7 @@ pub(super) fn decode(options: &Options) -> u8 {
     }
     let paste = explain::read(&bytes);
     let mut desk = Desk::new(keys);
-    let now = crate::clock::now();
+    let now = hj212_model::clock::now();
     let (mut all_good, mut frames, mut noise, mut number) = (true, 0, 0, 0);
     let mut rest: &[u8] = &paste.bytes;
     let mut written = if options.json { Ok(()) } else { show::forms(&mut out, &paste.forms) };

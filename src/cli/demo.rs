@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{FAULT, IO, complain, log};
-use crate::broker::Broker;
 use crate::config::{Config, Loaded, Log};
 use crate::gateway::Running;
-use crate::{registry, sim};
+use hj212_model::registry;
+use hj212_simulator as sim;
+use hj212_test_broker::Broker;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -24,7 +25,7 @@ pub(super) struct Options {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    crate::settings::duration::parse(text).ok_or_else(|| format!("\"{text}\" is no duration: write 30s or 5min"))
+    hj212_model::settings::duration::parse(text).ok_or_else(|| format!("\"{text}\" is no duration: write 30s or 5min"))
 }
 
 pub(super) fn demo(options: &Options) -> u8 {

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use super::{CONFIG, IO, USAGE, complain};
 use crate::config;
-use crate::message::Timestamp;
-use crate::protocol::scan::SEGMENT_STANDARD;
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::write::{SEGMENT_MAX, Segment, is_harmless};
-use crate::protocol::{Edition, PacketFlags, Part};
+use hj212::scan::SEGMENT_STANDARD;
+use hj212::sm4::{self, Key};
+use hj212::write::{SEGMENT_MAX, Segment, is_harmless};
+use hj212::{Edition, PacketFlags, Part};
+use hj212_model::message::Timestamp;
 
 /// The most parts that PNUM is written with (four digits).
 const PARTS_MAX: usize = 9999;
@@ -88,7 +88,7 @@ pub(super) fn encode(options: &Options) -> u8 {
         Ok(key) => key,
         Err(code) => return code,
     };
-    let wire = match frames(options, key.as_ref(), crate::clock::now()) {
+    let wire = match frames(options, key.as_ref(), hj212_model::clock::now()) {
         Ok(wire) => wire,
         Err(why) => {
             complain(&why);
@@ -191,7 +191,7 @@ fn frames(options: &Options, key: Option<&Key>, now: Timestamp) -> Result<Vec<u8
     for segment in segments {
         match key {
             Some(key) => sm4::frame(&mut wire, &segment, key).map_err(|error| error.to_string())?,
-            None => crate::protocol::write::frame(&mut wire, |out| out.extend_from_slice(&segment)),
+            None => hj212::write::frame(&mut wire, |out| out.extend_from_slice(&segment)),
         }
     }
     Ok(wire)

@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use super::complain;
-use crate::interpret::table::{self, Alias, Row};
+use hj212_interpret::table::{self, Alias, Row};
 
 /// Nothing was found.
 const NOTHING: u8 = 1;

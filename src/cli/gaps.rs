@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{CONFIG, IO, complain};
 use crate::config;
-use crate::coverage::{Cause, DayCount, Grain, Ledger, OpenGap, Rest};
 use crate::gateway::ledgers;
-use crate::interpret::Interpreter;
-use crate::message::Timestamp;
+use hj212_coverage::{Cause, DayCount, Grain, Ledger, OpenGap, Rest};
+use hj212_interpret::Interpreter;
+use hj212_model::message::Timestamp;
 
 #[derive(Debug, clap::Args)]
 #[command(

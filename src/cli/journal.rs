@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{IO, complain};
-use crate::downlink::Step;
-use crate::journal::{self, GapCause, Offset, OsDisk, ReadItem, Reader};
-use crate::message::{Presence, Record, Timestamp};
-use crate::protocol::secret::shown;
+use hj212::secret::shown;
+use hj212_downlink::Step;
+use hj212_journal::{self as journal, GapCause, Offset, OsDisk, ReadItem, Reader};
+use hj212_model::message::{Presence, Record, Timestamp};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

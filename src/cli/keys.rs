@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{CONFIG, IO, complain};
 use crate::config::{self, Loaded};
-use crate::downlink::KeyState;
 use crate::gateway::key_overview::{self, Row};
+use hj212_downlink::KeyState;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -54,7 +54,7 @@ pub(super) fn keys(command: &Command) -> u8 {
         rows.into_iter().filter(|(mn, _)| options.mn.as_ref().is_none_or(|wanted| wanted == mn)).collect();
     // A station of 2025 without a proven key cannot be given one.
     let bare = registry.stations().filter(|station| {
-        let sealed = station.facts.edition == Some(crate::protocol::Edition::V2025);
+        let sealed = station.facts.edition == Some(hj212::Edition::V2025);
         let proven = of.get(&station.mn).is_some_and(|rows| rows.iter().any(|row| row.state == KeyState::Proven));
         sealed && !proven && options.mn.as_ref().is_none_or(|wanted| *wanted == station.mn)
     });

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CONFIG, FAULT, IO, complain, log};
 use crate::config::{self, Config};
 use crate::gateway::letters::{self, Listed};
-use crate::mqtt;
+use hj212_mqtt as mqtt;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

@@ -59,7 +59,7 @@ impl Log {
     pub(super) async fn tell(self) {
         loop {
             tokio::time::sleep(TOLD_EVERY).await;
-            for held in self.limit.held(crate::clock::now()) {
+            for held in self.limit.held(hj212_model::clock::now()) {
                 tracing::info!(target: "suppressed", peer = %held.address, kind = held.kind, lines = held.lines, "more lines like those before");
             }
         }
@@ -70,6 +70,6 @@ struct BeijingTime;
 
 impl FormatTime for BeijingTime {
     fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
-        w.write_str(&crate::clock::now().to_rfc3339())
+        w.write_str(&hj212_model::clock::now().to_rfc3339())
     }
 }

@@ -7,11 +7,11 @@ use super::{CONFIG, IO, USAGE, complain};
 use crate::config;
 use crate::gateway::marks::{self, Answer, MarksError, Question, Report};
 use crate::gateway::verbatim::members;
-use crate::interpret;
-use crate::journal;
-use crate::marking::{Mark, RuleBook, Standing, Validity, explain, in_words};
-use crate::message::kind::Span;
-use crate::message::{Kind, Timestamp};
+use hj212_interpret as interpret;
+use hj212_journal as journal;
+use hj212_marking::{Mark, RuleBook, Standing, Validity, explain, in_words};
+use hj212_model::message::kind::Span;
+use hj212_model::message::{Kind, Timestamp};
 
 /// Nothing was found (EX_UNAVAILABLE).
 const NOTHING: u8 = 69;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CONFIG, FAULT, IO, USAGE, complain, log};
 use crate::config;
 use crate::gateway::replay::{Range, Summary, replay as publish_again};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -15,7 +15,7 @@ use super::log::{self, Log};
 use super::{AGAIN, CONFIG, FAULT, IO, complain};
 use crate::config::{self, Loaded};
 use crate::gateway::{LogSwitch, Running, StartError};
-use crate::journal;
+use hj212_journal as journal;
 
 pub(super) fn run(path: &Path) -> u8 {
     let loaded = match config::load(path) {

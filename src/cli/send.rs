@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::{CONFIG, IO, UNAVAILABLE, USAGE, complain, decode, show};
 use crate::config;
-use crate::explain::{Desk, Told};
-use crate::protocol::{Item, Limits, Peer, packet, scan};
+use hj212::{Item, Limits, Peer, packet, scan};
+use hj212_explain::{Desk, Told};
 
 /// The most bytes of answers that are read.
 const ANSWERS_MAX: usize = 1024 * 1024;
@@ -159,7 +159,7 @@ fn tell(
     mut desk: Desk,
     out: &mut impl Write,
 ) -> std::io::Result<bool> {
-    let now = crate::clock::now();
+    let now = hj212_model::clock::now();
     let mut open: Vec<&str> = asked.iter().map(String::as_str).collect();
     let (mut good, mut number) = (true, 0);
     let mut written = Ok(());

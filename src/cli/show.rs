@@ -1,14 +1,14 @@
 //! An explained frame as text for people, every label in Chinese and English. Used by `decode` and `send`.
 //!
-//! What must stay true: numbers stand as they were written; nothing is shown that [`crate::explain`] does not say.
+//! What must stay true: numbers stand as they were written; nothing is shown that [`hj212_explain`] does not say.
 
 use std::collections::BTreeMap;
 use std::io::{Result, Write};
 
 use serde_json::value::RawValue;
 
-use crate::explain::{Explained, Form, Packet, Told};
-use crate::protocol::Deviation;
+use hj212::Deviation;
+use hj212_explain::{Explained, Form, Packet, Told};
 
 /// Keys and values of an object of JSON, the values as they were written.
 type Object = BTreeMap<String, Box<RawValue>>;

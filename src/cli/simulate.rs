@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::{FAULT, USAGE, complain};
-use crate::sim;
+use hj212_simulator as sim;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::derived::Derived;
 use super::{context, keys, record};
-use crate::clock::{self, Monotonic};
-use crate::downlink::StationKey;
-use crate::journal::{Entry, Journal, Offset, Unstored};
-use crate::message::{Context, Record, Timestamp};
+use hj212_downlink::StationKey;
+use hj212_journal::{Entry, Journal, Offset, Unstored};
+use hj212_model::clock::{self, Monotonic};
+use hj212_model::message::{Context, Record, Timestamp};
 
 /// How long a start or a reload waits for the disk before it goes on without: what depends on it waits longer.
 const WAIT: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(2) };

@@ -1,7 +1,7 @@
 //! Journals what interpretation depends on besides the frames, whenever it has changed, so that a replay finds it in its place.
 //!
 //! What must stay true:
-//! * what holds is in the journal before any record that it holds for: the records are insisted on (see [`crate::journal::Appender::insist`]),
+//! * what holds is in the journal before any record that it holds for: the records are insisted on (see [`hj212_journal::Appender::insist`]),
 //!   so that nothing is stored behind a configuration that is not;
 //! * the file `context` claims that a context is in the journal only if a start can find it there: it names the journal and the records. It
 //!   is removed before another context is journalled and written when that is durable; a start believes it only if the records are still
@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::derived::Derived;
-use crate::journal::{Journal, Offset, ReadItem};
-use crate::message::{Context, Record, StationFacts, Timestamp};
+use hj212_journal::{Journal, Offset, ReadItem};
+use hj212_model::message::{Context, Record, StationFacts, Timestamp};
 
 /// A whole context this old is written again at the next start.
 pub const REFRESH: Duration = Duration::from_secs(24 * 3600);
@@ -50,7 +50,7 @@ pub(super) struct Statement {
 /// What is known of the context that the journal holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Noted {
-    /// Its name (see [`crate::message::record`]).
+    /// Its name (see [`hj212_model::message::record`]).
     name: [u8; 32],
     /// When the whole was journalled.
     whole_at: i64,

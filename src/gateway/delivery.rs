@@ -8,8 +8,8 @@
 
 use std::collections::VecDeque;
 
-use crate::journal::Offset;
-use crate::message::Timestamp;
+use hj212_journal::Offset;
+use hj212_model::message::Timestamp;
 
 /// Records whose publications were handed over: when everything up to `seq` is acknowledged, the cursor may stand at `offset`.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::journal::{self, Disk, Offset, Slots};
+use hj212_journal::{self as journal, Disk, Offset, Slots};
 
 /// Checkpoints kept at most; the older ones serve replays of long ago.
 pub const CHECKPOINTS_MAX: usize = 16;
@@ -341,7 +341,7 @@ fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::sim_disk::SimDisk;
+    use hj212_journal::sim_disk::SimDisk;
 
     fn derived(disk: &SimDisk, id: u8) -> Derived {
         Derived::new(Arc::new(disk.clone()), "/j".into(), [id; 16])

@@ -1,5 +1,5 @@
 //! The road down, carried out: requests from the broker, frames that stations answered with, steps into the journal, bytes onto
-//! connections. One task; the judgement is [`crate::downlink::Desk`].
+//! connections. One task; the judgement is [`hj212_downlink::Desk`].
 //!
 //! What must stay true:
 //! * a step has an effect only after it is on disk; a request is acknowledged to the broker only then;
@@ -28,18 +28,18 @@ use tokio_util::sync::CancellationToken;
 use super::derived::Derived;
 use super::record;
 use super::secrets::Secrets;
-use crate::clock;
-use crate::coverage::Recall;
-use crate::downlink::{
+use crate::net::{House, Letter, Listener, Mailbox, News, Stored};
+use hj212::{Edition, packet, sm4};
+use hj212_coverage::Recall;
+use hj212_downlink::{
     Address, Ask, Desk, Effect, Moment, Origin, Refusal, Settings, StationKey, Steady, Step, compact,
 };
-use crate::journal::{Entry, Holder, Journal, Offset, ReadItem};
-use crate::message::{Record, Timestamp};
-use crate::mqtt::{Inbox, Incoming};
-use crate::net::{House, Letter, Listener, Mailbox, News, Stored};
-use crate::protocol::{Edition, packet, sm4};
-use crate::registry::{Told, Unknown};
-use crate::telemetry::{Counter, Telemetry};
+use hj212_journal::{Entry, Holder, Journal, Offset, ReadItem};
+use hj212_model::clock;
+use hj212_model::message::{Record, Timestamp};
+use hj212_model::registry::{Told, Unknown};
+use hj212_model::telemetry::{Counter, Telemetry};
+use hj212_mqtt::{Inbox, Incoming};
 
 pub(super) const FILE: &str = "desk";
 /// The file is written at most this often, if something has changed.
@@ -199,7 +199,7 @@ fn restore(journal: &Journal, derived: &Derived, ids_max: usize) -> (Head, compa
 
 /// What stations were told and are not registered with.
 fn told(desk: &Desk) -> Vec<Told> {
-    let told = |followed: crate::downlink::Followed| Told {
+    let told = |followed: hj212_downlink::Followed| Told {
         mn: followed.mn,
         password: followed.password,
         new_mn: followed.new_mn,

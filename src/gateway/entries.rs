@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::short;
 use super::record;
-use crate::journal::{Journal, Offset};
-use crate::message::Record;
-use crate::mqtt::Inbox;
+use hj212_journal::{Journal, Offset};
+use hj212_model::message::Record;
+use hj212_mqtt::Inbox;
 
 /// Entries taken in a second, at most: people write them.
 pub(super) const PER_SECOND: u32 = 50;

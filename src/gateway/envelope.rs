@@ -4,9 +4,9 @@
 use bytes::Bytes;
 
 use crate::config::Config;
-use crate::journal::Offset;
-use crate::message::Publication;
-use crate::telemetry::{Counter, Telemetry};
+use hj212_journal::Offset;
+use hj212_model::message::Publication;
+use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Bytes of a PUBLISH packet besides topic and body: the fixed header, lengths, packet id, properties.
 const OVERHEAD: u64 = 32;

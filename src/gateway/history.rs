@@ -15,13 +15,13 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::clock;
-use crate::downlink::StationKey;
-use crate::interpret::{self, Area, Interpreter};
-use crate::journal::{self, Disk, Hash, Offset, OsDisk, ReadError, ReadItem, Reader, Span};
-use crate::message::{Context, Record, Timestamp, kind};
-use crate::protocol::{Deviations, Fields, Seal, packet, secret};
-use crate::registry::Registry;
+use hj212::{Deviations, Fields, Seal, packet, secret};
+use hj212_downlink::StationKey;
+use hj212_interpret::{self as interpret, Area, Interpreter};
+use hj212_journal::{self as journal, Disk, Hash, Offset, OsDisk, ReadError, ReadItem, Reader, Span};
+use hj212_model::clock;
+use hj212_model::message::{Context, Record, Timestamp, kind};
+use hj212_model::registry::Registry;
 
 /// Frames shown at most, the newest.
 const FRAMES_MAX: usize = 20;
@@ -298,7 +298,7 @@ impl History {
     }
 
     /// Takes the values of sampled and minute data into the series; gives names and units of the codes.
-    fn values(&mut self, published: &[crate::message::Publication]) -> BTreeMap<String, (String, String)> {
+    fn values(&mut self, published: &[hj212_model::message::Publication]) -> BTreeMap<String, (String, String)> {
         let mut names = BTreeMap::new();
         for publication in published {
             let Ok(body) = serde_json::from_slice::<Told<'_>>(&publication.payload) else { continue };
@@ -343,15 +343,15 @@ fn masked(segment: &[u8]) -> String {
 }
 
 fn explained(deviations: Deviations) -> Vec<Value> {
-    let one = |d: crate::protocol::Deviation| json!({ "code": d.code(), "zh": d.explain_zh(), "en": d.explain_en() });
+    let one = |d: hj212::Deviation| json!({ "code": d.code(), "zh": d.explain_zh(), "en": d.explain_en() });
     deviations.iter().map(one).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Heard, Peering};
-    use crate::registry::{self, Unknown};
+    use hj212_model::message::{Heard, Peering};
+    use hj212_model::registry::{self, Unknown};
 
     /// A journal of many small segments in which two stations take turns.
     fn journal(dir: &Path, frames: u32) {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::derived::Derived;
 use super::desk;
-use crate::clock;
 use crate::config::Config;
-use crate::downlink::{Address, Desk, KeyState, Moment, StationKey};
-use crate::journal::{self, OsDisk};
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_downlink::{Address, Desk, KeyState, Moment, StationKey};
+use hj212_journal::{self as journal, OsDisk};
+use hj212_model::clock;
 
 /// A key, without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<BTreeMap<St
     let mut desk = Desk::restore(config.command.clone(), steps, address, now);
     for key in keys {
         for effect in desk.install_key(&Address::new(&key.mn, Edition::V2025), &key.created, &key.key) {
-            if let crate::downlink::Effect::Record { ticket, .. } = effect {
+            if let hj212_downlink::Effect::Record { ticket, .. } = effect {
                 desk.recorded(ticket, now);
             }
         }
@@ -55,7 +55,7 @@ pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<BTreeMap<St
     let rows = desk.key_rings().map(|(mn, ring)| {
         let in_use = ring.sealing().map(|(created, _)| created.to_owned());
         let rows = ring.held().map(|(created, _, state)| {
-            let days = crate::downlink::created_at(created).map(|at| (now.wall.0 - at.0) / 86_400_000_000);
+            let days = hj212_downlink::created_at(created).map(|at| (now.wall.0 - at.0) / 86_400_000_000);
             let used = in_use.as_deref() == Some(created);
             let most = i64::try_from(config.command.keys.renew_after.as_secs() / 86_400).unwrap_or(i64::MAX);
             Row { created: created.to_owned(), days, state, used, due: used && days.is_some_and(|days| days >= most) }

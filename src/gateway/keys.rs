@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::derived::Derived;
-use crate::downlink::{StationKey, Step};
-use crate::journal::{Journal, Offset, ReadItem};
-use crate::message::{Record, Timestamp};
 use crate::net;
+use hj212_downlink::{StationKey, Step};
+use hj212_journal::{Journal, Offset, ReadItem};
+use hj212_model::message::{Record, Timestamp};
 
 const FILE: &str = "keys";
 /// Keys this old in the journal are said once more.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use crate::net::House;
-use crate::session::Learned;
+use hj212_model::session::Learned;
 
 const FILE: &str = "learned";
 

@@ -8,8 +8,8 @@ use super::past;
 use super::replay::ReplayError;
 use super::uplink::interpret;
 use crate::config::Config;
-use crate::interpret::Interpreter;
-use crate::journal::{self, Disk, Offset, OsDisk, ReadItem, Reader};
+use hj212_interpret::Interpreter;
+use hj212_journal::{self as journal, Disk, Offset, OsDisk, ReadItem, Reader};
 
 /// The interpreter after the last record of the journal.
 ///

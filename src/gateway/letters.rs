@@ -10,7 +10,7 @@
 //!
 //! # Files
 //!
-//! In the journal's folder, see [`crate::journal::store_file`]: `dead-letters`, JSON, by the gateway; `dead-letters-replayed`, offset u64
+//! In the journal's folder, see [`hj212_journal::store_file`]: `dead-letters`, JSON, by the gateway; `dead-letters-replayed`, offset u64
 //! little-endian and the journal's id, by `hj212-gateway dead-letters replay`: letters up to it have been published after all.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -24,10 +24,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::derived::Derived;
 use super::record;
-use crate::journal::{self, Disk, Journal, Offset, OsDisk, ReadItem, Reader};
-use crate::message::{DEAD_LETTER_MAX, DeadLetter, Publication, Record, notice};
-use crate::mqtt::Letter;
-use crate::telemetry::{Counter, Telemetry};
+use hj212_journal::{self as journal, Disk, Journal, Offset, OsDisk, ReadItem, Reader};
+use hj212_model::message::{DEAD_LETTER_MAX, DeadLetter, Publication, Record, notice};
+use hj212_model::telemetry::{Counter, Telemetry};
+use hj212_mqtt::Letter;
 
 /// Letters in the list.
 pub const LETTERS_MAX: usize = 1000;

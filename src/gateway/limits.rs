@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::record;
 use crate::http;
-use crate::journal::Journal;
-use crate::message::{Record, notice};
 use crate::net::House;
+use hj212_journal::Journal;
+use hj212_model::message::{Record, notice};
 
 /// Descriptors that journal, broker, listeners and files need, besides the page's.
 const OWN: u64 = 128;

@@ -17,12 +17,12 @@ use super::derived::Derived;
 use super::past;
 use super::verbatim::members;
 use crate::config::Config;
-use crate::interpret::{self, Interpreter};
-use crate::journal::{self, Disk, Offset, OsDisk, ReadItem, Reader, Stored};
-use crate::marking::{Mark, RuleBook, Validity};
-use crate::message::kind::Span;
-use crate::message::{Kind, Presence, Publication, Record, Timestamp};
-use crate::protocol::packet;
+use hj212::packet;
+use hj212_interpret::{self as interpret, Interpreter};
+use hj212_journal::{self as journal, Disk, Offset, OsDisk, ReadItem, Reader, Stored};
+use hj212_marking::{Mark, RuleBook, Validity};
+use hj212_model::message::kind::Span;
+use hj212_model::message::{Kind, Presence, Publication, Record, Timestamp};
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3600 * SECOND;

@@ -44,17 +44,19 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
-use crate::clock::Monotonic;
 use crate::config::{Config, Loaded};
+use crate::http;
 use crate::http::View;
-use crate::interpret;
-use crate::journal::{self, Entry, Holder, Journal, Offset, OsDisk};
-use crate::message::{Context, Publication, Record};
 use crate::net::{self, House};
-use crate::telemetry::{Counter, Expiry, Telemetry};
-use crate::{clock, http, mqtt};
 use announce::{Announcer, append};
 use derived::Derived;
+use hj212_interpret as interpret;
+use hj212_journal::{self as journal, Entry, Holder, Journal, Offset, OsDisk};
+use hj212_model::clock;
+use hj212_model::clock::Monotonic;
+use hj212_model::message::{Context, Publication, Record};
+use hj212_model::telemetry::{Counter, Expiry, Telemetry};
+use hj212_mqtt as mqtt;
 use pulse::Pulse;
 pub use view::LogSwitch;
 use view::Shown;
@@ -88,7 +90,7 @@ pub enum StartError {
     },
     /// A certificate cannot be used.
     #[error("{0}")]
-    Certificate(#[from] crate::certificates::WrongFile),
+    Certificate(#[from] hj212_certificates::WrongFile),
     /// The password file cannot be read, or a thread cannot be started.
     #[error("{0}")]
     Io(#[from] std::io::Error),

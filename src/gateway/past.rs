@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::derived::Derived;
 use super::uplink::foresee_in;
-use crate::interpret::{self, Interpreter};
-use crate::journal::{Disk, Offset, ReadError, ReadItem, Reader};
+use hj212_interpret::{self as interpret, Interpreter};
+use hj212_journal::{Disk, Offset, ReadError, ReadItem, Reader};
 
 /// The interpretation after the newest usable checkpoint not beyond `up_to` (or before the oldest record), and the record to go on with.
 pub(super) fn begin(

@@ -7,14 +7,14 @@ use std::sync::PoisonError;
 
 use super::Running;
 use super::view::open;
-use crate::certificates;
-use crate::clock;
 use crate::config::{self, Config, Loaded};
-use crate::downlink::{self, StationKey};
-use crate::message::{Context, Timestamp};
 use crate::net;
-use crate::registry::Registry;
-use crate::telemetry::Counter;
+use hj212_certificates as certificates;
+use hj212_downlink::{self as downlink, StationKey};
+use hj212_model::clock;
+use hj212_model::message::{Context, Timestamp};
+use hj212_model::registry::Registry;
+use hj212_model::telemetry::Counter;
 
 /// Names of stations shown of each kind of change.
 const NAMED_MAX: usize = 20;
@@ -185,7 +185,7 @@ fn line(lines: &mut Vec<String>, what: &str, mns: Vec<&String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{self, Unknown};
+    use hj212_model::registry::{self, Unknown};
 
     #[test]
     fn differences_are_named() {

@@ -21,14 +21,14 @@ use super::envelope::Envelope;
 use super::past;
 use super::uplink::interpret;
 use crate::config::Config;
-use crate::downlink::{StationKey, Step};
-use crate::interpret::Interpreter;
-use crate::journal::{self, Disk, GapCause, Offset, OsDisk, ReadItem, Reader};
-use crate::message::{Publication, Record, Timestamp};
-use crate::mqtt::{self, Outbox};
-use crate::protocol::SealForm;
-use crate::protocol::sm4::Key;
-use crate::telemetry::Telemetry;
+use hj212::SealForm;
+use hj212::sm4::Key;
+use hj212_downlink::{StationKey, Step};
+use hj212_interpret::Interpreter;
+use hj212_journal::{self as journal, Disk, GapCause, Offset, OsDisk, ReadItem, Reader};
+use hj212_model::message::{Publication, Record, Timestamp};
+use hj212_model::telemetry::Telemetry;
+use hj212_mqtt::{self as mqtt, Outbox};
 
 /// What is to be published again.
 #[derive(Debug, Clone, Default)]

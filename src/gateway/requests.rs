@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 
 use super::replay::ReplayError;
 use crate::config::Config;
-use crate::downlink::Step;
-use crate::journal::{Disk, Offset, OsDisk, ReadItem, Reader};
-use crate::message::{Record, Timestamp};
+use hj212_downlink::Step;
+use hj212_journal::{Disk, Offset, OsDisk, ReadItem, Reader};
+use hj212_model::message::{Record, Timestamp};
 
 /// Requests that are remembered while the journal is read.
 pub const REQUESTS_MAX: usize = 100_000;
@@ -61,7 +61,7 @@ pub fn read(config: &Config, mn: Option<&str>) -> Result<Requests, ReplayError> 
         error: error.to_string(),
     };
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-    crate::journal::id(&*disk, dir).map_err(|error| broken(&error))?.ok_or_else(|| broken(&"there is none"))?;
+    hj212_journal::id(&*disk, dir).map_err(|error| broken(&error))?.ok_or_else(|| broken(&"there is none"))?;
     let mut reader = Reader::open(disk, dir, Offset(0)).map_err(|error| broken(&error))?;
     let mut gathered = Gathered::default();
     while let Some(item) = reader.next().map_err(|error| broken(&error))? {
@@ -115,8 +115,8 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::downlink::{Origin, Outcome};
-    use crate::protocol::Edition;
+    use hj212::Edition;
+    use hj212_downlink::{Origin, Outcome};
 
     fn queued(id: &str) -> Step {
         Step::Queued {

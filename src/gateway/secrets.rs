@@ -19,9 +19,9 @@ use data_encoding::BASE64;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::downlink::Refusal;
-use crate::downlink::is_id;
-use crate::protocol::sm4::Key;
+use hj212::sm4::Key;
+use hj212_downlink::Refusal;
+use hj212_downlink::is_id;
 
 const PRIVATE: &str = "seal-key";
 const PUBLIC: &str = "seal-key.pub";

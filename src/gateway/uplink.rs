@@ -19,7 +19,7 @@
 //!
 //! # Files
 //!
-//! In the journal's folder: `cursor` (see [`crate::journal::Slots`]), `state-<offset, 20 digits>` (see [`crate::interpret`]) and `state.spare`;
+//! In the journal's folder: `cursor` (see [`hj212_journal::Slots`]), `state-<offset, 20 digits>` (see [`hj212_interpret`]) and `state.spare`;
 //! [`super::derived`] has the rest.
 
 use std::collections::BTreeSet;
@@ -39,12 +39,12 @@ use super::envelope::Envelope;
 use super::pulse::Pulse;
 use super::view::open;
 use crate::board::Board;
-use crate::downlink::StationKey;
-use crate::interpret::{self, Interpreted, Interpreter};
-use crate::journal::{GapCause, Health, Holder, Journal, Offset, ReadError, ReadItem, Reader};
-use crate::message::{Publication, Record, Timestamp};
-use crate::mqtt::{Closed, Outbox};
-use crate::telemetry::{Counter, Telemetry};
+use hj212_downlink::StationKey;
+use hj212_interpret::{self as interpret, Interpreted, Interpreter};
+use hj212_journal::{GapCause, Health, Holder, Journal, Offset, ReadError, ReadItem, Reader};
+use hj212_model::message::{Publication, Record, Timestamp};
+use hj212_model::telemetry::{Counter, Telemetry};
+use hj212_mqtt::{Closed, Outbox};
 
 /// How often it is looked for records to ask stations for.
 const RECALL_EVERY: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ const PULSE: Duration = Duration::from_secs(5);
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The cursor is written at most this often; what it lags behind is published again after a crash.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub cursor_every: Duration,
     /// A checkpoint of the interpreter's state is taken after this many records; a start interprets at most about twice as many.
     pub checkpoint_every: u64,
@@ -638,7 +638,7 @@ pub(super) fn foresee_in(reader: &mut Reader, interpreter: &mut Interpreter) -> 
 /// One record through the interpreter. A record that cannot be decoded is of a newer version: it is passed over, and said.
 pub(super) fn interpret(
     interpreter: &mut Interpreter,
-    stored: &crate::journal::Stored<'_>,
+    stored: &hj212_journal::Stored<'_>,
     out: &mut Vec<Publication>,
 ) -> (Offset, Interpreted) {
     match Record::decode(stored.kind, stored.body) {

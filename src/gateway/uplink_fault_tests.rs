@@ -12,10 +12,10 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::gateway::announce::Announcer;
-use crate::journal::sim_disk::{Operation, Refusal, SimDisk};
-use crate::journal::{self, Entry};
-use crate::message::{Context, Heard, Peering, StationFacts};
-use crate::protocol::{Deviations, write};
+use hj212::{Deviations, write};
+use hj212_journal::sim_disk::{Operation, Refusal, SimDisk};
+use hj212_journal::{self as journal, Entry};
+use hj212_model::message::{Context, Heard, Peering, StationFacts};
 
 const DIR: &str = "/var/j";
 const MN: &str = "021200000000000000000001";
@@ -125,7 +125,7 @@ impl World {
         let mut base = Base::find(&derived, &interpret::Settings::default());
         let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
         announcer
-            .start(&context("one"), &[], base.known(), crate::clock::Monotonic::default())
+            .start(&context("one"), &[], base.known(), hj212_model::clock::Monotonic::default())
             .map_err(|error| error.to_string())?;
         over();
         if base.checkpoint.is_none() && journal.first().0 > 1 {

@@ -18,12 +18,14 @@ use super::pulse::Pulse;
 use super::uplink::Progress;
 use crate::board::{Board, Query};
 use crate::http::{Check, Refused, View};
-use crate::journal::{Disk, Health, Journal, OsDisk};
-use crate::message::{RejectReason, Timestamp};
 use crate::net::House;
-use crate::protocol::Deviation;
-use crate::telemetry::{BOUNDS_MICROS, Counter, Expiry, Telemetry, Timing};
-use crate::{clock, interpret, mqtt};
+use hj212::Deviation;
+use hj212_interpret as interpret;
+use hj212_journal::{Disk, Health, Journal, OsDisk};
+use hj212_model::clock;
+use hj212_model::message::{RejectReason, Timestamp};
+use hj212_model::telemetry::{BOUNDS_MICROS, Counter, Expiry, Telemetry, Timing};
+use hj212_mqtt as mqtt;
 
 /// Records that may wait for the broker before `/ready` says no.
 const READY_BACKLOG_MAX: u64 = 100_000;

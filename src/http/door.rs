@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Address;
-use crate::clock;
+use hj212_model::clock;
 
 /// Connections at a time; more wait in the system's queue.
 pub const CONNECTIONS_MAX: usize = 256;

@@ -19,8 +19,8 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::serve::is_own;
-use crate::explain::{self, Desk, Explained};
-use crate::protocol::{Limits, Peer, scan};
+use hj212::{Limits, Peer, scan};
+use hj212_explain::{self as explain, Desk, Explained};
 
 /// The longest paste in bytes.
 const PASTE_MAX: usize = 64 * 1024;
@@ -112,7 +112,7 @@ async fn read(State(bounds): State<Arc<Bounds>>, headers: HeaderMap, body: Bytes
 fn explained(bytes: &[u8]) -> Read {
     let paste = explain::read(bytes);
     let mut desk = Desk::new(Vec::new());
-    let now = crate::clock::now();
+    let now = hj212_model::clock::now();
     let (mut frames, mut left_out) = (Vec::new(), 0);
     let mut rest: &[u8] = &paste.bytes;
     while !rest.is_empty() {

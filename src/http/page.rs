@@ -20,7 +20,7 @@ pub(super) async fn page() -> Response {
 #[cfg(test)]
 mod tests {
     use super::PAGE;
-    use crate::message::Kind;
+    use hj212_model::message::Kind;
 
     #[test]
     fn every_kind_of_report_has_a_name_that_operators_read() {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::bucket::Bucket;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// Blocks without connections remembered at a time.
 pub(super) const BLOCKS_MAX: usize = 65_536;

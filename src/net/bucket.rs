@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 const MINUTE: i64 = 60_000_000;
 

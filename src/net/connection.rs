@@ -20,11 +20,11 @@ use super::ears::{Letter, Mailbox, News, Stored};
 use super::front::{Front, Rang};
 use super::house::{Admission, StoredNotice, entry};
 use super::wire::Direction;
-use crate::journal::{Offset, Unstored};
-use crate::message::{Heard, Record, RejectReason, Rejected};
-use crate::protocol::{Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
-use crate::session::{self, Reply, Verdict};
-use crate::telemetry::{Counter, Timing};
+use hj212::{Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
+use hj212_journal::{Offset, Unstored};
+use hj212_model::message::{Heard, Record, RejectReason, Rejected};
+use hj212_model::session::{self, Reply, Verdict};
+use hj212_model::telemetry::{Counter, Timing};
 
 /// Bytes taken from the socket at a time.
 const READ: usize = 8 * 1024;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::tests::{Gate, framed, gate_with, quick};
-use crate::protocol::{Item, Limits, Peer, scan};
-use crate::registry::Unknown;
+use hj212::{Item, Limits, Peer, scan};
+use hj212_model::registry::Unknown;
 
 /// The bytes that a `raw` line says.
 fn unescaped(text: &str) -> Vec<u8> {

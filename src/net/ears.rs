@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use crate::message::Timestamp;
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_model::message::Timestamp;
 
 /// Frames told and not yet listened to, at most.
 pub const HEARD_MAX: usize = 16_384;

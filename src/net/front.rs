@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::time::Instant;
 
-use crate::protocol::{Deviation, FaultReason, Frame, Item, Limits, Peer, Verdict, scan};
+use hj212::{Deviation, FaultReason, Frame, Item, Limits, Peer, Verdict, scan};
 
 /// What the alarm meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

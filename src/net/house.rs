@@ -16,12 +16,12 @@ use super::bucket::Bucket;
 use super::ears::{Ears, News};
 use super::silent::{Silence, Silent};
 use super::wire::{Direction, Wires};
-use crate::journal::{Appender, Entry, Offset, Receipt, Unstored};
-use crate::message::{Peering, Presence, REJECTED_KEPT_MAX, Record, Timestamp};
-use crate::protocol::sm4::Key;
-use crate::registry::{CrcPolicy, Registry, Station, Told};
-use crate::session::{Directory, Learned, Move};
-use crate::telemetry::{Counter, Telemetry};
+use hj212::sm4::Key;
+use hj212_journal::{Appender, Entry, Offset, Receipt, Unstored};
+use hj212_model::message::{Peering, Presence, REJECTED_KEPT_MAX, Record, Timestamp};
+use hj212_model::registry::{CrcPolicy, Registry, Station, Told};
+use hj212_model::session::{Directory, Learned, Move};
+use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Tells a connection what became of its record; or nobody.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use super::connection::Connection;
 use super::house::{Admission, House, Place};
 use super::proxy;
 use super::secure::Manner;
-use crate::certificates;
-use crate::telemetry::Counter;
+use hj212_certificates as certificates;
+use hj212_model::telemetry::Counter;
 
 /// Connections that the system holds for us while we are busy; a crowd redials at once after an outage.
 const BACKLOG: i32 = 4096;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::certificates::{self, ServerFiles, WrongFile};
+use hj212_certificates::{self as certificates, ServerFiles, WrongFile};
 
 /// `[[listen.also]]`: a further listener, with manners of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

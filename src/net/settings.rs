@@ -16,7 +16,7 @@ pub struct Settings {
     /// Further listeners: behind TLS, behind load balancers.
     pub also: Vec<Also>,
     /// A PROXY header and a TLS handshake must be done within this time.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub handshake_max: Duration,
     /// Connections at a time in all; 1 to the process's descriptors.
     pub connections_max: usize,
@@ -29,32 +29,32 @@ pub struct Settings {
     /// The longest data segment in bytes; 1024 is the standard's, 9999 the most that its length can say.
     pub segment_max: usize,
     /// A frame must be complete this long after its first byte.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub partial_max: Duration,
     /// So long without bytes, an unfinished frame is looked at as if it were complete.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub pause: Duration,
     /// A connection that has brought no accepted frame is closed after this long.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub unheard_max: Duration,
     /// A connection that has brought nothing for this long is closed. Dead peers are found sooner, by TCP keep-alive.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub idle_max: Duration,
     /// TCP keep-alive begins after this long without bytes; then four probes, a quarter of it apart.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub keep_alive: Duration,
     /// An answer must be taken by the peer within this time.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub write_max: Duration,
     /// Bytes that are no acceptable frame, since the last accepted one, before a connection is closed.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub noise_max: u64,
     /// Rejected frames and noise kept in the journal per address block and minute.
     pub rejected_per_minute: u32,
     /// Rejected frames and noise kept in the journal per minute in all, of addresses from which no station spoke.
     pub rejected_total_per_minute: u32,
     /// Bytes of them kept per minute.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub rejected_bytes_per_minute: u64,
     /// Accepted frames of one station a minute; beyond that its connection is read more slowly. A minute's worth may come at once.
     pub station_frames_per_minute: u32,
@@ -140,7 +140,12 @@ impl Settings {
             rule(value >= 1, key, value.to_string(), "at least 1");
         }
         let bytes = self.rejected_bytes_per_minute;
-        rule(bytes >= 64 << 10, "rejected_bytes_per_minute", crate::settings::size::format(bytes), "at least 64KiB");
+        rule(
+            bytes >= 64 << 10,
+            "rejected_bytes_per_minute",
+            hj212_model::settings::size::format(bytes),
+            "at least 64KiB",
+        );
         for (key, value) in [
             ("handshake_max", self.handshake_max),
             ("partial_max", self.partial_max),
@@ -150,7 +155,7 @@ impl Settings {
             ("keep_alive", self.keep_alive),
             ("write_max", self.write_max),
         ] {
-            let text = crate::settings::duration::format(value);
+            let text = hj212_model::settings::duration::format(value);
             rule(!value.is_zero() && value <= Duration::from_secs(7 * 86_400), key, text, "more than 0 and at most 7d");
         }
         wrong

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// A connection keeps its place for so long, whatever happens.
 const LEAST: i64 = 1_000_000;

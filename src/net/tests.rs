@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::{House, Settings};
-use crate::clock;
-use crate::journal::sim_disk::SimDisk;
-use crate::journal::{self, Journal, Offset, ReadItem};
-use crate::message::{Presence, Record};
-use crate::protocol::{fixtures, write};
-use crate::registry::{self, Unknown};
-use crate::telemetry::{Counter, Telemetry};
+use hj212::{fixtures, write};
+use hj212_journal::sim_disk::SimDisk;
+use hj212_journal::{self as journal, Journal, Offset, ReadItem};
+use hj212_model::clock;
+use hj212_model::message::{Presence, Record};
+use hj212_model::registry::{self, Unknown};
+use hj212_model::telemetry::{Counter, Telemetry};
 
 const MN: &str = "010000A8900016F000169DC0";
 const OTHER: &str = "010000A8900016F000169DC1";
@@ -277,8 +277,8 @@ async fn at_a_limit_the_newcomer_is_refused() {
 async fn when_all_places_are_taken_who_is_silent_longest_gives_way_and_no_station_does() {
     // One step of the clock is a second.
     static NOW: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1_790_000_000_000_000);
-    fn clock() -> crate::message::Timestamp {
-        crate::message::Timestamp(NOW.load(std::sync::atomic::Ordering::Relaxed))
+    fn clock() -> hj212_model::message::Timestamp {
+        hj212_model::message::Timestamp(NOW.load(std::sync::atomic::Ordering::Relaxed))
     }
     let step = || NOW.fetch_add(1_000_000, std::sync::atomic::Ordering::Relaxed);
     let gate = gate(quick());

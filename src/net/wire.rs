@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::message::Timestamp;
-use crate::protocol::secret::masked;
+use hj212::secret::masked;
+use hj212_model::message::Timestamp;
 
 /// Stations at a time.
 pub const WIRES_MAX: usize = 8;

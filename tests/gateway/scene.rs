@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use hj212_gateway::broker::{Behaviour, Broker};
-use hj212_gateway::mqtt;
-use hj212_gateway::protocol::write;
-use hj212_gateway::sim;
+use hj212::write;
+use hj212_mqtt as mqtt;
+use hj212_simulator as sim;
+use hj212_test_broker::{Behaviour, Broker};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -137,7 +137,7 @@ impl Scene {
         let stop = CancellationToken::new();
         self.runtime.block_on(async {
             let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
-            let publication = hj212_gateway::message::Publication {
+            let publication = hj212_model::message::Publication {
                 topic: topic.to_owned(),
                 payload: bytes::Bytes::from(body.to_owned()),
                 retain,

@@ -1,11 +1,11 @@
-//! A host of a few lines: reads frames with `protocol::scan`, answers by edition, and misbehaves when told.
+//! A host of a few lines: reads frames with `hj212::scan`, answers by edition, and misbehaves when told.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hj212_gateway::protocol::{Edition, Fields, Item, Limits, Peer, Verdict, packet, scan, write};
+use hj212::{Edition, Fields, Item, Limits, Peer, Verdict, packet, scan, write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;

@@ -3,6 +3,8 @@
 //! What must stay true: nothing is accepted that rustls would not accept; a key is read and never printed; files are read anew for every
 //! connection to the broker, and for stations at every reload, so that a repaired one needs no restart.
 
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore,
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// A file that is no use, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

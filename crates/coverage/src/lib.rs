@@ -27,6 +27,8 @@
 //!   is counted from it.
 //! * The budget counts requests, whatever became of them; `no-data` gives up at once, all else after `attempts_max`.
 
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
 mod back;
 mod cadence;
 mod local;
@@ -39,8 +41,8 @@ mod track;
 
 use serde::{Deserialize, Serialize};
 
-use crate::downlink::{Origin, Outcome, Step};
-use crate::message::{Kind, Timestamp};
+use hj212_downlink::{Origin, Outcome, Step};
+use hj212_model::message::{Kind, Timestamp};
 use local::{DAY, Local};
 pub use plan::{ASKED_MAX, Recall};
 use plan::{Ask, Asking};
@@ -118,7 +120,7 @@ impl Grain {
         }
     }
 
-    /// The command that asks for its history, as [`crate::downlink::table`] names it, and its CN.
+    /// The command that asks for its history, as [`hj212_downlink::table`] names it, and its CN.
     #[must_use]
     pub const fn command(self) -> Option<(&'static str, u16)> {
         match self {

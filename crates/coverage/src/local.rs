@@ -3,8 +3,8 @@
 
 use jiff::tz::Offset;
 
-use crate::message::Timestamp;
-use crate::message::time::BEIJING_OFFSET_SECONDS;
+use hj212_model::message::Timestamp;
+use hj212_model::message::time::BEIJING_OFFSET_SECONDS;
 
 pub(super) type Local = u32;
 

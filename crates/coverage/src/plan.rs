@@ -10,8 +10,8 @@ use super::local::{self, Local};
 use super::settings::seconds;
 use super::track::Wanted;
 use super::{Grain, Settings};
-use crate::downlink::Outcome;
-use crate::message::Timestamp;
+use hj212_downlink::Outcome;
+use hj212_model::message::Timestamp;
 
 /// Requests within the last hour that are remembered; the largest budget.
 pub const ASKED_MAX: usize = 60;
@@ -34,7 +34,7 @@ pub struct Recall {
     pub end: Timestamp,
     /// `recall-minute-20261123100000-2`: the first DataTime and the attempt. The same until its step is in the journal.
     pub id: String,
-    /// The command as [`crate::downlink::table`] names it.
+    /// The command as [`hj212_downlink::table`] names it.
     pub command: &'static str,
     /// Its parameters.
     pub parameters: Map<String, Value>,

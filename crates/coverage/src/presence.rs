@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Cause;
 use super::local::{self, DAY, Local};
 use super::track::DAYS_MAX;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// Outages of the gateway that are kept apart, within the days that are looked back over.
 pub const OUTAGES_MAX: usize = 512;

@@ -14,46 +14,46 @@ pub struct Settings {
     /// Whether stations are asked for records that are missing.
     pub enabled: bool,
     /// A sampled record is missing when it is later than this.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub realtime_overdue: Duration,
     /// A minute record is missing when it is not there this long after its period.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub minute_overdue: Duration,
     /// The same of hour records.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub hour_overdue: Duration,
     /// The same of day records.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub day_overdue: Duration,
     /// The most that one request asks for (BeginTime to EndTime), of minute records. At least one record is asked for.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub minute_span: Duration,
     /// The same of hour records.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub hour_span: Duration,
     /// The same of day records.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub day_span: Duration,
     /// Requests to one station within an hour. 1 to 60.
     pub asks_per_hour: u8,
     /// The pause between the end of one request and the next one to the same station.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub pause: Duration,
     /// Stations with an open request at a time.
     pub open_max: u32,
     /// The time of day in Beijing within which stations are asked, as "22:00-06:00"; empty: always.
     pub window: Window,
     /// How long a station that has just come back is left to itself.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub settle: Duration,
     /// A station that uploads old records by itself is not asked until it has not done so for this long.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub quiet: Duration,
     /// After a request without success: the first pause, which doubles.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub retry_min: Duration,
     /// And the longest.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub retry_max: Duration,
     /// After so many requests a record is given up. 1 to 20.
     pub attempts_max: u8,
@@ -115,7 +115,7 @@ impl Settings {
             ("retry_max", self.retry_max),
         ];
         rules.extend(durations.map(|(key, duration)| {
-            (key, crate::settings::duration::format(duration), duration <= LONGEST, "at most 40d")
+            (key, hj212_model::settings::duration::format(duration), duration <= LONGEST, "at most 40d")
         }));
         rules
     }

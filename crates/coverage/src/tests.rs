@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::downlink::{Address, Desk, Effect, table};
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_downlink::{Address, Desk, Effect, table};
 
 mod month;
 
@@ -822,7 +822,7 @@ fn the_parameters_are_those_of_the_table() {
 
 #[test]
 fn the_desk_takes_every_recall_and_its_steps_are_read_back() {
-    let mut desk = Desk::new(crate::downlink::Settings::default());
+    let mut desk = Desk::new(hj212_downlink::Settings::default());
     for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
         let mn = format!("M{}", edition.year());
         let address = Address::new(&mn, edition);
@@ -830,7 +830,7 @@ fn the_desk_takes_every_recall_and_its_steps_are_read_back() {
             let begin = local::of(midnight()).unwrap();
             let recall = Recall::new(&mn, grain, &track::Wanted { begin, end: begin + DAY, attempt: 1 });
             let now = later(midnight(), 2 * DAYS);
-            let moment = crate::downlink::Moment { wall: now, ..crate::downlink::Moment::default() };
+            let moment = hj212_downlink::Moment { wall: now, ..hj212_downlink::Moment::default() };
             let (taken, effects) =
                 desk.want(&address, &recall.id, recall.command, &recall.parameters, Origin::Recall, moment);
             assert_eq!(taken, Ok(()));

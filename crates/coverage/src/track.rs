@@ -11,7 +11,7 @@ use super::cadence::{self, Cadence};
 use super::local::{self, DAY, Local};
 use super::presence::{Outages, Presence};
 use super::{Cause, DayCount, Grain, Happening, OpenGap, Reason, Rest, Settings, Stretch};
-use crate::downlink::Outcome;
+use hj212_downlink::Outcome;
 
 /// Stretches of missing records kept apart per station and kind; beyond, the oldest are only counted.
 pub const HOLES_MAX: usize = 64;

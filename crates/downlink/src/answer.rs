@@ -8,7 +8,7 @@ use super::moment::Moment;
 use super::settings::Settings;
 use super::step::{Outcome, Step};
 use super::table::{Answers, SET_KEY};
-use crate::protocol::{Fields, Header};
+use hj212::{Fields, Header};
 
 /// Areas of single-value answers that are kept with a request, at most.
 const ANSWERS_MAX: u64 = 8;

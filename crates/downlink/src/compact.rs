@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::keys::KEYS_MAX;
 use super::step::{KeyState, Origin, Outcome, Step};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// An ended request: how it was asked and how it ended is all that is kept, and of a set clock that it was sent.
 type Ended = Vec<(Timestamp, Step)>;

@@ -19,8 +19,8 @@ use super::settings::Settings;
 use super::step::{KeyNotice, KeyState, Origin, Outcome, Step};
 use super::table::SET_KEY;
 use super::{Address, KeyRing};
-use crate::protocol::sm4::Key;
 pub use follow::Followed;
+use hj212::sm4::Key;
 use rotation::Rotation;
 
 /// What the caller is to do. In the order given.
@@ -157,7 +157,7 @@ impl Desk {
 
     /// The edition in which a station was last spoken to.
     #[must_use]
-    pub fn edition(&self, mn: &str) -> Option<crate::protocol::Edition> {
+    pub fn edition(&self, mn: &str) -> Option<hj212::Edition> {
         self.lanes.get(mn).filter(|lane| lane.registered).map(|lane| lane.address.edition)
     }
 

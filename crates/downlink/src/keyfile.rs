@@ -17,8 +17,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{StationKey, moment};
-use crate::protocol::sm4::{GROUP, Key};
-use crate::registry::{MN_MAX, Problem};
+use hj212::sm4::{GROUP, Key};
+use hj212_model::registry::{MN_MAX, Problem};
 
 /// The most keys of one file; a station has four a year.
 const KEYS_MAX: usize = 100_000;

@@ -9,7 +9,7 @@
 //!   station's own word that it took one (9012), or a registration that is newer than both.
 
 use super::step::KeyState;
-use crate::protocol::sm4::Key;
+use hj212::sm4::Key;
 
 /// So many keys of a station are kept.
 pub const KEYS_MAX: usize = 8;

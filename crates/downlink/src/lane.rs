@@ -37,8 +37,8 @@ use super::settings::Settings;
 use super::step::{Origin, Outcome, Step};
 use super::table::{Order, SET_KEY};
 use super::value::Content;
-use crate::protocol::write::Segment;
-use crate::protocol::{Edition, Fields, Header, PacketFlags, sm4, write};
+use hj212::write::Segment;
+use hj212::{Edition, Fields, Header, PacketFlags, sm4, write};
 
 /// Stands in a segment for the key that is given.
 const KEY: &str = "KEY";

@@ -95,11 +95,11 @@ impl Drop for Hold<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::downlink::lane::Exchange;
-    use crate::downlink::step::Origin;
-    use crate::downlink::table;
-    use crate::downlink::value::Content;
-    use crate::protocol::Edition;
+    use crate::lane::Exchange;
+    use crate::step::Origin;
+    use crate::table;
+    use crate::value::Content;
+    use hj212::Edition;
 
     fn address(mn: &str) -> Address {
         Address { st: None, pw: None, ..Address::new(mn, Edition::V2017) }

@@ -28,6 +28,8 @@
 //!   over restarts, since the last one is read from the steps.
 //! * A key that is given is never in a step but its own; a segment holds a place for it.
 
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
 mod answer;
 mod clock;
 pub mod compact;
@@ -56,12 +58,12 @@ pub use settings::{Allow, Clocks, FirstContact, KeyCare, Link, Policy, Settings}
 pub use step::{KeyNotice, KeyState, Origin, Outcome, Step};
 pub use value::AREA_MAX;
 
-use crate::protocol::Edition;
+use hj212::Edition;
 
 /// When a key was created that says so in 17 digits (SKCreateTime; HJ 212-2025, C.8).
 #[must_use]
-pub fn created_at(created: &str) -> Option<crate::message::Timestamp> {
-    moment::millis(created.as_bytes()).map(|millis| crate::message::Timestamp(millis.saturating_mul(1000)))
+pub fn created_at(created: &str) -> Option<hj212_model::message::Timestamp> {
+    moment::millis(created.as_bytes()).map(|millis| hj212_model::message::Timestamp(millis.saturating_mul(1000)))
 }
 
 /// How a station is spoken to.

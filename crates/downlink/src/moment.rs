@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::message::Timestamp;
-use crate::message::time::BEIJING_OFFSET_SECONDS;
+use hj212_model::message::Timestamp;
+use hj212_model::message::time::BEIJING_OFFSET_SECONDS;
 
 /// A time of a clock that never steps: microseconds since some moment of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::moment::{Moment, later};
 use super::refusal::{About, Fault, Refusal};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// The longest request in bytes.
 pub const REQUEST_MAX: usize = 8 * 1024;

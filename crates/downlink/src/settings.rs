@@ -12,7 +12,7 @@ pub struct Settings {
     /// Whether there is a road down at all: requests over MQTT, clocks, first contact, recall. A change needs a restart.
     pub enabled: bool,
     /// How long the broker keeps requests while the gateway is away.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub session: Duration,
     /// Requests looked at in a second, from 1; more wait at the broker.
     pub requests_per_second: u32,
@@ -21,20 +21,20 @@ pub struct Settings {
     /// Requests that wait for one station, 1 to 1,000. Beyond: refusal `queue-full`.
     pub queue_max: usize,
     /// How long a request waits at most, unless it says so itself.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub expiry: Duration,
     /// How long a control command waits for its confirmation.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub confirm_within: Duration,
     /// Whether somebody else must confirm.
     pub confirm_by_other: bool,
     /// How long 9011 or 9013 is waited for (HJ 212-2017, table 1: 10 s mobile, 5 s ADSL; 2025: 30 s NB-IoT).
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub answer_timeout: Duration,
     /// How often a request is sent again (the same table: 3; NB-IoT: 5).
     pub resends: u8,
     /// How long data or 9012 is waited for after 9011 or the last data. The standard leaves the figure open.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub execution_timeout: Duration,
     /// How many ids are remembered, so that none is used twice.
     pub ids_max: usize,
@@ -128,7 +128,7 @@ impl Settings {
         let rate = self.requests_per_second;
         rule((1..=10_000).contains(&rate), "requests_per_second", rate.to_string(), "1 to 10,000");
         for (key, time) in [("answer_timeout", self.answer_timeout), ("execution_timeout", self.execution_timeout)] {
-            rule(time >= Duration::from_secs(1), key, crate::settings::duration::format(time), "at least 1s");
+            rule(time >= Duration::from_secs(1), key, hj212_model::settings::duration::format(time), "at least 1s");
         }
         for role in self.roles().into_iter().filter(|role| !super::is_id(role)) {
             wrong.push(("allow", format!("{role:?}"), "roles of 1 to 64 letters, digits, '.', '_' and '-'"));
@@ -221,14 +221,14 @@ pub struct FirstContact {
 #[serde(deny_unknown_fields, default)]
 pub struct Clocks {
     /// Beyond this median offset a drift is said.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub drift: Duration,
     /// Whether drift is corrected by 1012.
     pub correct: bool,
     /// Whether a station that asks (1013) gets its 1012.
     pub answer_requests: bool,
     /// The least time between two corrections of one clock.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub every: Duration,
 }
 
@@ -248,12 +248,12 @@ impl Default for Clocks {
 #[serde(deny_unknown_fields, default)]
 pub struct KeyCare {
     /// How old a key may get before its renewal is called for (HJ 212-2025, 6.4.3: 90 days).
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub renew_after: Duration,
     /// Whether a station that asks for a key (1014; C.7) is given one (1014; C.8), under the key that it uses.
     pub answer_requests: bool,
     /// The least time between two keys given for the asking.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub every: Duration,
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::keys::{self, StationKey};
 use super::refusal::{About, Refusal};
-use crate::message::Timestamp;
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_model::message::Timestamp;
 
 /// Who wants a command; the order is that of priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,8 +2,8 @@
 //!
 //! What must stay true: a name stays, requests are written with it; a name and an edition give at most one row.
 
-use crate::protocol::Edition;
-use crate::protocol::Edition::{V2005, V2017, V2025};
+use hj212::Edition;
+use hj212::Edition::{V2005, V2017, V2025};
 
 /// What a parameter's value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

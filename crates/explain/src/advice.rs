@@ -1,6 +1,6 @@
 //! What to change in a frame so that it becomes right: which characters, where, into what. Positions count the frame's bytes from 1.
 
-use crate::protocol::{Deviation, Frame, Verdict, envelope};
+use hj212::{Deviation, Frame, Verdict, envelope};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::advice;
-use crate::downlink::StationKey;
-use crate::interpret::{self, Interpreter};
-use crate::message::dialect::Shown;
-use crate::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
-use crate::protocol::sm4::CheckedOver;
-use crate::protocol::{
+use hj212::sm4::CheckedOver;
+use hj212::{
     Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, Verdict, crc, envelope, packet, secret, sm4,
 };
-use crate::registry::Dialects;
+use hj212_downlink::StationKey;
+use hj212_interpret::{self as interpret, Interpreter};
+use hj212_model::message::dialect::Shown;
+use hj212_model::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
+use hj212_model::registry::Dialects;
 
 /// A day in microseconds: longer than any part is waited for.
 const DAY: i64 = 86_400_000_000;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::protocol::{Frame, Item, Limits, Peer, Verdict, scan};
+use hj212::{Frame, Item, Limits, Peer, Verdict, scan};
 
 /// More bytes than this are taken as they are: they are a recording and not a paste.
 pub const PASTE_MAX: usize = 256 * 1024;

@@ -1,7 +1,7 @@
 //! Pastes of `fixtures/pastes`, each with what a person needs.
 
 use super::*;
-use crate::protocol::{Item, Limits, Peer, Verdict, scan};
+use hj212::{Item, Limits, Peer, Verdict, scan};
 
 /// The checks of all frames in `bytes`, and what the changes say to write.
 fn found(bytes: &[u8]) -> (String, Vec<String>) {
@@ -25,7 +25,7 @@ fn found(bytes: &[u8]) -> (String, Vec<String>) {
 
 #[test]
 fn every_paste_is_read_and_explained() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/pastes");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/pastes");
     let list = std::fs::read_to_string(folder.join("expected.tsv")).unwrap();
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -65,8 +65,8 @@ mod plain_ends {
     use proptest::prelude::*;
 
     use super::super::{Desk, Told};
-    use crate::message::Timestamp;
-    use crate::protocol::{Limits, Peer, scan};
+    use hj212::{Limits, Peer, scan};
+    use hj212_model::message::Timestamp;
 
     proptest! {
         /// Whatever ends plainly is named with MN, CN, both lengths and both checks, however wrong length and check are, between good ones.

@@ -1,18 +1,17 @@
 //! The three editions of the standard that live side by side on the wire.
 
-use serde::{Deserialize, Serialize};
-
 /// An edition of HJ 212.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Edition {
     /// HJ/T 212-2005: Flag version bits 000000, QN inside CP of answers.
-    #[serde(rename = "2005")]
+    #[cfg_attr(feature = "serde", serde(rename = "2005"))]
     V2005,
     /// HJ 212-2017: Flag version bits 000001.
-    #[serde(rename = "2017")]
+    #[cfg_attr(feature = "serde", serde(rename = "2017"))]
     V2017,
     /// HJ 212-2025: Flag version bits 000010, encryption, RF.
-    #[serde(rename = "2025")]
+    #[cfg_attr(feature = "serde", serde(rename = "2025"))]
     V2025,
 }
 

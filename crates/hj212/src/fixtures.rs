@@ -3,28 +3,30 @@
 //! The files say how they are written. What must stay true: every frame there is read, checked and, unless it is encrypted,
 //! written again byte for byte.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "for tests")]
+
 use std::path::{Path, PathBuf};
 
 /// One line of a fixture file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fixture {
+pub struct Fixture {
     /// The file and line, for messages.
-    pub(crate) place: String,
+    pub place: String,
     /// The edition's year: the name of the folder.
-    pub(crate) edition: String,
+    pub edition: String,
     /// Where the standard prints it.
-    pub(crate) clause: String,
+    pub clause: String,
     /// CN.
-    pub(crate) cn: u16,
+    pub cn: u16,
     /// The codes of the deviations that reading it gives.
-    pub(crate) deviations: Vec<String>,
+    pub deviations: Vec<String>,
     /// The bytes on the wire.
-    pub(crate) frame: Vec<u8>,
+    pub frame: Vec<u8>,
 }
 
 /// All fixtures, in the order of their files and lines.
-pub(crate) fn all() -> Vec<Fixture> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/frames");
+pub fn all() -> Vec<Fixture> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/frames");
     let list = |folder: &Path| -> Vec<PathBuf> {
         let mut found: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         found.sort();
@@ -55,7 +57,7 @@ fn read(file: &Path) -> Vec<Fixture> {
 }
 
 /// The bytes that a column says.
-pub(crate) fn bytes_of(frame: &str) -> Vec<u8> {
+pub fn bytes_of(frame: &str) -> Vec<u8> {
     match frame.strip_prefix("hex:") {
         Some(digits) => digits
             .as_bytes()
@@ -69,8 +71,8 @@ pub(crate) fn bytes_of(frame: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::write::Segment;
-    use crate::protocol::{Deviation, Fields, Frame, Item, Limits, Peer, Verdict, packet, scan};
+    use crate::write::Segment;
+    use crate::{Deviation, Fields, Frame, Item, Limits, Peer, Verdict, packet, scan};
 
     fn only_frame(fixture: &Fixture) -> Frame<'_> {
         let step = scan(&fixture.frame, Peer::Sending, &Limits::default());

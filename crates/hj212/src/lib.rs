@@ -4,12 +4,15 @@
 //! [`scan`] (where does a frame begin and end) → [`crc`] (is it whole) → [`packet`] (the header) → [`area`] (the fields of CP);
 //! [`write`](mod@write) is the way back. What is read over on the way is named in [`deviation`].
 
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
 pub mod area;
 pub mod crc;
 pub mod deviation;
 pub mod edition;
-#[cfg(test)]
-pub(crate) mod fixtures;
+#[cfg(any(test, feature = "fixtures"))]
+#[doc(hidden)]
+pub mod fixtures;
 pub mod packet;
 pub mod scan;
 pub mod seal_form;

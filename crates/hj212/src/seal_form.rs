@@ -8,8 +8,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use super::Deviation;
 use super::sm4::GROUP;
 
@@ -34,8 +32,9 @@ pub enum Padding {
 }
 
 /// The form that a station encrypts in. The default is the standard's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "String", into = "String"))]
 pub struct SealForm {
     /// How ciphertext is written; `None`: as bytes or as `{0xE4,0x3E,…}`.
     pub writing: Option<Writing>,

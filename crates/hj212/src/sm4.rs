@@ -390,7 +390,8 @@ pub(super) fn hex_byte(digits: &[u8]) -> Option<u8> {
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
-#[cfg(test)]
-pub(crate) mod form_tests;
+#[cfg(any(test, feature = "fixtures"))]
+#[doc(hidden)]
+pub mod form_tests;
 #[cfg(test)]
 mod tests;

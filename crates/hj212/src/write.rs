@@ -185,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::protocol::{Item, Limits, Peer, Verdict, packet, scan};
+    use crate::{Item, Limits, Peer, Verdict, packet, scan};
 
     const MN: &[u8] = b"010000A8900016F000169DC0";
 

@@ -10,9 +10,9 @@ use serde_json::json;
 use super::events::Place;
 use super::station::Station;
 use super::{Interpreter, hash};
-use crate::message::dialect::Shown;
-use crate::message::{Kind, Publication, StationFacts, Timestamp};
-use crate::protocol::{Deviation, Edition, Header};
+use hj212::{Deviation, Edition, Header};
+use hj212_model::message::dialect::Shown;
+use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
 
 /// So many re-sends in a row propose a dialect. Boxes of vapour recovery send a record three times at most, so the row may go over
 /// several records, of which each was sent again.

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::data::write_journal;
 use super::events::Place;
 use super::{Interpreter, topic};
-use crate::downlink::{Outcome, Step};
-use crate::message::{Publication, Timestamp};
-use crate::protocol::secret::masked;
+use hj212::secret::masked;
+use hj212_downlink::{Outcome, Step};
+use hj212_model::message::{Publication, Timestamp};
 
 /// Open requests remembered, of all stations.
 const OPEN_MAX: usize = 50_000;
@@ -27,7 +27,7 @@ const KEPT_MAX: usize = 50_000;
 struct Story {
     command: String,
     cn: u16,
-    origin: crate::downlink::Origin,
+    origin: hj212_downlink::Origin,
     author: String,
     why: String,
     queued: Timestamp,
@@ -143,7 +143,7 @@ impl Interpreter {
         let mut topic = format!("{}/", self.settings.prefix);
         topic::level(&mut topic, mn.as_bytes());
         topic.push_str("/command/");
-        if crate::downlink::is_id(id) {
+        if hj212_downlink::is_id(id) {
             topic.push_str(id);
         } else {
             // Refused for its form; what stands here can be no other request's id.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::events::Place;
 use super::factors::Dictionary;
 use super::{Interpreted, Interpreter, coverage};
-use crate::message::{Context, ContextChange, Publication, Record};
+use hj212_model::message::{Context, ContextChange, Publication, Record};
 
 /// The longest context that is put together: 10,000 stations take a few MiB.
 pub(super) const CONTEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -308,9 +308,9 @@ mod tests {
         assert_eq!(statement.gather(&piece(0, one)), Ok(None));
         assert!(statement.gather(&piece(1, b"{")).is_err(), "no JSON");
 
-        let mut interpreter = Interpreter::new(crate::interpret::Settings::default());
+        let mut interpreter = Interpreter::new(crate::Settings::default());
         let mut put = |record: &Record<'_>| {
-            let done = interpreter.on_record(1, crate::message::Timestamp(5), &[0; 32], record, &mut Vec::new());
+            let done = interpreter.on_record(1, hj212_model::message::Timestamp(5), &[0; 32], record, &mut Vec::new());
             (done.contexts_broken, interpreter.context.clone(), interpreter.context_name())
         };
         put(&Record::Registry { name: whole, part: 0, parts: 2, json: one });

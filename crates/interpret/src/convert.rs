@@ -136,7 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::interpret::value::is_literal;
+    use crate::value::is_literal;
 
     fn times(literal: &str, by: &str, places: Option<u8>) -> String {
         let mut out = Vec::new();

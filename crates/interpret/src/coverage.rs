@@ -1,4 +1,4 @@
-//! Records to [`crate::coverage`] and back: what of a report is counted, and what is published of gaps.
+//! Records to [`hj212_coverage`] and back: what of a report is counted, and what is published of gaps.
 //!
 //! What must stay true: one record of the journal gives at most [`PER_RECORD_MAX`] publications of the round about all stations, and a few
 //! more; what is left comes with the next records. So neither midnight nor the return of the gateway makes a flood in memory. The ledgers
@@ -12,11 +12,11 @@ use super::events::{Place, begin};
 use super::moment::{Moment, write_timestamp};
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json};
-use crate::clock::belief::Step;
-use crate::coverage::{Arrival, Cause, Grain, Happening, Ledger, Outages, Recall, Stretch};
-use crate::downlink;
-use crate::marking::{Mark, Marks};
-use crate::message::{Kind, Publication, Record, StationFacts, Timestamp};
+use hj212_coverage::{Arrival, Cause, Grain, Happening, Ledger, Outages, Recall, Stretch};
+use hj212_downlink as downlink;
+use hj212_marking::{Mark, Marks};
+use hj212_model::clock::belief::Step;
+use hj212_model::message::{Kind, Publication, Record, StationFacts, Timestamp};
 
 /// How often time passes for the ledgers, in microseconds of the time that has passed.
 const ROUND: i64 = 60_000_000;
@@ -115,7 +115,7 @@ fn publish(
                 body.extend_from_slice(b",\"reason\":");
                 json::string(&mut body, reason.code());
                 body.extend_from_slice(b",\"outcome\":");
-                json::optional(&mut body, outcome.map(crate::downlink::Outcome::code));
+                json::optional(&mut body, outcome.map(hj212_downlink::Outcome::code));
                 for (key, count) in [
                     (&b",\"came\":"[..], stretch.came),
                     (b",\"recalled\":", stretch.recalled),
@@ -336,7 +336,7 @@ impl Interpreter {
     }
 
     /// What stations are to be asked for at `now`, as `[recall]` allows; to be called every few seconds when the journal has been
-    /// read to its end. Each is to become a command of the house ([`crate::downlink::Desk::want`]), whose steps come back through
+    /// read to its end. Each is to become a command of the house ([`hj212_downlink::Desk::want`]), whose steps come back through
     /// the journal.
     pub fn recalls(&mut self, now: Timestamp) -> Vec<Recall> {
         let settings = &self.settings.coverage;

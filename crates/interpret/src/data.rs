@@ -11,10 +11,10 @@ use super::moment::{Moment, write_timestamp};
 use super::parts::{Heard, missing};
 use super::report::{Cell, Class, Own, Reading, Report, is_taken, snake};
 use super::value::Said;
-use crate::marking::{Judged, Marks, Validity, Verdict};
-use crate::message::{Kind, Timestamp};
-use crate::protocol::secret::is_secret;
-use crate::protocol::{Deviation, Deviations, Edition};
+use hj212::secret::is_secret;
+use hj212::{Deviation, Deviations, Edition};
+use hj212_marking::{Judged, Marks, Validity, Verdict};
+use hj212_model::message::{Kind, Timestamp};
 
 /// What stands in place of a secret.
 const HIDDEN: &[u8] = b"\"***\"";

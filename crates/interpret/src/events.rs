@@ -4,7 +4,7 @@ use super::data::{numbers, optional_name, quoted, write_journal};
 use super::json;
 use super::moment::write_timestamp;
 use super::parts::Pending;
-use crate::message::{Peering, Timestamp};
+use hj212_model::message::{Peering, Timestamp};
 
 /// Where an event stands in the journal, and when.
 #[derive(Debug, Clone, Copy)]

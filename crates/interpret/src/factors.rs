@@ -22,7 +22,7 @@ use super::json;
 use super::table;
 use super::tables::{Choice, Evidence, Known, Tables, decide};
 use super::value::Sentinels;
-use crate::protocol::Edition;
+use hj212::Edition;
 
 /// A unit that depends on the station.
 const UNIT_BY_STATION: &str = "?";

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::Interpreter;
 use super::events::Place;
-use crate::message::Publication;
+use hj212_model::message::Publication;
 
 const MINUTE: i64 = 60_000_000;
 

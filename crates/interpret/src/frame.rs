@@ -11,10 +11,10 @@ use super::report::Lens;
 use super::settings::Settings;
 use super::station::Station;
 use super::{Interpreted, Interpreter, coverage, hash, id, marks, micros, times};
-use crate::downlink::Step;
-use crate::message::dialect::Shown;
-use crate::message::{Heard, Kind, Publication, registration};
-use crate::protocol::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
+use hj212::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
+use hj212_downlink::Step;
+use hj212_model::message::dialect::Shown;
+use hj212_model::message::{Heard, Kind, Publication, registration};
 
 /// QNs remembered per station, to tell different records with one QN.
 const QNS_REMEMBERED_MAX: usize = 16;

@@ -11,8 +11,8 @@ use super::keys::Sealing;
 use super::parts::{self, Joined, Pending};
 use super::station::Station;
 use super::{Interpreted, Interpreter, hash, micros};
-use crate::message::Publication;
-use crate::protocol::{Deviation, Header};
+use hj212::{Deviation, Header};
+use hj212_model::message::Publication;
 
 /// Parts remembered per station, to tell late re-sends of single parts.
 const PARTS_REMEMBERED_MAX: usize = 64;

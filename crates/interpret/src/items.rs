@@ -9,7 +9,7 @@ use super::factors::key;
 use super::hash::fnv;
 use super::report::{Cell, FIELDS_OF_ITEM_MAX, Reading, Report};
 use super::value::Why;
-use crate::protocol::Deviation;
+use hj212::Deviation;
 
 impl<'a> Report<'a> {
     /// Begins an item of `code`.

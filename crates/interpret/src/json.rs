@@ -1,6 +1,6 @@
 //! JSON written by hand into a reused buffer: the hot path knows its shape, and numbers go through as text.
 
-use crate::protocol::{Deviation, Deviations};
+use hj212::{Deviation, Deviations};
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 

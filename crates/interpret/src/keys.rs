@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Interpreter;
-use crate::downlink::{KeyRing, KeyState, StationKey, Step};
-use crate::message::{Heard, StationFacts};
-use crate::protocol::seal_form::{Padding, Writing};
-use crate::protocol::sm4::{self, CheckedOver, Key, Unsealed};
-use crate::protocol::{Deviation, Deviations, Edition, Header, PacketFlags, SealForm, packet};
+use hj212::seal_form::{Padding, Writing};
+use hj212::sm4::{self, CheckedOver, Key, Unsealed};
+use hj212::{Deviation, Deviations, Edition, Header, PacketFlags, SealForm, packet};
+use hj212_downlink::{KeyRing, KeyState, StationKey, Step};
+use hj212_model::message::{Heard, StationFacts};
 
 /// What became of the encryption of a data area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

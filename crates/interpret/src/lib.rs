@@ -1,7 +1,7 @@
 //! Journal records in, MQTT publications out: what a frame means, and how that is said downstream.
 //!
 //! The road of a frame: [`packet::parse`] → `report` (fields grouped by code and instrument, factors resolved, values classified) → re-send and
-//! part bookkeeping → `marks` (what the readings are worth, see [`crate::marking`]) → `data` (the JSON). Topics and bodies are written down in
+//! part bookkeeping → `marks` (what the readings are worth, see [`hj212_marking`]) → `data` (the JSON). Topics and bodies are written down in
 //! `docs/mqtt.md`; the schemas in `fixtures/schema` are what the tests hold every body against.
 //!
 //! What must stay true:
@@ -9,7 +9,7 @@
 //!   random, no order of a hash map;
 //! * what a station said is published as it said it, or not at all (passwords and keys);
 //! * what waits for a while goes by `elapsed`, what has a date by `now`, and what is told of a station by the plausible time of its record
-//!   ([`crate::clock::belief`]): no jump of the host's clock stops or hurries any of it. Only what is published as the time of a record is
+//!   ([`hj212_model::clock::belief`]): no jump of the host's clock stops or hurries any of it. Only what is published as the time of a record is
 //!   the wall clock as it was;
 //! * no input panics, and memory is bounded by [`Settings`]: per station about (64 + 128 + 64 + 16 + 16) × 18 bytes of hashes and 512
 //!   codes, `parts_bytes_max` for parts, 64 MiB for a context that is being read.
@@ -24,6 +24,8 @@
 //! * A re-send is told by the whole data area, so one in another order is published as a revision: too much, never too little.
 //! * The registered edition and ST count before those of the frame: both are often wrong in the field.
 //! * When the gateway starts, every station counts as offline until it speaks.
+
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 mod answers;
 mod command;
@@ -73,15 +75,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
-use crate::clock::belief::Belief;
-use crate::downlink::Step;
-use crate::marking::Verdict;
-use crate::message::{Context, Publication, Record, Rejected, StationFacts, Timestamp};
-use crate::protocol::Deviations;
 use command::Stories;
 use context::{Gathered, Piece, Run, Statement};
 use events::Place;
 use factors::Dictionary;
+use hj212::Deviations;
+use hj212_downlink::Step;
+use hj212_marking::Verdict;
+use hj212_model::clock::belief::Belief;
+use hj212_model::message::{Context, Publication, Record, Rejected, StationFacts, Timestamp};
 use keys::Keys;
 use marks::Rulings;
 use parts::Waiting;
@@ -205,7 +207,10 @@ impl Interpreter {
     }
 
     /// What command codes mean in dialects, for those who have no journal to read that from.
-    pub fn know_dialects(&mut self, dialects: std::collections::BTreeMap<String, crate::message::dialect::Reading>) {
+    pub fn know_dialects(
+        &mut self,
+        dialects: std::collections::BTreeMap<String, hj212_model::message::dialect::Reading>,
+    ) {
         self.context.dialects = dialects;
     }
 

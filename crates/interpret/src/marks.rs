@@ -1,4 +1,4 @@
-//! Readings to [`crate::marking`] and back: which rules hold for a station, and what is published of its marks.
+//! Readings to [`hj212_marking`] and back: which rules hold for a station, and what is published of its marks.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,12 +14,12 @@ use super::moment::{Moment, write_timestamp};
 use super::report::Report;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json, topic};
-use crate::marking::{
+use hj212::Edition;
+use hj212_marking::{
     Answer, Happening, Link, Mark, Observation, Plan, Reading, Revision, RuleBook, SWEEP, Validity, Verdict, explain,
     is_id,
 };
-use crate::message::{Kind, Publication, StationFacts, Timestamp};
-use crate::protocol::Edition;
+use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
 
 /// The rules in force, and the plans that many stations share.
 #[derive(Debug, Default)]

@@ -5,9 +5,9 @@
 //!
 //! Civil arithmetic by the proleptic Gregorian calendar; Beijing time has a fixed offset, so no table is needed.
 
-use crate::message::Timestamp;
-use crate::message::kind::Span;
-use crate::message::time::{self, BEIJING_OFFSET_SECONDS};
+use hj212_model::message::Timestamp;
+use hj212_model::message::kind::Span;
+use hj212_model::message::time::{self, BEIJING_OFFSET_SECONDS};
 
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;

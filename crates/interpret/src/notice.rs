@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::data::write_journal;
 use super::events::Place;
 use super::{Interpreter, topic};
-use crate::message::Publication;
+use hj212_model::message::Publication;
 
 #[derive(Deserialize)]
 struct Notice {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hash;
 use super::keys::Sealing;
-use crate::message::Timestamp;
-use crate::protocol::{Deviation, Deviations, Edition};
+use hj212::{Deviation, Deviations, Edition};
+use hj212_model::message::Timestamp;
 
 /// A part that was heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::events::{self, Place};
 use super::station::Station;
 use super::{Interpreted, Interpreter, coverage, marks};
-use crate::message::{Peering, Presence, Publication, Timestamp};
+use hj212_model::message::{Peering, Presence, Publication, Timestamp};
 
 impl Interpreter {
     pub(super) fn on_presence(

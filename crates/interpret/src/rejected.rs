@@ -3,9 +3,9 @@
 use super::data::{optional_name, quoted, write_deviations, write_journal};
 use super::json;
 use super::moment::write_timestamp;
-use crate::message::{RejectReason, Rejected, Timestamp};
-use crate::protocol::secret::masked;
-use crate::protocol::{Deviations, crc, packet, scan};
+use hj212::secret::masked;
+use hj212::{Deviations, crc, packet, scan};
+use hj212_model::message::{RejectReason, Rejected, Timestamp};
 
 /// Appends the body.
 pub(super) fn write(

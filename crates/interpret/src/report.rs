@@ -18,9 +18,9 @@ use super::convert::Multiplier;
 use super::factors::{Collision, Dictionary, Factor, Meaning, System, key, pack};
 use super::tables::Evidence;
 use super::value::{self, Said, Why};
-use crate::message::{Conversion, StationFacts};
-use crate::protocol::value::{Spelling, field_name};
-use crate::protocol::{Deviation, Deviations, Edition, Field, Fields};
+use hj212::value::{Spelling, field_name};
+use hj212::{Deviation, Deviations, Edition, Field, Fields};
+use hj212_model::message::{Conversion, StationFacts};
 
 /// Fields of one item beyond these are an item of their own, and not compared.
 pub(super) const FIELDS_OF_ITEM_MAX: usize = 64;

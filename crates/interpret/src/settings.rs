@@ -16,19 +16,19 @@ pub struct Settings {
     pub gateway: String,
     /// When records are missing, and whether they are asked for. Set from `[recall]`.
     #[serde(skip)]
-    pub coverage: crate::coverage::Settings,
+    pub coverage: hj212_coverage::Settings,
     /// How long a split record waits for its missing parts before it is published without them. 1s to 1d.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub parts_max_wait: Duration,
     /// The most parts of a split record that are put together; records of more parts are published part by part. 2 to 999.
     pub parts_max: u16,
     /// The most bytes of a split record, all parts together. Up to 60KiB.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub parts_record_max: u64,
     /// The most split records that wait for one station. 1 to 1000.
     pub parts_station_max: u32,
     /// The most bytes of parts that wait in all.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub parts_bytes_max: u64,
     /// How many of a station's last sampled records (and answers, states …) are remembered to tell re-sends. 0 to 10000.
     pub resent_instants_max: u32,
@@ -43,28 +43,28 @@ pub struct Settings {
     /// How many codes a station's card lists. 1 to 10000.
     pub card_codes_max: u32,
     /// How often a station's card is published again while its data flows. 10s to 1d.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub card_refresh: Duration,
     /// How long the status document of an ended command stays retained at the broker. 1min to 30d.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub status_kept: Duration,
     /// How far a station's QN (or the DataTime of sampled data without QN) may be from the time of arrival.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub clock_off_max: Duration,
     /// How far DataTime may lie after the time of arrival.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub future_max: Duration,
     /// Sampled data and states whose DataTime is older than this on arrival is backfill.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub backfill_instant: Duration,
     /// Minute data (and furnace means, checks, events, what is told rarely) whose DataTime is older than this on arrival is backfill.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub backfill_minute: Duration,
     /// Hour data whose DataTime is older than this on arrival is backfill.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub backfill_hour: Duration,
     /// Day data whose DataTime is older than this on arrival is backfill.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub backfill_day: Duration,
 }
 
@@ -74,7 +74,7 @@ impl Default for Settings {
         Settings {
             prefix: "hj212/v1".to_owned(),
             gateway: "gateway".to_owned(),
-            coverage: crate::coverage::Settings::default(),
+            coverage: hj212_coverage::Settings::default(),
             parts_max_wait: minutes(5),
             parts_max: 64,
             parts_record_max: 60 * 1024,

@@ -18,9 +18,9 @@ use super::parts::Waiting;
 use super::report::Scratch;
 use super::station::Station;
 use super::{Interpreter, Settings};
-use crate::clock::belief::Belief;
-use crate::marking::Verdict;
-use crate::message::{Context, Timestamp};
+use hj212_marking::Verdict;
+use hj212_model::clock::belief::Belief;
+use hj212_model::message::{Context, Timestamp};
 
 const MAGIC: &[u8] = b"hj212-interpret";
 

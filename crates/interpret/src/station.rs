@@ -12,8 +12,8 @@ use super::recent::Recent;
 use super::report::{Report, meaning_of};
 use super::tables::Habits;
 use super::topic;
-use crate::message::{StationFacts, Timestamp};
-use crate::protocol::{Deviations, Edition};
+use hj212::{Deviations, Edition};
+use hj212_model::message::{StationFacts, Timestamp};
 
 /// How many different sets of codes are remembered as already on the card.
 const SETS_MAX: usize = 16;
@@ -53,16 +53,16 @@ pub(super) struct Station {
     /// Numbers of the records that wait for parts.
     pub(super) pending: Vec<u64>,
     /// What its readings are worth.
-    pub(super) marks: crate::marking::Marks,
+    pub(super) marks: hj212_marking::Marks,
     /// What is known of its clock.
     pub(super) clock: super::under_way::Clock,
     /// What has arrived and what is missing.
-    pub(super) ledger: crate::coverage::Ledger,
+    pub(super) ledger: hj212_coverage::Ledger,
     /// The edition and the medium whose rules are in force.
     pub(super) ruled: Option<(String, String)>,
     /// The rules in force.
     #[serde(skip)]
-    pub(super) plan: Option<std::sync::Arc<crate::marking::Plan>>,
+    pub(super) plan: Option<std::sync::Arc<hj212_marking::Plan>>,
     /// `{prefix}/{mn}`
     #[serde(skip)]
     pub(super) topic: String,
@@ -160,9 +160,10 @@ impl Station {
         json::optional(out, self.peer.as_deref());
         self.write_factors(out, facts, dictionary, edition, dictionary.system(None, st));
         out.extend_from_slice(b",\"deviations\":{");
-        let known = self.counts.iter().filter_map(|(number, count)| {
-            Some((crate::protocol::Deviation::from_number(u32::from(*number))?.code(), *count))
-        });
+        let known = self
+            .counts
+            .iter()
+            .filter_map(|(number, count)| Some((hj212::Deviation::from_number(u32::from(*number))?.code(), *count)));
         for (at, (code, count)) in known.enumerate() {
             if at > 0 {
                 out.push(b',');

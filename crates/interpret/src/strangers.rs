@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::events::Place;
 use super::{Interpreted, Interpreter};
-use crate::message::{Publication, Timestamp};
+use hj212_model::message::{Publication, Timestamp};
 
 impl Interpreter {
     /// Whether `mn` is neither registered nor remembered.

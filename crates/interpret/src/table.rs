@@ -5,10 +5,10 @@
 //! must stay true: a row is what its source says, in the source's generation; nothing is resolved or guessed here. The columns are
 //! explained in `docs/dictionary.md`.
 
-const FACTORS: &str = include_str!("../../config/factors.csv");
-const ALIASES: &str = include_str!("../../config/aliases.csv");
-const SYSTEMS: &str = include_str!("../../config/systems.csv");
-const SENTINELS: &str = include_str!("../../config/sentinels.csv");
+const FACTORS: &str = include_str!("../../../config/factors.csv");
+const ALIASES: &str = include_str!("../../../config/aliases.csv");
+const SYSTEMS: &str = include_str!("../../../config/systems.csv");
+const SENTINELS: &str = include_str!("../../../config/sentinels.csv");
 
 /// A code in one generation.
 #[derive(Debug, Clone, PartialEq, Eq)]

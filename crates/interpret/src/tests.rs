@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::moment::Moment;
 use super::*;
-use crate::downlink;
-use crate::message::{Heard, Peering, Presence, RejectReason, Rejected};
-use crate::protocol::{Deviation, Edition, sm4, write};
+use hj212::{Deviation, Edition, sm4, write};
+use hj212_downlink as downlink;
+use hj212_model::message::{Heard, Peering, Presence, RejectReason, Rejected};
 
 mod field;
 mod keys;
@@ -184,7 +184,7 @@ fn context_steps(time: Timestamp, context: &Context) -> Vec<Step> {
 }
 
 fn settings() -> Settings {
-    let coverage = crate::coverage::Settings { enabled: true, ..crate::coverage::Settings::default() };
+    let coverage = hj212_coverage::Settings { enabled: true, ..hj212_coverage::Settings::default() };
     Settings { gateway: "ah-01".to_owned(), coverage, ..Settings::default() }
 }
 
@@ -223,7 +223,7 @@ fn played(steps: &[Step]) -> Vec<Publication> {
 }
 
 fn fixtures() -> Vec<(String, PathBuf, Vec<Step>)> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/interpret");
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/interpret");
     let mut all: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -242,7 +242,7 @@ fn fixtures() -> Vec<(String, PathBuf, Vec<Step>)> {
 }
 
 fn schema(name: &str) -> jsonschema::Validator {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/schema/{name}.schema.json"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../fixtures/schema/{name}.schema.json"));
     let schema: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 }
@@ -548,7 +548,7 @@ fn the_door_is_told_what_to_count() {
 fn proposed(registered: &str, frames: &[(&str, usize)]) -> Vec<(String, String)> {
     let mut player = Player::new(settings());
     if !registered.is_empty() {
-        let facts: crate::message::StationFacts = serde_json::from_str(registered).unwrap();
+        let facts: hj212_model::message::StationFacts = serde_json::from_str(registered).unwrap();
         let context = Context { stations: [("A".to_owned(), facts)].into(), ..Context::default() };
         player.play(&context_steps(noon(), &context));
     }
@@ -639,7 +639,7 @@ fn refused_entries_change_nothing_and_are_answered_whatever_they_hold() {
     let mut player = Player::new(settings());
     player.play(&steps[..4]);
     let schemas = Schemas::new();
-    let long = vec![b' '; crate::message::MARK_ENTRY_MAX * 3];
+    let long = vec![b' '; hj212_model::message::MARK_ENTRY_MAX * 3];
     let other = br#"{"schema":"hj212.mark-entry/1","id":"b","reason":"r","author":"a","withdraws":"c"}"#;
     let cases: [(&str, &str, &[u8], &str); 7] = [
         ("M1", "a", b"", "unreadable"),
@@ -712,7 +712,7 @@ fn gaps_of_many_stations_come_in_portions_and_all_of_them_come() {
 
 #[test]
 fn recalls_take_turns_among_stations_and_only_so_many_are_open() {
-    let coverage = crate::coverage::Settings { enabled: true, open_max: 2, ..crate::coverage::Settings::default() };
+    let coverage = hj212_coverage::Settings { enabled: true, open_max: 2, ..hj212_coverage::Settings::default() };
     let mut player = Player::new(Settings { coverage, ..settings() });
     player.play(&hours(5, 1));
     player.play(&hours(5, 10));
@@ -720,7 +720,7 @@ fn recalls_take_turns_among_stations_and_only_so_many_are_open() {
     let minutes = |n: i64| Timestamp(noon().0 + n * 60_000_000);
     assert!(player.interpreter.recalls(minutes(9)).is_empty(), "they have just uploaded old records");
     let first = player.interpreter.recalls(minutes(11));
-    let names = |recalls: &[crate::coverage::Recall]| recalls.iter().map(|r| r.mn.clone()).collect::<Vec<_>>();
+    let names = |recalls: &[hj212_coverage::Recall]| recalls.iter().map(|r| r.mn.clone()).collect::<Vec<_>>();
     assert_eq!((names(&first), first[0].id.as_str()), (vec!["0".into(), "1".into()], "recall-hour-20260601020000-1"));
     let area = "BeginTime=20260601020000;EndTime=20260601090000";
     let queued = format!(
@@ -738,7 +738,7 @@ fn recalls_take_turns_among_stations_and_only_so_many_are_open() {
 fn what_the_gateway_says_of_itself_is_an_event_of_its_own_or_of_a_station() {
     let schemas = Schemas::new();
     let detail = serde_json::json!({"count": 2, "unlisted": 0, "topics": ["a"], "why": "no", "first": 1, "last": 3});
-    let own = crate::message::notice("dead-letter", None, &detail);
+    let own = hj212_model::message::notice("dead-letter", None, &detail);
     let published = played(&[step(noon(), &Record::Notice(&own))]);
     assert_eq!(published[0].topic, "hj212/v1/gateway/ah-01/event/dead-letter");
     published.iter().for_each(|publication| schemas.check(publication));
@@ -862,7 +862,7 @@ fn no_key_twice(text: &str) {
 /// last one is cleared after its time; a restart between any two steps changes nothing.
 #[test]
 fn the_steps_of_a_request_become_a_status_and_an_event() {
-    use crate::downlink::{KeyState, Origin, Outcome, Step};
+    use hj212_downlink::{KeyState, Origin, Outcome, Step};
     let (mn, id, qn) = ("A1".to_owned(), "r-1".to_owned(), "20261123104000001".to_owned());
     let step = |n: usize| {
         let (mn, id, qn) = (mn.clone(), id.clone(), qn.clone());

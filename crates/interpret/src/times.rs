@@ -4,9 +4,9 @@ use super::frame::Packet;
 use super::micros;
 use super::moment::Moment;
 use super::settings::Settings;
-use crate::message::Kind;
-use crate::message::kind::Span;
-use crate::protocol::{Deviation, Deviations};
+use hj212::{Deviation, Deviations};
+use hj212_model::message::Kind;
+use hj212_model::message::kind::Span;
 
 /// Names what is odd about the times of a record (catalogue, kinds 13 and 27).
 pub(super) fn judge(

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::data::write_journal;
 use super::events::Place;
 use super::{Interpreted, Interpreter, topic};
-use crate::clock::belief::{Seen, Step};
-use crate::message::{Publication, Record, Timestamp};
+use hj212_model::clock::belief::{Seen, Step};
+use hj212_model::message::{Publication, Record, Timestamp};
 
 impl Interpreter {
     /// Takes the wall clock of a record, and tells of the step if the date was set.

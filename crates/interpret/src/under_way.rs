@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::Interpreter;
 use super::station::Station;
-use crate::coverage::{Cause, OpenGap, Rest};
-use crate::downlink::{KeyState, Step};
-use crate::message::{Publication, Timestamp};
+use hj212_coverage::{Cause, OpenGap, Rest};
+use hj212_downlink::{KeyState, Step};
+use hj212_model::message::{Publication, Timestamp};
 
 /// Gaps shown of a station, the newest.
 pub const GAPS_SHOWN_MAX: usize = 32;
@@ -34,7 +34,7 @@ impl Interpreter {
         let (said, set) = match step {
             Step::Clock { offset_ms, within, .. } => (Some((at, *offset_ms, *within)), None),
             Step::Ended { mn, id, outcome, .. } if ended(id, mn) => {
-                (None, Some((at, *outcome == crate::downlink::Outcome::Done)))
+                (None, Some((at, *outcome == hj212_downlink::Outcome::Done)))
             }
             Step::Queued { .. }
             | Step::Confirmed { .. }

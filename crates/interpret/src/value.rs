@@ -8,7 +8,7 @@
 //! * a number that stands for "no value" stays the number that was said and has a reason too.
 
 use super::table;
-use crate::protocol::{Deviation, Deviations};
+use hj212::{Deviation, Deviations};
 
 /// Literals longer than this are no measurement and could overflow what readers of JSON make of a number.
 const LITERAL_MAX: usize = 64;

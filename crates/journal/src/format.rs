@@ -6,7 +6,7 @@
 use sha2::{Digest, Sha256};
 
 use super::{Entry, Hash};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// The first bytes of every segment.
 pub(super) const MAGIC: [u8; 8] = *b"HJGWSEG\n";

@@ -10,7 +10,7 @@ use super::format::{chain, root, segment_name};
 use super::recovery::list_segments;
 use super::segment::read_header;
 use super::{GapCause, Hash, Offset, ReadError, ReadItem, Reader};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// A record whose hash does not continue the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -99,7 +99,7 @@
 //! is outside the replay window: sealed longer than `keep` ago, or the journal is larger than `keep_size`, what the gateway keeps beside
 //! the segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs.
 //!
-//! Age goes by what is believed of the wall clock ([`crate::clock::belief`]), begun with the date of the newest segment and carried on by the
+//! Age goes by what is believed of the wall clock ([`hj212_model::clock::belief`]), begun with the date of the newest segment and carried on by the
 //! monotonic clock, and so do the dates in headers: a clock that jumps ahead ages nothing until it has stayed there for ten minutes, and
 //! while the clock is doubted nothing goes for its age. A date that is ahead of what is believed is no date: the segment is judged by the one after it; one that is before that of its own
 //! predecessor is taken as that one.
@@ -109,6 +109,8 @@
 //! * A start never writes into an old file: no byte that was ever acknowledged lies in a sector that is written again.
 //! * An error while reading is no damage: it is returned, and the reader can try again. Whoever knows that the disk works otherwise may tell the
 //!   reader to pass over the place ([`Reader::pass_unreadable`]).
+
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 mod disk;
 mod format;
@@ -135,9 +137,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock;
-use crate::message::Timestamp;
-use crate::telemetry::Telemetry;
+use hj212_model::clock;
+use hj212_model::message::Timestamp;
+use hj212_model::telemetry::Telemetry;
 
 pub use disk::{Access, DirLock, Disk, DiskFile, OsDisk};
 pub use format::BODY_MAX;
@@ -228,23 +230,23 @@ pub struct Settings {
     /// The folder; made if missing.
     pub dir: PathBuf,
     /// Size of a segment file; the space is taken when the file is made. Sensible: 1 MiB to 1 GiB.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub segment_size: u64,
     /// How long delivered segments are kept for replay, counted from when the next segment was begun.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub keep: Duration,
     /// Delivered segments beyond this size of the whole journal go earlier, oldest first. Undelivered ones stay whatever their size.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub keep_size: u64,
     /// Free space of the file system that a new segment must leave to others.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub reserve: u64,
     /// How many records may wait for the disk; further ones are refused.
     pub queue_max: usize,
     /// How many records share one fsync at most.
     pub batch_records_max: usize,
     /// How many bytes share one fsync at most; a longer record goes alone.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub batch_bytes_max: u64,
 }
 

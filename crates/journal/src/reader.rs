@@ -13,7 +13,7 @@ use super::recovery::{journal_id, list_segments};
 use super::segment::{Found, Step, Walk};
 use super::tail::{Holding, Place, Shared};
 use super::{Hash, Offset};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// A record as it is in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use super::slots::Slots;
 use super::small_file::{load_file, store_file};
 use super::tail::Span;
 use super::{Hash, Offset, ReadError};
-use crate::telemetry::{Counter, Telemetry};
+use hj212_model::telemetry::{Counter, Telemetry};
 
 /// A damaged range that was found when opening.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::disk::Access;
 use super::format::segment_name;
 use super::segment::read_header;
 use super::tail::{Shared, Span};
-use crate::message::Timestamp;
-use crate::telemetry::{Counter, Telemetry};
+use hj212_model::message::Timestamp;
+use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Removes the segments whose time is over; `now`: the date, if it is sure.
 pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Telemetry, now: Option<Timestamp>) {

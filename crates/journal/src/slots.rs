@@ -158,7 +158,7 @@ fn newest(file: &dyn DiskFile, id: &JournalId) -> io::Result<Option<(u64, u64)>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::sim_disk::{Fault, SimDisk};
+    use crate::sim_disk::{Fault, SimDisk};
 
     const PATH: &str = "/j/cursor";
 

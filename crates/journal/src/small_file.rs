@@ -134,7 +134,7 @@ fn is_good(file: &dyn DiskFile, length: u32, crc: u32) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::sim_disk::SimDisk;
+    use crate::sim_disk::SimDisk;
 
     #[test]
     fn a_spare_takes_what_comes_when_the_disk_has_no_byte_left() {
@@ -158,10 +158,10 @@ mod tests {
         header.extend_from_slice(&(32_u32 << 20).to_le_bytes());
         std::fs::write(&path, &header).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(16 + (32 << 20)).unwrap();
-        assert_eq!(load_file(&crate::journal::OsDisk, &path, 1 << 30).unwrap(), None);
+        assert_eq!(load_file(&crate::OsDisk, &path, 1 << 30).unwrap(), None);
         header[12..].copy_from_slice(&u32::MAX.to_le_bytes());
         std::fs::write(&path, &header).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(16 + u64::from(u32::MAX)).unwrap();
-        assert_eq!(load_file(&crate::journal::OsDisk, &path, 1 << 30).unwrap(), None);
+        assert_eq!(load_file(&crate::OsDisk, &path, 1 << 30).unwrap(), None);
     }
 }

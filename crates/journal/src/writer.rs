@@ -17,9 +17,9 @@ use super::recovery::TAIL_FILE;
 use super::slots::Slots;
 use super::tail::{Health, Shared, Span};
 use super::{Clock, Entry, Hash, Offset, Receipt, Settings, Unstored, retention};
-use crate::clock::belief::{Belief, Seen};
-use crate::message::Timestamp;
-use crate::telemetry::{Counter, Telemetry, Timing};
+use hj212_model::clock::belief::{Belief, Seen};
+use hj212_model::message::Timestamp;
+use hj212_model::telemetry::{Counter, Telemetry, Timing};
 
 /// After so many failures in a row the waiting records are refused.
 pub const FAILURES_MAX: u32 = 3;

@@ -14,7 +14,7 @@ use super::revise::Cause;
 use super::rules::Validity;
 use super::ruling::{Decision, Ruling, read};
 use super::state::*;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 impl Ruling {
     /// As published.

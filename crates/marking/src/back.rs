@@ -5,7 +5,7 @@
 
 use super::engine::SWEEP;
 use super::state::*;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// How far ahead of the date remembered times may be: data times are taken up to five minutes ahead of their arrival.
 const AHEAD: i64 = 10 * SWEEP;

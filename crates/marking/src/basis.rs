@@ -10,7 +10,7 @@ use super::engine::{Observation, Verdict};
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
-use crate::message::{Kind, Timestamp};
+use hj212_model::message::{Kind, Timestamp};
 
 impl Marks {
     /// Marks the readings whose basis is not good (涉及因子无效).

@@ -1,8 +1,8 @@
 //! Days, months, quarters and years of Beijing time.
 
 use super::rules::Per;
-use crate::message::Timestamp;
-use crate::message::time::BEIJING_OFFSET_SECONDS;
+use hj212_model::message::Timestamp;
+use hj212_model::message::time::BEIJING_OFFSET_SECONDS;
 
 const SECOND: i64 = 1_000_000;
 const OFFSET: i64 = BEIJING_OFFSET_SECONDS as i64 * SECOND;

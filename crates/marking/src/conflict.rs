@@ -12,7 +12,7 @@ use super::expr::Expr;
 use super::plan::{Plan, Sig, Watch};
 use super::spans::minus;
 use super::state::*;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 impl Guard {
     /// Takes what the condition is at `now`, the latest data time.

@@ -15,8 +15,8 @@ use super::expr::SECOND;
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
-use crate::message::Timestamp;
-use crate::message::kind::Span;
+use hj212_model::message::Timestamp;
+use hj212_model::message::kind::Span;
 
 const STEP: i64 = 300 * SECOND;
 

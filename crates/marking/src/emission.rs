@@ -10,7 +10,7 @@ use super::calendar;
 use super::engine::Reading;
 use super::rules::Dates;
 use super::state::{RUN_GAP_MAX, RUNS_MAX, Slot};
-use crate::message::EmissionLimit;
+use hj212_model::message::EmissionLimit;
 
 /// A limit, ready to be compared with.
 #[derive(Debug, Clone, PartialEq)]

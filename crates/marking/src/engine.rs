@@ -12,8 +12,8 @@ use super::plan::{Armed, Plan, letter};
 use super::revise::Revision;
 use super::rules::*;
 use super::state::*;
-use crate::message::kind::Span;
-use crate::message::{Kind, Timestamp};
+use hj212_model::message::kind::Span;
+use hj212_model::message::{Kind, Timestamp};
 
 /// Values further apart than this do not belong to one hold.
 pub(super) const HOLD_GAP_MAX: i64 = 2 * 3600 * SECOND;

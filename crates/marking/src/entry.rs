@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::revise::Cause;
 use super::rules::OBJECT_FACTOR;
 use super::state::*;
-use crate::message::{MARK_ENTRY_MAX, Timestamp};
+use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
 
 /// The longest text in an entry, bytes.
 pub(super) const TEXT_MAX: usize = 2000;

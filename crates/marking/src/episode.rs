@@ -8,7 +8,7 @@ use super::expr::{SECOND, Test};
 use super::plan::{Armed, Plan, Sig};
 use super::rules::*;
 use super::state::*;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 impl Marks {
     pub(super) fn areas(&mut self, plan: &Plan, now: i64, gap: bool, silent: bool, out: &mut Verdict) {

@@ -21,6 +21,8 @@
 //! * Time that marks of one limit share counts once, in the order of time, whenever it was entered. Proposals count nothing.
 //! * After its deadline a day is closed: what had effect in it keeps it, what is entered for it has none, and both are kept.
 
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
 mod authority;
 mod back;
 mod basis;

@@ -14,7 +14,7 @@ use super::expr::SECOND;
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 impl Marks {
     /// Charges what holds as far as it is known, and says what has become of the limits.

@@ -10,18 +10,18 @@ use toml::Spanned;
 use super::expr::{self, Expr};
 use super::rules::file::File;
 use super::rules::*;
-use crate::registry::Problem;
+use hj212_model::registry::Problem;
 
 mod conditions;
 mod overlay;
 mod set;
 
-const FACTORS: &str = include_str!("../../config/factors.csv");
+const FACTORS: &str = include_str!("../../../config/factors.csv");
 
 macro_rules! built_in {
     ($( $file:literal )*) => {
         /// The rule files that come with the gateway, name and text.
-        pub const BUILT_IN: &[(&str, &str)] = &[ $( ($file, include_str!(concat!("../../config/marking/", $file))) ),* ];
+        pub const BUILT_IN: &[(&str, &str)] = &[ $( ($file, include_str!(concat!("../../../config/marking/", $file))) ),* ];
     };
 }
 

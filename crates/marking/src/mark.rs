@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::rules::*;
 use super::ruling::{Decision, Role};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// Whether a mark takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::expr::SECOND;
 use super::mark::{Mark, Standing};
 use super::rules::Validity;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// Ended marks of people remembered per station.
 pub const ENTRIES_ENDED_MAX: usize = 512;

@@ -17,7 +17,7 @@ use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
 use super::tally::{Counted, Places, Tally};
-use crate::message::{Kind, Timestamp};
+use hj212_model::message::{Kind, Timestamp};
 
 /// Periods whose finer values are remembered: minutes (of samples), hours (of minutes: a week), days (of hours: six weeks).
 pub const KEPT: [i64; 3] = [10, 7 * 24 + 1, 42];

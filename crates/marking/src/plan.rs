@@ -6,7 +6,7 @@ use super::calendar;
 use super::emission::Limited;
 use super::expr::{Expr, Test};
 use super::rules::*;
-use crate::message::{EmissionLimit, StationFacts, Timestamp};
+use hj212_model::message::{EmissionLimit, StationFacts, Timestamp};
 
 /// Where a condition looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expr::SECOND;
 use super::rules::Validity;
-use crate::message::time::BEIJING_OFFSET_SECONDS;
+use hj212_model::message::time::BEIJING_OFFSET_SECONDS;
 
 /// Periods begin with Beijing's days.
 const OFFSET: i64 = BEIJING_OFFSET_SECONDS as i64 * SECOND;

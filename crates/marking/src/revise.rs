@@ -18,7 +18,7 @@ use super::plan::Plan;
 use super::published::Worth;
 use super::rules::*;
 use super::state::*;
-use crate::message::{Kind, Timestamp};
+use hj212_model::message::{Kind, Timestamp};
 
 /// Periods that one cause may revise.
 pub const REVISED_MAX: usize = 4096;

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::calendar;
 use super::entry::{TEXT_MAX, is_id, refusal};
-use crate::message::{MARK_ENTRY_MAX, Timestamp};
+use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
 
 /// Rulings remembered per station; the oldest that hold no more go first, and of a station whose rulings all hold further ones are refused.
 pub const RULINGS_MAX: usize = 256;

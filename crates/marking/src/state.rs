@@ -17,7 +17,7 @@ use super::published::Published;
 use super::rules::Validity;
 use super::ruling::Rulings;
 use super::tally::{Steps, Tally};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
 pub const CODES_MAX: usize = 256;

@@ -6,7 +6,7 @@ use super::calendar;
 use super::engine::{SWEEP, Verdict};
 use super::plan::Plan;
 use super::state::*;
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 impl Marks {
     /// Lets time pass: silence, ends of entries, limits.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::message::RejectReason;
-use crate::protocol::{Deviation, Deviations};
+use hj212::{Deviation, Deviations};
 
 macro_rules! counters {
     ($( $variant:ident, $name:literal, $meaning:literal; )*) => {

@@ -16,8 +16,8 @@ use super::link::{Gone, Link, OVERHEAD, Signal, prepare, unsendable};
 use super::trouble::Trouble;
 use super::window::{Cargo, Collision, Verdict, Window};
 use super::{Letter, Settings, State, tls};
-use crate::message::Publication;
-use crate::telemetry::{Counter, Telemetry};
+use hj212_model::message::Publication;
+use hj212_model::telemetry::{Counter, Telemetry};
 
 /// How long the farewell may take to be acknowledged.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);

@@ -29,7 +29,7 @@ use super::connect::{Backoff, Complaints, Credentials, Failure, Kind, credential
 use super::link::{failure4, failure5, options4, options5};
 use super::tls::Tunnel;
 use super::{Settings, Version, tls};
-use crate::telemetry::Telemetry;
+use hj212_model::telemetry::Telemetry;
 
 /// Messages taken from the broker and not yet acknowledged, at most.
 pub const INCOMING_MAX: u16 = 32;

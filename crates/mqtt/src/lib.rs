@@ -46,6 +46,8 @@
 //! - mosquitto 2.0.11 with `max_queued_messages 0` closes the connection after it refused a message instead of going on; nothing
 //!   is lost, but nothing passes either until the access list is repaired. Any number above 0 avoids it.
 
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
 mod connect;
 mod door;
 mod inbox;
@@ -55,7 +57,7 @@ mod settings;
 mod shorten;
 mod tls;
 mod trouble;
-pub(crate) mod window;
+pub mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -63,9 +65,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::message::Publication;
-use crate::telemetry::Telemetry;
 use door::{Door, Words};
+use hj212_model::message::Publication;
+use hj212_model::telemetry::Telemetry;
 pub use inbox::{INCOMING_MAX, Inbox, Incoming, Wish, left, subscribe};
 pub use relay::{Confirm, Delivery, Relay, confirmed};
 pub use settings::{Settings, Version, WrongSetting};

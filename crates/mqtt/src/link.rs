@@ -16,7 +16,7 @@ use super::connect::{Credentials, Failure, Kind};
 use super::tls::Tunnel;
 use super::window::Verdict;
 use super::{Settings, Version};
-use crate::message::Publication;
+use hj212_model::message::Publication;
 
 /// Bytes of a PUBLISH packet besides topic and payload, at most: header, lengths, packet id, no properties.
 pub(super) const OVERHEAD: u64 = 16;

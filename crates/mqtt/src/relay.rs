@@ -26,8 +26,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::{Closed, Outbox};
-use crate::message::Publication;
-use crate::telemetry::{Counter, Telemetry};
+use hj212_model::message::Publication;
+use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Bytes that wait for the consumer, at most.
 const BYTES_MAX: usize = 64 << 20;
@@ -53,7 +53,7 @@ pub struct Delivery {
     /// The consumer's name, a level of a topic: letters, digits, '-' and '_', at most 64.
     pub consumer: String,
     /// What is not confirmed so long after the broker took it is published again; at least 1s.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub again_after: Duration,
     /// Messages that may wait for the consumer; 1 to 1000000.
     pub in_flight_max: usize,

@@ -1,7 +1,7 @@
 //! The relay between a test and a door that is the test's, too.
 
 use super::*;
-use crate::mqtt::State;
+use crate::State;
 
 struct Door {
     pushed: mpsc::Receiver<(Publication, u64)>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificates::ClientFiles;
+use hj212_certificates::ClientFiles;
 
 /// The edition of MQTT spoken with the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -43,26 +43,26 @@ pub struct Settings {
     /// `"5"` or `"3.1.1"`.
     pub version: Version,
     /// After this time without traffic the connection is tested, 5s..=18h.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub keep_alive: Duration,
     /// Messages under way without an acknowledgement, 1..=65535; with MQTT 5 the broker may ask for fewer.
     pub window: u16,
     /// A message not acknowledged for so long ends the connection; at least 1s.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub ack_timeout: Duration,
     /// First pause before a new connection or the second try of a refused message; at least 10ms.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub retry_min: Duration,
     /// Longest such pause; not below `retry_min`.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub retry_max: Duration,
-    /// A message that the broker has not taken in so many tries is set aside while others pass, see [`crate::mqtt`]; 1 to 1000.
+    /// A message that the broker has not taken in so many tries is set aside while others pass, see [`crate`]; 1 to 1000.
     pub tries_max: u32,
     /// Largest MQTT packet sent or accepted, bytes, 1KiB..=255MiB; the broker's own limit (MQTT 5) holds beside it.
-    #[serde(with = "crate::settings::size")]
+    #[serde(with = "hj212_model::settings::size")]
     pub packet_max: u64,
     /// On stop: how long messages under way may still be acknowledged.
-    #[serde(with = "crate::settings::duration")]
+    #[serde(with = "hj212_model::settings::duration")]
     pub drain_max: Duration,
 }
 
@@ -106,7 +106,7 @@ impl Settings {
     /// The first value out of its range.
     pub fn check(&self) -> Result<(), WrongSetting> {
         let wrong = |key, text: String| Err(WrongSetting { key, text });
-        let written = crate::settings::duration::format;
+        let written = hj212_model::settings::duration::format;
         if self.host.trim().is_empty() || self.port == 0 {
             return wrong(
                 "host",
@@ -158,7 +158,7 @@ impl Settings {
         if !(1024..=255 << 20).contains(&self.packet_max) {
             return wrong(
                 "packet_max",
-                format!("packet_max {}: 1KiB..=255MiB", crate::settings::size::format(self.packet_max)),
+                format!("packet_max {}: 1KiB..=255MiB", hj212_model::settings::size::format(self.packet_max)),
             );
         }
         Ok(())

@@ -22,8 +22,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Settings;
 use super::connect::{Failure, Kind};
 use super::shorten::Shorten;
-use crate::certificates::{self, ClientFiles};
-use crate::telemetry::{Expiry, Telemetry};
+use hj212_certificates::{self as certificates, ClientFiles};
+use hj212_model::telemetry::{Expiry, Telemetry};
 
 /// How long connecting and the handshake may take together.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);

@@ -20,7 +20,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::message::Publication;
+use hj212_model::message::Publication;
 
 /// Publications held without an acknowledgement, in windows.
 const HELD: usize = 2;
@@ -33,7 +33,7 @@ const STRIKES: u32 = 2;
 
 /// What a send carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cargo {
+pub enum Cargo {
     /// The status of the gateway; the number tells a birth from the farewell that replaces it.
     Announcement(u64),
     /// The publication with this sequence number.
@@ -42,7 +42,7 @@ pub(crate) enum Cargo {
 
 /// What the broker said to a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Acknowledged.
     Taken,
     /// Refused: to be sent again later.
@@ -51,7 +51,7 @@ pub(crate) enum Verdict {
 
 /// The client dealt a packet id that is in use or lies outside the circle: this connection cannot be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Collision;
+pub struct Collision;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -85,14 +85,17 @@ impl Item {
 
 /// A publication that the broker has not taken so far.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Troubled<'w> {
-    pub(crate) seq: u64,
-    pub(crate) publication: &'w Publication,
+pub struct Troubled<'w> {
+    /// Its number.
+    pub seq: u64,
+    /// What is to be said.
+    pub publication: &'w Publication,
     /// Refusals, or cuts, whichever are more.
-    pub(crate) tries: u32,
+    pub tries: u32,
     /// Whether connections were cut at it.
-    pub(crate) cut: bool,
-    pub(crate) since: Instant,
+    pub cut: bool,
+    /// Since when it is tried.
+    pub since: Instant,
 }
 
 #[derive(Debug)]
@@ -104,7 +107,7 @@ struct Send {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub struct Window {
     size: usize,
     limit: usize,
     retry_min: Duration,
@@ -141,7 +144,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// A window of `size` sends; refused publications wait between `retry_min` and `retry_max`.
-    pub(crate) fn new(size: u16, retry_min: Duration, retry_max: Duration) -> Self {
+    pub fn new(size: u16, retry_min: Duration, retry_max: Duration) -> Self {
         let size = usize::from(size.max(1));
         Window {
             size,
@@ -169,7 +172,7 @@ impl Window {
     }
 
     /// How many publications may be pushed now.
-    pub(crate) fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         let span = (self.size * SPAN).saturating_sub(self.items.len());
         let room = (self.size * HELD).saturating_sub(self.held).min(span);
         if room > 0 || span == 0 {
@@ -183,25 +186,25 @@ impl Window {
     }
 
     /// Takes a publication that came of `origin` and numbers it, from 1.
-    pub(crate) fn push(&mut self, publication: Publication, origin: u64) -> u64 {
+    pub fn push(&mut self, publication: Publication, origin: u64) -> u64 {
         self.items.push_back(Item::new(publication, origin));
         self.held += 1;
         self.first + self.items.len() as u64 - 1
     }
 
     /// Everything up to this number is acknowledged.
-    pub(crate) fn delivered(&self) -> u64 {
+    pub fn delivered(&self) -> u64 {
         self.first - 1
     }
 
     /// A connection stands; the broker takes `limit` sends without an answer.
-    pub(crate) fn open(&mut self, limit: usize) {
+    pub fn open(&mut self, limit: usize) {
         self.reset();
         self.limit = limit.min(self.size);
     }
 
     /// The connection is gone: what was under way is back in line, in order.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.limit = 0;
         self.sends.clear();
         self.ordinal = 0;
@@ -221,7 +224,7 @@ impl Window {
 
     /// The connection was cut, not for want of an answer; to be called before [`Window::reset`]. Gives the topic of the one message at
     /// which it was cut, if there was one only.
-    pub(crate) fn cut(&mut self, now: Instant) -> Option<String> {
+    pub fn cut(&mut self, now: Instant) -> Option<String> {
         let under_way = self.sends.iter().filter(|send| !send.answered).filter_map(|send| match send.cargo {
             Cargo::Numbered(seq) => Some(seq),
             Cargo::Announcement(_) => None,
@@ -252,7 +255,7 @@ impl Window {
     }
 
     /// Numbered publications that were refused or at which the connection was cut, and that are not under way now.
-    pub(crate) fn troubled(&self) -> impl Iterator<Item = Troubled<'_>> {
+    pub fn troubled(&self) -> impl Iterator<Item = Troubled<'_>> {
         (self.first..).zip(&self.items).filter_map(|(seq, item)| {
             let waits = matches!(item.stage, Stage::Queued | Stage::Refused);
             Some(Troubled {
@@ -266,26 +269,26 @@ impl Window {
     }
 
     /// Whether anything is held, and all of it is in trouble.
-    pub(crate) fn is_stuck(&self) -> bool {
+    pub fn is_stuck(&self) -> bool {
         self.held > 0 && self.items.iter().all(|item| matches!(item.stage, Stage::Taken) || item.since.is_some())
     }
 
     /// What is to be kept elsewhere in place of sending `seq`: the publication, what it came of, and how often it was tried.
-    pub(crate) fn letter(&self, seq: u64) -> Option<(Publication, u64, u32)> {
+    pub fn letter(&self, seq: u64) -> Option<(Publication, u64, u32)> {
         let item =
             self.item(Cargo::Numbered(seq)).filter(|item| matches!(item.stage, Stage::Queued | Stage::Refused))?;
         Some((item.publication.clone()?, item.origin, item.refusals.max(item.cuts)))
     }
 
     /// `seq` is being kept elsewhere; it is not sent until [`Window::settled`].
-    pub(crate) fn set_aside(&mut self, seq: u64) {
+    pub fn set_aside(&mut self, seq: u64) {
         let cargo = Cargo::Numbered(seq);
         self.retries.retain(|(_, retried)| *retried != cargo);
         self.leave_line(cargo, Stage::Aside);
     }
 
     /// What became of keeping `seq` elsewhere: kept, it counts as taken; otherwise it is tried again later.
-    pub(crate) fn settled(&mut self, seq: u64, kept: bool, now: Instant) {
+    pub fn settled(&mut self, seq: u64, kept: bool, now: Instant) {
         let cargo = Cargo::Numbered(seq);
         if self.item(cargo).is_some_and(|item| item.stage == Stage::Aside) {
             self.leave_line(cargo, Stage::UnderWay);
@@ -322,28 +325,28 @@ impl Window {
     }
 
     /// Puts a status before everything else; it has no number and replaces an earlier one.
-    pub(crate) fn announce(&mut self, publication: Publication) {
+    pub fn announce(&mut self, publication: Publication) {
         self.announcements += 1;
         self.announcement = Some(Item::new(publication, 0));
     }
 
     /// Whether the last announcement was taken.
-    pub(crate) fn announced(&self) -> bool {
+    pub fn announced(&self) -> bool {
         self.announcement.as_ref().is_none_or(|item| item.stage == Stage::Taken)
     }
 
     /// From now on only announcements go out.
-    pub(crate) fn drain(&mut self) {
+    pub fn drain(&mut self) {
         self.draining = true;
     }
 
     /// Sends handed over and not yet answered, counted from the oldest.
-    pub(crate) fn under_way(&self) -> usize {
+    pub fn under_way(&self) -> usize {
         self.sends.len()
     }
 
     /// What goes out next, if anything may.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<Cargo> {
+    pub fn next(&mut self, now: Instant) -> Option<Cargo> {
         if self.sends.len() >= self.limit {
             return None;
         }
@@ -372,24 +375,24 @@ impl Window {
     }
 
     /// What `cargo` says, unless it is taken.
-    pub(crate) fn publication(&self, cargo: Cargo) -> Option<&Publication> {
+    pub fn publication(&self, cargo: Cargo) -> Option<&Publication> {
         self.item(cargo)?.publication.as_ref()
     }
 
     /// `cargo` was handed to the client.
-    pub(crate) fn handed(&mut self, cargo: Cargo, now: Instant) {
+    pub fn handed(&mut self, cargo: Cargo, now: Instant) {
         self.leave_line(cargo, Stage::UnderWay);
         self.sends.push_back(Send { cargo, at: now, answered: false });
     }
 
     /// `cargo` cannot be sent on this connection: like a refusal.
-    pub(crate) fn park(&mut self, cargo: Cargo, now: Instant) {
+    pub fn park(&mut self, cargo: Cargo, now: Instant) {
         self.leave_line(cargo, Stage::UnderWay);
         self.judge(cargo, Verdict::Refused, now);
     }
 
     /// The client wrote the next send with packet id `id`.
-    pub(crate) fn sent(&mut self, id: u16) -> Result<(), Collision> {
+    pub fn sent(&mut self, id: u16) -> Result<(), Collision> {
         let end = self.ordinal + self.sends.len() as u64;
         let slot = self.ids.get_mut(usize::from(id)).ok_or(Collision)?;
         if slot.is_some() || id == 0 || self.unpaired >= end {
@@ -403,7 +406,7 @@ impl Window {
     /// The broker answered packet id `id`. `None`: an id that is not in use, ignored.
     ///
     /// Gives what was answered, and the publication if it was taken.
-    pub(crate) fn answered(&mut self, id: u16, verdict: Verdict, now: Instant) -> Option<(Cargo, Option<Publication>)> {
+    pub fn answered(&mut self, id: u16, verdict: Verdict, now: Instant) -> Option<(Cargo, Option<Publication>)> {
         let ordinal = self.ids.get_mut(usize::from(id))?.take()?;
         let send = self.sends.get_mut(usize::try_from(ordinal.checked_sub(self.ordinal)?).ok()?)?;
         send.answered = true;
@@ -417,12 +420,12 @@ impl Window {
     }
 
     /// When the oldest send without an answer was handed over.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
+    pub fn oldest(&self) -> Option<Instant> {
         self.sends.front().map(|send| send.at)
     }
 
     /// When the next refused one may be tried again; `None` if nothing may go out anyway.
-    pub(crate) fn next_retry(&self) -> Option<Instant> {
+    pub fn next_retry(&self) -> Option<Instant> {
         if self.draining || self.sends.len() >= self.limit {
             return None;
         }

@@ -10,8 +10,8 @@ use super::clock::{Clock, DAY, HOUR, MINUTE, period_start};
 use super::dice::Dice;
 use super::fleet::Profile;
 use super::upload::{Kind, Upload};
-use crate::message::Timestamp;
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_model::message::Timestamp;
 
 /// Every so many realtime records the state of the equipment is told too.
 const STATE_EVERY: u32 = 10;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::message::Timestamp;
-use crate::message::time::{BEIJING_OFFSET_SECONDS, civil};
+use hj212_model::message::Timestamp;
+use hj212_model::message::time::{BEIJING_OFFSET_SECONDS, civil};
 
 /// Microseconds of a second, a minute, an hour, a day.
 pub(crate) const SECOND: i64 = 1_000_000;

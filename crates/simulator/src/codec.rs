@@ -1,11 +1,11 @@
-//! The station's ear: `protocol::scan` as a tokio-util decoder.
+//! The station's ear: `hj212::scan` as a tokio-util decoder.
 //!
 //! A bad frame is an item, never the end of the stream: `Framed` stops after a decoder's error, so only I/O errors are errors.
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::Decoder;
 
-use crate::protocol::{FaultReason, Item, Limits, Peer, Verdict, scan};
+use hj212::{FaultReason, Item, Limits, Peer, Verdict, scan};
 
 /// Decodes what a host sends.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,7 +68,7 @@ impl Decoder for HostCodec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::write;
+    use hj212::write;
 
     #[test]
     fn a_bad_frame_is_an_item_and_not_the_end() {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use super::ledger::{Ledger, LedgerError};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// So many events of a run are kept; later ones are counted and, with `--commands`, written down.
 pub const EVENTS_MAX: usize = 200_000;

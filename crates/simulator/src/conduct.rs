@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::options::time;
-use crate::protocol::sm4::Key;
-use crate::settings::duration;
+use hj212::sm4::Key;
+use hj212_model::settings::duration;
 
 /// The options about commands, history, clocks, outages, keys and registration. [`Conduct::default`] is the only source of
 /// defaults.

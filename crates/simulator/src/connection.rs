@@ -23,8 +23,8 @@ use super::shared::Shared;
 use super::station::{Meaning, Next, Station};
 use super::tally::Count;
 use super::wire::{self, After, Manner};
-use crate::protocol::sm4::Key;
-use crate::protocol::{Fields, Header, crc, packet};
+use hj212::sm4::Key;
+use hj212::{Fields, Header, crc, packet};
 
 /// What the read buffer starts with: an answer is shorter than this.
 pub(crate) const READ_BUFFER: usize = 256;

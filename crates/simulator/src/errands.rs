@@ -13,9 +13,9 @@ use super::history::History;
 use super::obey::SETTINGS_MAX;
 use super::station::{Next, Station};
 use super::upload::{Kind, Upload};
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::write::Segment;
-use crate::protocol::{Edition, PacketFlags};
+use hj212::sm4::{self, Key};
+use hj212::write::Segment;
+use hj212::{Edition, PacketFlags};
 
 /// A command that is being carried out.
 #[derive(Debug)]

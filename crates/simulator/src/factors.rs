@@ -1,7 +1,7 @@
 //! What simulated stations measure: factors with their codes in all editions, and around what they move.
 
 use super::fleet::{Profile, Subject};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 /// One factor of a station.
 #[derive(Debug)]

@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_manual_lists_every_fault_as_it_is() {
-        let manual = include_str!("../../docs/simulator.md");
+        let manual = include_str!("../../../docs/simulator.md");
         for fault in Fault::ALL {
             let scope = match fault.scope() {
                 Scope::Station => "stations",

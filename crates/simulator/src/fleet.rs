@@ -8,8 +8,8 @@ use super::clock::SECOND;
 use super::dice::Dice;
 use super::faults::{Fault, FaultSet};
 use super::options::Options;
-use crate::protocol::Edition;
-use crate::protocol::sm4::Key;
+use hj212::Edition;
+use hj212::sm4::Key;
 
 /// What a station monitors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::faults::FaultSet;
 use super::fleet::Profile;
 use super::upload::{Kind, Upload};
-use crate::message::Timestamp;
-use crate::protocol::sm4::Key;
-use crate::protocol::{Edition, Fields, Header};
+use hj212::sm4::Key;
+use hj212::{Edition, Fields, Header};
+use hj212_model::message::Timestamp;
 
 /// The packet that waits for its answer.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use super::clock::period_start;
 use super::fleet::{Profile, Subject};
 use super::upload::{Kind, Upload, shown};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// What is asked of a station's history, and how far it has been told.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ mod tests {
     use super::super::options::Options;
     use super::super::upload::data_time;
     use super::*;
-    use crate::protocol::Edition;
+    use hj212::Edition;
 
     /// 2026-11-23T00:00:00+08:00.
     const MIDNIGHT: i64 = 1_795_363_200_000_000;

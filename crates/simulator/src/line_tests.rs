@@ -11,9 +11,9 @@ use super::super::commands::{Change, What};
 use super::super::conduct::{Conduct, Outage, SealForm};
 use super::super::fleet::{Subject, profile};
 use super::*;
-use crate::message::Timestamp;
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::{Edition, Fields, Item, Limits, Peer, packet, scan, write};
+use hj212::sm4::{self, Key};
+use hj212::{Edition, Fields, Item, Limits, Peer, packet, scan, write};
+use hj212_model::message::Timestamp;
 
 struct Master {
     listener: TcpListener,
@@ -151,7 +151,7 @@ fn time_of(text: &str, name: &str) -> Timestamp {
 }
 
 fn now() -> Timestamp {
-    crate::clock::now()
+    hj212_model::clock::now()
 }
 
 #[tokio::test]

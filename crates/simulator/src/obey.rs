@@ -22,10 +22,10 @@ use super::orders::{self, Said};
 use super::rarities::logging;
 use super::station::Station;
 use super::upload::Kind;
-use crate::downlink::table::{Answers, Order};
-use crate::message::Timestamp;
-use crate::protocol::sm4;
-use crate::protocol::{Edition, Fields, Header};
+use hj212::sm4;
+use hj212::{Edition, Fields, Header};
+use hj212_downlink::table::{Answers, Order};
+use hj212_model::message::Timestamp;
 
 /// So many commands are carried out at once; more are refused.
 const ERRANDS_MAX: usize = 8;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::super::fleet::Subject;
 use super::*;
-use crate::downlink::{Address, Allow, Ask, Desk, Effect, Moment, Settings, Steady};
+use hj212_downlink::{Address, Allow, Ask, Desk, Effect, Moment, Settings, Steady};
 
 struct Meeting {
     desk: Desk,

@@ -10,9 +10,9 @@ use super::super::fleet::{Subject, profile};
 use super::super::options::Options;
 use super::super::station::{Meaning, Next, Rules, Station};
 use super::*;
-use crate::downlink::table::{Kind as Parameter, ORDERS};
-use crate::protocol::packet::parse;
-use crate::protocol::sm4::Key;
+use hj212::packet::parse;
+use hj212::sm4::Key;
+use hj212_downlink::table::{Kind as Parameter, ORDERS};
 
 /// 2026-11-23T10:40:00+08:00.
 const START: Timestamp = Timestamp(1_795_401_600_000_000);

@@ -12,8 +12,8 @@ pub use check::OptionError;
 use super::conduct::Conduct;
 use super::faults::Faults;
 use super::fleet::Subject;
-use crate::protocol::Edition;
-use crate::settings::duration;
+use hj212::Edition;
+use hj212_model::settings::duration;
 
 /// The arguments of a run. [`Options::default`] is the only source of defaults.
 #[derive(Debug, Clone, PartialEq, clap::Args)]

@@ -1,12 +1,12 @@
 //! What a command says: which row of the table it is, and whether its parameters are what the table asks for.
 //!
-//! The table is the one that the gateway writes commands from ([`crate::downlink::table`]); what is read here is the wire.
+//! The table is the one that the gateway writes commands from ([`hj212_downlink::table`]); what is read here is the wire.
 
 use super::clock::read_stamp;
-use crate::downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
-use crate::message::Timestamp;
-use crate::protocol::sm4::Key;
-use crate::protocol::{Edition, Fields};
+use hj212::sm4::Key;
+use hj212::{Edition, Fields};
+use hj212_downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
+use hj212_model::message::Timestamp;
 
 /// The data area of a command.
 #[derive(Debug, Clone, Copy)]

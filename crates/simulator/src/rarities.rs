@@ -7,7 +7,7 @@ use super::dice::{mix, unit};
 use super::factors::{Factor, Role, code, factors};
 use super::fleet::Profile;
 use super::values::{course, data_time, shown_start, summary};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// Appends `DataTime` and the time of the last start.
 pub(crate) fn boot(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {

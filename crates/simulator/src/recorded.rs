@@ -9,8 +9,8 @@ use super::faults::Faults;
 use super::fleet::{Subject, profile};
 use super::options::Options;
 use super::station::{Next, Rules, Station};
-use crate::message::Timestamp;
-use crate::protocol::{Edition, Fields, Header};
+use hj212::{Edition, Fields, Header};
+use hj212_model::message::Timestamp;
 
 /// 2026-03-02T00:00:00+08:00, a Monday.
 const MIDNIGHT: Timestamp = Timestamp(1_772_380_800_000_000);
@@ -74,7 +74,7 @@ pub fn recorded_day_of(subject: Subject, edition: Edition, seed: u64) -> Vec<(Ti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::packet::parse;
+    use hj212::packet::parse;
 
     #[test]
     fn a_day_holds_every_kind_in_its_number() {

@@ -19,7 +19,7 @@ use super::ledger::{Ledger, LedgerError};
 use super::options::Options;
 use super::run::SimError;
 use super::tally::{Count, Progress, Tally};
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -26,9 +26,9 @@ use super::flight::{CRC32, Flight, Note, Sending, answers, qn_text};
 use super::obey::Obedience;
 use super::upload::{Kind, Upload, data_time, segment};
 use super::values::Portion;
-use crate::message::Timestamp;
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::{Edition, Fields, Header};
+use hj212::sm4::{self, Key};
+use hj212::{Edition, Fields, Header};
+use hj212_model::message::Timestamp;
 
 /// The rules that all stations of a run obey.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use super::super::fleet::{Subject, profile};
 use super::super::options::Options;
 use super::*;
-use crate::protocol::packet::parse;
-use crate::sim::clock::Clock;
+use crate::clock::Clock;
+use hj212::packet::parse;
 
 const SECOND: Duration = Duration::from_secs(1);
 const START: Timestamp = Timestamp(1_795_401_600_000_000);

@@ -26,9 +26,9 @@ use super::shared::Shared;
 use super::tally::Count;
 use super::upload::{Kind, Upload, segment};
 use super::wire;
-use crate::message::Timestamp;
-use crate::protocol::sm4::Key;
-use crate::protocol::{Edition, packet};
+use hj212::sm4::Key;
+use hj212::{Edition, packet};
+use hj212_model::message::Timestamp;
 
 /// How far back the records begin.
 const BEGIN_AGO: i64 = 60 * DAY;

@@ -12,8 +12,8 @@ use super::faults::Fault;
 use super::fleet::Profile;
 use super::rarities;
 use super::values::{self, Portion};
-use crate::message::Timestamp;
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_model::message::Timestamp;
 
 /// What kind of record a station uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -237,8 +237,8 @@ mod tests {
     use super::super::fleet::{Subject, profile};
     use super::super::options::Options;
     use super::*;
-    use crate::protocol::Fields;
-    use crate::protocol::packet::parse;
+    use hj212::Fields;
+    use hj212::packet::parse;
 
     const NOON: Timestamp = Timestamp(1_795_406_400_000_000);
 

@@ -14,8 +14,8 @@ use super::clock::{DAY, HOUR, MINUTE, SECOND, period_start, stamp, time_of_day};
 use super::dice::{mix, unit};
 use super::factors::{AIR, CONDITIONS, Factor, ORGANICS, REFERENCE_OXYGEN, Role, code, factors};
 use super::fleet::{Profile, Subject};
-use crate::message::Timestamp;
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_model::message::Timestamp;
 
 /// Which of a record's factors are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,7 +237,7 @@ mod tests {
     use super::super::fleet::profile;
     use super::super::options::Options;
     use super::*;
-    use crate::protocol::Fields;
+    use hj212::Fields;
 
     /// 2026-11-23T00:00:00+08:00.
     const MIDNIGHT: Timestamp = Timestamp(1_795_363_200_000_000);

@@ -3,8 +3,8 @@
 use super::conduct::SealForm;
 use super::dice::Dice;
 use super::faults::{Fault, FaultSet};
-use crate::protocol::sm4::{self, GROUP, Key};
-use crate::protocol::{crc, packet, write};
+use hj212::sm4::{self, GROUP, Key};
+use hj212::{crc, packet, write};
 
 /// How the bytes go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +164,7 @@ pub(crate) fn garbage(out: &mut Vec<u8>, dice: &mut Dice) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Check, Item, Limits, Peer, Verdict, scan};
+    use hj212::{Check, Item, Limits, Peer, Verdict, scan};
 
     const SEGMENT: &[u8] =
         b"QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&";

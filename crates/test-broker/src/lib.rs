@@ -14,6 +14,8 @@
 //! Beyond [`RETAINED_MAX`] topics nothing more is retained. [`Broker::counts`] tells what happened. [`Broker::messages`] and
 //! [`Behaviour::record`] have no limit: they are for those who read along.
 
+#![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
+
 mod behaviour;
 mod client;
 mod hub;

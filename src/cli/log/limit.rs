@@ -11,7 +11,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 use tracing_subscriber::layer::{Context, Filter};
 
-use crate::message::Timestamp;
+use hj212_model::message::Timestamp;
 
 /// Lines of one kind that one address may cause in a minute.
 pub(super) const LINES_MAX: u32 = 20;
@@ -97,7 +97,7 @@ impl<S> Filter<S> for Limited {
         let mut peer = Peer(None);
         event.record(&mut peer);
         // A line that names no peer is our own.
-        peer.0.is_none_or(|address| self.0.may(address, metadata.target(), crate::clock::now()))
+        peer.0.is_none_or(|address| self.0.may(address, metadata.target(), hj212_model::clock::now()))
     }
 }
 

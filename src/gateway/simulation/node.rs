@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use crate::gateway::delivery::{Delivery, Due};
 use crate::gateway::derived::Derived;
 use crate::gateway::uplink::interpret;
-use crate::interpret::{self, Interpreter};
-use crate::journal::sim_disk::SimDisk;
-use crate::journal::{self, Entry, Holder, Journal, Offset, ReadItem, Reader};
-use crate::message::{Heard, Peering, Record, Timestamp};
-use crate::mqtt::window::{Cargo, Verdict, Window};
-use crate::protocol::{Item, Limits, Peer, packet, scan};
-use crate::registry::Registry;
-use crate::session;
+use hj212::{Item, Limits, Peer, packet, scan};
+use hj212_interpret::{self as interpret, Interpreter};
+use hj212_journal::sim_disk::SimDisk;
+use hj212_journal::{self as journal, Entry, Holder, Journal, Offset, ReadItem, Reader};
+use hj212_model::message::{Heard, Peering, Record, Timestamp};
+use hj212_model::registry::Registry;
+use hj212_model::session;
+use hj212_mqtt::window::{Cargo, Verdict, Window};
 
 pub(super) const DIR: &str = "/j";
 /// Sends without an answer.

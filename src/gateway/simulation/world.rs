@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 
 use super::node::{Kept, Node, read, settings};
 use crate::gateway::derived::Derived;
-use crate::interpret::Interpreter;
-use crate::journal::sim_disk::{Fault, Random, SimDisk};
-use crate::message::{Context, Record, Timestamp};
-use crate::protocol::write;
-use crate::registry::{self, Registry, Unknown};
+use hj212::write;
+use hj212_interpret::Interpreter;
+use hj212_journal::sim_disk::{Fault, Random, SimDisk};
+use hj212_model::message::{Context, Record, Timestamp};
+use hj212_model::registry::{self, Registry, Unknown};
 
 /// A fault that the checks must find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl World {
             self.disk = self.disk.after_kill();
             return Ok(());
         };
-        read(node.journal.reader(crate::journal::Offset(0)), &mut self.ledger)?;
+        read(node.journal.reader(hj212_journal::Offset(0)), &mut self.ledger)?;
         node.append(self.wall(), &[Record::Started("0"), Record::Clock(self.mono)]);
         node.connect(self.instant());
         self.connected = true;
@@ -405,7 +405,7 @@ impl World {
     fn look(&mut self) -> Result<(), String> {
         let from = self.ledger.last_key_value().map_or(0, |(last, _)| *last);
         match &self.node {
-            Some(node) => read(node.journal.reader(crate::journal::Offset(from)), &mut self.ledger),
+            Some(node) => read(node.journal.reader(hj212_journal::Offset(from)), &mut self.ledger),
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::crc;
+use hj212::crc;
 
 const PAUSE: Duration = Duration::from_millis(200);
 const PARTIAL_MAX: Duration = Duration::from_secs(30);

@@ -10,10 +10,10 @@
 //! What must stay true: what is followed is told by steps that are durable before the bytes go out.
 
 use super::{Desk, Effect, of};
-use crate::downlink::lane::{Exchange, Place};
-use crate::downlink::moment::Moment;
-use crate::downlink::step::Outcome;
-use crate::protocol::Header;
+use crate::lane::{Exchange, Place};
+use crate::moment::Moment;
+use crate::step::Outcome;
+use hj212::Header;
 
 /// What a station was given, and its registration does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Desk, Effect};
-use crate::downlink::Address;
-use crate::downlink::lane::Exchange;
-use crate::downlink::moment::{Moment, later};
-use crate::downlink::refusal::{Fault, Refusal};
-use crate::downlink::request::{Ask, Request, is_id};
-use crate::downlink::step::{Origin, Step};
-use crate::downlink::table::{self, Kind, Order, SET_KEY};
-use crate::downlink::value::{self, Content};
-use crate::message::Timestamp;
+use crate::Address;
+use crate::lane::Exchange;
+use crate::moment::{Moment, later};
+use crate::refusal::{Fault, Refusal};
+use crate::request::{Ask, Request, is_id};
+use crate::step::{Origin, Step};
+use crate::table::{self, Kind, Order, SET_KEY};
+use crate::value::{self, Content};
+use hj212_model::message::Timestamp;
 
 /// Of an id that is longer only this much is kept, and it has no status.
 const ID_SHOWN_MAX: usize = 256;

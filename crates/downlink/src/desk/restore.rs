@@ -4,13 +4,13 @@
 //! as such, and do not come to life with its next registration; its keys are kept.
 
 use super::{Desk, of};
-use crate::downlink::Address;
-use crate::downlink::lane::{Active, Phase};
-use crate::downlink::moment::{self, Moment};
-use crate::downlink::settings::Settings;
-use crate::downlink::step::{KeyNotice, Step};
-use crate::message::Timestamp;
-use crate::protocol::Edition;
+use crate::Address;
+use crate::lane::{Active, Phase};
+use crate::moment::{self, Moment};
+use crate::settings::Settings;
+use crate::step::{KeyNotice, Step};
+use hj212::Edition;
+use hj212_model::message::Timestamp;
 
 impl Desk {
     /// A desk from the steps of the journal, each with the time of its record, oldest first.

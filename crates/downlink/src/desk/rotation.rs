@@ -4,15 +4,15 @@
 //! what a frame shows of the key in use decides, whatever was answered.
 
 use super::{Desk, Effect, key_step, of};
-use crate::downlink::Address;
-use crate::downlink::keys::KeyRing;
-use crate::downlink::lane::key_area;
-use crate::downlink::moment::{self, Moment, micros};
-use crate::downlink::refusal::{Fault, Refusal};
-use crate::downlink::request::{Ask, Request, is_id};
-use crate::downlink::step::{KeyNotice, KeyState, Origin, Outcome, Step};
-use crate::downlink::table::SET_KEY;
-use crate::protocol::sm4::Key;
+use crate::Address;
+use crate::keys::KeyRing;
+use crate::lane::key_area;
+use crate::moment::{self, Moment, micros};
+use crate::refusal::{Fault, Refusal};
+use crate::request::{Ask, Request, is_id};
+use crate::step::{KeyNotice, KeyState, Origin, Outcome, Step};
+use crate::table::SET_KEY;
+use hj212::sm4::Key;
 
 /// The key in use is noted at most so often, whatever a station shows.
 const NOTED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub(super) struct Rotation {
     pub(super) author: String,
     pub(super) why: String,
     pub(super) origin: Origin,
-    pub(super) expires: crate::message::Timestamp,
+    pub(super) expires: hj212_model::message::Timestamp,
 }
 
 /// What the end of a rotation says about its key: refused at once, the station has not got it; done, it uses it from now on. Of all
@@ -75,7 +75,7 @@ impl Desk {
             }
             let address = address.filter(|address| address.mn == ask.mn).ok_or(Refusal::StationUnknown)?;
             self.allowed(ask, SET_KEY.name, &request.author)?;
-            crate::downlink::value::area(&SET_KEY, &request.parameters)?;
+            crate::value::area(&SET_KEY, &request.parameters)?;
             if ask.given && !ask.hidden && !self.settings.plain_secrets {
                 return Err(Refusal::SecretPlain.into());
             }

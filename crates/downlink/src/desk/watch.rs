@@ -7,13 +7,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{Desk, Effect, of};
-use crate::downlink::Address;
-use crate::downlink::answer::Answered;
-use crate::downlink::lane::Place;
-use crate::downlink::moment::{self, Moment};
-use crate::downlink::step::{Origin, Step};
-use crate::message::registration;
-use crate::protocol::{Fields, Header};
+use crate::Address;
+use crate::answer::Answered;
+use crate::lane::Place;
+use crate::moment::{self, Moment};
+use crate::step::{Origin, Step};
+use hj212::{Fields, Header};
+use hj212_model::message::registration;
 
 /// What is asked of a clock: the logger's (`None`) or an instrument's.
 type Clock = Option<String>;
@@ -136,7 +136,7 @@ impl Desk {
     /// A logger that is to have this MN asks for it.
     fn register(&mut self, mn: &str, hardware: &[u8], now: Moment) -> Vec<Effect> {
         let Some(lane) = self.lanes.get(mn).filter(|_| self.settings.registration) else { return Vec::new() };
-        let giving = |e: &crate::downlink::lane::Exchange| e.order.cn == 1002;
+        let giving = |e: &crate::lane::Exchange| e.order.cn == 1002;
         if lane.queue.iter().chain(lane.active.as_ref().map(|active| &active.exchange)).any(giving) {
             // It asks again because it has not been told yet.
             return Vec::new();

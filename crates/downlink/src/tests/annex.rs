@@ -5,8 +5,8 @@
 
 use super::super::table;
 use super::stage::{Stage, open_settings};
-use crate::downlink::Outcome;
-use crate::protocol::{Edition, fixtures, packet};
+use crate::Outcome;
+use hj212::{Edition, fixtures, packet};
 
 /// The QN of the standard's requests.
 const ITS_QN: &str = "20160801085857223";

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::stage::{Stage, address, open_settings};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 const BARE: &str = "A110000_0001";
 

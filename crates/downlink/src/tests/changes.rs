@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::stage::{Stage, address, open_settings};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 fn password() -> Stage {
     let mut stage = Stage::new(Edition::V2017, open_settings(), None);

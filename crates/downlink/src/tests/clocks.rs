@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::stage::{NOW, Stage, address, mn_of, open_settings};
-use crate::message::Timestamp;
-use crate::protocol::Edition;
+use hj212::Edition;
+use hj212_model::message::Timestamp;
 
 /// SystemTime of each 1012 sent, with the moment at which it went out.
 fn set_times(stage: &Stage) -> Vec<String> {

@@ -2,10 +2,10 @@
 
 use super::super::table::{self, ORDERS};
 use super::stage::{Kill, Stage, open_settings, play, scenes};
-use crate::protocol::{Edition, fixtures, packet};
+use hj212::{Edition, fixtures, packet};
 
 fn by_hand() -> Vec<(String, String)> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/dialogues");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/dialogues");
     let mut found = Vec::new();
     for year in ["2005", "2017", "2025"] {
         for entry in std::fs::read_dir(root.join(year)).unwrap() {

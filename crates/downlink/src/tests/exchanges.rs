@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use super::super::table::{Answers, ORDERS, Order, SET_KEY};
 use super::super::*;
 use super::stage::{Kill, Stage, address, mn_of, open_settings};
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::{Edition, packet};
+use hj212::sm4::{self, Key};
+use hj212::{Edition, packet};
 
 /// What becomes of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +176,7 @@ struct Play {
 
 impl Play {
     /// The door lets nobody in whose password or MN neither registered nor followed is.
-    fn known(&self, header: &crate::protocol::Header<'_>) -> Option<String> {
+    fn known(&self, header: &hj212::Header<'_>) -> Option<String> {
         let own = address(self.logger.edition);
         let followed = self.stage.desk.followed();
         let told = followed.iter().find(|followed| followed.mn == own.mn);

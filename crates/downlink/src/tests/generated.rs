@@ -2,7 +2,7 @@
 
 use super::super::table::{Answers, Kind, ORDERS, Order};
 use super::stage::{mn_of, play};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 const QN: &str = "20261123100000000";
 
@@ -146,7 +146,7 @@ pub(super) fn script(order: &Order, edition: Edition) -> String {
 
 #[test]
 fn every_command_of_every_edition_has_its_dialogues() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/dialogues");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/dialogues");
     let update = std::env::var_os("UPDATE_FIXTURES").is_some();
     let mut count = 0;
     for order in ORDERS {
@@ -166,7 +166,7 @@ fn every_command_of_every_edition_has_its_dialogues() {
 
 #[test]
 fn the_committed_schemas_are_those_of_the_table() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/schema");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/schema");
     for (name, schema) in super::super::schema::all() {
         let file = root.join(format!("command-{name}.schema.json"));
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";

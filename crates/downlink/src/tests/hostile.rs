@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::stage::{Stage, address, open_settings};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 /// The refusal of a request, after seeing that nothing was sent and one step was kept.
 fn refused(stage: &mut Stage, mn: &str, id: &str, body: &str, known: bool) -> Option<Refusal> {

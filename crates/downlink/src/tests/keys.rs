@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::stage::{Kill, Stage, address, open_settings};
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::{Edition, packet};
+use hj212::sm4::{self, Key};
+use hj212::{Edition, packet};
 
 const OLD: &str = "0123456789abcdef";
 const NEW: &str = "fedcba9876543210";

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::stage::{NOW, Stage, address, mn_of, open_settings};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 fn ask(stage: &mut Stage, ask: &Ask<'_>) -> (Result<(), Refusal>, serde_json::Value) {
     let address = address(Edition::V2017);
@@ -49,7 +49,7 @@ fn what_waits_for_a_station_that_is_gone_at_the_start_ends_then() {
 
 #[test]
 fn keys_outlive_a_row_that_is_taken_away() {
-    let key = crate::protocol::sm4::Key::from_text("0123456789abcdef").unwrap();
+    let key = hj212::sm4::Key::from_text("0123456789abcdef").unwrap();
     let own = address(Edition::V2025);
     let mut stage = Stage::new(Edition::V2025, open_settings(), None);
     let effects = stage.desk.install_key(&own, "20260101000000000", &key);

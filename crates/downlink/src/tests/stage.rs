@@ -13,10 +13,10 @@
 use std::collections::BTreeSet;
 
 use super::super::*;
-use crate::message::Timestamp;
-use crate::protocol::{Edition, packet};
-use crate::registry::Dialects;
-use crate::session::Reply;
+use hj212::{Edition, packet};
+use hj212_model::message::Timestamp;
+use hj212_model::registry::Dialects;
+use hj212_model::session::Reply;
 
 pub(super) const NOW: i64 = 1_795_399_200_000_000;
 
@@ -109,7 +109,7 @@ impl Stage {
                 }
                 Effect::Follow => {}
                 Effect::MakeKey { mn } => {
-                    let key = crate::protocol::sm4::Key::from_text("madeForTheAsking").unwrap();
+                    let key = hj212::sm4::Key::from_text("madeForTheAsking").unwrap();
                     todo.extend(self.desk.give_key(&mn, &key, self.now));
                 }
                 Effect::Send { qn, bytes, connection, .. } => {

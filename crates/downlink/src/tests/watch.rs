@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::stage::{NOW, Stage, address, mn_of, moment, open_settings};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 fn upload(stage: &mut Stage, seconds_off: i64) {
     let qn = super::super::moment::qn(stage.now.wall.0 / 1000 + seconds_off * 1000);
@@ -88,7 +88,7 @@ fn a_station_given_a_new_mn_may_answer_under_it() {
     let qn = stage.sent.last().unwrap().0.clone();
     assert!(stage.said.iter().any(|s| s.contains("MN=010000A8900016F000169DC1;Flag=9;CP=&&i23005-Info=L1&&")));
     let answer = format!("QN={qn};ST=91;CN=9012;PW=123456;MN=010000A8900016F000169DC1;Flag=8;CP=&&ExeRtn=1&&");
-    let header = crate::protocol::packet::parse(answer.as_bytes());
+    let header = hj212::packet::parse(answer.as_bytes());
     let effects = stage.desk.heard("010000A8900016F000169DC1", &header, stage.now);
     stage.act(effects);
     assert!(stage.open_requests().is_empty());

@@ -12,7 +12,7 @@
 //! field uses bytes, so it always comes to an end.
 
 use super::{Header, number};
-use crate::protocol::{Deviation, Deviations};
+use crate::{Deviation, Deviations};
 
 /// A character that separates, and its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]

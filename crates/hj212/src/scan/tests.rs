@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::{fixtures, packet, write};
+use crate::{fixtures, packet, write};
 
 const SEGMENT: &str =
     "QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&";
@@ -527,7 +527,7 @@ proptest! {
             rest = &rest[raw.len()..];
             if let Found::Frame { segment, .. } = found {
                 let header = packet::parse(segment);
-                crate::protocol::Fields::default().read(header.area);
+                crate::Fields::default().read(header.area);
             }
         }
         prop_assert!(rest.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | b'\t')));

@@ -1,23 +1,26 @@
 //! The forms that the standard does not know: written, filled up, checked and measured in every way, told, opened and not opened.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "for tests")]
+
 use super::*;
-use crate::protocol::{Item, Limits, Peer, Verdict, scan};
+#[cfg(test)]
+use crate::{Item, Limits, Peer, Verdict, scan};
 
 /// One way of sending an encrypted area.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Way {
+pub struct Way {
     /// `bytes`, `printed`, `base64`, `lines` (base64 with line ends), `url` (base64 for URLs without `=`), `hex`, `HEX`, `blanks`.
-    pub(crate) written: &'static str,
+    pub written: &'static str,
     /// `none`, `pkcs7`, `zero`, `x923`, `iso`.
-    pub(crate) padding: &'static str,
+    pub padding: &'static str,
     /// What the check is over: `plain`, `filled`, `wire`.
-    pub(crate) check: &'static str,
+    pub check: &'static str,
     /// What the head's length is of: `plain`, `wire`.
-    pub(crate) length: &'static str,
+    pub length: &'static str,
 }
 
 /// All of them that are not the standard's.
-pub(crate) fn ways() -> Vec<Way> {
+pub fn ways() -> Vec<Way> {
     let mut all = Vec::new();
     for written in ["bytes", "printed", "base64", "lines", "url", "hex", "HEX", "blanks"] {
         for padding in ["none", "pkcs7", "zero", "x923", "iso"] {
@@ -36,7 +39,7 @@ pub(crate) fn ways() -> Vec<Way> {
 
 impl Way {
     /// The name that the form has in the registration; `None`: it has none.
-    pub(crate) fn seal(self) -> Option<SealForm> {
+    pub fn seal(self) -> Option<SealForm> {
         let writing = match self.written {
             "bytes" | "printed" => None,
             "base64" | "lines" | "url" => Some("base64"),
@@ -52,7 +55,7 @@ impl Way {
     }
 
     /// The reason that an unregistered station's record has.
-    pub(crate) fn reason(self) -> &'static str {
+    pub fn reason(self) -> &'static str {
         match (self.written, self.padding) {
             ("base64" | "lines" | "url", _) => "sealed-base64",
             ("hex" | "HEX" | "blanks", _) => "sealed-hex",
@@ -63,12 +66,12 @@ impl Way {
     }
 
     /// Whether the area is filled up in a way of its own: no zero at all is none, and one byte of X9.23 is one of PKCS7.
-    pub(crate) fn is_told(self, area: &str) -> bool {
+    pub fn is_told(self, area: &str) -> bool {
         !matches!((self.padding, area.len() % GROUP), ("zero", 0) | ("x923", 15))
     }
 
     /// The frame of the plain segment `head` `area` `&&`.
-    pub(crate) fn frame(self, head: &str, area: &str, key: &Key) -> Vec<u8> {
+    pub fn frame(self, head: &str, area: &str, key: &Key) -> Vec<u8> {
         let mut bytes = area.as_bytes().to_vec();
         let missing = GROUP - bytes.len() % GROUP;
         let count = u8::try_from(missing).unwrap();
@@ -126,15 +129,16 @@ fn base64_of(bytes: &[u8]) -> String {
     text
 }
 
-pub(crate) const HEAD: &str = "QN=20260601120000001;ST=31;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&";
+pub const HEAD: &str = "QN=20260601120000001;ST=31;CN=2051;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&";
 
 /// Areas of every length of the last group; shorter ones than three groups among them.
-pub(crate) fn areas() -> impl Iterator<Item = String> {
+pub fn areas() -> impl Iterator<Item = String> {
     let long =
         (0..GROUP).map(|more| format!("DataTime=20260601115000;a21026-Avg=1.{},a21026-Flag=N", "5".repeat(more + 1)));
     long.chain(["DataTime=20260601115000".to_owned()])
 }
 
+#[cfg(test)]
 fn key() -> Key {
     Key::from_text("0123456789abcdef").unwrap()
 }

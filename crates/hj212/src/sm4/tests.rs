@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::{Item, Limits, Peer, Seal, Verdict, fixtures};
+use crate::{Item, Limits, Peer, Seal, Verdict, fixtures};
 
 fn key() -> Key {
     Key::from_text("0000000000000000").unwrap()

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{NOON, Player, Schemas, context_steps, frame_step, noon, settings};
-use crate::interpret::table;
-use crate::message::{Context, StationFacts};
+use crate::table;
+use hj212_model::message::{Context, StationFacts};
 
 thread_local! {
     static SCHEMAS: Schemas = Schemas::new();

@@ -1,11 +1,11 @@
 //! Encrypted areas and the keys that come too late, or from a file.
 
 use super::*;
-use crate::downlink::{KeyState, StationKey};
-use crate::message::StationFacts;
-use crate::protocol::SealForm;
-use crate::protocol::sm4::Key;
-use crate::protocol::sm4::form_tests::{HEAD, Way, areas, ways};
+use hj212::SealForm;
+use hj212::sm4::Key;
+use hj212::sm4::form_tests::{HEAD, Way, areas, ways};
+use hj212_downlink::{KeyState, StationKey};
+use hj212_model::message::StationFacts;
 
 const MN: &str = "010000A8900016F000169DC0";
 const A: &str = "0123456789abcdef";

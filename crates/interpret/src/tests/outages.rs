@@ -184,7 +184,7 @@ fn what_explains_missing_records_is_named_beside_them_with_its_end() {
 
 #[test]
 fn an_exchange_by_the_standard_carries_no_deviation_and_other_reuse_does() {
-    use crate::downlink::Step as Request;
+    use hj212_downlink::Step as Request;
     let qn = "20260601120000001";
     let sent =
         |qn: &str| Request::Sent { mn: "A".into(), id: "r".into(), qn: qn.into(), count: 1, segment: String::new() };
@@ -224,7 +224,7 @@ fn an_exchange_by_the_standard_carries_no_deviation_and_other_reuse_does() {
 
 #[test]
 fn what_is_under_way_is_shown_without_anything_secret() {
-    use crate::downlink::{KeyState, Origin, Outcome, Step as Request};
+    use hj212_downlink::{KeyState, Origin, Outcome, Step as Request};
     let mut journal = Journal::new();
     journal.run(9 * 60 + 5, true);
     journal.run(60, false);

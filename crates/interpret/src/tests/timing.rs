@@ -1,7 +1,7 @@
 //! The host's clock does what it likes: what waits goes on, what has a date keeps it, and no gap is invented beyond its bound.
 
 use super::*;
-use crate::coverage::GAP_DAYS_MAX;
+use hj212_coverage::GAP_DAYS_MAX;
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3600 * SECOND;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::telemetry::Counter;
+use hj212_model::telemetry::Counter;
 
 const DAY: i64 = 86_400_000_000;
 const BEGIN: i64 = 1_795_910_400_000_000;

@@ -1,7 +1,7 @@
 //! Power cuts, kills, and every single operation failing once.
 
 use super::*;
-use crate::journal::sim_disk::Fault;
+use crate::sim_disk::Fault;
 
 /// Several lives of a journal, each ended by a power cut; returns the offsets that were acknowledged and are lost or altered.
 fn lives(seed: u64, forget_dir_syncs: bool) -> Vec<u64> {
@@ -143,7 +143,7 @@ fn a_failed_sync_is_final_for_its_file_and_refused_records_are_not_resurrected_o
         assert!(refused < 250, "it works again within 5 s, without a restart");
     }
     assert_eq!(journal.health(), Health::Good);
-    assert!(telemetry.get(crate::telemetry::Counter::JournalErrors) >= 3);
+    assert!(telemetry.get(hj212_model::telemetry::Counter::JournalErrors) >= 3);
     let expected = BTreeMap::from([(1, entry(1, 50)), (2, entry(2, 50)), (3, entry(5, 50))]);
     assert_eq!(read_all(journal.reader(Offset(0))), (expected.clone(), vec![]));
     for seed in 0..50 {

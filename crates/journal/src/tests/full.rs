@@ -1,7 +1,7 @@
 //! A disk without room.
 
 use super::*;
-use crate::telemetry::Counter;
+use hj212_model::telemetry::Counter;
 
 /// Appends until the disk is full; returns how many records were stored.
 fn fill(journal: &Journal) -> u64 {

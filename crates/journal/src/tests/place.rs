@@ -1,7 +1,7 @@
 //! Places that cannot be read, ends that rotted, segments and ids of another journal.
 
 use super::*;
-use crate::telemetry::Counter;
+use hj212_model::telemetry::Counter;
 
 const FIRST: &str = "/j/00000000000000000001.seg";
 

@@ -116,8 +116,8 @@ fn a_damaged_middle_of_the_newest_segment_is_copied_to_quarantine_and_counted() 
     assert_eq!((header.position, header.bytes, header.records), (0, 128, 0));
     assert_eq!((middle.position, middle.bytes, middle.records), (128 + 72 * 4, 144, 2));
     disk.change(middle.copy.as_ref().unwrap(), |copy| assert_eq!(*copy, bad));
-    assert_eq!(telemetry.get(crate::telemetry::Counter::JournalQuarantined), 2);
-    assert_eq!(telemetry.get(crate::telemetry::Counter::JournalLost), 2);
+    assert_eq!(telemetry.get(hj212_model::telemetry::Counter::JournalQuarantined), 2);
+    assert_eq!(telemetry.get(hj212_model::telemetry::Counter::JournalLost), 2);
     assert_eq!(read_all(journal.reader(Offset(0))).1, [5, 6]);
     assert_eq!(journal.recovered().last, Offset(20));
     journal.close();

@@ -1,4 +1,4 @@
-//! A rule file as it is written: the rows that [`crate::marking::RuleBook`] is made of.
+//! A rule file as it is written: the rows that [`crate::RuleBook`] is made of.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -8,83 +8,83 @@ use super::{Certainty, Dimension, Effect, Per, Validity};
 /// One file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct File {
-    pub(in crate::marking) schema: Spanned<String>,
-    pub(in crate::marking) set: Option<Spanned<String>>,
+pub(crate) struct File {
+    pub(crate) schema: Spanned<String>,
+    pub(crate) set: Option<Spanned<String>>,
     #[serde(default)]
-    pub(in crate::marking) version: String,
+    pub(crate) version: String,
     #[serde(default)]
-    pub(in crate::marking) zh: String,
+    pub(crate) zh: String,
     #[serde(default)]
-    pub(in crate::marking) en: String,
+    pub(crate) en: String,
     #[serde(default)]
-    pub(in crate::marking) default_for: Vec<Spanned<String>>,
-    pub(in crate::marking) other_flags: Option<Validity>,
+    pub(crate) default_for: Vec<Spanned<String>>,
+    pub(crate) other_flags: Option<Validity>,
     #[serde(default)]
-    pub(in crate::marking) overlay: bool,
+    pub(crate) overlay: bool,
     /// Kinds of facilities besides those of [`super::OBJECTS`].
     #[serde(default)]
-    pub(in crate::marking) kinds: Vec<String>,
+    pub(crate) kinds: Vec<String>,
     #[serde(default)]
-    pub(in crate::marking) signal: Vec<SignalRow>,
+    pub(crate) signal: Vec<SignalRow>,
     #[serde(default)]
-    pub(in crate::marking) mark: Vec<MarkRow>,
+    pub(crate) mark: Vec<MarkRow>,
     #[serde(default)]
-    pub(in crate::marking) rule: Vec<RuleRow>,
+    pub(crate) rule: Vec<RuleRow>,
     #[serde(default)]
-    pub(in crate::marking) limit: Vec<LimitRow>,
+    pub(crate) limit: Vec<LimitRow>,
     #[serde(default)]
-    pub(in crate::marking) conflict: Vec<ConflictRow>,
+    pub(crate) conflict: Vec<ConflictRow>,
     #[serde(default)]
-    pub(in crate::marking) period: Vec<PeriodRow>,
+    pub(crate) period: Vec<PeriodRow>,
     #[serde(default)]
-    pub(in crate::marking) require: Vec<RequireRow>,
+    pub(crate) require: Vec<RequireRow>,
     #[serde(default)]
-    pub(in crate::marking) basis: Vec<BasisRow>,
+    pub(crate) basis: Vec<BasisRow>,
     #[serde(default)]
-    pub(in crate::marking) count: Vec<CountRow>,
+    pub(crate) count: Vec<CountRow>,
     #[serde(default)]
-    pub(in crate::marking) entries: Option<EntriesRow>,
+    pub(crate) entries: Option<EntriesRow>,
     #[serde(default, rename = "override")]
-    pub(in crate::marking) overrides: Vec<OverrideRow>,
+    pub(crate) overrides: Vec<OverrideRow>,
     #[serde(default)]
-    pub(in crate::marking) disable: Vec<DisableRow>,
+    pub(crate) disable: Vec<DisableRow>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct SignalRow {
-    pub(in crate::marking) id: Spanned<String>,
-    pub(in crate::marking) zh: String,
-    pub(in crate::marking) en: String,
+pub(crate) struct SignalRow {
+    pub(crate) id: Spanned<String>,
+    pub(crate) zh: String,
+    pub(crate) en: String,
     #[serde(default)]
-    pub(in crate::marking) unit: String,
-    pub(in crate::marking) code: Option<Spanned<String>>,
+    pub(crate) unit: String,
+    pub(crate) code: Option<Spanned<String>>,
     #[serde(default)]
-    pub(in crate::marking) of_factor: bool,
+    pub(crate) of_factor: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct MarkRow {
-    pub(in crate::marking) id: Spanned<String>,
-    pub(in crate::marking) zh: String,
-    pub(in crate::marking) en: String,
-    pub(in crate::marking) object: Spanned<String>,
-    pub(in crate::marking) dimension: Dimension,
-    pub(in crate::marking) validity: Validity,
-    pub(in crate::marking) source: Spanned<String>,
-    pub(in crate::marking) certainty: Certainty,
+pub(crate) struct MarkRow {
+    pub(crate) id: Spanned<String>,
+    pub(crate) zh: String,
+    pub(crate) en: String,
+    pub(crate) object: Spanned<String>,
+    pub(crate) dimension: Dimension,
+    pub(crate) validity: Validity,
+    pub(crate) source: Spanned<String>,
+    pub(crate) certainty: Certainty,
     #[serde(default = "yes")]
-    pub(in crate::marking) by_hand: bool,
+    pub(crate) by_hand: bool,
     #[serde(default)]
-    pub(in crate::marking) normal: bool,
+    pub(crate) normal: bool,
     #[serde(default)]
-    pub(in crate::marking) factors: Vec<Spanned<String>>,
+    pub(crate) factors: Vec<Spanned<String>>,
     #[serde(default)]
-    pub(in crate::marking) signals: Vec<String>,
+    pub(crate) signals: Vec<String>,
     #[serde(default)]
-    pub(in crate::marking) ruling: bool,
+    pub(crate) ruling: bool,
 }
 
 fn yes() -> bool {
@@ -93,38 +93,38 @@ fn yes() -> bool {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct RuleRow {
-    pub(in crate::marking) id: Spanned<String>,
-    pub(in crate::marking) version: u32,
-    pub(in crate::marking) mark: Spanned<String>,
-    pub(in crate::marking) effect: Effect,
-    pub(in crate::marking) clause: Spanned<String>,
-    pub(in crate::marking) certainty: Certainty,
-    pub(in crate::marking) when: Spanned<String>,
-    pub(in crate::marking) until: Option<Spanned<String>>,
-    pub(in crate::marking) begin_after: Option<Spanned<String>>,
-    pub(in crate::marking) end_after: Option<Spanned<String>>,
-    pub(in crate::marking) group: Option<String>,
-    pub(in crate::marking) medium: Option<Spanned<String>>,
+pub(crate) struct RuleRow {
+    pub(crate) id: Spanned<String>,
+    pub(crate) version: u32,
+    pub(crate) mark: Spanned<String>,
+    pub(crate) effect: Effect,
+    pub(crate) clause: Spanned<String>,
+    pub(crate) certainty: Certainty,
+    pub(crate) when: Spanned<String>,
+    pub(crate) until: Option<Spanned<String>>,
+    pub(crate) begin_after: Option<Spanned<String>>,
+    pub(crate) end_after: Option<Spanned<String>>,
+    pub(crate) group: Option<String>,
+    pub(crate) medium: Option<Spanned<String>>,
     #[serde(rename = "from")]
-    pub(in crate::marking) from: Option<Spanned<String>>,
+    pub(crate) from: Option<Spanned<String>>,
     /// The first day on which it holds no more; `until` is the condition of the end.
-    pub(in crate::marking) before: Option<Spanned<String>>,
+    pub(crate) before: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct LimitRow {
-    pub(in crate::marking) id: Spanned<String>,
-    pub(in crate::marking) marks: Vec<Spanned<String>>,
-    pub(in crate::marking) per: Per,
-    pub(in crate::marking) max: Spanned<String>,
+pub(crate) struct LimitRow {
+    pub(crate) id: Spanned<String>,
+    pub(crate) marks: Vec<Spanned<String>>,
+    pub(crate) per: Per,
+    pub(crate) max: Spanned<String>,
     #[serde(default = "nearly")]
-    pub(in crate::marking) warn_percent: u8,
-    pub(in crate::marking) clause: Spanned<String>,
-    pub(in crate::marking) certainty: Certainty,
-    pub(in crate::marking) from: Option<Spanned<String>>,
-    pub(in crate::marking) until: Option<Spanned<String>>,
+    pub(crate) warn_percent: u8,
+    pub(crate) clause: Spanned<String>,
+    pub(crate) certainty: Certainty,
+    pub(crate) from: Option<Spanned<String>>,
+    pub(crate) until: Option<Spanned<String>>,
 }
 
 fn nearly() -> u8 {
@@ -133,125 +133,125 @@ fn nearly() -> u8 {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct ConflictRow {
-    pub(in crate::marking) id: Spanned<String>,
+pub(crate) struct ConflictRow {
+    pub(crate) id: Spanned<String>,
     /// Left out: what `against` says is forbidden whatever is marked; then `object` says where.
-    pub(in crate::marking) mark: Option<Spanned<String>>,
-    pub(in crate::marking) object: Option<Spanned<String>>,
-    pub(in crate::marking) from: Option<Spanned<String>>,
-    pub(in crate::marking) until: Option<Spanned<String>>,
-    pub(in crate::marking) within: Option<Spanned<String>>,
-    pub(in crate::marking) against: Option<Spanned<String>>,
+    pub(crate) mark: Option<Spanned<String>>,
+    pub(crate) object: Option<Spanned<String>>,
+    pub(crate) from: Option<Spanned<String>>,
+    pub(crate) until: Option<Spanned<String>>,
+    pub(crate) within: Option<Spanned<String>>,
+    pub(crate) against: Option<Spanned<String>>,
     #[serde(default)]
-    pub(in crate::marking) shared: bool,
-    pub(in crate::marking) after: Option<Spanned<String>>,
-    pub(in crate::marking) zh: String,
-    pub(in crate::marking) en: String,
-    pub(in crate::marking) clause: Spanned<String>,
-    pub(in crate::marking) certainty: Certainty,
+    pub(crate) shared: bool,
+    pub(crate) after: Option<Spanned<String>>,
+    pub(crate) zh: String,
+    pub(crate) en: String,
+    pub(crate) clause: Spanned<String>,
+    pub(crate) certainty: Certainty,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct PeriodRow {
-    pub(in crate::marking) medium: Spanned<String>,
-    pub(in crate::marking) of: Spanned<String>,
+pub(crate) struct PeriodRow {
+    pub(crate) medium: Spanned<String>,
+    pub(crate) of: Spanned<String>,
     /// Of files before `flag` and `mean`: `all`, or good ones of due ones, for both.
-    pub(in crate::marking) good: Option<Spanned<String>>,
+    pub(crate) good: Option<Spanned<String>>,
     /// `all`, or good ones of due ones: `3/4`.
-    pub(in crate::marking) flag: Option<Spanned<String>>,
-    pub(in crate::marking) flag_strict: Option<Spanned<String>>,
+    pub(crate) flag: Option<Spanned<String>>,
+    pub(crate) flag_strict: Option<Spanned<String>>,
     /// `all`, places of the whole period: `45/60`, or a share of those due: `75%`.
-    pub(in crate::marking) mean: Option<Spanned<String>>,
-    pub(in crate::marking) clause: Spanned<String>,
-    pub(in crate::marking) certainty: Certainty,
+    pub(crate) mean: Option<Spanned<String>>,
+    pub(crate) clause: Spanned<String>,
+    pub(crate) certainty: Certainty,
     /// Those of `mean`, where they are others.
-    pub(in crate::marking) mean_clause: Option<Spanned<String>>,
-    pub(in crate::marking) mean_certainty: Option<Certainty>,
+    pub(crate) mean_clause: Option<Spanned<String>>,
+    pub(crate) mean_certainty: Option<Certainty>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct RequireRow {
-    pub(in crate::marking) id: Spanned<String>,
-    pub(in crate::marking) marks: Vec<Spanned<String>>,
-    pub(in crate::marking) factor: Spanned<String>,
-    pub(in crate::marking) of: Spanned<String>,
-    pub(in crate::marking) max: f64,
+pub(crate) struct RequireRow {
+    pub(crate) id: Spanned<String>,
+    pub(crate) marks: Vec<Spanned<String>>,
+    pub(crate) factor: Spanned<String>,
+    pub(crate) of: Spanned<String>,
+    pub(crate) max: f64,
     #[serde(default, rename = "for")]
-    pub(in crate::marking) factors: Vec<Spanned<String>>,
-    pub(in crate::marking) zh: String,
-    pub(in crate::marking) en: String,
-    pub(in crate::marking) clause: Spanned<String>,
-    pub(in crate::marking) certainty: Certainty,
-    pub(in crate::marking) from: Option<Spanned<String>>,
-    pub(in crate::marking) until: Option<Spanned<String>>,
+    pub(crate) factors: Vec<Spanned<String>>,
+    pub(crate) zh: String,
+    pub(crate) en: String,
+    pub(crate) clause: Spanned<String>,
+    pub(crate) certainty: Certainty,
+    pub(crate) from: Option<Spanned<String>>,
+    pub(crate) until: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct BasisRow {
-    pub(in crate::marking) mark: Spanned<String>,
-    pub(in crate::marking) factor: Spanned<String>,
-    pub(in crate::marking) medium: Spanned<String>,
+pub(crate) struct BasisRow {
+    pub(crate) mark: Spanned<String>,
+    pub(crate) factor: Spanned<String>,
+    pub(crate) medium: Spanned<String>,
     /// `converted` or `means`.
-    pub(in crate::marking) of: Spanned<String>,
-    pub(in crate::marking) above: Option<f64>,
-    pub(in crate::marking) below: Option<f64>,
+    pub(crate) of: Spanned<String>,
+    pub(crate) above: Option<f64>,
+    pub(crate) below: Option<f64>,
     #[serde(default)]
-    pub(in crate::marking) needed: bool,
+    pub(crate) needed: bool,
     #[serde(default)]
-    pub(in crate::marking) but: Vec<Spanned<String>>,
-    pub(in crate::marking) clause: Spanned<String>,
+    pub(crate) but: Vec<Spanned<String>>,
+    pub(crate) clause: Spanned<String>,
     #[allow(dead_code, reason = "every row says how sure it is")]
-    pub(in crate::marking) certainty: Certainty,
-    pub(in crate::marking) from: Option<Spanned<String>>,
-    pub(in crate::marking) until: Option<Spanned<String>>,
+    pub(crate) certainty: Certainty,
+    pub(crate) from: Option<Spanned<String>>,
+    pub(crate) until: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct CountRow {
-    pub(in crate::marking) id: Spanned<String>,
-    pub(in crate::marking) signal: Spanned<String>,
-    pub(in crate::marking) code: Spanned<String>,
-    pub(in crate::marking) below: f64,
-    pub(in crate::marking) max: u32,
+pub(crate) struct CountRow {
+    pub(crate) id: Spanned<String>,
+    pub(crate) signal: Spanned<String>,
+    pub(crate) code: Spanned<String>,
+    pub(crate) below: f64,
+    pub(crate) max: u32,
     #[serde(default)]
-    pub(in crate::marking) unless: Vec<Spanned<String>>,
-    pub(in crate::marking) zh: String,
-    pub(in crate::marking) en: String,
-    pub(in crate::marking) clause: Spanned<String>,
-    pub(in crate::marking) certainty: Certainty,
-    pub(in crate::marking) from: Option<Spanned<String>>,
-    pub(in crate::marking) until: Option<Spanned<String>>,
+    pub(crate) unless: Vec<Spanned<String>>,
+    pub(crate) zh: String,
+    pub(crate) en: String,
+    pub(crate) clause: Spanned<String>,
+    pub(crate) certainty: Certainty,
+    pub(crate) from: Option<Spanned<String>>,
+    pub(crate) until: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct EntriesRow {
-    pub(in crate::marking) deadline_days: u8,
-    pub(in crate::marking) deadline_hour: u8,
+pub(crate) struct EntriesRow {
+    pub(crate) deadline_days: u8,
+    pub(crate) deadline_hour: u8,
     #[serde(default)]
-    pub(in crate::marking) proof: bool,
-    pub(in crate::marking) clause: Spanned<String>,
+    pub(crate) proof: bool,
+    pub(crate) clause: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct OverrideRow {
-    pub(in crate::marking) rule: Spanned<String>,
-    pub(in crate::marking) version: u32,
-    pub(in crate::marking) when: Option<Spanned<String>>,
-    pub(in crate::marking) until: Option<Spanned<String>>,
-    pub(in crate::marking) begin_after: Option<Spanned<String>>,
-    pub(in crate::marking) end_after: Option<Spanned<String>>,
-    pub(in crate::marking) clause: Spanned<String>,
+pub(crate) struct OverrideRow {
+    pub(crate) rule: Spanned<String>,
+    pub(crate) version: u32,
+    pub(crate) when: Option<Spanned<String>>,
+    pub(crate) until: Option<Spanned<String>>,
+    pub(crate) begin_after: Option<Spanned<String>>,
+    pub(crate) end_after: Option<Spanned<String>>,
+    pub(crate) clause: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::marking) struct DisableRow {
-    pub(in crate::marking) rule: Spanned<String>,
-    pub(in crate::marking) clause: Spanned<String>,
+pub(crate) struct DisableRow {
+    pub(crate) rule: Spanned<String>,
+    pub(crate) clause: Spanned<String>,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::*;
-use crate::message::{Facility, Kind, StationFacts, Timestamp};
+use hj212_model::message::{Facility, Kind, StationFacts, Timestamp};
 
 mod afterwards;
 mod corrections;
@@ -21,7 +21,7 @@ fn book() -> RuleBook {
 }
 
 fn fixture(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/marking").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/marking").join(name);
     std::fs::read_to_string(path).unwrap()
 }
 

@@ -245,7 +245,7 @@ fn play(book: &RuleBook, case: &Case, how: How) -> Vec<String> {
 #[test]
 fn every_case_comes_out_as_the_texts_say_over_snapshots_and_beside_noise_too() {
     let book = book();
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/marking/scenarios");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/marking/scenarios");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
     let (mut wrong, mut count) = (Vec::new(), 0);

@@ -214,7 +214,7 @@ fn a_mark_that_excuses_another_furnace_too_is_a_conflict_when_its_day_is_closed(
 
 #[test]
 fn a_limit_is_compared_with_values_of_its_own_period_basis_and_days_alone() {
-    use crate::message::EmissionLimit;
+    use hj212_model::message::EmissionLimit;
     let book = book();
     let mut facts = rig("inc19");
     facts.limits.clear();

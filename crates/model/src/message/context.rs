@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use super::dialect::{Reading, Shown};
-use crate::protocol::{Edition, SealForm};
+use hj212::{Edition, SealForm};
 
 /// The whole context, in a stable order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

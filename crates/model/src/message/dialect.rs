@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use crate::protocol::{Deviation, Deviations, Edition, Header};
+use hj212::{Deviation, Deviations, Edition, Header};
 
 /// The rows that are part of the binary.
-pub const BUILT_IN: &str = include_str!("../../config/dialects.toml");
+pub const BUILT_IN: &str = include_str!("../../../../config/dialects.toml");
 
 /// How the MN of a dialect's stations looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -35,7 +35,7 @@
 
 use std::net::SocketAddr;
 
-use crate::protocol::{Deviations, FaultReason};
+use hj212::{Deviations, FaultReason};
 
 /// The longest piece of raw bytes kept of something rejected; the rest is only counted.
 pub const REJECTED_KEPT_MAX: usize = 16 * 1024;
@@ -535,7 +535,7 @@ fn take_context(body: &[u8]) -> Option<([u8; 32], u32, u32, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Deviation;
+    use hj212::Deviation;
     use proptest::prelude::*;
 
     fn peering() -> Peering {

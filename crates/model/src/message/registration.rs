@@ -1,6 +1,6 @@
 //! A logger that asks to be registered (HJ 212-2025, C.2): 1001 from the station, which names its hardware and has no MN yet, or an old one.
 
-use crate::protocol::{Fields, Header};
+use hj212::{Fields, Header};
 
 /// The number of the hardware (i23005-Info), if that is what the packet is. In 2005 the host used 1001 for something else, and it
 /// has no such field.

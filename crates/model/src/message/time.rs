@@ -35,7 +35,7 @@ impl Timestamp {
 /// Year, month and day of the day `days` after 1970-01-01 in the Gregorian calendar: eras of 400 years that begin in March, so
 /// that the leap day comes last.
 #[must_use]
-pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
+pub fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);
@@ -49,7 +49,7 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
 
 /// The other way round: the days from 1970-01-01 to a date that the calendar knows.
 #[must_use]
-pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
+pub fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let of_era = year.rem_euclid(400);

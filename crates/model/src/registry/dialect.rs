@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::message::dialect::{BUILT_IN, Kinds, Reading, Recognise, Shown};
-use crate::protocol::Edition;
+use hj212::Edition;
 
 /// When an upload gets its 9014.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::units::{self, Wanted};
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
 use crate::message::{Conversion, EmissionLimit, Facility, StationFacts};
-use crate::protocol::{Edition, SealForm};
+use hj212::{Edition, SealForm};
 
 /// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
 pub const MN_MAX: usize = 64;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::StationFacts;
 use crate::message::dialect::{Reading, Shown};
-use crate::protocol::{Deviations, Edition, Header};
+use hj212::{Deviations, Edition, Header};
 
 pub use dialect::{AnswerWhen, Dialect, Dialects};
 pub use load::{MN_MAX, load};
@@ -63,7 +63,7 @@ impl Password {
 
     /// The password itself, for a frame to its station and for nothing else.
     #[must_use]
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Registry, String> {
 
 #[test]
 fn the_example_is_read() {
-    let text = include_str!("../../config/stations.toml");
+    let text = include_str!("../../../../config/stations.toml");
     let registry = read(text).unwrap();
     assert!(registry.len() >= 3);
     let facts = &registry.find(b"010000A8900016F000169DC0").unwrap().facts;

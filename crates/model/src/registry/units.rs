@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::message::Conversion;
 
-const TABLE: &str = include_str!("../../config/units.csv");
+const TABLE: &str = include_str!("../../../../config/units.csv");
 
 /// The most decimals that a product can be rounded to.
 const DIGITS_MAX: u8 = 12;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{RejectReason, registration};
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::{self, Deviation, Deviations, Edition, Frame, Header, PacketFlags, crc};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
+use hj212::sm4::{self, Key};
+use hj212::{Deviation, Deviations, Edition, Frame, Header, PacketFlags, crc};
 
 /// So many frames must show the same known CRC mistake before `crc = "learn"` accepts it.
 pub const LEARN_AFTER: u32 = 3;
@@ -116,7 +116,7 @@ pub fn judge(
         return refused(RejectReason::NetworkForbidden, frame.deviations);
     }
     let mut state = learned(&station);
-    let keys = if frame.check.verdict == protocol::Verdict::Sealed { keys(&station) } else { Arc::default() };
+    let keys = if frame.check.verdict == hj212::Verdict::Sealed { keys(&station) } else { Arc::default() };
     let sealed = may_be_sealed(&station, header, &keys);
     let crc = crc_of(frame, station.crc, sealed, &mut state);
     remember(&station, state);
@@ -124,7 +124,7 @@ pub fn judge(
         Ok(found) => found,
         Err(detail) => return refused(RejectReason::CrcMismatch, frame.deviations.union(detail)),
     };
-    if frame.check.verdict == protocol::Verdict::Sealed
+    if frame.check.verdict == hj212::Verdict::Sealed
         && station.crc != CrcPolicy::Off
         && sm4::is_damaged(frame.segment, frame.check.said, keys.iter())
     {
@@ -152,16 +152,16 @@ fn may_be_sealed(station: &Station, header: &Header<'_>, keys: &[Key]) -> bool {
 /// The deviations of an acceptable CRC, or what is known of one that is not.
 fn crc_of(frame: &Frame<'_>, policy: CrcPolicy, sealed: bool, learned: &mut Learned) -> Result<Deviations, Deviations> {
     let found = match frame.check.verdict {
-        protocol::Verdict::Right => {
+        hj212::Verdict::Right => {
             learned.right(frame);
             return Ok(Deviations::NONE);
         }
-        protocol::Verdict::Sealed if sealed => return Ok(Deviations::NONE),
-        protocol::Verdict::Known(mistake) => Some(mistake),
-        protocol::Verdict::Wrong | protocol::Verdict::Sealed => None,
+        hj212::Verdict::Sealed if sealed => return Ok(Deviations::NONE),
+        hj212::Verdict::Known(mistake) => Some(mistake),
+        hj212::Verdict::Wrong | hj212::Verdict::Sealed => None,
     };
     let mut named = found.map_or(Deviations::NONE, Deviations::from);
-    if frame.check.verdict == protocol::Verdict::Sealed {
+    if frame.check.verdict == hj212::Verdict::Sealed {
         named.insert(Deviation::SealedUnspoken);
     }
     match policy {

@@ -1,9 +1,9 @@
 //! Which answer a packet gets, if any, and in which form (HJ 212-2017, 6.1 and 6.6.5; HJ 212-2025, C.2, C.54; HJ/T 212-2005).
 
-use crate::protocol::packet::PacketFlags;
-use crate::protocol::write::{Answer, AnswerBody};
-use crate::protocol::{Edition, Header};
 use crate::registry::{AnswerWhen, Dialect};
+use hj212::packet::PacketFlags;
+use hj212::write::{Answer, AnswerBody};
+use hj212::{Edition, Header};
 
 /// An answer that is due once the record is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

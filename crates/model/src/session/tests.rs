@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::message::{Peering, RejectReason, Timestamp};
-use crate::protocol::sm4::form_tests::{HEAD, ways};
-use crate::protocol::sm4::{self, Key};
-use crate::protocol::{Deviation, Item, Limits, Peer, SealForm, packet, scan, write};
 use crate::registry::{self, Registry, Unknown};
+use hj212::sm4::form_tests::{HEAD, ways};
+use hj212::sm4::{self, Key};
+use hj212::{Deviation, Item, Limits, Peer, SealForm, packet, scan, write};
 
 const STATIONS: &str = r#"
 [[station]]
@@ -285,14 +285,14 @@ fn of_one_group_a_wrong_digit_is_told() {
 type Envelope = (String, String, String, Vec<String>, Vec<u8>);
 
 fn envelopes() -> Vec<Envelope> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/field/envelopes.tsv");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/field/envelopes.tsv");
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.lines().filter(|line| !line.starts_with('#'));
     rows.map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
         let [what, policy, outcome, codes, bytes] = columns[..] else { panic!("{line}: five columns are needed") };
         let codes = codes.split(',').filter(|code| *code != "-").map(str::to_owned).collect();
-        (what.to_owned(), policy.to_owned(), outcome.to_owned(), codes, crate::protocol::fixtures::bytes_of(bytes))
+        (what.to_owned(), policy.to_owned(), outcome.to_owned(), codes, hj212::fixtures::bytes_of(bytes))
     })
     .collect()
 }
@@ -348,7 +348,7 @@ fn log_or_not(n: usize, check: impl Fn(&[u8]) -> u16) -> Vec<u8> {
 /// The check over the low bytes of the text's 16-bit units.
 fn characters(segment: &[u8]) -> u16 {
     let low: Vec<u8> = std::str::from_utf8(segment).unwrap().encode_utf16().map(|unit| unit as u8).collect();
-    crate::protocol::crc::checksum(&low)
+    hj212::crc::checksum(&low)
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn a_mistake_that_shows_only_in_chinese_text_is_learned() {
 
 #[test]
 fn a_right_check_of_chinese_text_contradicts_it_and_so_does_a_wrong_one() {
-    let right = crate::protocol::crc::checksum;
+    let right = hj212::crc::checksum;
     let two = |n: usize| log_or_not(n * 4, characters);
     let contradicted = [two(1), two(2), log_or_not(12, right), two(4), two(5), two(6)];
     assert_eq!(learning(&contradicted), [false, false, true, false, false, true]);
@@ -383,7 +383,7 @@ fn three_damaged_frames_of_one_value_are_hardly_ever_learned() {
 /// The answer to a segment of a station of which nothing is registered.
 fn unregistered(head: &str, segment: &str) -> Option<(String, String)> {
     let registry = registry::load(&[], Unknown::Accept).unwrap();
-    let check = crate::protocol::crc::checksum(segment.as_bytes());
+    let check = hj212::crc::checksum(segment.as_bytes());
     let bytes = format!("{head}{segment}{check:04X}\r\n").into_bytes();
     let step = scan(&bytes, Peer::Resting, &Limits::default());
     let Some(Item::Frame(frame)) = step.item else { panic!("{step:?}") };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Options;
-use crate::protocol::Edition;
+use hj212::Edition;
 
 /// An option that cannot be obeyed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
