@@ -145,6 +145,10 @@ deviations! {
     SealedPaddingPkcs7 = 115, 20, "sealed-padding-pkcs7", "加密前按 PKCS7 填充(标准不填充)", "the area was filled up by PKCS7 before it was encrypted; the standard fills up nothing";
     SealedPaddingZero = 116, 20, "sealed-padding-zero", "加密前以零字节填充(标准不填充)", "the area was filled up with zeros before it was encrypted; the standard fills up nothing";
     SealedPaddingOther = 117, 20, "sealed-padding-other", "加密前以其他方式填充(标准不填充)", "the area was filled up in another way before it was encrypted; the standard fills up nothing";
+    NameOdd = 121, 17, "name-odd", "因子编码、字段名与数值之间用了其他字符(下划线、冒号、空格、不可见字符)", "other characters than - and = within an item, or characters that nobody sees";
+    SeparatorLost = 122, 7, "separator-lost", "两个字段之间缺少分隔符", "the separator between two fields is missing";
+    DataTimeEpoch = 123, 13, "datatime-epoch", "DataTime 是自 1970 年起的秒数或毫秒数", "DataTime is written as seconds or milliseconds since 1970";
+    PartsByNumber = 124, 11, "parts-by-number", "拆分包既无 DataTime 又无相同的 QN,按 PNUM/PNO 合并", "parts with neither a DataTime nor a QN in common, put together by PNUM and PNO";
 }
 
 #[cfg(feature = "serde")]

@@ -11,10 +11,16 @@ use super::moment::{Moment, write_timestamp};
 use super::parts::{Heard, missing};
 use super::report::{Cell, Class, Own, Reading, Report, is_taken, snake};
 use super::value::Said;
-use hj212::secret::is_secret;
+use hj212::secret::{is_secret, masked};
 use hj212::{Deviation, Deviations, Edition};
 use hj212_marking::{Judged, Marks, Validity, Verdict};
 use hj212_model::message::{Kind, Timestamp};
+
+/// Texts that stand in no field and are published, at most.
+const UNREAD_MAX: usize = 32;
+
+/// Bytes of them, at most; how many more there are is said.
+const UNREAD_BYTES_MAX: usize = 1024;
 
 /// What stands in place of a secret.
 const HIDDEN: &[u8] = b"\"***\"";
@@ -76,6 +82,7 @@ pub(super) fn write(
     out.extend_from_slice(b",\"fields\":");
     write_own(out, report, several.then_some(0), &mut deviations);
     write_instruments(out, report, verdict, &mut deviations);
+    write_unread(out, &report.unread, &mut deviations);
     out.extend_from_slice(b",\"marks\":");
     write_marks(out, marks);
     out.extend_from_slice(b",\"deviations\":");
@@ -237,6 +244,37 @@ fn write_instruments(out: &mut Vec<u8>, report: &Report<'_>, verdict: &Verdict, 
         out.push(b'}');
     }
     out.push(b']');
+}
+
+/// Appends what of the area stands in no field, as far as it is kept, and how many bytes are not.
+fn write_unread(out: &mut Vec<u8>, unread: &[&[u8]], deviations: &mut Deviations) {
+    if unread.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b",\"unread\":[");
+    let (mut left, mut begun) = (UNREAD_BYTES_MAX, false);
+    let mut cut = 0;
+    for (at, text) in unread.iter().enumerate() {
+        let mut kept = if at < UNREAD_MAX { text.len().min(left) } else { 0 };
+        // No character is cut in two.
+        while kept > 0 && text.get(kept).is_some_and(|byte| matches!(byte, 0x80..=0xBF)) {
+            kept -= 1;
+        }
+        cut += text.len() - kept;
+        left -= kept;
+        if kept == 0 {
+            continue;
+        }
+        if std::mem::replace(&mut begun, true) {
+            out.push(b',');
+        }
+        json::said(out, text.get(..kept).map(masked).as_deref().unwrap_or_default(), deviations);
+    }
+    out.push(b']');
+    if cut > 0 {
+        out.extend_from_slice(b",\"unread_cut\":");
+        json::number(out, cut as u64);
+    }
 }
 
 fn write_reading(
@@ -453,9 +491,7 @@ fn write_flag(out: &mut Vec<u8>, reading: &Reading<'_>, judged: Option<&Judged>,
         None => out.extend_from_slice(b"null"),
     }
     let validity = judged.and_then(|judged| judged.validity);
-    out.extend_from_slice(match validity.map(Validity::is_usable) {
-        Some(true) if reading.is_certainly_none() => b",\"valid\":false",
-        Some(true) if reading.is_doubtful() => b",\"valid\":null",
+    out.extend_from_slice(match reading.worth.valid(validity.map(Validity::is_usable)) {
         Some(true) => b",\"valid\":true",
         Some(false) => b",\"valid\":false",
         None => b",\"valid\":null",

@@ -20,7 +20,7 @@ use foldhash::HashMap;
 use super::hash::fnv;
 use super::json;
 use super::table;
-use super::tables::{Choice, Evidence, Known, Tables, decide};
+use super::tables::{Choice, Evidence, Fields, Known, Tables, decide};
 use super::value::Sentinels;
 use hj212::Edition;
 
@@ -118,7 +118,8 @@ impl System {
     const UNKNOWN: System = {
         let known =
             Known { registered: Medium::Unknown, said: Medium::Unknown, listed: false, habit: Evidence::NOTHING };
-        let tables = Tables { two: Choice::Said, three: Choice::Said, medium: Medium::Unknown, none: false };
+        let (two, three) = (Choice::Said, Choice::Said);
+        let tables = Tables { two, three, medium: Medium::Unknown, single: Medium::Unknown, none: false };
         System { medium: Medium::Unknown, carries: u32::MAX, bit: 0, doubtful: false, known, tables }
     };
 
@@ -500,17 +501,22 @@ impl Dictionary {
                 Choice::Open => None,
             },
             (3, None, Some(water)) => Some(said(water)),
-            (_, gas, water) => match tables.medium {
-                Medium::Air => gas.map(repaired),
-                Medium::Water => water.map(repaired),
-                Medium::Unknown => None,
-            },
+            (length, gas, water) => {
+                match if length == 1 && gas.is_some() && water.is_some() { tables.single } else { tables.medium } {
+                    Medium::Air => gas.map(repaired),
+                    Medium::Water => water.map(repaired),
+                    Medium::Unknown => None,
+                }
+            }
         }
     }
 
-    /// Whether `code` is a bare code that no factor was chosen for because it could be several.
+    /// Whether `code` is a bare code, or one that lost its letter, for which no factor was chosen because it could be several.
     pub(super) fn is_open(&self, code: &[u8], edition: Option<Edition>, system: System) -> bool {
         let Some(codes) = self.editions.get(table_of(edition)) else { return false };
+        if let (Some(_), Some(_)) = with_letters(codes, code) {
+            return mistyped(codes, code, system.tables.medium).is_none();
+        }
         is_bare(code) && !system.tables.none && self.bare(codes, code, system.tables).is_none() && {
             let (two, three) = both(codes, code);
             two.is_some() && three.is_some()
@@ -526,23 +532,22 @@ impl Dictionary {
         }
     }
 
-    /// Adds what one code of a record can only be; `converted`: it has a converted value (`Zs…`), `strange`: it has a field that no
-    /// pollutant has.
-    pub(super) fn testify(
-        &self,
-        evidence: &mut Evidence,
-        code: &[u8],
-        edition: Option<Edition>,
-        converted: bool,
-        strange: bool,
-    ) {
+    /// Adds what one code of a record can only be.
+    pub(super) fn testify(&self, evidence: &mut Evidence, code: &[u8], edition: Option<Edition>, fields: Fields) {
         let Some(codes) = self.editions.get(table_of(edition)) else { return };
         let is_water = |number: u32| {
             self.factors.get(number as usize).is_some_and(|factor| self.medium_of(factor) == Medium::Water)
         };
+        let (converted, strange) = match fields {
+            Fields::Known { converted, strange } => (converted, strange),
+            Fields::Alien => (false, true),
+            Fields::None => (false, false),
+        };
         evidence.gas |= converted;
         if is_bare(code) {
             evidence.strange |= strange;
+            evidence.alien |= fields == Fields::Alien;
+            evidence.plain |= matches!(fields, Fields::Known { .. });
             match (code.len(), both(codes, code)) {
                 (1, _) => evidence.single = true,
                 (2, (Some(_), water)) => {
@@ -561,7 +566,8 @@ impl Dictionary {
             return;
         }
         let named = || self.alias(code, System::UNKNOWN).and_then(|code| codes.get(code));
-        let found = codes.get(code).or_else(|| codes.in_other_case(code)).or_else(named);
+        let lost_letter = || mistyped(codes, code, Medium::Unknown);
+        let found = codes.get(code).or_else(|| codes.in_other_case(code)).or_else(named).or_else(lost_letter);
         let Some(factor) = found.and_then(|number| self.factors.get(number as usize)) else { return };
         match self.medium_of(factor) {
             Medium::Air => evidence.gas = true,
@@ -591,7 +597,7 @@ impl Dictionary {
         let media = [Medium::Water, Medium::Air, Medium::Unknown];
         let ways = [Choice::Said, Choice::Repaired].into_iter().flat_map(|choice| media.map(|medium| (choice, medium)));
         let mut all = ways.filter_map(|(choice, medium)| {
-            let tables = Tables { two: choice, three: choice, medium, none: false };
+            let tables = Tables { two: choice, three: choice, medium, single: medium, none: false };
             self.find(code, edition, System { tables, ..system })
         });
         if key != code {
@@ -661,20 +667,26 @@ fn with_device_number(codes: &Codes, code: &[u8]) -> Option<u32> {
     })
 }
 
+/// What five digits are with `w` and with `a` before them.
+fn with_letters(codes: &Codes, code: &[u8]) -> (Option<u32>, Option<u32>) {
+    if code.len() != 5 || !code.iter().all(u8::is_ascii_digit) {
+        return (None, None);
+    }
+    let letter = |letter: u8| {
+        let mut whole = [letter; 6];
+        whole[1..].copy_from_slice(code);
+        codes.get(&whole)
+    };
+    (letter(b'w'), letter(b'a'))
+}
+
 /// A code that lost the letter before its five digits (`01018` in the standard's own C.14), or one in capitals.
 fn mistyped(codes: &Codes, code: &[u8], medium: Medium) -> Option<u32> {
-    if code.len() == 5 && code.iter().all(u8::is_ascii_digit) {
-        let letter = |letter: u8| {
-            let mut whole = [letter; 6];
-            whole[1..].copy_from_slice(code);
-            codes.get(&whole)
-        };
-        return match (medium, letter(b'w'), letter(b'a')) {
-            (Medium::Water, Some(water), _) => Some(water),
-            (Medium::Air, _, Some(air)) => Some(air),
-            (_, Some(only), None) | (_, None, Some(only)) => Some(only),
-            _ => None,
-        };
+    match (medium, with_letters(codes, code)) {
+        (Medium::Water, (Some(water), _)) => return Some(water),
+        (Medium::Air, (_, Some(air))) => return Some(air),
+        (_, (Some(only), None) | (None, Some(only))) => return Some(only),
+        _ => {}
     }
     if code.len() > 8 || !code.iter().any(u8::is_ascii_uppercase) {
         return None;
@@ -751,13 +763,14 @@ mod tests {
         use Edition::V2005;
         for medium in [Medium::Water, Medium::Air, Medium::Unknown] {
             assert_eq!(find("11", V2005, medium), some("a21022", "氯气", "mg/m3", false));
-            assert_eq!(find("011", V2005, medium), some("w01018", "化学需氧量", "mg/L", false));
+            let water = find("011", V2005, medium);
+            assert_eq!(water, some("w01018", "化学需氧量", "mg/L", false).filter(|_| medium != Medium::Air));
         }
         assert_eq!(find("60", V2005, Medium::Water), some("w21003", "氨氮", "mg/L", true));
         assert_eq!(find("60", V2005, Medium::Air), None);
         assert_eq!(find("004", V2005, Medium::Air), some("a21005", "一氧化碳", "mg/m3", true));
         assert_eq!(find("004", V2005, Medium::Water), None);
-        assert_eq!(find("2", V2005, Medium::Air), some("a21026", "二氧化硫", "mg/m3", true));
+        assert_eq!(find("2", V2005, Medium::Air), None, "ST alone does not tell");
         assert_eq!(find("2", V2005, Medium::Unknown), None);
         assert_eq!(find("101", V2005, Medium::Air), some("w21011", "总磷", "mg/L", false));
     }
@@ -767,11 +780,13 @@ mod tests {
         let dictionary = dictionary();
         let of = |code: &str, st: &str, said: &str| {
             let system = dictionary.system(Some(st.as_bytes()), Some(said.as_bytes()));
-            dictionary.find(code.as_bytes(), Some(Edition::V2005), system).unwrap().factor.code.to_string()
+            let found = dictionary.find(code.as_bytes(), Some(Edition::V2005), system)?;
+            Some(found.factor.code.to_string())
         };
-        assert_eq!((of("11", "32", "31"), of("11", "31", "32")), ("w01018".into(), "a21022".into()));
-        assert_eq!((of("011", "31", "32"), of("011", "32", "31")), ("a21022".into(), "w01018".into()));
-        assert_eq!(of("11", "91", "32"), "a21022", "a registration that says no medium is none");
+        let (gas, water) = (Some("a21022".to_owned()), Some("w01018".to_owned()));
+        assert_eq!((of("11", "32", "31"), of("11", "31", "32")), (water.clone(), gas.clone()));
+        assert_eq!((of("011", "31", "32"), of("011", "32", "31")), (gas.clone(), water));
+        assert_eq!(of("11", "91", "32"), gas, "a registration that says no medium is none");
     }
 
     #[test]

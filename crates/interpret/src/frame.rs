@@ -7,10 +7,11 @@ use super::events::Place;
 use super::keys::Sealing;
 use super::moment::Moment;
 use super::recent::Known;
-use super::report::Lens;
+use super::report::{Lens, Torn};
+use super::seams::Seams;
 use super::settings::Settings;
 use super::station::Station;
-use super::{Interpreted, Interpreter, coverage, hash, id, marks, micros, times};
+use super::{Interpreted, Interpreter, coverage, hash, id, loose, marks, micros, times};
 use hj212::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
 use hj212_downlink::Step;
 use hj212_model::message::dialect::Shown;
@@ -35,6 +36,8 @@ pub(super) struct Packet<'a> {
     pub(super) deviations: Deviations,
     pub(super) length_off: Option<u32>,
     pub(super) content: u64,
+    /// Where its area was cut that cannot be put together.
+    pub(super) torn: &'a [Torn],
     pub(super) place: Place<'a>,
 }
 
@@ -136,6 +139,10 @@ impl Interpreter {
             let said = opening.area(header);
             let tidied = if opening.sealing.is_unreadable() { None } else { tidied(said) };
             let (area, odd) = tidied.as_ref().map_or((said, Deviations::NONE), |(area, odd)| (area.as_slice(), *odd));
+            let edges = match parted {
+                Parted::One { count, number } => Seams::of_one(area, number > 1, number < count).torn,
+                Parted::Whole | Parted::Merged { .. } => Vec::new(),
+            };
             let packet = Packet {
                 st: header.st,
                 cn: header.cn,
@@ -148,6 +155,7 @@ impl Interpreter {
                 deviations: deviations.union(odd),
                 length_off,
                 content: hash::content(if opening.sealing.is_unreadable() { header.area } else { said }),
+                torn: &edges,
                 place,
             };
             done.opened += u32::from(packet.sealing.is_opened());
@@ -179,11 +187,23 @@ impl Interpreter {
         let habit = station.habits.of(packet.st);
         let shown = packet.shown(&station.mn);
         let edition = self.context.edition_of(facts, &shown);
-        let lens = Lens { dictionary: &self.dictionary, facts, edition, system, habit, merged };
-        let report = self.scratch.read(packet.area, lens);
+        let torn = packet.torn;
+        let lens = Lens { dictionary: &self.dictionary, facts, edition, system, habit, merged, torn };
+        let loose;
+        let mut report = self.scratch.read(packet.area, lens);
+        let odd = report.odd || report.deviations.contains(Deviation::ItemMalformed);
+        if odd
+            && !packet.sealing.is_unreadable()
+            && let Some(found) = loose::read(packet.area)
+        {
+            self.scratch.reuse(report);
+            loose = found;
+            report = self.scratch.read_loosely(&loose, lens);
+        }
+        let report = report;
         let kind = self.context.kind_of(facts, &shown);
         let time = report.data_time.or_else(|| report.own(b"AlarmTime").filter(|_| kind == Kind::Alarm));
-        let moment = time.and_then(Moment::read_any);
+        let moment = time.and_then(|time| Moment::read_near(time, packet.place.at));
         let mut deviations = packet.deviations;
         times::judge(&self.settings, packet, kind, time, moment, &mut deviations);
         // Answers of 2005 carry QN in the data area.

@@ -33,11 +33,9 @@ impl Interpreter {
         if packet.sealing.is_unreadable() || station.is_none() || !fits {
             return None;
         }
-        let time = data_time_of(packet.area);
-        if time.is_none() && packet.qn.is_none_or(<[u8]>::is_empty) {
-            return None;
-        }
-        Some(parts::Part { st: packet.st, cn: header.cn?, count, number, time, qn: packet.qn, record: None })
+        let (time, qn, content) = (data_time_of(packet.area), packet.qn, packet.content);
+        let part = parts::Part { st: packet.st, cn: header.cn?, count, number, time, qn, record: None, content };
+        Some(part)
     }
 
     pub(super) fn gather_part(
@@ -49,10 +47,15 @@ impl Interpreter {
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) -> bool {
-        let record = said.qn_key().filter(|_| said.time.is_none()).and_then(|key| station.part_times.content(key));
-        let said = parts::Part { record, ..said };
-        if let (Some(key), Some(time)) = (said.qn_key(), said.time) {
-            station.part_times.meet(key, hash::content(time), PART_TIMES_MAX);
+        let known = if said.time.is_none() { station.part_times.content(said.qn_key()) } else { None };
+        // Without a QN it is a re-send only if nothing waits for it.
+        let waited_for = said.is_nameless() && self.waiting.find(&station.pending, &said, self.elapsed).is_some();
+        let said = parts::Part { record: known.filter(|_| !waited_for), ..said };
+        if said.is_nameless() && !waited_for && said.record.is_none() {
+            return self.publish(station, packet, out, done);
+        }
+        if let Some(time) = said.time.filter(|_| said.qn.is_some_and(|qn| !qn.is_empty())) {
+            station.part_times.meet(said.qn_key(), hash::content(time), PART_TIMES_MAX);
         }
         if station.parts.has(said.key(), packet.content) {
             done.resent += 1;
@@ -80,7 +83,7 @@ impl Interpreter {
         let record_max = usize::try_from(self.settings.parts_record_max).unwrap_or(usize::MAX).min(60 * 1024);
         let mut learned = false;
         let mut part = part;
-        if let Some(found) = self.waiting.find(&station.pending, &said) {
+        if let Some(found) = self.waiting.find(&station.pending, &said, self.elapsed) {
             match self.waiting.join(found, part, record_max) {
                 Joined::Waits => return false,
                 Joined::Resent => {
@@ -155,11 +158,16 @@ impl Interpreter {
                 time: Some(pending.time.as_slice()).filter(|time| !time.is_empty()),
                 qn: part.qn.as_deref(),
                 record: None,
+                content: part.content,
             };
             station.parts.meet(said.key(), part.content, PARTS_REMEMBERED_MAX);
+            if let Some(time) = said.time.filter(|_| part.time.is_empty()) {
+                // Sent again, it is known by its QN.
+                station.part_times.meet(said.qn_key(), hash::content(time), PART_TIMES_MAX);
+            }
         }
         let mut area = Vec::new();
-        let odd = pending.area(&mut area);
+        let seams = pending.area(&mut area);
         let packet = Packet {
             st: pending.st.as_deref(),
             cn: Some(pending.cn),
@@ -169,7 +177,8 @@ impl Interpreter {
             area: &area,
             parted: Parted::Merged { count: pending.count, heard: &pending.heard },
             sealing: pending.heard.iter().fold(Sealing::Plain, |all, part| all.join(part.sealing)),
-            deviations: pending.deviations().union(odd),
+            deviations: pending.deviations().union(seams.found),
+            torn: &seams.torn,
             length_off: pending.heard.iter().find_map(|part| part.length_off),
             content: pending.heard.iter().fold(u64::from(pending.count), |all, part| hash::join(all, part.content)),
             place: Place { offset: latest.offset, time: latest.received, at: latest.at, hash: &latest.hash },

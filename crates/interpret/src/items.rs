@@ -9,6 +9,7 @@ use super::factors::key;
 use super::hash::fnv;
 use super::report::{Cell, FIELDS_OF_ITEM_MAX, Reading, Report};
 use super::value::Why;
+use super::worth::Worth;
 use hj212::Deviation;
 
 impl<'a> Report<'a> {
@@ -49,7 +50,9 @@ impl<'a> Report<'a> {
             instrument,
             open: false,
             why: None,
-            lacks: None,
+            worth: Worth::None,
+            torn: false,
+            nameless: false,
             first: 0,
             last: 0,
             count: 0,

@@ -12,6 +12,12 @@ use hj212_model::message::time::{self, BEIJING_OFFSET_SECONDS};
 const SECOND: i64 = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
+/// A time that digits may stand for is likely if it is no further from the arrival than this: 400 days.
+const NEAR: i64 = 400 * DAY_SECONDS * SECOND;
+
+/// Seconds since 1970 are looked for no further from the arrival than this: ten years.
+const FAR: i64 = 3653 * DAY_SECONDS * SECOND;
+
 /// A time of the station's calendar, to the millisecond if it was said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
@@ -59,6 +65,80 @@ impl Moment {
         Moment::read(text).or_else(|| Moment::read_odd(text))
     }
 
+    /// The same of a text that came about `arrival`, which may also be a number of seconds or milliseconds since 1970. Ten digits may be both
+    /// a calendar's time (`YYMMDDhhmm`, `YYYYMMDDhh`) and seconds: a calendar's time within [`NEAR`] of the arrival counts first, then
+    /// seconds within it, then a calendar's time, and seconds within [`FAR`] of it where no calendar knows the digits.
+    pub(super) fn read_near(text: &[u8], arrival: Timestamp) -> Option<Moment> {
+        if Moment::is_plain(text) {
+            return Moment::read(text);
+        }
+        let said = Moment::read_odd(text);
+        let text = text.trim_ascii();
+        if !matches!(text.len(), 10 | 13) || !text.iter().all(u8::is_ascii_digit) {
+            return said;
+        }
+        let near = |moment: &Moment, limit: i64| moment.timestamp().0.abs_diff(arrival.0) <= limit.unsigned_abs();
+        let calendar = Moment::calendar(text).into_iter().flatten().filter(|moment| near(moment, NEAR));
+        let epoch = Moment::since_1970(text);
+        match (calendar.collect::<Vec<_>>().as_slice(), epoch.filter(|moment| near(moment, NEAR))) {
+            ([one], _) => Some(*one),
+            ([], Some(epoch)) => Some(epoch),
+            _ if Moment::calendar(text).iter().any(Option::is_some) => said,
+            _ => epoch.filter(|moment| near(moment, FAR)),
+        }
+    }
+
+    /// Whether `self`, read from `text` by [`Moment::read_near`], was a number of seconds or milliseconds.
+    pub(super) fn is_since_1970(self, text: &[u8]) -> bool {
+        matches!(text.trim_ascii().len(), 10 | 13) && Moment::since_1970(text.trim_ascii()) == Some(self)
+    }
+
+    /// Ten digits as a calendar's time, with four digits of the year and with two.
+    fn calendar(text: &[u8]) -> [Option<Moment>; 2] {
+        [Moment::filled(b"", text), Moment::filled(b"20", text)]
+    }
+
+    /// Digits with zeros behind them, as a time of this century.
+    fn filled(century: &[u8], digits: &[u8]) -> Option<Moment> {
+        let mut whole = [b'0'; 14];
+        let said = [century, digits].concat();
+        whole.get_mut(..said.len())?.copy_from_slice(&said);
+        Moment::read(&whole).filter(|moment| (2000..2100).contains(&moment.year))
+    }
+
+    /// Ten digits as seconds and thirteen as milliseconds since 1970.
+    fn since_1970(text: &[u8]) -> Option<Moment> {
+        let number = text.iter().try_fold(0i64, |n, byte| {
+            byte.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(i64::from(byte - b'0')))
+        })?;
+        let millis = match text.len() {
+            10 => number.checked_mul(1000)?,
+            13 => number,
+            _ => return None,
+        };
+        let moment = Moment::at(Timestamp(millis.checked_mul(1000)?))?;
+        Some(Moment { milli: moment.milli.filter(|_| text.len() == 13), ..moment })
+    }
+
+    /// The time of the calendar at this point in time.
+    fn at(at: Timestamp) -> Option<Moment> {
+        let micros = at.0.saturating_add(i64::from(BEIJING_OFFSET_SECONDS) * SECOND);
+        let (seconds, micros) = (micros.div_euclid(SECOND), micros.rem_euclid(SECOND));
+        let (days, of_day) = (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS));
+        let (year, month, day) = time::civil(days);
+        let year = u16::try_from(year).ok().filter(|year| (1..=9999).contains(year))?;
+        // All remainders fit their types.
+        Some(Moment {
+            year,
+            month: month as u8,
+            day: day as u8,
+            hour: (of_day / 3600) as u8,
+            minute: (of_day / 60 % 60) as u8,
+            second: (of_day % 60) as u8,
+            milli: Some((micros / 1000) as u16),
+        })
+    }
+
     /// Whether a text is in the standard's form, as far as its length tells.
     pub(super) fn is_plain(text: &[u8]) -> bool {
         matches!(text.len(), 14 | 17) && text.iter().all(u8::is_ascii_digit)
@@ -70,18 +150,12 @@ impl Moment {
         if !text.iter().all(u8::is_ascii_digit) {
             return Moment::read_separated(text);
         }
-        let filled = |century: &[u8], digits: &[u8]| {
-            let mut whole = [b'0'; 14];
-            let said = [century, digits].concat();
-            whole.get_mut(..said.len())?.copy_from_slice(&said);
-            Moment::read(&whole).filter(|moment| (2000..2100).contains(&moment.year))
-        };
         match text.len() {
             // Fractions of a second behind it.
             15 | 16 => Moment::read(text.get(..14)?),
-            10 | 12 => match (filled(b"", text), filled(b"20", text)) {
-                (Some(one), None) | (None, Some(one)) => Some(one),
-                _ => None,
+            10 | 12 => match Moment::calendar(text) {
+                [Some(one), None] | [None, Some(one)] => Some(one),
+                [None, None] | [Some(_), Some(_)] => None,
             },
             _ => None,
         }
@@ -192,25 +266,10 @@ fn digits(out: &mut Vec<u8>, number: u32, width: u32) {
 /// Appends a time of the gateway's clock as RFC 3339 in Beijing time with milliseconds; the same text as
 /// [`Timestamp::to_rfc3339`], without its allocation.
 pub(super) fn write_timestamp(out: &mut Vec<u8>, at: Timestamp) {
-    let micros = at.0.saturating_add(i64::from(BEIJING_OFFSET_SECONDS) * SECOND);
-    let (seconds, micros) = (micros.div_euclid(SECOND), micros.rem_euclid(SECOND));
-    let (days, of_day) = (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS));
-    let (year, month, day) = time::civil(days);
-    let Ok(year @ 1..=9999) = u16::try_from(year) else {
-        out.extend_from_slice(b"1970-01-01T08:00:00.000+08:00");
-        return;
-    };
-    // All remainders fit their types.
-    let moment = Moment {
-        year,
-        month: month as u8,
-        day: day as u8,
-        hour: (of_day / 3600) as u8,
-        minute: (of_day / 60 % 60) as u8,
-        second: (of_day % 60) as u8,
-        milli: Some((micros / 1000) as u16),
-    };
-    moment.write(out);
+    match Moment::at(at) {
+        Some(moment) => moment.write(out),
+        None => out.extend_from_slice(b"1970-01-01T08:00:00.000+08:00"),
+    }
 }
 
 #[cfg(test)]
@@ -270,6 +329,29 @@ mod tests {
             "--",
         ] {
             assert_eq!(Moment::read_any(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn ten_digits_are_what_is_near_the_arrival() {
+        let arrival = Moment::read(b"20261130150000").unwrap().timestamp();
+        for (said, wanted, epoch) in [
+            // No time of a calendar near, and seconds of two months later.
+            ("1801150830", "2027-01-28T23:40:30+08:00", true),
+            ("1796050800", "2026-11-30T23:00:00+08:00", true),
+            ("1796050800123", "2026-11-30T23:00:00.123+08:00", true),
+            ("2611301500", "2026-11-30T15:00:00+08:00", false),
+            ("2026113015", "2026-11-30T15:00:00+08:00", false),
+            ("1701010000", "2017-01-01T00:00:00+08:00", false),
+            ("1499999999", "2017-07-14T10:39:59+08:00", true),
+            ("20261130150000", "2026-11-30T15:00:00+08:00", false),
+            ("2026-11-30 15:00:00", "2026-11-30T15:00:00+08:00", false),
+        ] {
+            let moment = Moment::read_near(said.as_bytes(), arrival).unwrap();
+            assert_eq!((text(moment).as_str(), moment.is_since_1970(said.as_bytes())), (wanted, epoch), "{said}");
+        }
+        for none in ["0000000000", "1000000000", "9999999999", "2012010110", "4000000000000", "--"] {
+            assert_eq!(Moment::read_near(none.as_bytes(), arrival), None, "{none}");
         }
     }
 

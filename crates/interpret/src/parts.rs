@@ -1,8 +1,9 @@
 //! Records that come in parts (HJ 212-2017, tables C.49 and C.50): kept until they are complete or their time is over.
 //!
 //! Parts belong together by (MN, ST, CN, DataTime); parts without a DataTime of their own, as loggers write them that cut the area
-//! by bytes, by their QN. What must stay true: no part is put to another record than that of its DataTime or its QN; where a part is
-//! missing, nothing is put together over the gap. Each part is a packet of its own, with its own QN and its own answer, so nothing
+//! by bytes, by their QN; and where each has a QN of its own, by their numbers, if one record alone waits for them and has not waited for
+//! longer than [`BESIDE`]. How the areas become one is in [`super::seams`]. What must stay true: no part is put to another record than that
+//! of its DataTime or its QN, if it has one that is known; where a part is missing, nothing is put together over the gap. Each part is a packet of its own, with its own QN and its own answer, so nothing
 //! waits for this but the publication. Limits, all in [`super::Settings`]: parts of a record, its bytes, records waiting per
 //! station and bytes waiting in all. At a limit the oldest waiting record is published with what is there.
 
@@ -12,8 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::hash;
 use super::keys::Sealing;
+use super::seams::{Seams, time_head};
 use hj212::{Deviation, Deviations, Edition};
 use hj212_model::message::Timestamp;
+
+/// Parts with neither DataTime nor QN in common are put together by their numbers if they come within this time: a minute.
+const BESIDE: i64 = 60 * 1_000_000;
 
 /// A part that was heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +55,8 @@ pub(super) struct Part<'a> {
     pub(super) qn: Option<&'a [u8]>,
     /// The hash of the DataTime that an earlier part with this QN had.
     pub(super) record: Option<u64>,
+    /// The hash of its area.
+    pub(super) content: u64,
 }
 
 impl Part<'_> {
@@ -69,10 +76,17 @@ impl Part<'_> {
         hash::join(self.record(), self.numbers(self.number))
     }
 
-    /// A number for all parts with this QN.
-    pub(super) fn qn_key(&self) -> Option<u64> {
-        let qn = self.qn.filter(|qn| !qn.is_empty())?;
-        Some(hash::join(hash::content(qn), self.numbers(0)))
+    /// A number for all parts with this QN; of a part without one for this part alone.
+    pub(super) fn qn_key(&self) -> u64 {
+        match self.qn.filter(|qn| !qn.is_empty()) {
+            Some(qn) => hash::join(hash::content(qn), self.numbers(0)),
+            None => hash::join(self.content, self.numbers(self.number)),
+        }
+    }
+
+    /// Whether nothing but its numbers says which record it belongs to.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.time.is_none() && self.qn.is_none_or(<[u8]>::is_empty)
     }
 }
 
@@ -112,38 +126,37 @@ impl Pending {
         self.heard.iter().max_by_key(|part| part.offset)
     }
 
-    /// All areas in the order of their numbers, as one; and what is odd about how they were cut.
-    pub(super) fn area(&self, out: &mut Vec<u8>) -> Deviations {
+    /// All areas in the order of their numbers, as one; and how they were cut.
+    pub(super) fn area(&self, out: &mut Vec<u8>) -> Seams {
         out.clear();
-        let mut found = Deviations::NONE;
-        let mut before: Option<u16> = None;
+        let mut seams = Seams::default();
+        let mut expected = u16::from(!self.is_from_zero());
+        let mut timed = false;
         for part in &self.heard {
-            let missing = before.is_some_and(|number| number + 1 != part.number);
-            before = Some(part.number);
-            if !part.time.is_empty() || missing || out.is_empty() {
-                if !out.is_empty() {
-                    out.push(b';');
-                }
-                if missing && memchr::memmem::find(out, b"PolId").is_some() {
-                    // What follows may belong to an instrument named in the missing part.
-                    out.extend_from_slice(b"PolId=;");
-                }
-            } else {
-                match cut(out, &part.area) {
-                    Cut::Between => out.push(b';'),
-                    Cut::AtSeparator => {}
-                    Cut::Within => found.insert(Deviation::PartsCut),
-                }
+            let missing = std::mem::replace(&mut expected, part.number.saturating_add(1)) != part.number;
+            // The parts but the first say the DataTime again, and what follows it may go on with what stood before.
+            let head = if timed { time_head(&part.area, &self.time) } else { 0 };
+            let body = part.area.get(head..).unwrap_or_default();
+            timed |= !part.time.is_empty();
+            if missing {
+                seams.gap(out, body);
+            } else if !out.is_empty() {
+                seams.join(out, body);
             }
-            out.extend_from_slice(&part.area);
+            out.extend_from_slice(body);
+        }
+        if expected < self.count + u16::from(!self.is_from_zero()) {
+            seams.ends_open(out);
         }
         if self.heard.iter().any(|part| part.time.is_empty()) && self.heard.len() > 1 {
-            found.insert(Deviation::PartsWithoutTime);
+            let qn = self.heard.first().and_then(|part| part.qn.as_deref()).filter(|qn| !qn.is_empty());
+            let same = qn.is_some() && self.heard.iter().all(|part| part.qn.as_deref() == qn);
+            seams.found.insert(if same { Deviation::PartsWithoutTime } else { Deviation::PartsByNumber });
         }
         if self.is_from_zero() {
-            found.insert(Deviation::PartsFromZero);
+            seams.found.insert(Deviation::PartsFromZero);
         }
-        found
+        seams
     }
 
     /// Whether its parts are counted from 0.
@@ -166,41 +179,6 @@ impl Pending {
 pub(super) fn missing(count: u16, heard: &[Heard]) -> impl Iterator<Item = u64> {
     let first = u16::from(heard.iter().all(|part| part.number > 0));
     (first..count + first).filter(|number| !heard.iter().any(|part| part.number == *number)).map(u64::from)
-}
-
-/// Where an area was cut into two parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    /// Between two items, and the separator is gone.
-    Between,
-    /// At a separator, which is there.
-    AtSeparator,
-    /// Within an item.
-    Within,
-}
-
-/// Where two parts were cut: a piece without `=` on either side is half an item, and so is log text without its end.
-fn cut(before: &[u8], after: &[u8]) -> Cut {
-    let is_separator = |byte: &u8| matches!(byte, b';' | b',');
-    if log_is_open(before) {
-        return Cut::Within;
-    }
-    if before.last().is_none_or(is_separator) || after.first().is_none_or(is_separator) {
-        return Cut::AtSeparator;
-    }
-    let last = before.rsplit(is_separator).next().unwrap_or_default();
-    let first = after.split(is_separator).next().unwrap_or_default();
-    if last.contains(&b'=') && first.contains(&b'=') { Cut::Between } else { Cut::Within }
-}
-
-/// Whether `area` ends within log text (`//…//`).
-fn log_is_open(area: &[u8]) -> bool {
-    let Some(begin) = memchr::memmem::rfind(area, b"=//") else { return false };
-    let text = area.get(begin + 3..).unwrap_or_default();
-    let ends = |at: usize| {
-        matches!(text.get(at + 2..).unwrap_or_default().trim_ascii_start().first(), None | Some(b';' | b','))
-    };
-    !memchr::memmem::find_iter(text, b"//").any(ends)
 }
 
 /// All records waiting, by the order of their first parts.
@@ -230,8 +208,8 @@ impl Waiting {
         self.bytes
     }
 
-    /// The number of the record that a part belongs to, among those in `of_station`.
-    pub(super) fn find(&self, of_station: &[u64], part: &Part<'_>) -> Option<u64> {
+    /// The number of the record that a part belongs to, among those in `of_station`; `now` by the time that has passed.
+    pub(super) fn find(&self, of_station: &[u64], part: &Part<'_>, now: Timestamp) -> Option<u64> {
         let fits = |number: &u64, by: &dyn Fn(&Pending) -> bool| {
             self.pending.get(number).is_some_and(|pending| {
                 pending.cn == part.cn && pending.count == part.count && pending.st.as_deref() == part.st && by(pending)
@@ -240,12 +218,21 @@ impl Waiting {
         let find = |by: &dyn Fn(&Pending) -> bool| of_station.iter().copied().find(|number| fits(number, by));
         let qn = part.qn.filter(|qn| !qn.is_empty());
         let has_qn = |pending: &Pending| qn.is_some() && pending.heard.iter().any(|heard| heard.qn.as_deref() == qn);
+        // Nothing in common but the numbers: only if one record alone can be meant.
+        let by_number = |by: &dyn Fn(&Pending) -> bool| {
+            let beside = |pending: &Pending| now.0.saturating_sub(pending.since.0) <= BESIDE;
+            let waits = |pending: &Pending| !pending.has(part.number) && beside(pending) && by(pending);
+            let mut all = of_station.iter().copied().filter(|number| fits(number, &waits));
+            all.next().filter(|_| all.next().is_none())
+        };
         match part.time {
             Some(time) => find(&|pending| pending.time == time)
-                .or_else(|| find(&|pending| pending.time.is_empty() && has_qn(pending))),
+                .or_else(|| find(&|pending| pending.time.is_empty() && has_qn(pending)))
+                .or_else(|| by_number(&|pending| pending.time.is_empty())),
             None => find(&|pending| !pending.time.is_empty() && part.record == Some(hash::content(&pending.time)))
                 .or_else(|| find(&|pending| has_qn(pending) && !pending.has(part.number)))
-                .or_else(|| find(&has_qn)),
+                .or_else(|| find(&has_qn))
+                .or_else(|| if part.record.is_none() { by_number(&|_| true) } else { None }),
         }
     }
 
@@ -295,29 +282,5 @@ impl Waiting {
     /// The number of the record that has waited longest, and since when.
     pub(super) fn oldest(&self) -> Option<(u64, Timestamp)> {
         self.pending.first_key_value().map(|(number, pending)| (*number, pending.since))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_an_area_was_cut_is_told_by_its_halves() {
-        for (before, after, wanted) in [
-            ("a21026-Avg=1.1,a21026-Flag=N", "a21002-Avg=2.2", Cut::Between),
-            ("a21026-Avg=1.1;", "a21002-Avg=2.2", Cut::AtSeparator),
-            ("a21026-Avg=1.1", ",a21026-Flag=N", Cut::AtSeparator),
-            ("a21026-Avg=1.1,a21026-Fl", "ag=N;a21002-Avg=2.2", Cut::Within),
-            ("a21026-Avg=1", ".1,a21026-Flag=N", Cut::Within),
-            ("a21026-Avg", "=1.1,a21026-Flag=N", Cut::Within),
-            ("a21026-Avg=", "1.1", Cut::Within),
-            ("DataTime=202604", "01101500;a21026-Avg=1", Cut::Within),
-            ("i11001-Info=//one;a=b", ";c=d//;i12001-Info=1", Cut::Within),
-            ("i11001-Info=//one//", "i12001-Info=1", Cut::Between),
-            ("i11001-Info=//one/", "/;i12001-Info=1", Cut::Within),
-        ] {
-            assert_eq!(cut(before.as_bytes(), after.as_bytes()), wanted, "{before} | {after}");
-        }
     }
 }

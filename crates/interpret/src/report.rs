@@ -9,6 +9,7 @@
 //! * A flag that follows a flag of its item: the last one holds, the earlier stays in the report, and the reading is not valid.
 //! * What stands behind a `PolId` belongs to that instrument, up to the next one; several items of one code under several instruments are
 //!   several readings.
+//! * What an area holds besides fields is `unread`, and none of it is lost: see [`super::loose`].
 //! * Two codes of one frame that stand for the same factor: the canonical spelling takes the key, another one stays under the code it
 //!   was said with and names the factor (`same_as`). No key of the published object occurs twice, and neither value is lost.
 
@@ -16,8 +17,10 @@ use std::borrow::Cow;
 
 use super::convert::Multiplier;
 use super::factors::{Collision, Dictionary, Factor, Meaning, System, key, pack};
-use super::tables::Evidence;
+use super::loose::Loose;
+use super::tables::{self, Evidence};
 use super::value::{self, Said, Why};
+use super::worth::{self, Found, Worth};
 use hj212::value::{Spelling, field_name};
 use hj212::{Deviation, Deviations, Edition, Field, Fields};
 use hj212_model::message::{Conversion, StationFacts};
@@ -124,12 +127,26 @@ const CONVERTED: u64 = {
 
 impl Name {
     /// Whether it is the value that the item is about: what is sampled, the mean, a state.
-    fn is_main(&self) -> bool {
+    pub(super) fn is_main(&self) -> bool {
         matches!(self.snake, "rtd" | "avg" | "info" | "rs" | "data" | "sample_rd")
     }
 
+    /// Whether it is a value at all: not the kind or a limit of one, nor how many there were.
+    pub(super) fn is_value(&self) -> bool {
+        matches!(self.class, Class::Number | Class::ByFactor)
+            && !matches!(
+                self.snake,
+                "result_type" | "alarm_type" | "valid_num" | "total_num" | "standard_value" | "low_value" | "up_value"
+            )
+    }
+
+    /// Whether its values may be text without anything being odd: a log, a state in words.
+    pub(super) fn may_be_text(&self) -> bool {
+        self.snake == "info"
+    }
+
     /// Whether values of this name are in the unit of the factor: not sums (another unit), states, counts and texts.
-    fn has_unit(&self) -> bool {
+    pub(super) fn has_unit(&self) -> bool {
         matches!(self.class, Class::Number | Class::ByFactor)
             && !matches!(
                 self.snake,
@@ -164,6 +181,11 @@ fn known(said: &[u8]) -> Option<(u8, bool)> {
         None => (NAMES.iter().position(|name| name.said.as_bytes().eq_ignore_ascii_case(said))?, false),
     };
     Some((u8::try_from(index).ok()?, exact))
+}
+
+/// Whether `said` is a name of a field of an item.
+pub(super) fn is_name(said: &[u8]) -> bool {
+    known(said).is_some()
 }
 
 /// One field of a reading.
@@ -244,8 +266,12 @@ pub(super) struct Reading<'a> {
     pub(super) open: bool,
     /// Why the reading has no value, or why what it says of itself contradicts.
     pub(super) why: Option<Why>,
-    /// Why the value it is about is none, or may be none.
-    pub(super) lacks: Option<Why>,
+    /// Whether it has a value.
+    pub(super) worth: Worth,
+    /// Whether it was cut between two parts, and nobody can put it together.
+    pub(super) torn: bool,
+    /// Whether its code may be the rest of another: it is given no name.
+    pub(super) nameless: bool,
     pub(super) first: u32,
     pub(super) last: u32,
     pub(super) count: u32,
@@ -264,14 +290,9 @@ impl Reading<'_> {
         self.met & !FLAGS == 0 && self.met.count_ones() == self.count
     }
 
-    /// Whether there is certainly no value to be used, whatever its flag says.
-    pub(super) fn is_certainly_none(&self) -> bool {
-        self.why == Some(Why::NoValue) || self.lacks.is_some_and(|why| why != Why::SentinelPossible)
-    }
-
-    /// Whether nobody can say if there is a value to be used.
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.why == Some(Why::FlagsDiffer) || self.lacks == Some(Why::SentinelPossible)
+    /// The same, also if a flag was said twice.
+    fn has_flags_alone(&self) -> bool {
+        self.is_flags_only() || (self.twice && self.met & !FLAGS == 0)
     }
 
     /// The code under which it stands, without the number of its item.
@@ -323,6 +344,10 @@ pub(super) struct Report<'a> {
     pub(super) home: Option<usize>,
     /// What the codes of the record can only be.
     pub(super) evidence: Evidence,
+    /// Whether something in the area looks as if it was not read as it was meant: then [`super::loose`] looks at it.
+    pub(super) odd: bool,
+    /// What stands in no field.
+    pub(super) unread: Vec<&'a [u8]>,
     pub(super) data_time: Option<&'a [u8]>,
     pub(super) deviations: Deviations,
     /// A hash of the set of codes: the same set gives the same number, whatever the order.
@@ -340,6 +365,17 @@ pub(super) struct Lens<'a> {
     pub(super) habit: Evidence,
     /// Whether the area was put together from parts, each of which begins with the same DataTime.
     pub(super) merged: bool,
+    /// Where parts were cut that cannot be put together.
+    pub(super) torn: &'a [Torn],
+}
+
+/// A piece of an area at a cut that nobody can mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Torn {
+    /// Where it stands.
+    pub(super) at: std::ops::Range<usize>,
+    /// Whether its code may be the rest of another, too.
+    pub(super) code: bool,
 }
 
 /// The lists of a report between two frames.
@@ -371,13 +407,32 @@ impl Scratch {
         self.keys.clear();
         report.deviations = self.fields.deviations();
         for field in self.fields.iter(area) {
-            if field.item.is_empty() {
-                report.own_field(field.name, field.value, lens.merged);
-            } else {
-                report.item_field(&mut self.keys, field);
-            }
+            report.field(&mut self.keys, field, lens.merged);
         }
         report.close_item(&mut self.keys);
+        report.tear(area, lens.torn);
+        report.resolve(&self.keys, lens);
+        report.weigh(lens.dictionary);
+        report
+    }
+
+    /// Reads the area that was read last once more, as [`super::loose`] found it to be meant.
+    #[cold]
+    pub(super) fn read_loosely<'a>(&mut self, loose: &'a Loose, lens: Lens<'a>) -> Report<'a> {
+        let mut report = Report {
+            readings: emptied(std::mem::take(&mut self.readings)),
+            cells: emptied(std::mem::take(&mut self.cells)),
+            own: emptied(std::mem::take(&mut self.own)),
+            ..Report::default()
+        };
+        self.keys.clear();
+        report.deviations = loose.deviations(self.fields.deviations());
+        for field in loose.fields() {
+            report.field(&mut self.keys, field, lens.merged);
+        }
+        report.close_item(&mut self.keys);
+        report.unread = loose.unread().collect();
+        report.tear(loose.text(), lens.torn);
         report.resolve(&self.keys, lens);
         report.weigh(lens.dictionary);
         report
@@ -411,7 +466,7 @@ impl<'a> Report<'a> {
         let named = |cell: &&Cell<'a>| cell.name.is_some_and(Name::is_main);
         let other = |cell: &&Cell<'a>| cell.name.is_none_or(|name| name.class != Class::Flag);
         let Some(cell) = said().find(named).or_else(|| said().find(other)) else { return Cow::Borrowed(&[]) };
-        if cell.why == Some(Why::Sentinel) {
+        if cell.why == Some(Why::Sentinel) || reading.torn {
             return Cow::Borrowed(&[]);
         }
         self.published(reading, cell)
@@ -466,7 +521,46 @@ impl<'a> Report<'a> {
         self.own.iter().rev().find(|own| own.name == name).map(|own| own.value)
     }
 
+    fn field(&mut self, keys: &mut Vec<u64>, field: Field<'a>, merged: bool) {
+        if field.item.is_empty() {
+            self.own_field(field.name, field.value, merged);
+        } else {
+            self.item_field(keys, field);
+        }
+    }
+
+    /// Marks the readings that have a field in one of the pieces `torn` of `area`.
+    fn tear(&mut self, area: &[u8], torn: &[Torn]) {
+        if torn.is_empty() {
+            return;
+        }
+        let base = area.as_ptr().addr();
+        let is_digit = |code: &[u8]| code.first().is_some_and(u8::is_ascii_digit);
+        let longest = self.readings.iter().map(|reading| reading.code.len()).max().unwrap_or(0);
+        for number in 0..self.readings.len() {
+            let Some(reading) = self.readings.get(number).copied() else { return };
+            let touches = |torn: &&Torn| {
+                // A value that is empty stands nowhere; its name does.
+                let within = |text: &[u8]| torn.at.contains(&text.as_ptr().addr().wrapping_sub(base));
+                self.cells(&reading).any(|cell| within(cell.said) || within(cell.value)) && {
+                    // A code that begins with a letter, or is as long as any other of the record, is no rest of one.
+                    !torn.code || is_digit(reading.code) && (reading.code.len() < longest || self.readings.len() == 1)
+                }
+            };
+            let Some(found) = torn.iter().find(touches) else { continue };
+            // Where a part is missing nobody knows whether it was cut; the rest of a code shows it.
+            if found.code {
+                self.deviations.insert(Deviation::PartsCut);
+            }
+            if let Some(reading) = self.readings.get_mut(number) {
+                reading.torn = true;
+                reading.nameless = found.code;
+            }
+        }
+    }
+
     fn own_field(&mut self, said: &'a [u8], value: &'a [u8], merged: bool) {
+        self.odd |= memchr::memchr(b'=', value).is_some_and(|_| !value.starts_with(b"//"));
         let name = if matches!(said, b"DataTime" | b"PolId") { said } else { self.own_name(said) };
         if name == b"DataTime" {
             let before = self.data_time.replace(value);
@@ -498,6 +592,7 @@ impl<'a> Report<'a> {
             self.deviations.insert(Deviation::FieldName);
             return name.as_bytes();
         }
+        self.odd |= field_name(said).is_none();
         if !said.contains(&b' ') {
             return said;
         }
@@ -535,6 +630,7 @@ impl<'a> Report<'a> {
         }
         let bit = name.map_or(0, |(index, _)| 1u64 << index);
         let name = name.and_then(|(index, _)| NAMES.get(usize::from(index)));
+        self.odd |= name.is_none() && !said.iter().all(u8::is_ascii_alphanumeric);
         let fresh = Cell { name, said, value, form: Said::Number, why: None, earlier: false, next: u32::MAX };
         let goes_on = self.readings.last().is_some_and(|last| {
             last.code == code
@@ -580,12 +676,22 @@ impl<'a> Report<'a> {
     /// What the codes of the record can only be; nothing if no code depends on the others.
     fn testimony(&self, lens: Lens<'a>) -> Evidence {
         let mut evidence = Evidence::NOTHING;
-        if !self.readings.iter().any(|reading| Dictionary::depends(reading.code)) {
+        let mut said = self.readings.iter().map(|reading| reading.code);
+        if !said.any(Dictionary::depends)
+            && !self.instruments.iter().any(|instrument| Dictionary::depends(instrument.said))
+        {
             return evidence;
         }
-        for reading in &self.readings {
+        for reading in self.readings.iter().filter(|reading| !reading.nameless) {
             let (converted, strange) = (reading.met & CONVERTED != 0, reading.met.count_ones() < reading.count);
-            lens.dictionary.testify(&mut evidence, reading.code, lens.edition, converted, strange);
+            let fields = match reading.met & !FLAGS {
+                0 if strange => tables::Fields::Alien,
+                _ => tables::Fields::Known { converted, strange },
+            };
+            lens.dictionary.testify(&mut evidence, reading.code, lens.edition, fields);
+        }
+        for instrument in &self.instruments {
+            lens.dictionary.testify(&mut evidence, instrument.said, lens.edition, tables::Fields::None);
         }
         evidence
     }
@@ -595,13 +701,15 @@ impl<'a> Report<'a> {
         self.evidence = self.testimony(lens);
         let system = lens.system.of_record(self.evidence, lens.habit);
         let mut aliased = false;
-        for reading in &mut self.readings {
-            let registered = lens
-                .facts
-                .filter(|facts| !facts.aliases.is_empty())
-                .and_then(|facts| facts.aliases.get(std::str::from_utf8(reading.code).ok()?));
+        let registered_as = |code: &[u8]| {
+            let facts = lens.facts.filter(|facts| !facts.aliases.is_empty())?;
+            facts.aliases.get(std::str::from_utf8(code).ok()?)
+        };
+        for reading in self.readings.iter_mut().filter(|reading| !reading.nameless) {
+            let registered = registered_as(reading.code);
             let code = registered.map_or(reading.code, |code| code.as_bytes());
             let Some(found) = lens.dictionary.find(code, lens.edition, system) else {
+                self.odd |= !reading.code.iter().all(u8::is_ascii_alphanumeric);
                 if lens.dictionary.is_open(code, lens.edition, system) {
                     reading.open = true;
                     self.deviations.insert(Deviation::CodeAmbiguous);
@@ -639,8 +747,23 @@ impl<'a> Report<'a> {
             }
         }
         for instrument in &mut self.instruments {
-            let found = lens.dictionary.find(instrument.said, lens.edition, system).filter(|found| !found.numbered);
+            let registered = registered_as(instrument.said);
+            let code = registered.map_or(instrument.said, |code| code.as_bytes());
+            let found = lens.dictionary.find(code, lens.edition, system).filter(|found| !found.numbered);
             instrument.factor = found.map(|found| found.factor);
+            let Some(found) = found else {
+                if lens.dictionary.is_open(code, lens.edition, system) {
+                    self.deviations.insert(Deviation::CodeAmbiguous);
+                }
+                continue;
+            };
+            if found.alias || registered.is_some() {
+                self.deviations.insert(Deviation::CodeAlias);
+            }
+            let digits = Dictionary::depends(code) && code.iter().all(u8::is_ascii_digit);
+            if registered.is_none() && digits && system.contradicts(lens.dictionary.medium_of(found.factor)) {
+                self.deviations.insert(Deviation::CodeTable);
+            }
         }
         if aliased {
             self.settle_keys(keys);
@@ -701,67 +824,36 @@ impl<'a> Report<'a> {
         true
     }
 
-    /// Classifies every value, and says of every reading without one why.
+    /// Classifies every value, and says of every reading without one why ([`super::worth`]).
     fn weigh(&mut self, dictionary: &Dictionary) {
         let mut before_has_flag = true;
         for reading in &mut self.readings {
             let textual = reading.factor.is_some_and(|factor| factor.textual);
             let mut at = reading.first;
-            // What the value that the item is about lacks, and what all its numbers lack if it has no such value.
-            let (mut main, mut others) = (None, None);
+            let mut found = Found::default();
             for _ in 0..reading.count {
                 let Some(cell) = self.cells.get_mut(at as usize) else { break };
                 at = cell.next;
-                let class = cell.name.map(|name| name.class);
-                // A log or a state may be text without anything being odd.
-                let may_be_text = cell.name.is_some_and(|name| name.snake == "info");
-                (cell.form, cell.why) = match class {
-                    Some(Class::Number) => value::classify(cell.value),
-                    Some(Class::ByFactor) if !textual => value::classify(cell.value),
-                    Some(Class::Time) if super::moment::Moment::read_any(cell.value).is_none() => {
-                        (Said::Text, Some(Why::NotTime))
-                    }
-                    None if value::is_literal(cell.value) => (Said::Number, None),
-                    None if cell.value.is_empty() => (Said::Text, Some(Why::Empty)),
-                    // What a field of no standard says may be any text.
-                    None => (Said::Text, Some(Why::NotNumber)),
-                    Some(Class::ByFactor | Class::Flag | Class::Time | Class::Text) => (Said::Text, None),
-                };
-                // Sums, times and counts may be any number but a negative one.
-                let measured = may_be_text || cell.value.starts_with(b"-") || cell.name.is_some_and(Name::has_unit);
-                let measured = measured && matches!(class, Some(Class::Number | Class::ByFactor));
-                if cell.form != Said::Text && measured {
-                    cell.why = match cell.form {
-                        Said::Number => dictionary.sentinels.find(cell.value),
-                        Said::Odd | Said::Text => dictionary.sentinels.find(&cell.literal()),
-                    };
+                (cell.form, cell.why) = worth::classify(cell, textual, dictionary);
+                found.add(cell, textual);
+                if cell.form == Said::Text && cell.value.len() > 1 && !cell.value.starts_with(b"//") {
+                    self.odd |= !cell.value.is_ascii() || memchr::memchr(b'=', cell.value).is_some();
                 }
-                if !may_be_text && class.is_some() {
+                let Some(name) = cell.name.filter(|name| !name.may_be_text()) else { continue };
+                if name.class != Class::Time {
                     value::note(cell.why, &mut self.deviations);
-                    if cell.form == Said::Odd {
-                        self.deviations.insert(Deviation::ValueForm);
-                    }
                 }
-                let is_text = textual || may_be_text && cell.form == Said::Text;
-                if cell.earlier || !matches!(class, Some(Class::Number | Class::ByFactor)) {
-                    continue;
-                }
-                let lack = cell.why.filter(|why| !is_text || *why == Why::Empty);
-                if cell.name.is_some_and(Name::is_main) {
-                    main = Some(main.unwrap_or(lack));
-                } else {
-                    // One that is there is enough.
-                    others = Some(others.map_or(lack, |others: Option<Why>| others.and(lack)));
+                if cell.form == Said::Odd {
+                    self.deviations.insert(Deviation::ValueForm);
                 }
             }
-            if reading.is_flags_only() && reading.count > 0 {
-                reading.why = Some(Why::NoValue);
+            if reading.count > 0 && reading.has_flags_alone() {
                 // A flag behind an item without one may be meant for that.
                 let stray = if before_has_flag { Deviation::FlagAlone } else { Deviation::FlagOfOther };
                 self.deviations.insert(stray);
             }
             before_has_flag = reading.flag.is_some();
-            reading.lacks = main.or(others).flatten();
+            (reading.worth, reading.why) = found.worth(reading);
         }
     }
 }
@@ -858,7 +950,8 @@ mod tests {
         };
         let system = dictionary.system(None, Some(b"31"));
         let habit = Evidence::NOTHING;
-        let lens = Lens { dictionary: &dictionary, facts: Some(&facts), edition: None, system, habit, merged: false };
+        let facts = Some(&facts);
+        let lens = Lens { dictionary: &dictionary, facts, edition: None, system, habit, merged: false, torn: &[] };
         let mut scratch = Scratch::default();
         let area = b"34013-Avg=36.90,34013-Cou=5;a21026-Avg=36.90;a34013-Flag=N";
         let report = scratch.read(area, lens);

@@ -107,7 +107,7 @@ impl Station {
             return false;
         }
         let before = self.codes.len();
-        for reading in &report.readings {
+        for reading in report.readings.iter().filter(|reading| !reading.nameless) {
             let key = reading.key();
             if self.codes.len() < codes_max && !self.codes.contains_key(key) {
                 self.codes.insert(key.to_owned(), reading.code.to_owned());

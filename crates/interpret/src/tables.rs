@@ -9,6 +9,12 @@
 //! * a code that stands in a table as it was said gets the name of that table or none. It is taken for another table's code with its
 //!   zeros lost or added only if the record has another code that shows such zeros, or the registration says the other medium and nothing
 //!   in the record speaks against it;
+//! * chimneys under an ST of water are many (it is the one of the standard's example) and lost zeros of water are rare: two digits are gas
+//!   unless something speaks against it. Three digits under an ST of gas, and nothing else, are open: added zeros and numbers of nozzles are
+//!   as likely as water;
+//! * ST alone never chooses between two tables for a code of one digit;
+//! * digits that have no field that a pollutant has are no code, under whatever ST;
+//! * the code of an instrument (PolId) is a code of the record like any other: it counts as a companion, and is decided with them;
 //! * where it stays open the code stands as it was said, without name and unit;
 //! * the same records in the same order give the same decisions; of a station a few numbers are remembered.
 
@@ -38,6 +44,21 @@ pub(super) struct Evidence {
     pub(super) three: bool,
     /// A bare code that has a field that no pollutant has.
     pub(super) strange: bool,
+    /// A bare code that has no field that a pollutant has.
+    pub(super) alien: bool,
+    /// A bare code that has a field that a pollutant has.
+    pub(super) plain: bool,
+}
+
+/// What of a code's item matters for the table of its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fields {
+    /// None: the code names an instrument.
+    None,
+    /// Some that a pollutant has; whether one of them is a converted value (`Zs…`), and whether there are others besides.
+    Known { converted: bool, strange: bool },
+    /// Only such as no pollutant has.
+    Alien,
 }
 
 impl Evidence {
@@ -51,6 +72,8 @@ impl Evidence {
         two: false,
         three: false,
         strange: false,
+        alien: false,
+        plain: false,
     };
 
     /// What it says of the medium, if it says one.
@@ -77,6 +100,8 @@ impl Evidence {
             two: self.two || other.two,
             three: self.three || other.three,
             strange: self.strange || other.strange,
+            alien: self.alien || other.alien,
+            plain: self.plain || other.plain,
         }
     }
 }
@@ -124,6 +149,8 @@ pub(super) struct Tables {
     pub(super) three: Choice,
     /// The table in which codes are repaired that stand in none, and whose letter is put before five digits.
     pub(super) medium: Medium,
+    /// The table of a code of one digit that could be of both: ST alone does not say it.
+    pub(super) single: Medium,
     /// Whether bare codes are no codes of pollutants at all.
     pub(super) none: bool,
 }
@@ -148,21 +175,34 @@ pub(super) fn decide(record: Evidence, known: Known) -> Tables {
     let settled = [record.medium(), registered, habit.medium()].into_iter().find(|it| *it != Medium::Unknown);
     let settled = settled.filter(|_| !record.is_mixed());
     let medium = if record.is_mixed() { Medium::Unknown } else { settled.unwrap_or(said) };
-    let by = |own: Medium, repaired: Medium, open_by_st: bool| match (settled, medium) {
+    // Zeros are shown to be lost or added: ST alone may repair then, but not keep.
+    let shown = |own: Medium, repaired: Medium| match (settled, said) {
         (Some(it), _) if it == own => Choice::Said,
+        (Some(it), _) | (None, it) if it == repaired => Choice::Repaired,
+        _ => Choice::Open,
+    };
+    // A code of one digit shows that something is lost, and not of which table.
+    let hinted = |own: Medium, repaired: Medium| match (settled, said) {
         (Some(it), _) if it == repaired => Choice::Repaired,
-        (None, it) if it == repaired => Choice::Repaired,
-        (None, it) if it == own && !open_by_st => Choice::Said,
+        (Some(it), _) | (None, it) if it == own => Choice::Said,
         _ => Choice::Open,
     };
     let against = |own: Medium| registered != own && said != own;
+    // Nothing but ST speaks, and it says gas.
+    let st_says_gas = said == Medium::Air
+        && registered != Medium::Water
+        && settled != Some(Medium::Water)
+        && habit.medium() != Medium::Water
+        && !record.is_mixed();
     let two = if record.gas {
         Choice::Said
-    } else if record.zeros_lost || record.single || (habit.zeros_lost && !habit.gas) {
-        by(Medium::Air, Medium::Water, record.zeros_lost)
+    } else if record.zeros_lost || (habit.zeros_lost && !habit.gas) {
+        shown(Medium::Air, Medium::Water)
+    } else if record.single {
+        hinted(Medium::Air, Medium::Water)
     } else if registered == Medium::Water && habit.medium() != Medium::Air {
         Choice::Repaired
-    } else if record.water && !record.three && against(Medium::Air) {
+    } else if !record.three && record.water && against(Medium::Air) {
         Choice::Open
     } else {
         Choice::Said
@@ -170,16 +210,19 @@ pub(super) fn decide(record: Evidence, known: Known) -> Tables {
     let three = if record.water {
         Choice::Said
     } else if record.zeros_added || (habit.zeros_added && !habit.water) {
-        by(Medium::Water, Medium::Air, true)
+        shown(Medium::Water, Medium::Air)
     } else if registered == Medium::Air && habit.medium() != Medium::Water {
         Choice::Repaired
-    } else if record.gas && !record.two && against(Medium::Water) {
+    } else if !record.two && ((record.gas && against(Medium::Water)) || st_says_gas) {
         Choice::Open
     } else {
         Choice::Said
     };
+    let lost = record.zeros_lost || record.zeros_added || habit.zeros_lost || habit.zeros_added;
+    let single = if lost { medium } else { settled.unwrap_or(Medium::Unknown) };
     let strange = record.strange || (habit.strange && !record.gas && !record.water);
-    Tables { two, three, medium, none: strange && !known.listed }
+    let alien = record.alien && !record.plain && !record.gas && !record.water;
+    Tables { two, three, medium, single, none: alien || (strange && !known.listed) }
 }
 
 #[cfg(test)]
@@ -193,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_as_said_is_left_to_its_table_whatever_st_says() {
+    fn a_code_as_said_is_left_to_its_table_or_open_whatever_st_says() {
         for said in [Medium::Water, Medium::Air, Medium::Unknown] {
             let of = |record| decide(record, known(Medium::Unknown, said));
             let gas = of(Evidence { gas: true, two: true, ..NOTHING });
@@ -201,7 +244,12 @@ mod tests {
             assert_eq!(of(Evidence { two: true, ..NOTHING }).two, Choice::Said);
             let water = of(Evidence { water: true, three: true, ..NOTHING });
             assert_eq!((water.three, water.medium), (Choice::Said, Medium::Water));
-            assert_eq!(of(Evidence { three: true, ..NOTHING }).three, Choice::Said);
+            let alone = if said == Medium::Air { Choice::Open } else { Choice::Said };
+            assert_eq!(of(Evidence { three: true, ..NOTHING }).three, alone);
+            let both = of(Evidence { two: true, three: true, ..NOTHING });
+            assert_eq!((both.two, both.three), (Choice::Said, Choice::Said), "who writes three digits loses no zeros");
+            let single = of(Evidence { single: true, ..NOTHING });
+            assert_eq!(single.single, Medium::Unknown, "ST alone does not tell");
             let mixed = of(Evidence { gas: true, water: true, two: true, three: true, ..NOTHING });
             assert_eq!((mixed.two, mixed.three), (Choice::Said, Choice::Said));
         }

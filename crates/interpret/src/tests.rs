@@ -15,6 +15,8 @@ use hj212_model::message::{Heard, Peering, Presence, RejectReason, Rejected};
 mod field;
 mod keys;
 mod outages;
+mod readings;
+mod split;
 mod timing;
 
 /// One record that owns its bytes.

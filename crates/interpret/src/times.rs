@@ -27,6 +27,9 @@ pub(super) fn judge(
             if text.len() != 14 || !Moment::is_plain(text) {
                 deviations.insert(Deviation::DataTimeForm);
             }
+            if moment.is_since_1970(text) {
+                deviations.insert(Deviation::DataTimeEpoch);
+            }
             if !moment.begins(kind.span()) {
                 deviations.insert(Deviation::DataTimeSeconds);
             }

@@ -5,7 +5,8 @@
 //! * a number in another form that has one meaning (`05.000`, `+1.2`, `.5`, `5.`, `1.0E-2`, full-width digits) is published as that
 //!   number, all its digits kept, and the text stands beside it;
 //! * what is no number is null with a reason; no part of a text becomes a number (`1,234` is neither 1 nor 1234);
-//! * a number that stands for "no value" stays the number that was said and has a reason too.
+//! * a number that stands for "no value" stays the number that was said and has a reason too; which numbers do is data
+//!   (`config/sentinels.csv`), whatever zeros or nines stand behind their point.
 
 use super::table;
 use hj212::{Deviation, Deviations};
@@ -13,12 +14,34 @@ use hj212::{Deviation, Deviations};
 /// Literals longer than this are no measurement and could overflow what readers of JSON make of a number.
 const LITERAL_MAX: usize = 64;
 
+/// Numbers with more digits before the point are no measurement: the largest number of a float (FLT_MAX) printed with `%f` has 39.
+const WHOLE_MAX: usize = 20;
+
 /// Exponents beyond these are no measurement; within, a number fits [`LITERAL_MAX`].
 const EXPONENT_MAX: i32 = 30;
 
 /// Texts that say that there is no value, in capitals.
-const PLACEHOLDERS: &[&[u8]] =
-    &[b"ND", b"NULL", b"N/A", b"NA", b"NAN", b"NONE", b"INF", b"-INF", b"+INF", b"UNDEFINED", b"-NAN"];
+const PLACEHOLDERS: &[&[u8]] = &[
+    b"ND",
+    b"NULL",
+    b"(NULL)",
+    b"NIL",
+    b"N/A",
+    b"NA",
+    b"NAN",
+    b"NONE",
+    b"INF",
+    b"INFINITY",
+    b"UNDEFINED",
+    b"INVALID",
+    b"ERR",
+    b"ERROR",
+    b"OVER",
+    b"OVERFLOW",
+];
+
+/// The same in Chinese, and in characters of full width.
+const PLACEHOLDERS_WIDE: &[&str] = &["无", "空", "无效", "无数据", "缺测", "∞"];
 
 /// What stands behind the `=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +77,10 @@ pub(super) enum Why {
     NoValue,
     /// The item has two flags that differ.
     FlagsDiffer,
+    /// The item has no field that the standard knows as a value, and one that it does not know.
+    FieldUnknown,
+    /// The record came in parts, and the item was cut where nobody can put it together again.
+    PartsCut,
 }
 
 impl Why {
@@ -70,6 +97,8 @@ impl Why {
             Why::SentinelPossible => "sentinel-possible",
             Why::NoValue => "no-value",
             Why::FlagsDiffer => "flags-differ",
+            Why::FieldUnknown => "field-unknown",
+            Why::PartsCut => "parts-cut",
         }
     }
 }
@@ -77,8 +106,16 @@ impl Why {
 /// The numbers that stand for "no value" (facts of the field, `config/sentinels.csv`).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sentinels {
-    /// Without zeros at the end of their decimals.
+    /// Without zeros at the end of their decimals; those that end with `*` stand for any number of nines there.
     all: Vec<(Box<[u8]>, Why)>,
+}
+
+/// Whether the number `literal`, without zeros at its end, is the sentinel `known`.
+fn is_sentinel(known: &[u8], literal: &[u8]) -> bool {
+    match known.strip_suffix(b"*").and_then(|known| literal.strip_prefix(known)) {
+        Some(rest) => rest.iter().all(|byte| *byte == b'9'),
+        None => known == literal,
+    }
 }
 
 impl Sentinels {
@@ -94,6 +131,7 @@ impl Sentinels {
         // Placeholders are negative, or begin with one of these digits; most values are told by their first two characters.
         match literal {
             [b'-', b'3' | b'9', _, ..] | [b'9', b'9', _, ..] | [b'6', b'5', _, ..] | [b'3', b'2', _, ..] => {}
+            [b'-', b'2', _, ..] | [b'2', b'1', _, ..] | [b'4', b'2', _, ..] if literal.len() >= 10 => {}
             _ => return None,
         }
         let trimmed = match literal.iter().position(|byte| *byte == b'.') {
@@ -104,14 +142,18 @@ impl Sentinels {
             }
             None => literal,
         };
-        self.all.iter().find(|(known, _)| **known == *trimmed).map(|(_, why)| *why)
+        self.all.iter().find(|(known, _)| is_sentinel(known, trimmed)).map(|(_, why)| *why)
     }
 }
 
 /// Classifies `value`: what it is, and if it is none, why.
 pub(super) fn classify(value: &[u8]) -> (Said, Option<Why>) {
     if is_literal(value) {
-        return (Said::Number, None);
+        return if value.len() > WHOLE_MAX && is_huge(value) {
+            (Said::Text, Some(Why::OutOfRange))
+        } else {
+            (Said::Number, None)
+        };
     }
     if value.is_empty() {
         return (Said::Text, Some(Why::Empty));
@@ -131,7 +173,7 @@ pub(super) const fn deviation(why: Why) -> Option<Deviation> {
         Why::Comma => Some(Deviation::ValueComma),
         Why::OutOfRange => Some(Deviation::ValueForm),
         Why::Sentinel | Why::SentinelPossible => Some(Deviation::ValueSentinel),
-        Why::NotTime | Why::NoValue | Why::FlagsDiffer => None,
+        Why::NotTime | Why::NoValue | Why::FlagsDiffer | Why::FieldUnknown | Why::PartsCut => None,
     }
 }
 
@@ -153,6 +195,23 @@ pub(super) fn is_literal(value: &[u8]) -> bool {
         Some([]) => true,
         Some([b'.', fraction @ ..]) => !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit),
         _ => false,
+    }
+}
+
+/// Whether a number has more digits before its point than any measurement.
+#[cold]
+fn is_huge(value: &[u8]) -> bool {
+    let digits = value.iter().skip_while(|byte| !matches!(byte, b'1'..=b'9' | b'.'));
+    digits.take_while(|byte| byte.is_ascii_digit()).count() > WHOLE_MAX
+}
+
+/// Why a text of a factor whose values are text is none, if it is one of those that say so; log text without its `//`.
+pub(super) fn absent(value: &[u8]) -> Option<Why> {
+    let text = hj212::value::log_text(value).unwrap_or(value).trim_ascii();
+    match text {
+        [] => Some(Why::Empty),
+        _ if text.len() <= LITERAL_MAX && is_placeholder(text) => Some(Why::Placeholder),
+        _ => None,
     }
 }
 
@@ -183,7 +242,7 @@ pub(super) fn normal(value: &[u8], out: &mut Vec<u8>) -> Result<(), Why> {
         [b'e' | b'E', digits @ ..] => exponent(digits)?,
         _ => return Err(none(text)),
     };
-    if value.len() > LITERAL_MAX || exponent.abs() > EXPONENT_MAX {
+    if value.len() > LITERAL_MAX || exponent.abs() > EXPONENT_MAX || is_huge(text) {
         return Err(Why::OutOfRange);
     }
     // All digits, and how many of them stand before the point.
@@ -227,18 +286,41 @@ fn none(text: &[u8]) -> Why {
     let comma = unsigned.contains(&b',')
         && unsigned.first().is_some_and(u8::is_ascii_digit)
         && unsigned.iter().all(|b| b.is_ascii_digit() || matches!(b, b',' | b'.' | b' '));
-    let capitals = text.to_ascii_uppercase();
     if text.is_empty() {
         Why::Empty
     } else if comma {
         Why::Comma
-    } else if text.iter().all(|b| matches!(b, b'-' | b'*' | b'?' | b'/' | b'#' | b'.' | b'_'))
-        || PLACEHOLDERS.contains(&capitals.as_slice())
-    {
+    } else if is_placeholder(text) {
         Why::Placeholder
     } else {
         Why::NotNumber
     }
+}
+
+/// Whether a text that is not empty says that there is no value: nothing but marks, a word that says so, or what a C library prints for
+/// what is no number (`-nan(ind)`, `1.#QNAN`) and a spreadsheet for what it cannot compute (`#DIV/0!`).
+fn is_placeholder(text: &[u8]) -> bool {
+    if text.iter().all(|b| matches!(b, b'-' | b'*' | b'?' | b'/' | b'#' | b'.' | b'_')) {
+        return true;
+    }
+    if !text.is_ascii() {
+        let narrow = narrowed(text).filter(|narrow| narrow.is_ascii());
+        let text = match std::str::from_utf8(text) {
+            Ok(text) => std::borrow::Cow::Borrowed(text),
+            Err(_) => match encoding_rs::GB18030.decode_without_bom_handling_and_without_replacement(text) {
+                Some(text) => text,
+                None => return false,
+            },
+        };
+        return narrow.is_some_and(|narrow| is_placeholder(&narrow))
+            || text.chars().all(|c| matches!(c, '—' | '–' | '－' | '−' | '／' | '＊' | '？'))
+            || PLACEHOLDERS_WIDE.contains(&&*text);
+    }
+    let capitals = text.to_ascii_uppercase();
+    let unsigned = capitals.strip_prefix(b"-").or_else(|| capitals.strip_prefix(b"+")).unwrap_or(&capitals);
+    let of_msvc = unsigned.get(1..).is_some_and(|rest| rest.starts_with(b".#")) && unsigned.starts_with(b"1");
+    let of_sheet = unsigned.starts_with(b"#") && unsigned.get(1).is_some_and(u8::is_ascii_uppercase);
+    PLACEHOLDERS.contains(&unsigned) || unsigned.starts_with(b"NAN(") || of_msvc || of_sheet
 }
 
 /// `value` with full-width digits and signs in ASCII, in UTF-8 or GBK; `None` if it has none.
@@ -287,6 +369,18 @@ mod tests {
             ("null", Why::Placeholder),
             ("N/A", Why::Placeholder),
             ("inf", Why::Placeholder),
+            ("-Infinity", Why::Placeholder),
+            ("1.#QNAN", Why::Placeholder),
+            ("1.#INF", Why::Placeholder),
+            ("-1.#IND00", Why::Placeholder),
+            ("-nan(ind)", Why::Placeholder),
+            ("#DIV/0!", Why::Placeholder),
+            ("——", Why::Placeholder),
+            ("无", Why::Placeholder),
+            ("1;5", Why::NotNumber),
+            ("340282346638528859811704183484516925440.000000", Why::OutOfRange),
+            ("-340282346638528859811704183484516925440.000000", Why::OutOfRange),
+            ("3.402823e+38", Why::OutOfRange),
             ("St", Why::NotNumber),
             ("1.2.3", Why::NotNumber),
             ("1 2", Why::NotNumber),
@@ -337,15 +431,57 @@ mod tests {
     #[test]
     fn placeholders_are_known_with_any_number_of_decimals() {
         let sentinels = Sentinels::new();
-        for certain in
-            ["-9999", "-9999.0", "-9999.000", "-9999.99", "-999", "-999.9", "9999.99", "99999", "99999.0", "-99999"]
-        {
+        for certain in [
+            "-9999",
+            "-9999.0",
+            "-9999.000",
+            "-9999.99",
+            "-9999.9999",
+            "-9999.9",
+            "-999",
+            "-999.9",
+            "-999.999",
+            "9999.99",
+            "9999.99900",
+            "9999.9999",
+            "99999",
+            "99999.0",
+            "99999.99",
+            "-99999",
+            "-99999.9",
+            "999999",
+            "4294967295",
+            "4294967295.000",
+            "2147483647",
+            "-2147483648",
+        ] {
             assert_eq!(sentinels.find(certain.as_bytes()), Some(Why::Sentinel), "{certain}");
         }
-        for possible in ["-99", "-99.000000", "999.99", "65535", "65535.00", "-32768"] {
+        for possible in
+            ["-99", "-99.000000", "-99.999", "999.99", "999.9", "9999.9", "65535", "65535.00", "655.35", "-32768"]
+        {
             assert_eq!(sentinels.find(possible.as_bytes()), Some(Why::SentinelPossible), "{possible}");
         }
-        for value in ["0", "0.000", "-9", "9999", "999", "9.99", "-99.5", "99", "65535.5", "-0.99", "3276.7", "6553"] {
+        for value in [
+            "0",
+            "0.000",
+            "-9",
+            "9999",
+            "999",
+            "9.99",
+            "99.99",
+            "-99.5",
+            "99",
+            "65535.5",
+            "-0.99",
+            "3276.7",
+            "6553",
+            "9999.989",
+            "-9999.98",
+            "4294967294",
+            "2147483646",
+            "21.5",
+        ] {
             assert_eq!(sentinels.find(value.as_bytes()), None, "{value}");
         }
     }

@@ -10,26 +10,26 @@ use crate::table;
 use hj212_model::message::{Context, StationFacts};
 
 thread_local! {
-    static SCHEMAS: Schemas = Schemas::new();
+    pub(super) static SCHEMAS: Schemas = Schemas::new();
 }
 
 /// A frame of `area` from a station with this ST, published.
-fn published(st: &str, cn: u16, area: &str) -> Value {
+pub(super) fn published(st: &str, cn: u16, area: &str) -> Value {
     of_segment(&format!("QN={NOON};ST={st};CN={cn};MN=A;Flag=5;CP=&&{area}&&"))
 }
 
-fn of_segment(segment: &str) -> Value {
+pub(super) fn of_segment(segment: &str) -> Value {
     let mut player = Player::new(settings());
     player.play(&[frame_step(noon(), segment.as_bytes())]);
     SCHEMAS.with(|schemas| player.out.iter().for_each(|publication| schemas.check(publication)));
     player.data().into_iter().next().unwrap()
 }
 
-fn data(area: &str) -> Value {
+pub(super) fn data(area: &str) -> Value {
     published("32", 2011, &format!("DataTime=20260601120000;{area}"))
 }
 
-fn has(body: &Value, deviation: &str) -> bool {
+pub(super) fn has(body: &Value, deviation: &str) -> bool {
     body["deviations"].as_array().unwrap().iter().any(|code| code == deviation)
 }
 
@@ -516,8 +516,12 @@ fn parts_are_put_together_by_time_or_qn_at_once() {
     // The same values in the next record are another record.
     let next = "DataTime=20260601112000;a21026-Avg=1";
     assert_eq!(split(&[(a, 2, 1, one), (a, 2, 2, two), (b, 2, 1, next), (b, 2, 2, two)]).len(), 2);
-    // Another QN and no DataTime: nobody knows whose it is, and nothing is put to a record.
-    assert_eq!(split(&[(a, 2, 1, one), (b, 2, 2, two)]).len(), 0);
+    // Another QN and no DataTime: it belongs to the one record that waits for such a part, and to none of several.
+    let by_number = split(&[(a, 2, 1, one), (b, 2, 2, two)]);
+    assert_eq!((by_number.len(), &by_number[0]["readings"]["a21002"]["avg"]), (1, &json!(2)));
+    assert!(has(&by_number[0], "parts-by-number"));
+    let c = "20260601120000003";
+    assert_eq!(split(&[(a, 2, 1, one), (b, 2, 1, other), (c, 2, 2, two)]).len(), 0);
     // Counted from 0.
     for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
         let parts = order.map(|number| (a, 3, number, [one, "a21002-Avg=2", "a34013-Avg=3"][number]));
