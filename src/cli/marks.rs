@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{CONFIG, IO, USAGE, complain};
 use crate::config;
 use crate::gateway::marks::{self, Answer, MarksError, Question, Report};
-use crate::gateway::verbatim::members;
+use crate::gateway::verbatim::{self, members};
 use hj212_interpret as interpret;
 use hj212_journal as journal;
 use hj212_marking::{Mark, RuleBook, Standing, Validity, explain, in_words};
@@ -179,10 +179,9 @@ fn reported(answer: &Answer, report: &Report) -> String {
     let (kind, offset, known) = (report.kind.name(), report.offset.0, answer.known.to_rfc3339());
     let _ = writeln!(text, "{at} {kind}：记录 {offset}，到达 {arrived}；以下为截至 {known} 所知。");
     let _ = writeln!(text, "{at} {kind}: record {offset}, arrived {arrived}; what follows is known up to {known}.");
-    let parts: Vec<(&str, &str)> = members(&report.body).collect();
-    let readings = parts.iter().find(|(name, _)| *name == "readings").map_or("{}", |(_, readings)| readings);
+    let readings = verbatim::readings(&report.body);
     for ((code, marks), now) in report.marks.iter().zip(&report.now) {
-        if let Some((_, reading)) = members(readings).find(|(known, _)| known == code) {
+        if let Some((_, reading)) = readings.iter().find(|(known, _)| known == code) {
             judged(&mut text, answer, (code, reading), marks, *now);
         }
     }

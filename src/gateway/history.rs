@@ -39,6 +39,18 @@ struct Told<'a> {
     data_time: Option<String>,
     #[serde(borrow, default)]
     readings: BTreeMap<String, Sampled<'a>>,
+    /// The instruments that it names; the readings of an only one are the record's own.
+    #[serde(borrow, default)]
+    instruments: Vec<Instrument<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Instrument<'a> {
+    pol_id: Option<String>,
+    code: Option<String>,
+    name: Option<String>,
+    #[serde(borrow)]
+    readings: BTreeMap<String, Sampled<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -302,16 +314,26 @@ impl History {
         let mut names = BTreeMap::new();
         for publication in published {
             let Ok(body) = serde_json::from_slice::<Told<'_>>(&publication.payload) else { continue };
-            for (code, reading) in body.readings {
+            let several = body.instruments.len() > 1;
+            let own = body.readings.into_iter().map(|(code, reading)| (code.clone(), code, String::new(), reading));
+            // The same code under two instruments is two series.
+            let under = body.instruments.into_iter().filter(|_| several).flat_map(|instrument| {
+                let which = instrument.code.or(instrument.pol_id).unwrap_or_default();
+                let label = instrument.name.unwrap_or_else(|| which.clone());
+                let key = move |code: &str| format!("{code}@{which}");
+                instrument.readings.into_iter().map(move |(code, reading)| (key(&code), code, label.clone(), reading))
+            });
+            for (key, code, label, reading) in own.chain(under) {
                 let (name, unit) = (reading.name.unwrap_or_default(), reading.unit.unwrap_or_default());
+                let named = if label.is_empty() { name.clone() } else { format!("{name} ({label})") };
                 if let Some(value) = reading.rtd.filter(|value| body.kind == "realtime" && is_number(value)) {
                     let new = || Series {
-                        code: code.clone(),
-                        name: name.clone(),
+                        code: key.clone(),
+                        name: named.clone(),
                         unit: unit.clone(),
                         points: VecDeque::new(),
                     };
-                    let series = self.series.entry(code.clone()).or_insert_with(new);
+                    let series = self.series.entry(key.clone()).or_insert_with(new);
                     series.points.push_back((body.data_time.clone().unwrap_or_default(), value.to_owned()));
                     if series.points.len() > POINTS_MAX {
                         series.points.pop_front();
@@ -386,6 +408,27 @@ mod tests {
     fn said(history: &Value) -> Vec<String> {
         let values = |frame: &Value| frame["fields"][1]["value"].as_str().unwrap_or_default().to_owned();
         history["frames"].as_array().unwrap().iter().map(values).collect()
+    }
+
+    #[test]
+    fn a_code_under_two_instruments_is_two_series() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let settings = journal::Settings { dir: dir.to_path_buf(), ..Default::default() };
+        let journal = journal::open(Arc::new(OsDisk), &settings, Arc::default()).unwrap();
+        let (sent, stored) = std::sync::mpsc::channel();
+        let area = "DataTime=20260101000000;PolId=w21003,i13001-Rtd=1;PolId=w21011,i13001-Rtd=2";
+        let segment = format!("QN=20260101000000001;ST=21;CN=2011;PW=123456;MN=A;Flag=4;CP=&&{area}&&");
+        let from = Peering { connection: 1, peer: ([127, 0, 0, 1], 9).into() };
+        let (deviations, segment) = (Deviations::NONE, segment.as_bytes());
+        let record = Record::Frame(Heard { from, deviations, segment, raw: segment });
+        journal.appender().append(super::super::record(&record), move |done: Result<_, _>| {
+            sent.send(done.is_ok()).unwrap();
+        });
+        assert!(stored.recv().unwrap());
+        let series = history(dir, "A", &Limits::default())["series"].clone();
+        let codes: Vec<&Value> = series.as_array().unwrap().iter().map(|series| &series["code"]).collect();
+        assert_eq!(codes, ["i13001@w21003", "i13001@w21011"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::derived::Derived;
 use super::past;
-use super::verbatim::members;
+use super::verbatim::{members, readings};
 use crate::config::Config;
 use hj212::packet;
 use hj212_interpret::{self as interpret, Interpreter};
@@ -106,7 +106,7 @@ pub struct Report {
     pub kind: Kind,
     /// The data message, as published.
     pub body: String,
-    /// For each code that was asked for: the marks over it, as they are known at the end.
+    /// For each code that was asked for (`code@instrument` where the record names several): the marks over it, as they are known at the end.
     pub marks: Vec<(String, Vec<Mark>)>,
     /// For each of them what it is worth, as far as is known at the end; `None`: no rule says anything of it.
     pub now: Vec<Option<Validity>>,
@@ -167,12 +167,15 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
     }
     for report in &mut reports {
         for (code, marks) in &mut report.marks {
-            let over = interpreter.marks_over(&question.mn, Some(code), report.data_time, report.end);
+            // Rules speak of an instrument only where states and logs are told.
+            let plain = code.split_once('@').map_or(code.as_str(), |(code, _)| code);
+            let ruled = if report.kind == Kind::Info { code.as_str() } else { plain };
+            let over = interpreter.marks_over(&question.mn, Some(ruled), report.data_time, report.end);
             *marks = over.unwrap_or_default();
             // Of a period its end is no part.
             marks.retain(|mark| report.end <= report.data_time || mark.since < report.end);
             let own = own(interpreter.rule_book(), &report.body, code, marks);
-            report.now.push(interpreter.worth_now((&question.mn, code), report.kind, report.data_time, own));
+            report.now.push(interpreter.worth_now((&question.mn, ruled), report.kind, report.data_time, own));
         }
     }
     Ok(Answer { reports, known, book: interpreter.rule_book().clone() })
@@ -180,8 +183,7 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
 
 /// What a published reading was worth by its own flag: by those of its marks that are no episode.
 fn own(book: &RuleBook, body: &str, code: &str, marks: &[Mark]) -> Option<Validity> {
-    let readings = members(body).find(|(name, _)| *name == "readings").map(|(_, readings)| readings)?;
-    let reading = members(readings).find(|(known, _)| *known == code).map(|(_, reading)| reading)?;
+    let reading = readings(body).into_iter().find(|(known, _)| known == code).map(|(_, reading)| reading)?;
     let get = |name: &str| members(reading).find(|(known, _)| *known == name).map(|(_, value)| value);
     let names: Vec<String> = get("marks").and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
     let of_flag = names.iter().filter(|name| !marks.iter().any(|mark| mark.mark == **name));
@@ -318,9 +320,14 @@ impl Found<'_> {
             Span::Hour => HOUR,
             Span::Day => DAY,
         };
-        let codes = members(parts.get("readings")?).map(|(code, _)| code);
-        let wanted = |code: &&str| self.question.factor.as_deref().is_none_or(|factor| factor == *code);
-        let marks: Vec<(String, Vec<Mark>)> = codes.filter(wanted).map(|code| (code.to_owned(), Vec::new())).collect();
+        // Who asks for a code or an instrument means all readings of it.
+        let is_of = |code: &str, factor: &str| {
+            code == factor
+                || code.split_once('@').is_some_and(|(code, instrument)| code == factor || instrument == factor)
+        };
+        let wanted = |code: &String| self.question.factor.as_deref().is_none_or(|factor| is_of(code, factor));
+        let codes = readings(body).into_iter().map(|(code, _)| code).filter(wanted);
+        let marks: Vec<(String, Vec<Mark>)> = codes.map(|code| (code, Vec::new())).collect();
         let end = Timestamp(data_time.0 + length);
         let (offset, arrived) = (stored.offset, stored.time);
         (!marks.is_empty()).then(|| Report {

@@ -9,6 +9,31 @@ pub fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// Each element of an array of our own writing. Anything else has none.
+pub fn elements(array: &str) -> impl Iterator<Item = &str> {
+    parts(array.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or_default())
+}
+
+/// The readings of a data message as they were written, each under its key: the code, and for a state of an instrument, or one that stands
+/// under one of several instruments, `code@instrument`, as rules name it.
+pub fn readings(body: &str) -> Vec<(String, &str)> {
+    let get = |name: &str| members(body).find(|(known, _)| *known == name).map(|(_, value)| value);
+    let instruments: Vec<&str> = elements(get("instruments").unwrap_or_default()).collect();
+    // The readings of an only instrument are the record's own, and of states and logs the instrument is what rules speak of.
+    let one = instruments.len() == 1;
+    let by_instrument = instruments.len() > 1 || (one && get("kind") == Some("\"info\""));
+    let own = members(get("readings").unwrap_or_default()).map(|(code, reading)| (code.to_owned(), reading));
+    let mut all: Vec<(String, &str)> = own.filter(|_| !(one && by_instrument)).collect();
+    for instrument in instruments.iter().filter(|_| by_instrument) {
+        let get = |name: &str| members(instrument).find(|(known, _)| *known == name).map(|(_, value)| value);
+        let said = get("code").filter(|code| *code != "null").or(get("pol_id")).unwrap_or_default();
+        let said = if said == "null" { "" } else { said.trim_matches('"') };
+        let under = members(get("readings").unwrap_or_default());
+        all.extend(under.map(|(code, reading)| (format!("{code}@{said}"), reading)));
+    }
+    all
+}
+
 /// The parts between commas that stand in no bracket and no text.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text).filter(|text| !text.is_empty());
@@ -44,6 +69,26 @@ mod tests {
         let found: Vec<_> = members(text).collect();
         assert_eq!(found, [("a", "12.30"), ("b", r#""x,\"}""#), ("c", r#"{"d":[1,{"e":2}],"f":-0.0}"#), ("g", "null")]);
         assert_eq!(members("{}").count() + members("[1]").count() + members("").count(), 0);
+        assert_eq!(elements(r#"[{"a":1},{"b":[2,3]}]"#).collect::<Vec<_>>(), [r#"{"a":1}"#, r#"{"b":[2,3]}"#]);
+        assert_eq!(elements("[]").count() + elements("{}").count(), 0);
+    }
+
+    #[test]
+    fn readings_name_the_instrument_they_stand_under() {
+        let of = |body: &str| -> Vec<String> { readings(body).into_iter().map(|(key, _)| key).collect() };
+        let instrument = |said: &str, code: &str| {
+            format!(
+                r#"{{"pol_id":{said},"code":{code},"name":null,"fields":{{}},"readings":{{"i12001":{{"info":1}}}}}}"#
+            )
+        };
+        let one = instrument("\"60\"", "\"w21003\"");
+        assert_eq!(of(&format!(r#"{{"readings":{{"i12001":{{"info":1}}}},"instruments":[{one}]}}"#)), ["i12001"]);
+        let other = instrument("null", "null");
+        let both = format!(r#"{{"readings":{{"a":{{}}}},"instruments":[{one},{other}]}}"#);
+        assert_eq!(of(&both), ["a", "i12001@w21003", "i12001@"]);
+        assert_eq!(of("{}").len(), 0);
+        let info = format!(r#"{{"kind":"info","readings":{{"i12001":{{"info":1}}}},"instruments":[{one}]}}"#);
+        assert_eq!(of(&info), ["i12001@w21003"]);
     }
 
     proptest! {
