@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hj212_model::message::Publication;
 use hj212_model::telemetry::{Counter, Telemetry};
 use hj212_mqtt::{self as mqtt, Settings, State, Version};
-use hj212_test_broker::{Behaviour, Broker, Refusal, Unwelcome};
+use hj212_test_broker::{Behaviour, Broker, Cut, Refusal, Unwelcome};
 use tokio_util::sync::CancellationToken;
 
 const WINDOW: u16 = 8;
@@ -275,4 +275,142 @@ async fn the_clients_of_mosquitto_hear_what_the_door_publishes() {
         stop.cancel();
         door.await.unwrap();
     }
+}
+
+/// Messages of two stations by turns, `count` in all; the broker cuts the connection at topics with `cut` in them. Gives what was set aside
+/// and how long it took until all that is permitted had arrived.
+async fn cut_at(
+    cut: &str,
+    how: Cut,
+    version: Version,
+    window: u16,
+    count: usize,
+) -> (Vec<String>, Duration, Vec<State>) {
+    let behaviour = Behaviour { record: true, cut_topic: Some((cut.to_owned(), how)), ..Behaviour::default() };
+    let broker = Broker::start_with(([127, 0, 0, 1], 0).into(), behaviour).await.unwrap();
+    let settings = Settings { window, prefix: "p".into(), ..settings(&broker, version) };
+    let (telemetry, stop) = (Arc::new(Telemetry::default()), CancellationToken::new());
+    let (letters_to, mut letters) = tokio::sync::mpsc::unbounded_channel::<mqtt::Letter>();
+    let word = |text: &'static str| Publication {
+        topic: "p/gateway/g/status".into(),
+        payload: Bytes::from_static(text.as_bytes()),
+        retain: true,
+    };
+    let (outbox, door) = mqtt::start_with_letters(
+        &settings,
+        word("online"),
+        word("offline"),
+        Arc::clone(&telemetry),
+        stop.clone(),
+        letters_to,
+    );
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let keeping = Arc::clone(&kept);
+    tokio::spawn(async move {
+        while let Some(letter) = letters.recv().await {
+            keeping.lock().unwrap().push(letter.publication.topic.clone());
+            letter.kept(true);
+        }
+    });
+    let begun = std::time::Instant::now();
+    let topic = |number: usize| format!("p/{}/data/{number:04}", if number.is_multiple_of(2) { "good" } else { "bad" });
+    let pushing = {
+        let outbox = outbox.clone();
+        tokio::spawn(async move {
+            for number in 0..count {
+                let publication =
+                    Publication { topic: topic(number), payload: Bytes::from_static(b"x"), retain: false };
+                outbox.push(publication).await.unwrap();
+            }
+        })
+    };
+    let permitted: HashSet<String> = (0..count).map(topic).filter(|topic| !topic.contains(cut)).collect();
+    let what = || format!("{cut}, {how:?}, {version:?}, window {window}");
+    let mut states = Vec::new();
+    let (mut arrived, end) = (None, std::time::Instant::now() + Duration::from_secs(60));
+    loop {
+        let state = outbox.state().borrow().clone();
+        if states.last() != Some(&state) {
+            states.push(state);
+        }
+        let received: HashSet<String> = broker.received().iter().map(|message| message.topic.clone()).collect();
+        if arrived.is_none() && permitted.is_subset(&received) {
+            arrived = Some(begun.elapsed());
+        }
+        // While others pass, all that is refused is set aside in the end, and the cursor goes on.
+        let done = permitted.is_empty() && begun.elapsed() > Duration::from_secs(3);
+        if arrived.is_some() && (done || *outbox.delivered().borrow() == count as u64) {
+            break;
+        }
+        assert!(
+            std::time::Instant::now() < end,
+            "{}: {} of {count} delivered, {} of {} permitted arrived, {:?}",
+            what(),
+            *outbox.delivered().borrow(),
+            permitted.intersection(&received).count(),
+            permitted.len(),
+            states.last()
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    pushing.abort();
+    stop.cancel();
+    door.await.unwrap();
+    let kept = kept.lock().unwrap().clone();
+    assert!(kept.iter().all(|topic| topic.contains(cut)), "{}: permitted messages were set aside: {kept:?}", what());
+    (kept, arrived.unwrap(), states)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_cuts_at_some_messages_gets_all_others_within_seconds() {
+    let mut tasks = tokio::task::JoinSet::new();
+    let places = Arc::new(tokio::sync::Semaphore::new(8));
+    for how in [Cut::Close, Cut::Reset, Cut::RefuseAndClose, Cut::RefuseAndReset] {
+        for version in [Version::V311, Version::V5] {
+            for window in [1, 2, 8, 32] {
+                // One message, at the beginning, in the middle, at the end; all of a station; the gateway's own status.
+                for cut in ["data/0001", "data/0015", "data/0039", "p/bad/", "/status"] {
+                    let permit = Arc::clone(&places).acquire_owned().await.unwrap();
+                    tasks.spawn(async move {
+                        let (kept, took, _) = cut_at(cut, how, version, window, 40).await;
+                        drop(permit);
+                        (format!("{cut}, {how:?}, {version:?}, window {window}"), cut, kept.len(), took)
+                    });
+                }
+            }
+        }
+    }
+    let mut slowest = Duration::ZERO;
+    while let Some(done) = tasks.join_next().await {
+        let (what, cut, kept, took) = done.unwrap();
+        let wanted = match cut {
+            "p/bad/" => 20,
+            "/status" => 0,
+            _ => 1,
+        };
+        assert_eq!(kept, wanted, "{what}");
+        assert!(took < Duration::from_secs(20), "{what}: {took:?}");
+        slowest = slowest.max(took);
+    }
+    println!("the slowest of all that is permitted arrived after {slowest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_cuts_at_everything_counts_as_away_and_nothing_is_set_aside() {
+    for how in [Cut::Close, Cut::Reset, Cut::RefuseAndClose] {
+        let (kept, _, states) = cut_at("p/", how, Version::V5, 8, 40).await;
+        assert!(kept.is_empty(), "{how:?}: {kept:?}");
+        let names_it = |state: &State| matches!(state, State::Connecting { last_error: Some(why) } if !why.is_empty());
+        assert!(states.iter().any(names_it), "{how:?}: {states:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_some_messages_are_cut_at_the_state_names_them() {
+    let (_, _, states) = cut_at("p/bad/", Cut::RefuseAndClose, Version::V5, 8, 40).await;
+    let names_it = |state: &State| match state {
+        State::Hampered { why } => why.contains("p/bad/data") && why.contains("NotAuthorized"),
+        State::Connecting { .. } | State::Connected | State::Refusing { .. } => false,
+    };
+    assert!(states.iter().any(names_it), "{states:?}");
 }

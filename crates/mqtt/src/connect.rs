@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Credentials,
     /// There was a connection and it broke.
     Lost,
+    /// There was a connection, and the broker ended it for a reason that is no message's.
+    Dismissed,
 }
 
 /// Why there is no connection.
@@ -98,9 +100,9 @@ impl Backoff {
     }
 
     /// The pause after a connection, or the attempt at one, that lived for `lived`: between half the step and the whole of it,
-    /// after refused credentials at least [`REFUSED_MIN`].
-    pub(super) fn pause(&mut self, kind: Kind, lived: Duration) -> Duration {
-        if lived >= STABLE {
+    /// after refused credentials at least [`REFUSED_MIN`]. `progress`: it took something, or told why it ended.
+    pub(super) fn pause(&mut self, kind: Kind, lived: Duration, progress: bool) -> Duration {
+        if lived >= STABLE || progress {
             self.step = self.min;
         }
         let step = self.step;
@@ -134,17 +136,19 @@ mod tests {
     fn the_pause_doubles_up_to_its_maximum_and_starts_anew_after_a_stable_connection() {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
         for step in [500, 1000, 2000, 4000, 5000, 5000] {
-            let pause = backoff.pause(Kind::Lost, Duration::ZERO).as_millis();
+            let pause = backoff.pause(Kind::Lost, Duration::ZERO, false).as_millis();
             assert!((step / 2..=step).contains(&pause), "{pause} of {step}");
         }
-        assert!(backoff.pause(Kind::Lost, STABLE) <= Duration::from_millis(500));
+        assert!(backoff.pause(Kind::Lost, Duration::ZERO, true) <= Duration::from_millis(500));
+        assert!(backoff.pause(Kind::Lost, Duration::ZERO, false) > Duration::from_millis(250));
+        assert!(backoff.pause(Kind::Lost, STABLE, false) <= Duration::from_millis(500));
     }
 
     #[test]
     fn refused_credentials_are_tried_at_most_every_five_seconds() {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
         for _ in 0..20 {
-            let pause = backoff.pause(Kind::Credentials, Duration::ZERO);
+            let pause = backoff.pause(Kind::Credentials, Duration::ZERO, false);
             assert!((REFUSED_MIN..=REFUSED_MIN * 2).contains(&pause));
         }
     }

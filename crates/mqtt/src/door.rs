@@ -12,9 +12,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::connect::{Backoff, Complaints, Failure, Kind, credentials};
+use super::culprit::Cut;
 use super::link::{Gone, Link, OVERHEAD, Signal, prepare, unsendable};
 use super::trouble::Trouble;
-use super::window::{Cargo, Collision, Verdict, Window};
+use super::window::{Cargo, Collision, Troubled, Verdict, Window};
 use super::{Letter, Settings, State, tls};
 use hj212_model::message::Publication;
 use hj212_model::telemetry::{Counter, Telemetry};
@@ -34,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const REFUSING: Duration = Duration::from_secs(5);
 /// So long messages are not tried that are at least as large as one at which the broker cut the connection.
 const LEARNED: Duration = Duration::from_secs(3600);
+/// So long after a connection was made without the status it is published all the same.
+const STATUS_AGAIN: Duration = Duration::from_secs(900);
 /// After so many refused connections in a row, the next is tried without a will.
 const WILL_REFUSED: u32 = 3;
 
@@ -98,6 +101,8 @@ pub(super) struct Door {
     cut_size: Option<(u64, Instant)>,
     /// Refused connections in a row.
     turned_away: u32,
+    /// When the status is published on a connection that was made without it.
+    status_due: Option<Instant>,
 }
 
 impl Door {
@@ -126,6 +131,7 @@ impl Door {
             largest_taken: 0,
             cut_size: None,
             turned_away: 0,
+            status_due: None,
             packet_max: settings.packet_max,
             settings,
             words,
@@ -149,8 +155,8 @@ impl Door {
         while !self.stop.is_cancelled() {
             let End::Failed(failure) = self.connection().await else { break };
             let lived = self.connected_at.take().map_or(Duration::ZERO, |at| at.elapsed());
-            self.failed(&failure, lived);
-            let pause = backoff.pause(failure.kind, lived);
+            let progress = self.failed(&failure, lived);
+            let pause = backoff.pause(failure.kind, lived, progress);
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
@@ -158,29 +164,54 @@ impl Door {
         }
     }
 
-    fn failed(&mut self, failure: &Failure, lived: Duration) {
+    /// A connection, or the attempt at one, has failed. Whether the next need not wait.
+    fn failed(&mut self, failure: &Failure, lived: Duration) -> bool {
         let now = Instant::now();
         // A broker that is slow cuts nothing.
-        if failure.kind == Kind::Lost
-            && failure.text != NO_ACK
-            && let Some(topic) = self.window.cut(now)
-        {
-            self.telemetry.count(Counter::MqttRefused);
-            self.trouble.refused(&topic, now);
-            self.complain(&format!("the broker cuts the connection at a message for {topic}: {}", failure.text));
-        }
+        let is_cut = failure.kind == Kind::Lost && failure.text != NO_ACK;
+        let cut = if is_cut {
+            self.window.cut(now)
+        } else if failure.text == NO_ACK {
+            self.window.withheld(now, self.settings.ack_timeout)
+        } else {
+            Cut::default()
+        };
+        let at = self.note_cut(&cut, failure, now);
         self.turned_away = match failure.kind {
             Kind::Refused | Kind::Credentials => self.turned_away.saturating_add(1),
-            Kind::Unreachable | Kind::Lost => 0,
+            Kind::Unreachable | Kind::Lost | Kind::Dismissed => 0,
         };
         self.window.reset();
-        self.set_aside();
+        let progress = self.set_aside() || cut.progress;
         if failure.kind != Kind::Unreachable {
             self.telemetry.count(Counter::MqttDisconnects);
         }
-        self.complain(&failure.text);
         tracing::debug!(?lived, error = failure.text, "no connection to the MQTT broker");
-        self.state.send_replace(State::Connecting { last_error: Some(failure.text.clone()) });
+        if at.is_none() {
+            self.complain(&failure.text);
+        }
+        // While others pass, the broker is not away: it takes a moment to connect again.
+        if !(progress && self.state.borrow().is_up() && at.is_some()) {
+            let why = at.unwrap_or_else(|| failure.text.clone());
+            self.state.send_replace(State::Connecting { last_error: Some(why) });
+        }
+        progress
+    }
+
+    /// The connection was cut at a message, if that is known; gives it in words.
+    fn note_cut(&mut self, cut: &Cut, failure: &Failure, now: Instant) -> Option<String> {
+        let topic = cut.topic.as_deref()?;
+        if cut.charged {
+            self.telemetry.count(Counter::MqttRefused);
+            self.trouble.refused(topic, now);
+        }
+        let said = self.reason.as_deref().filter(|_| !cut.charged).unwrap_or(&failure.text);
+        let does = if failure.text == NO_ACK { "does not acknowledge" } else { "cuts the connection at" };
+        let text = format!("the broker {does} messages for {topic}: {said}");
+        if cut.blamed {
+            self.complain(&text);
+        }
+        cut.blamed.then_some(text)
     }
 
     fn complain(&mut self, text: &str) {
@@ -256,7 +287,7 @@ impl Door {
         let late = self.window.oldest().map(|at| at + self.settings.ack_timeout);
         let retry = self.window.next_retry();
         let look = self.trouble.is_known().then(|| Instant::now() + LOOK);
-        late.into_iter().chain(retry).chain(look).min().unwrap_or_else(|| Instant::now() + IDLE)
+        late.into_iter().chain(retry).chain(look).chain(self.status_due).min().unwrap_or_else(|| Instant::now() + IDLE)
     }
 
     fn late(&mut self) -> Option<End> {
@@ -268,6 +299,11 @@ impl Door {
             }
             Phase::Open => {
                 self.look(now);
+                if self.status_due.take_if(|due| *due <= now).is_some()
+                    && let Some(words) = &self.words
+                {
+                    self.window.announce(words.birth.clone());
+                }
                 let oldest = self.window.oldest()?;
                 (now.saturating_duration_since(oldest) >= self.settings.ack_timeout)
                     .then(|| End::Failed(Failure::new(Kind::Lost, NO_ACK)))
@@ -315,7 +351,14 @@ impl Door {
         let fed = loop {
             let Some(cargo) = self.window.next(now) else { break Ok(()) };
             let Some(publication) = self.window.publication(cargo) else { break Ok(()) };
-            if let Some(why) = unsendable(publication, self.packet_max).or_else(|| self.too_large(publication, now)) {
+            if let Cargo::Numbered(seq) = cargo
+                && !self.window.is_wary(cargo)
+                && self.too_large(publication, now)
+            {
+                self.window.put_last(seq);
+                continue;
+            }
+            if let Some(why) = unsendable(publication, self.packet_max) {
                 let topic = publication.topic.clone();
                 self.telemetry.count(Counter::MqttRefused);
                 self.complain(&format!("a message cannot be sent: {why}"));
@@ -339,12 +382,11 @@ impl Door {
         fed
     }
 
-    /// Whether the broker cuts the connection at messages of that size.
-    fn too_large(&self, publication: &Publication, now: Instant) -> Option<String> {
-        let (least, _) = self.cut_size.filter(|(_, at)| now.saturating_duration_since(*at) < LEARNED)?;
+    /// Whether the broker cut the connection at a message of that size, and took none so large.
+    fn too_large(&self, publication: &Publication, now: Instant) -> bool {
+        let least = self.cut_size.filter(|(_, at)| now.saturating_duration_since(*at) < LEARNED);
         let size = size(publication);
-        (size >= least && size > self.largest_taken)
-            .then(|| format!("{size} bytes: the broker cuts the connection at messages of {least}"))
+        least.is_some_and(|(least, _)| size >= least && size > self.largest_taken)
     }
 
     /// Looks at what is in trouble, now and then: sets aside what is hopeless, and says if the broker refuses everything.
@@ -362,7 +404,7 @@ impl Door {
             let why = self.reason.clone().unwrap_or_else(|| "the broker refuses all messages".to_owned());
             State::Refusing { why }
         } else {
-            State::Connected
+            self.hampered().map_or(State::Connected, |why| State::Hampered { why })
         };
         self.state.send_if_modified(|said| {
             let other = *said != state;
@@ -371,20 +413,38 @@ impl Door {
         });
     }
 
-    /// Sets aside what the broker will not take while it takes others.
-    fn set_aside(&mut self) {
+    /// What waits because the broker does not take it, in words.
+    fn hampered(&self) -> Option<String> {
+        let mut waiting = self.window.troubled();
+        let oldest = waiting.next()?;
+        let said = match (oldest.cut, oldest.silent) {
+            (true, _) => "it cuts the connection at it",
+            (_, true) => "it does not acknowledge it",
+            (false, false) => self.reason.as_deref().unwrap_or("it refuses it"),
+        };
+        let (topic, count) = (&oldest.publication.topic, 1 + waiting.count());
+        Some(format!("{count} messages wait that it does not take, the oldest for {topic} ({said})"))
+    }
+
+    /// Sets aside what the broker will not take while it takes others; whether there was any.
+    fn set_aside(&mut self) -> bool {
         let now = Instant::now();
         if self.letters.is_none() || !self.trouble.is_known() {
-            return;
+            return false;
         }
+        // Of those that are as large as one at which it was cut, one try says it.
+        let tries = |item: &Troubled<'_>| if self.too_large(item.publication, now) { u32::MAX } else { item.tries };
         let hopeless = self
             .window
             .troubled()
-            .filter(|item| self.trouble.is_hopeless(&item.publication.topic, item.since, item.tries, now));
-        let cuts = "the broker cuts the connection at it";
-        let said = self.reason.as_deref().unwrap_or("the broker refuses it");
-        let hopeless: Vec<_> =
-            hopeless.map(|item| (item.seq, item.cut, if item.cut { cuts } else { said }.to_owned())).collect();
+            .filter(|item| self.trouble.is_hopeless(&item.publication.topic, item.since, tries(item), now));
+        let why = |item: &Troubled<'_>| match (item.cut, item.silent) {
+            (true, _) => "the broker cuts the connection at it".to_owned(),
+            (_, true) => "the broker does not acknowledge it".to_owned(),
+            (false, false) => self.reason.as_deref().unwrap_or("the broker refuses it").to_owned(),
+        };
+        let hopeless: Vec<_> = hopeless.map(|item| (item.seq, item.cut, why(&item))).collect();
+        let any = !hopeless.is_empty();
         for (seq, cut, why) in hopeless {
             let bytes = self.window.publication(Cargo::Numbered(seq)).map_or(0, size);
             if cut && bytes > self.largest_taken {
@@ -393,6 +453,7 @@ impl Door {
             }
             self.hand_out(seq, &why);
         }
+        any
     }
 
     /// Hands a message to whoever keeps what is set aside; without such it stays.
@@ -481,11 +542,18 @@ impl Door {
         }
         self.turned_away = 0;
         self.telemetry.count(Counter::MqttConnects);
-        if let Some(words) = &self.words {
+        let without = self.window.without_status(Instant::now());
+        self.status_due = without.then(|| Instant::now() + STATUS_AGAIN);
+        if without {
+            self.complain(
+                "the broker cuts the connection at the gateway's status: allow publishing to gateway/+/status",
+            );
+        } else if let Some(words) = &self.words {
             self.window.announce(words.birth.clone());
         }
         self.enter(Phase::Open, IDLE);
-        self.state.send_replace(State::Connected);
+        let hampered = self.hampered();
+        self.state.send_replace(hampered.map_or(State::Connected, |why| State::Hampered { why }));
         if self.complaints.due("connected", Instant::now()) {
             info!(broker = %format_args!("{}:{}", self.settings.host, self.settings.port), "connected to the MQTT broker");
         }

@@ -148,7 +148,7 @@ async fn run(
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(backoff.pause(failure.kind, began.elapsed())) => {}
+            () = tokio::time::sleep(backoff.pause(failure.kind, began.elapsed(), false)) => {}
         }
     }
 }

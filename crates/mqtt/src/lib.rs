@@ -21,16 +21,16 @@
 //! - Packet ids are paired with our numbers in the order of writing. Acknowledgements may arrive in any order; one that fits
 //!   nothing is ignored by the window (the client drops such a connection by itself; what was read before still counts).
 //! - An acknowledgement that does not come within `ack_timeout` ends the connection. The pause before the next attempt doubles
-//!   from `retry_min` to `retry_max`, with jitter, and starts anew after a connection of ten seconds; after refused credentials
-//!   it is at least five seconds. The password file is read for each attempt. The same complaint is logged once a minute.
+//!   from `retry_min` to `retry_max`, with jitter, and starts anew after a connection of ten seconds, or one that took something, or that
+//!   told more of the message at which it was cut; after refused credentials it is at least five seconds. The password file is read for each attempt. The same complaint is logged once a minute.
 //! - MQTT 5: a PUBACK with a reason of 0x80 or more is a refusal. The publication stays, is counted (`mqtt_refused`) and tried
 //!   again after a pause, while later ones go on, up to 16 windows ahead; `delivered` does not pass it. MQTT 3.1.1 knows no refusal: a
-//!   broker acknowledges what its access list then drops, or cuts the connection; how the message is found then is told in [`window`].
+//!   broker acknowledges what its access list then drops, or cuts the connection; how the message is found then is told in [`culprit`].
 //!   Therefore 5 is the default.
 //! - **One message never stops the others.** What was tried `tries_max` times, while others pass, is **set aside** ([`trouble`] has the
 //!   rule): handed to whoever keeps such ([`Letter`]), and once that says it is durable, `delivered` passes it. What cannot be sent at
-//!   all (larger than the packets that the broker says it takes, no valid topic) is set aside at once; so is, for an hour, what is at
-//!   least as large as a message at which the broker kept cutting the connection. Without anybody who keeps letters (replays),
+//!   all (larger than the packets that the broker says it takes, no valid topic) is set aside at once; what is at least as large as a
+//!   message at which the broker kept cutting the connection goes last and alone for an hour, and one cut is enough. Without anybody who keeps letters (replays),
 //!   such a publication is tried for ever.
 //! - A *birth* is published, retained, first thing on every connection; the *will* is what the broker publishes if we vanish,
 //!   and what we publish ourselves before we leave in order. If that farewell is not acknowledged, we leave without DISCONNECT,
@@ -43,12 +43,13 @@
 //! # Known of brokers
 //!
 //! - mosquitto asks MQTT 5 clients for at most `max_inflight_messages` (20 unless set) under way: over a slow line raise it there.
-//! - mosquitto 2.0.11 with `max_queued_messages 0` closes the connection after it refused a message instead of going on; nothing
-//!   is lost, but nothing passes either until the access list is repaired. Any number above 0 avoids it.
+//! - mosquitto 2.0.11 with `max_queued_messages 0` closes the connection after it refused a message instead of going on, and what it said
+//!   is often lost. The others pass; each message that it refuses costs a connection, about two a second. Any number above 0 avoids it.
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 mod connect;
+mod culprit;
 mod door;
 mod inbox;
 mod link;
@@ -87,11 +88,24 @@ pub enum State {
     },
     /// The broker accepted us.
     Connected,
+    /// The broker accepted us and takes messages, but not all of them.
+    Hampered {
+        /// What waits, and what the broker says of it.
+        why: String,
+    },
     /// The broker accepted us, and refuses all that it is given: it counts as away.
     Refusing {
         /// What it says.
         why: String,
     },
+}
+
+impl State {
+    /// Whether messages get through.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        matches!(self, State::Connected | State::Hampered { .. })
+    }
 }
 
 /// A publication that the broker does not take, to be kept elsewhere so that others can go on.

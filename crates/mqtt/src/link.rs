@@ -352,10 +352,28 @@ fn refused5(code: five::ConnectReturnCode) -> Failure {
 }
 
 fn dismissed(code: five::DisconnectReasonCode, said: Option<&str>) -> Failure {
-    if code == five::DisconnectReasonCode::SessionTakenOver {
-        return lost("another client uses the same client_id: give each gateway its own");
+    use five::DisconnectReasonCode as Code;
+    if code == Code::SessionTakenOver {
+        return Failure {
+            kind: Kind::Dismissed,
+            ..lost("another client uses the same client_id: give each gateway its own")
+        };
     }
-    lost(format!("the broker said {code:?} {}", clean(said.unwrap_or_default())).trim_end())
+    let of_no_message = matches!(
+        code,
+        Code::ServerShuttingDown
+            | Code::ServerBusy
+            | Code::KeepAliveTimeout
+            | Code::AdministrativeAction
+            | Code::ConnectionRateExceeded
+            | Code::MaximumConnectTime
+            | Code::MessageRateTooHigh
+            | Code::ServerMoved
+            | Code::UseAnotherServer
+    );
+    let kind = if of_no_message { Kind::Dismissed } else { Kind::Lost };
+    let failure = lost(format!("the broker said {code:?} {}", clean(said.unwrap_or_default())).trim_end());
+    Failure { kind, ..failure }
 }
 
 fn unreachable_broker(error: &std::io::Error) -> Failure {

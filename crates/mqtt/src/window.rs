@@ -10,16 +10,13 @@
 //!   [`HELD_BYTES`], and one that waits lets at most [`SPAN`] windows pass;
 //! - one that is set aside counts as taken only once it is kept elsewhere ([`Window::settled`]).
 //!
-//! # A connection cut at a message
-//!
-//! MQTT 3.1.1 has no refusal: a broker that will not take a message cuts the connection, and of a window of them it is not known which it
-//! was. After [`STRIKES`] connections in a row that were cut and took nothing, the window goes **one by one**: each message that was under way
-//! goes alone, those first at which no connection was cut yet and that were not refused. So the one that is at fault is found, and the others
-//! pass. A cut right after a refusal is the fault of what was refused, not of what was sent after it.
+//! What happens when the connection is cut at a message is told in [`super::culprit`].
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+pub use super::culprit::Cut;
+use super::culprit::{PROOF, Search};
 use hj212_model::message::Publication;
 
 /// Publications held without an acknowledgement, in windows.
@@ -28,8 +25,6 @@ const HELD: usize = 2;
 const HELD_BYTES: usize = 64 << 20;
 /// From the oldest publication held to the newest taken, in windows: how far others may overtake a refused one.
 const SPAN: usize = 16;
-/// Connections cut in a row without anything taken before messages go one by one.
-const STRIKES: u32 = 2;
 
 /// What a send carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,11 +70,27 @@ struct Item {
     cuts: u32,
     /// Its first refusal or cut.
     since: Option<Instant>,
+    /// It goes last and alone.
+    wary: bool,
+    /// It does so whatever becomes of others of its topic.
+    blamed: bool,
+    /// The broker acknowledged what came after it and not this: it goes last, and others beside it.
+    silent: bool,
 }
 
 impl Item {
     fn new(publication: Publication, origin: u64) -> Self {
-        Item { publication: Some(publication), origin, stage: Stage::Queued, refusals: 0, cuts: 0, since: None }
+        Item {
+            publication: Some(publication),
+            origin,
+            stage: Stage::Queued,
+            refusals: 0,
+            cuts: 0,
+            since: None,
+            wary: false,
+            blamed: false,
+            silent: false,
+        }
     }
 }
 
@@ -94,6 +105,8 @@ pub struct Troubled<'w> {
     pub tries: u32,
     /// Whether connections were cut at it.
     pub cut: bool,
+    /// Whether it was never answered while later ones were.
+    pub silent: bool,
     /// Since when it is tried.
     pub since: Instant,
 }
@@ -125,14 +138,11 @@ pub struct Window {
     draining: bool,
     /// Numbered publications that this connection took.
     taken_here: u64,
-    /// Whether the last answer on this connection was a refusal: some brokers refuse by name and cut right after it.
-    refused_last: bool,
-    /// Connections in a row that were cut and took nothing.
-    strikes: u32,
-    /// Up to this number, messages go one by one.
-    one_by_one: Option<u64>,
-    /// Whether those that came since the last cut are among them.
-    looked_further: bool,
+    /// What the last answer on this connection refused, and whether it was alone: some brokers refuse by name and cut right after it.
+    refused_last: Option<(Cargo, bool)>,
+    /// The one under way that is wary: nothing goes beside it.
+    alone: Option<u64>,
+    search: Search,
     /// Sends of this connection, in order; the front is the oldest without an answer and has ordinal `ordinal`.
     sends: VecDeque<Send>,
     ordinal: u64,
@@ -160,10 +170,9 @@ impl Window {
             announcements: 0,
             draining: false,
             taken_here: 0,
-            refused_last: false,
-            strikes: 0,
-            one_by_one: None,
-            looked_further: false,
+            refused_last: None,
+            alone: None,
+            search: Search::new(retry_min, retry_max),
             sends: VecDeque::with_capacity(size),
             ordinal: 0,
             unpaired: 0,
@@ -179,7 +188,9 @@ impl Window {
             return room;
         }
         // Those in trouble do not take the place of others, as long as memory allows.
-        let held = || self.items.iter().filter_map(|item| Some((item.publication.as_ref()?, item.since.is_some())));
+        let held = || {
+            self.items.iter().filter_map(|item| Some((item.publication.as_ref()?, item.since.is_some() || item.wary)))
+        };
         let troubled = held().filter(|(_, troubled)| *troubled).count();
         let bytes: usize = held().map(|(publication, _)| publication.payload.len()).sum();
         if bytes > HELD_BYTES { 0 } else { (self.size * HELD).saturating_sub(self.held - troubled).min(span) }
@@ -187,7 +198,9 @@ impl Window {
 
     /// Takes a publication that came of `origin` and numbers it, from 1.
     pub fn push(&mut self, publication: Publication, origin: u64) -> u64 {
-        self.items.push_back(Item::new(publication, origin));
+        let mut item = Item::new(publication, origin);
+        item.wary = item.publication.as_ref().is_some_and(|publication| self.search.knows(&publication.topic));
+        self.items.push_back(item);
         self.held += 1;
         self.first + self.items.len() as u64 - 1
     }
@@ -213,7 +226,8 @@ impl Window {
         self.retries.clear();
         self.announcement = None;
         self.taken_here = 0;
-        self.refused_last = false;
+        self.refused_last = None;
+        self.alone = None;
         self.fresh = self.first;
         for item in &mut self.items {
             if matches!(item.stage, Stage::UnderWay | Stage::Refused) {
@@ -222,36 +236,111 @@ impl Window {
         }
     }
 
-    /// The connection was cut, not for want of an answer; to be called before [`Window::reset`]. Gives the topic of the one message at
-    /// which it was cut, if there was one only.
-    pub fn cut(&mut self, now: Instant) -> Option<String> {
-        let under_way = self.sends.iter().filter(|send| !send.answered).filter_map(|send| match send.cargo {
-            Cargo::Numbered(seq) => Some(seq),
-            Cargo::Announcement(_) => None,
-        });
-        let (count, first) = (under_way.clone().count(), under_way.min());
-        let announcing = self.sends.iter().any(|send| !send.answered && matches!(send.cargo, Cargo::Announcement(_)));
-        if self.one_by_one.is_some() {
-            if self.refused_last {
-                // It was cut at what was refused, not at what was sent after that.
-                self.looked_further = false;
-                return None;
+    /// The connection was cut, not for want of an answer; to be called before [`Window::reset`].
+    pub fn cut(&mut self, now: Instant) -> Cut {
+        let took = self.taken_here > 0;
+        let unanswered = || self.sends.iter().filter(|send| !send.answered).map(|send| send.cargo);
+        let numbered: Vec<u64> = unanswered()
+            .filter_map(|cargo| match cargo {
+                Cargo::Numbered(seq) => Some(seq),
+                Cargo::Announcement(_) => None,
+            })
+            .collect();
+        let announcing = unanswered().any(|cargo| matches!(cargo, Cargo::Announcement(_)));
+        match (self.refused_last, numbered.as_slice()) {
+            // It was cut at what was refused, not at what was sent after that.
+            (Some((Cargo::Numbered(seq), alone)), _) => self.blame(seq, now, took, (false, alone)),
+            (Some((Cargo::Announcement(_), _)), _) => {
+                self.search.cut_at_status(now);
+                Cut { progress: self.search.progress(took, false), ..Cut::default() }
             }
-            let seq = first.filter(|_| count == 1 && !announcing)?;
-            self.looked_further = false;
-            let item = self.item_mut(Cargo::Numbered(seq))?;
+            (None, []) => {
+                if announcing {
+                    self.search.cut_at_status(now);
+                }
+                Cut { progress: self.search.progress(took, false), ..Cut::default() }
+            }
+            (None, [seq]) if !announcing && (self.search.is_on() || self.alone == Some(*seq)) => {
+                self.blame(*seq, now, took, (true, self.alone == Some(*seq)))
+            }
+            (None, _) => {
+                self.search.narrow(numbered.iter().copied());
+                Cut { progress: self.search.progress(took, true), ..Cut::default() }
+            }
+        }
+    }
+
+    /// The connection was cut at `seq`; `charged`: while it was under way, else right after it was refused by name; `alone`: as one that is
+    /// wary, when all others had passed.
+    fn blame(&mut self, seq: u64, now: Instant, took: bool, (charged, alone): (bool, bool)) -> Cut {
+        self.search.found(alone);
+        let Some(item) = self.item_mut(Cargo::Numbered(seq)) else {
+            return Cut { progress: self.search.progress(took, false), ..Cut::default() };
+        };
+        if charged {
             item.cuts = item.cuts.saturating_add(1);
             item.since.get_or_insert(now);
-            return item.publication.as_ref().map(|publication| publication.topic.clone());
         }
-        if count == 0 {
-            return None;
+        let first = item.cuts + item.refusals <= PROOF;
+        let blamed = !charged || item.cuts >= PROOF || item.wary;
+        let topic = item.publication.as_ref().map(|publication| publication.topic.clone());
+        if blamed {
+            (item.wary, item.blamed) = (true, true);
         }
-        self.strikes = if self.taken_here > 0 { 0 } else { self.strikes + 1 };
-        if self.strikes >= STRIKES {
-            self.one_by_one = Some(self.fresh.saturating_sub(1).max(self.first));
+        if blamed && let Some(topic) = &topic {
+            self.search.blame(topic, now);
+            if charged || !alone {
+                self.search.wary_failed(now);
+            }
+            let same = |item: &&mut Item| item.publication.as_ref().is_some_and(|other| other.topic == *topic);
+            self.items.iter_mut().filter(same).for_each(|item| item.wary = true);
         }
-        None
+        Cut { topic, charged, blamed, progress: self.search.progress(took, first) }
+    }
+
+    /// The connection ends because an answer did not come within `patience`; to be called before [`Window::reset`]. A broker that is slow
+    /// answers in order: what it left out while it answered what came after is at fault, like one at which it cuts.
+    pub fn withheld(&mut self, now: Instant, patience: Duration) -> Cut {
+        let answered = self.sends.iter().rposition(|send| send.answered).unwrap_or(0);
+        let late = |send: &&Send| !send.answered && now.saturating_duration_since(send.at) >= patience;
+        let left_out: Vec<Cargo> = self.sends.iter().take(answered).filter(late).map(|send| send.cargo).collect();
+        // One that goes alone has nothing after it.
+        let alone = self.alone.map(Cargo::Numbered);
+        let mut cut = Cut { progress: self.search.progress(self.taken_here > 0, false), ..Cut::default() };
+        for cargo in left_out.into_iter().chain(alone).filter(|cargo| matches!(cargo, Cargo::Numbered(_))) {
+            let Some(item) = self.item_mut(cargo) else { continue };
+            item.cuts = item.cuts.saturating_add(1);
+            item.since.get_or_insert(now);
+            (item.wary, item.blamed, item.silent) = (true, true, true);
+            if cut.topic.is_none() {
+                cut.topic = item.publication.as_ref().map(|publication| publication.topic.clone());
+                (cut.charged, cut.blamed) = (true, item.cuts >= PROOF);
+            }
+        }
+        if cut.topic.is_some() {
+            self.search.wary_failed(now);
+        }
+        cut
+    }
+
+    /// Has `seq` go last and alone: the broker may cut the connection at it.
+    pub fn put_last(&mut self, seq: u64) {
+        let cargo = Cargo::Numbered(seq);
+        self.retries.retain(|(_, retried)| *retried != cargo);
+        self.leave_line(cargo, Stage::Queued);
+        if let Some(item) = self.item_mut(Cargo::Numbered(seq)) {
+            (item.wary, item.blamed) = (true, true);
+        }
+    }
+
+    /// Whether `cargo` goes last and alone.
+    pub fn is_wary(&self, cargo: Cargo) -> bool {
+        self.item(cargo).is_some_and(|item| item.wary)
+    }
+
+    /// Whether the next connection is to be made without a status: the broker cuts it at that.
+    pub fn without_status(&self, now: Instant) -> bool {
+        self.search.without_status(now)
     }
 
     /// Numbered publications that were refused or at which the connection was cut, and that are not under way now.
@@ -263,14 +352,16 @@ impl Window {
                 since: item.since.filter(|_| waits)?,
                 publication: item.publication.as_ref()?,
                 tries: item.refusals.max(item.cuts),
-                cut: item.cuts > 0,
+                cut: item.cuts > 0 && !item.silent,
+                silent: item.silent,
             })
         })
     }
 
     /// Whether anything is held, and all of it is in trouble.
     pub fn is_stuck(&self) -> bool {
-        self.held > 0 && self.items.iter().all(|item| matches!(item.stage, Stage::Taken) || item.since.is_some())
+        self.held > 0
+            && self.items.iter().all(|item| matches!(item.stage, Stage::Taken) || item.since.is_some() || item.wary)
     }
 
     /// What is to be kept elsewhere in place of sending `seq`: the publication, what it came of, and how often it was tried.
@@ -285,6 +376,8 @@ impl Window {
         let cargo = Cargo::Numbered(seq);
         self.retries.retain(|(_, retried)| *retried != cargo);
         self.leave_line(cargo, Stage::Aside);
+        self.search.out_of_line(seq);
+        self.search.wary_settled();
     }
 
     /// What became of keeping `seq` elsewhere: kept, it counts as taken; otherwise it is tried again later.
@@ -296,32 +389,32 @@ impl Window {
         }
     }
 
-    /// One of those that go one by one and may go now: the one that was tried least, then the oldest. Ends the walk when there is none.
-    fn next_alone(&mut self, until: u64) -> Option<Cargo> {
-        if !self.sends.is_empty() {
-            return None;
+    /// The one of those that go last and alone that was tried least, then the oldest.
+    fn next_wary(&self) -> Option<Cargo> {
+        let waits = (self.first..).zip(&self.items).filter(|(_, item)| item.wary && item.stage == Stage::Queued);
+        waits.map(|(seq, item)| (item.cuts.max(item.refusals), seq)).min().map(|(_, seq)| Cargo::Numbered(seq))
+    }
+
+    /// No connection is cut at `cargo`, nor at others of its topic.
+    fn acquit(&mut self, cargo: Cargo) {
+        let Some(item) = self.item_mut(cargo) else { return };
+        (item.wary, item.blamed) = (false, false);
+        if let Some(topic) = item.publication.as_ref().map(|publication| publication.topic.clone()) {
+            self.clear(&topic);
         }
-        let waits = |(_, item): &(u64, &Item)| item.stage == Stage::Queued;
-        let within = (self.first..=until).zip(&self.items);
-        let tries = |item: &Item| item.cuts.max(item.refusals);
-        let next = within.filter(waits).map(|(seq, item)| (tries(item), seq)).min().map(|(tries, seq)| (seq, tries));
-        match next {
-            None => {
-                // What is left of them is taken, refused by name, or kept elsewhere.
-                (self.one_by_one, self.strikes) = (None, 0);
-                self.fresh = self.first;
-                None
-            }
-            Some((seq, tries)) => {
-                let newest = self.first + self.items.len() as u64 - 1;
-                if tries > 0 && newest > until && !self.looked_further {
-                    // Only such are left at which it was cut or refused: whether others pass is told by those that came since.
-                    (self.one_by_one, self.looked_further) = (Some(newest), true);
-                    return self.next_alone(newest);
-                }
-                Some(Cargo::Numbered(seq))
-            }
+        self.fresh = self.first;
+    }
+
+    /// Others of `topic` need not be wary any more, unless they are blamed themselves.
+    fn clear(&mut self, topic: &str) {
+        if !self.search.clear(topic) {
+            return;
         }
+        let same = |item: &&mut Item| {
+            item.wary && !item.blamed && item.publication.as_ref().is_some_and(|other| other.topic == topic)
+        };
+        self.items.iter_mut().filter(same).for_each(|item| item.wary = false);
+        self.fresh = self.first;
     }
 
     /// Puts a status before everything else; it has no number and replaces an earlier one.
@@ -356,22 +449,26 @@ impl Window {
         if self.draining {
             return None;
         }
-        if let Some(until) = self.one_by_one {
-            let alone = self.next_alone(until);
-            if alone.is_some() || self.one_by_one.is_some() {
-                return alone;
-            }
+        // Beside one that is wary nothing goes, and beside the status nothing while it is not known what the broker cuts at.
+        let exclusive = self.alone.is_some() || (self.search.is_on() && self.announces());
+        if exclusive || self.sends.len() >= self.search.most(self.limit) {
+            return None;
         }
         if let Some(&(_, cargo)) = self.retries.first().filter(|(at, _)| *at <= now) {
             return Some(cargo);
         }
         while let Some(item) = self.item(Cargo::Numbered(self.fresh)) {
-            if item.stage == Stage::Queued {
+            if item.stage == Stage::Queued && !item.wary {
                 return Some(Cargo::Numbered(self.fresh));
             }
             self.fresh += 1;
         }
-        None
+        if self.sends.is_empty() && self.search.wary_is_due(now) { self.next_wary() } else { None }
+    }
+
+    /// Whether a status is under way.
+    fn announces(&self) -> bool {
+        self.announcement.as_ref().is_some_and(|item| item.stage == Stage::UnderWay)
     }
 
     /// What `cargo` says, unless it is taken.
@@ -382,6 +479,11 @@ impl Window {
     /// `cargo` was handed to the client.
     pub fn handed(&mut self, cargo: Cargo, now: Instant) {
         self.leave_line(cargo, Stage::UnderWay);
+        if let Cargo::Numbered(seq) = cargo
+            && self.item(cargo).is_some_and(|item| item.wary && !item.silent)
+        {
+            self.alone = Some(seq);
+        }
         self.sends.push_back(Send { cargo, at: now, answered: false });
     }
 
@@ -410,13 +512,23 @@ impl Window {
         let ordinal = self.ids.get_mut(usize::from(id))?.take()?;
         let send = self.sends.get_mut(usize::try_from(ordinal.checked_sub(self.ordinal)?).ok()?)?;
         send.answered = true;
-        self.refused_last = verdict == Verdict::Refused;
         let cargo = send.cargo;
+        let alone = self.alone.take_if(|seq| Cargo::Numbered(*seq) == cargo).is_some();
+        let refused = (verdict == Verdict::Refused).then_some((cargo, alone));
+        let survived = std::mem::replace(&mut self.refused_last, refused);
         while self.sends.front().is_some_and(|send| send.answered) {
             self.sends.pop_front();
             self.ordinal += 1;
         }
-        Some((cargo, self.judge(cargo, verdict, now)))
+        if let Some((refused @ Cargo::Numbered(_), true)) = survived.filter(|(refused, _)| *refused != cargo) {
+            // The connection outlived the refusal: nothing is cut at it any more.
+            self.acquit(refused);
+        }
+        let taken = self.judge(cargo, verdict, now);
+        if let Some(publication) = taken.as_ref().filter(|_| matches!(cargo, Cargo::Numbered(_))) {
+            self.clear(&publication.topic);
+        }
+        Some((cargo, taken))
     }
 
     /// When the oldest send without an answer was handed over.
@@ -429,12 +541,15 @@ impl Window {
         if self.draining || self.sends.len() >= self.limit {
             return None;
         }
-        self.retries.first().map(|(at, _)| *at)
+        let retry = self.retries.first().map(|(at, _)| *at);
+        // While something is under way, its answer is waited for first.
+        let wary = self.search.wary_at().filter(|_| self.sends.is_empty() && self.next_wary().is_some());
+        retry.into_iter().chain(wary).min()
     }
 
     /// Gives the publication if it is taken.
     fn judge(&mut self, cargo: Cargo, verdict: Verdict, now: Instant) -> Option<Publication> {
-        let (retry_min, retry_max) = (self.retry_min, self.retry_max);
+        let (retry_min, retry_max, limit) = (self.retry_min, self.retry_max, self.limit);
         let item = self.item_mut(cargo).filter(|item| item.stage == Stage::UnderWay)?;
         let mut taken = None;
         match verdict {
@@ -442,15 +557,27 @@ impl Window {
                 let pause = retry_min.saturating_mul(1 << item.refusals.min(16)).min(retry_max);
                 item.refusals = item.refusals.saturating_add(1);
                 item.since.get_or_insert(now);
-                item.stage = Stage::Refused;
-                self.retries.insert((now + pause, cargo));
+                if item.wary {
+                    item.stage = Stage::Queued;
+                    self.search.wary_failed(now);
+                } else {
+                    item.stage = Stage::Refused;
+                    self.retries.insert((now + pause, cargo));
+                }
+                if let Cargo::Numbered(seq) = cargo {
+                    self.search.out_of_line(seq);
+                }
             }
             Verdict::Taken => {
                 item.stage = Stage::Taken;
                 taken = item.publication.take();
-                if matches!(cargo, Cargo::Numbered(_)) {
+                let wary = item.wary;
+                if let Cargo::Numbered(seq) = cargo {
                     self.held -= 1;
                     self.taken_here += 1;
+                    self.search.taken(seq, limit, wary);
+                } else {
+                    self.search.status_taken();
                 }
             }
         }

@@ -13,6 +13,19 @@ pub enum Refusal {
     QuotaExceeded,
 }
 
+/// How a connection is cut at a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// What was before it is acknowledged, and the connection closed.
+    Close,
+    /// The connection is reset at once: acknowledgements that were not written yet never are.
+    Reset,
+    /// The same as [`Cut::Close`], with a refusal by name before (MQTT 5).
+    RefuseAndClose,
+    /// The refusal is written, and reset before it can be read, as likely as not.
+    RefuseAndReset,
+}
+
 /// Why a client is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unwelcome {
@@ -59,6 +72,8 @@ pub struct Behaviour {
     pub refuse_every: Option<(u32, Refusal)>,
     /// Publications whose topic contains this are refused (MQTT 5), and why; MQTT 3.1.1: the connection is cut at them.
     pub refuse_topic: Option<(String, Refusal)>,
+    /// The connection is cut at publications whose topic contains this.
+    pub cut_topic: Option<(String, Cut)>,
     /// Announced to MQTT 5 clients.
     pub receive_maximum: Option<u16>,
     /// Announced to MQTT 5 clients, and enforced.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::wire::{self, Answer, Broken, Filter, Said, Version};
-use super::{Behaviour, CONNECT_MAX, Message, PACKET_MAX, Seat, Unwelcome, WRITE_MAX, open};
+use super::{Behaviour, CONNECT_MAX, Cut, Message, PACKET_MAX, Refusal, Seat, Unwelcome, WRITE_MAX, open};
 
 /// A client's pause that ends a group of reordered acknowledgements.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -42,6 +42,8 @@ pub(super) struct Client {
     sent: u64,
     published: u32,
     last_id: u16,
+    /// How the connection is cut, and the packet id of the publication at which it is.
+    cutting: Option<(Cut, u16)>,
 }
 
 /// How a connection goes on.
@@ -69,15 +71,34 @@ impl Client {
             sent: 0,
             published: 0,
             last_id: 0,
+            cutting: None,
         }
     }
 
     pub(super) async fn run(mut self, messages: mpsc::Receiver<Message>) {
-        if let Ok(Ok(Some((version, keep_alive)))) = tokio::time::timeout(CONNECT_MAX, self.greet()).await
-            && self.serve(version, keep_alive, messages).await.is_ok()
-        {
-            self.seat.farewell();
+        if let Ok(Ok(Some((version, keep_alive)))) = tokio::time::timeout(CONNECT_MAX, self.greet()).await {
+            match self.serve(version, keep_alive, messages).await {
+                Ok(()) => self.seat.farewell(),
+                // The connection ends in any case.
+                Err(Broken) => drop(self.cut(version).await),
+            }
         }
+    }
+
+    /// Cuts the connection as it is to be cut at a publication.
+    async fn cut(&mut self, version: Version) -> Result<(), Broken> {
+        let Some((how, id)) = self.cutting else { return Ok(()) };
+        if matches!(how, Cut::Reset | Cut::RefuseAndReset) {
+            // Without it the connection is closed, which is no worse.
+            let _ = self.stream.set_zero_linger();
+        }
+        if how != Cut::Reset {
+            self.settle(version)?;
+        }
+        if version == Version::V5 && matches!(how, Cut::RefuseAndClose | Cut::RefuseAndReset) {
+            self.say(version, Answer::Acknowledge { id, refused: Some(Refusal::NotAuthorized) })?;
+        }
+        self.flush().await
     }
 
     /// From the first byte to CONNACK: the edition and the keep-alive, `None` if the client was not let in.
@@ -241,6 +262,12 @@ impl Client {
         let nth = |every: u32| every > 0 && self.published.is_multiple_of(every);
         if self.behaviour.withhold_every.is_some_and(nth) {
             return Ok(());
+        }
+        if let Some((topic, how)) = &self.behaviour.cut_topic
+            && message.topic.contains(topic.as_str())
+        {
+            self.cutting = Some((*how, id));
+            return Err(Broken);
         }
         if let Some((topic, refusal)) = &self.behaviour.refuse_topic
             && message.topic.contains(topic.as_str())

@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use behaviour::{Behaviour, Refusal, Unwelcome};
+pub use behaviour::{Behaviour, Cut, Refusal, Unwelcome};
 use hub::{Hub, Seat, open};
 
 /// Clients at a time.

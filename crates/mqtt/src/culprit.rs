@@ -1,0 +1,200 @@
+//! The search for the message at which a broker cuts the connection. Pure: time is an argument.
+//!
+//! MQTT 3.1.1 has no refusal: a broker that will not take a message cuts the connection. MQTT 5 has one, and yet some brokers refuse by name
+//! and cut right after it; what they said is often lost with the connection. Of many messages under way it is not known which it was.
+//!
+//! What must stay true:
+//! - **whatever a broker does at one message, the others pass**: a connection that was cut narrows the search, or takes something, or the
+//!   pause before the next one grows;
+//! - a message is **blamed** only for cuts at which it was under way alone, [`PROOF`] times, or for a refusal by name right before the cut;
+//! - what is blamed, and what has the topic of such a message, is **wary**: it goes last and alone, with a pause between two of them, so
+//!   that the next cut costs nobody else anything. The first message of a topic that is taken clears the others of it;
+//! - what is remembered is bounded: [`TOPICS_MAX`] topics.
+//!
+//! # The search
+//!
+//! 1. A connection was cut with messages under way: on the next, one goes alone, and with each that is taken one more may be under way
+//!    (an ordinary cut costs some round trips, no more).
+//! 2. It is cut again: what was under way are the **suspects**. On the next connection they go alone, one after the other.
+//! 3. It is cut at one that is alone: that one is counted a cut, and goes alone again; cut again, it is blamed.
+//!
+//! So one message is found in four connections at most, however large the window is.
+//!
+//! A message that the broker never acknowledges while it acknowledges later ones is at fault as well, when `ack_timeout` is over: it goes last,
+//! but not alone, for a connection waits long for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// So often the connection is cut at a message that is alone before it is blamed.
+pub(super) const PROOF: u32 = 2;
+/// Topics of blamed messages that are remembered.
+const TOPICS_MAX: usize = 4096;
+/// So many cuts in a row without anything taken count as progress of the search; a broker that cuts at everything is left alone for longer.
+const FRUITLESS_MAX: u32 = 8;
+/// After so many cuts in a row at the gateway's own status, connections are made without it.
+const STATUS_CUTS: u32 = 3;
+/// So long it is not tried again.
+const STATUS_AGAIN: Duration = Duration::from_secs(600);
+
+/// What the end of a connection told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cut {
+    /// The topic of the message at which it was cut, if that is known.
+    pub topic: Option<String>,
+    /// Whether it counts as a cut at that message; else the message had been refused by name.
+    pub charged: bool,
+    /// Whether the message is blamed now.
+    pub blamed: bool,
+    /// Whether the connection took something, or narrowed the search: the next one need not wait.
+    pub progress: bool,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct Search {
+    retry_min: Duration,
+    retry_max: Duration,
+    /// How many may be under way; `None`: as many as the window holds.
+    pace: Option<usize>,
+    /// Those under way at a cut of a connection that went slowly.
+    suspects: BTreeSet<u64>,
+    /// Topics of blamed messages, and when that was.
+    topics: BTreeMap<String, Instant>,
+    /// When the next that is wary may go, and the pause after it.
+    wary_at: Option<Instant>,
+    wary_pause: Duration,
+    /// Cuts in a row without anything taken.
+    fruitless: u32,
+    /// Cuts in a row at the gateway's status, and the last of them.
+    status_cuts: u32,
+    status_cut_at: Option<Instant>,
+}
+
+impl Search {
+    pub(super) fn new(retry_min: Duration, retry_max: Duration) -> Self {
+        Search {
+            retry_min,
+            retry_max,
+            pace: None,
+            suspects: BTreeSet::new(),
+            topics: BTreeMap::new(),
+            wary_at: None,
+            wary_pause: retry_min,
+            fruitless: 0,
+            status_cuts: 0,
+            status_cut_at: None,
+        }
+    }
+
+    /// How many may be under way of `limit`.
+    pub(super) fn most(&self, limit: usize) -> usize {
+        if self.suspects.is_empty() { self.pace.map_or(limit, |pace| pace.min(limit)) } else { 1 }
+    }
+
+    /// Whether it is going on.
+    pub(super) const fn is_on(&self) -> bool {
+        self.pace.is_some()
+    }
+
+    /// Whether a message of `topic` is wary.
+    pub(super) fn knows(&self, topic: &str) -> bool {
+        !self.topics.is_empty() && self.topics.contains_key(topic)
+    }
+
+    /// Whether one that is wary may go.
+    pub(super) fn wary_is_due(&self, now: Instant) -> bool {
+        self.wary_at.is_none_or(|at| at <= now)
+    }
+
+    /// When the next that is wary may go.
+    pub(super) const fn wary_at(&self) -> Option<Instant> {
+        self.wary_at
+    }
+
+    /// The broker took something; with a window of `limit`. `wary`: it was wary.
+    pub(super) fn taken(&mut self, seq: u64, limit: usize, wary: bool) {
+        self.fruitless = 0;
+        self.suspects.remove(&seq);
+        if wary {
+            (self.wary_at, self.wary_pause) = (None, self.retry_min);
+        } else if self.suspects.is_empty()
+            && let Some(pace) = self.pace
+        {
+            self.pace = (pace + 1 < limit).then_some(pace + 1);
+        }
+    }
+
+    /// The message is not to be sent for now: refused by name, or kept elsewhere.
+    pub(super) fn out_of_line(&mut self, seq: u64) {
+        self.suspects.remove(&seq);
+    }
+
+    /// One that was wary is settled: the next need not wait longer than the first did.
+    pub(super) const fn wary_settled(&mut self) {
+        self.wary_pause = self.retry_min;
+    }
+
+    /// One that is wary was refused by name or cut at: the next waits.
+    pub(super) fn wary_failed(&mut self, now: Instant) {
+        self.wary_at = Some(now + self.wary_pause);
+        self.wary_pause = self.wary_pause.saturating_mul(2).min(self.retry_max);
+    }
+
+    /// A message of `topic` is taken: others of it are not wary any more. Whether they were.
+    pub(super) fn clear(&mut self, topic: &str) -> bool {
+        !self.topics.is_empty() && self.topics.remove(topic).is_some()
+    }
+
+    /// A message of `topic` is blamed.
+    pub(super) fn blame(&mut self, topic: &str, now: Instant) {
+        if self.topics.len() >= TOPICS_MAX && !self.topics.contains_key(topic) {
+            let oldest = self.topics.iter().min_by_key(|(_, at)| **at).map(|(topic, _)| topic.clone());
+            oldest.map(|oldest| self.topics.remove(&oldest));
+        }
+        self.topics.insert(topic.to_owned(), now);
+    }
+
+    /// A connection ended at a message that is known; `alone`: it was wary, so that all others had passed.
+    pub(super) fn found(&mut self, alone: bool) {
+        self.suspects.clear();
+        if !alone {
+            self.pace = Some(1);
+        }
+    }
+
+    /// A connection was cut with these under way, more than one, or none of them proved.
+    pub(super) fn narrow(&mut self, under_way: impl Iterator<Item = u64>) {
+        if self.pace.is_some() {
+            self.suspects = under_way.collect();
+        }
+        self.pace = Some(1);
+    }
+
+    /// Whether the next connection need not wait: this one took something, or `narrowed` the search.
+    pub(super) fn progress(&mut self, took: bool, narrowed: bool) -> bool {
+        self.fruitless = if took { 0 } else { self.fruitless.saturating_add(1) };
+        took || (narrowed && self.fruitless <= FRUITLESS_MAX)
+    }
+
+    /// The connection was cut at the gateway's status, which was under way alone.
+    pub(super) fn cut_at_status(&mut self, now: Instant) {
+        self.status_cuts = self.status_cuts.saturating_add(1);
+        self.status_cut_at = Some(now);
+    }
+
+    /// The status was taken.
+    pub(super) const fn status_taken(&mut self) {
+        self.status_cuts = 0;
+    }
+
+    /// Whether a connection is to be made without the status.
+    pub(super) fn without_status(&self, now: Instant) -> bool {
+        self.status_cuts >= STATUS_CUTS
+            && self.status_cut_at.is_some_and(|at| now.saturating_duration_since(at) < STATUS_AGAIN)
+    }
+}
+
+#[cfg(test)]
+#[path = "culprit_tests.rs"]
+mod tests;
