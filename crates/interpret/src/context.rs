@@ -224,6 +224,45 @@ impl Interpreter {
         }
     }
 
+    /// Takes what `record`, which stands further on in the journal, says of the context and nothing else, with all its consequences: for the
+    /// place of a context that cannot be read any more. True when a whole context is in force by it.
+    pub fn take_early(
+        &mut self,
+        (offset, time, hash): (u64, hj212_model::message::Timestamp, &[u8; 32]),
+        record: &Record<'_>,
+        out: &mut Vec<Publication>,
+    ) -> bool {
+        let place = Place { offset, time, at: self.now, hash };
+        let mut done = Interpreted::default();
+        match record {
+            Record::Context { hash, part, parts, json } => {
+                if let Gathered::Whole(context) = self.run.gather(*hash, *part, *parts, json) {
+                    self.on_context(*context, *hash, place, out, &mut done);
+                    return true;
+                }
+                false
+            }
+            Record::Registry { name, part, parts, json } => {
+                let piece = Piece { base: None, name: *name, part: *part, parts: *parts, json };
+                self.on_piece(&piece, place, out, &mut done);
+                part + 1 == *parts && self.context_name == *name
+            }
+            Record::Frame(_)
+            | Record::Rejected(_)
+            | Record::Presence(_)
+            | Record::RegistryChange { .. }
+            | Record::Tick
+            | Record::Clock(_)
+            | Record::Started(_)
+            | Record::Stopped
+            | Record::MarkEntry { .. }
+            | Record::MarkRuling { .. }
+            | Record::Command(_)
+            | Record::Notice(_)
+            | Record::DeadLetter(_) => false,
+        }
+    }
+
     /// Takes what `record` says of the context and nothing else, as if it had been said before all records: for a journal whose beginning is
     /// gone. True when a whole context is in force.
     pub fn foresee(&mut self, record: &Record<'_>) -> bool {

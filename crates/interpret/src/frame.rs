@@ -90,6 +90,9 @@ impl Interpreter {
         if let Some(home) = number.and_then(|n| self.stations.get_mut(n as usize)) {
             *home = station;
         }
+        if let Some(number) = number {
+            self.weigh(number, place, out, done);
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "one frame with all that surrounds it")]

@@ -110,6 +110,8 @@ pub struct Interpreted {
     pub contexts_broken: u32,
     /// Contexts whose marking rules were wrong: the former rules stay in force.
     pub rules_refused: u32,
+    /// Unregistered stations forgotten for others.
+    pub forgotten: u32,
     /// Encrypted areas that were opened.
     pub opened: u32,
     /// Encrypted areas that were not, published as unreadable.
@@ -151,8 +153,8 @@ pub struct Interpreter {
     /// Where the round of the stations' ledgers stands.
     round: coverage::Round,
     flood: flood::Flood,
-    /// The numbers of stations that are not registered.
-    strangers: Vec<u32>,
+    /// The numbers of stations that are not registered, and the bytes that they take.
+    strangers: std::collections::BTreeMap<u32, u64>,
     stories: Stories,
     rulings: Rulings,
     keys: Keys,
@@ -183,7 +185,7 @@ impl Interpreter {
             swept: Timestamp(0),
             round: coverage::Round::default(),
             flood: flood::Flood::default(),
-            strangers: Vec::new(),
+            strangers: std::collections::BTreeMap::new(),
             stories: Stories::default(),
             rulings: Rulings::new(std::collections::BTreeMap::new()),
             keys: Keys::default(),
@@ -289,7 +291,7 @@ impl Interpreter {
         self.stations.push(station);
         self.by_mn.insert(mn.into(), number);
         if self.facts(mn).is_none() {
-            self.strangers.push(number);
+            self.strangers.insert(number, strangers::WEIGHT_MIN);
         }
         Some(number)
     }

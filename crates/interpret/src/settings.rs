@@ -38,6 +38,9 @@ pub struct Settings {
     pub stations_max: u32,
     /// How many stations that are not registered are remembered; the one not heard for longest makes room. 1 to 100000.
     pub unregistered_max: u32,
+    /// The memory that those take, bytes; the one not heard for longest makes room.
+    #[serde(with = "hj212_model::settings::size")]
+    pub unregistered_bytes_max: u64,
     /// Messages about marks of one station and minute; beyond, the last states and one event when the minute is over. At least 1.
     pub marks_per_minute: u32,
     /// How many codes a station's card lists. 1 to 10000.
@@ -84,6 +87,7 @@ impl Default for Settings {
             resent_periods_max: 128,
             stations_max: 100_000,
             unregistered_max: 5_000,
+            unregistered_bytes_max: 64 << 20,
             marks_per_minute: 2_000,
             card_codes_max: 512,
             card_refresh: minutes(5),

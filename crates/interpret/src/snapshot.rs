@@ -42,6 +42,7 @@ struct State<'a> {
     rules: &'a BTreeMap<String, String>,
     stories: &'a Stories,
     flood: &'a super::flood::Flood,
+    strangers: &'a BTreeMap<u32, u64>,
     keys: BTreeMap<&'a str, Vec<Kept>>,
 }
 
@@ -60,6 +61,7 @@ struct Restored {
     rules: BTreeMap<String, String>,
     stories: Stories,
     flood: super::flood::Flood,
+    strangers: BTreeMap<u32, u64>,
     keys: BTreeMap<String, Vec<Kept>>,
 }
 
@@ -97,6 +99,7 @@ impl Interpreter {
             keys: self.keys.kept(),
             stories: &self.stories,
             flood: &self.flood,
+            strangers: &self.strangers,
         };
         // Writing to a vector can only fail for types that postcard does not know, and a test writes them all.
         postcard::to_extend(&state, bytes).unwrap_or_default()
@@ -126,9 +129,9 @@ impl Interpreter {
             let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.stations.get(mn));
             rulings.renew(station, facts);
         }
-        let mut interpreter = Interpreter {
+        Ok(Interpreter {
             flood: restored.flood,
-            strangers: Vec::new(),
+            strangers: restored.strangers,
             stories: restored.stories,
             rulings,
             swept: restored.swept,
@@ -150,8 +153,6 @@ impl Interpreter {
             scratch: Scratch::default(),
             body: Vec::new(),
             id: Vec::new(),
-        };
-        interpreter.count_strangers();
-        Ok(interpreter)
+        })
     }
 }

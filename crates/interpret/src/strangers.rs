@@ -1,7 +1,9 @@
 //! Stations that are not registered, under `unknown = "accept"`: anybody can invent an MN.
 //!
-//! What must stay true: at most [`super::Settings::unregistered_max`] of them are remembered. The one not heard for longest makes room: what
-//! waits of it is published, what is retained of it at the broker is cleared, and an event says so (`station-forgotten`). Its next
+//! What must stay true: at most [`super::Settings::unregistered_max`] of them are remembered, and what is remembered of them takes no more
+//! than [`super::Settings::unregistered_bytes_max`] bytes of memory (estimated: [`WEIGHT_MIN`] each, and [`WEIGHT_FACTOR`] times what a
+//! checkpoint holds of it; their waiting parts have a limit of their own). The one not heard for longest makes room: what waits of it is
+//! published, what is retained of it at the broker is cleared, an event says so (`station-forgotten`), and it is counted. Its next
 //! frame makes it a new station. Registered stations are never forgotten for them.
 
 use bytes::Bytes;
@@ -11,17 +13,30 @@ use super::events::Place;
 use super::{Interpreted, Interpreter};
 use hj212_model::message::{Publication, Timestamp};
 
+/// Bytes that a station takes however little it has said: measured, with its rows beside the interpretation.
+pub(super) const WEIGHT_MIN: u64 = 10 << 10;
+/// Bytes that a station takes of which nothing but its MN is remembered, at most.
+const PLACE: u64 = 11 << 10;
+/// Bytes of memory to a byte of a checkpoint.
+const WEIGHT_FACTOR: u64 = 4;
+
+/// What `station` takes, estimated.
+fn weight(station: &super::Station) -> u64 {
+    let stored = postcard::experimental::serialized_size(station).unwrap_or(0) as u64;
+    WEIGHT_MIN + WEIGHT_FACTOR * stored
+}
+
 impl Interpreter {
     /// Whether `mn` is neither registered nor remembered.
     pub(super) fn is_new_stranger(&self, mn: &[u8]) -> bool {
         !self.by_mn.contains_key(mn) && self.facts(mn).is_none()
     }
 
-    /// Counts anew who is a stranger: after a start, or with another registry.
+    /// Counts anew who is a stranger, with another registry.
     pub(super) fn count_strangers(&mut self) {
         let stranger = |mn: &[u8]| std::str::from_utf8(mn).map_or(true, |mn| !self.context.stations.contains_key(mn));
         let strangers = (0..).zip(&self.stations).filter(|(_, station)| stranger(&station.mn));
-        self.strangers = strangers.map(|(number, _)| number).collect();
+        self.strangers = strangers.map(|(number, station)| (number, weight(station))).collect();
     }
 
     /// Makes room for `mn`, if it is a stranger and there is none.
@@ -32,14 +47,62 @@ impl Interpreter {
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
-        let most = self.settings.unregistered_max.max(1) as usize;
+        let fit = usize::try_from(self.settings.unregistered_bytes_max / PLACE).unwrap_or(usize::MAX);
+        let most = (self.settings.unregistered_max as usize).min(fit).max(1);
         if self.strangers.len() < most || !self.is_new_stranger(mn) {
             return;
         }
-        let heard =
-            |number: &u32| self.stations.get(*number as usize).and_then(|s| s.last_seen).unwrap_or(Timestamp(0));
-        let Some(oldest) = self.strangers.iter().copied().min_by_key(|number| (heard(number), *number)) else { return };
-        let Some(mut station) = self.stations.get_mut(oldest as usize).map(std::mem::take) else { return };
+        let Some(oldest) = self.oldest_stranger(|_, _| true) else { return };
+        let detail = json!({ "unregistered_max": self.settings.unregistered_max });
+        let Some(former) = self.forget_stranger(oldest, &detail, place, out, done) else { return };
+        self.by_mn.remove(former.as_slice());
+        // The place is the newcomer's.
+        if let Some(home) = self.stations.get_mut(oldest as usize) {
+            *home = super::Station::new(mn, &self.settings, None);
+        }
+        self.by_mn.insert(mn.into(), oldest);
+    }
+
+    /// The stranger not heard for longest of those that are `wanted`, by number and bytes.
+    fn oldest_stranger(&self, wanted: impl Fn(u32, u64) -> bool) -> Option<u32> {
+        let heard = |number: u32| self.stations.get(number as usize).and_then(|s| s.last_seen).unwrap_or(Timestamp(0));
+        let strangers = self.strangers.iter().map(|(number, bytes)| (*number, *bytes));
+        let wanted = strangers.filter(|(number, bytes)| wanted(*number, *bytes));
+        wanted.map(|(number, _)| (heard(number), number)).min().map(|(_, number)| number)
+    }
+
+    /// `number` was heard: if it is a stranger, others make room for what it takes by now, and itself if there are none.
+    pub(super) fn weigh(&mut self, number: u32, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+        let Some(station) = self.stations.get(number as usize).filter(|_| self.strangers.contains_key(&number)) else {
+            return;
+        };
+        self.strangers.insert(number, weight(station));
+        let most = self.settings.unregistered_bytes_max;
+        while self.strangers.values().sum::<u64>() > most {
+            // Who has nothing but its place makes no room.
+            let other = self.oldest_stranger(|other, bytes| other != number && bytes > PLACE);
+            let own = self.strangers.get(&number).is_some_and(|bytes| *bytes > PLACE).then_some(number);
+            let Some(going) = other.or(own) else { return };
+            let detail = json!({ "unregistered_max": self.settings.unregistered_max, "unregistered_bytes_max": most });
+            let Some(mn) = self.forget_stranger(going, &detail, place, out, done) else { return };
+            if let Some(home) = self.stations.get_mut(going as usize) {
+                *home = super::Station::new(&mn, &self.settings, None);
+            }
+        }
+    }
+
+    /// Takes the stranger `number` from memory, with all that is owed of it; gives its MN. Its place is empty then.
+    fn forget_stranger(
+        &mut self,
+        number: u32,
+        detail: &serde_json::Value,
+        place: Place<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) -> Option<Vec<u8>> {
+        let mut station = self.stations.get_mut(number as usize).map(std::mem::take)?;
+        self.strangers.insert(number, WEIGHT_MIN);
+        done.forgotten += 1;
         for number in std::mem::take(&mut station.pending) {
             if let Some(pending) = self.waiting.take(number) {
                 self.publish_parts(&mut station, number, &pending, place, out, done);
@@ -49,13 +112,7 @@ impl Interpreter {
         self.retell_one(&station, place, &mut retained);
         out.extend(retained.into_iter().map(|said| Publication { payload: Bytes::new(), ..said }));
         let name = String::from_utf8_lossy(&station.mn).into_owned();
-        let detail = json!({ "unregistered_max": self.settings.unregistered_max });
-        self.push_step_event(&name, "station-forgotten", &detail, place, out);
-        self.by_mn.remove(station.mn.as_slice());
-        // The place is the newcomer's.
-        if let Some(home) = self.stations.get_mut(oldest as usize) {
-            *home = super::Station::new(mn, &self.settings, None);
-        }
-        self.by_mn.insert(mn.into(), oldest);
+        self.push_step_event(&name, "station-forgotten", detail, place, out);
+        Some(station.mn)
     }
 }

@@ -492,6 +492,37 @@ fn invented_stations_are_forgotten_for_others_and_registered_ones_never() {
 }
 
 #[test]
+fn what_invented_stations_say_takes_no_more_memory_than_is_set() {
+    let most = 1 << 20;
+    let mut player = Player::new(Settings { unregistered_bytes_max: most, ..settings() });
+    let frame = |n: i64, code: i64| {
+        let time = Timestamp(noon().0 + (n * 100 + code) * 1_000_000);
+        let area: String = (0..60).map(|k| format!(";a{:05}-Rtd=1", 10_000 + code * 60 + k)).collect();
+        let text = format!("QN={NOON};ST=31;CN=2011;MN=X{n};Flag=5;CP=&&DataTime=20260601120000{area}&&");
+        frame_step(time, text.as_bytes())
+    };
+    let bytes = |player: &Player| player.interpreter.strangers.values().sum::<u64>();
+    for n in 0..40 {
+        for code in 0..8 {
+            player.play(&[frame(n, code)]);
+            assert!(bytes(&player) <= most, "{}", bytes(&player));
+        }
+    }
+    let forgotten: u32 = player.done.iter().map(|done| done.forgotten).sum();
+    let said = player.out.iter().filter(|said| said.topic.ends_with("/event/station-forgotten")).count();
+    assert!(forgotten > 10 && said == forgotten as usize, "{forgotten} forgotten, {said} said");
+    assert_eq!(player.data().len(), 40 * 8, "every frame is published all the same");
+    let newest = player.interpreter.stations.iter().find(|station| station.mn == b"X39").unwrap();
+    assert!(newest.codes.len() > 400, "the one that speaks is not forgotten");
+    // The same over a snapshot.
+    let restored = Interpreter::restore(settings(), &player.interpreter.snapshot()).unwrap();
+    assert_eq!(restored.strangers, player.interpreter.strangers);
+    // A registered station is none of them, however much it says.
+    let schemas = Schemas::new();
+    player.out.iter().for_each(|publication| schemas.check(publication));
+}
+
+#[test]
 fn a_station_whose_flags_toggle_is_published_in_its_share_and_ends_in_the_right_state() {
     let toggling = |second: i64| {
         let flag = if second % 2 == 0 { 'D' } else { 'N' };

@@ -58,6 +58,7 @@ counters! {
     JournalCommits, "journal_commits", "group commits";
     JournalErrors, "journal_errors", "writes, syncs or renames that failed";
     JournalRefused, "journal_refused", "records refused while the journal could not write";
+    JournalSuperseded, "journal_superseded", "records of a configuration that waited for the disk until a later one took their place";
     JournalQuarantined, "journal_quarantined", "damaged ranges copied to quarantine";
     JournalLost, "journal_lost", "records found damaged when the journal was opened";
     JournalExpired, "journal_expired", "delivered segments removed";
@@ -69,12 +70,14 @@ counters! {
     UplinkOpened, "uplink_opened", "encrypted data areas opened with a key of the station";
     UplinkUnreadable, "uplink_unreadable", "encrypted data areas that no known key opens, published as unreadable";
     UplinkUnremembered, "uplink_unremembered", "frames of stations beyond interpret.stations_max: published, nothing remembered";
+    UnregisteredForgotten, "unregistered_forgotten", "unregistered stations forgotten for others: unregistered_max or unregistered_bytes_max";
     UplinkUndecoded, "uplink_undecoded", "records of a newer version of the gateway, passed over";
     JournalUnreadable, "journal_unreadable", "ranges of the journal that the disk cannot read";
     JournalBreaks, "journal_breaks", "segments that do not continue the chain of the one before";
     UplinkStateLost, "uplink_state_lost", "starts that found neither a readable checkpoint nor the journal's beginning: what began before is not continued";
     ClockSteps, "clock_steps", "times the believed date was set, because the host's clock had stayed at another one";
     ClockDoubted, "clock_doubted", "records interpreted while the host's clock was doubted";
+    UplinkContextsHidden, "uplink_contexts_hidden", "damaged ranges that hid the configuration in force: it was journalled again before anything more was published";
     UplinkContextsBroken, "uplink_contexts_broken", "configurations in the journal that did not come whole; the former one stays in force";
     UplinkRulesRefused, "uplink_rules_refused", "marking rules in the journal that this version refuses; the former ones stay in force";
     GapsBegun, "gaps_begun", "runs of missing records that were found";
