@@ -221,6 +221,9 @@ pub enum Unstored {
     /// The journal is closed.
     #[error("the journal is closed")]
     Closed,
+    /// It was insisted on, and a later one that tells the same has taken its place.
+    #[error("a later one has taken its place")]
+    Superseded,
 }
 
 /// Settings of the journal, `[journal]`.
@@ -382,6 +385,13 @@ impl Journal {
     #[must_use]
     pub fn first(&self) -> Offset {
         self.shared.segments().first().map_or(Offset(self.shared.durable()).next(), |span| Offset(span.first))
+    }
+
+    /// Copies the bytes of the damaged gap that `reader` gave last to quarantine, before their segment is dropped; gives the copy's path.
+    #[must_use]
+    pub fn keep_damaged(&self, reader: &Reader) -> Option<PathBuf> {
+        let place = &self.shared.place;
+        recovery::keep_copy(place.disk.as_ref(), &place.dir, self.shared.id, reader.damaged()?)
     }
 
     /// What the opening found.

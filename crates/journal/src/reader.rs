@@ -93,6 +93,8 @@ pub struct Reader {
     breaks: u64,
     /// The segment in which what cannot be read is passed over.
     past: Option<u64>,
+    /// Where the bytes of the last damaged gap are: segment, beginning, end.
+    damaged: Option<(u64, u64, u64)>,
 }
 
 /// The segment that is being read.
@@ -117,7 +119,7 @@ enum Next {
 
 impl Reader {
     fn new(source: Source, from: Offset) -> Self {
-        Reader { source, from: from.0, current: None, last: None, breaks: 0, past: None }
+        Reader { source, from: from.0, current: None, last: None, breaks: 0, past: None, damaged: None }
     }
 
     /// After an error of reading: from now on, blocks of the segment at hand that the disk cannot read are passed over; the records in them are
@@ -151,6 +153,11 @@ impl Reader {
         let current = self.current.as_ref()?;
         let ranges = current.walk.unreadable()?.to_vec();
         (!ranges.is_empty()).then(|| (segment_name(current.first), ranges))
+    }
+
+    /// Where the bytes of the damaged gap that was given last are: the first offset of the segment, their beginning and their end.
+    pub(super) fn damaged(&self) -> Option<(u64, u64, u64)> {
+        self.damaged
     }
 
     /// How often a segment did not continue the chain of hashes of the one before it.
@@ -220,7 +227,10 @@ impl Reader {
         if let Some(current) = &mut self.current {
             match current.walk.next(current.limit, current.end) {
                 Ok(Step::Record(found)) => return Ok(Next::Record(found)),
-                Ok(Step::Damage(hole)) => return Ok(Next::Gap(hole.first, hole.last, GapCause::Damaged)),
+                Ok(Step::Damage(hole)) => {
+                    self.damaged = Some((current.first, hole.start, hole.end));
+                    return Ok(Next::Gap(hole.first, hole.last, GapCause::Damaged));
+                }
                 Ok(Step::End) => {}
                 Err(source) => return Err(self.failed(source)),
             }
@@ -297,10 +307,12 @@ impl Reader {
                 (current.limit, current.end) = (limit, end);
                 return Ok(Next::More);
             }
-            return Ok(match limit {
-                u64::MAX => Next::End,
-                _ => Next::Gap(current.walk.expected(), limit - 1, GapCause::Damaged),
-            });
+            if limit == u64::MAX {
+                return Ok(Next::End);
+            }
+            let (expected, position) = (current.walk.expected(), current.walk.position());
+            self.damaged = current.walk.len().ok().map(|length| (first, position, end.min(length)));
+            return Ok(Next::Gap(expected, limit - 1, GapCause::Damaged));
         }
         let id = match &self.source {
             Source::Live(shared) => shared.id,
@@ -329,6 +341,7 @@ impl Reader {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Next::End),
             Err(error) if past && is_unreadable(&error) && limit < u64::MAX => {
+                self.damaged = None;
                 Ok(Next::Gap(self.from, limit - 1, GapCause::Damaged))
             }
             Err(source) => Err(ReadError { path, source }),

@@ -266,6 +266,21 @@ fn put_foreign_aside(
     Ok(named)
 }
 
+/// Copies the bytes `start..end` of the segment that begins with `first` to quarantine, for a reader of a running journal that met damage
+/// there. What the disk cannot read is zeros in the copy. `None`: it could not be made.
+pub(super) fn keep_copy(
+    disk: &dyn Disk,
+    dir: &Path,
+    id: JournalId,
+    (first, start, end): (u64, u64, u64),
+) -> Option<PathBuf> {
+    let scan = Scan { disk, dir, first, id, limit: u64::MAX };
+    let (walk, _) = Walk::open(disk, &dir.join(segment_name(first)), first, id, true).ok()?;
+    // Behind the last record of a segment there may be nothing but what was preallocated.
+    let used = Rest::measure(&walk, start, end).map_or(end, |rest| rest.used);
+    (used > start).then(|| scan.damage(&walk, start, used, 0).copy)?
+}
+
 impl Recovery {
     /// Records that were settled are missing at the end: what was taken for an unfinished write is damage.
     fn lose_the_end(&mut self, records: u64, newest: u64, end: u64) {

@@ -49,8 +49,24 @@ impl<R: Receipt> Settle for Typed<R> {
 struct Waiting {
     entry: Entry,
     receipt: Box<dyn Settle>,
-    /// It is not refused when the disk is: it waits, and with it all that comes after.
-    insisted: bool,
+    /// It is not refused when the disk is: it waits, and with it all that comes after. What it tells: a later one of the same takes its place.
+    insisted: Option<&'static str>,
+}
+
+/// Puts what is insisted on in `new` in the place of what still waits of the same in `line`, and gives that. What was heard in between stays
+/// behind it: nothing is stored before what it depends on.
+fn supersede(line: &mut VecDeque<Waiting>, new: Vec<Waiting>) -> Vec<Waiting> {
+    let mut former = Vec::new();
+    let mut behind: VecDeque<Waiting> = VecDeque::new();
+    let what = new.iter().find_map(|waiting| waiting.insisted);
+    if let Some(at) = what.and_then(|what| line.iter().position(|waiting| waiting.insisted == Some(what))) {
+        for waiting in line.split_off(at) {
+            if waiting.insisted == what { former.push(waiting) } else { behind.push_back(waiting) }
+        }
+    }
+    line.extend(new);
+    line.append(&mut behind);
+    former
 }
 
 /// What waits for the thread.
@@ -62,7 +78,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Line {
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
     closed: bool,
 }
@@ -88,7 +104,7 @@ impl Queue {
     }
 
     /// Moves everything that waits to `taken`, waiting for it at most `patience`. True when the queue is closed.
-    fn take(&self, taken: &mut Vec<Waiting>, patience: Duration) -> bool {
+    fn take(&self, taken: &mut VecDeque<Waiting>, patience: Duration) -> bool {
         let line = self.line();
         let waited = self.wake.wait_timeout_while(line, patience, |line| line.waiting.is_empty() && !line.closed);
         let mut line = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -129,19 +145,24 @@ impl<R: Receipt> Appender<R> {
 
     /// Hands over records that everything after them depends on: whatever was appended later is stored after them or refused. A disk that is
     /// full or fails does not refuse them: they wait until it works. Only the end of the journal does ([`Unstored::Closed`]), and a body
-    /// that is too long. They do not count in `queue_max`: not to be used for what others cause.
-    pub fn insist(&self, entries: impl IntoIterator<Item = (Entry, R)>) {
-        let mut refused = Vec::new();
+    /// that is too long. They do not count in `queue_max`: not to be used for what others cause. `what` they tell: if the same waits already,
+    /// these take its place, and its receipts get [`Unstored::Superseded`], so that no more than one waits, however long the disk does not.
+    pub fn insist(&self, what: &'static str, entries: impl IntoIterator<Item = (Entry, R)>) {
+        let (mut refused, mut new) = (Vec::new(), Vec::new());
         let mut line = self.queue.line();
         for (entry, receipt) in entries {
             if line.closed || entry.body.len() > BODY_MAX {
                 refused.push((receipt, if line.closed { Unstored::Closed } else { Unstored::TooLong }));
                 continue;
             }
-            line.waiting.push(Waiting { entry, receipt: Box::new(Typed(receipt)), insisted: true });
+            new.push(Waiting { entry, receipt: Box::new(Typed(receipt)), insisted: Some(what) });
         }
+        let former = supersede(&mut line.waiting, new);
         drop(line);
         self.queue.wake.notify_one();
+        for waiting in former {
+            waiting.receipt.settle(Err(Unstored::Superseded));
+        }
         for (receipt, why) in refused {
             receipt.settle(Err(why));
         }
@@ -169,7 +190,7 @@ impl<R: Receipt> Appender<R> {
                 continue;
             }
             line.bytes += entry.body.len();
-            line.waiting.push(Waiting { entry, receipt: Box::new(Typed(receipt)), insisted: false });
+            line.waiting.push_back(Waiting { entry, receipt: Box::new(Typed(receipt)), insisted: None });
         }
         let wake = was_empty && !line.waiting.is_empty();
         drop(line);
@@ -282,7 +303,7 @@ impl Writer {
     }
 
     fn run(mut self, queue: &Queue) {
-        let mut taken = Vec::new();
+        let mut taken = VecDeque::new();
         let mut pending = VecDeque::new();
         let mut looked = Instant::now();
         loop {
@@ -303,7 +324,7 @@ impl Writer {
                 self.look_around();
                 looked = Instant::now();
             }
-            pending.extend(taken.drain(..));
+            self.line_up(&mut pending, &mut taken);
             self.store_all(&mut pending);
             if closed {
                 self.note_end(true);
@@ -311,6 +332,25 @@ impl Writer {
                     waiting.receipt.settle(Err(Unstored::Closed));
                 }
                 return;
+            }
+        }
+    }
+
+    /// Puts what was taken from the queue behind what could not be stored; what is insisted on takes the place of the same from before.
+    fn line_up(&self, pending: &mut VecDeque<Waiting>, taken: &mut VecDeque<Waiting>) {
+        if pending.is_empty() {
+            std::mem::swap(pending, taken);
+            return;
+        }
+        while let Some(first) = taken.pop_front() {
+            let what = first.insisted;
+            let mut run = vec![first];
+            while let Some(next) = taken.pop_front_if(|next| what.is_some() && next.insisted == what) {
+                run.push(next);
+            }
+            for waiting in supersede(pending, run) {
+                self.telemetry.count(Counter::JournalSuperseded);
+                waiting.receipt.settle(Err(Unstored::Superseded));
             }
         }
     }
@@ -328,7 +368,8 @@ impl Writer {
                 }
                 Err(why) => {
                     let all = std::mem::take(pending);
-                    let (kept, refused): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| waiting.insisted);
+                    let (kept, refused): (Vec<_>, Vec<_>) =
+                        all.into_iter().partition(|waiting| waiting.insisted.is_some());
                     *pending = kept.into();
                     self.telemetry.add(Counter::JournalRefused, refused.len() as u64);
                     for waiting in refused {

@@ -114,11 +114,28 @@ fn a_reader_passes_over_what_cannot_be_read_only_when_told() {
     }
     reader.pass_unreadable();
     let (mut read, mut missing) = (0, Vec::new());
-    while let Some(item) = reader.next().unwrap() {
+    loop {
+        let item = match reader.next().unwrap() {
+            None => break,
+            Some(ReadItem::Record(_)) => None,
+            Some(ReadItem::Gap { first, last, .. }) => Some((first, last)),
+        };
         match item {
-            ReadItem::Record(_) => read += 1,
-            ReadItem::Gap { first, last, .. } => {
+            None => read += 1,
+            Some((first, last)) => {
                 missing.push((first.0, last.0));
+                // What can be read around it is kept before the segment is dropped; the block itself is zeros there.
+                let copy = journal.keep_damaged(&reader).expect("a copy");
+                let file = disk.open(&copy, disk::Access::Read).unwrap();
+                let mut bytes = vec![0; file.len().unwrap() as usize];
+                file.read_at(&mut bytes, 0).unwrap();
+                assert!(
+                    copy.starts_with("/j/quarantine") && (4096..4096 + 200).contains(&bytes.len()),
+                    "{}",
+                    bytes.len()
+                );
+                assert!(bytes.iter().any(|byte| *byte != 0) && bytes.windows(4000).any(|part| part == [0; 4000]));
+                assert_eq!(journal.keep_damaged(&reader), Some(copy), "once, however often it is met");
                 assert_eq!(reader.unreadable(), Some(("00000000000000000001.seg".to_owned(), vec![(8192, 4096)])));
             }
         }
@@ -201,10 +218,13 @@ fn what_is_insisted_on_waits_for_the_disk_and_comes_before_all_that_follows() {
     let journal = open_on(&disk, &settings()).unwrap();
     let (send, outcomes) = mpsc::channel();
     let settled = send.clone();
-    journal.appender().insist((1..=3).map(|n| {
-        let settled = settled.clone();
-        (entry(n, 9), move |outcome| settled.send(outcome).unwrap_or_default())
-    }));
+    journal.appender().insist(
+        "a",
+        (1..=3).map(|n| {
+            let settled = settled.clone();
+            (entry(n, 9), move |outcome| settled.send(outcome).unwrap_or_default())
+        }),
+    );
     for number in 10..15 {
         assert_eq!(append(&journal, vec![entry(number, 9)]), [Err(Unstored::Full)]);
     }
@@ -214,7 +234,39 @@ fn what_is_insisted_on_waits_for_the_disk_and_comes_before_all_that_follows() {
     assert_eq!(first, [Ok(Offset(1)), Ok(Offset(2)), Ok(Offset(3))]);
     assert_eq!(append(&journal, vec![entry(20, 9)]), [Ok(Offset(4))]);
     disk.set_fault(Some(sim_disk::Fault::All));
-    journal.appender().insist([(entry(5, 9), move |outcome| send.send(outcome).unwrap_or_default())]);
+    journal.appender().insist("a", [(entry(5, 9), move |outcome| send.send(outcome).unwrap_or_default())]);
     journal.close();
     assert_eq!(outcomes.recv_timeout(Duration::from_secs(60)), Ok(Err(Unstored::Closed)), "settled once, at the end");
+}
+
+#[test]
+fn what_is_insisted_on_again_and_again_waits_once_in_its_place() {
+    let disk = SimDisk::new(1, 0);
+    let journal = open_on(&disk, &settings()).unwrap();
+    let (send, outcomes) = mpsc::channel();
+    let insist = |what: &'static str, first: u64| {
+        journal.appender().insist(
+            what,
+            (first..first + 3).map(|n| {
+                let send = send.clone();
+                (entry(n, 9), move |outcome| send.send((n, outcome)).unwrap_or_default())
+            }),
+        );
+    };
+    insist("other", 1);
+    for round in 1..=50 {
+        insist("this", 100 * round);
+        if round % 7 == 0 {
+            assert_eq!(append(&journal, vec![entry(9, 9)]), [Err(Unstored::Full)]);
+        }
+    }
+    let superseded: Vec<_> = (0..49 * 3).map(|_| outcomes.recv_timeout(Duration::from_secs(60)).unwrap()).collect();
+    assert!(superseded.iter().all(|(n, outcome)| *n < 5000 && *outcome == Err(Unstored::Superseded)), "{superseded:?}");
+    disk.set_capacity(1 << 20);
+    let stored: Vec<_> = (0..6).map(|_| outcomes.recv_timeout(Duration::from_secs(60)).unwrap()).collect();
+    let wanted: Vec<_> = (1..=3).chain(5000..5003).zip(1..).map(|(n, offset)| (n, Ok(Offset(offset)))).collect();
+    assert_eq!(stored, wanted, "each once, in order");
+    assert_eq!(append(&journal, vec![entry(20, 9)]), [Ok(Offset(7))]);
+    journal.close();
+    assert!(outcomes.try_recv().is_err());
 }
