@@ -3,7 +3,8 @@
 //! What must stay true: the registry, the dictionary, the rules and the keys are in the journal before any record that they hold for. A disk
 //! that takes nothing does not lose them: they wait at the head of the journal's queue, and nothing is stored, answered or published behind
 //! them until they are in. The files `context` and `keys` speak of what was announced last, or are not there: an announcement that waited for
-//! the disk while a later one was made writes nothing.
+//! the disk while a later one was made writes nothing, and a later one takes its place in the queue: however often the configuration is
+//! reloaded while the disk is full, one of each waits.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,6 +107,14 @@ impl Announcer {
         self.keys(keys, |_, _| true)
     }
 
+    /// Journals the whole context once more: records that told it cannot be read any more.
+    ///
+    /// # Errors
+    /// If the file that claims them cannot be removed.
+    pub(super) fn renew(&self, context: &Context) -> std::io::Result<()> {
+        self.context(context, |_, _| false)
+    }
+
     fn context(&self, context: &Context, is_there: impl Fn(&[u8; 32], &[(u64, u64)]) -> bool) -> std::io::Result<()> {
         let now = clock::now();
         let mut announced = self.context.lock();
@@ -158,7 +167,7 @@ impl Announcer {
             };
             (Entry { time, kind, body }, receipt)
         });
-        self.journal.appender().insist(entries);
+        self.journal.appender().insist(what, entries);
         Waited { what, outcomes, left, span: None }
     }
 }
@@ -207,7 +216,9 @@ impl Waited {
                     self.left -= 1;
                     self.span = Some((self.span.map_or(offset, |(first, _)| first), offset));
                 }
-                Ok(Err(Unstored::Closed)) | Err(RecvTimeoutError::Disconnected) => return Some(false),
+                Ok(Err(Unstored::Closed | Unstored::Superseded)) | Err(RecvTimeoutError::Disconnected) => {
+                    return Some(false);
+                }
                 Ok(Err(why)) => {
                     tracing::error!(%why, "{} cannot be journalled", self.what);
                     return Some(false);

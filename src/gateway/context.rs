@@ -109,6 +109,12 @@ pub(super) fn written(statement: Statement, derived: &Derived, first: Offset, la
     derived.store(FILE, &postcard::to_stdvec(&noted).map_err(std::io::Error::other)?)
 }
 
+/// Whether one of the records `first..=last` tells the context that was announced last: it cannot be read from there any more.
+pub(super) fn is_among(derived: &Derived, first: Offset, last: Offset) -> bool {
+    let noted = derived.load(FILE).and_then(|bytes| postcard::from_bytes::<Noted>(&bytes).ok());
+    noted.is_some_and(|noted| noted.runs.iter().any(|(from, to)| *from <= last.0 && *to >= first.0))
+}
+
 /// Whether the records `first..=last` can be read, and are of a context.
 pub(super) fn is_readable(journal: &Journal, first: u64, last: u64) -> bool {
     let mut reader = journal.reader(Offset(first));

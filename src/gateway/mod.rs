@@ -105,7 +105,7 @@ pub struct Running {
     progress: Arc<uplink::Progress>,
     broker: tokio::sync::watch::Receiver<mqtt::State>,
     board: Arc<Mutex<Board>>,
-    announcer: Announcer,
+    announcer: Arc<Announcer>,
     shown: Arc<Shown>,
     page_address: Option<SocketAddr>,
     /// The command desk's ear, if there is one.
@@ -113,7 +113,7 @@ pub struct Running {
     /// The certificates of `listen.also`, one for each.
     certificates: Vec<Option<Arc<net::Certificates>>>,
     /// The configuration and the context that hold.
-    current: Mutex<(Config, Context)>,
+    current: Arc<Mutex<(Config, Context)>>,
     addresses: Vec<SocketAddr>,
     stop: CancellationToken,
     /// Cancelled when the journal takes no more from the doors: the uplink ends when it has delivered what is there.
@@ -153,7 +153,7 @@ impl Running {
         derived.prepare();
         let base = uplink::Base::find(&derived, &interpretation(&config));
         let context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
-        let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
+        let announcer = Arc::new(Announcer::new(Arc::clone(&journal), derived.clone()));
         let monotonic = Monotonic::default();
         announcer.start(&context, &keys, base.known(), monotonic)?;
         if !config.command.enabled {
@@ -206,8 +206,10 @@ impl Running {
         let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &registry.facts())));
         let progress = Arc::new(uplink::Progress::default());
         let (orders, ordered) = config.command.enabled.then(|| tokio::sync::mpsc::channel(desk::ORDERS_MAX)).unzip();
+        let renew = Arc::new(tokio::sync::Notify::new());
         let uplink = uplink::Uplink {
             orders: orders.clone(),
+            renew: Arc::clone(&renew),
             settings: config.uplink.clone(),
             progress: Arc::clone(&progress),
             journal: Arc::clone(&journal),
@@ -225,8 +227,13 @@ impl Running {
 
         let settings = config.listen.clone();
         let shares = limits::Shares::taken();
-        if let Some(warning) = shares.too_few_for(settings.connections_max) {
-            tracing::warn!("{warning}");
+        match shares.too_few_for(settings.connections_max, registry.len()) {
+            Some(warning) => tracing::warn!("{warning}"),
+            None => tracing::info!(
+                places = shares.places(settings.connections_max),
+                descriptors = shares.all,
+                "stations that may be connected at a time"
+            ),
         }
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         house.limit_connections(shares.stations);
@@ -277,7 +284,10 @@ impl Running {
         }
         tasks.spawn(limits::tell(Arc::clone(&house), Arc::clone(&journal), stop.clone()));
         tasks.spawn(learned::keep(Arc::clone(&house), derived.clone(), stop.clone()));
-        tracing::info!(?addresses, journal = %config.journal.dir.display(), "listening");
+        let journal_dir = config.journal.dir.clone();
+        let current = Arc::new(Mutex::new((config, context)));
+        tasks.spawn(renew_context(renew, Arc::clone(&announcer), Arc::clone(&current), stop.clone()));
+        tracing::info!(?addresses, journal = %journal_dir.display(), "listening");
         Ok(Running {
             telemetry,
             journal,
@@ -290,7 +300,7 @@ impl Running {
             page_address,
             orders,
             certificates,
-            current: Mutex::new((config, context)),
+            current,
             addresses,
             stop,
             last_record,
@@ -362,7 +372,7 @@ impl Running {
                 tracing::warn!("not everything could be delivered in time; the rest follows after the next start");
             }
             // Without a broker there is nothing to wait for.
-            _ = self.broker.wait_for(|state| !matches!(state, mqtt::State::Connected)) => {
+            _ = self.broker.wait_for(|state| !state.is_up()) => {
                 tracing::warn!("the broker is away; what is not delivered follows after the next start");
             }
         }
@@ -469,6 +479,36 @@ fn open_desk(
         secrets,
     };
     tasks.spawn(desk::run(parts, stop.clone()));
+}
+
+/// Journals the registry in force once more whenever the uplink asks for it.
+async fn renew_context(
+    asked: Arc<tokio::sync::Notify>,
+    announcer: Arc<Announcer>,
+    current: Arc<Mutex<(Config, Context)>>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = asked.notified() => {}
+        }
+        let (announcer, current) = (Arc::clone(&announcer), Arc::clone(&current));
+        let renewing = tokio::task::spawn_blocking(move || {
+            // A reload waits: two announcements at a time would not be told apart.
+            let current = current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            announcer.renew(&current.1)
+        });
+        match renewing.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the registry cannot be journalled again; trying once more");
+                tokio::time::sleep(TICK).await;
+                asked.notify_one();
+            }
+            Err(error) => tracing::error!(%error, "the registry was not journalled again"),
+        }
+    }
 }
 
 /// What opens sealed secrets. Without it, requests that hold one are refused.

@@ -13,6 +13,8 @@
 //!   the one before, while there is room), all of them without a checkpoint. A segment that is kept for this alone makes a checkpoint due.
 //! * nothing is published without the registry: where the journal's beginning is gone and no checkpoint stands for it, the first whole context
 //!   in the journal holds from the oldest record on, the loss of the rest is said, and without any context the uplink waits for one.
+//! * damage that hides the registry in force is mended while the gateway runs: the registry is journalled again, and nothing more is published
+//!   before that has been read. The damaged bytes, and what can be read around unreadable ones, are copied to quarantine;
 //! * a place that cannot be read is passed over only when it stays so for [`READ_TRIES`] tries and [`READ_PATIENCE`] while the disk stores new
 //!   records: a disk that is away is waited for.
 //! * nothing here looks at a clock to decide what is published; time is the records' time.
@@ -32,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::context;
 use super::delivery::{Delivery, Due};
 use super::derived::{CHECKPOINTS_MAX, Derived};
 use super::desk::Order;
@@ -139,6 +142,8 @@ pub struct Uplink {
     pub(super) envelope: Envelope,
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) telemetry: Arc<Telemetry>,
+    /// Asks for the registry to be journalled once more.
+    pub(super) renew: Arc<Notify>,
     /// Where stations are asked for what is missing, if they are to be.
     pub(super) orders: Option<tokio::sync::mpsc::Sender<Order>>,
     /// Set when no more records will come: drain what is there, then end.
@@ -226,6 +231,8 @@ struct Road {
     pressed: bool,
     /// Since when the journal cannot be read.
     refused: Option<Refused>,
+    /// Whether damage hid the registry in force.
+    hidden: bool,
     breaks: u64,
 }
 
@@ -273,6 +280,7 @@ impl Road {
             interpreter,
             pressed: false,
             refused: None,
+            hidden: false,
             breaks: 0,
             house,
         };
@@ -286,6 +294,9 @@ impl Road {
             self.note_delivered();
             self.make_way();
             if self.interpret_next() {
+                if std::mem::take(&mut self.hidden) && !self.wait_for_the_registry().await {
+                    return Ok(());
+                }
                 self.publish().await?;
                 continue;
             }
@@ -333,7 +344,16 @@ impl Road {
                 }
                 if cause == GapCause::Damaged {
                     self.house.telemetry.add(Counter::UplinkLost, last.0 - first.0 + 1);
-                    tracing::error!(first = first.0, last = last.0, "records are damaged and cannot be published");
+                    let copy = self.house.journal.keep_damaged(&self.reader);
+                    self.house.telemetry.add(Counter::JournalQuarantined, u64::from(copy.is_some()));
+                    let copy = copy.map(|path| path.display().to_string());
+                    tracing::error!(
+                        first = first.0,
+                        last = last.0,
+                        copy,
+                        "records are damaged and cannot be published"
+                    );
+                    self.hidden |= context::is_among(&self.house.derived, first, last);
                 }
                 true
             }
@@ -344,6 +364,38 @@ impl Road {
             Err(error) => {
                 self.cannot_read(&error);
                 false
+            }
+        }
+    }
+
+    /// Has the registry journalled once more and puts it in force as soon as it can be read; the records from here on were heard under it.
+    /// False: the stop came first.
+    async fn wait_for_the_registry(&mut self) -> bool {
+        self.house.telemetry.count(Counter::UplinkContextsHidden);
+        tracing::error!(
+            after = self.position.0,
+            "damage hides the registry in force: it is journalled again, and nothing is published before that has been read"
+        );
+        self.house.renew.notify_one();
+        let mut ahead = self.house.journal.reader(self.position.next());
+        let mut patience = Patience::default();
+        loop {
+            self.house.progress.pulse.beat();
+            match take_early(&mut ahead, &mut self.interpreter, &mut self.publications) {
+                Ok(true) => {
+                    tracing::info!("the registry has been read again");
+                    return true;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    if patience.wait(&self.house, &mut ahead, &error).await.is_none() {
+                        return false;
+                    }
+                }
+            }
+            tokio::select! {
+                () = self.house.stop.cancelled() => return false,
+                () = tokio::time::sleep(self.house.settings.cursor_every) => {}
             }
         }
     }
@@ -635,6 +687,24 @@ pub(super) fn foresee_in(reader: &mut Reader, interpreter: &mut Interpreter) -> 
     Ok(false)
 }
 
+/// Puts the first whole context that `reader` finds in force; whether there was one.
+fn take_early(
+    reader: &mut Reader,
+    interpreter: &mut Interpreter,
+    out: &mut Vec<Publication>,
+) -> Result<bool, ReadError> {
+    while let Some(item) = reader.next()? {
+        if let ReadItem::Record(stored) = item
+            && matches!(stored.kind, 4 | 22)
+            && let Ok(record) = Record::decode(stored.kind, stored.body)
+            && interpreter.take_early((stored.offset.0, stored.time, &stored.hash), &record, out)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// One record through the interpreter. A record that cannot be decoded is of a newer version: it is passed over, and said.
 pub(super) fn interpret(
     interpreter: &mut Interpreter,
@@ -658,6 +728,7 @@ fn count(telemetry: &Telemetry, interpreted: &Interpreted) {
     telemetry.add(Counter::UplinkOpened, u64::from(interpreted.opened));
     telemetry.add(Counter::UplinkUnreadable, u64::from(interpreted.unreadable));
     telemetry.add(Counter::UplinkUnremembered, u64::from(interpreted.unremembered));
+    telemetry.add(Counter::UnregisteredForgotten, u64::from(interpreted.forgotten));
     telemetry.add(Counter::UplinkUndecoded, u64::from(interpreted.undecoded));
     telemetry.add(Counter::UplinkContextsBroken, u64::from(interpreted.contexts_broken));
     telemetry.add(Counter::ClockSteps, u64::from(interpreted.clock_steps));
