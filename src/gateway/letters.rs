@@ -6,7 +6,9 @@
 //! * the list of letters ([`LIST`], the newest [`LETTERS_MAX`]) is derived: what falls out of it stays in the journal as long as that
 //!   keeps it, and is counted and said;
 //! * the first letter, and then once in [`NOTICE_EVERY`], is said in an event of the gateway (`dead-letter`), so that the notices cannot
-//!   become a flood; letters of the gateway's own topics are not said there, or a refused notice would cause the next.
+//!   become a flood; letters of the gateway's own topics are not said there, or a refused notice would cause the next;
+//! * each letter is a record, and a line of the list; the log has a line for the first, and then at most one in [`LOG_EVERY`] with their
+//!   number: a station whose topics are refused writes no log of its own.
 //!
 //! # Files
 //!
@@ -37,6 +39,8 @@ const LIST: &str = "dead-letters";
 const REPLAYED: &str = "dead-letters-replayed";
 /// At most one notice in this time.
 const NOTICE_EVERY: Duration = Duration::from_secs(60);
+/// At most one line of the log in this time.
+const LOG_EVERY: Duration = Duration::from_secs(60);
 /// The list is written, and it is looked for what was replayed, at most so often.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// Topics named in a notice.
@@ -118,6 +122,40 @@ struct Unsaid {
     why: String,
 }
 
+/// What was not logged yet.
+#[derive(Default)]
+struct Unlogged {
+    kept: u64,
+    newest: Option<Listed>,
+    unkept: u64,
+    said: Option<Instant>,
+}
+
+impl Unlogged {
+    /// Logs what there is, if that is due or `all` must be said.
+    fn log(&mut self, all: bool) {
+        if self.kept + self.unkept == 0 || !all && self.said.is_some_and(|at| at.elapsed() < LOG_EVERY) {
+            return;
+        }
+        self.said = Some(Instant::now());
+        let (kept, unkept) = (std::mem::take(&mut self.kept), std::mem::take(&mut self.unkept));
+        if let Some(newest) = self.newest.take() {
+            tracing::error!(
+                count = kept,
+                topic = newest.topic,
+                bytes = newest.bytes,
+                record = newest.of,
+                offset = newest.offset,
+                why = newest.why,
+                "the broker does not take messages; they are set aside as dead letters, the newest is named"
+            );
+        }
+        if unkept > 0 {
+            tracing::warn!(count = unkept, "dead letters cannot be kept; they are tried again");
+        }
+    }
+}
+
 /// Keeps letters.
 pub(super) struct Keeper {
     pub(super) journal: Arc<Journal>,
@@ -133,6 +171,7 @@ impl Keeper {
     pub(super) async fn run(self, mut letters: UnboundedReceiver<Letter>) {
         *self.shown.open() = List::load(&self.derived, self.journal.id());
         let (mut unsaid, mut said, mut changed) = (Unsaid::default(), None::<Instant>, false);
+        let mut unlogged = Unlogged::default();
         let mut every = tokio::time::interval(KEEP_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::new();
@@ -140,10 +179,11 @@ impl Keeper {
             tokio::select! {
                 taken = letters.recv_many(&mut batch, 256) => {
                     if taken == 0 {
+                        unlogged.log(true);
                         self.write();
                         return;
                     }
-                    changed |= self.keep(&mut batch, &mut unsaid).await;
+                    changed |= self.keep(&mut batch, &mut unsaid, &mut unlogged).await;
                 }
                 _ = every.tick() => {
                     changed |= self.shown.open().forget(&self.derived);
@@ -152,6 +192,7 @@ impl Keeper {
                     }
                 }
             }
+            unlogged.log(false);
             let due = said.is_none_or(|at| at.elapsed() >= NOTICE_EVERY);
             if due && unsaid.count > 0 {
                 said = Some(Instant::now());
@@ -160,7 +201,7 @@ impl Keeper {
         }
     }
 
-    async fn keep(&self, batch: &mut Vec<Letter>, unsaid: &mut Unsaid) -> bool {
+    async fn keep(&self, batch: &mut Vec<Letter>, unsaid: &mut Unsaid, unlogged: &mut Unlogged) -> bool {
         let mut waiting = Vec::new();
         for letter in batch.drain(..) {
             let Publication { topic, payload, retain } = &letter.publication;
@@ -179,7 +220,8 @@ impl Keeper {
         let mut kept = false;
         for (letter, time, outcome) in waiting {
             let Ok(Some(offset)) = outcome.await else {
-                tracing::warn!(topic = letter.publication.topic, "a dead letter cannot be kept; it is tried again");
+                tracing::debug!(topic = letter.publication.topic, "a dead letter cannot be kept; it is tried again");
+                unlogged.unkept += 1;
                 letter.kept(false);
                 continue;
             };
@@ -193,7 +235,7 @@ impl Keeper {
                 tries: letter.tries,
                 why: letter.why.clone(),
             };
-            tracing::error!(
+            tracing::debug!(
                 topic = listed.topic,
                 bytes = listed.bytes,
                 record = listed.of,
@@ -201,6 +243,8 @@ impl Keeper {
                 why = listed.why,
                 "the broker does not take a message; it is set aside as a dead letter"
             );
+            unlogged.kept += 1;
+            unlogged.newest = Some(listed.clone());
             self.note(listed, unsaid);
             letter.kept(true);
         }

@@ -114,7 +114,7 @@ impl Shown {
     }
 
     fn connected(&self) -> bool {
-        matches!(*self.broker.borrow(), mqtt::State::Connected)
+        self.broker.borrow().is_up()
     }
 
     /// Messages that were set aside, in words. They are no reason not to be ready: everything else goes on.
@@ -122,8 +122,11 @@ impl Shown {
         match self.dead.newest() {
             (0, _) | (_, None) => "none".to_owned(),
             (count, Some(newest)) => format!(
-                "{count} messages were not taken by the broker, the last for {} ({}); see hj212-gateway dead-letters list",
-                newest.topic, newest.why
+                "{count} messages were not taken by the broker, {} of them since the start, the last for {} ({}); see hj212-gateway \
+                 dead-letters list",
+                self.telemetry.get(Counter::MqttSetAside),
+                newest.topic,
+                newest.why
             ),
         }
     }
@@ -131,6 +134,7 @@ impl Shown {
     fn why_not_connected(&self) -> Option<String> {
         match &*self.broker.borrow() {
             mqtt::State::Connected => None,
+            mqtt::State::Hampered { why } => Some(why.clone()),
             mqtt::State::Connecting { last_error } => last_error.clone(),
             mqtt::State::Refusing { why } => Some(format!("connected, but it takes nothing: {why}")),
         }
@@ -157,10 +161,10 @@ impl View for Shown {
 
     fn ready(&self) -> Vec<Check> {
         let backlog = self.backlog();
-        let broker = if self.connected() {
-            "connected".to_owned()
-        } else {
-            format!("away: {}", self.why_not_connected().unwrap_or_default())
+        let broker = match (self.connected(), self.why_not_connected()) {
+            (true, None) => "connected".to_owned(),
+            (true, Some(why)) => format!("connected; {why}"),
+            (false, why) => format!("away: {}", why.unwrap_or_default()),
         };
         vec![
             Check {
