@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{IO, complain};
+use super::{CONFIG, IO, complain};
+use crate::config;
 use hj212::secret::shown;
 use hj212_downlink::Step;
 use hj212_journal::{self as journal, GapCause, Offset, OsDisk, ReadItem, Reader};
@@ -33,31 +34,54 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
 pub(super) struct Place {
     /// The journal's folder
     #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
+    dir: Option<PathBuf>,
+    /// The gateway's configuration: its journal (other mistakes in it are no matter)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The folder, or the exit code after what is wrong was said.
+    fn folder(&self) -> Result<PathBuf, u8> {
+        match (&self.dir, &self.config) {
+            (Some(dir), _) => Ok(dir.clone()),
+            (None, Some(file)) => config::journal_dir(file).map_err(|problem| {
+                complain(&problem);
+                CONFIG
+            }),
+            (None, None) => Err(super::USAGE),
+        }
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn journal(command: &Command) -> u8 {
     let disk = Arc::new(OsDisk);
+    let (Command::Verify(place) | Command::Stats(place) | Command::Dump { place, .. }) = command;
+    let dir = match place.folder() {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
     match command {
-        Command::Verify(place) => match journal::verify(disk, &place.dir) {
+        Command::Verify(_) => match journal::verify(disk, &dir) {
             Ok(report) => {
                 println!("{}", verified(&report));
                 u8::from(!report.is_sound())
             }
-            Err(error) => broken(&place.dir, &error),
+            Err(error) => broken(&dir, &error),
         },
-        Command::Stats(place) => match journal::stats(disk, &place.dir) {
+        Command::Stats(_) => match journal::stats(disk, &dir) {
             Ok(stats) => {
                 println!("{}", counted(&stats));
                 0
             }
-            Err(error) => broken(&place.dir, &error),
+            Err(error) => broken(&dir, &error),
         },
-        Command::Dump { place, from, count, json } => dump(place, Offset(*from), *count, *json),
+        Command::Dump { from, count, json, .. } => dump(&dir, Offset(*from), *count, *json),
     }
 }
 
@@ -125,10 +149,10 @@ fn broken(dir: &std::path::Path, error: &dyn std::fmt::Display) -> u8 {
     IO
 }
 
-fn dump(place: &Place, from: Offset, count: u64, json: bool) -> u8 {
-    let mut reader = match Reader::open(Arc::new(OsDisk), &place.dir, from) {
+fn dump(dir: &std::path::Path, from: Offset, count: u64, json: bool) -> u8 {
+    let mut reader = match Reader::open(Arc::new(OsDisk), dir, from) {
         Ok(reader) => reader,
-        Err(error) => return broken(&place.dir, &error),
+        Err(error) => return broken(dir, &error),
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for _ in 0..count {
@@ -151,7 +175,7 @@ fn dump(place: &Place, from: Offset, count: u64, json: bool) -> u8 {
                     writeln!(out, "{:>10}  {}  {kind:<9}  {says}", stored.offset.0, stored.time.to_rfc3339())
                 }
             }
-            Err(error) => return broken(&place.dir, &error),
+            Err(error) => return broken(dir, &error),
         };
         if written.is_err() {
             // The reader of our output has gone; that is its right.
