@@ -1,7 +1,9 @@
 //! The configuration file: the rooms' own sections put together, read, and checked with the place of every mistake.
 //!
-//! What must stay true: unknown keys are errors; `Default` is the only source of defaults, and `config/gateway.toml` shows every
+//! What must stay true: unknown keys are errors; every number, time and size has a range ([`ranges`]); `Default` is the only source of defaults, and `config/gateway.toml` shows every
 //! one of them (a test compares); relative paths are relative to the configuration file; secrets come from files.
+
+mod ranges;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -180,6 +182,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let mut config = parse(path, &text).map_err(|problem| Problems(vec![problem]))?;
     let mut problems = check(path, &text, &config);
     config.anchor(path.parent().unwrap_or(Path::new(".")));
+    problems.extend(ranges::check_disk(path, &text, &config));
     let (registry, station_files) = match load_stations(&config.stations) {
         Ok(loaded) => loaded,
         Err(found) => {
@@ -254,6 +257,16 @@ pub fn load_keys(path: &Path) -> Result<Vec<StationKey>, Problems> {
     keyfile::read(&path.display().to_string(), &text).map_err(Problems)
 }
 
+/// The journal's folder as the configuration at `path` names it; nothing else of it is checked.
+///
+/// # Errors
+/// If the file cannot be read, or is no configuration.
+pub fn journal_dir(path: &Path) -> Result<PathBuf, Problem> {
+    let mut config = parse(path, &read(path)?)?;
+    config.anchor(path.parent().unwrap_or(Path::new(".")));
+    Ok(config.journal.dir)
+}
+
 /// Reads the text of a configuration; no other file is touched.
 pub fn parse(path: &Path, text: &str) -> Result<Config, Problem> {
     toml::from_str(text).map_err(|error| Problem::of_toml(path, text, &error))
@@ -316,22 +329,6 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "write a short name, as \"ah-01\"",
     );
     rule(
-        (1 << 20..=1 << 30).contains(&config.journal.segment_size),
-        "journal.segment_size",
-        &hj212_model::settings::size::format(config.journal.segment_size),
-        "1MiB to 1GiB",
-        "leave it out for the default of 64MiB",
-    );
-    let journal = &config.journal;
-    let counts = [
-        ("journal.queue_max", journal.queue_max as u64, "with no place in the queue no station is ever answered"),
-        ("journal.batch_records_max", journal.batch_records_max as u64, "a batch holds a record at least"),
-        ("journal.batch_bytes_max", journal.batch_bytes_max, "a batch holds a record at least"),
-    ];
-    for (key, value, why) in counts {
-        rule(value >= 1, key, &value.to_string(), &format!("at least 1: {why}"), "leave it out for the default");
-    }
-    rule(
         tracing_subscriber::EnvFilter::try_new(&config.log.level).is_ok(),
         "log.level",
         &config.log.level,
@@ -352,9 +349,6 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "only with command.enabled: what is missing is asked for by commands",
         "set enabled = true in [command], too",
     );
-    for (key, value, good, needed) in config.recall.wrong() {
-        rule(good, &format!("recall.{key}"), &value, needed, "leave it out for the default");
-    }
     for (key, value, must) in config.command.wrong() {
         let key = format!("command.{key}");
         problems.push(Problem::of_key(path, text, &key, &value, must, "leave it out for the default"));
@@ -363,14 +357,21 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         let key = format!("listen.{}", wrong.key);
         problems.push(Problem::of_key(path, text, &key, &wrong.value, wrong.rule, "leave it out for the default"));
     }
-    if let Err(wrong) = config.mqtt.check() {
+    let ranged = ranges::check(path, text, config);
+    let named = |key: &str| ranged.iter().any(|problem| problem.what.starts_with(&format!("{key} = ")));
+    if let Err(wrong) = config.mqtt.check()
+        && !named(&format!("mqtt.{}", wrong.key))
+    {
         let at = Problem::of_key(path, text, &format!("mqtt.{}", wrong.key), "", "", "");
         problems.push(Problem { what: wrong.to_string(), ..at });
     }
-    if let Some((key, what)) = config.delivery.wrong() {
+    if let Some((key, what)) = config.delivery.wrong()
+        && !named(&format!("delivery.{key}"))
+    {
         let at = Problem::of_key(path, text, &format!("delivery.{key}"), "", "", "");
         problems.push(Problem { what: format!("delivery.{key}: {what}"), ..at });
     }
+    problems.extend(ranged);
     problems
 }
 

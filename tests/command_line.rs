@@ -60,6 +60,52 @@ fn a_good_configuration_is_said_to_be_good_and_printed_in_full() {
 }
 
 #[test]
+fn a_journal_is_looked_into_by_its_folder_or_by_the_configuration() {
+    let mut gateway = Gateway::new(&sim::Options::default(), gateway::free_port(), "");
+    gateway.start();
+    assert!(gateway.stop().1);
+    let at = gateway.folder.path();
+    for command in ["dump", "verify", "stats"] {
+        let by_folder = run(&["journal", command, "--dir", "journal"], at);
+        assert!(by_folder.0 == 0 && !by_folder.1.is_empty(), "{command}: {by_folder:?}");
+        assert_eq!(run(&["journal", command, "--config", "gateway.toml"], at), by_folder, "{command}");
+        let (code, _, said) = run(&["journal", command], at);
+        assert!(code == 64 && said.contains("--config"), "{command}: {said}");
+        assert_eq!(run(&["journal", command, "--config", "gateway.toml", "--dir", "journal"], at).0, 64);
+        let (code, _, said) = run(&["journal", command, "--config", "none.toml"], at);
+        assert!(code == 78 && said.contains("none.toml"), "{command}: {said}");
+    }
+    // What is wrong elsewhere in the configuration is no reason not to look.
+    std::fs::write(at.join("stations.toml"), "broken").unwrap();
+    assert_eq!(run(&["journal", "verify", "--config", "gateway.toml"], at).0, 0);
+}
+
+#[test]
+fn values_that_cannot_work_are_refused_by_check_and_at_the_start_with_their_place() {
+    for (section, line, word) in [
+        ("journal", "reserve = \"900TiB\"", "file system"),
+        ("uplink", "checkpoint_every = 0", "取值范围"),
+        ("uplink", "cursor_every = \"0s\"", "1ms to 1min"),
+        ("interpret", "card_refresh = \"0s\"", "default of \"5min\""),
+        ("interpret", "parts_max = 0", "2 to 999"),
+        ("mqtt", "window = 70000", ""),
+        ("listen", "connections_max = 0", "\"auto\""),
+        ("command", "answer_timeout = \"5\"", "no duration"),
+    ] {
+        let text = format!("[{section}]\n{line}\n");
+        let at = folder(&[("g.toml", text.as_str()), ("stations.toml", "")]);
+        for command in ["check", "run"] {
+            let (code, _, said) = run(&[command, "--config", "g.toml"], at.path());
+            let key = line.split(' ').next().unwrap();
+            assert!(
+                code == 78 && said.contains("g.toml:2:") && said.contains(key) && said.contains(word),
+                "{command}, {line}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn decode_gives_one_object_a_frame_and_code_1_for_what_is_wrong() {
     let frame = "##0101QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&1C80\r\n";
     let at = folder(&[("good.txt", frame), ("bad.txt", &frame.replace("1C80", "1C81"))]);

@@ -39,10 +39,16 @@ pub(super) fn check(path: &Path, print: bool) -> u8 {
             loaded.config.mqtt.host
         );
     }
-    let shares = Shares::found();
-    if let Some(warning) = shares.too_few_for(loaded.config.listen.connections_max) {
+    let (shares, wanted) = (Shares::found(), loaded.config.listen.connections_max);
+    match shares.too_few_for(wanted, loaded.registry.len()) {
         // Of the shell's limit nothing follows for the service, whose unit has its own.
-        complain(&format!("note: {warning}; started from here it would be so, under the unit its LimitNOFILE holds"));
+        Some(warning) => complain(&format!(
+            "note: {warning}; started from here it would be so, under the unit its LimitNOFILE holds"
+        )),
+        None => println!(
+            "note: started from here, {0} stations may be connected at a time · 由此处启动时,同时最多接入 {0} 台",
+            shares.places(wanted)
+        ),
     }
     0
 }

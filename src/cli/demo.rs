@@ -59,7 +59,7 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     config.gateway.id = "demo".into();
     config.listen.address = vec!["127.0.0.1:0".into()];
     // Enough for a demo, and within what any process may open.
-    config.listen.connections_max = 256;
+    config.listen.connections_max = crate::net::Places::Most(256);
     config.journal.dir = folder.join("journal");
     config.journal.segment_size = 8 << 20;
     config.mqtt.host = broker.address().ip().to_string();

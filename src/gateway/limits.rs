@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::record;
 use crate::http;
-use crate::net::House;
+use crate::net::{House, Places};
 use hj212_journal::Journal;
 use hj212_model::message::{Record, notice};
 
@@ -60,16 +60,28 @@ impl Shares {
         Self::of(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX / 2))
     }
 
-    /// Why `connections_max` does not hold, if it does not.
+    /// How many stations connect at a time.
     #[must_use]
-    pub fn too_few_for(&self, connections_max: usize) -> Option<String> {
-        (self.stations < connections_max).then(|| {
-            format!(
-                "listen.connections_max {connections_max}: this process may have {} descriptors, of which {} are kept back for journal, \
-                 broker and page, so at most {} stations connect at a time; raise LimitNOFILE (ulimit -n)",
-                self.all, self.all - self.stations as u64, self.stations
-            )
-        })
+    pub fn places(&self, wanted: Places) -> usize {
+        self.stations.min(wanted.most())
+    }
+
+    /// Why that are fewer than was set, or than `stations` are registered, if they are.
+    #[must_use]
+    pub fn too_few_for(&self, wanted: Places, stations: usize) -> Option<String> {
+        let places = self.places(wanted);
+        let what = match wanted {
+            Places::Most(most) if self.stations < most => format!("listen.connections_max {most}"),
+            Places::Most(_) | Places::Auto if places < stations => format!("{stations} stations are registered"),
+            Places::Most(_) | Places::Auto => return None,
+        };
+        Some(format!(
+            "{what}: at most {places} stations connect at a time; this process may have {} descriptors, of which {} are kept back for journal, \
+             broker and page; raise LimitNOFILE (ulimit -n) or listen.connections_max · 同时最多接入 {places} 台,请提高 LimitNOFILE(ulimit -n)\
+             或 listen.connections_max",
+            self.all,
+            self.all - self.stations as u64
+        ))
     }
 }
 
@@ -121,7 +133,12 @@ mod tests {
             assert!(all < 64 || all - shares.stations as u64 - shares.page as u64 >= all.min(1024) / 8, "{shares:?}");
         }
         assert_eq!(Shares::of(65_536), Shares { all: 65_536, stations: 65_152, page: 256 });
-        assert!(Shares::of(65_536).too_few_for(20_000).is_none());
-        assert!(Shares::of(1024).too_few_for(20_000).unwrap().contains("LimitNOFILE"));
+        let shares = Shares::of(20_000);
+        assert_eq!(shares.too_few_for(Places::Auto, 10_000), None, "nobody set more than there is");
+        assert_eq!(shares.places(Places::Auto), 19_616);
+        assert!(shares.too_few_for(Places::Auto, 19_700).unwrap().contains("19700 stations are registered"));
+        assert!(shares.too_few_for(Places::Most(20_000), 0).unwrap().contains("LimitNOFILE"));
+        assert_eq!(Shares::of(65_536).too_few_for(Places::Most(20_000), 20_000), None);
+        assert!(Shares::of(65_536).too_few_for(Places::Auto, 20_001).unwrap().contains("at most 20000"));
     }
 }

@@ -272,7 +272,7 @@ impl House {
     pub(super) fn reserve(self: &Arc<Self>) -> Option<Place> {
         let all = self.connections.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(self));
-        let most = self.settings().connections_max.min(self.ceiling.load(Ordering::Relaxed));
+        let most = self.settings().connections_max.most().min(self.ceiling.load(Ordering::Relaxed));
         if all >= most && self.silent.give_way((self.clock)()) {
             self.telemetry.count(Counter::ConnectionsGaveWay);
         } else if all >= most {

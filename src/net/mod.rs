@@ -72,5 +72,5 @@ pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Letter, Listener, Mailbox, News, St
 pub use house::{House, Keys, StoredNotice};
 pub use listener::{bind, serve};
 pub use secure::{Also, Certificates, Manner};
-pub use settings::Settings;
+pub use settings::{Places, Settings};
 pub use wire::{Direction, WIRE_MAX, WIRES_MAX, Wires, WiresFull};

@@ -18,8 +18,8 @@ pub struct Settings {
     /// A PROXY header and a TLS handshake must be done within this time.
     #[serde(with = "hj212_model::settings::duration")]
     pub handshake_max: Duration,
-    /// Connections at a time in all; 1 to the process's descriptors.
-    pub connections_max: usize,
+    /// Connections at a time in all.
+    pub connections_max: Places,
     /// Connections at a time from one address block (one IPv4 address, one IPv6 /64).
     pub connections_per_block_max: usize,
     /// Networks for which `connections_per_block_max` does not hold: a carrier's NAT, a forwarding host, this machine.
@@ -68,7 +68,7 @@ impl Default for Settings {
             address: vec!["[::]:9002".into()],
             also: Vec::new(),
             handshake_max: Duration::from_secs(10),
-            connections_max: 20_000,
+            connections_max: Places::Auto,
             connections_per_block_max: 1_000,
             exempt: vec![
                 IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(127, 0, 0, 0), 8)),
@@ -88,6 +88,58 @@ impl Default for Settings {
             rejected_bytes_per_minute: 4 << 20,
             station_frames_per_minute: 6000,
             stations_per_connection_max: 4096,
+        }
+    }
+}
+
+/// How many stations may be connected at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Places {
+    /// As many as the process's descriptors allow, and no more than [`Places::AUTO_MAX`].
+    #[default]
+    Auto,
+    /// So many, if the process's descriptors allow it.
+    Most(usize),
+}
+
+impl Places {
+    /// The most that are admitted unless something else is set.
+    pub const AUTO_MAX: usize = 20_000;
+
+    /// The most, whatever the descriptors allow.
+    #[must_use]
+    pub const fn most(self) -> usize {
+        match self {
+            Places::Auto => Self::AUTO_MAX,
+            Places::Most(most) => most,
+        }
+    }
+}
+
+impl Serialize for Places {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Places::Auto => to.serialize_str("auto"),
+            Places::Most(most) => to.serialize_u64(*most as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Places {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "write a number of 1 to 1000000, or \"auto\"")]
+        enum Written {
+            Number(u32),
+            Word(String),
+        }
+        match Written::deserialize(from)? {
+            Written::Number(most) => Ok(Places::Most(usize::try_from(most).unwrap_or(usize::MAX))),
+            Written::Word(word) if word == "auto" => Ok(Places::Auto),
+            Written::Word(word) => {
+                let text = format!("\"{}\": write a number of 1 to 1000000, or \"auto\"", word.escape_debug());
+                Err(serde::de::Error::custom(text))
+            }
         }
     }
 }
@@ -118,45 +170,6 @@ impl Settings {
         for (key, address) in addresses.chain(self.also.iter().map(|also| ("also.address", &also.address))) {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             rule(port.is_some(), key, address.clone(), "HOST:PORT, as \"[::]:9002\" or \"0.0.0.0:9002\"");
-        }
-        let count = |n: usize, range: std::ops::RangeInclusive<usize>| range.contains(&n);
-        rule(
-            count(self.connections_max, 1..=1_000_000),
-            "connections_max",
-            self.connections_max.to_string(),
-            "1 to 1000000",
-        );
-        let per_block = self.connections_per_block_max;
-        rule(per_block >= 1, "connections_per_block_max", per_block.to_string(), "at least 1");
-        rule(count(self.in_flight_max, 1..=1024), "in_flight_max", self.in_flight_max.to_string(), "1 to 1024");
-        rule(count(self.segment_max, 1024..=9999), "segment_max", self.segment_max.to_string(), "1024 to 9999");
-        rule(self.noise_max >= 1, "noise_max", self.noise_max.to_string(), "at least 1B");
-        let stations = self.stations_per_connection_max;
-        rule(stations >= 1, "stations_per_connection_max", stations.to_string(), "at least 1");
-        for (key, value) in [
-            ("rejected_total_per_minute", self.rejected_total_per_minute),
-            ("station_frames_per_minute", self.station_frames_per_minute),
-        ] {
-            rule(value >= 1, key, value.to_string(), "at least 1");
-        }
-        let bytes = self.rejected_bytes_per_minute;
-        rule(
-            bytes >= 64 << 10,
-            "rejected_bytes_per_minute",
-            hj212_model::settings::size::format(bytes),
-            "at least 64KiB",
-        );
-        for (key, value) in [
-            ("handshake_max", self.handshake_max),
-            ("partial_max", self.partial_max),
-            ("pause", self.pause),
-            ("unheard_max", self.unheard_max),
-            ("idle_max", self.idle_max),
-            ("keep_alive", self.keep_alive),
-            ("write_max", self.write_max),
-        ] {
-            let text = hj212_model::settings::duration::format(value);
-            rule(!value.is_zero() && value <= Duration::from_secs(7 * 86_400), key, text, "more than 0 and at most 7d");
         }
         wrong
     }

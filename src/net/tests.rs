@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use super::{House, Settings};
+use super::{House, Places, Settings};
 use hj212::{fixtures, write};
 use hj212_journal::sim_disk::SimDisk;
 use hj212_journal::{self as journal, Journal, Offset, ReadItem};
@@ -260,7 +260,7 @@ async fn silent_and_idle_connections_are_closed_in_their_time() {
 
 #[tokio::test]
 async fn at_a_limit_the_newcomer_is_refused() {
-    let gate = gate(Settings { connections_max: 3, connections_per_block_max: 2, ..quick() });
+    let gate = gate(Settings { connections_max: Places::Most(3), connections_per_block_max: 2, ..quick() });
     let admit = |address: &str| gate.house.admit(address.parse().unwrap());
     let first = admit("10.0.0.1:1").unwrap();
     let _second = admit("10.0.0.1:2").unwrap();
@@ -284,7 +284,7 @@ async fn when_all_places_are_taken_who_is_silent_longest_gives_way_and_no_statio
     let gate = gate(quick());
     let registry = (*gate.house.registry()).clone();
     let appender = gate.journal.appender();
-    let settings = Settings { connections_max: 3, ..quick() };
+    let settings = Settings { connections_max: Places::Most(3), ..quick() };
     let house = Arc::new(House::new(settings, registry, appender, Arc::clone(&gate.telemetry), clock));
     let dial = || {
         let (ours, theirs) = tokio::io::duplex(64 << 10);

@@ -84,42 +84,11 @@ impl Default for Settings {
     }
 }
 
-/// The longest duration of a setting.
-const LONGEST: Duration = Duration::from_secs(40 * 86_400);
-
 pub(super) fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 impl Settings {
-    /// Every rule that the types cannot say: key, value, whether it is kept, the rule.
-    #[must_use]
-    pub fn wrong(&self) -> Vec<(&'static str, String, bool, &'static str)> {
-        let mut rules = vec![
-            ("asks_per_hour", self.asks_per_hour.to_string(), (1..=60).contains(&self.asks_per_hour), "1 to 60"),
-            ("attempts_max", self.attempts_max.to_string(), (1..=20).contains(&self.attempts_max), "1 to 20"),
-            ("open_max", self.open_max.to_string(), self.open_max > 0, "at least 1"),
-        ];
-        let durations = [
-            ("realtime_overdue", self.realtime_overdue),
-            ("minute_overdue", self.minute_overdue),
-            ("hour_overdue", self.hour_overdue),
-            ("day_overdue", self.day_overdue),
-            ("minute_span", self.minute_span),
-            ("hour_span", self.hour_span),
-            ("day_span", self.day_span),
-            ("pause", self.pause),
-            ("settle", self.settle),
-            ("quiet", self.quiet),
-            ("retry_min", self.retry_min),
-            ("retry_max", self.retry_max),
-        ];
-        rules.extend(durations.map(|(key, duration)| {
-            (key, hj212_model::settings::duration::format(duration), duration <= LONGEST, "at most 40d")
-        }));
-        rules
-    }
-
     /// How late a record of this grain may be, in seconds.
     pub(super) fn overdue(&self, grain: Grain) -> u32 {
         seconds(match grain {

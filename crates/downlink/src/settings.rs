@@ -117,19 +117,6 @@ impl Settings {
     #[must_use]
     pub fn wrong(&self) -> Vec<(&'static str, String, &'static str)> {
         let mut wrong = Vec::new();
-        let mut rule = |good: bool, key, value: String, must| {
-            if !good {
-                wrong.push((key, value, must));
-            }
-        };
-        rule((1..=1_000).contains(&self.queue_max), "queue_max", self.queue_max.to_string(), "1 to 1,000");
-        rule((1..=1_000_000).contains(&self.ids_max), "ids_max", self.ids_max.to_string(), "1 to 1,000,000");
-        rule(self.resends <= 10, "resends", self.resends.to_string(), "0 to 10");
-        let rate = self.requests_per_second;
-        rule((1..=10_000).contains(&rate), "requests_per_second", rate.to_string(), "1 to 10,000");
-        for (key, time) in [("answer_timeout", self.answer_timeout), ("execution_timeout", self.execution_timeout)] {
-            rule(time >= Duration::from_secs(1), key, hj212_model::settings::duration::format(time), "at least 1s");
-        }
         for role in self.roles().into_iter().filter(|role| !super::is_id(role)) {
             wrong.push(("allow", format!("{role:?}"), "roles of 1 to 64 letters, digits, '.', '_' and '-'"));
         }
