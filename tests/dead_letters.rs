@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use gateway::scene::Station;
 use gateway::{Gateway, get, run};
 use hj212_simulator as sim;
-use hj212_test_broker::{Behaviour, Broker, Refusal};
+use hj212_test_broker::{Behaviour, Broker, Cut, Refusal};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -53,7 +53,12 @@ impl Scene {
 
     /// `count` realtime reports of a station, each answered; gives their DataTimes.
     fn reports(&self, station: &mut Station, count: usize) -> Vec<String> {
-        (0..count)
+        self.reports_from(station, 0, count)
+    }
+
+    /// The same from the `first` on: what was said already is not published again.
+    fn reports_from(&self, station: &mut Station, first: usize, count: usize) -> Vec<String> {
+        (first..first + count)
             .map(|n| {
                 let time = format!("202611231{:01}{:02}{:02}", n / 3600 % 10, n / 60 % 60, n % 60);
                 let cp = format!("DataTime={time};a21026-Rtd=1.5,a21026-Flag=N");
@@ -166,6 +171,41 @@ fn one_stations_refused_topics_stop_nobody_else() {
     scene.until("the letters", || scene.letters().len() >= 700);
     scene.until("the cursor goes on", || scene.ready().contains("0 records wait"));
     assert!(scene.letters().iter().all(|letter| letter["topic"].as_str().unwrap().contains(&mn)));
+}
+
+fn one_stations_topics_are_cut_at(how: Cut, version: &str, why: &str) {
+    let scene = Scene::new(Behaviour::default(), version);
+    let mn = scene.stations[0].0.clone();
+    let cut_topic = Some((format!("/{mn}/"), how));
+    scene.broker.behave(Behaviour { record: true, cut_topic, ..Behaviour::default() });
+    scene.broker.drop_connections();
+    let (mut one, mut other) = (scene.station(0), scene.station(1));
+    scene.reports(&mut one, 20);
+    let times = scene.reports(&mut other, 40);
+    scene.arrived(&scene.stations[1].0.clone(), &times);
+    // The other goes on: only what is taken later proves that it is no fault of the broker's.
+    let mut said = 40;
+    scene.until("the letters", || {
+        scene.reports_from(&mut other, said, 1);
+        said += 1;
+        scene.letters().len() >= 20
+    });
+    assert!(scene.letters().iter().all(|letter| letter["topic"].as_str().unwrap().contains(&mn)));
+    let ready = scene.ready();
+    let said = ready.lines().find(|line| line.contains("dead-letters")).unwrap_or_default();
+    assert!(said.contains("since the start") && said.contains(&mn) && said.contains(why), "{ready}");
+    let lines = scene.gateway.log().matches("set aside as dead letters").count();
+    assert!((1..=3).contains(&lines), "{lines} lines for {} letters", scene.letters().len());
+}
+
+#[test]
+fn one_station_at_whose_topics_the_broker_refuses_and_closes_stops_nobody_else() {
+    one_stations_topics_are_cut_at(Cut::RefuseAndClose, "5", "NotAuthorized");
+}
+
+#[test]
+fn one_station_at_whose_topics_the_broker_resets_stops_nobody_else() {
+    one_stations_topics_are_cut_at(Cut::Reset, "3.1.1", "cuts the connection");
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //!   pause before the next one grows;
 //! - a message is **blamed** only for cuts at which it was under way alone, [`PROOF`] times, or for a refusal by name right before the cut;
 //! - what is blamed, and what has the topic of such a message, is **wary**: it goes last and alone, with a pause between two of them, so
-//!   that the next cut costs nobody else anything. The first message of a topic that is taken clears the others of it;
+//!   that the next cut costs nobody else anything. Of each topic the oldest two are tried, so that it shows whether it is the message or the
+//!   topic. The first message of a topic that is taken clears the others of it;
 //! - what is remembered is bounded: [`TOPICS_MAX`] topics.
 //!
 //! # The search
@@ -28,6 +29,8 @@ use std::time::{Duration, Instant};
 
 /// So often the connection is cut at a message that is alone before it is blamed.
 pub(super) const PROOF: u32 = 2;
+/// A message that is tried more often was not set aside after it was tried enough: there is no hurry with the others.
+const HEADWAY: u32 = 8;
 /// Topics of blamed messages that are remembered.
 const TOPICS_MAX: usize = 4096;
 /// So many cuts in a row without anything taken count as progress of the search; a broker that cuts at everything is left alone for longer.
@@ -135,10 +138,12 @@ impl Search {
         self.wary_pause = self.retry_min;
     }
 
-    /// One that is wary was refused by name or cut at: the next waits.
-    pub(super) fn wary_failed(&mut self, now: Instant) {
+    /// One that is wary was refused by name or cut at, for the `tried`-th time: the next waits, and longer if that leads nowhere.
+    pub(super) fn wary_failed(&mut self, now: Instant, tried: u32) {
+        if tried > HEADWAY {
+            self.wary_pause = self.wary_pause.saturating_mul(2).min(self.retry_max);
+        }
         self.wary_at = Some(now + self.wary_pause);
-        self.wary_pause = self.wary_pause.saturating_mul(2).min(self.retry_max);
     }
 
     /// A message of `topic` is taken: others of it are not wary any more. Whether they were.

@@ -13,7 +13,8 @@
 //!    stations' topics; what the gateway says of itself counts for neither side), or
 //! 3. [`SLOW`] has passed and the broker took anything at all, if only the gateway's status (so that no trouble lasts for ever).
 //!
-//! A topic of which [`KNOWN`] messages in a row were set aside needs one try instead of `tries_max`, until one passes.
+//! A topic of which [`KNOWN`] messages in a row were set aside needs one try instead of `tries_max`, until one passes; so does a station of
+//! which [`SOURCE_KNOWN`] were.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 pub(super) const SLOW: Duration = Duration::from_secs(600);
 /// So many messages of a topic set aside in a row: the topic is known to be refused.
 const KNOWN: u32 = 3;
+/// So many messages of a station, of whatever topics.
+const SOURCE_KNOWN: u32 = 6;
 /// What was not of use for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(1800);
 /// Topics and sources remembered, each.
@@ -41,6 +44,8 @@ struct Topic {
 struct Source {
     taken: Option<Instant>,
     refused: Option<Instant>,
+    /// Messages set aside since one was taken.
+    set_aside: u32,
 }
 
 /// See the head of the file.
@@ -109,7 +114,8 @@ impl Trouble {
         if let Some(source) = self.source(topic)
             && (self.sources.len() < REMEMBERED_MAX || self.sources.contains_key(source))
         {
-            self.sources.entry(source.to_owned()).or_default().taken = Some(now);
+            let known = self.sources.entry(source.to_owned()).or_default();
+            (known.taken, known.set_aside) = (Some(now), 0);
         }
     }
 
@@ -118,12 +124,20 @@ impl Trouble {
         if let Some(known) = self.topics.get_mut(topic) {
             known.set_aside = known.set_aside.saturating_add(1);
         }
+        if let Some(source) = self.source(topic).map(str::to_owned)
+            && let Some(known) = self.sources.get_mut(&source)
+        {
+            known.set_aside = known.set_aside.saturating_add(1);
+        }
     }
 
     /// Whether a message of `topic` that met its first trouble at `since` and was tried `tries` times is to be set aside.
     pub(super) fn is_hopeless(&self, topic: &str, since: Instant, tries: u32, now: Instant) -> bool {
         let known = self.topics.get(topic);
-        let enough = if known.is_some_and(|known| known.set_aside >= KNOWN) { 1 } else { self.tries_max };
+        let source = self.source(topic).and_then(|source| self.sources.get(source));
+        let is_known = known.is_some_and(|known| known.set_aside >= KNOWN)
+            || source.is_some_and(|source| source.set_aside >= SOURCE_KNOWN);
+        let enough = if is_known { 1 } else { self.tries_max };
         if tries < enough {
             return false;
         }
@@ -208,6 +222,8 @@ mod tests {
         );
         (0..KNOWN).for_each(|_| trouble.set_aside("hj212/v1/B/data/hour"));
         assert!(trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 10), 1, at(start, 12)), "the topic is known");
+        (0..SOURCE_KNOWN - KNOWN).for_each(|_| trouble.set_aside("hj212/v1/B/data/hour"));
+        assert!(trouble.is_hopeless("hj212/v1/B/data/day", at(start, 10), 1, at(start, 12)), "the station is known");
         trouble.taken("hj212/v1/B/data/hour", at(start, 20));
         assert!(!trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 21), 1, at(start, 22)), "known no more");
     }

@@ -12,7 +12,7 @@
 //!
 //! What happens when the connection is cut at a message is told in [`super::culprit`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use super::culprit::Cut;
@@ -76,6 +76,8 @@ struct Item {
     blamed: bool,
     /// The broker acknowledged what came after it and not this: it goes last, and others beside it.
     silent: bool,
+    /// When it may be tried again, if it is wary and was tried.
+    again: Option<Instant>,
 }
 
 impl Item {
@@ -90,7 +92,19 @@ impl Item {
             wary: false,
             blamed: false,
             silent: false,
+            again: None,
         }
+    }
+
+    /// Refusals, or cuts, whichever are more; one cut alone is no proof where its topic is not known for it.
+    fn tries(&self) -> u32 {
+        self.refusals.max(if self.wary || self.cuts >= PROOF { self.cuts } else { 0 })
+    }
+
+    /// The next try of one that is wary waits, longer each time.
+    fn put_off(&mut self, now: Instant, (retry_min, retry_max): (Duration, Duration)) {
+        let tried = self.refusals.max(self.cuts).clamp(1, 16);
+        self.again = Some(now + retry_min.saturating_mul(1 << (tried - 1)).min(retry_max));
     }
 }
 
@@ -142,6 +156,8 @@ pub struct Window {
     refused_last: Option<(Cargo, bool)>,
     /// The one under way that is wary: nothing goes beside it.
     alone: Option<u64>,
+    /// Whether any is wary, perhaps: no need to look for them otherwise.
+    any_wary: bool,
     search: Search,
     /// Sends of this connection, in order; the front is the oldest without an answer and has ordinal `ordinal`.
     sends: VecDeque<Send>,
@@ -172,6 +188,7 @@ impl Window {
             taken_here: 0,
             refused_last: None,
             alone: None,
+            any_wary: false,
             search: Search::new(retry_min, retry_max),
             sends: VecDeque::with_capacity(size),
             ordinal: 0,
@@ -200,6 +217,7 @@ impl Window {
     pub fn push(&mut self, publication: Publication, origin: u64) -> u64 {
         let mut item = Item::new(publication, origin);
         item.wary = item.publication.as_ref().is_some_and(|publication| self.search.knows(&publication.topic));
+        self.any_wary |= item.wary;
         self.items.push_back(item);
         self.held += 1;
         self.first + self.items.len() as u64 - 1
@@ -274,6 +292,7 @@ impl Window {
     /// wary, when all others had passed.
     fn blame(&mut self, seq: u64, now: Instant, took: bool, (charged, alone): (bool, bool)) -> Cut {
         self.search.found(alone);
+        let pauses = (self.retry_min, self.retry_max);
         let Some(item) = self.item_mut(Cargo::Numbered(seq)) else {
             return Cut { progress: self.search.progress(took, false), ..Cut::default() };
         };
@@ -284,13 +303,16 @@ impl Window {
         let first = item.cuts + item.refusals <= PROOF;
         let blamed = !charged || item.cuts >= PROOF || item.wary;
         let topic = item.publication.as_ref().map(|publication| publication.topic.clone());
+        let tried = item.cuts.max(item.refusals);
         if blamed {
             (item.wary, item.blamed) = (true, true);
+            item.put_off(now, pauses);
         }
+        self.any_wary |= blamed;
         if blamed && let Some(topic) = &topic {
             self.search.blame(topic, now);
             if charged || !alone {
-                self.search.wary_failed(now);
+                self.search.wary_failed(now, tried);
             }
             let same = |item: &&mut Item| item.publication.as_ref().is_some_and(|other| other.topic == *topic);
             self.items.iter_mut().filter(same).for_each(|item| item.wary = true);
@@ -306,19 +328,23 @@ impl Window {
         let left_out: Vec<Cargo> = self.sends.iter().take(answered).filter(late).map(|send| send.cargo).collect();
         // One that goes alone has nothing after it.
         let alone = self.alone.map(Cargo::Numbered);
+        let (pauses, mut tried) = ((self.retry_min, self.retry_max), 0);
         let mut cut = Cut { progress: self.search.progress(self.taken_here > 0, false), ..Cut::default() };
         for cargo in left_out.into_iter().chain(alone).filter(|cargo| matches!(cargo, Cargo::Numbered(_))) {
             let Some(item) = self.item_mut(cargo) else { continue };
             item.cuts = item.cuts.saturating_add(1);
             item.since.get_or_insert(now);
             (item.wary, item.blamed, item.silent) = (true, true, true);
+            item.put_off(now, pauses);
+            tried = tried.max(item.cuts);
             if cut.topic.is_none() {
                 cut.topic = item.publication.as_ref().map(|publication| publication.topic.clone());
                 (cut.charged, cut.blamed) = (true, item.cuts >= PROOF);
             }
         }
         if cut.topic.is_some() {
-            self.search.wary_failed(now);
+            self.any_wary = true;
+            self.search.wary_failed(now, tried);
         }
         cut
     }
@@ -328,6 +354,7 @@ impl Window {
         let cargo = Cargo::Numbered(seq);
         self.retries.retain(|(_, retried)| *retried != cargo);
         self.leave_line(cargo, Stage::Queued);
+        self.any_wary = true;
         if let Some(item) = self.item_mut(Cargo::Numbered(seq)) {
             (item.wary, item.blamed) = (true, true);
         }
@@ -351,7 +378,7 @@ impl Window {
                 seq,
                 since: item.since.filter(|_| waits)?,
                 publication: item.publication.as_ref()?,
-                tries: item.refusals.max(item.cuts),
+                tries: item.tries(),
                 cut: item.cuts > 0 && !item.silent,
                 silent: item.silent,
             })
@@ -389,10 +416,29 @@ impl Window {
         }
     }
 
-    /// The one of those that go last and alone that was tried least, then the oldest.
-    fn next_wary(&self) -> Option<Cargo> {
+    /// Those of the wary that may be tried: of each topic the oldest two, so that it shows whether it is the message or the topic. The number
+    /// of the topic's oldest, how often it was tried, its own number, and when it may go.
+    fn wary_ones(&self) -> Vec<(u64, u32, u64, Option<Instant>)> {
         let waits = (self.first..).zip(&self.items).filter(|(_, item)| item.wary && item.stage == Stage::Queued);
-        waits.map(|(seq, item)| (item.cuts.max(item.refusals), seq)).min().map(|(_, seq)| Cargo::Numbered(seq))
+        let mut topics: HashMap<&str, (u64, u8)> = HashMap::new();
+        let ones = waits.filter_map(|(seq, item)| {
+            let (oldest, count) = topics.entry(&item.publication.as_ref()?.topic).or_insert((seq, 0));
+            *count = count.saturating_add(1);
+            (*count <= 2).then_some((*oldest, item.cuts.max(item.refusals), seq, item.again))
+        });
+        ones.collect()
+    }
+
+    /// The wary one that is next: of the oldest topic the one that was tried less.
+    fn next_wary(&self, now: Instant) -> Option<Cargo> {
+        let due = self.wary_ones().into_iter().filter(|(.., again)| again.is_none_or(|again| again <= now));
+        due.map(|(oldest, tries, seq, _)| (oldest, tries, seq)).min().map(|(.., seq)| Cargo::Numbered(seq))
+    }
+
+    /// When a wary one may go next.
+    fn wary_due(&self) -> Option<Instant> {
+        let (earliest, ones) = (self.search.wary_at(), self.wary_ones());
+        ones.into_iter().filter_map(|(.., again)| again.max(earliest)).min()
     }
 
     /// No connection is cut at `cargo`, nor at others of its topic.
@@ -463,7 +509,11 @@ impl Window {
             }
             self.fresh += 1;
         }
-        if self.sends.is_empty() && self.search.wary_is_due(now) { self.next_wary() } else { None }
+        if !self.any_wary || !self.sends.is_empty() || !self.search.wary_is_due(now) {
+            return None;
+        }
+        self.any_wary = self.items.iter().any(|item| item.wary && item.stage != Stage::Taken);
+        self.next_wary(now)
     }
 
     /// Whether a status is under way.
@@ -543,7 +593,7 @@ impl Window {
         }
         let retry = self.retries.first().map(|(at, _)| *at);
         // While something is under way, its answer is waited for first.
-        let wary = self.search.wary_at().filter(|_| self.sends.is_empty() && self.next_wary().is_some());
+        let wary = if self.any_wary && self.sends.is_empty() { self.wary_due() } else { None };
         retry.into_iter().chain(wary).min()
     }
 
@@ -559,7 +609,9 @@ impl Window {
                 item.since.get_or_insert(now);
                 if item.wary {
                     item.stage = Stage::Queued;
-                    self.search.wary_failed(now);
+                    item.put_off(now, (retry_min, retry_max));
+                    let tried = item.refusals;
+                    self.search.wary_failed(now, tried);
                 } else {
                     item.stage = Stage::Refused;
                     self.retries.insert((now + pause, cargo));
