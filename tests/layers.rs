@@ -191,3 +191,58 @@ fn every_file_says_what_it_is_for() {
     let silent: Vec<_> = files.iter().filter(|f| !std::fs::read_to_string(f).unwrap().starts_with("//!")).collect();
     assert!(silent.is_empty(), "no opening paragraph: {silent:?}");
 }
+
+/// The picture in `docs/architecture.md`: each name and what it uses.
+fn picture() -> Vec<(String, Vec<String>)> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md")).unwrap();
+    let lines = page.lines().filter_map(|line| line.split_once("->"));
+    let rows = lines.filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_lowercase()));
+    rows.map(|(name, uses)| {
+        let uses = uses.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        (name.trim().to_owned(), uses)
+    })
+    .collect()
+}
+
+/// What the workspace's crates use of each other, by their Cargo files.
+fn dependencies(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let own = text.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let names = own.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    let ours = names.filter(|name| name.starts_with("hj212"));
+    ours.map(|name| name.strip_prefix("hj212-").unwrap_or(name).to_owned()).collect()
+}
+
+#[test]
+fn the_picture_in_the_architecture_page_is_true() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let picture = picture();
+    let place = |name: &str| picture.iter().position(|(row, _)| row == name);
+    let mut wrong = Vec::new();
+    for (at, (name, uses)) in picture.iter().enumerate() {
+        for used in uses {
+            match place(used) {
+                Some(below) if below > at => {}
+                _ => wrong.push(format!("{name} -> {used}: no row below it")),
+            }
+        }
+        let cargo = root.join("crates").join(name).join("Cargo.toml");
+        if cargo.exists() {
+            let mut real = dependencies(&cargo);
+            let mut shown = uses.clone();
+            real.sort();
+            shown.sort();
+            if real != shown {
+                wrong.push(format!("{name}: shown {shown:?}, in {} {real:?}", cargo.display()));
+            }
+        } else if layer(name).is_none() {
+            wrong.push(format!("{name}: neither a crate nor a module of src"));
+        }
+    }
+    for (name, _) in folders() {
+        if let Some(name) = name.filter(|name| place(name).is_none()) {
+            wrong.push(format!("crate {name} is missing"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
