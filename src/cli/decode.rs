@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::{CONFIG, IO, complain, show};
 use crate::config;
-use hj212::{FaultReason, Item, Limits, Peer, scan};
+use hj212::{FaultReason, Item, Limits, Peer, SealForm, scan};
 use hj212_explain::{self as explain, Desk};
 
 #[derive(Debug, clap::Args)]
@@ -22,8 +22,11 @@ pub(super) struct Options {
     #[arg(default_value = "-", value_name = "FILE")]
     file: PathBuf,
     /// Opens encrypted data areas with the keys of this file (docs/keys.md)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "key-file", value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// The form of encryption that the station is registered with: base64 or hex, pkcs7 or zero, or one of each with '+' between (密文形式)
+    #[arg(long, value_name = "FORM")]
+    seal: Option<SealForm>,
     /// One JSON object a frame, one a line
     #[arg(long)]
     json: bool,
@@ -50,7 +53,7 @@ pub(super) fn decode(options: &Options) -> u8 {
         return u8::from(true);
     }
     let paste = explain::read(&bytes);
-    let mut desk = Desk::new(keys);
+    let mut desk = Desk::new(keys).with_form(options.seal);
     let now = hj212_model::clock::now();
     let (mut all_good, mut frames, mut noise, mut number) = (true, 0, 0, 0);
     let mut rest: &[u8] = &paste.bytes;

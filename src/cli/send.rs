@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{CONFIG, IO, UNAVAILABLE, USAGE, complain, decode, show};
 use crate::config;
-use hj212::{Item, Limits, Peer, packet, scan};
+use hj212::{Item, Limits, Peer, SealForm, packet, scan};
 use hj212_explain::{Desk, Told};
 
 /// The most bytes of answers that are read.
@@ -30,8 +30,11 @@ pub(super) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// Opens encrypted answers with the keys of this file (docs/keys.md; 密钥文件)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "key-file", value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// The form of encryption that the station is registered with: base64 or hex, pkcs7 or zero, or one of each with '+' between (密文形式)
+    #[arg(long, value_name = "FORM")]
+    seal: Option<SealForm>,
     /// One JSON object an answer, one a line
     #[arg(long)]
     json: bool,
@@ -69,7 +72,9 @@ pub(super) fn send(options: &Options) -> u8 {
         }
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    match tell(options, &asked, &answered, Desk::new(keys), &mut out).and_then(|good| out.flush().map(|()| good)) {
+    match tell(options, &asked, &answered, Desk::new(keys).with_form(options.seal), &mut out)
+        .and_then(|good| out.flush().map(|()| good))
+    {
         Ok(good) => u8::from(!good),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => 0,
         Err(error) => {

@@ -75,9 +75,10 @@ fn line(out: &mut impl Write, name: &str, says: Option<&str>) -> Result<()> {
 
 fn show_packet(out: &mut impl Write, packet: &Packet) -> Result<()> {
     let (declared, length) = (packet.length_declared, packet.length);
-    let says = match declared == length {
-        true => format!("{length}  ✓"),
-        false => format!("declared 声明 {declared}, is 实际 {length}"),
+    let says = match declared {
+        Some(declared) if declared == length => format!("{length}  ✓"),
+        Some(declared) => format!("declared 声明 {declared}, is 实际 {length}"),
+        None => format!("none declared 未声明, is 实际 {length}"),
     };
     line(out, "length 长度", Some(&says))?;
     line(out, "QN 请求编码", packet.qn.as_deref())?;
@@ -107,20 +108,18 @@ fn show_packet(out: &mut impl Write, packet: &Packet) -> Result<()> {
     for (name, value) in object(packet.fields.as_deref()) {
         line(out, "字段 field", Some(&format!("{name} = {}", word(Some(&value)))))?;
     }
-    if packet.sealed {
-        let says = match packet.reason.as_deref() {
-            None => "encrypted, opened with a key of the station 已加密,已用站点密钥解开",
-            Some("no-key-opens") => "encrypted, none of the station's keys opens it 已加密,站点的密钥均不能解开",
-            Some("check-wrong") => "encrypted, a key opens it and the check is wrong 已加密,密钥可解开但校验不符",
-            Some("sealed-form") => "encrypted, in a form that is none 已加密,密文形式有误",
-            Some(_) => "encrypted, not readable without the key 已加密,无密钥不可读",
-        };
-        line(out, "CP 数据区", Some(says))?;
+    if let Some(seal) = &packet.seal {
+        let form = seal.form.as_deref().map(|form| format!("seal = \"{form}\"; ")).unwrap_or_default();
+        line(out, "CP 密文", Some(&format!("{form}{} / {}", seal.zh, seal.en)))?;
+    }
+    if packet.unreadable {
+        line(out, "CP 数据区", Some(&packet.cp))?;
     }
     let (said, computed) = (&packet.crc_said, &packet.crc_computed);
-    let says = match said == computed {
-        true => format!("{said}  ✓"),
-        false => format!("says 报文中 {said}, computed 计算得 {computed}"),
+    let says = match said {
+        Some(said) if said == computed => format!("{said}  ✓"),
+        Some(said) => format!("says 报文中 {said}, computed 计算得 {computed}"),
+        None => format!("none to be read 报文中没有或无法读出, computed 计算得 {computed}"),
     };
     line(out, "CRC 校验", Some(&says))
 }

@@ -23,6 +23,7 @@ use super::wire::Direction;
 use hj212::{Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
 use hj212_journal::{Offset, Unstored};
 use hj212_model::message::{Heard, Record, RejectReason, Rejected};
+use hj212_model::registry::CrcPolicy;
 use hj212_model::session::{self, Reply, Verdict};
 use hj212_model::telemetry::{Counter, Timing};
 
@@ -214,8 +215,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             return;
         }
-        let (pause, partial_max) = (settings.pause, settings.partial_max);
-        match self.front.rang(now, pause, partial_max, &self.limits()) {
+        let (pause, partial_max, limits) = (settings.pause, settings.partial_max, self.limits());
+        let registry = self.admission.house.registry();
+        let unchecked = |frame: &Frame<'_>| {
+            let station = packet::parse(frame.segment).mn.and_then(|mn| registry.find(mn));
+            station.is_some_and(|station| station.crc == CrcPolicy::Off)
+        };
+        match self.front.rang(now, pause, partial_max, &limits, unchecked) {
             Rang::Looked => {}
             Rang::Noise => self.take(Peer::Resting),
             Rang::Partial => {

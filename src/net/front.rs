@@ -5,6 +5,8 @@
 //! * no good frame waits longer than one `pause`, whatever stands before it (two, if bytes of no meaning follow it without a pause). A frame of wrong length, cut off or refused is settled as
 //!   soon as it is finished and a pause has gone by, or as another frame has begun behind it and one `pause` is over;
 //! * what is settled is taken as of a resting peer, and nothing else is;
+//! * an end without check and line end is waited for like any other beginning, but of a station whose check is not looked at (`crc = "off"`):
+//!   there the closing `&&` and a pause are the end;
 //! * one look reads the buffer once, and there is one look a `pause` at most.
 
 use std::time::Duration;
@@ -83,8 +85,15 @@ impl Front {
         Some(if self.paused { partial } else { partial.min(look) })
     }
 
-    /// The alarm rang, or something else happened at this time.
-    pub(super) fn rang(&mut self, now: Instant, pause: Duration, partial_max: Duration, limits: &Limits) -> Rang {
+    /// The alarm rang, or something else happened at this time. `unchecked`: whether the check of a frame's station is not looked at.
+    pub(super) fn rang(
+        &mut self,
+        now: Instant,
+        pause: Duration,
+        partial_max: Duration,
+        limits: &Limits,
+        unchecked: impl Fn(&Frame<'_>) -> bool,
+    ) -> Rang {
         if now >= self.since + partial_max {
             // A modem's signs of life are no unfinished frame.
             return if self.is_noise(limits) { Rang::Noise } else { Rang::Partial };
@@ -92,7 +101,7 @@ impl Front {
         let silent = now >= self.heard_at + pause;
         if !self.paused && (silent || now >= self.looked_at + pause) {
             self.paused = silent;
-            self.settled = self.look(silent, limits);
+            self.settled = self.look(silent, limits, unchecked);
             (self.looked_at, self.seen) = (self.heard_at, self.buffer.len());
         }
         Rang::Looked
@@ -101,7 +110,7 @@ impl Front {
     /// How many bytes are settled: all up to the last finished frame. Bad bytes and cut frames before it cannot go on any more, for
     /// another frame has come behind them. While bytes keep coming a frame is believed to be finished only if the next one begins right
     /// behind it, or if it has its line end and that is one pause old: a log on a slow link may quote a whole frame.
-    fn look(&self, silent: bool, limits: &Limits) -> usize {
+    fn look(&self, silent: bool, limits: &Limits, unchecked: impl Fn(&Frame<'_>) -> bool) -> usize {
         let (mut at, mut settled) = (0, 0);
         while let Some(rest) = self.buffer.get(at..).filter(|rest| !rest.is_empty()) {
             let step = scan(rest, Peer::Resting, limits);
@@ -109,7 +118,7 @@ impl Front {
             let Some(Item::Frame(frame)) = step.item else { continue };
             let behind = self.buffer.get(at..).unwrap_or_default();
             let finished = if silent {
-                !behind.is_empty() || is_finished(&frame)
+                !behind.is_empty() || is_finished(&frame) || (frame.segment.ends_with(b"&&") && unchecked(&frame))
             } else {
                 behind.starts_with(b"##") || (at <= self.seen && !frame.deviations.contains(Deviation::EndingMissing))
             };

@@ -8,16 +8,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::advice;
+use super::seal::{self, Known};
+use super::{Sealed, advice};
 use hj212::sm4::CheckedOver;
 use hj212::{
-    Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, Verdict, crc, envelope, packet, secret, sm4,
+    Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, SealForm, Spoken, Verdict, crc, envelope, packet,
+    secret, sm4,
 };
 use hj212_downlink::StationKey;
 use hj212_interpret::{self as interpret, Interpreter};
 use hj212_model::message::dialect::Shown;
 use hj212_model::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
-use hj212_model::registry::Dialects;
+use hj212_model::registry::{self, Dialects};
 
 /// A day in microseconds: longer than any part is waited for.
 const DAY: i64 = 86_400_000_000;
@@ -27,6 +29,8 @@ const DAY: i64 = 86_400_000_000;
 pub struct Desk {
     interpreter: Interpreter,
     keys: Vec<StationKey>,
+    /// The form of encryption that all stations are taken to be registered with.
+    form: Option<SealForm>,
     dialects: Dialects,
     published: Vec<Publication>,
 }
@@ -105,13 +109,21 @@ pub struct Packet {
     /// Fields of the area that are no readings, as they would be published.
     pub fields: Option<Box<RawValue>>,
     pub sealed: bool,
+    /// In which form the area is encrypted, and what is missing to read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Sealed>,
     pub readable: Option<bool>,
     pub reason: Option<String>,
+    /// Whether something stands in the data area and no field can be read from it.
+    #[serde(skip)]
+    pub unreadable: bool,
     /// The data area, opened if a key opens it, without passwords and keys.
     pub cp: String,
-    pub length_declared: usize,
+    /// `None`: the head says none.
+    pub length_declared: Option<usize>,
     pub length: usize,
-    pub crc_said: String,
+    /// `None`: there is none, or none that can be read.
+    pub crc_said: Option<String>,
     pub crc_computed: String,
 }
 
@@ -175,7 +187,14 @@ impl Desk {
         let mut interpreter = Interpreter::new(interpret::Settings::default());
         interpreter.know_keys(keys.iter().cloned());
         interpreter.know_dialects(dialects.readings());
-        Desk { interpreter, keys, dialects, published: Vec::new() }
+        Desk { interpreter, keys, form: None, dialects, published: Vec::new() }
+    }
+
+    /// The same desk, that reads encrypted areas as of stations registered with `form`.
+    #[must_use]
+    pub fn with_form(mut self, form: Option<SealForm>) -> Desk {
+        self.form = form;
+        self
     }
 
     /// Explains what was found in a paste at `now`.
@@ -190,40 +209,49 @@ impl Desk {
     fn frame(&mut self, frame: &Frame<'_>, now: Timestamp) -> Explained {
         let header = packet::parse(frame.segment);
         let own = self.keys.iter().filter(|key| header.mn == Some(key.mn.as_bytes())).map(|key| &key.key);
-        let opened = header.sealed.and_then(|_| sm4::open(frame.segment, frame.check.said, own).ok());
+        let keys: Vec<_> = if header.sealed.is_some() { own.collect() } else { Vec::new() };
+        let form = self.form.unwrap_or_default();
+        let opened =
+            header.sealed.and_then(|_| sm4::open_as(form, frame.segment, frame.check.said, keys.iter().copied()).ok());
+        let shown = Shown::of(&header, frame.deviations);
+        let dialect = self.dialects.recognised(&shown).map(|dialect| dialect.edition);
+        // As the gateway judges.
+        let spoken =
+            Spoken { flag: header.flag, edition: dialect, form: self.form.is_some(), key: !keys.is_empty() }.any();
+        let known = Known { keys, form, spoken, opened: opened.is_some() };
+        let sealed = seal::sealed(frame, &header, &known);
+        let damaged = sealed.as_ref().is_some_and(|sealed| sealed.missing.contains(&"whole"));
         let (crc, known) = match frame.check.verdict {
             Verdict::Right => ("right", None),
             Verdict::Known(mistake) => (mistake.code(), Some(mistake)),
             Verdict::Wrong => ("wrong", None),
             Verdict::Sealed => ("sealed", None),
         };
-        // As the gateway judges: only HJ 212-2025 knows encryption, or a key speaks for it.
-        let spoken = header.flag.is_some_and(|flag| flag.0 >= Edition::V2025.flag_bits())
-            || self.keys.iter().any(|key| header.mn == Some(key.mn.as_bytes()));
         let unspoken = frame.check.verdict == Verdict::Sealed && !spoken;
-        let known = if unspoken { Some(Deviation::SealedUnspoken) } else { known };
+        let (crc, known) = if unspoken { ("wrong", Some(Deviation::SealedUnspoken)) } else { (crc, known) };
         let refused = match frame.check.verdict {
             Verdict::Known(_) | Verdict::Wrong => Some(RejectReason::CrcMismatch),
-            Verdict::Sealed if unspoken => Some(RejectReason::CrcMismatch),
+            Verdict::Sealed if unspoken || damaged => Some(RejectReason::CrcMismatch),
             Verdict::Right | Verdict::Sealed if header.cn.is_none() => Some(RejectReason::CnMissing),
             Verdict::Right | Verdict::Sealed if header.mn.is_none_or(<[u8]>::is_empty) => Some(RejectReason::MnMissing),
+            Verdict::Right | Verdict::Sealed if !header.mn.is_none_or(is_mn) => Some(RejectReason::MnUnknown),
             Verdict::Right | Verdict::Sealed => None,
         };
-        let changes = advice(frame).into_iter();
+        let changes = advice(frame, &header).into_iter();
         let changes = changes.map(|a| Change { at: a.at, from: a.from, to: a.to, zh: a.zh, en: a.en }).collect();
         let mut body = self.published(frame, &header, now);
-        let shown = Shown::of(&header, frame.deviations);
         let of_flag = || header.flag.map_or(Some(Edition::V2005), |flag| flag.edition());
-        let edition = self.dialects.recognised(&shown).map_or_else(of_flag, |dialect| Some(dialect.edition));
+        let edition = dialect.map_or_else(of_flag, Some);
         let codes = |all: Deviations| all.iter().map(|deviation| deviation.code().to_owned()).collect();
         let deviations = body.deviations.take().unwrap_or_else(|| codes(frame.deviations.union(header.deviations)));
         let (readings, instruments) = (body.readings.take(), body.instruments.take());
+        let packet = packet_of(frame, &header, opened.as_ref(), edition, body, &deviations, sealed);
         Explained {
             ok: refused.is_none(),
             bytes: frame.raw.len(),
             crc: Some(crc),
             deviations,
-            packet: Some(Told::Frame(Box::new(packet_of(frame, &header, opened.as_ref(), edition, body)))),
+            packet: Some(Told::Frame(Box::new(packet))),
             readings,
             instruments,
             error: refused.map(|reason| refusal(reason, known)),
@@ -237,6 +265,9 @@ impl Desk {
     fn published(&mut self, frame: &Frame<'_>, header: &Header<'_>, now: Timestamp) -> Body {
         let interpreter = &mut self.interpreter;
         interpreter.forget();
+        if let (Some(form), Some(mn), Some(_)) = (self.form, header.mn, header.sealed) {
+            interpreter.know_forms([(String::from_utf8_lossy(mn).into_owned(), form)]);
+        }
         let from = Peering { connection: 0, peer: std::net::SocketAddr::from(([127, 0, 0, 1], 0)) };
         let record =
             Record::Frame(Heard { from, deviations: frame.deviations, segment: frame.segment, raw: frame.raw });
@@ -312,6 +343,8 @@ fn packet_of(
     opened: Option<&sm4::Opened>,
     edition: Option<Edition>,
     body: Body,
+    deviations: &[String],
+    seal: Option<Sealed>,
 ) -> Packet {
     let text = |field: Option<&[u8]>| field.map(printable);
     let command = header.cn.and_then(kind::command);
@@ -322,6 +355,7 @@ fn packet_of(
         CheckedOver::FilledUp => frame.check.said,
     });
     let area = opened.map_or(header.area, |opened| packet::parse(&opened.segment).area);
+    let unreadable = deviations.iter().any(|code| code == Deviation::AreaUnreadable.code());
     Packet {
         qn: text(header.qn),
         st: text(header.st),
@@ -339,15 +373,31 @@ fn packet_of(
         rf: header.rf,
         data_time: body.data_time,
         fields: body.fields,
-        sealed: header.sealed.is_some(),
+        sealed: seal.as_ref().is_some_and(|seal| !seal.missing.contains(&"word")),
+        seal,
         readable: body.readable,
         reason: body.reason,
+        unreadable: !header.area.is_empty() && unreadable,
         cp: printable(&secret::masked(area)),
-        length_declared: frame.declared,
+        length_declared: Some(frame.declared).filter(|declared| {
+            let unsaid = [Deviation::LengthDigits, Deviation::LengthPlaceholder];
+            *declared > 0 || !unsaid.iter().any(|unsaid| frame.deviations.contains(*unsaid))
+        }),
         length: frame.segment.len(),
-        crc_said: format!("{:04X}", frame.check.said),
+        crc_said: Some(frame.check.said).filter(|_| is_said(frame)).map(|said| format!("{said:04X}")),
         crc_computed: format!("{computed:04X}"),
     }
+}
+
+/// Whether a station can have this MN.
+fn is_mn(mn: &[u8]) -> bool {
+    std::str::from_utf8(mn).is_ok_and(registry::is_mn)
+}
+
+/// Whether the frame has a check that can be read.
+fn is_said(frame: &Frame<'_>) -> bool {
+    let odd = [Deviation::CrcMissing, Deviation::CrcForm].iter().any(|odd| frame.deviations.contains(*odd));
+    !odd || frame.check.said != 0 || frame.check.verdict == Verdict::Right
 }
 
 /// The clause in the edition of the frame: the tables of 2017 stand in 2025 too, and came from 2005.

@@ -9,10 +9,12 @@
 mod advice;
 mod desk;
 mod paste;
+mod seal;
 
 pub use advice::{Advice, advice};
 pub use desk::{Begun, Change, Desk, Explained, Mistake, Packet, PartOf, Refusal, Told};
 pub use paste::{Form, PASTE_MAX, Paste, read};
+pub use seal::Sealed;
 
 #[cfg(test)]
 mod tests;

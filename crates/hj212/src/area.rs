@@ -15,7 +15,8 @@
 //!   is a value;
 //! * what is odd is noted on the way (`run` keeps what must be remembered of the item at hand) and never stops the sweep.
 //!
-//! What must stay true: no byte of a value is ever lost or changed, the spaces around it excepted.
+//! What must stay true: no byte of a value is ever lost or changed, the spaces around it excepted; an area of which nothing can be read is
+//! never like an empty one (`data-area-unreadable`).
 
 mod run;
 mod sweep;
@@ -142,6 +143,9 @@ impl Fields {
             self.deviations.insert(Deviation::SeparatorExtra);
         }
         self.deviations = self.deviations.union(reading.run.deviations());
+        if self.spans.is_empty() && !is_bare(area) {
+            self.deviations.insert(Deviation::AreaUnreadable);
+        }
         self.places = places;
     }
 
@@ -342,6 +346,11 @@ impl Fields {
     pub fn own<'a>(&self, area: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
         self.iter(area).find(|field| field.item.is_empty() && field.name == name).map(|field| field.value)
     }
+}
+
+/// Whether nothing but separators and blanks stands in `area`.
+fn is_bare(area: &[u8]) -> bool {
+    area.iter().all(|byte| matches!(byte, b';' | b',' | b'&') || byte.is_ascii_whitespace())
 }
 
 #[inline]

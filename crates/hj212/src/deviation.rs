@@ -145,6 +145,9 @@ deviations! {
     SealedPaddingPkcs7 = 115, 20, "sealed-padding-pkcs7", "加密前按 PKCS7 填充(标准不填充)", "the area was filled up by PKCS7 before it was encrypted; the standard fills up nothing";
     SealedPaddingZero = 116, 20, "sealed-padding-zero", "加密前以零字节填充(标准不填充)", "the area was filled up with zeros before it was encrypted; the standard fills up nothing";
     SealedPaddingOther = 117, 20, "sealed-padding-other", "加密前以其他方式填充(标准不填充)", "the area was filled up in another way before it was encrypted; the standard fills up nothing";
+    AreaOpening = 118, 7, "area-opening", "数据区的开头不是 CP=&&(如 CP&&、CP;&&、DATA=&&)", "the data area does not begin with CP=&& (but as CP&&, CP;&&, DATA=&&)";
+    AreaUnreadable = 119, 7, "data-area-unreadable", "没有数据区,或数据区中读不出任何字段", "there is no data area, or no field can be read from it";
+    ClosingOdd = 120, 7, "closing-odd", "数据区结尾的 & 不是两个", "the data area is not closed by two &";
     NameOdd = 121, 17, "name-odd", "因子编码、字段名与数值之间用了其他字符(下划线、冒号、空格、不可见字符)", "other characters than - and = within an item, or characters that nobody sees";
     SeparatorLost = 122, 7, "separator-lost", "两个字段之间缺少分隔符", "the separator between two fields is missing";
     DataTimeEpoch = 123, 13, "datatime-epoch", "DataTime 是自 1970 年起的秒数或毫秒数", "DataTime is written as seconds or milliseconds since 1970";
@@ -193,6 +196,12 @@ impl Deviations {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The set without `deviation`.
+    #[must_use]
+    pub const fn without(self, deviation: Deviation) -> Deviations {
+        Deviations(self.0 & !(1 << deviation as u8))
     }
 
     /// Both sets together.

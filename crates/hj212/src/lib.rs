@@ -75,4 +75,4 @@ pub use edition::Edition;
 pub use packet::{Header, PacketFlags, Part};
 pub use scan::{Check, Envelope, Fault, FaultReason, Frame, Item, Limits, Peer, Step, Verdict, envelope, scan};
 pub use seal_form::SealForm;
-pub use sealed::Seal;
+pub use sealed::{Seal, Spoken};

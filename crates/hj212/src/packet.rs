@@ -70,10 +70,10 @@ impl PacketFlags {
         self.0 & 2 != 0
     }
 
-    /// Whether the version bits are those of HJ 212-2025 or later, which know encryption (6.4).
+    /// Whether the version bits are those of HJ 212-2025, the only edition that is known to know encryption (6.4): 8 to 11.
     #[must_use]
     pub const fn may_encrypt(self) -> bool {
-        self.0 >= Edition::V2025.flag_bits()
+        matches!(self.edition(), Some(Edition::V2025))
     }
 
     /// The edition named by the version bits, if it is a known one.
@@ -105,6 +105,10 @@ pub fn parse(segment: &[u8]) -> Header<'_> {
         Err(_) => fields::tolerant(segment),
     };
     header.sealed = sealed::look(segment, &header);
+    // The last byte of ciphertext may be any.
+    if header.sealed.is_none() && matches!(header.area.last(), Some(b'&' | b';')) {
+        header.take_odd_closing();
+    }
     header
 }
 
@@ -200,14 +204,22 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Takes the area out of what follows its name.
     fn take_area(&mut self, after: Option<&'a [u8]>) {
         let Some(after) = after else {
-            self.deviations.insert(Deviation::ClosingMissing);
+            self.deviations.insert(Deviation::AreaUnreadable);
             return;
         };
-        let opened = after.trim_ascii_start();
+        let mut opened = after.trim_ascii_start();
         if opened.len() != after.len() {
             self.deviations.insert(Deviation::Spaces);
+        }
+        // `CP==&&`, `CP=;&&`: marks too many, if what opens an area stands behind them.
+        let marks = opened.iter().take_while(|byte| matches!(byte, b'=' | b':' | b';' | b',' | b' ')).count();
+        let behind = opened.get(marks..).unwrap_or_default();
+        if marks > 0 && opens(behind) {
+            self.deviations.insert(Deviation::AreaOpening);
+            opened = behind;
         }
         let odd = |bytes: &[u8]| match bytes {
             b"&&" => None,
@@ -216,16 +228,32 @@ impl<'a> Header<'a> {
         };
         let opening = AMPERSANDS.iter().find(|two| opened.starts_with(two));
         let closing = AMPERSANDS.iter().find(|two| opened.ends_with(two));
+        let single = opened.strip_prefix(b"&").filter(|_| opening.is_none());
+        let told = single.is_some() || self.deviations.contains(Deviation::AreaOpening);
+        let unopened = if told { Deviation::AreaOpening } else { Deviation::OpeningMissing };
         let named = [
-            opening.map_or(Some(Deviation::OpeningMissing), |two| odd(two)),
+            opening.map_or(Some(unopened), |two| odd(two)),
             closing.map_or(Some(Deviation::ClosingMissing), |two| odd(two)),
         ];
         named.into_iter().flatten().for_each(|deviation| self.deviations.insert(deviation));
-        let opened = opening.and_then(|two| opened.strip_prefix(*two)).unwrap_or(opened);
+        let opened = opening.and_then(|two| opened.strip_prefix(*two)).or(single).unwrap_or(opened);
         self.area = closing.and_then(|two| opened.strip_suffix(*two)).unwrap_or(opened);
         // `CP=&&` and nothing more: the one `&&` opens the area.
         if self.area.len() == opened.len() && closing.is_some() {
             self.deviations.insert(Deviation::ClosingMissing);
+        }
+    }
+
+    /// `N&&&` and `N&` before the check: what closes the area is no part of its last value.
+    #[cold]
+    fn take_odd_closing(&mut self) {
+        let mut area = self.area;
+        while let Some(shorter) = area.strip_suffix(b"&").or_else(|| area.strip_suffix(b"&amp;")) {
+            area = shorter;
+        }
+        if area.len() < self.area.len() {
+            self.area = area;
+            self.deviations = self.deviations.without(Deviation::ClosingMissing).union(Deviation::ClosingOdd.into());
         }
     }
 
@@ -285,6 +313,11 @@ impl<'a> Header<'a> {
 
 /// What opens and closes the data area, as the standard has it and as it is met: escaped for HTML, and in full width (UTF-8, GB18030).
 const AMPERSANDS: [&[u8]; 4] = [b"&&", b"&amp;&amp;", b"\xEF\xBC\x86\xEF\xBC\x86", b"\xA3\xA6\xA3\xA6"];
+
+/// Whether a data area is opened here.
+fn opens(bytes: &[u8]) -> bool {
+    AMPERSANDS.iter().any(|two| bytes.starts_with(two))
+}
 
 /// MN of HJ/T 212-2005: 14 digits.
 fn is_old_mn(mn: &[u8]) -> bool {
@@ -370,8 +403,77 @@ mod tests {
         assert_eq!(with("ST=32;", "ST=32;ST=31;"), ["header-twice"]);
         assert_eq!(
             codes("QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5"),
-            ["closing-missing"]
+            ["data-area-unreadable"]
         );
+    }
+
+    #[test]
+    fn kind_7_the_data_area_is_found_however_it_is_opened() {
+        let area = "DataTime=20160801085857;w01018-Rtd=1.2,w01018-Flag=N";
+        let head = "QN=20160801085857223;ST=32;CN=2011;PW=123456;MN=010000A8900016F000169DC0;Flag=5";
+        let found = |between: &str, closing: &str| {
+            let segment = format!("{head}{between}{area}{closing}");
+            let header = parse(segment.as_bytes());
+            assert_eq!((header.cn, header.flag), (Some(2011), Some(PacketFlags(5))), "{segment}");
+            let codes: Vec<_> = header.deviations.iter().map(Deviation::code).collect();
+            (String::from_utf8_lossy(header.area).into_owned(), codes)
+        };
+        for (between, codes) in [
+            (";CP=&&", &[][..]),
+            (";cp=&&", &["field-name"]),
+            (";Cp=&&", &["field-name"]),
+            (";CP&&", &["area-opening"]),
+            (";cp&&", &["area-opening"]),
+            (";CP &&", &["area-opening"]),
+            (";CP;&&", &["area-opening"]),
+            (";CP,&&", &["area-opening"]),
+            (";CP; &&", &["area-opening"]),
+            (";C P=&&", &["area-opening"]),
+            (";C P&&", &["area-opening"]),
+            (";&&", &["area-opening"]),
+            (";;&&", &["separator-extra", "area-opening"]),
+            (";DATA=&&", &["area-opening"]),
+            (";Data=&&", &["area-opening"]),
+            (";CP=;&&", &["area-opening"]),
+            (";CP==&&", &["area-opening"]),
+            (";CP:&&", &["colon-for-equals"]),
+            (";CP&", &["area-opening"]),
+            (";CP=&", &["area-opening"]),
+            (";", &["area-opening"]),
+            (";CP;", &["area-opening"]),
+            (";DATA=", &["area-opening"]),
+            ("&&", &["area-opening"]),
+            (";&amp;&amp;", &["separator-escaped", "area-opening"]),
+        ] {
+            let (said, odd) = found(between, "&&");
+            assert_eq!((said.as_str(), &odd[..]), (area, codes), "{between}");
+        }
+        // What the header does not know stays where it can be seen.
+        assert_eq!(found(";XX=1;", "&&").0, format!("XX=1;{area}"));
+        assert_eq!(codes(&format!("{head};CP=&&&&")), [""; 0]);
+        assert_eq!(codes(&format!("{head};XX=1;CP=&&&&")), ["header-unknown"]);
+        for empty in ["", ";", ";&&&&", ";CP", ";CP=", ";CP=&&", ";CP&&&&"] {
+            let segment = format!("{head}{empty}");
+            assert_eq!(parse(segment.as_bytes()).area, b"", "{empty}");
+        }
+    }
+
+    #[test]
+    fn kind_7_too_many_and_too_few_ampersands_at_the_end_are_no_part_of_the_last_value() {
+        let of = |end: &str| {
+            let segment = STANDARD.replace("30&&", &format!("30{end}"));
+            let header = parse(segment.as_bytes());
+            let codes: Vec<_> = header.deviations.iter().map(Deviation::code).collect();
+            (String::from_utf8_lossy(header.area).into_owned(), codes)
+        };
+        for end in ["&&&", "&", "&&&&", "&&&&&", "&amp;&amp;&amp;"] {
+            let (area, odd) = of(end);
+            assert_eq!(area, "RtdInterval=30", "{end}");
+            assert!(odd.contains(&"closing-odd") && !odd.contains(&"closing-missing"), "{end} {odd:?}");
+        }
+        assert_eq!(of("&&").1, [""; 0]);
+        assert_eq!(of(";&&"), ("RtdInterval=30;".to_owned(), vec![]));
+        assert_eq!(codes(&STANDARD.replace("RtdInterval=30&&", "&&&")), ["closing-odd"]);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! * an encrypted one is recognised whatever its bytes are. It would come again with the very same bytes, and be refused again.
 //!
 //! Text in base64 or hexadecimal that holds no field may be ciphertext too. Its looks prove nothing: who asks must know that Flag, the
-//! registration or a key says that the station encrypts ([`Seal::is_told_by_looks`]).
+//! registration or a key says that the station encrypts ([`Seal::is_told_by_looks`]). A frame whose check is wrong is taken for an encrypted
+//! one only where one of these speaks for it as well ([`Spoken`]): else a destroyed area is answered, and its record is lost.
 //!
 //! # Decisions
 //! * A plain area holds names of fields (`DataTime=`, `-Rtd=` …); damage would have to hit all of them. Of random bytes one area in
@@ -18,12 +19,13 @@
 //! * Damaged text in Chinese still holds characters in UTF-8, which random bytes hardly do; in GB18030 any two bytes look like one.
 //! * Text in Chinese with none of the standard's names is still text: it decodes, and it begins with a name of its own. Of random bytes
 //!   two in a hundred thousand are so in 16 bytes, none in 48, so less is not believed.
+//! * JSON and XML are text, whatever they hold: they begin with signs of their own.
 //! * Separators and equals signs in full width are read as plain ones before the first name is looked at.
 
-use super::packet::Header;
+use super::packet::{Header, PacketFlags};
 use super::seal_form::{SealForm, Writing};
 use super::value::{self, Spelling};
-use super::{Deviation, sm4};
+use super::{Deviation, Edition, sm4};
 
 /// One group of SM4: the shortest area that can hold ciphertext.
 const GROUP: usize = sm4::GROUP;
@@ -58,6 +60,31 @@ pub enum Seal {
     },
 }
 
+/// Who says that a station encrypts, besides the looks of its data areas.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spoken {
+    /// Flag of the frame.
+    pub flag: Option<PacketFlags>,
+    /// The edition that the station is registered with, or that of the dialect that its frames show.
+    pub edition: Option<Edition>,
+    /// Whether a form of encryption is registered for it.
+    pub form: bool,
+    /// Whether a key of it is known.
+    pub key: bool,
+}
+
+impl Spoken {
+    /// Whether any of them says so: a key, a form, the edition 2025; and Flag of 2025 where no edition says otherwise.
+    #[must_use]
+    pub fn any(self) -> bool {
+        let of_edition = match self.edition {
+            Some(edition) => edition == Edition::V2025,
+            None => self.flag.is_some_and(PacketFlags::may_encrypt),
+        };
+        self.key || self.form || of_edition
+    }
+}
+
 impl Seal {
     /// Whether the looks of the area are enough to take it for encrypted. Else Flag, the registration or a key must say so too.
     #[must_use]
@@ -78,8 +105,11 @@ impl Seal {
 /// What is encrypted about the area of `segment`, whose header was read; `None`: it is plain.
 #[inline]
 pub(super) fn look(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
-    // Nearly every area begins so, and no ciphertext does.
-    if header.area.starts_with(b"DataTime=") || header.area.is_empty() {
+    // Nearly every area begins so, and no ciphertext does. Where even the area's place is told by its looks, nothing more is.
+    if header.area.starts_with(b"DataTime=")
+        || header.area.is_empty()
+        || header.deviations.contains(Deviation::AreaOpening)
+    {
         return None;
     }
     look_closely(segment, header)
@@ -132,6 +162,7 @@ fn looks_random(groups: &[u8]) -> bool {
     let text_of_its_own = || groups.len() >= TEXT_MIN && begins_with_name(groups) && is_text(groups);
     foreign(first) > 1
         && foreign(groups) * 6 >= groups.len()
+        && !begins_structure(groups)
         && !holds_known_name(groups)
         && !holds_chinese(groups)
         && !text_of_its_own()
@@ -147,6 +178,20 @@ pub(super) const fn is_common(byte: u8) -> bool {
 fn holds_chinese(bytes: &[u8]) -> bool {
     let character = |three: &&[u8]| matches!(three, [0xE4..=0xE9, 0x80..=0xBF, 0x80..=0xBF]);
     bytes.windows(3).filter(character).count() >= 6 + bytes.len() / 128
+}
+
+/// Whether JSON or XML stands there: an opening sign of theirs, and ASCII alone, or text that is long enough. Of random bytes one row of 16 in
+/// a hundred million is so.
+fn begins_structure(bytes: &[u8]) -> bool {
+    let opened = match bytes {
+        [b'{', b'0', b'x' | b'X', ..] => false,
+        [b'{' | b'[', next, ..] => {
+            matches!(next, b'"' | b'\'' | b'{' | b'[' | b' ' | b'\r' | b'\n' | b'\t') || next.is_ascii_alphabetic()
+        }
+        [b'<', next, ..] => matches!(next, b'?' | b'!') || next.is_ascii_alphabetic(),
+        _ => false,
+    };
+    opened && is_text(bytes) && (bytes.is_ascii() || bytes.len() >= TEXT_MIN && bytes.get(1) == Some(&b'"'))
 }
 
 /// Whether something like a field's name and its `=` stand first.

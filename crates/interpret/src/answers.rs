@@ -10,9 +10,9 @@ use serde_json::json;
 use super::events::Place;
 use super::station::Station;
 use super::{Interpreter, hash};
-use hj212::{Deviation, Edition, Header};
-use hj212_model::message::dialect::Shown;
-use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
+use hj212::{Edition, Header};
+use hj212_model::message::dialect::{Reading, Shown};
+use hj212_model::message::{Context, Kind, Publication, StationFacts, Timestamp};
 
 /// So many re-sends in a row propose a dialect. Boxes of vapour recovery send a record three times at most, so the row may go over
 /// several records, of which each was sent again.
@@ -63,21 +63,19 @@ fn why(header: &Header<'_>) -> &'static str {
     }
 }
 
-/// The dialects that fit, the likeliest first.
-fn fitting(header: &Header<'_>, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Vec<&'static str> {
-    let mut all = Vec::new();
-    if shown.deviations.contains(Deviation::HeadFifthDigit) {
-        all.push("vapour-recovery");
-    }
-    let imei = shown.mn.len() == 15 && shown.mn.iter().all(u8::is_ascii_digit);
+/// The dialects that fit, the likeliest first: those whose signs the frame shows, then what its Flag says.
+fn fitting<'a>(
+    context: &'a Context,
+    header: &Header<'_>,
+    facts: Option<&StationFacts>,
+    shown: &Shown<'_>,
+) -> Vec<&'a str> {
+    let signs = |(name, dialect): (&'a String, &'a Reading)| {
+        dialect.propose.iter().any(|sign| sign.fits(shown)).then_some(name.as_str())
+    };
+    let mut all: Vec<&str> = context.dialects.iter().filter_map(signs).collect();
     match header.flag {
-        None => {
-            all.push(match shown.st {
-                Some(b"39" | b"23") => "dust-noise",
-                _ if imei => "oil-fume",
-                _ => "flag-or-none",
-            });
-        }
+        None => all.push("flag-or-none"),
         Some(flag) if !flag.wants_answer() => all.push("2017-always"),
         Some(_) => {
             // Answered in the form of another edition than the one it speaks.
@@ -85,10 +83,8 @@ fn fitting(header: &Header<'_>, facts: Option<&StationFacts>, shown: &Shown<'_>)
             if let Some(spoken) = shown.flag.filter(|spoken| registered.is_some_and(|own| own != *spoken)) {
                 all.push(spoken.year());
             }
-            match shown.flag {
-                Some(Edition::V2005) => all.push("2005-bare"),
-                Some(Edition::V2025) if shown.st == Some(b"21") => all.push("surface-water"),
-                _ => {}
+            if shown.flag == Some(Edition::V2005) {
+                all.push("2005-bare");
             }
         }
     }
@@ -120,8 +116,10 @@ impl Interpreter {
         }
         let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
         let current = facts.and_then(|facts| facts.dialect.as_deref());
-        let fitting = fitting(header, facts, shown);
-        let Some(dialect) = fitting.into_iter().find(|dialect| current != Some(*dialect)) else { return };
+        // It is in this one already, and sends again all the same.
+        let in_force = current.or_else(|| self.context.recognised(facts, shown));
+        let fitting = fitting(&self.context, header, facts, shown);
+        let Some(dialect) = fitting.into_iter().find(|dialect| in_force != Some(*dialect)) else { return };
         if station.resends.proposed == dialect {
             return;
         }

@@ -30,6 +30,8 @@ pub(super) struct Packet<'a> {
     pub(super) qn: Option<&'a [u8]>,
     pub(super) rf: bool,
     pub(super) edition: Option<Edition>,
+    /// Whether it has a Flag.
+    pub(super) flagged: bool,
     pub(super) area: &'a [u8],
     pub(super) parted: Parted<'a>,
     pub(super) sealing: Sealing,
@@ -45,7 +47,7 @@ impl<'a> Packet<'a> {
     /// What it shows of its dialect.
     fn shown(&self, mn: &'a [u8]) -> Shown<'a> {
         let (st, cn, deviations, area) = (self.st, self.cn, self.deviations, self.area);
-        Shown { flag: self.edition, st, cn, mn, deviations, area }
+        Shown { flag: self.edition, flagged: self.flagged, st, cn, mn, deviations, area }
     }
 }
 
@@ -126,7 +128,8 @@ impl Interpreter {
             station.peer = Some(heard.from.peer.to_string());
         }
         let mut learned = fresh;
-        let opening = self.keys.open(&station.mn, facts, header, heard);
+        let said = self.context.said_edition_of(facts, &signs);
+        let opening = self.keys.open(&station.mn, facts, said, header, heard);
         let deviations = heard.deviations.union(header.deviations).union(opening.deviations);
         let kind = header.cn.map_or(Kind::Other, Kind::of);
         self.note_upload(station, header, kind, &signs, place, out);
@@ -152,6 +155,7 @@ impl Interpreter {
                 qn: header.qn,
                 rf: header.rf,
                 edition,
+                flagged: signs.flagged,
                 area,
                 parted,
                 sealing: opening.sealing,
@@ -235,7 +239,7 @@ impl Interpreter {
         let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
         let backfill = times::is_backfill(&self.settings, packet, kind, moment);
         station.habits.learn(packet.st, report.evidence);
-        let (edition, received) = (packet.edition, packet.place.at);
+        let received = packet.place.at;
         station.marks.believe(self.now);
         let told = marks::Told { edition, medium: system.medium, kind, moment, received };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::Interpreter;
 use hj212::seal_form::{Padding, Writing};
 use hj212::sm4::{self, CheckedOver, Key, Unsealed};
-use hj212::{Deviation, Deviations, Edition, Header, PacketFlags, SealForm, packet};
+use hj212::{Deviation, Deviations, Edition, Header, SealForm, Spoken, packet};
 use hj212_downlink::{KeyRing, KeyState, StationKey, Step};
+use hj212_model::message::dialect::Shown;
 use hj212_model::message::{Heard, StationFacts};
 
 /// What became of the encryption of a data area.
@@ -133,11 +134,12 @@ pub(super) struct Kept {
 }
 
 impl Keys {
-    /// Opens the area of a frame of `mn`, if it is encrypted.
+    /// Opens the area of a frame of `mn`, if it is encrypted. `edition`: the one that is registered, or that of the dialect that it shows.
     pub(super) fn open(
         &self,
         mn: &[u8],
         facts: Option<&StationFacts>,
+        edition: Option<Edition>,
         header: &Header<'_>,
         heard: &Heard<'_>,
     ) -> Opening {
@@ -150,13 +152,14 @@ impl Keys {
         let told = held.clone().count();
         let keys: Vec<&Key> = held.chain(known).collect();
         let form = facts.and_then(|facts| facts.seal).unwrap_or_default();
-        let spoken = header.flag.is_some_and(PacketFlags::may_encrypt)
-            || facts.is_some_and(|facts| facts.edition == Some(Edition::V2025) || facts.seal.is_some())
-            || !keys.is_empty();
+        let registered = facts.is_some_and(|facts| facts.seal.is_some());
+        let spoken = Spoken { flag: header.flag, edition, form: registered, key: !keys.is_empty() }.any();
         if !seal.is_told_by_looks() && !spoken {
             return plain();
         }
-        let unreadable = |why, deviations| done(Sealing::Unreadable(why), deviations);
+        // Bytes that nobody says to be encrypted are no readings either: their check is right, or is not looked at.
+        let unspoken = if spoken { Deviations::NONE } else { Deviation::SealedUnspoken.into() };
+        let unreadable = |why, deviations: Deviations| done(Sealing::Unreadable(why), deviations.union(unspoken));
         let Some(said) = check_of(heard) else { return unreadable(Unreadable::Form, Deviations::NONE) };
         let opened = sm4::open_as(form, heard.segment, said, keys.iter().copied());
         // What came before its form was registered is read by who knows the form of later, as with keys.
@@ -239,7 +242,8 @@ impl Interpreter {
     pub fn area_of<'a>(&self, header: &Header<'a>, heard: &Heard<'_>) -> Area<'a> {
         let mn = header.mn.unwrap_or_default();
         let facts = self.context.stations.get(std::str::from_utf8(mn).unwrap_or_default());
-        let opening = self.keys.open(mn, facts, header, heard);
+        let edition = self.context.said_edition_of(facts, &Shown::of(header, heard.deviations));
+        let opening = self.keys.open(mn, facts, edition, header, heard);
         match opening.sealing {
             Sealing::Plain => Area::Plain(header.area),
             Sealing::Opened | Sealing::OpenedLater => Area::Opened(opening.area(header).to_vec()),

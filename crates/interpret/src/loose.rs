@@ -19,7 +19,7 @@ use hj212::{Deviation, Deviations, Field};
 const CODE_MAX: usize = 16;
 
 /// Deviations that the plain reading named for what is read here.
-const READ_ANEW: [Deviation; 2] = [Deviation::ItemMalformed, Deviation::DataTimeForm];
+const READ_ANEW: [Deviation; 3] = [Deviation::ItemMalformed, Deviation::DataTimeForm, Deviation::AreaUnreadable];
 
 /// An area with its fields, and what stands in none.
 #[derive(Debug, Default)]
@@ -114,7 +114,9 @@ impl Loose {
     /// What is odd, if the plain reading found `plain`.
     pub(super) fn deviations(&self, plain: Deviations) -> Deviations {
         let anew = READ_ANEW.iter().fold(0, |bits, deviation| bits | Deviations::from(*deviation).bits());
-        Deviations::from_bits(plain.bits() & !anew).union(self.found)
+        let all = Deviations::from_bits(plain.bits() & !anew).union(self.found);
+        let nothing = self.fields.is_empty() && !self.unread.is_empty();
+        if nothing { all.union(Deviation::AreaUnreadable.into()) } else { all }
     }
 
     /// The fields, in the order in which they stand in the area.

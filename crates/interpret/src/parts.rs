@@ -35,6 +35,8 @@ pub(super) struct Heard {
     pub(super) deviations: u128,
     pub(super) length_off: Option<u32>,
     pub(super) edition: Option<Edition>,
+    /// Whether it has a Flag.
+    pub(super) flagged: bool,
     pub(super) sealing: Sealing,
     pub(super) received: Timestamp,
     /// The plausible time of its record.

@@ -580,11 +580,11 @@ fn the_door_is_told_what_to_count() {
 /// What is proposed to a station that sends each of these frames so often.
 fn proposed(registered: &str, frames: &[(&str, usize)]) -> Vec<(String, String)> {
     let mut player = Player::new(settings());
+    let mut context = Context { dialects: hj212_model::registry::Dialects::default().readings(), ..Context::default() };
     if !registered.is_empty() {
-        let facts: hj212_model::message::StationFacts = serde_json::from_str(registered).unwrap();
-        let context = Context { stations: [("A".to_owned(), facts)].into(), ..Context::default() };
-        player.play(&context_steps(noon(), &context));
+        context.stations.insert("A".to_owned(), serde_json::from_str(registered).unwrap());
     }
+    player.play(&context_steps(noon(), &context));
     let schemas = Schemas::new();
     let mut second = 0;
     for (n, (frame, times)) in frames.iter().enumerate() {
@@ -610,6 +610,16 @@ fn a_station_that_does_not_take_our_answers_is_named_once_with_the_dialect_to_tr
     let of = |dialect: &str, why: &str| vec![(dialect.to_owned(), why.to_owned())];
     assert_eq!(proposed("", &[(flagless, 9)]), of("flag-or-none", "no-flag"));
     assert_eq!(proposed("", &[(&flagless.replace("ST=32", "ST=39"), 4)]), of("dust-noise", "no-flag"));
+    let noise = flagless.replace("ST=32", "ST=23");
+    assert_eq!(proposed("", &[(&noise, 4)]), of("dust-noise", "no-flag"));
+    let imei = flagless.replace("MN=A", "MN=861234567890123");
+    assert_eq!(proposed("", &[(&imei, 4)]), of("oil-fume", "no-flag"));
+    // It is in the dialect that its frames show already, so the next one is tried.
+    let dust = flagless.replace("ST=32", "ST=39").replace("w01018-Rtd", "a34004-Rtd");
+    assert_eq!(proposed("", &[(&dust, 4)]), of("flag-or-none", "no-flag"));
+    let water =
+        "QN=NN;ST=21;CN=2061;PW=123456;MN=010000A8900016F000169DC0;Flag=9;CP=&&DataTime=20260601120000;w01001-Avg=7&&";
+    assert_eq!(proposed("", &[(water, 4)]), of("surface-water", "answer-form"));
     assert_eq!(proposed("", &[(unasked, 4)]), of("2017-always", "flag-asks-none"));
     assert_eq!(proposed("", &[(asked, 4)]), of("2005-bare", "answer-form"));
     assert_eq!(proposed(r#"{"edition":"2017"}"#, &[(asked, 4)]), of("2005", "answer-form"));
@@ -619,6 +629,31 @@ fn a_station_that_does_not_take_our_answers_is_named_once_with_the_dialect_to_tr
     assert_eq!(proposed("", &[(asked, 3), (asked, 1), (asked, 2), (asked, 1), (asked, 3)]), vec![]);
     let beat = "QN=20260601120000000;ST=91;CN=9015;PW=123456;MN=A;Flag=5;CP=&&&&";
     assert_eq!(proposed("", &[(beat, 9)]), vec![], "heartbeats may be all alike");
+}
+
+#[test]
+fn surface_water_of_an_unregistered_station_is_read_in_the_edition_of_its_dialect() {
+    let mut player = Player::new(settings());
+    let context = Context { dialects: hj212_model::registry::Dialects::default().readings(), ..Context::default() };
+    player.play(&context_steps(noon(), &context));
+    let edition = |player: &mut Player, mn: &str, st: &str, flag: u8| {
+        player.out.clear();
+        let segment = format!(
+            "QN=20260601120000001;ST={st};CN=2061;PW=123456;MN={mn};Flag={flag};CP=&&DataTime=20260601110000;w01001-Avg=7.1,w01001-Flag=N&&"
+        );
+        player.play(&[frame_step(noon(), segment.as_bytes())]);
+        let bodies = player.out.iter().filter(|said| said.topic.contains("/data/"));
+        let body = bodies.last().map(|said| serde_json::from_slice::<serde_json::Value>(&said.payload).unwrap());
+        body.map(|body| body["edition"].as_str().unwrap_or("none").to_owned())
+    };
+    for flag in [8, 9] {
+        assert_eq!(edition(&mut player, &format!("A110000_00{flag}1"), "21", flag).as_deref(), Some("2017"));
+        assert_eq!(edition(&mut player, &format!("888888800000{flag}1"), "21", flag).as_deref(), Some("2017"));
+        let epc = format!("010000A8900016F000169D{flag}0");
+        assert_eq!(edition(&mut player, &epc, "31", flag).as_deref(), Some("2025"));
+    }
+    assert_eq!(edition(&mut player, "A110000_0077", "31", 5).as_deref(), Some("2017"));
+    assert_eq!(edition(&mut player, "A110000_0078", "31", 13).as_deref(), Some("none"));
 }
 
 #[test]

@@ -8,6 +8,13 @@ use hj212::crc;
 const PAUSE: Duration = Duration::from_millis(200);
 const PARTIAL_MAX: Duration = Duration::from_secs(30);
 
+/// The MN of a station whose check is not looked at.
+const UNCHECKED: &[u8] = b"MN=88888880070009";
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 /// A data segment of its own.
 fn segment(number: usize, length: usize) -> String {
     let filler = "w01018-Rtd=1.0,w01018-Flag=N;".repeat(length / 29 + 1);
@@ -47,7 +54,7 @@ fn play(writes: &[(Duration, Vec<u8>)], end: Duration) -> (Vec<(Duration, String
             front.buffer.extend_from_slice(bytes);
             front.came(now, bytes.len());
         } else {
-            match front.rang(now, PAUSE, PARTIAL_MAX, &limits) {
+            match front.rang(now, PAUSE, PARTIAL_MAX, &limits, |frame| contains(frame.segment, UNCHECKED)) {
                 Rang::Looked => {}
                 Rang::Noise => all = true,
                 Rang::Partial => return (taken, Some(now - start)),
@@ -258,4 +265,28 @@ proptest! {
         // Bytes of no meaning may follow without a pause.
         all_good_are_within(2 * PAUSE, &frames, Duration::from_millis(apart))?;
     }
+}
+
+/// Without a check and a line end, `&&` and a pause are the end where the check is not looked at, and nowhere else: there the check may be on
+/// its way.
+#[test]
+fn an_end_without_check_and_line_end_is_settled_where_the_check_is_not_looked_at() {
+    for (mn, wanted) in [("88888880070009", Some(PAUSE)), ("88888880070001", None)] {
+        for check in ["", "AE", "XXXX", "0x1"] {
+            for length in [0, 400, 9999] {
+                let segment = segment(1, 29).replace("88888880070001", mn);
+                let length = if length == 0 { segment.len() } else { length };
+                let bytes = format!("##{length:04}{segment}{check}").into_bytes();
+                let (taken, closed) = play(&[(Duration::ZERO, bytes)], Duration::from_secs(5));
+                assert_eq!(taken.first().map(|taken| taken.0), wanted, "{mn} {check} {length}");
+                assert_eq!(closed, None);
+            }
+        }
+    }
+    // Behind the next frame's beginning it is settled at once, whoever sent it.
+    let bare = |number| format!("##0400{}", segment(number, 29)).into_bytes();
+    let bytes = [bare(1), bare(2), good(3)].concat();
+    let (taken, _) = play(&[(Duration::ZERO, bytes)], Duration::from_secs(5));
+    assert_eq!(taken.len(), 3);
+    assert!(taken.iter().all(|taken| taken.0 <= PAUSE), "{taken:?}");
 }

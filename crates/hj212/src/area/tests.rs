@@ -20,6 +20,17 @@ fn codes(area: &str) -> Vec<&'static str> {
 }
 
 #[test]
+fn an_area_of_which_nothing_can_be_read_is_not_like_an_empty_one() {
+    for area in ["hello", "{\"DataTime\":\"20260401101500\"}", "=5", "garbage;more", "//log//", "\u{4e2d}\u{6587}", "1"]
+    {
+        assert!(codes(area).contains(&"data-area-unreadable"), "{area}");
+    }
+    for area in ["", ";", " ", ";;", ", ;", "a1-Rtd=1;garbage", "a=b"] {
+        assert!(!codes(area).contains(&"data-area-unreadable"), "{area}");
+    }
+}
+
+#[test]
 fn an_area_of_the_standard_is_read_without_a_deviation() {
     let (fields, codes) = read(
         "DataTime=20160801085857;w01018-SampleTime=20160801070000,w01018-Rtd=2.2,w01018-Flag=N,w01018-EFlag=A01;SB1-RS=1;SB2-RS=0",
@@ -289,6 +300,10 @@ fn obvious(area: &[u8]) -> (Vec<[Vec<u8>; 3]>, Deviations) {
         value_end = field_start + field.trim_ascii_end().len().max(equals + 1);
         value_start = value_end - value.len();
         fields.push([item.to_vec(), name.to_vec(), value.to_vec()]);
+    }
+    let separates = |byte: &u8| b";,&".contains(byte) || byte.is_ascii_whitespace();
+    if fields.is_empty() && !area.iter().all(separates) {
+        found.insert(Deviation::AreaUnreadable);
     }
     (fields, found)
 }

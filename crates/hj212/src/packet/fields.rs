@@ -7,11 +7,14 @@
 //! | `PW=123456;,MN=`, `;;` | separators too many |
 //! | `；` `，` `＝` `：` (UTF-8 and GB18030) | what they are the full-width forms of |
 //! | `MN:8888` | a colon for the equals sign, behind a known name |
+//! | `cp=&&`, `C P=&&`, `CP&&`, `CP;&&`, `;&&`, `DATA=&&`, `CP&` | the data area begins here: nothing else is opened by `&&`, and `CP` is no other name |
+//! | fields behind the last one of the header | the data area, and what opens it is missing |
 //!
-//! What must stay true: what has one meaning is read with it and named; everything ends at the first `CP=`, in whatever spelling; every
-//! field uses bytes, so it always comes to an end.
+//! What must stay true: what has one meaning is read with it and named; everything ends where the data area begins, in whatever spelling;
+//! what stands behind the last field of the header is its data area, so that no byte of it vanishes; every field uses bytes, so it always
+//! comes to an end.
 
-use super::{Header, number};
+use super::{Header, number, opens};
 use crate::{Deviation, Deviations};
 
 /// A character that separates, and its bytes.
@@ -114,6 +117,7 @@ fn field(input: &[u8]) -> (Field<'_>, &[u8]) {
     when(name.trim_ascii() != name, Deviation::Spaces);
     let from = at + length;
     if name.trim_ascii().eq_ignore_ascii_case(b"CP") {
+        when(name.trim_ascii() != b"CP", Deviation::FieldName);
         return (Field::Area { after: rest_from(from), odd }, &[]);
     }
     let said = rest_from(from);
@@ -169,14 +173,34 @@ struct Gathered<'a> {
 pub(super) fn tolerant(segment: &[u8]) -> Header<'_> {
     let mut gathered = Gathered::default();
     let mut input = segment;
+    // What stands behind the last field of the header, and what was read over up to there.
+    let mut behind = None;
     let mut area = None;
     while !input.is_empty() {
+        if let Some(after) = opening(input) {
+            gathered.note(true, Deviation::AreaOpening);
+            area = Some(after);
+            break;
+        }
         let (field, after) = field(input);
-        input = after;
         match field {
             Field::Pair { name, value, odd } => {
                 gathered.header.deviations = gathered.header.deviations.union(odd);
-                gathered.take(name, value);
+                let known = known_name(name).is_some();
+                let within = area_within(input, name, value);
+                if let Some((_, from)) = within {
+                    gathered.note(true, Deviation::AreaOpening);
+                    area = Some(from);
+                }
+                if known || within.is_none() {
+                    gathered.take(name, within.map_or(value, |(before, _)| before));
+                }
+                if within.is_some() {
+                    break;
+                }
+                if known {
+                    behind = Some((after, gathered.header.deviations));
+                }
             }
             Field::Area { after, odd } => {
                 gathered.header.deviations = gathered.header.deviations.union(odd);
@@ -190,9 +214,65 @@ pub(super) fn tolerant(segment: &[u8]) -> Header<'_> {
             Field::Blank => gathered.note(true, Deviation::Spaces),
             Field::Malformed => gathered.note(true, Deviation::HeaderUnknown),
         }
+        input = after;
+    }
+    if let Some((tail, odd)) = behind.map(|(behind, odd)| (bare(behind), odd)).filter(|(tail, _)| !tail.is_empty())
+        && area.is_none()
+    {
+        gathered.header.deviations = odd.union(Deviation::AreaOpening.into());
+        area = Some(tail);
     }
     gathered.header.take_area(area);
     gathered.finish()
+}
+
+/// `tail` without the separators at its beginning and a `CP` that nothing follows.
+fn bare(tail: &[u8]) -> &[u8] {
+    let separators = |byte: &&u8| matches!(byte, b';' | b',') || byte.is_ascii_whitespace();
+    let trimmed = |tail: &'_ [u8]| tail.iter().take_while(separators).count();
+    let tail = tail.get(trimmed(tail)..).unwrap_or_default();
+    match tail {
+        [b'C' | b'c', b'P' | b'p', rest @ ..] if !rest.first().is_some_and(u8::is_ascii_alphanumeric) => {
+            rest.get(trimmed(rest)..).unwrap_or_default()
+        }
+        _ => tail,
+    }
+}
+
+/// What follows the opening of the data area, if `input` begins with one that is written in an odd way; `CP=` is left to [`field`].
+fn opening(input: &[u8]) -> Option<&[u8]> {
+    let start = input.trim_ascii_start();
+    if opens(start) {
+        return Some(start);
+    }
+    let [b'C' | b'c', rest @ ..] = start else { return None };
+    let [b'P' | b'p', behind @ ..] = rest.trim_ascii_start() else { return None };
+    let after = behind.trim_ascii_start();
+    match mark(after) {
+        // Blanks within the name.
+        Some((Mark::Equals | Mark::Colon, length, _)) => after.get(length..).filter(|_| rest.first() == Some(&b' ')),
+        Some((Mark::Semicolon | Mark::Comma, ..)) => {
+            let marks = after.iter().take_while(|byte| matches!(byte, b';' | b',' | b' ')).count();
+            after.get(marks..).filter(|area| area.starts_with(b"&") || opens(area))
+        }
+        None => Some(after).filter(|area| area.starts_with(b"&") || opens(area)),
+    }
+}
+
+/// Whether the data area begins within the field `name` = `value` at the front of `input`: what of the value stands before it, and the area.
+fn area_within<'a>(input: &'a [u8], name: &[u8], value: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let from = |part: &[u8]| input.get(part.as_ptr().addr().checked_sub(input.as_ptr().addr())?..);
+    match known_name(name) {
+        // A password may hold anything.
+        Some((b"PW", _)) => None,
+        Some(_) => {
+            let at = memchr::memmem::find(value, b"&&")?;
+            let (before, area) = value.split_at_checked(at)?;
+            Some((before, from(area)?))
+        }
+        None if opens(value) || value.starts_with(b"DataTime=") => Some((b"", from(value)?)),
+        None => None,
+    }
 }
 
 impl<'a> Gathered<'a> {
@@ -206,7 +286,7 @@ impl<'a> Gathered<'a> {
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         let first = self.fields == 0;
         self.fields += 1;
-        let (name, exact) = known_name(name);
+        let (name, exact) = known_name(name).unwrap_or((name, true));
         self.note(!exact, Deviation::FieldName);
         match name {
             b"QN" => {
@@ -259,11 +339,9 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// The name as the standard writes it, and whether it was written so; an unknown name as it is.
-fn known_name(name: &[u8]) -> (&[u8], bool) {
+/// The name as the standard writes it, and whether it was written so; `None`: it is none of the header's.
+fn known_name(name: &[u8]) -> Option<(&'static [u8], bool)> {
     const NAMES: [&[u8]; 9] = [b"QN", b"ST", b"CN", b"PW", b"MN", b"Flag", b"PNUM", b"PNO", b"RF"];
-    match NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        Some(known) => (known, *known == name),
-        None => (name, true),
-    }
+    let known = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
+    Some((known, known == name))
 }

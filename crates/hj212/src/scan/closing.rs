@@ -5,6 +5,7 @@
 //! | `1C80` CR LF | the standard |
 //! | `F00`, ` F00`, `00F00`, `0x0F00`, `0F00H` | the value that they say; only if an end follows |
 //! | two bytes of any value, CR LF | the check as it stands in memory (a known mistake, if it fits) |
+//! | `;1C80`, `CRC=1C80`, `44609` | an end; what stands there is no check, but is told for one |
 //! | nothing, `XXXX`, `????`: up to [`ODD_MAX`] bytes without a separator | an end without a check |
 //!
 //! What must stay true: a line end is settled by the bytes up to the first that can't belong to it, so it is the same however
@@ -76,7 +77,7 @@ pub(super) fn here(buffer: &[u8], at: usize, peer: Peer) -> Look<Closing<'_>> {
         // Fewer digits are a check only if nothing else could be meant; more than four are read as one number if they are one.
         match odd(rest, peer) {
             Look::Unclear => return Look::Unclear,
-            Look::Seen((text, end)) if count < 4 || value(text).is_some() => (text, end),
+            Look::Seen((text, end)) if count < 4 || value(text).is_some() || is_decimal(text) => (text, end),
             Look::Seen(_) | Look::Not if count == 4 => (digits, end),
             Look::Seen(_) | Look::Not => return Look::Not,
         }
@@ -122,10 +123,44 @@ fn odd(rest: &[u8], peer: Peer) -> Look<(&[u8], LineEnd)> {
         [_] | [_, _] | [_, _, b'\r'] if peer == Peer::Sending => return Look::Unclear,
         _ => {}
     }
+    match dressed(rest, peer) {
+        Look::Seen(count) => match taken(count) {
+            Look::Not => {}
+            Look::Seen(found) => return Look::Seen(found),
+            Look::Unclear => return Look::Unclear,
+        },
+        Look::Unclear => return Look::Unclear,
+        Look::Not => {}
+    }
     let belongs = |byte: &&u8| !matches!(byte, b'&' | b'=' | b';' | b',' | b'\r' | b'\n' | b'#' | b'*' | b'\\');
     match rest.iter().take(ODD_MAX + 1).take_while(belongs).count() {
         count if count > ODD_MAX => Look::Not,
         count => taken(count),
+    }
+}
+
+/// Whether `text` is a check written in decimal: five digits.
+fn is_decimal(text: &[u8]) -> bool {
+    text.len() == 5 && super::start::decimal(text).is_some_and(|number| u16::try_from(number).is_ok())
+}
+
+/// The length of digits with a mark or a name before them, as `;1C80` and `CRC=1C80`.
+fn dressed(rest: &[u8], peer: Peer) -> Look<usize> {
+    let named = rest.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"CRC"));
+    let name = if named {
+        3 + rest.iter().skip(3).take(2).zip(b"16").take_while(|(byte, digit)| byte == digit).count()
+    } else {
+        0
+    };
+    let Some(mark) = rest.get(name) else { return Look::Not };
+    if !matches!(mark, b';' | b',' | b':' | b'=') {
+        return Look::Not;
+    }
+    let digits = rest.iter().skip(name + 1).take(5).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    match digits {
+        _ if rest.len() == name + 1 + digits && digits < 5 && peer == Peer::Sending => Look::Unclear,
+        0 => Look::Not,
+        _ => Look::Seen(name + 1 + digits),
     }
 }
 

@@ -5,7 +5,8 @@
 //! | `##0101QN=` | the standard |
 //! | `##81ST=`, `##299QN=`, `##000169QN=` | the length, with another number of digits |
 //! | `##00010077QN=` | four digits of address, four of length |
-//! | `##QN=` | no length: the closing says where the frame ends |
+//! | `##1QN=` | the same, where a header's first name follows |
+//! | `##QN=`, `##123456789QN=` | no length: the closing says where the frame ends |
 //! | `0086QN=` | the `##` is missing |
 //! | `##01340QN=` | a fifth digit 0 behind the length: 1340 or 134, whichever fits |
 //! | `##00A3QN=` | hexadecimal; `##0083QN=` may be, if 131 fits |
@@ -51,9 +52,9 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Whether the beginning of `bytes` that this was read from has a length, and a header's first name behind it.
+    /// Whether the beginning of `bytes` that this was read from has a length of two digits or more, and a header's first name behind it.
     pub(super) fn is_named(&self, bytes: &[u8]) -> bool {
-        let digits = bytes.get(2..self.body).is_some_and(|head| head.iter().all(u8::is_ascii_digit));
+        let digits = bytes.get(2..self.body).is_some_and(|head| head.len() > 1 && head.iter().all(u8::is_ascii_digit));
         digits && self.declared.is_some() && first_name(bytes.get(self.body..).unwrap_or_default()) == Look::Seen(())
     }
 }
@@ -89,6 +90,12 @@ fn after_hashes(rest: &[u8]) -> Look<Start> {
             Look::Unclear => Look::Unclear,
         },
         (4, Some(letter)) if letter.is_ascii_alphabetic() => start(decimal(number), Deviations::NONE),
+        // Two signs and a digit are met in ciphertext and noise: only a header's first name speaks for a beginning.
+        (1, Some(letter)) if letter.is_ascii_alphabetic() => match first_name(after) {
+            Look::Seen(()) => start(decimal(number), Deviation::LengthDigits.into()),
+            Look::Not => odd_head(rest),
+            Look::Unclear => Look::Unclear,
+        },
         (2.., Some(letter)) if digits < 9 && letter.is_ascii_alphabetic() => match odd_head(rest) {
             // Hexadecimal, or letters between the number and the name.
             Look::Seen(odd) => Look::Seen(odd),
@@ -134,7 +141,8 @@ fn read_head(head: &[u8]) -> Option<Start> {
         Some(Start { body: 2 + head.len(), declared, other: None, deviations: deviation.into() })
     };
     if head.iter().all(u8::is_ascii_digit) {
-        return None;
+        // Plain numbers were looked at before; one that is too long for a length is none.
+        return if head.len() > 8 { start(None, Deviation::LengthDigits) } else { None };
     }
     if head.len() == 4 && head.iter().all(u8::is_ascii_hexdigit) {
         return start(crc::hexadecimal(head).map(usize::from), Deviation::LengthHex);

@@ -129,6 +129,58 @@ fn kind_1_lengths_with_other_than_four_digits() {
 }
 
 #[test]
+fn kind_1_a_length_of_any_number_of_digits_is_a_head_where_a_name_follows() {
+    for digits in ["", "1", "10", "101", "0101", "00101", "000101", "123456", "0000101", "123456789", "000000000101"] {
+        for (check, verdict) in [("1C80", Verdict::Right), ("1C81", Verdict::Wrong)] {
+            let stream = forged(&format!("##{digits}"), SEGMENT.as_bytes(), &format!("{check}\r\n"));
+            let (found, codes) = one(&stream);
+            assert_eq!(found, verdict, "{digits}");
+            assert!(digits.len() == 4 || codes.contains(&"length-digits"), "{digits}: {codes:?}");
+        }
+    }
+    // Without a name two signs and a digit are met anywhere.
+    for noise in ["##1x", "##7AB=1", "##1", "#1QN=1", "##1Q=2\r\n"] {
+        let stream = [noise.as_bytes(), b"\r\n", FRAME.as_bytes()].concat();
+        let found = play_cut(&stream);
+        assert!(found.last().is_some_and(Found::is_good), "{noise}: {found:?}");
+        assert!(
+            !found.iter().any(|found| matches!(found, Found::Frame { check, .. } if check.verdict != Verdict::Right))
+        );
+    }
+}
+
+#[test]
+fn kind_3_a_check_with_a_name_or_a_mark_before_it_is_an_end_without_a_check() {
+    for check in [";1C80", ",1C80", ":1C80", "=1C80", "CRC=1C80", "crc:1C80", "CRC16=1C80", "CRC=7296"] {
+        for head in ["##0101", "##0103"] {
+            let (verdict, codes) = one(&forged(head, SEGMENT.as_bytes(), &format!("{check}\r\n")));
+            assert_eq!(verdict, Verdict::Wrong, "{check}");
+            assert!(codes.contains(&"crc-form"), "{check} {codes:?}");
+        }
+    }
+}
+
+#[test]
+fn kind_7_an_end_with_one_or_three_ampersands_is_an_end() {
+    for end in ["&", "&&&"] {
+        let segment = SEGMENT.replace("30&&", &format!("30{end}"));
+        let right = crc::checksum(segment.as_bytes());
+        for declared in [segment.len(), segment.len() + 1, 400] {
+            for (check, verdict) in [(right, Verdict::Right), (right ^ 0x11, Verdict::Wrong)] {
+                let stream = format!("##{declared:04}{segment}{check:04X}\r\n{FRAME}");
+                let found = play_cut(stream.as_bytes());
+                let [Found::Frame { segment: of, check, .. }, good] = &found[..] else { panic!("{stream}: {found:?}") };
+                assert_eq!((of.as_slice(), check.verdict), (segment.as_bytes(), verdict), "{stream}");
+                assert!(good.is_good());
+                let header = packet::parse(of);
+                assert_eq!(header.area, b"RtdInterval=30");
+                assert!(header.deviations.contains(Deviation::ClosingOdd));
+            }
+        }
+    }
+}
+
+#[test]
 fn kind_2_a_wrong_length_is_mended_by_the_closing() {
     for declared in ["##0400", "##0099", "##0100", "##0102", "##0103", "##0105", "##0013", "##9999"] {
         let stream = forged(declared, SEGMENT.as_bytes(), "1C80\r\n");

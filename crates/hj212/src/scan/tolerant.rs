@@ -10,7 +10,7 @@
 //! 4. the length is off: the first closing (`&&`, check, line end) before the next `##` whose check is right or known;
 //! 5. both are off: the first plain end before the next `##` or the end of what there is, so that the frame is refused by its name and
 //!    not as a heap of bytes. A plain end is a closing that a line end, the next `##` or silence follows; or, in a frame without `&&`, the
-//!    line end that stands last.
+//!    line end that stands last, with a single `&` and four digits before it if they are there.
 //!
 //! What fits nothing is a fault that ends where the next frame begins.
 
@@ -254,16 +254,35 @@ impl<'a> Begun<'a, '_> {
         }
         // No `&&` closes it: what is left is the line end that stands last.
         let begun = self.buffer.get(self.start.body..limit)?;
-        let segment = begun.trim_ascii_end();
-        let line_ends = begun.get(segment.len()..)?.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
-        let end = self.start.body + segment.len();
-        let fits = line_ends && segment.len() <= self.limits.segment_max && self.start.has_name(self.buffer);
-        if !fits || is_ciphertext(segment) {
+        let kept = begun.trim_ascii_end();
+        let line_ends = begun.get(kept.len()..)?.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        let fits = line_ends && kept.len() <= self.limits.segment_max && self.start.has_name(self.buffer);
+        if !fits || is_ciphertext(kept) {
             return None;
         }
-        let deviations = Deviations::from(Deviation::CrcMissing);
-        let closing = Closing { text: &[], said: None, used: limit, ended: true, deviations };
-        Some(self.frame(end, &closing, crc::checksum(segment), Verdict::Wrong, Deviations::NONE))
+        // A single `&` and four digits before the line end are a closing and a check.
+        let single = match kept {
+            [before @ .., b'&', _, _, _, _] if !before.is_empty() => kept.len().checked_sub(4),
+            _ => None,
+        };
+        let end = self.start.body + single.unwrap_or(kept.len());
+        let computed = crc::checksum(self.segment(end));
+        match closing::here(self.buffer, end, self.peer) {
+            Look::Seen(closing) if single.is_some() && closing.ended && closing.has_four_digits() => {
+                let verdict = match self.mistake(self.segment(end), &closing, computed) {
+                    _ if closing.is_right(computed) => Verdict::Right,
+                    Some(mistake) => Verdict::Known(mistake),
+                    None => Verdict::Wrong,
+                };
+                Some(self.frame(end, &closing, computed, verdict, Deviations::NONE))
+            }
+            Look::Seen(_) | Look::Not | Look::Unclear => {
+                let end = self.start.body + kept.len();
+                let deviations = Deviations::from(Deviation::CrcMissing);
+                let closing = Closing { text: &[], said: None, used: limit, ended: true, deviations };
+                Some(self.frame(end, &closing, crc::checksum(kept), Verdict::Wrong, Deviations::NONE))
+            }
+        }
     }
 
     fn may_grow(&self, reach: usize) -> bool {

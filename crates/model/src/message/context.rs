@@ -29,13 +29,19 @@ pub struct Context {
 impl Context {
     /// The dialect that its station is registered with, else the one that a record shows if nothing is registered.
     fn dialect_of(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Option<&Reading> {
-        let named = facts.and_then(|facts| facts.dialect.as_deref());
-        let free = facts.is_none_or(|facts| facts.edition.is_none());
-        match named {
+        match facts.and_then(|facts| facts.dialect.as_deref()) {
             Some(name) => self.dialects.get(name),
-            None if !free => None,
-            None => self.dialects.values().find(|dialect| dialect.recognise.iter().any(|sign| sign.fits(shown))),
+            None => self.dialects.get(self.recognised(facts, shown)?),
         }
+    }
+
+    /// The name of the dialect that a record shows, if nothing is registered for its station.
+    #[must_use]
+    pub fn recognised(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Option<&str> {
+        let free = facts.is_none_or(|facts| facts.edition.is_none() && facts.dialect.is_none());
+        let fits = |dialect: &Reading| dialect.recognise.iter().any(|sign| sign.fits(shown));
+        let mut all = self.dialects.iter().filter(|_| free);
+        all.find(|(_, dialect)| fits(dialect)).map(|(name, _)| name.as_str())
     }
 
     /// What a record is about: as its dialect says, else as the standard does.
@@ -48,8 +54,13 @@ impl Context {
     /// The edition that a record is written in: the registered one, else that of the dialect it shows, else that of its Flag.
     #[must_use]
     pub fn edition_of(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Option<Edition> {
-        let registered = facts.and_then(|facts| facts.edition);
-        registered.or_else(|| self.dialect_of(facts, shown)?.edition).or(shown.flag)
+        self.said_edition_of(facts, shown).or(shown.flag)
+    }
+
+    /// The registered edition, else that of the dialect that a record shows. Flag does not count.
+    #[must_use]
+    pub fn said_edition_of(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Option<Edition> {
+        facts.and_then(|facts| facts.edition).or_else(|| self.dialect_of(facts, shown)?.edition)
     }
 
     /// The MN of the station whose logger has this hardware number.

@@ -24,6 +24,8 @@ pub enum MnForm {
     NotEpc,
     /// With an underscore.
     Underscore,
+    /// The 15 digits of a modem's IMEI.
+    Imei,
 }
 
 impl MnForm {
@@ -32,6 +34,52 @@ impl MnForm {
             Self::Any => true,
             Self::NotEpc => mn.len() != 24 || !mn.iter().all(u8::is_ascii_hexdigit),
             Self::Underscore => mn.contains(&b'_'),
+            Self::Imei => mn.len() == 15 && mn.iter().all(u8::is_ascii_digit),
+        }
+    }
+}
+
+/// How the head of a frame is written, where it is not `##` and four digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Head {
+    /// `##130QN=`, `##QN=`: another number of digits, or none.
+    Digits,
+    /// `##00010130QN=`: four digits of address, four of length.
+    Address,
+    /// `##01300QN=`: a fifth digit 0.
+    FifthDigit,
+    /// `## 130QN=`, `##0130 QN=`.
+    Blank,
+    /// `##0130;QN=`, `##0130,QN=`.
+    Separator,
+    /// The length on a line of its own.
+    Line,
+    /// `##len=0130;QN=`.
+    Named,
+    /// `##$$$$QN=`.
+    Placeholder,
+    /// `##0082QN=`: hexadecimal.
+    Hex,
+    /// `0130QN=`: the `##` is missing.
+    NoHashes,
+}
+
+impl Head {
+    /// The deviation that names it.
+    #[must_use]
+    pub const fn deviation(self) -> Deviation {
+        match self {
+            Self::Digits => Deviation::LengthDigits,
+            Self::Address => Deviation::HeadEightDigits,
+            Self::FifthDigit => Deviation::HeadFifthDigit,
+            Self::Blank => Deviation::HeadBlank,
+            Self::Separator => Deviation::HeadSeparator,
+            Self::Line => Deviation::HeadLine,
+            Self::Named => Deviation::HeadNamed,
+            Self::Placeholder => Deviation::LengthPlaceholder,
+            Self::Hex => Deviation::LengthHex,
+            Self::NoHashes => Deviation::StartMissing,
         }
     }
 }
@@ -52,6 +100,15 @@ pub struct Recognise {
     pub deviations: Vec<Deviation>,
     /// A name that stands in its data area.
     pub field: Option<String>,
+    /// Its head, which is one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub head: Vec<Head>,
+    /// Whether it has no Flag.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_flag: bool,
+    /// Codes of items, of which one stands in its data area.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<String>,
 }
 
 /// What is seen of a frame.
@@ -59,6 +116,8 @@ pub struct Recognise {
 pub struct Shown<'a> {
     /// The edition in the version bits of Flag.
     pub flag: Option<Edition>,
+    /// Whether it has a Flag.
+    pub flagged: bool,
     /// ST.
     pub st: Option<&'a [u8]>,
     /// CN.
@@ -77,6 +136,7 @@ impl<'a> Shown<'a> {
     pub fn of(header: &Header<'a>, odd: Deviations) -> Shown<'a> {
         Shown {
             flag: header.flag.and_then(|flag| flag.edition()),
+            flagged: header.flag.is_some() || header.deviations.contains(Deviation::FlagForm),
             st: header.st,
             cn: header.cn,
             mn: header.mn.unwrap_or_default(),
@@ -90,22 +150,29 @@ impl Recognise {
     /// Whether a frame that shows this is so.
     #[must_use]
     pub fn fits(&self, shown: &Shown<'_>) -> bool {
-        let names_something = self.flag.is_some() || !self.st.is_empty() || !self.deviations.is_empty();
+        let names_something = self.flag.is_some()
+            || !self.st.is_empty()
+            || !self.deviations.is_empty()
+            || !self.head.is_empty()
+            || self.mn != MnForm::Any;
         names_something
             && self.flag.is_none_or(|edition| shown.flag == Some(edition))
             && (self.st.is_empty() || self.st.iter().any(|st| shown.st == Some(st.as_bytes())))
             && (self.cn.is_empty() || shown.cn.is_some_and(|cn| self.cn.contains(&cn)))
             && self.mn.fits(shown.mn)
             && self.deviations.iter().all(|deviation| shown.deviations.contains(*deviation))
-            && self.field.as_ref().is_none_or(|field| begins_a_field(shown.area, field))
+            && (self.head.is_empty() || self.head.iter().any(|head| shown.deviations.contains(head.deviation())))
+            && !(self.no_flag && shown.flagged)
+            && self.field.as_ref().is_none_or(|field| begins_a_field(shown.area, field, b'='))
+            && (self.codes.is_empty() || self.codes.iter().any(|code| begins_a_field(shown.area, code, b'-')))
     }
 }
 
-/// Whether `name=` stands in `area` at the beginning or behind a separator.
-fn begins_a_field(area: &[u8], name: &str) -> bool {
+/// Whether `name` and `end` stand in `area` at the beginning or behind a separator.
+fn begins_a_field(area: &[u8], name: &str, end: u8) -> bool {
     memchr::memmem::find_iter(area, name.as_bytes()).any(|at| {
         let before = at.checked_sub(1).and_then(|before| area.get(before));
-        area.get(at + name.len()) == Some(&b'=') && before.is_none_or(|before| matches!(before, b';' | b','))
+        area.get(at + name.len()) == Some(&end) && before.is_none_or(|before| matches!(before, b';' | b','))
     })
 }
 
@@ -158,4 +225,7 @@ pub struct Reading {
     pub recognise: Vec<Recognise>,
     /// What its command codes mean.
     pub kinds: Kinds,
+    /// What frames show for which it is proposed, if their station does not take our answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub propose: Vec<Recognise>,
 }

@@ -53,6 +53,9 @@ pub struct Dialect {
     /// What its frames show; a frame that fits one of these, of a station of which neither dialect nor edition is registered, is in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recognise: Vec<Recognise>,
+    /// What frames show for which it is proposed (event `dialect-proposed`), if their station sends again what was answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub propose: Vec<Recognise>,
     /// What command codes mean in it, where that is not what the standard says.
     #[serde(default, skip_serializing_if = "Kinds::is_empty")]
     pub kinds: Kinds,
@@ -94,6 +97,7 @@ impl Dialect {
             answer_flag: None,
             answer_area: None,
             recognise: Vec::new(),
+            propose: Vec::new(),
             kinds: Kinds::default(),
         }
     }
@@ -150,11 +154,14 @@ impl Dialects {
     /// What interpretation needs of them, by their names.
     #[must_use]
     pub fn readings(&self) -> BTreeMap<String, Reading> {
-        let says = |dialect: &&Arc<Dialect>| !dialect.recognise.is_empty() || !dialect.kinds.is_empty();
+        let says = |dialect: &&Arc<Dialect>| {
+            !dialect.recognise.is_empty() || !dialect.kinds.is_empty() || !dialect.propose.is_empty()
+        };
         let reading = |dialect: &Arc<Dialect>| Reading {
             edition: Some(dialect.edition),
             recognise: dialect.recognise.clone(),
             kinds: dialect.kinds.clone(),
+            propose: dialect.propose.clone(),
         };
         self.by_name.values().filter(says).map(|dialect| (dialect.name.clone(), reading(dialect))).collect()
     }

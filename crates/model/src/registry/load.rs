@@ -144,7 +144,8 @@ pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Ve
 }
 
 /// Whether `mn` may be registered: it becomes a level of MQTT topics.
-pub(super) fn is_mn(mn: &str) -> bool {
+#[must_use]
+pub fn is_mn(mn: &str) -> bool {
     (1..=MN_MAX).contains(&mn.len()) && mn.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
@@ -202,10 +203,10 @@ impl Reader<'_> {
                 said,
                 form.is_ok(),
                 "seal",
-                "base64 or hex, pkcs7 or zero, or one of each with '+' between",
+                "base64 or hex, pkcs7 or zero, or one of each with '+' between, or \"standard\"",
                 remedy,
             );
-            form.ok().filter(|form| !form.is_standard())
+            form.ok()
         });
         let edition = row.edition.as_ref().and_then(|edition| self.edition(edition));
         let dialect = row.dialect.as_ref().and_then(|name| self.dialect(name, dialects));

@@ -21,7 +21,7 @@ use crate::message::dialect::{Reading, Shown};
 use hj212::{Deviations, Edition, Header};
 
 pub use dialect::{AnswerWhen, Dialect, Dialects};
-pub use load::{MN_MAX, load};
+pub use load::{MN_MAX, is_mn, load};
 pub use problem::Problem;
 
 /// What happens to an MN that is not registered.

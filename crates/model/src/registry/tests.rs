@@ -157,7 +157,8 @@ fn the_form_of_encryption_is_read_and_another_word_is_named() {
     let row = |seal: &str| format!("[[station]]\nmn = \"A\"\nseal = \"{seal}\"\n");
     let facts = |seal: &str| read(&row(seal)).unwrap().find(b"A").unwrap().facts.clone();
     assert_eq!(facts("pkcs7+base64").seal.map(|seal| seal.to_string()).as_deref(), Some("base64+pkcs7"));
-    assert_eq!(facts("standard").seal, None);
+    // It says that the station encrypts, whatever its edition and Flag say.
+    assert_eq!(facts("standard").seal, Some(hj212::SealForm::default()));
     let said = read(&row("rot13")).unwrap_err();
     assert!(said.starts_with("s.toml:3:") && said.contains("seal = \"rot13\" must be base64 or hex"), "{said}");
     // What a journal of an earlier version says of a station has no form, and a form goes through a journal.

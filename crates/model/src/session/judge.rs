@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::{RejectReason, registration};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
 use hj212::sm4::{self, Key};
-use hj212::{Deviation, Deviations, Edition, Frame, Header, PacketFlags, crc};
+use hj212::{Deviation, Deviations, Edition, Frame, Header, Spoken, crc};
 
 /// So many frames must show the same known CRC mistake before `crc = "learn"` accepts it.
 pub const LEARN_AFTER: u32 = 3;
@@ -117,7 +117,7 @@ pub fn judge(
     }
     let mut state = learned(&station);
     let keys = if frame.check.verdict == hj212::Verdict::Sealed { keys(&station) } else { Arc::default() };
-    let sealed = may_be_sealed(&station, header, &keys);
+    let sealed = may_be_sealed(&station, frame, header, registry, &keys);
     let crc = crc_of(frame, station.crc, sealed, &mut state);
     remember(&station, state);
     let found = match crc {
@@ -141,12 +141,14 @@ pub fn judge(
     Verdict::Accepted { station, dialect, deviations }
 }
 
-/// Whether anything but the looks of its data area says that the frame may be encrypted: only HJ 212-2025 knows encryption (6.4).
-fn may_be_sealed(station: &Station, header: &Header<'_>, keys: &[Key]) -> bool {
-    header.flag.is_some_and(PacketFlags::may_encrypt)
-        || station.facts.edition == Some(Edition::V2025)
-        || station.facts.seal.is_some()
-        || !keys.is_empty()
+/// Whether anything but the looks of its data area says that the frame may be encrypted.
+fn may_be_sealed(station: &Station, frame: &Frame<'_>, header: &Header<'_>, registry: &Registry, keys: &[Key]) -> bool {
+    if frame.check.verdict != hj212::Verdict::Sealed {
+        return false;
+    }
+    let shown = || registry.recognised(station, header, frame.deviations).map(|dialect| dialect.edition);
+    let (edition, form) = (station.facts.edition.or_else(shown), station.facts.seal.is_some());
+    Spoken { flag: header.flag, edition, form, key: !keys.is_empty() }.any()
 }
 
 /// The deviations of an acceptable CRC, or what is known of one that is not.

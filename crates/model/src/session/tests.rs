@@ -429,3 +429,98 @@ fn vapour_recovery_is_known_by_its_head_and_answered_as_its_clients_look_for_it(
     let area = said.split("CP=&&").nth(1).unwrap();
     assert!(area[..area.len().min(40)].contains("QnRtn=1"), "{said}");
 }
+
+/// Frames whose data area is destroyed altogether; `flag` empty: none.
+fn destroyed(st: &str, mn: &str, flag: &str) -> Vec<Vec<u8>> {
+    let flag = if flag.is_empty() { String::new() } else { format!("Flag={flag};") };
+    let head = format!("QN=20260401101500000;ST={st};CN=2011;PW=123456;MN={mn};{flag}CP=&&");
+    let mut state = 1u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let frame = |area: Vec<u8>| {
+        let segment = [head.as_bytes(), &area, b"&&"].concat();
+        [format!("##{:04}", segment.len()).as_bytes(), &segment, b"1234\r\n"].concat()
+    };
+    (0..20).map(|_| frame((0..112).map(|_| noise()).collect())).collect()
+}
+
+#[test]
+fn a_destroyed_area_is_sealed_only_where_flag_of_its_edition_registration_or_key_say_so() {
+    let key = Key::from_text("0123456789abcdef").unwrap();
+    let mn = "010000A8900016F000169DC0";
+    // What is registered, whether a key is known, ST, MN, Flag: taken?
+    let cases: &[(&str, bool, &str, &str, &str, bool)] = &[
+        ("", false, "31", mn, "9", true),
+        ("", false, "31", mn, "8", true),
+        ("", false, "31", mn, "11", true),
+        ("", false, "31", mn, "13", false),
+        ("", false, "31", mn, "16", false),
+        ("", false, "31", mn, "255", false),
+        ("", false, "31", mn, "5", false),
+        ("", false, "31", mn, "0", false),
+        ("", false, "31", mn, "", false),
+        // A dialect that the frame shows has an edition of its own.
+        ("", false, "21", "A110000_0001", "9", false),
+        ("", false, "21", "88888880000001", "9", false),
+        ("edition = \"2017\"\n", false, "31", mn, "9", false),
+        ("edition = \"2005\"\n", false, "31", mn, "9", false),
+        ("dialect = \"2017-always\"\n", false, "31", mn, "9", false),
+        ("dialect = \"surface-water\"\n", false, "21", mn, "9", false),
+        ("edition = \"2025\"\n", false, "31", mn, "5", true),
+        ("edition = \"2025\"\n", false, "31", mn, "13", true),
+        ("edition = \"2017\"\nseal = \"standard\"\n", false, "31", mn, "5", true),
+        ("edition = \"2017\"\nseal = \"base64\"\n", false, "31", mn, "9", true),
+        ("edition = \"2017\"\n", true, "31", mn, "5", true),
+        ("", true, "21", "A110000_0001", "9", true),
+    ];
+    for (facts, keyed, st, mn, flag, wanted) in cases {
+        for policy in ["strict", "learn", "off"] {
+            let text = format!("[[station]]\nmn = \"{mn}\"\ncrc = \"{policy}\"\n{facts}");
+            let registry = registry::load(&[("s.toml".into(), text)], Unknown::Reject).unwrap();
+            for bytes in destroyed(st, mn, flag) {
+                let step = scan(&bytes, Peer::Resting, &Limits::default());
+                let Some(Item::Frame(frame)) = step.item else { panic!("{step:?}") };
+                let header = packet::parse(frame.segment);
+                let from = "127.0.0.1".parse().unwrap();
+                let keys = |_: &_| if *keyed { Arc::from([key.clone()]) } else { Arc::default() };
+                let case = format!("{facts} {keyed} {st} {mn} {flag} {policy}");
+                match judge(&frame, &header, from, &registry, |_| Learned::default(), |_, _| (), keys) {
+                    Verdict::Accepted { deviations, .. } if policy == "off" && !wanted => {
+                        assert!(deviations.contains(Deviation::SealedUnspoken), "{case}: the damage is named");
+                        assert!(deviations.contains(Deviation::CrcUnchecked), "{case}");
+                    }
+                    Verdict::Accepted { deviations, .. } => {
+                        assert!(*wanted && !deviations.contains(Deviation::SealedUnspoken), "{case}");
+                    }
+                    Verdict::Refused { reason, detail } => {
+                        assert!(!wanted && policy != "off", "{case}");
+                        assert_eq!(reason, RejectReason::CrcMismatch);
+                        assert!(detail.contains(Deviation::SealedUnspoken), "{case}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dust_boxes_and_oil_fume_boxes_are_known_where_nothing_else_could_be_meant() {
+    let of = |st: &str, mn: &str, flag: &str, area: &str| {
+        let segment = format!("QN=20260401101500000;ST={st};CN=2011;PW=123456;MN={mn};{flag}CP=&&{area}&&");
+        unregistered(&format!("##{:04}", segment.len()), &segment).map(|(dialect, _)| dialect)
+    };
+    let dust = "DataTime=20260401101500;a34004-Rtd=35,a34004-Flag=N;a50001-Rtd=61.2,a50001-Flag=N";
+    let fume = "DataTime=20260401101500;a34041-Rtd=0.82,a34041-Flag=N";
+    let imei = "861234567890123";
+    assert_eq!(of("39", "88888880000001", "", dust).as_deref(), Some("dust-noise"));
+    assert_eq!(of("39", imei, "", dust).as_deref(), Some("dust-noise"));
+    assert_eq!(of("31", imei, "", fume).as_deref(), Some("oil-fume"));
+    // A Flag says what its station wants; ST 23 without Flag is what 2005 says; other codes say nothing.
+    assert_eq!(of("39", "88888880000001", "Flag=4;", dust), None);
+    assert_eq!(of("39", "88888880000001", "Flag=5;", dust).as_deref(), Some("2017"));
+    assert_eq!(of("23", "88888880000001", "", "DataTime=20260401101500;LA-Rtd=61.2"), None);
+    assert_eq!(of("31", "88888880000001", "", fume), None);
+    assert_eq!(of("31", imei, "", "DataTime=20260401101500;a21026-Rtd=3"), None);
+}
