@@ -47,7 +47,7 @@ pub(super) fn decode(options: &Options) -> u8 {
             return CONFIG;
         }
     };
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::with_capacity(OUT, std::io::stdout().lock());
     if bytes.trim_ascii().is_empty() {
         complain(&"没有输入:请粘贴或传入数据包 nothing was given: paste a frame, or name a file");
         return u8::from(true);
@@ -99,6 +99,9 @@ pub(super) fn read(file: &PathBuf) -> std::io::Result<Vec<u8>> {
     }
     Ok(bytes)
 }
+
+/// So many bytes are written at a time.
+const OUT: usize = 64 * 1024;
 
 /// A terminal hands over lines of at most so many bytes.
 const TERMINAL_LINE_MAX: usize = 4095;

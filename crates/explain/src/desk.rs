@@ -184,7 +184,9 @@ impl Desk {
     #[must_use]
     pub fn new(keys: Vec<StationKey>) -> Desk {
         let dialects = Dialects::default();
-        let mut interpreter = Interpreter::new(interpret::Settings::default());
+        // Nobody sees the stations' cards.
+        let settings = interpret::Settings { card_codes_max: 0, ..interpret::Settings::default() };
+        let mut interpreter = Interpreter::new(settings);
         interpreter.know_keys(keys.iter().cloned());
         interpreter.know_dialects(dialects.readings());
         Desk { interpreter, keys, form: None, dialects, published: Vec::new() }

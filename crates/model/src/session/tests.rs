@@ -524,3 +524,35 @@ fn dust_boxes_and_oil_fume_boxes_are_known_where_nothing_else_could_be_meant() {
     assert_eq!(of("31", "88888880000001", "", fume), None);
     assert_eq!(of("31", imei, "", "DataTime=20260401101500;a21026-Rtd=3"), None);
 }
+
+#[test]
+fn the_head_of_a_dialect_is_data_of_the_station_files() {
+    let text = r#"
+[[dialect]]
+name = "makers-own"
+edition = "2017"
+answer = "always"
+recognise = [{ head = ["blank", "separator"], st = ["32"] }]
+"#;
+    let registry = registry::load(&[("s.toml".into(), text.into())], Unknown::Accept).unwrap();
+    let segment =
+        "QN=20260401101500000;ST=32;CN=2011;PW=123456;MN=88888880000001;Flag=4;CP=&&DataTime=20260401101500&&";
+    let (length, check) = (segment.len(), hj212::crc::checksum(segment.as_bytes()));
+    for (head, own) in [
+        (format!("## {length}"), true),
+        (format!("##{length:04};"), true),
+        (format!("##{length:04},"), true),
+        (format!("##{length:04}"), false),
+        (format!("##{length}"), false),
+        (format!("##{length:04}\r\n"), false),
+    ] {
+        let bytes = format!("{head}{segment}{check:04X}\r\n").into_bytes();
+        let Some(Item::Frame(frame)) = scan(&bytes, Peer::Resting, &Limits::default()).item else { panic!("{head}") };
+        let header = packet::parse(frame.segment);
+        let from = "127.0.0.1".parse().unwrap();
+        let verdict = judge(&frame, &header, from, &registry, |_| Learned::default(), |_, _| (), |_| Arc::default());
+        let Verdict::Accepted { dialect, .. } = verdict else { panic!("{head}: {verdict:?}") };
+        assert_eq!(dialect.name == "makers-own", own, "{head}");
+        assert_eq!(Reply::to(&header, &dialect).is_some(), own, "{head}");
+    }
+}
