@@ -49,7 +49,7 @@ use plan::{Ask, Asking};
 use presence::Presence;
 pub use presence::{ABSENCES_MAX, OUTAGES_MAX, Outages, RETURN_MAX};
 pub use settings::{Settings, Window};
-pub use track::{DAYS_MAX, GAP_DAYS_MAX, HOLES_MAX};
+pub use track::{DAYS_MAX, GAP_DAYS_MAX, HOLES_MAX, IntervalOrigin};
 use track::{Track, Wanted, Witness};
 
 /// How fine records are. The order is that of the ledger.
@@ -522,6 +522,13 @@ impl Ledger {
     #[must_use]
     pub fn interval(&self, grain: Grain) -> Option<u32> {
         self.track(grain).map(Track::interval).filter(|interval| *interval > 0)
+    }
+
+    /// The interval in seconds and where it comes from; `None` while it is not known.
+    #[must_use]
+    pub fn cadence(&self, grain: Grain) -> Option<(u32, IntervalOrigin)> {
+        let track = self.track(grain).filter(|track| track.interval() > 0)?;
+        Some((track.interval(), track.origin()))
     }
 
     /// The last days, oldest first, at most [`DAYS_MAX`], unfinished ones too.

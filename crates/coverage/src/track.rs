@@ -137,6 +137,19 @@ pub(super) fn floor(now: Local) -> Local {
     (now / DAY + 1).saturating_sub(DAYS_MAX) * DAY
 }
 
+/// Where an interval comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IntervalOrigin {
+    /// The kind of data has it: hours, days.
+    Fixed,
+    /// The station's registration says it.
+    Registered,
+    /// The gateway set it by command.
+    Set,
+    /// It was learned from the distances of data times.
+    Learned,
+}
+
 impl Track {
     pub(super) fn new(grain: Grain) -> Track {
         Track {
@@ -161,6 +174,16 @@ impl Track {
     /// The interval in seconds; 0 while it is not known.
     pub(super) fn interval(&self) -> u32 {
         self.cadence.interval()
+    }
+
+    /// Where the interval comes from.
+    pub(super) fn origin(&self) -> IntervalOrigin {
+        match (self.grain.fixed(), self.ordered, self.registered) {
+            (Some(_), ..) => IntervalOrigin::Fixed,
+            (None, Some(_), _) => IntervalOrigin::Set,
+            (None, None, Some(_)) => IntervalOrigin::Registered,
+            (None, None, None) => IntervalOrigin::Learned,
+        }
     }
 
     /// Takes a record of DataTime `said`.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::data::{quoted, write_journal};
 use super::events::{Place, begin};
 use super::moment::{Moment, write_timestamp};
+use super::numbers::Numbers;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json};
 use hj212_coverage::{Arrival, Cause, Grain, Happening, Ledger, Outages, Recall, Stretch};
@@ -62,7 +63,7 @@ pub(super) fn arrived(
     Counting { settings, facts, outages }: Counting<'_>,
     station: &mut Station,
     (st, kind, moment, backfill): (Option<&[u8]>, Kind, Option<Moment>, bool),
-    place: Place<'_>,
+    (place, numbers): (Place<'_>, &mut Numbers),
     done: &mut Interpreted,
     out: &mut Vec<Publication>,
 ) {
@@ -79,7 +80,7 @@ pub(super) fn arrived(
     let arrival = Arrival { grain, data_time: moment.timestamp(), at: place.at, backfill, registered };
     let mut happenings = Vec::new();
     station.ledger.arrived(&arrival, outages, &mut happenings);
-    publish(settings, station, &happenings, place, done, out);
+    publish(settings, station, &happenings, (place, numbers), done, out);
 }
 
 /// Publishes what the ledger of a station noticed.
@@ -87,11 +88,12 @@ fn publish(
     settings: &Settings,
     station: &Station,
     happenings: &[Happening],
-    place: Place<'_>,
+    (place, numbers): (Place<'_>, &mut Numbers),
     done: &mut Interpreted,
     out: &mut Vec<Publication>,
 ) {
-    for (number, happening) in happenings.iter().enumerate() {
+    for happening in happenings {
+        let number = numbers.next("gaps", &station.level);
         let (kind, stretch) = match happening {
             Happening::Begun(stretch) | Happening::Grown(stretch) => ("gap", stretch),
             Happening::Closed(stretch, ..) => ("gap-closed", stretch),
@@ -316,7 +318,7 @@ impl Interpreter {
             }
             happenings.clear();
             station.ledger.tick(self.now, &self.settings.coverage, &self.round.outages, &mut happenings);
-            publish(&self.settings, station, &happenings, place, done, out);
+            publish(&self.settings, station, &happenings, (place, &mut self.numbers), done, out);
         }
     }
 
@@ -332,7 +334,7 @@ impl Interpreter {
         let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) else { return };
         let mut happenings = Vec::new();
         station.ledger.step(step, place.at, &self.settings.coverage, &self.round.outages, &mut happenings);
-        publish(&self.settings, station, &happenings, place, done, out);
+        publish(&self.settings, station, &happenings, (place, &mut self.numbers), done, out);
     }
 
     /// What stations are to be asked for at `now`, as `[recall]` allows; to be called every few seconds when the journal has been

@@ -274,10 +274,10 @@ impl Interpreter {
         out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain: false });
         done.deviations = done.deviations.union(all);
         station.count(all);
-        marks::publish(&self.settings, &self.rulings, station, &self.verdict, packet.place, out);
+        marks::publish(&self.settings, &self.rulings, station, &self.verdict, (packet.place, &mut self.numbers), out);
         let told = (packet.st, kind, moment, backfill);
         let counting = coverage::Counting { settings: &self.settings, facts, outages: self.round.outages() };
-        coverage::arrived(counting, station, told, packet.place, done, out);
+        coverage::arrived(counting, station, told, (packet.place, &mut self.numbers), done, out);
         let learned = station.learn(&report, self.settings.card_codes_max as usize);
         self.scratch.reuse(report);
         learned

@@ -28,6 +28,7 @@
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 mod answers;
+mod asked;
 mod command;
 mod context;
 mod convert;
@@ -47,6 +48,7 @@ mod loose;
 mod marks;
 mod moment;
 mod notice;
+mod numbers;
 mod parts;
 mod presence;
 mod recent;
@@ -159,6 +161,7 @@ pub struct Interpreter {
     rulings: Rulings,
     keys: Keys,
     verdict: Verdict,
+    numbers: numbers::Numbers,
     scratch: Scratch,
     body: Vec<u8>,
     id: Vec<u8>,
@@ -190,6 +193,7 @@ impl Interpreter {
             rulings: Rulings::new(std::collections::BTreeMap::new()),
             keys: Keys::default(),
             verdict: Verdict::default(),
+            numbers: numbers::Numbers::default(),
             scratch: Scratch::default(),
             body: Vec::new(),
             id: Vec::new(),
@@ -229,6 +233,7 @@ impl Interpreter {
         out: &mut Vec<Publication>,
     ) -> Interpreted {
         let mut done = Interpreted::default();
+        self.numbers.begin(offset);
         let (first, before) = (!self.clock.is_known(), self.now);
         let (place, step) = self.pass((offset, time, hash), record, &mut done, out);
         self.let_go(place, out);

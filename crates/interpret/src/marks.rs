@@ -11,13 +11,15 @@ use super::data::{quoted, write_journal};
 use super::events::Place;
 use super::factors::Medium;
 use super::moment::{Moment, write_timestamp};
+use super::numbers::Numbers;
 use super::report::Report;
 use super::station::Station;
 use super::{Interpreted, Interpreter, Settings, json, topic};
 use hj212::Edition;
+use hj212_coverage::{Grain, IntervalOrigin, Ledger};
 use hj212_marking::{
-    Answer, Happening, Link, Mark, Observation, Plan, Reading, Revision, RuleBook, SWEEP, Validity, Verdict, explain,
-    is_id,
+    Answer, Changed, Happening, Link, Mark, Observation, PaceOf, Paces, Plan, Reading, Revision, RuleBook, SWEEP,
+    Validity, Verdict, explain_as, is_id, of_shared,
 };
 use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
 
@@ -182,10 +184,23 @@ impl Rulings {
             })
             .collect();
         let data = told.moment.map(Moment::timestamp);
+        station.marks.set_paces(paces(&station.ledger));
         let seen = Observation { at: told.received, data, kind: told.kind, readings: &readings };
         station.marks.observe(&plan, &seen, verdict);
         verdict.happenings.splice(0..0, before);
     }
+}
+
+/// The intervals at which a station's records are expected: by these it is silent too.
+fn paces(ledger: &Ledger) -> Paces {
+    let of = |origin| match origin {
+        IntervalOrigin::Fixed => PaceOf::Fixed,
+        IntervalOrigin::Registered => PaceOf::Registered,
+        IntervalOrigin::Set => PaceOf::Set,
+        IntervalOrigin::Learned => PaceOf::Learned,
+    };
+    [Grain::Realtime, Grain::Minute, Grain::Hour, Grain::Day]
+        .map(|grain| ledger.cadence(grain).map(|(seconds, origin)| (seconds, of(origin))))
 }
 
 /// Publishes what happened to a station's marks: an event each, and the retained mark.
@@ -194,11 +209,11 @@ pub(super) fn publish(
     rulings: &Rulings,
     station: &Station,
     verdict: &Verdict,
-    place: Place<'_>,
+    (place, numbers): (Place<'_>, &mut Numbers),
     out: &mut Vec<Publication>,
 ) {
-    for (number, happening) in verdict.happenings.iter().enumerate() {
-        let id = format!("{}-{}-{}-{number}", settings.gateway, place.offset, happening.kind);
+    for happening in &verdict.happenings {
+        let id = numbers.id(&settings.gateway, &station.level, happening.kind);
         let mut body = b"{\"schema\":\"hj212.event/1\",\"id\":".to_vec();
         json::string(&mut body, &id);
         body.extend_from_slice(&station.head);
@@ -218,23 +233,17 @@ pub(super) fn publish(
             retain(rulings, station, mark, place, out);
         }
     }
-    for (number, revision) in verdict.revisions.iter().enumerate() {
-        revise(settings, station, revision, number, place, out);
+    for revision in &verdict.revisions {
+        let id = numbers.id(&settings.gateway, &station.level, "validity");
+        revise(station, revision, &id, place, out);
     }
 }
 
 /// Publishes the worth of a period that was published with another before.
-fn revise(
-    settings: &Settings,
-    station: &Station,
-    revision: &Revision,
-    number: usize,
-    place: Place<'_>,
-    out: &mut Vec<Publication>,
-) {
+fn revise(station: &Station, revision: &Revision, id: &str, place: Place<'_>, out: &mut Vec<Publication>) {
     let kind = revision.kind.name();
     let mut body = b"{\"schema\":\"hj212.validity/1\",\"id\":".to_vec();
-    json::string(&mut body, &format!("{}-{}-validity-{number}", settings.gateway, place.offset));
+    json::string(&mut body, id);
     body.extend_from_slice(&station.head);
     body.extend_from_slice(b",\"kind\":");
     json::string(&mut body, kind);
@@ -272,7 +281,8 @@ pub(super) fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: P
     let same = |m: &&Mark| m.begun && m.mark == mark.mark && m.object == mark.object;
     let holds = station.marks.held().filter(same).max_by_key(|m| (m.effect().is_some(), m.said.is_some()));
     let payload = holds.map_or_else(Bytes::new, |holds| {
-        let words = explain(&rulings.book, holds);
+        let sharers: Vec<&str> = station.plan.iter().flat_map(|plan| plan.sharers_of(&holds.object)).collect();
+        let words = explain_as(&rulings.book, holds, of_shared(holds, &sharers).as_ref());
         let mut body = b"{\"schema\":\"hj212.mark/1\"".to_vec();
         body.extend_from_slice(&station.head);
         body.extend_from_slice(b",\"mark\":");
@@ -300,7 +310,7 @@ impl Interpreter {
         for station in &mut self.stations {
             let Some(plan) = station.plan.clone() else { continue };
             station.marks.tick(&plan, self.now, &mut verdict);
-            publish(&self.settings, &self.rulings, station, &verdict, place, out);
+            publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
         }
         self.verdict = verdict;
     }
@@ -330,7 +340,7 @@ impl Interpreter {
             let mut verdict = Verdict::default();
             station.marks.install(&plan, &mut verdict);
             station.plan = Some(plan);
-            publish(&self.settings, &self.rulings, station, &verdict, place, out);
+            publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
         }
     }
 
@@ -410,7 +420,7 @@ impl Interpreter {
         let said = station.marks.enter(&plan, place.at, (id, entry), &code, &mut verdict);
         verdict.happenings.splice(0..0, changed);
         answer(station, ("mark-entry", None), &said, place, out);
-        publish(&self.settings, &self.rulings, station, &verdict, place, out);
+        publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
     }
 
     /// Takes what an authority ruled about a mark entered by hand: publishes the answer on `{mn}/mark-ruling/{role}/{id}/status`, and what
@@ -424,14 +434,19 @@ impl Interpreter {
         let number = self.by_mn.get(mn.as_bytes()).copied();
         let Some(station) = number.and_then(|number| self.stations.get_mut(number as usize)) else {
             // What was never heard and never marked has nothing to rule about.
-            let stranger = Station::new(mn.as_bytes(), &self.settings, self.context.stations.get(mn));
-            return answer(&stranger, ("mark-ruling", Some(role)), &Answer::unknown_station(id), place, out);
+            let facts = self.context.stations.get(mn);
+            let mut stranger = Station::new(mn.as_bytes(), &self.settings, facts);
+            let said = match facts {
+                None => Answer::unknown_station(id),
+                Some(_) => stranger.marks.rule(&Plan::default(), place.at, (role, id, ruling), &mut Verdict::default()),
+            };
+            return answer(&stranger, ("mark-ruling", Some(role)), &said, place, out);
         };
         let plan = station.plan.clone().unwrap_or_default();
         let mut verdict = Verdict::default();
         let said = station.marks.rule(&plan, place.at, (role, id, ruling), &mut verdict);
         answer(station, ("mark-ruling", Some(role)), &said, place, out);
-        publish(&self.settings, &self.rulings, station, &verdict, place, out);
+        publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
     }
 
     /// Takes that a station came or went, for the rules that look at its connection.
@@ -440,7 +455,7 @@ impl Interpreter {
         let plan = station.plan.clone().unwrap_or_default();
         let mut verdict = Verdict::default();
         station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.at, &mut verdict);
-        publish(&self.settings, &self.rulings, station, &verdict, place, out);
+        publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
     }
 }
 
@@ -476,6 +491,10 @@ fn answer(
     body.extend_from_slice(format!(",\"why\":{},\"marks\":{}", said.why(), said.made()).as_bytes());
     if role.is_none() {
         body.extend_from_slice(format!(",\"late\":{}", said.late).as_bytes());
+    }
+    if role.is_some() {
+        let changed = said.changed.as_ref().map_or(json!(null), Changed::view);
+        body.extend_from_slice(format!(",\"changed\":{changed}").as_bytes());
     }
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');

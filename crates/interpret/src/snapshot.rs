@@ -137,6 +137,7 @@ impl Interpreter {
             swept: restored.swept,
             round: restored.round,
             verdict: Verdict::default(),
+            numbers: super::numbers::Numbers::default(),
             keys: Keys::restore(restored.keys),
             dictionary: Dictionary::new(&restored.context.factors),
             settings,

@@ -6,7 +6,8 @@
 
 use serde_json::{Value, json};
 
-use super::engine::Verdict;
+use super::changed::{Changed, in_vain, open_day};
+use super::engine::{Happening, Verdict};
 use super::entry::Answer;
 use super::mark::{Mark, Ruled, Standing};
 use super::plan::Plan;
@@ -51,6 +52,8 @@ impl Mark {
                 }
             }
             Some(Decision::Accept | Decision::Limit) => Standing::Entered,
+            // What waits has no effect that could be left to people.
+            Some(Decision::Doubt) if waits || self.waits => Standing::Waiting,
             Some(Decision::Doubt) => {
                 self.validity = Validity::Conditional;
                 Standing::Entered
@@ -75,48 +78,74 @@ impl Marks {
             Err(why) => return Answer::refusal(id, why),
         };
         let given = self.used.iter().find(|used| used.id == new.about).map(|used| used.given.clone());
-        let answer = Answer { id: id.to_owned(), refused: None, late: false, marks: given.clone().unwrap_or_default() };
+        let marks = given.clone().unwrap_or_default();
+        let mut answer = Answer { id: id.to_owned(), refused: None, late: false, marks, changed: None };
         match self.rulings.judge(&new) {
             Ok(true) => {}
-            Ok(false) => return answer,
+            Ok(false) => {
+                answer.changed = self.rulings.known(id).and_then(|known| known.changed.as_deref()).cloned();
+                return answer;
+            }
+            // There is nothing to restore, and no entry either: that is what helps.
+            Err((code, ..)) if code == "nothing-to-restore" && given.is_none() => {
+                return Answer::refusal(id, self.nothing_left(&new.about));
+            }
             Err(why) => return Answer::refusal(id, why),
         }
-        let known = self.marks_of_hand().any(|mark| mark.by == new.about);
-        if !known {
-            let (code, zh, en) = match given {
-                None => ("unknown-entry", "没有该 id 的人工标记", "there is no entry"),
-                Some(_) => (
-                    "no-effect",
-                    "该标记已撤回或已过保存期，没有可裁定的效力",
-                    "nothing is left to rule about of entry",
-                ),
-            };
-            return Answer::refusal(id, (code, format!("{zh}：{}", new.about), format!("{en} {}", new.about)));
+        let Some(before) = self.marks_of_hand().find(|mark| mark.by == new.about).cloned() else {
+            return Answer::refusal(id, self.nothing_left(&new.about));
+        };
+        if let Some(why) = in_vain(plan, &before, &new) {
+            return Answer::refusal(id, why);
         }
         let (about, cause) = (new.about.clone(), Cause::Ruling(new.role.name(), new.id.clone()));
         let mut detail = new.view();
         if let Some(gone) = self.rulings.take(new) {
             self.memory.forget("ruling", gone.at.0);
         }
-        self.put_ruling(plan, &about, &mut detail, (at.0, &cause), out);
+        let changed = self.put_ruling(plan, (&about, &before), &mut detail, (at.0, &cause), out);
+        self.rulings.note(id, &changed);
+        answer.changed = Some(changed);
         self.tell_forgotten(at.0, out);
         answer
+    }
+
+    /// Why nothing can be ruled about an entry whose mark is not remembered.
+    fn nothing_left(&self, entry: &str) -> super::entry::Refusal {
+        let Some(used) = self.used.iter().find(|used| used.id == entry) else {
+            return ("unknown-entry", format!("没有该 id 的人工标记：{entry}"), format!("there is no entry {entry}"));
+        };
+        match &used.replaced {
+            Some(by) => (
+                "no-effect",
+                format!("{entry} 已被 {by} 撤回或更正，没有可裁定的效力；如已更正，请对 {by} 作出裁定"),
+                format!(
+                    "{entry} was withdrawn or superseded by {by}: nothing of it is left to rule about; if it was superseded, rule about {by}"
+                ),
+            ),
+            None => (
+                "no-effect",
+                format!("{entry} 已过保存期，没有可裁定的效力"),
+                format!("{entry} is no longer remembered: nothing of it is left to rule about"),
+            ),
+        }
     }
 
     fn marks_of_hand(&self) -> impl Iterator<Item = &Mark> {
         self.held.values().chain(&self.memory.entries).filter(|mark| mark.said.is_some())
     }
 
-    /// Makes the ruling that holds for an entry take effect.
+    /// Makes the ruling that holds for an entry take effect; `before`: its mark as it was.
     fn put_ruling(
         &mut self,
         plan: &Plan,
-        about: &str,
+        (about, before): (&str, &Mark),
         detail: &mut Value,
         (at, cause): (i64, &Cause),
         out: &mut Verdict,
-    ) {
+    ) -> Changed {
         let holds = self.rulings.in_force(about).cloned();
+        let spent = self.spent();
         let mine = |mark: &&mut Mark| mark.said.is_some() && mark.by == about;
         let mut changed = Vec::new();
         for mark in self.held.values_mut().chain(&mut self.memory.entries).filter(mine) {
@@ -135,17 +164,29 @@ impl Marks {
             }
         }
         self.settle(plan, at, out);
-        for mark in changed {
+        let told = out.happenings.len();
+        for mark in &changed {
             let (from, to) = (mark.since.0, mark.until.map_or(clock + 1, |until| until.0));
-            let holds = holds
-                .as_ref()
-                .map(|holds| json!({ "id": holds.id, "role": holds.role.name(), "ruling": holds.ruling.name() }));
-            if let Some(object) = detail.as_object_mut() {
-                object.insert("in_force".to_owned(), json!(holds));
-            }
-            out.add("mark-ruled", at, Some(mark), detail.clone());
             self.revise(plan, (from, to), (cause, 0), None, out);
         }
+        self.revise_elsewhere(plan, &spent, (cause, clock), out);
+        let cut = out.happenings.iter().skip(told).any(|happening| happening.kind == "revisions-cut");
+        let ends = (self.oldest_published(), open_day(plan, at));
+        let after = changed.first().unwrap_or(before);
+        let changed_to = Changed::of((before, after), (&out.revisions, cut), ends);
+        let holds =
+            holds.map(|holds| json!({ "id": holds.id, "role": holds.role.name(), "ruling": holds.ruling.name() }));
+        if let Some(object) = detail.as_object_mut() {
+            object.insert("in_force".to_owned(), json!(holds));
+            object.insert("changed".to_owned(), changed_to.view());
+        }
+        // What was ruled comes before what follows from it.
+        for (at_place, mark) in changed.into_iter().enumerate() {
+            let happening =
+                Happening { kind: "mark-ruled", at: Timestamp(at), mark: Some(mark), detail: detail.clone() };
+            out.happenings.insert((told + at_place).min(out.happenings.len()), happening);
+        }
+        changed_to
     }
 
     /// Whether an entry takes values out of judgement where an authority has annulled, doubted or cut another one: then it waits for a ruling,

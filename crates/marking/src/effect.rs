@@ -43,7 +43,7 @@ pub(super) struct Laid<'a> {
 }
 
 impl<'a> Laid<'a> {
-    fn of_mark(mark: &'a Mark, plan: &'a Plan, from: i64, to: i64) -> Option<Laid<'a>> {
+    pub(super) fn of_mark(mark: &'a Mark, plan: &'a Plan, from: i64, to: i64) -> Option<Laid<'a>> {
         if mark.since.0 >= to || mark.until.is_some_and(|until| until.0 <= from) {
             return None;
         }
@@ -145,6 +145,17 @@ impl Over {
             }
         };
         list.extend_from_slice(parts);
+    }
+
+    /// What is made of readings, and when, the mildest first.
+    pub(super) fn parts(&self) -> [(Validity, &[Span]); 4] {
+        let lost = self.worst.unwrap_or(Validity::Invalid);
+        [
+            (Validity::Conditional, &self.conditional),
+            (Validity::Exempt, &self.exempt),
+            (lost, &self.lost),
+            (Validity::Excluded, &self.excluded),
+        ]
     }
 
     pub(super) fn is_empty(&self) -> bool {

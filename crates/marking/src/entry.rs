@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::authority::no_effect;
 use super::calendar;
+use super::changed::Changed;
 use super::engine::Verdict;
 use super::expr::SECOND;
 use super::plan::Plan;
@@ -62,11 +63,13 @@ pub struct Answer {
     pub late: bool,
     /// The mark it made: one, or none if it only withdraws.
     pub marks: Vec<Given>,
+    /// Of a ruling that was taken: what it changed.
+    pub changed: Option<Changed>,
 }
 
 impl Answer {
     pub(crate) fn refusal(id: &str, (code, zh, en): Refusal) -> Answer {
-        Answer { id: id.to_owned(), refused: Some((code, zh, en)), late: false, marks: Vec::new() }
+        Answer { id: id.to_owned(), refused: Some((code, zh, en)), late: false, marks: Vec::new(), changed: None }
     }
 
     /// An entry for a station that is not registered and was never heard.
@@ -162,7 +165,13 @@ impl Marks {
             entry.object = code(&entry.object).unwrap_or_default();
         }
         if let Some(used) = self.used.iter().find(|used| used.id == id && used.content == content) {
-            return Answer { id: id.to_owned(), refused: None, late: used.late, marks: used.given.clone() };
+            return Answer {
+                id: id.to_owned(),
+                refused: None,
+                late: used.late,
+                marks: used.given.clone(),
+                changed: None,
+            };
         }
         let mut mark = match self.judge(plan, at.0, &entry) {
             Ok(mark) => mark,
@@ -171,7 +180,7 @@ impl Marks {
         let open =
             plan.entries.as_ref().map_or(i64::MIN, |e| calendar::open_from(at.0, e.deadline_days, e.deadline_hour));
         let mut kept = false;
-        let mut touched = self.touched(&entry, mark.as_ref());
+        let (mut touched, spent) = (self.touched(&entry, mark.as_ref()), self.spent());
         for gone in entry.supersedes.iter().chain(&entry.withdraws) {
             kept |= self.withdraw(plan, gone, (&entry, mark.as_mut()), (at.0, open), out);
         }
@@ -185,9 +194,12 @@ impl Marks {
             None => self.settle(plan, at.0, out),
         }
         touched.1 = touched.1.min(self.now.max(self.swept).max(at.0).saturating_add(1));
-        self.revise(plan, touched, (&Cause::Entry(id.to_owned()), 0), None, out);
+        let cause = Cause::Entry(id.to_owned());
+        self.revise(plan, touched, (&cause, 0), None, out);
+        let clock = self.now.max(self.swept).max(at.0);
+        self.revise_elsewhere(plan, &spent, (&cause, clock), out);
         self.tell_forgotten(at.0, out);
-        Answer { id: id.to_owned(), refused: None, late, marks: given }
+        Answer { id: id.to_owned(), refused: None, late, marks: given, changed: None }
     }
 
     /// From when to when an entry, and those that it takes away, have or had a say.

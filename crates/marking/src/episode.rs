@@ -138,6 +138,10 @@ impl Marks {
             };
             inputs.push(input("last_heard", at.to_rfc3339()));
             inputs.push(input("silence_borne", borne));
+            if let Some((interval, of)) = self.paced_by() {
+                let kind = ["sampled", "minute", "hour", "day"].get(usize::from(self.finest)).copied().unwrap_or("day");
+                inputs.push(input(of.name(), format!("{} s ({kind})", interval / SECOND)));
+            }
         }
         let subject = self.index.get(object).and_then(|at| self.slots.get(usize::from(*at)));
         let subject = armed.own.map_or(subject, |own| self.look(Sig::Code(own), None));

@@ -12,6 +12,23 @@ pub struct Words {
     pub en: String,
 }
 
+/// What a mark on a facility says of a stack that others share, whatever they do at the moment.
+#[must_use]
+pub fn of_shared(mark: &Mark, sharers: &[&str]) -> Option<Words> {
+    let condition = mark.dimension == Dimension::Condition && mark.validity.needs_confirmation();
+    if !condition || sharers.is_empty() {
+        return None;
+    }
+    let (zh, en) = in_words(mark.validity);
+    Some(Words {
+        zh: format!("数据{zh}；与 {} 共用排口的因子，仅在后者同时停运或豁免时如此，否则须人工裁定", sharers.join("、")),
+        en: format!(
+            "the readings are {en}; those of a stack that it shares with {} only while that is out of service or exempt too, else people must rule",
+            sharers.join(", ")
+        ),
+    })
+}
+
 /// What a validity means, in Chinese and in English.
 #[must_use]
 pub fn in_words(validity: Validity) -> (&'static str, &'static str) {
@@ -28,6 +45,13 @@ pub fn in_words(validity: Validity) -> (&'static str, &'static str) {
 /// Says why `mark` is there and what it does, with its clause.
 #[must_use]
 pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
+    explain_as(book, mark, None)
+}
+
+/// The same where it was looked at what the mark makes of readings ([`super::Working`]): these words take the place of what its kind says. A
+/// mark without any effect is explained by its standing.
+#[must_use]
+pub fn explain_as(book: &RuleBook, mark: &Mark, works: Option<&Words>) -> Words {
     let kind = book.marks.get(&mark.mark);
     let (zh_name, en_name) = kind.map_or((mark.mark.as_str(), mark.mark.as_str()), |kind| (&kind.zh, &kind.en));
     let since = mark.since.to_rfc3339();
@@ -69,10 +93,17 @@ pub fn explain(book: &RuleBook, mark: &Mark) -> Words {
     let (zh_effect, en_effect) = match mark.effect() {
         Some(_) if mark.from > mark.since => {
             let from = mark.from.to_rfc3339();
-            let zh = format!("逾期填报，此前的日期不生效；自 {from} 起数据{zh_validity}");
-            (zh, format!("entered late for the days before; from {from} on the readings are {en_validity}"))
+            let (zh_is, en_is) = works.map_or_else(
+                || (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
+                |works| (works.zh.clone(), works.en.clone()),
+            );
+            let zh = format!("逾期填报，此前的日期不生效；自 {from} 起{zh_is}");
+            (zh, format!("entered late for the days before; from {from} on {en_is}"))
         }
-        Some(_) => (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
+        Some(_) => works.map_or_else(
+            || (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
+            |works| (works.zh.clone(), works.en.clone()),
+        ),
         None if mark.late => {
             ("逾期填报，保留但不生效".into(), "entered after the deadline: kept, without effect".into())
         }

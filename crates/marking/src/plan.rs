@@ -370,6 +370,11 @@ impl Plan {
         }
     }
 
+    /// The other sources behind a stack of `object`.
+    pub fn sharers_of<'p>(&'p self, object: &'p str) -> impl Iterator<Item = &'p str> {
+        self.sharers(object, None)
+    }
+
     /// The other sources of the kind of `object` that emit `code` too; `None`: anything that it emits.
     pub(super) fn sharers<'p>(&'p self, object: &'p str, code: Option<&'p str>) -> impl Iterator<Item = &'p str> {
         let own = self.facilities.iter().find(|(id, ..)| id == object);

@@ -7,7 +7,7 @@
 //! | ruling | effect |
 //! |---|---|
 //! | `accept` | as entered; marks that wait for a ruling (force majeure, values by hand) take effect from their begin |
-//! | `doubt` | what they exempt or exclude is left to people (`conditional`) |
+//! | `doubt` | what they exempt or exclude is left to people (`conditional`); what waits for a ruling goes on waiting |
 //! | `annul` | none, from the begin on, in closed days too; what it used of limits is given back |
 //! | `limit` | only within `from..to` of the ruling |
 //! | `restore` | the ruling in force is taken back; what held before it holds again: the entry as entered |
@@ -16,12 +16,14 @@
 //! * one ruling holds for an entry at a time: of those not restored, that of the highest role, among equals the last that came;
 //! * a lower role cannot rule, nor restore, where a higher one has ruled: it is refused, so that nobody takes it for done;
 //! * a ruling knows no deadline, and never changes what was entered: both are kept and published beside each other;
+//! * it cannot give an entry an effect that its hand had lost: what was entered too late for all of its time stays without;
 //! * an id is used once for each station; the same ruling again gets the same answer and does nothing.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::calendar;
+use super::changed::Changed;
 use super::entry::{TEXT_MAX, is_id, refusal};
 use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
 
@@ -98,6 +100,13 @@ impl Decision {
         }
     }
 
+    /// The decision of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Decision> {
+        let all = [Self::Accept, Self::Doubt, Self::Annul, Self::Limit, Self::Restore];
+        all.into_iter().find(|decision| decision.name() == name)
+    }
+
     /// In Chinese.
     #[must_use]
     pub const fn zh(self) -> &'static str {
@@ -156,6 +165,8 @@ pub struct Ruling {
     pub(super) content: [u8; 32],
     /// The ruling that took it back.
     pub restored: Option<String>,
+    /// What it changed when it came.
+    pub(super) changed: Option<Box<Changed>>,
 }
 
 /// What `role`/`id` rules, as far as that needs no station.
@@ -211,6 +222,7 @@ pub(super) fn read(role: &str, id: &str, body: &[u8], at: Timestamp) -> Result<R
         at,
         content,
         restored: None,
+        changed: None,
     })
 }
 
@@ -251,6 +263,17 @@ impl Rulings {
     pub(super) fn in_force(&self, entry: &str) -> Option<&Ruling> {
         let of = self.0.iter().filter(|ruling| ruling.about == entry && ruling.restored.is_none());
         of.filter(|ruling| ruling.ruling != Decision::Restore).max_by_key(|ruling| ruling.role)
+    }
+
+    /// The ruling of that id.
+    pub(super) fn known(&self, id: &str) -> Option<&Ruling> {
+        self.0.iter().find(|known| known.id == id)
+    }
+
+    /// Notes what a ruling changed, so that it is answered again as it was.
+    pub(super) fn note(&mut self, id: &str, changed: &Changed) {
+        let of = self.0.iter_mut().filter(|known| known.id == id);
+        of.for_each(|known| known.changed = Some(Box::new(changed.clone())));
     }
 
     /// What a new ruling meets here: `Ok(false)` if it came before, `Ok(true)` if it is to be taken.

@@ -12,6 +12,7 @@ use super::engine::{HOLD_GAP_MAX, Reading};
 use super::expr::{Expr, Op, SECOND, Test};
 pub use super::mark::*;
 use super::memory::Memory;
+use super::pace::Paces;
 use super::plan::{Plan, Sig};
 use super::published::Published;
 use super::rules::Validity;
@@ -40,8 +41,6 @@ pub const SPANS_APART_MAX: usize = 128;
 pub const TREND_POINTS_MAX: usize = 16;
 /// Values above a limit that are further apart are two runs.
 pub(super) const RUN_GAP_MAX: i64 = 3600 * SECOND;
-/// A kind of data that is silent for so long is no longer the finest that the station sends.
-const PACE_KEPT: i64 = 86_400 * SECOND;
 const TREND_STEP: i64 = 300 * SECOND;
 
 /// How long a condition has held.
@@ -421,6 +420,8 @@ pub struct Marks {
     pub(super) finest: u8,
     pub(super) pace: Steps,
     pub(super) paced: i64,
+    /// What the ledger of missing records knows of its intervals.
+    pub(super) paces: Paces,
     /// Whether states of single factors were heard.
     pub(super) stated: bool,
     /// The date that is believed: the next sweep does not go beyond it.
@@ -437,25 +438,6 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// How far apart the station's reports come: the distances at which its finest kind of data was seen, and at least those of its kind.
-    pub(super) fn pace(&self) -> i64 {
-        let finest = self.finest.min(3);
-        let kind = [0, 0, 3600 * SECOND, 86_400 * SECOND].get(usize::from(finest)).copied().unwrap_or(0);
-        self.pace.step().unwrap_or(0).max(kind)
-    }
-
-    /// Learns how far apart reports come.
-    pub(super) fn note_pace(&mut self, rank: u8, data: i64) {
-        let finer = rank < self.finest || self.paced == 0;
-        if finer || (rank > self.finest && data - self.paced > PACE_KEPT) {
-            (self.finest, self.pace) = (rank, Steps::default());
-        }
-        if rank == self.finest && data > self.paced {
-            self.paced = data;
-            self.pace.note(data);
-        }
-    }
-
     /// The gateway was away until `at`: that is not the station's silence.
     pub fn restart(&mut self, at: Timestamp) {
         if self.heard != 0 {

@@ -1,257 +1,260 @@
-//! A rule file as it is written: the rows that [`crate::RuleBook`] is made of.
+//! A rule file as it is written: the rows that [`crate::RuleBook`] is made of, as one table.
+//!
+//! What must stay true: a key that stands here for no row is refused where it stands, and what is [`Said`] knows its place in the file, so
+//! that a problem can name file, line, key, value and remedy. A new key is a line of the table; what it means is read in
+//! [`crate::load`].
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Certainty, Dimension, Effect, Per, Validity};
 
-/// One file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct File {
-    pub(crate) schema: Spanned<String>,
-    pub(crate) set: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(crate) version: String,
-    #[serde(default)]
-    pub(crate) zh: String,
-    #[serde(default)]
-    pub(crate) en: String,
-    #[serde(default)]
-    pub(crate) default_for: Vec<Spanned<String>>,
-    pub(crate) other_flags: Option<Validity>,
-    #[serde(default)]
-    pub(crate) overlay: bool,
-    /// Kinds of facilities besides those of [`super::OBJECTS`].
-    #[serde(default)]
-    pub(crate) kinds: Vec<String>,
-    #[serde(default)]
-    pub(crate) signal: Vec<SignalRow>,
-    #[serde(default)]
-    pub(crate) mark: Vec<MarkRow>,
-    #[serde(default)]
-    pub(crate) rule: Vec<RuleRow>,
-    #[serde(default)]
-    pub(crate) limit: Vec<LimitRow>,
-    #[serde(default)]
-    pub(crate) conflict: Vec<ConflictRow>,
-    #[serde(default)]
-    pub(crate) period: Vec<PeriodRow>,
-    #[serde(default)]
-    pub(crate) require: Vec<RequireRow>,
-    #[serde(default)]
-    pub(crate) basis: Vec<BasisRow>,
-    #[serde(default)]
-    pub(crate) count: Vec<CountRow>,
-    #[serde(default)]
-    pub(crate) entries: Option<EntriesRow>,
-    #[serde(default, rename = "override")]
-    pub(crate) overrides: Vec<OverrideRow>,
-    #[serde(default)]
-    pub(crate) disable: Vec<DisableRow>,
-}
+/// A text, and where it stands.
+pub(crate) type Said = Spanned<String>;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SignalRow {
-    pub(crate) id: Spanned<String>,
-    pub(crate) zh: String,
-    pub(crate) en: String,
-    #[serde(default)]
-    pub(crate) unit: String,
-    pub(crate) code: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(crate) of_factor: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MarkRow {
-    pub(crate) id: Spanned<String>,
-    pub(crate) zh: String,
-    pub(crate) en: String,
-    pub(crate) object: Spanned<String>,
-    pub(crate) dimension: Dimension,
-    pub(crate) validity: Validity,
-    pub(crate) source: Spanned<String>,
-    pub(crate) certainty: Certainty,
-    #[serde(default = "yes")]
-    pub(crate) by_hand: bool,
-    #[serde(default)]
-    pub(crate) normal: bool,
-    #[serde(default)]
-    pub(crate) factors: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub(crate) signals: Vec<String>,
-    #[serde(default)]
-    pub(crate) ruling: bool,
+macro_rules! rows {
+    ($( $(#[doc = $doc:literal])* $name:ident { $( $(#[$of:meta])* $key:ident: $kind:ty, )* } )*) => { $(
+        $(#[doc = $doc])*
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct $name { $( $(#[$of])* pub(crate) $key: $kind, )* }
+    )* };
 }
 
 fn yes() -> bool {
     true
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RuleRow {
-    pub(crate) id: Spanned<String>,
-    pub(crate) version: u32,
-    pub(crate) mark: Spanned<String>,
-    pub(crate) effect: Effect,
-    pub(crate) clause: Spanned<String>,
-    pub(crate) certainty: Certainty,
-    pub(crate) when: Spanned<String>,
-    pub(crate) until: Option<Spanned<String>>,
-    pub(crate) begin_after: Option<Spanned<String>>,
-    pub(crate) end_after: Option<Spanned<String>>,
-    pub(crate) group: Option<String>,
-    pub(crate) medium: Option<Spanned<String>>,
-    #[serde(rename = "from")]
-    pub(crate) from: Option<Spanned<String>>,
-    /// The first day on which it holds no more; `until` is the condition of the end.
-    pub(crate) before: Option<Spanned<String>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LimitRow {
-    pub(crate) id: Spanned<String>,
-    pub(crate) marks: Vec<Spanned<String>>,
-    pub(crate) per: Per,
-    pub(crate) max: Spanned<String>,
-    #[serde(default = "nearly")]
-    pub(crate) warn_percent: u8,
-    pub(crate) clause: Spanned<String>,
-    pub(crate) certainty: Certainty,
-    pub(crate) from: Option<Spanned<String>>,
-    pub(crate) until: Option<Spanned<String>>,
-}
-
 fn nearly() -> u8 {
     80
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ConflictRow {
-    pub(crate) id: Spanned<String>,
-    /// Left out: what `against` says is forbidden whatever is marked; then `object` says where.
-    pub(crate) mark: Option<Spanned<String>>,
-    pub(crate) object: Option<Spanned<String>>,
-    pub(crate) from: Option<Spanned<String>>,
-    pub(crate) until: Option<Spanned<String>>,
-    pub(crate) within: Option<Spanned<String>>,
-    pub(crate) against: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(crate) shared: bool,
-    pub(crate) after: Option<Spanned<String>>,
-    pub(crate) zh: String,
-    pub(crate) en: String,
-    pub(crate) clause: Spanned<String>,
-    pub(crate) certainty: Certainty,
-}
+rows! {
+    /// One file.
+    File {
+        schema: Said,
+        set: Option<Said>,
+        #[serde(default)]
+        version: String,
+        #[serde(default)]
+        zh: String,
+        #[serde(default)]
+        en: String,
+        #[serde(default)]
+        default_for: Vec<Said>,
+        other_flags: Option<Validity>,
+        #[serde(default)]
+        overlay: bool,
+        /// Kinds of facilities besides those of [`super::OBJECTS`].
+        #[serde(default)]
+        kinds: Vec<String>,
+        #[serde(default)]
+        signal: Vec<SignalRow>,
+        #[serde(default)]
+        mark: Vec<MarkRow>,
+        #[serde(default)]
+        rule: Vec<RuleRow>,
+        #[serde(default)]
+        limit: Vec<LimitRow>,
+        #[serde(default)]
+        conflict: Vec<ConflictRow>,
+        #[serde(default)]
+        period: Vec<PeriodRow>,
+        #[serde(default)]
+        require: Vec<RequireRow>,
+        #[serde(default)]
+        basis: Vec<BasisRow>,
+        #[serde(default)]
+        count: Vec<CountRow>,
+        #[serde(default)]
+        entries: Option<EntriesRow>,
+        #[serde(default, rename = "override")]
+        overrides: Vec<OverrideRow>,
+        #[serde(default)]
+        disable: Vec<DisableRow>,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PeriodRow {
-    pub(crate) medium: Spanned<String>,
-    pub(crate) of: Spanned<String>,
-    /// Of files before `flag` and `mean`: `all`, or good ones of due ones, for both.
-    pub(crate) good: Option<Spanned<String>>,
-    /// `all`, or good ones of due ones: `3/4`.
-    pub(crate) flag: Option<Spanned<String>>,
-    pub(crate) flag_strict: Option<Spanned<String>>,
-    /// `all`, places of the whole period: `45/60`, or a share of those due: `75%`.
-    pub(crate) mean: Option<Spanned<String>>,
-    pub(crate) clause: Spanned<String>,
-    pub(crate) certainty: Certainty,
-    /// Those of `mean`, where they are others.
-    pub(crate) mean_clause: Option<Spanned<String>>,
-    pub(crate) mean_certainty: Option<Certainty>,
-}
+    /// A quantity that rules name.
+    SignalRow {
+        id: Said,
+        zh: String,
+        en: String,
+        #[serde(default)]
+        unit: String,
+        code: Option<Said>,
+        #[serde(default)]
+        of_factor: bool,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RequireRow {
-    pub(crate) id: Spanned<String>,
-    pub(crate) marks: Vec<Spanned<String>>,
-    pub(crate) factor: Spanned<String>,
-    pub(crate) of: Spanned<String>,
-    pub(crate) max: f64,
-    #[serde(default, rename = "for")]
-    pub(crate) factors: Vec<Spanned<String>>,
-    pub(crate) zh: String,
-    pub(crate) en: String,
-    pub(crate) clause: Spanned<String>,
-    pub(crate) certainty: Certainty,
-    pub(crate) from: Option<Spanned<String>>,
-    pub(crate) until: Option<Spanned<String>>,
-}
+    /// A mark.
+    MarkRow {
+        id: Said,
+        zh: String,
+        en: String,
+        object: Said,
+        dimension: Dimension,
+        validity: Validity,
+        source: Said,
+        certainty: Certainty,
+        #[serde(default = "yes")]
+        by_hand: bool,
+        #[serde(default)]
+        normal: bool,
+        #[serde(default)]
+        factors: Vec<Said>,
+        #[serde(default)]
+        signals: Vec<String>,
+        #[serde(default)]
+        ruling: bool,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BasisRow {
-    pub(crate) mark: Spanned<String>,
-    pub(crate) factor: Spanned<String>,
-    pub(crate) medium: Spanned<String>,
-    /// `converted` or `means`.
-    pub(crate) of: Spanned<String>,
-    pub(crate) above: Option<f64>,
-    pub(crate) below: Option<f64>,
-    #[serde(default)]
-    pub(crate) needed: bool,
-    #[serde(default)]
-    pub(crate) but: Vec<Spanned<String>>,
-    pub(crate) clause: Spanned<String>,
-    #[allow(dead_code, reason = "every row says how sure it is")]
-    pub(crate) certainty: Certainty,
-    pub(crate) from: Option<Spanned<String>>,
-    pub(crate) until: Option<Spanned<String>>,
-}
+    /// A rule that sets a mark.
+    RuleRow {
+        id: Said,
+        version: u32,
+        mark: Said,
+        effect: Effect,
+        clause: Said,
+        certainty: Certainty,
+        when: Said,
+        until: Option<Said>,
+        begin_after: Option<Said>,
+        end_after: Option<Said>,
+        group: Option<String>,
+        medium: Option<Said>,
+        from: Option<Said>,
+        /// The first day on which it holds no more; `until` is the condition of the end.
+        before: Option<Said>,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CountRow {
-    pub(crate) id: Spanned<String>,
-    pub(crate) signal: Spanned<String>,
-    pub(crate) code: Spanned<String>,
-    pub(crate) below: f64,
-    pub(crate) max: u32,
-    #[serde(default)]
-    pub(crate) unless: Vec<Spanned<String>>,
-    pub(crate) zh: String,
-    pub(crate) en: String,
-    pub(crate) clause: Spanned<String>,
-    pub(crate) certainty: Certainty,
-    pub(crate) from: Option<Spanned<String>>,
-    pub(crate) until: Option<Spanned<String>>,
-}
+    /// How long marks may hold.
+    LimitRow {
+        id: Said,
+        marks: Vec<Said>,
+        per: Per,
+        max: Said,
+        #[serde(default = "nearly")]
+        warn_percent: u8,
+        clause: Said,
+        certainty: Certainty,
+        from: Option<Said>,
+        until: Option<Said>,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct EntriesRow {
-    pub(crate) deadline_days: u8,
-    pub(crate) deadline_hour: u8,
-    #[serde(default)]
-    pub(crate) proof: bool,
-    pub(crate) clause: Spanned<String>,
-}
+    /// What must not be true while a mark holds, or at all.
+    ConflictRow {
+        id: Said,
+        /// Left out: what `against` says is forbidden whatever is marked; then `object` says where.
+        mark: Option<Said>,
+        object: Option<Said>,
+        from: Option<Said>,
+        until: Option<Said>,
+        within: Option<Said>,
+        against: Option<Said>,
+        #[serde(default)]
+        shared: bool,
+        after: Option<Said>,
+        zh: String,
+        en: String,
+        clause: Said,
+        certainty: Certainty,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct OverrideRow {
-    pub(crate) rule: Spanned<String>,
-    pub(crate) version: u32,
-    pub(crate) when: Option<Spanned<String>>,
-    pub(crate) until: Option<Spanned<String>>,
-    pub(crate) begin_after: Option<Spanned<String>>,
-    pub(crate) end_after: Option<Spanned<String>>,
-    pub(crate) clause: Spanned<String>,
-}
+    /// What finer values make of a period.
+    PeriodRow {
+        medium: Said,
+        of: Said,
+        /// Of files before `flag` and `mean`: `all`, or good ones of due ones, for both.
+        good: Option<Said>,
+        /// `all`, or good ones of due ones: `3/4`.
+        flag: Option<Said>,
+        flag_strict: Option<Said>,
+        /// `all`, places of the whole period: `45/60`, or a share of those due: `75%`.
+        mean: Option<Said>,
+        clause: Said,
+        certainty: Certainty,
+        /// Those of `mean`, where they are others.
+        mean_clause: Option<Said>,
+        mean_certainty: Option<Certainty>,
+    }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DisableRow {
-    pub(crate) rule: Spanned<String>,
-    pub(crate) clause: Spanned<String>,
+    /// A condition of exemptions.
+    RequireRow {
+        id: Said,
+        marks: Vec<Said>,
+        factor: Said,
+        of: Said,
+        max: f64,
+        #[serde(default, rename = "for")]
+        factors: Vec<Said>,
+        zh: String,
+        en: String,
+        clause: Said,
+        certainty: Certainty,
+        from: Option<Said>,
+        until: Option<Said>,
+    }
+
+    /// What other values rest on.
+    BasisRow {
+        mark: Said,
+        factor: Said,
+        medium: Said,
+        /// `converted` or `means`.
+        of: Said,
+        above: Option<f64>,
+        below: Option<f64>,
+        #[serde(default)]
+        needed: bool,
+        #[serde(default)]
+        but: Vec<Said>,
+        clause: Said,
+        #[allow(dead_code, reason = "every row says how sure it is")]
+        certainty: Certainty,
+        from: Option<Said>,
+        until: Option<Said>,
+    }
+
+    /// Values of a day that may be wrong only so often.
+    CountRow {
+        id: Said,
+        signal: Said,
+        code: Said,
+        below: f64,
+        max: u32,
+        #[serde(default)]
+        unless: Vec<Said>,
+        zh: String,
+        en: String,
+        clause: Said,
+        certainty: Certainty,
+        from: Option<Said>,
+        until: Option<Said>,
+    }
+
+    /// Until when marks may be entered.
+    EntriesRow {
+        deadline_days: u8,
+        deadline_hour: u8,
+        #[serde(default)]
+        proof: bool,
+        clause: Said,
+    }
+
+    /// What an overlay changes in a rule of another set.
+    OverrideRow {
+        rule: Said,
+        version: u32,
+        when: Option<Said>,
+        until: Option<Said>,
+        begin_after: Option<Said>,
+        end_after: Option<Said>,
+        clause: Said,
+    }
+
+    /// A rule of another set that an overlay takes out.
+    DisableRow {
+        rule: Said,
+        clause: Said,
+    }
 }

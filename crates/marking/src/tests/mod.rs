@@ -8,10 +8,13 @@ use hj212_model::message::{Facility, Kind, StationFacts, Timestamp};
 
 mod afterwards;
 mod corrections;
+mod dates;
 mod order;
+mod random;
 mod rulings;
 mod scenarios;
 mod spans;
+mod table;
 mod year;
 
 const MINUTE: i64 = 60 * expr::SECOND;
@@ -57,6 +60,7 @@ struct Player {
     happenings: Vec<Happening>,
     judged: Vec<(String, Judged)>,
     answers: Vec<Answer>,
+    revisions: Vec<Revision>,
     /// Whether the state goes through its bytes before every step.
     restored: bool,
 }
@@ -67,7 +71,17 @@ impl Player {
         let mut marks = Marks::default();
         marks.install(&plan, &mut Verdict::default());
         let now = Timestamp(super::calendar::read("2026-03-02T08:00:00+08:00").unwrap().0).0;
-        Player { plan, marks, now, entries: 0, happenings: vec![], judged: vec![], answers: vec![], restored: false }
+        Player {
+            plan,
+            marks,
+            now,
+            entries: 0,
+            happenings: vec![],
+            judged: vec![],
+            answers: vec![],
+            revisions: vec![],
+            restored: false,
+        }
     }
 
     fn restore(&mut self) {
@@ -112,6 +126,17 @@ impl Player {
             &mut out,
         );
         self.happenings.extend(out.happenings);
+        self.revisions.extend(out.revisions);
+        self.answers.push(answer.clone());
+        answer
+    }
+
+    fn rule(&mut self, (role, id): (&str, &str), text: &str) -> Answer {
+        self.restore();
+        let mut out = Verdict::default();
+        let answer = self.marks.rule(&self.plan, Timestamp(self.now), (role, id, text.as_bytes()), &mut out);
+        self.happenings.extend(out.happenings);
+        self.revisions.extend(out.revisions);
         self.answers.push(answer.clone());
         answer
     }

@@ -2,20 +2,20 @@
 
 use super::*;
 
-const HOUR: i64 = 60 * MINUTE;
+pub(super) const HOUR: i64 = 60 * MINUTE;
 const START: &str = "2026-03-02T08:00:00+08:00";
 
-struct Station {
-    player: Player,
-    revisions: Vec<Revision>,
+pub(super) struct Station {
+    pub(super) player: Player,
+    pub(super) revisions: Vec<Revision>,
 }
 
-fn start() -> i64 {
+pub(super) fn start() -> i64 {
     super::super::calendar::read(START).unwrap().0
 }
 
 impl Station {
-    fn new(rules: &str) -> Station {
+    pub(super) fn new(rules: &str) -> Station {
         let player = Player::new(&book(), &rig(rules), "2017", "air");
         Station { player, revisions: Vec::new() }
     }
@@ -35,7 +35,7 @@ impl Station {
         self.take(out.happenings, out.revisions);
     }
 
-    fn hour(&mut self, hours: i64, values: &[(&str, &str, &str)]) {
+    pub(super) fn hour(&mut self, hours: i64, values: &[(&str, &str, &str)]) {
         self.period(Kind::Hour, hours, HOUR, values);
     }
 
@@ -59,7 +59,13 @@ impl Station {
         self.revisions.extend(revisions);
     }
 
-    fn entry(&mut self, id: &str, mark: &str, (from, to): (i64, Option<i64>), more: &[(&str, &str)]) -> Answer {
+    pub(super) fn entry(
+        &mut self,
+        id: &str,
+        mark: &str,
+        (from, to): (i64, Option<i64>),
+        more: &[(&str, &str)],
+    ) -> Answer {
         let at = |hours: i64| Timestamp(start() + hours * HOUR).to_rfc3339();
         let mut text = serde_json::json!({ "schema": "hj212.mark-entry/1", "id": id, "mark": mark, "object": "furnace-1",
             "begin": at(from), "end": to.map(at), "reason": "log book", "proof": "p", "author": "Wang" });
@@ -74,7 +80,14 @@ impl Station {
         answer
     }
 
-    fn rule(&mut self, id: &str, role: &str, about: &str, ruling: &str, within: Option<(i64, i64)>) -> Answer {
+    pub(super) fn rule(
+        &mut self,
+        id: &str,
+        role: &str,
+        about: &str,
+        ruling: &str,
+        within: Option<(i64, i64)>,
+    ) -> Answer {
         let at = |hours: i64| Timestamp(start() + hours * HOUR).to_rfc3339();
         let mut text = serde_json::json!({ "schema": "hj212.mark-ruling/1", "id": id, "about": about, "ruling": ruling,
             "reason": "DCS 显示仍在投料", "author": "pa-3401-118", "decision": "皖环〔2026〕7 号" });
@@ -90,7 +103,7 @@ impl Station {
     }
 
     /// What was put right since this was last asked: the hour after 08:00, the code, what it was and what it is.
-    fn righted(&mut self) -> Vec<(i64, String, Option<Validity>, Option<Validity>)> {
+    pub(super) fn righted(&mut self) -> Vec<(i64, String, Option<Validity>, Option<Validity>)> {
         let all = std::mem::take(&mut self.revisions);
         all.iter()
             .filter(|revision| revision.kind == Kind::Hour)
@@ -101,7 +114,7 @@ impl Station {
             .collect()
     }
 
-    fn told(&self, kind: &str) -> usize {
+    pub(super) fn told(&self, kind: &str) -> usize {
         self.player.happenings.iter().filter(|happening| happening.kind == kind).count()
     }
 }

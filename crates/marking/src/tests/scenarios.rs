@@ -73,6 +73,7 @@ struct Played {
     clock: i64,
     last: BTreeMap<String, Judged>,
     from: usize,
+    revised: usize,
     reports: u32,
 }
 
@@ -139,6 +140,8 @@ impl Played {
             h.mark.as_ref().is_some_and(|m| m.object.starts_with("noise"))
                 || h.detail["code"].as_str().is_some_and(|code| code.starts_with("noise"))
         };
+        let noisy = |r: &Revision| r.readings.iter().all(|reading| reading.code.starts_with("noise"));
+        self.player.revisions.extend(out.revisions.into_iter().filter(|r| !noisy(r)));
         self.player.happenings.extend(out.happenings.into_iter().filter(|h| !noise(h)));
     }
 
@@ -176,13 +179,60 @@ impl Played {
                     "reason": "mistaken", "author": "Wang" });
                 self.player.enter(&entry.to_string());
             }
-            "so" => self.from = self.player.happenings.len(),
+            "supersede" => {
+                self.player.now = self.player.now.max(self.clock);
+                let end = (words[6] != "-").then(|| time(words[6]));
+                let entry = serde_json::json!({ "schema": "hj212.mark-entry/1", "id": words[1], "supersedes": words[2], "mark": words[3],
+                    "object": words[4], "begin": time(words[5]), "end": end, "reason": "log book", "proof": "photo", "author": "Wang" });
+                self.player.enter(&entry.to_string());
+            }
+            "rule" => {
+                let mut ruling = serde_json::json!({ "schema": "hj212.mark-ruling/1", "id": words[1], "about": words[3],
+                    "ruling": words[4], "reason": "DCS", "author": "pa-1" });
+                if let [from, to] = words[5..] {
+                    (ruling["from"], ruling["to"]) = (time(from).into(), time(to).into());
+                }
+                self.player.rule((words[2], words[1]), &ruling.to_string());
+            }
+            "now" => {
+                let kind = Kind::ALL.iter().copied().find(|kind| kind.name() == words[1]).ok_or("no such kind")?;
+                let at = Timestamp(moment(&format!("{} {}", words[2], words[3])));
+                let worth = self.player.marks.worth_now(&self.player.plan, words[4], kind, at, None);
+                let worth = worth.map_or("none", Validity::name);
+                if worth != words[5] {
+                    return Err(format!("it is {worth}"));
+                }
+            }
+            "revised" => {
+                let kind = |word: &str| Kind::ALL.iter().copied().find(|kind| kind.name() == word);
+                let wanted = kind(words[1]).ok_or("no such kind")?;
+                let count = self.player.revisions.iter().skip(self.revised).filter(|r| r.kind == wanted).count();
+                if count.to_string() != words[2] {
+                    return Err(format!(
+                        "{count} were: {:?}",
+                        self.player.revisions.iter().skip(self.revised).collect::<Vec<_>>()
+                    ));
+                }
+            }
+            "told" => {
+                let mut marks = self.player.marks.held().chain(self.player.marks.ended());
+                let mark = marks.find(|mark| mark.by == words[1]).ok_or("no such mark")?;
+                let works = self.player.marks.working(&self.player.plan, mark, words[2], None).ok_or("not about it")?;
+                let said = works.of_time().en;
+                let wanted = rest.splitn(3, ' ').nth(2).unwrap_or_default();
+                if !said.contains(wanted) {
+                    return Err(format!("told was: {said}"));
+                }
+            }
+            "so" => (self.from, self.revised) = (self.player.happenings.len(), self.player.revisions.len()),
             "answer" => {
                 let last = self.player.answers.last().ok_or("nothing was entered")?;
-                let said = match (&last.refused, last.late) {
-                    (Some((code, ..)), _) => code,
-                    (None, true) => "late",
-                    (None, false) => "accepted",
+                let nothing = last.changed.as_ref().and_then(|changed| changed.nothing);
+                let said = match (&last.refused, nothing, last.late) {
+                    (Some((code, ..)), ..) => code,
+                    (None, Some(nothing), _) => nothing.words().0,
+                    (None, None, true) => "late",
+                    (None, None, false) => "accepted",
                 };
                 if said != rest {
                     return Err(format!("answered {said}"));
@@ -232,7 +282,7 @@ fn play(book: &RuleBook, case: &Case, how: How) -> Vec<String> {
     let mut player = Player::new(book, &case.facts, &case.edition, &case.medium);
     player.restored = how == How::Restored;
     player.now = 0;
-    let mut played = Played { player, how, clock: 0, last: BTreeMap::new(), from: 0, reports: 0 };
+    let mut played = Played { player, how, clock: 0, last: BTreeMap::new(), from: 0, revised: 0, reports: 0 };
     let mut wrong = Vec::new();
     for (number, line) in &case.lines {
         if let Err(why) = played.line(line) {

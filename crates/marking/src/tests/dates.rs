@@ -1,0 +1,136 @@
+//! H5: an act is judged by the text that was in force when it was done. 生态环境法典 replaced ten acts on 2026-08-15; what was done in July is judged by
+//! the old text, whenever its data come and whenever it is explained.
+
+use super::*;
+
+const LAW: &str = r#"
+schema = "marks/1"
+set = "law"
+version = "1"
+zh = "测试"
+en = "test"
+mark = [
+  { id = "high", zh = "超限", en = "high", object = "factor", dimension = "device", validity = "invalid", source = "s", certainty = "I" },
+  { id = "rest", zh = "停", en = "rest", object = "furnace", dimension = "condition", validity = "exempt", source = "s", certainty = "I" },
+]
+
+[[rule]]
+id = "high-old"
+version = 1
+mark = "high"
+effect = "apply"
+when = 'value > 100'
+before = "2026-08-15"
+clause = "大气污染防治法 第一百一十七条（旧）"
+certainty = "I"
+
+[[rule]]
+id = "high-new"
+version = 1
+mark = "high"
+effect = "apply"
+when = 'value > 100'
+from = "2026-08-15"
+clause = "生态环境法典 第一千零八十六条"
+certainty = "S"
+
+[[limit]]
+id = "rest-old"
+marks = ["rest"]
+per = "day"
+max = "4h"
+until = "2026-08-15"
+clause = "旧"
+certainty = "I"
+
+[[limit]]
+id = "rest-new"
+marks = ["rest"]
+per = "day"
+max = "2h"
+from = "2026-08-15"
+clause = "新"
+certainty = "S"
+"#;
+
+fn law() -> RuleBook {
+    let mut files: Vec<(String, String)> = built_in_texts().into_iter().collect();
+    files.push(("law.toml".into(), LAW.into()));
+    RuleBook::load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn player(book: &RuleBook, at: &str) -> Player {
+    let mut player = Player::new(book, &rig("law"), "2017", "air");
+    player.now = super::super::calendar::read(at).unwrap().0;
+    player
+}
+
+/// Clauses of the marks that began, with since and until.
+fn clauses(player: &Player) -> Vec<(String, String, Option<String>)> {
+    let marks = player.marks.ended().chain(player.marks.held()).filter(|mark| mark.mark == "law:high");
+    let short = |at: Timestamp| at.to_rfc3339()[5..16].to_owned();
+    let mut all: Vec<_> = marks.map(|m| (m.clause.clone(), short(m.since), m.until.map(short))).collect();
+    all.sort_by(|a, b| a.1.cmp(&b.1));
+    all
+}
+
+#[test]
+fn a_clause_ends_and_the_next_begins_at_midnight_of_beijing() {
+    let book = law();
+    for restored in [false, true] {
+        let mut player = player(&book, "2026-08-14T23:50:00+08:00");
+        player.restored = restored;
+        player.steps("x20 a21026=200/N | a21026=5/N", "", "");
+        let (old, new) = ("大气污染防治法 第一百一十七条（旧）", "生态环境法典 第一千零八十六条");
+        let wanted = [(old, "08-14T23:51", "08-15T00:00"), (new, "08-15T00:00", "08-15T00:11")];
+        let wanted = wanted.map(|(clause, since, until)| (clause.to_owned(), since.to_owned(), Some(until.to_owned())));
+        assert_eq!(clauses(&player), wanted);
+        // The text that is handed over is that of the rule that was in force.
+        let texts = [("law.toml", LAW)];
+        let text = book.text_of_rule("law:high-old", 1, texts.into_iter()).unwrap().text;
+        assert!(text.contains("第一百一十七条") && !text.contains("第一千零八十六条"), "{text}");
+    }
+}
+
+#[test]
+fn data_of_july_that_come_in_september_are_judged_by_the_text_of_july() {
+    let book = law();
+    let mut player = player(&book, "2026-09-01T08:00:00+08:00");
+    player.steps("a21026=5/N", "", "");
+    // Backfill: it came in September.
+    let data = Timestamp(super::super::calendar::read("2026-07-20T10:00:00+08:00").unwrap().0);
+    let readings = [Reading { code: "a21026", text: "200", judged: None, flag: Some("N") }];
+    let seen = Observation { at: Timestamp(player.now), data: Some(data), kind: Kind::Realtime, readings: &readings };
+    let mut out = Verdict::default();
+    player.marks.observe(&player.plan, &seen, &mut out);
+    assert_eq!(
+        (out.readings[0].validity, &out.readings[0].marks[..]),
+        (Some(Validity::Invalid), &["law:high".to_owned()][..])
+    );
+    assert!(clauses(&player).is_empty(), "it drives nothing: {:?}", clauses(&player));
+}
+
+#[test]
+fn limits_of_both_texts_count_their_own_days() {
+    let book = law();
+    let mut player = player(&book, "2026-08-16T09:00:00+08:00");
+    player.by_hand("law:rest", "furnace-1", 1, "before, so that the rules are known");
+    let entry = |id: &str, day: &str| {
+        format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"law:rest","object":"furnace-1","begin":"2026-08-{day}T01:00:00+08:00","end":"2026-08-{day}T06:00:00+08:00","reason":"r","proof":"p","author":"a"}}"#
+        )
+    };
+    player.now = super::super::calendar::read("2026-08-15T09:00:00+08:00").unwrap().0;
+    player.enter(&entry("old", "14"));
+    player.now = super::super::calendar::read("2026-08-16T09:00:00+08:00").unwrap().0;
+    player.enter(&entry("new", "15"));
+    let spent = |id: &str| {
+        let mark = player.marks.ended().find(|mark| mark.by == id).unwrap();
+        mark.without.first().map(|(from, _)| from.to_rfc3339()[8..13].to_owned())
+    };
+    assert_eq!(
+        (spent("old").as_deref(), spent("new").as_deref()),
+        (Some("14T05"), Some("15T03")),
+        "four hours, then two"
+    );
+}
