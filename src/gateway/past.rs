@@ -19,6 +19,17 @@ pub(super) fn begin(
     settings: &interpret::Settings,
     up_to: Offset,
 ) -> Result<(Interpreter, Offset), ReadError> {
+    begin_knowing(disk, dir, derived, settings, up_to).map(|(interpreter, first, _)| (interpreter, first))
+}
+
+/// The same, and whether nothing before that record is unknown: it is the first of all, or a checkpoint stands for what came before.
+pub(super) fn begin_knowing(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    derived: &Derived,
+    settings: &interpret::Settings,
+    up_to: Offset,
+) -> Result<(Interpreter, Offset, bool), ReadError> {
     let mut reader = Reader::open(Arc::clone(disk), dir, Offset(0))?;
     let oldest = match reader.next()? {
         Some(ReadItem::Record(stored)) => stored.offset,
@@ -28,7 +39,7 @@ pub(super) fn begin(
     let up_to = up_to.max(Offset(oldest.0.saturating_sub(1)));
     for (offset, state) in derived.checkpoints_up_to(up_to) {
         if let Ok(interpreter) = Interpreter::restore(settings.clone(), &state) {
-            return Ok((interpreter, offset.next()));
+            return Ok((interpreter, offset.next(), true));
         }
     }
     let mut interpreter = Interpreter::new(settings.clone());
@@ -36,5 +47,5 @@ pub(super) fn begin(
         reader.seek(oldest);
         foresee_in(&mut reader, &mut interpreter)?;
     }
-    Ok((interpreter, oldest))
+    Ok((interpreter, oldest, oldest.0 <= 1))
 }
