@@ -90,6 +90,14 @@ fn is_code(codes: &BTreeSet<&str>, code: &str) -> bool {
     codes.contains(code) || codes.iter().any(|known| known.contains('x') && fits(known))
 }
 
+/// The key whose value stands at `at`: the word before the last equals sign of the line up to there.
+fn key_at(text: &str, at: usize) -> Option<&str> {
+    let line = text.get(..at)?.rsplit('\n').next()?;
+    let before = line.rsplit_once('=')?.0.trim_end();
+    let word = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next()?;
+    (!word.is_empty()).then_some(word)
+}
+
 struct Reader<'f> {
     name: &'f str,
     text: &'f str,
@@ -97,7 +105,12 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
+    /// Notes a mistake; the key whose value it is in is named too.
     fn problem(&mut self, place: &Range<usize>, what: String, remedy: &str) {
+        let what = match key_at(self.text, place.start) {
+            Some(key) if !what.contains(&format!("{key} =")) => format!("{what} ({key})"),
+            Some(_) | None => what,
+        };
         self.problems.push(Problem::at(self.name, self.text, place, what, remedy));
     }
 

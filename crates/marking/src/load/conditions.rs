@@ -111,11 +111,9 @@ impl Reader<'_> {
             }
         }
         if let Some(said) = until.or(from).filter(|_| dates.from >= dates.until) {
-            self.problem(
-                &said.span(),
-                format!("{owner}: it never holds"),
-                "from must be before the day on which it ends",
-            );
+            let day = |said: Option<&Spanned<String>>| said.map_or("-".to_owned(), |said| said.get_ref().clone());
+            let what = format!("{owner}: from {} until before {} it never holds", day(from), day(until));
+            self.problem(&said.span(), what, "from must be before the day on which it ends");
         }
         dates
     }

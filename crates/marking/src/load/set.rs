@@ -264,7 +264,12 @@ impl Reader<'_> {
             let marks: Vec<String> = row.marks.iter().map(|mark| self.mark_of(book, &set.name, &owner, mark)).collect();
             let max = self.time(&owner, Some(&row.max));
             if max <= 0 || marks.is_empty() || !(1..=100).contains(&row.warn_percent) {
-                let what = format!("{owner}: needs marks, a time above 0 and warn_percent from 1 to 100");
+                let what = format!(
+                    "{owner}: {} marks, max = {:?}, warn_percent = {}: it needs marks, a time above 0 and 1 to 100 percent",
+                    marks.len(),
+                    row.max.get_ref(),
+                    row.warn_percent
+                );
                 self.problem(&row.max.span(), what, "write marks = [\"…\"], max = \"60h\"");
             }
             self.once(&row.id, &owner, set.limits.iter().any(|other| other.name == name));

@@ -515,11 +515,19 @@ fn wrong_rule_files_are_refused_with_place_rule_and_remedy() {
         (conflict("inc19:off", "against = 'temp > 5'").repeat(2), 12, "is defined twice"),
         ("[entries]\ndeadline_days = 99\ndeadline_hour = 77\nclause = \"c\"\n".to_owned(), 6, "is no deadline"),
         ("[[disable]]\nrule = \"inc19:off-auto\"\nclause = \"c\"\n".repeat(2), 7, "is changed twice"),
+        (mark.replace("\"invalid\"", "\"inval\""), 3, "unknown variant `inval`"),
+        (format!("{mark}{}", rule("temp < 3", "").replace("version = 1", "version = \"1\"")), 6, "invalid type"),
+        (format!("{mark}{}", rule("temp < 3", "end_after = \"soon\"\n")), 12, "\"soon\" is no time (end_after)"),
+        ("[[rule]\n".to_owned(), 3, ""),
+        (format!("{mark}{}", rule("temp < 3", "from = \"2026-13-01\"\n")), 12, "2026-13-01"),
+        (format!("{mark}{}", rule("temp < 3", "from = \"2026-08-15\"\nbefore = \"2026-08-15\"\n")), 13, "2026-08-15"),
+        ("[[limit]]\nid = \"l\"\nmarks = [\"inc19:off\"]\nper = \"year\"\nmax = \"0h\"\nclause = \"c\"\ncertainty = \"I\"\n".to_owned(), 7, "a time above 0"),
     ] {
         let mut files: Vec<(String, String)> = built_in_texts().into_iter().collect();
         files.push(("t.toml".into(), format!("schema = \"marks/1\"\nset = \"t\"\n{body}")));
         let problems = RuleBook::load(&files).unwrap_err();
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(problems.iter().all(|problem| !problem.remedy.is_empty()), "without a remedy: {said:#?}");
         let found = said.iter().any(|p| p.starts_with(&format!("t.toml:{line}:")) && p.contains(says));
         assert!(found, "wanted {says} in line {line}: {said:#?}");
     }

@@ -29,6 +29,21 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What to do about a mistake that the TOML reader found.
+fn remedy_of(message: &str) -> &'static str {
+    let known = [
+        ("unknown field", "correct the spelling or remove the line"),
+        ("missing field", "add the key that is missing"),
+        ("unknown variant", "write one of the values named"),
+        ("duplicate", "remove one of the two"),
+        ("invalid type", "write a value of the kind that is expected"),
+        ("invalid value", "write a value of the kind that is expected"),
+        ("invalid length", "write as many values as are expected"),
+    ];
+    let found = known.iter().find(|(says, _)| message.contains(says));
+    found.map_or("correct the line: TOML wants key = value, texts in quotes, lists in brackets", |(_, remedy)| remedy)
+}
+
 impl Problem {
     /// A mistake at a place of `text`.
     #[must_use]
@@ -59,8 +74,7 @@ impl Problem {
         let line = format!("{before}{after}");
         // The line may hold a password, and logs are read by many.
         let shown = if line.contains("pw") { String::new() } else { format!(" in `{}`", line.trim()) };
-        let remedy = if message.contains("unknown field") { "correct the spelling or remove the line" } else { "" };
-        Problem::at(&file, text, &place, format!("{message}{shown}"), remedy)
+        Problem::at(&file, text, &place, format!("{message}{shown}"), remedy_of(&message))
     }
 
     /// A rule broken by the value of `key` (`section.name`), whose line is looked up in `text`.
