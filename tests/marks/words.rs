@@ -71,8 +71,44 @@ fn marks_that_hold_are_listed_with_a_stated_end_and_before_their_time() {
 #[test]
 fn a_letter_that_would_exempt_is_only_proposed_in_words_too() {
     let written = two();
-    written.report_of("M5", "2026-06-01T10:01:00", 2011, "20260601100000", "a21026-Rtd=5,a21026-Flag=St");
-    let (code, out, said) = written.ask(&["explain", "--mn", "M5", "--at", "2026-06-01 10:00"]);
+    for (minute, letter) in ["St", "Sd", "B", "F"].into_iter().enumerate() {
+        let (came, data) = (format!("2026-06-01T10:{:02}:30", minute * 10), format!("2026060110{:02}00", minute * 10));
+        written.report_of("M5", &came, 2011, &data, &format!("a21026-Rtd=5,a21026-Flag={letter}"));
+        let (code, out, said) =
+            written.ask(&["explain", "--mn", "M5", "--at", &format!("2026-06-01 10:{:02}", minute * 10)]);
+        assert_eq!(code, 0, "{said}");
+        holds(&out, &["validity: left to a ruling by people", &format!("h25f:{letter}")]);
+        // Nothing says that the letter itself takes it out of judgement.
+        for words in ["仅就该数据：豁免", "仅就该数据：不参与统计", "alone: exempt", "alone: not counted"]
+        {
+            assert!(!out.contains(words), "{letter}: {out}");
+        }
+    }
+}
+
+#[test]
+fn an_episode_of_a_noisy_station_is_explained_although_its_memory_holds_the_latest_only() {
+    let written = two();
+    written.report("2026-06-01T08:01:00", 2011, "20260601080000", "a21026-Rtd=1,a21026-Flag=C");
+    written.report("2026-06-01T08:02:00", 2011, "20260601080100", "a21026-Rtd=1,a21026-Flag=N");
+    for n in 0..100 {
+        let (minute, flag) = (n + 2, if n % 2 == 0 { "M" } else { "N" });
+        let (came, data) = (
+            format!("{:02}:{:02}", 8 + (minute + 1) / 60, (minute + 1) % 60),
+            format!("{:02}{:02}", 8 + minute / 60, minute % 60),
+        );
+        let area = format!("a34013-Rtd=1,a34013-Flag={flag};a21002-Rtd=1,a21002-Flag={flag}");
+        written.report(&format!("2026-06-01T{came}:00"), 2011, &format!("20260601{data}00"), &area);
+    }
+    let (code, out, said) = written.ask(&["explain", "--mn", "M1", "--at", "2026-06-01 08:00", "--factor", "a21026"]);
     assert_eq!(code, 0, "{said}");
-    holds(&out, &["validity: left to a ruling by people", "仅为建议", "only proposed"]);
+    holds(
+        &out,
+        &[
+            "设备标记「校准」（h17:C）",
+            "自 2026-06-01T08:00:00.000+08:00 至 2026-06-01T08:01:00.000+08:00",
+            "hj212-2017.toml",
+        ],
+    );
+    assert!(!out.contains("仅就该数据"), "{out}");
 }

@@ -114,11 +114,8 @@ impl Changed {
         let (was, is) = (Works::of(before), Works::of(after));
         let mut periods = [0u32; 3];
         for revision in revisions {
-            let place = match revision.kind {
-                Kind::Minute => 0,
-                Kind::Hour => 1,
-                _ => 2,
-            };
+            let kinds = [Kind::Minute, Kind::Hour, Kind::Day];
+            let place = kinds.iter().position(|kind| *kind == revision.kind).unwrap_or(2);
             periods.get_mut(place).into_iter().for_each(|count| *count += 1);
         }
         let closed = revisions.iter().filter(|revision| revision.data_time.0 < open).count();

@@ -39,6 +39,8 @@ const DAY: i64 = 24 * HOUR;
 pub const NEAR_MAX: i64 = HOUR;
 /// Nor does one further away than this, where the period of another report holds the time.
 pub const BESIDE_MAX: i64 = 300 * SECOND;
+/// Ended episodes of rules around the time that are kept for the explanation; the station's own memory holds the latest few in full.
+pub const EPISODES_KEPT_MAX: usize = 4096;
 /// How far before the asked time the reading of the journal begins, at least.
 const BEFORE: i64 = DAY;
 
@@ -188,13 +190,15 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
     };
     let from = Timestamp(question.at.0.saturating_sub(BEFORE));
     let mut nothing = None;
+    let mut episodes: Episodes = BTreeMap::new();
+    let around = (Timestamp(question.at.0.saturating_sub(DAY)), Timestamp(question.at.0.saturating_add(DAY)));
     let walked = walk(dir, settings, from, mn, |interpreter, seen| {
         match (&seen, &mut found) {
             (Seen::Before(stored), Some(so_far)) => {
                 let until = question.known.unwrap_or_else(|| interpreter.entries_close(mn, question.at));
                 // Who asks about what came after its day's deadline gets the first of it.
                 if stored.time > until && (question.known.is_some() || !so_far.is_empty()) {
-                    nothing = look(interpreter, question, found.take(), begin, &mut answer);
+                    nothing = look(interpreter, question, (found.take(), &episodes), begin, &mut answer);
                     return if nothing.is_some() { Walk::Ends } else { Walk::Goes };
                 }
             }
@@ -202,6 +206,16 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
                 answer.known = stored.time;
                 answer.places.note(stored.offset, record, published);
                 published.iter().for_each(|publication| found.take(stored, publication));
+                // The memory of ended episodes is bounded: what ends is kept as it ends.
+                if published.iter().any(|p| p.topic.ends_with("/event/mark-end")) {
+                    let ended = interpreter.marks_over(mn, None, around.0, around.1).unwrap_or_default();
+                    for mark in ended.into_iter().filter(|mark| mark.said.is_none() && mark.until.is_some()) {
+                        if episodes.len() < EPISODES_KEPT_MAX {
+                            episodes
+                                .insert((mark.since, mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark);
+                        }
+                    }
+                }
             }
             (Seen::After { stored, record, published }, None) => {
                 answer.places.note(stored.offset, record, published);
@@ -218,7 +232,7 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
         Walk::Goes
     })?;
     if let Some(found) = found {
-        nothing = look(&walked.interpreter, question, Some(found), begin, &mut answer);
+        nothing = look(&walked.interpreter, question, (Some(found), &episodes), begin, &mut answer);
     }
     if walked.interpreter.marks_held(mn).is_none() {
         return Err(MarksError::UnknownStation(question.mn.clone()));
@@ -228,11 +242,14 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
     nothing.map_or(Ok(answer), Err)
 }
 
+/// Episodes that have ended, by begin, mark, object and rule.
+type Episodes = BTreeMap<(Timestamp, String, String, String), Mark>;
+
 /// Takes what is known of the reports now into the answer; why not, if there are none.
 fn look(
     interpreter: &Interpreter,
     question: &Question,
-    found: Option<Found<'_>>,
+    (found, episodes): (Option<Found<'_>>, &Episodes),
     begin: Option<(Offset, Timestamp)>,
     answer: &mut Answer,
 ) -> Option<MarksError> {
@@ -248,6 +265,16 @@ fn look(
             let ruled = ruled(report.kind, code);
             let over = interpreter.marks_over(mn, Some(ruled), report.data_time, report.end);
             *marks = over.unwrap_or_default();
+            let period = (report.kind, report.data_time);
+            for mark in episodes.values() {
+                let over = mark.since <= report.end && mark.until.is_none_or(|until| until > report.data_time);
+                let known =
+                    |m: &Mark| (m.since, &m.mark, &m.object, &m.by) == (mark.since, &mark.mark, &mark.object, &mark.by);
+                if over && !marks.iter().any(known) && interpreter.working(mn, mark, code, period).is_some() {
+                    marks.push(mark.clone());
+                }
+            }
+            marks.sort_by_key(|mark| mark.since);
             // Of a period its end is no part.
             marks.retain(|mark| report.end <= report.data_time || mark.since < report.end);
             let own = own(interpreter.rule_book(), &report.body, code, marks);
