@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Report, ruled};
 use super::walk::Seen;
+use super::{Report, ruled};
 use hj212_interpret::Interpreter;
 use hj212_marking::Validity;
 use hj212_model::message::{Publication, Timestamp};
@@ -125,7 +125,9 @@ fn is_about(report: &Report, mn: &str, interpreter: &Interpreter, entry: &str) -
             mark.said.is_some() && mark.by == entry && (report.end <= report.data_time || mark.since < report.end)
         };
         marks.iter().any(is)
-            || interpreter.marks_over(mn, Some(ruled(report.kind, code)), report.data_time, end).is_some_and(|marks| marks.iter().any(is))
+            || interpreter
+                .marks_over(mn, Some(ruled(report.kind, code)), report.data_time, end)
+                .is_some_and(|marks| marks.iter().any(is))
     })
 }
 

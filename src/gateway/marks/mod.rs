@@ -270,7 +270,7 @@ fn look(
                 let over = mark.since <= report.end && mark.until.is_none_or(|until| until > report.data_time);
                 let known =
                     |m: &Mark| (m.since, &m.mark, &m.object, &m.by) == (mark.since, &mark.mark, &mark.object, &mark.by);
-                if over && !marks.iter().any(known) && interpreter.working(mn, mark, code, period).is_some() {
+                if over && !marks.iter().any(known) && interpreter.working(mn, mark, ruled, period).is_some() {
                     marks.push(mark.clone());
                 }
             }
