@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::events::Place;
-use super::factors::Dictionary;
 use super::{Interpreted, Interpreter, coverage};
 use hj212_model::message::{Context, ContextChange, Publication, Record};
 
@@ -186,7 +185,7 @@ impl Interpreter {
         done: &mut Interpreted,
     ) {
         if renamed {
-            self.dictionary = Dictionary::new(&self.context.factors);
+            self.dictionary = super::built_in::dictionary(&self.context.factors);
         }
         self.count_strangers();
         for mn in changed {
@@ -291,7 +290,7 @@ impl Interpreter {
         };
         let Some((context, name)) = found else { return false };
         // Nobody has spoken yet: there is no card to publish and no mark to judge again.
-        self.dictionary = Dictionary::new(&context.factors);
+        self.dictionary = super::built_in::dictionary(&context.factors);
         if !context.rules.is_empty() {
             self.rulings.replace(&context.rules);
         }

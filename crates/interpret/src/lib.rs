@@ -29,6 +29,7 @@
 
 mod answers;
 mod asked;
+mod built_in;
 mod command;
 mod context;
 mod convert;
@@ -75,6 +76,7 @@ pub use settings::Settings;
 pub use snapshot::RestoreError;
 pub use under_way::{GAPS_SHOWN_MAX, REQUESTS_SHOWN_MAX, concerns};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -141,7 +143,7 @@ pub struct Interpreter {
     statement: Statement,
     /// The name of the context in force; zeros: none was ever.
     context_name: [u8; 32],
-    dictionary: Dictionary,
+    dictionary: Arc<Dictionary>,
     stations: Vec<Station>,
     by_mn: HashMap<Box<[u8]>, u32>,
     waiting: Waiting,
@@ -173,7 +175,7 @@ impl Interpreter {
     pub fn new(settings: Settings) -> Interpreter {
         let context = Context::default();
         Interpreter {
-            dictionary: Dictionary::new(&context.factors),
+            dictionary: built_in::dictionary(&context.factors),
             settings,
             context,
             run: Run::default(),

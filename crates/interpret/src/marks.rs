@@ -14,7 +14,7 @@ use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::report::Report;
 use super::station::Station;
-use super::{Interpreted, Interpreter, Settings, json, topic};
+use super::{Interpreted, Interpreter, Settings, built_in, json, topic};
 use hj212::Edition;
 use hj212_coverage::{Grain, IntervalOrigin, Ledger};
 use hj212_marking::{
@@ -28,17 +28,17 @@ use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
 pub(super) struct Rulings {
     /// The texts of `book`; none: those built in.
     pub(super) texts: BTreeMap<String, String>,
-    book: RuleBook,
+    book: Arc<RuleBook>,
     /// Plans of stations with no rules of their own, by edition and medium.
     plain: BTreeMap<(String, String), Arc<Plan>>,
 }
 
-fn read(texts: &BTreeMap<String, String>) -> Option<RuleBook> {
+fn read(texts: &BTreeMap<String, String>) -> Option<Arc<RuleBook>> {
     if texts.is_empty() {
-        return RuleBook::built_in().ok();
+        return built_in::rules();
     }
     let files: Vec<(String, String)> = texts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
-    RuleBook::load(&files).ok()
+    RuleBook::load(&files).ok().map(Arc::new)
 }
 
 /// What of a record, besides its readings, matters to rules.
@@ -63,7 +63,7 @@ const fn of(medium: Medium) -> &'static str {
 impl Rulings {
     pub(super) fn new(texts: BTreeMap<String, String>) -> Rulings {
         // Texts that an earlier version took and this one does not: better the rules built in than none.
-        let book = read(&texts).or_else(|| RuleBook::built_in().ok()).unwrap_or_default();
+        let book = read(&texts).or_else(built_in::rules).unwrap_or_default();
         Rulings { texts, book, plain: BTreeMap::new() }
     }
 

@@ -11,13 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Stories;
 use super::context::{Run, Statement};
-use super::factors::Dictionary;
 use super::keys::{Kept, Keys};
 use super::marks::Rulings;
 use super::parts::Waiting;
 use super::report::Scratch;
 use super::station::Station;
-use super::{Interpreter, Settings};
+use super::{Interpreter, Settings, built_in};
 use hj212_marking::Verdict;
 use hj212_model::clock::belief::Belief;
 use hj212_model::message::{Context, Timestamp};
@@ -139,7 +138,7 @@ impl Interpreter {
             verdict: Verdict::default(),
             numbers: super::numbers::Numbers::default(),
             keys: Keys::restore(restored.keys),
-            dictionary: Dictionary::new(&restored.context.factors),
+            dictionary: built_in::dictionary(&restored.context.factors),
             settings,
             context: restored.context,
             run: restored.run,
