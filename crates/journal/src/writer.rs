@@ -212,7 +212,8 @@ struct Active {
 
 struct Trouble {
     why: Unstored,
-    retry: Instant,
+    /// By the monotonic clock, in microseconds.
+    retry: i64,
 }
 
 pub(super) struct Writer {
@@ -229,7 +230,7 @@ pub(super) struct Writer {
     /// Says up to where everything is durable, so that a loss at the end is told from an unfinished write.
     mark: Slots,
     marked: u64,
-    marked_at: Instant,
+    marked_at: i64,
     /// What is believed of the wall clock: how old segments are goes by it.
     belief: Belief,
     clock: Clock,
@@ -257,13 +258,13 @@ impl Writer {
         telemetry: Arc<Telemetry>,
         shared: Arc<Shared>,
         hash: Hash,
-        clock: Clock,
+        mut clock: Clock,
     ) -> Self {
         let next = shared.durable() + 1;
         let (active, buffer, failures, trouble) = (None, Vec::new(), 0, None);
         let place = &shared.place;
         let mark = Slots::new(Arc::clone(&place.disk), place.dir.join(TAIL_FILE), shared.id);
-        let (marked, marked_at) = (0, Instant::now());
+        let (marked, marked_at) = (0, clock().1);
         let belief = retention::newest_date(&shared).map_or_else(Belief::default, Belief::since);
         let mut writer = Writer {
             settings,
@@ -295,6 +296,17 @@ impl Writer {
         self.belief.now()
     }
 
+    /// What passes, in microseconds.
+    fn mono(&mut self) -> i64 {
+        (self.clock)().1
+    }
+
+    /// What is wrong with the disk, if it is not yet time to try it again.
+    fn still_in_trouble(&mut self) -> Option<Unstored> {
+        let now = self.mono();
+        self.trouble.as_ref().filter(|trouble| now < trouble.retry).map(|trouble| trouble.why)
+    }
+
     pub(super) fn start(self, queue: Arc<Queue>) -> io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name("journal".into()).spawn(move || {
             let rites = LastRites(queue);
@@ -305,24 +317,28 @@ impl Writer {
     fn run(mut self, queue: &Queue) {
         let mut taken = VecDeque::new();
         let mut pending = VecDeque::new();
-        let mut looked = Instant::now();
+        let mut looked = self.mono();
         loop {
+            let before = self.mono();
             let patience = match &self.trouble {
-                Some(trouble) => trouble.retry.saturating_duration_since(Instant::now()),
-                None => ROUND,
+                Some(trouble) => trouble.retry.saturating_sub(before).max(0),
+                None => micros(ROUND),
             };
-            let closed = queue.take(&mut taken, patience);
+            let closed = queue.take(&mut taken, Duration::from_micros(patience.unsigned_abs()));
             if taken.is_empty() && pending.is_empty() && !closed {
-                self.look_around();
-                looked = Instant::now();
+                // By the same clock as all else: where time is simulated, nothing happens by itself.
+                if self.mono() - before >= patience {
+                    self.look_around();
+                    looked = self.mono();
+                }
                 continue;
             }
             // However busy, the clock is looked at: what is not seen for hours is not known to have passed.
             let _ = self.now();
-            if self.trouble.is_none() && looked.elapsed() >= ROUND {
+            if self.trouble.is_none() && self.mono() - looked >= micros(ROUND) {
                 // Ticks alone would keep retention from ever looking.
                 self.look_around();
-                looked = Instant::now();
+                looked = self.mono();
             }
             self.line_up(&mut pending, &mut taken);
             self.store_all(&mut pending);
@@ -383,8 +399,8 @@ impl Writer {
 
     /// Makes the first records of `pending` durable; returns how many, at least one.
     fn store(&mut self, pending: &VecDeque<Waiting>) -> Result<usize, Unstored> {
-        if let Some(trouble) = self.trouble.as_ref().filter(|trouble| Instant::now() < trouble.retry) {
-            return Err(trouble.why);
+        if let Some(why) = self.still_in_trouble() {
+            return Err(why);
         }
         loop {
             match self.write(pending) {
@@ -424,7 +440,7 @@ impl Writer {
             tracing::error!(%error, %dir, "{why}: nothing is stored or acknowledged until it works again");
         }
         self.shared.set_health(health);
-        self.trouble = Some(Trouble { why, retry: Instant::now() + patience });
+        self.trouble = Some(Trouble { why, retry: self.mono() + micros(patience) });
         why
     }
 
@@ -438,10 +454,10 @@ impl Writer {
     /// Notes up to where everything is durable. Only a help: an error is no trouble, and without `durable` nobody waits for the disk.
     fn note_end(&mut self, durable: bool) {
         let end = self.next - 1;
-        if end == self.marked || !durable && self.marked_at.elapsed() < MARK_EVERY {
+        if end == self.marked || !durable && self.mono() - self.marked_at < micros(MARK_EVERY) {
             return;
         }
-        self.marked_at = Instant::now();
+        self.marked_at = self.mono();
         match self.mark.store(end, durable) {
             Ok(()) => self.marked = end,
             Err(error) => tracing::debug!(%error, "the end of the journal could not be noted"),
@@ -450,7 +466,7 @@ impl Writer {
 
     /// With nothing to write: tries whether the trouble is over, lets old segments go.
     fn look_around(&mut self) {
-        if self.trouble.as_ref().is_none_or(|trouble| Instant::now() < trouble.retry) {
+        if self.trouble.is_none() || self.still_in_trouble().is_some() {
             self.note_end(false);
             self.expire();
             return;
@@ -543,4 +559,8 @@ impl Writer {
         self.active = Some(Active { file, position, capacity });
         Ok(())
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
