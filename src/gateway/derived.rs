@@ -38,6 +38,8 @@ pub struct Derived {
     dir: PathBuf,
     journal_id: [u8; 16],
     cursor: Arc<Mutex<Slots>>,
+    /// [`SPARE_MIN`], but for simulated disks.
+    spare_min: u64,
 }
 
 impl std::fmt::Debug for Derived {
@@ -51,7 +53,13 @@ impl Derived {
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, dir: PathBuf, journal_id: [u8; 16]) -> Self {
         let cursor = Slots::new(Arc::clone(&disk), dir.join(CURSOR), journal_id);
-        Derived { disk, dir, journal_id, cursor: Arc::new(Mutex::new(cursor)) }
+        Derived { disk, dir, journal_id, cursor: Arc::new(Mutex::new(cursor)), spare_min: SPARE_MIN }
+    }
+
+    /// The same for a small disk.
+    #[cfg(test)]
+    pub(super) fn with_spare_of(self, spare_min: u64) -> Self {
+        Derived { spare_min, ..self }
     }
 
     /// The journal that the files belong to.
@@ -74,7 +82,7 @@ impl Derived {
 
     fn prepare_spare(&self, newest: u64) {
         let path = self.dir.join(SPARE);
-        let length = (newest.saturating_add(newest / 4)).max(SPARE_MIN);
+        let length = (newest.saturating_add(newest / 4)).max(self.spare_min);
         if let Err(error) = journal::prepare_spare(&*self.disk, &path, length) {
             tracing::warn!(%error, path = %path.display(), "no space is set aside for the next checkpoint");
         }

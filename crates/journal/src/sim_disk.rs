@@ -100,6 +100,7 @@ struct State {
     locks: BTreeSet<PathBuf>,
     capacity: u64,
     operations: u64,
+    name_changes: u64,
     fault: Option<Fault>,
     forgets_dir_syncs: bool,
     refusal: Option<Refusal>,
@@ -113,7 +114,36 @@ struct State {
 struct Content {
     live: Vec<u8>,
     durable: Vec<u8>,
-    dirty: BTreeSet<usize>,
+    dirty: Sectors,
+}
+
+/// Numbers of sectors, a bit each.
+#[derive(Debug, Clone, Default)]
+struct Sectors(Vec<u64>);
+
+impl Sectors {
+    fn add(&mut self, sectors: std::ops::Range<usize>) {
+        if self.0.len() * 64 < sectors.end {
+            self.0.resize(sectors.end.div_ceil(64), 0);
+        }
+        for sector in sectors {
+            if let Some(bits) = self.0.get_mut(sector / 64) {
+                *bits |= 1 << (sector % 64);
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        let of = |(at, bits): (usize, &u64)| {
+            let mut left = *bits;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as usize;
+                left &= left.checked_sub(1)?;
+                Some(at * 64 + bit)
+            })
+        };
+        self.0.iter().enumerate().filter(|(_, bits)| **bits != 0).flat_map(of)
+    }
 }
 
 /// Numbers from a seed (SplitMix64).
@@ -170,6 +200,7 @@ impl SimDisk {
             locks: BTreeSet::new(),
             capacity,
             operations: 0,
+            name_changes: 0,
             fault: None,
             forgets_dir_syncs: false,
             refusal: None,
@@ -201,6 +232,18 @@ impl SimDisk {
         };
     }
 
+    /// Does `look` with nothing failing and nothing counted, for those who only watch.
+    pub fn unnoticed<T>(&self, look: impl FnOnce() -> T) -> T {
+        let before = {
+            let mut state = self.state();
+            (state.fault.take(), state.operations, state.random.clone())
+        };
+        let seen = look();
+        let mut state = self.state();
+        (state.fault, state.operations, state.random) = before;
+        seen
+    }
+
     /// Makes the disk larger or smaller; less than is used means full.
     pub fn set_capacity(&self, capacity: u64) {
         self.state().capacity = capacity;
@@ -230,6 +273,12 @@ impl SimDisk {
         }
     }
 
+    /// How many changes of names there were.
+    #[must_use]
+    pub fn name_changes(&self) -> u64 {
+        self.state().name_changes
+    }
+
     /// The paths of all files.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
@@ -243,7 +292,7 @@ impl SimDisk {
         if let Some(content) = content {
             change(&mut content.live);
             content.durable.clone_from(&content.live);
-            content.dirty.clear();
+            content.dirty.0.clear();
         }
     }
 
@@ -261,19 +310,18 @@ impl SimDisk {
                 change.iter().for_each(|(path, file)| set_name(&mut names, path, *file));
             }
         }
-        let mut files = state.files.clone();
-        for content in &mut files {
+        let (names, files) = image(names, &state.files, |content| {
             let mut found = content.durable.clone();
             if random.below(100) < kept_percent {
                 found.resize(content.live.len(), 0);
             }
-            for sector in &content.dirty {
+            for sector in content.dirty.iter() {
                 if random.below(100) < kept_percent {
-                    copy_sector(&content.live, &mut found, *sector);
+                    copy_sector(&content.live, &mut found, sector);
                 }
             }
-            *content = Content { live: found.clone(), durable: found, dirty: BTreeSet::new() };
-        }
+            found
+        });
         SimDisk::with(names, files, random.number(), state.capacity)
     }
 
@@ -281,13 +329,26 @@ impl SimDisk {
     #[must_use]
     pub fn after_kill(&self) -> SimDisk {
         let state = self.state();
-        let mut files = state.files.clone();
-        for content in &mut files {
-            content.durable.clone_from(&content.live);
-            content.dirty.clear();
-        }
-        SimDisk::with(state.live.clone(), files, state.random.0, state.capacity)
+        let (names, files) = image(state.live.clone(), &state.files, |content| content.live.clone());
+        SimDisk::with(names, files, state.random.0, state.capacity)
     }
+}
+
+/// The files that have a name, as they are `found`: what was removed takes no room on the next disk.
+fn image(
+    mut names: BTreeMap<PathBuf, usize>,
+    files: &[Content],
+    mut found: impl FnMut(&Content) -> Vec<u8>,
+) -> (BTreeMap<PathBuf, usize>, Vec<Content>) {
+    let (mut kept, mut places) = (Vec::new(), BTreeMap::new());
+    for at in names.values_mut() {
+        *at = *places.entry(*at).or_insert_with(|| {
+            let live = files.get(*at).map(&mut found).unwrap_or_default();
+            kept.push(Content { durable: live.clone(), live, dirty: Sectors::default() });
+            kept.len() - 1
+        });
+    }
+    (names, kept)
 }
 
 fn set_name(names: &mut BTreeMap<PathBuf, usize>, path: &Path, file: Option<usize>) {
@@ -350,6 +411,7 @@ impl State {
             return Err(broken());
         }
         change.iter().for_each(|(path, file)| set_name(&mut self.live, path, *file));
+        self.name_changes += 1;
         self.unsynced.push(change);
         if matches!(fate, Fate::PowerGoes) { Err(broken()) } else { Ok(()) }
     }
@@ -376,7 +438,7 @@ impl State {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if more > 0 {
-            content.dirty.extend(content.live.len() / SECTOR..length.div_ceil(SECTOR));
+            content.dirty.add(content.live.len() / SECTOR..length.div_ceil(SECTOR));
             content.live.resize(length, 0);
         }
         Ok(())
@@ -393,7 +455,7 @@ impl State {
         let content = self.file(at)?;
         if let Some(place) = content.live.get_mut(start..start + bytes.len()) {
             place.copy_from_slice(bytes);
-            content.dirty.extend(start / SECTOR..(start + bytes.len()).div_ceil(SECTOR));
+            content.dirty.add(start / SECTOR..(start + bytes.len()).div_ceil(SECTOR));
         }
         if matches!(fate, Fate::Works) { Ok(()) } else { Err(broken()) }
     }
@@ -409,11 +471,11 @@ impl State {
             Fate::Fails => {
                 content.durable.resize(content.live.len(), 0);
                 for sector in content.dirty.iter().filter(|_| random.below(2) == 0) {
-                    copy_sector(&content.live, &mut content.durable, *sector);
+                    copy_sector(&content.live, &mut content.durable, sector);
                 }
             }
         }
-        content.dirty.clear();
+        content.dirty.0.clear();
         if matches!(fate, Fate::Works) { Ok(()) } else { Err(broken()) }
     }
 }
