@@ -47,6 +47,12 @@ impl Mailbox {
         true
     }
 
+    /// What was put in, without waiting.
+    #[cfg(test)]
+    pub(crate) fn emptied(&self) -> Vec<Letter> {
+        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// What was put in; waits while there is nothing. Dropping the future loses nothing.
     pub(super) async fn letters(&self) -> Vec<Letter> {
         loop {

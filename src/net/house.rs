@@ -176,7 +176,8 @@ impl House {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    pub(super) fn keys_of(&self, station: &Station) -> Arc<[Key]> {
+    /// The keys that `station` may seal with.
+    pub(crate) fn keys_of(&self, station: &Station) -> Arc<[Key]> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.get(station.mn.as_str()).map_or_else(|| [].into(), Arc::clone)
     }

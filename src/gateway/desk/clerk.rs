@@ -1,0 +1,383 @@
+//! What the command desk does when something happens: requests and frames to the judgement ([`Desk`]), its effects to journal, door and file.
+//! No runtime and no clock of its own: what it needs of the world are its [`Means`], so that the simulation of the whole gateway
+//! (`super::super::simulation`) runs this very code.
+//!
+//! What must stay true:
+//! * a step has an effect only after it is on disk; a request is acknowledged to the broker only then;
+//! * steps are told downstream by the interpretation of the journal, never from here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::record;
+use super::super::secrets::Secrets;
+use super::books::{Became, Books};
+use super::{Order, short, told};
+use hj212_coverage::Recall;
+use hj212_downlink::{Address, Ask, Desk, Effect, Moment, Origin, Refusal, Settings, Steady, Step};
+use hj212_journal::{Entry, Offset};
+use hj212_model::message::{Record, Timestamp};
+use crate::net::{House, Letter, Mailbox, News, Stored};
+use hj212::{Edition, packet, sm4};
+use hj212_model::registry::Unknown;
+use hj212_model::telemetry::{Counter, Telemetry};
+
+/// The file is written at most this often, if something has changed.
+const KEEP_EVERY: Duration = Duration::from_secs(15);
+/// Without changes it is written so often all the same: a start reads the journal only from there.
+const REFRESH: Duration = Duration::from_secs(3600);
+/// A step that the journal refused is tried again after this.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+/// What the clerk has of the world.
+pub(in crate::gateway) trait Means {
+    /// Now, on the host's clock and on one that never steps.
+    fn now(&self) -> Moment;
+    /// Hands an entry to the journal; [`Clerk::settle`] is to be called with what becomes of it, or never if nobody waits for it.
+    fn append(&mut self, ticket: Option<u64>, entry: Entry);
+    /// A new key: 16 random letters and digits (HJ 212-2025, C.8).
+    fn new_key(&mut self) -> sm4::Key;
+}
+
+/// A request as the broker hands it over.
+pub(in crate::gateway) trait Request {
+    /// Its topic.
+    fn topic(&self) -> &str;
+    /// Its body.
+    fn payload(&self) -> &[u8];
+    /// Whether it was kept by the broker.
+    fn retained(&self) -> bool;
+    /// How long it may still wait.
+    fn left(&self) -> Option<Duration>;
+    /// It is durable here: the broker need not send it again.
+    fn taken(self);
+}
+
+/// See the head of this file.
+pub(in crate::gateway) struct Clerk<M, R> {
+    means: M,
+    settings: Settings,
+    prefix: String,
+    door: Arc<House>,
+    telemetry: Arc<Telemetry>,
+    secrets: Option<Secrets>,
+    desk: Desk,
+    books: Books<R>,
+    mailboxes: HashMap<Box<str>, (u64, Arc<Mailbox>)>,
+    /// When the keys' ages were last looked at.
+    reviewed_at: Option<Steady>,
+    refused_at: Option<Steady>,
+    /// Strange answers that are in the metrics.
+    strange: u64,
+    kept_at: Steady,
+}
+
+/// What the clerk is made of.
+pub(in crate::gateway) struct Place {
+    pub(in crate::gateway) settings: Settings,
+    pub(in crate::gateway) prefix: String,
+    pub(in crate::gateway) door: Arc<House>,
+    pub(in crate::gateway) telemetry: Arc<Telemetry>,
+    pub(in crate::gateway) secrets: Option<Secrets>,
+}
+
+impl<M: Means, R: Request> Clerk<M, R> {
+    /// Takes up what the last run left, and journals the keys again if that was long ago.
+    pub(in crate::gateway) fn open(place: Place, books: Books<R>, means: M) -> Clerk<M, R> {
+        let Place { settings, prefix, door, telemetry, secrets } = place;
+        let now = means.now();
+        let desk = Desk::new(settings.clone());
+        let mut clerk = Clerk {
+            means,
+            settings,
+            prefix,
+            door,
+            telemetry,
+            secrets,
+            desk,
+            books,
+            mailboxes: HashMap::new(),
+            reviewed_at: None,
+            refused_at: None,
+            strange: 0,
+            kept_at: now.steady,
+        };
+        clerk.begin(now);
+        clerk
+    }
+
+    fn begin(&mut self, now: Moment) {
+        let steps = self.books.steps();
+        let settings = self.settings.clone();
+        let spoken: HashMap<String, Edition> = steps
+            .iter()
+            .filter_map(|(_, step)| {
+                if let Step::Queued { mn, edition, .. } = step {
+                    return Some((mn.clone(), *edition));
+                }
+                matches!(step, Step::Key { .. }).then(|| (step.mn().to_owned(), Edition::V2025))
+            })
+            .collect();
+        let address = |mn: &str| self.address(mn, spoken.get(mn).copied());
+        self.desk = Desk::restore(settings, steps, address, now);
+        self.follow();
+        for step in self.books.keys_to_say(now.wall) {
+            self.means.append(None, entry(&step, now.wall));
+        }
+        let open = self.desk.open();
+        tracing::info!(open, "the command desk is open");
+    }
+
+    /// Whether no step is on its way to disk.
+    pub(in crate::gateway) fn is_idle(&self) -> bool {
+        self.books.is_idle()
+    }
+
+    /// The judgement.
+    #[cfg(test)]
+    pub(in crate::gateway) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    fn now(&self) -> Moment {
+        self.means.now()
+    }
+
+    /// When something must happen although nobody says anything.
+    pub(in crate::gateway) fn wake(&self) -> Steady {
+        let keep = self.kept_at.after(if self.books.has_changed() { KEEP_EVERY } else { REFRESH });
+        let Some(due) = self.desk.next_due() else { return keep };
+        due.max(self.refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
+    }
+
+    /// Does what is due.
+    pub(in crate::gateway) fn due(&mut self) {
+        let now = self.now();
+        let age = now.steady.since(self.kept_at);
+        if age >= REFRESH || self.books.has_changed() && age >= KEEP_EVERY {
+            self.keep();
+        }
+        let mut effects = self.desk.due(now);
+        if self.reviewed_at.is_none_or(|at| now.steady.since(at) >= REFRESH) {
+            self.reviewed_at = Some(now.steady);
+            effects.extend(self.desk.review_keys(now));
+        }
+        self.carry_out(effects);
+    }
+
+    /// Has the stations' door take what stations were told, and the keys that they may seal with. What they were told is in the file at once:
+    /// a start lets them in before it has read the journal.
+    fn follow(&mut self) {
+        let new = self.door.follow(told(&self.desk));
+        let keys = self.desk.key_rings().map(|(mn, ring)| (mn.into(), ring.to_try().cloned().collect()));
+        self.door.replace_keys(keys.collect());
+        if new {
+            self.keep();
+        }
+    }
+
+    /// The address of a station; `spoken`: the edition it was seen to speak, if none is registered.
+    fn address(&self, mn: &str, spoken: Option<Edition>) -> Option<Address> {
+        let registry = self.door.registry();
+        let station = match (registry.find(mn.as_bytes()), registry.unknown()) {
+            (Some(station), _) => Arc::clone(station),
+            (None, Unknown::Accept) => Arc::new(registry.improvise(mn.as_bytes())?),
+            (None, Unknown::Reject) => return None,
+        };
+        let edition = station.facts.edition.or(spoken)?;
+        let pw = station.pw.as_ref().map(|pw| pw.reveal().to_owned());
+        let flag = station.dialect.as_ref().and_then(|dialect| dialect.answer_flag);
+        let (st, policy) = (station.facts.st.clone(), station.policy.clone());
+        Some(Address { mn: mn.to_owned(), edition, st, pw, other_pw: None, flag, policy })
+    }
+
+    pub(in crate::gateway) fn request(&mut self, incoming: R) {
+        let now = self.now();
+        let topic = incoming.topic().strip_prefix(&self.prefix).unwrap_or(incoming.topic()).to_owned();
+        let levels: Vec<&str> = topic.trim_start_matches('/').split('/').collect();
+        let (mn, role, id) = match levels.as_slice() {
+            [mn, "command", id] => (*mn, None, *id),
+            // What we say ourselves of a request whose id is the name of a role.
+            [_, "command", _, "status" | "refused"] => return incoming.taken(),
+            [mn, "command", role, id] => (*mn, Some(*role), *id),
+            _ => return incoming.taken(),
+        };
+        let resolved = self.secrets.as_ref().map_or(Ok(None), |secrets| secrets.resolve(mn, incoming.payload()));
+        let (unreadable, resolved) = match resolved {
+            Ok(resolved) => (None, resolved),
+            Err(refusal) => (Some(refusal), None),
+        };
+        let body = resolved.as_ref().map_or(incoming.payload(), |resolved| &resolved.body[..]);
+        let hidden = resolved.as_ref().is_some_and(|resolved| resolved.hidden);
+        let given = resolved.as_ref().and_then(|resolved| resolved.key.clone());
+        let published = incoming.payload();
+        let ask = Ask { mn, id, role, body, published, left: incoming.left(), hidden, given: given.is_some() };
+        let known = self.address(mn, Some(Edition::V2017)).is_some();
+        let address = self.address(mn, self.desk.edition(mn));
+        let (refusal, effects) = if incoming.retained() {
+            (Some(Refusal::Retained), self.desk.refuse(&ask, Refusal::Retained))
+        } else if known && address.is_none() {
+            (Some(Refusal::EditionUnknown), self.desk.refuse(&ask, Refusal::EditionUnknown))
+        } else if let Some(refusal) = unreadable {
+            (Some(refusal), self.desk.refuse(&ask, refusal))
+        } else if Desk::wants_key(ask.body) {
+            let key = given.unwrap_or_else(|| self.means.new_key());
+            let (taken, effects) = self.desk.submit_key(&ask, address.as_ref(), &key, now);
+            (taken.err(), effects)
+        } else {
+            let (taken, effects) = self.desk.submit(&ask, address.as_ref(), now);
+            (taken.err(), effects)
+        };
+        if let Some(refusal) = refusal {
+            self.telemetry.count(Counter::DownlinkRefused);
+            // An id is of the length that whoever asks likes.
+            let (mn, id) = (short(mn), short(id));
+            tracing::warn!(mn = %mn.escape_debug(), id = %id.escape_debug(), reason = refusal.code(), "command refused");
+        }
+        let first = effects.iter().find_map(|effect| match effect {
+            Effect::Record { ticket, step } => Some((*ticket, step.id().is_some())),
+            Effect::Send { .. } | Effect::Status { .. } | Effect::Follow | Effect::MakeKey { .. } => None,
+        });
+        match first {
+            Some((ticket, true)) => self.books.asked(ticket, incoming),
+            Some((_, false)) => self.books.awaited(mn, id, incoming),
+            None => incoming.taken(),
+        }
+        self.carry_out(effects);
+    }
+
+    pub(in crate::gateway) fn hear(&mut self, news: News) {
+        match news {
+            News::Came { mn, connection, edition, mailbox, frame } => {
+                let Some(address) = self.address(&mn, Some(edition)) else { return };
+                self.mailboxes.insert(mn.clone(), (connection, mailbox));
+                let now = self.now();
+                self.desk.arrive(&address, connection, now);
+                let mut effects = self.look_at(&mn, &frame);
+                effects.extend(self.desk.arrived(&mn, now));
+                self.carry_out(effects);
+            }
+            News::Left { mn, connection } => {
+                if self.mailboxes.get(&mn).is_some_and(|(on, _)| *on == connection) {
+                    self.mailboxes.remove(&mn);
+                }
+                self.desk.offline(&mn, connection);
+            }
+            News::Heard { mn, frame } => {
+                let effects = self.look_at(&mn, &frame);
+                self.carry_out(effects);
+            }
+        }
+    }
+
+    /// Hands a frame to the desk, opened if it is sealed.
+    fn look_at(&mut self, mn: &str, frame: &Stored) -> Vec<Effect> {
+        let now = Moment { wall: frame.at, ..self.now() };
+        let registry = self.door.registry();
+        let form = registry.find(mn.as_bytes()).and_then(|station| station.facts.seal).unwrap_or_default();
+        let keys = frame.sealed.zip(self.desk.keys(mn));
+        let opened = keys.and_then(|(said, keys)| sm4::open_as(form, &frame.segment, said, keys.to_try()).ok());
+        let Some(opened) = opened else { return self.desk.heard(mn, &packet::parse(&frame.segment), now) };
+        let header = packet::parse(&opened.segment);
+        let mut effects = self.desk.heard(mn, &header, now);
+        effects.extend(self.desk.opened(mn, opened.key, !header.rf, now));
+        effects
+    }
+
+    pub(in crate::gateway) fn obey(&mut self, order: Order) {
+        let now = self.now();
+        match order {
+            Order::Reload(settings) => {
+                self.settings = (*settings).clone();
+                self.desk.replace_settings(*settings);
+                let mut desk = std::mem::replace(&mut self.desk, Desk::new(Settings::default()));
+                let effects = desk.readdress(|old| self.address(&old.mn, Some(old.edition)), now);
+                self.desk = desk;
+                self.carry_out(effects);
+            }
+            Order::Keys(keys) => {
+                for key in keys {
+                    let Some(address) = self.address(&key.mn, Some(Edition::V2025)) else { continue };
+                    let effects = self.desk.install_key(&address, &key.created, &key.key);
+                    self.carry_out(effects);
+                }
+            }
+            Order::Recall(recall) => {
+                let Recall { mn, id, command, parameters, .. } = &*recall;
+                let Some(address) = self.address(mn, self.desk.edition(mn)) else { return };
+                let (taken, effects) = self.desk.want(&address, id, command, parameters, Origin::Recall, now);
+                if let Err(refusal) = taken {
+                    tracing::debug!(mn, id, reason = refusal.code(), "a recall is not taken; it is planned again");
+                }
+                self.carry_out(effects);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        let strange = self.desk.tally().strange;
+        self.telemetry.add(Counter::DownlinkStrange, strange.saturating_sub(self.strange));
+        self.strange = strange;
+        for effect in effects {
+            match effect {
+                Effect::Record { ticket, step } => {
+                    let now = self.now().wall;
+                    let entry = entry(&step, now);
+                    self.books.begin(ticket, now, step);
+                    self.means.append(Some(ticket), entry);
+                }
+                Effect::Send { mn, connection, qn, bytes } => {
+                    let there = self.mailboxes.get(mn.as_str()).filter(|(on, _)| *on == connection);
+                    let posted = there.is_some_and(|(_, mailbox)| {
+                        mailbox.post(Letter { mn: mn.as_str().into(), frame: Bytes::from(bytes) })
+                    });
+                    let counter = if posted { Counter::DownlinkSent } else { Counter::DownlinkUnposted };
+                    self.telemetry.count(counter);
+                    tracing::info!(mn, qn, posted, "sent to the station");
+                }
+                Effect::Follow => self.follow(),
+                Effect::MakeKey { mn } => {
+                    let key = self.means.new_key();
+                    let made = self.desk.give_key(&mn, &key, self.now());
+                    self.carry_out(made);
+                }
+                // Downstream is told by the interpretation of the journal.
+                Effect::Status { .. } => {}
+            }
+        }
+    }
+
+    /// What became of an entry.
+    pub(in crate::gateway) fn settle(&mut self, ticket: u64, outcome: Option<Offset>) {
+        match self.books.settle(ticket, outcome) {
+            Became::Unknown => {}
+            Became::Refused => {
+                self.refused_at = Some(self.now().steady);
+                self.desk.unrecorded(ticket);
+            }
+            Became::Durable(request) => {
+                if let Some(request) = request {
+                    request.taken();
+                }
+                let now = self.now();
+                let effects = self.desk.recorded(ticket, now);
+                self.carry_out(effects);
+            }
+        }
+    }
+
+    /// Writes the file.
+    pub(in crate::gateway) fn keep(&mut self) {
+        self.kept_at = self.now().steady;
+        if let Err(error) = self.books.keep() {
+            tracing::warn!(%error, "the file of the command desk cannot be written; a start reads more of the journal");
+        }
+    }
+}
+
+fn entry(step: &Step, time: Timestamp) -> Entry {
+    Entry { time, ..record(&Record::Command(&step.encode())) }
+}
