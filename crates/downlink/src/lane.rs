@@ -42,7 +42,8 @@ use hj212::{Edition, Fields, Header, PacketFlags, sm4, write};
 
 /// Stands in a segment for the key that is given.
 const KEY: &str = "KEY";
-/// A step that took longer than this to become durable holds a time that is no longer right.
+/// A step that took longer than this to become durable, by either clock, holds a time that is no longer right: the host's clock may have been
+/// set meanwhile.
 const COMPOSED_MAX: Duration = Duration::from_secs(5);
 /// How long the answer is waited for when the station has shown that it did what it was told.
 const SHOWN_WAIT: Duration = Duration::from_secs(2);
@@ -71,7 +72,7 @@ pub(super) struct Exchange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The step `sent`, made then, is on its way to the disk.
-    Recording(Steady),
+    Recording(Moment),
     /// 9011 is waited for until then.
     Asked(Steady),
     /// The station of a new key came back; a frame that tells which key it uses is waited for until then.
@@ -199,15 +200,8 @@ impl Lane {
         if exchange.sets_the_loggers_clock() {
             self.clock.noted(now.steady);
         }
-        let active = Active {
-            exchange,
-            qn,
-            segment,
-            count: 1,
-            phase: Phase::Recording(now.steady),
-            packets: 0,
-            identified: false,
-        };
+        let active =
+            Active { exchange, qn, segment, count: 1, phase: Phase::Recording(now), packets: 0, identified: false };
         if between {
             self.beside = self.active.take();
         }
@@ -278,7 +272,7 @@ impl Lane {
             self.active.as_mut()?.phase = Phase::Asked(now.steady);
             return None;
         }
-        if active.exchange.holds_a_time() && now.steady.since(composed) > COMPOSED_MAX {
+        if active.exchange.holds_a_time() && now.is_apart(composed, COMPOSED_MAX) {
             return self.compose(now, out);
         }
         let way = self.way(active.exchange.order);
@@ -316,7 +310,7 @@ impl Lane {
         if let Some(segment) = segment {
             active.segment = segment;
         }
-        active.phase = Phase::Recording(now.steady);
+        active.phase = Phase::Recording(now);
         let sets_clock = active.exchange.sets_the_loggers_clock();
         if sets_clock {
             self.clock.noted(now.steady);
@@ -521,6 +515,11 @@ impl Exchange {
     /// Whether it holds a time that is wrong soon.
     pub(super) fn holds_a_time(&self) -> bool {
         !matches!(self.content, Content::Fixed(_))
+    }
+
+    /// Whether the request gave that time.
+    pub(super) fn holds_a_given_time(&self) -> bool {
+        matches!(self.content, Content::TimeGiven(_))
     }
 
     /// Whether it sets the logger's own clock, not an instrument's.

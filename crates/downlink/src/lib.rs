@@ -38,6 +38,15 @@ pub mod keyfile;
 pub mod keys;
 mod lane;
 mod lanes;
+#[cfg(any(test, feature = "fixtures"))]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "test equipment"
+)]
+pub mod logger;
 mod moment;
 mod refusal;
 mod request;

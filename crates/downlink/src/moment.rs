@@ -43,6 +43,15 @@ impl Moment {
     }
 }
 
+impl Moment {
+    /// Whether more than `most` lies between the two on either clock, whichever way.
+    #[must_use]
+    pub(super) fn is_apart(self, other: Moment, most: Duration) -> bool {
+        let most = micros(most).unsigned_abs();
+        self.wall.0.abs_diff(other.wall.0) > most || self.steady.0.abs_diff(other.steady.0) > most
+    }
+}
+
 pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

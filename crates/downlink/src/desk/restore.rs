@@ -1,7 +1,8 @@
 //! A desk from the steps of the journal.
 //!
 //! What must stay true: the restored desk goes on where the last one stopped. Requests to a station that is not registered any more end
-//! as such, and do not come to life with its next registration; its keys are kept.
+//! as such, and do not come to life with its next registration; its keys are kept. A time that a request gave does not outlive a restart:
+//! how long the gateway was away is known from the host's clock alone, which may have been set meanwhile.
 
 use super::{Desk, of};
 use crate::Address;
@@ -52,6 +53,11 @@ impl Desk {
     fn replay(&mut self, step: &Step, at: Timestamp, now: Moment) {
         self.enter(step, at, now);
         let Some(mut lane) = self.lanes.hold(step.mn()) else { return };
+        if let Step::Queued { id, .. } = step
+            && let Some(exchange) = lane.queue.iter_mut().find(|e| e.id == *id && e.holds_a_given_time())
+        {
+            exchange.expires = now.steady;
+        }
         match step {
             Step::Confirmed { id, .. } => {
                 if let Some(exchange) = lane.queue.iter_mut().find(|e| e.id == *id) {
