@@ -22,17 +22,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use super::secrets::Secrets;
-use hj212_model::clock;
+use crate::net::{House, Listener};
+pub(super) use books::{Books, FILE, steps};
+pub(super) use clerk::{Clerk, Means, Place, Request};
+use hj212::{Edition, sm4};
 use hj212_coverage::Recall;
 use hj212_downlink::{Address, Desk, Moment, Settings, StationKey, Steady};
 use hj212_journal::{Entry, Journal, Offset};
-use hj212_mqtt::{Inbox, Incoming};
-use crate::net::{House, Listener};
-use hj212::{Edition, sm4};
+use hj212_model::clock;
 use hj212_model::registry::Told;
 use hj212_model::telemetry::Telemetry;
-pub(super) use books::{Books, FILE, steps};
-pub(super) use clerk::{Clerk, Means, Place, Request};
+use hj212_mqtt::{Inbox, Incoming};
 
 /// How long the end may take.
 const END_MAX: Duration = Duration::from_millis(500);

@@ -16,12 +16,12 @@ use super::super::record;
 use super::super::secrets::Secrets;
 use super::books::{Became, Books};
 use super::{Order, short, told};
+use crate::net::{House, Letter, Mailbox, News, Stored};
+use hj212::{Edition, packet, sm4};
 use hj212_coverage::Recall;
 use hj212_downlink::{Address, Ask, Desk, Effect, Moment, Origin, Refusal, Settings, Steady, Step};
 use hj212_journal::{Entry, Offset};
 use hj212_model::message::{Record, Timestamp};
-use crate::net::{House, Letter, Mailbox, News, Stored};
-use hj212::{Edition, packet, sm4};
 use hj212_model::registry::Unknown;
 use hj212_model::telemetry::{Counter, Telemetry};
 

@@ -1,19 +1,27 @@
 //! One life of the gateway, from a start to a kill: the real parts, put together without a runtime.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use super::Planted;
+use super::life::{Asked, Dial, Hands, Traces};
 use crate::gateway::delivery::{Delivery, Due};
 use crate::gateway::derived::Derived;
-use crate::gateway::uplink::interpret;
+use crate::gateway::desk::{self, Books, Clerk, Place};
+use crate::gateway::uplink::{foresee_in, interpret};
+use crate::net::{self, House, Letter, Mailbox, News, Stored};
+use hj212::sm4;
 use hj212::{Item, Limits, Peer, packet, scan};
-use hj212_interpret::{self as interpret, Interpreter};
+use hj212_downlink::{Allow, Clocks, FirstContact};
+use hj212_interpret::Interpreter;
 use hj212_journal::sim_disk::SimDisk;
-use hj212_journal::{self as journal, Entry, Holder, Journal, Offset, ReadItem, Reader};
+use hj212_journal::{Entry, Holder, Journal, Offset, ReadItem, Reader};
 use hj212_model::message::{Heard, Peering, Record, Timestamp};
 use hj212_model::registry::Registry;
 use hj212_model::session;
@@ -22,51 +30,68 @@ use hj212_mqtt::window::{Cargo, Verdict, Window};
 pub(super) const DIR: &str = "/j";
 /// Sends without an answer.
 pub(super) const WINDOW: u16 = 8;
+/// Records between two checkpoints.
+const CHECKPOINT_EVERY: u64 = 12;
 
-pub(super) fn settings() -> interpret::Settings {
-    interpret::Settings {
+pub(super) fn settings() -> hj212_interpret::Settings {
+    hj212_interpret::Settings {
         gateway: "sim".into(),
         parts_max_wait: Duration::from_secs(60),
-        ..interpret::Settings::default()
+        ..hj212_interpret::Settings::default()
     }
 }
 
-fn journal_settings() -> journal::Settings {
-    journal::Settings { dir: DIR.into(), segment_size: 16 << 10, reserve: 0, ..journal::Settings::default() }
-}
-
-/// A record as the journal has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
-    pub(super) time: Timestamp,
-    pub(super) kind: u8,
-    pub(super) hash: [u8; 32],
-    pub(super) body: Vec<u8>,
-}
-
-/// All records from `from` on.
-pub(super) fn read(mut reader: Reader, into: &mut BTreeMap<u64, Kept>) -> Result<(), String> {
-    loop {
-        match reader.next() {
-            Ok(Some(ReadItem::Record(stored))) => {
-                let kept = Kept { time: stored.time, kind: stored.kind, hash: stored.hash, body: stored.body.to_vec() };
-                match into.get(&stored.offset.0) {
-                    Some(known) if *known != kept => return Err(format!("record {} has changed", stored.offset)),
-                    Some(_) => {}
-                    None => drop(into.insert(stored.offset.0, kept)),
-                }
-            }
-            Ok(Some(ReadItem::Gap { .. })) => {}
-            Ok(None) | Err(_) => return Ok(()),
-        }
+pub(super) fn command_settings() -> hj212_downlink::Settings {
+    let all = || vec!["*".to_owned()];
+    hj212_downlink::Settings {
+        enabled: true,
+        allow: vec![Allow { stations: all(), commands: all(), authors: all(), roles: Vec::new() }],
+        plain_secrets: true,
+        expiry: Duration::from_secs(3600),
+        clock: Clocks { answer_requests: true, ..Clocks::default() },
+        first_contact: FirstContact { set_time: true, ..FirstContact::default() },
+        ..hj212_downlink::Settings::default()
     }
+}
+
+/// Small segments, of which delivered ones go soon: what a restart needs must be held.
+fn journal_settings() -> hj212_journal::Settings {
+    hj212_journal::Settings {
+        dir: DIR.into(),
+        segment_size: 4 << 10,
+        keep_size: 8 << 10,
+        reserve: 0,
+        ..hj212_journal::Settings::default()
+    }
+}
+
+/// The files beside the journal, on a small disk.
+pub(super) fn derived_of(disk: &SimDisk, id: [u8; 16]) -> Derived {
+    Derived::new(Arc::new(disk.clone()), Path::new(DIR).to_owned(), id).with_spare_of(4096)
+}
+
+/// What a start is given.
+pub(super) struct Begin<'a> {
+    pub(super) disk: &'a SimDisk,
+    pub(super) dial: Arc<Dial>,
+    pub(super) registry: &'a Registry,
+    pub(super) keys: Rc<Cell<u64>>,
+    pub(super) planted: Planted,
+}
+
+/// A frame that was accepted: its segment, and whether it is on disk.
+pub(super) struct Taken {
+    pub(super) segment: Vec<u8>,
+    pub(super) outcome: Option<Offset>,
 }
 
 pub(super) struct Node {
-    pub(super) journal: Journal,
+    pub(super) journal: Arc<Journal>,
     pub(super) derived: Derived,
     interpreter: Interpreter,
     reader: Reader,
+    /// What the checks read with.
+    pub(super) watch: Reader,
     pub(super) delivery: Delivery,
     pub(super) window: Window,
     /// The last number given to a publication.
@@ -74,24 +99,45 @@ pub(super) struct Node {
     position: Offset,
     /// The next packet id.
     id: u16,
+    pub(super) door: Arc<House>,
+    pub(super) clerk: Clerk<Hands, Asked>,
+    pub(super) traces: Rc<Traces>,
+    planted: Planted,
+    /// On which connection each station speaks.
+    places: BTreeMap<String, u64>,
+    mailboxes: BTreeMap<u64, Arc<Mailbox>>,
+    /// What the clerk has not yet heard.
+    pub(super) news: VecDeque<News>,
 }
 
 impl Node {
-    /// Starts on `disk`; `None` if the disk refuses.
-    pub(super) fn start(disk: &SimDisk, now: (Timestamp, i64)) -> Option<Node> {
-        let clock = Box::new(move || now);
-        let journal = journal::open_by(Arc::new(disk.clone()), &journal_settings(), Arc::default(), clock).ok()?;
-        let derived = Derived::new(Arc::new(disk.clone()), Path::new(DIR).to_owned(), journal.id());
+    /// Starts; `None` if the disk refuses.
+    pub(super) fn start(begin: &Begin<'_>) -> Option<Node> {
+        let Begin { disk, registry, planted, .. } = *begin;
+        let dial = Arc::clone(&begin.dial);
+        let clock = Box::new(move || dial.read());
+        let journal =
+            hj212_journal::open_by(Arc::new(disk.clone()), &journal_settings(), Arc::default(), clock).ok()?;
+        let journal = Arc::new(journal);
+        let derived = derived_of(disk, journal.id());
         derived.forget_beyond(journal.recovered().last).ok()?;
         derived.prepare();
         let cursor = derived.cursor();
         let found = derived
             .checkpoints_up_to(cursor)
             .find_map(|(offset, state)| Some((offset, Interpreter::restore(settings(), &state).ok()?)));
-        let (mut position, mut interpreter) =
-            found.unwrap_or_else(|| (Offset(journal.first().0.saturating_sub(1)), Interpreter::new(settings())));
-        journal.keep_from(Holder::Interpretation, position.next());
-        journal.keep_from(Holder::Commands, Offset(u64::MAX));
+        let oldest = journal.first();
+        journal.keep_from(Holder::Interpretation, found.as_ref().map_or(oldest, |(offset, _)| offset.next()));
+        let (mut position, mut interpreter) = match found {
+            Some(found) => found,
+            None => {
+                let mut interpreter = Interpreter::new(settings());
+                if oldest.0 > 1 && !foresee_in(&mut journal.reader(Offset(0)), &mut interpreter).ok()? {
+                    return None;
+                }
+                (Offset(oldest.0.saturating_sub(1)), interpreter)
+            }
+        };
         let mut reader = journal.reader(position.next());
         while position < cursor {
             match reader.next().ok()?? {
@@ -100,10 +146,52 @@ impl Node {
             }
         }
         journal.delivered(cursor);
-        let reader = journal.reader(position.next());
-        let delivery = Delivery::new(cursor, position, 12);
-        let window = Window::new(WINDOW, Duration::from_secs(1), Duration::from_secs(8));
-        Some(Node { journal, derived, interpreter, reader, delivery, window, seq: 0, position, id: 0 })
+        let door = Arc::new(House::new(
+            net::Settings::default(),
+            registry.clone(),
+            journal.appender(),
+            Arc::default(),
+            || Timestamp(0),
+        ));
+        desk::follow_early(&derived, &door, &command_settings());
+        forget(&derived, planted);
+        let command = command_settings();
+        let books = Books::restore(Arc::clone(&journal), derived.clone(), command.ids_max, Duration::ZERO);
+        let traces = Rc::new(Traces::default());
+        let hands = Hands {
+            begun: begin.dial.read().0,
+            dial: Arc::clone(&begin.dial),
+            journal: Arc::clone(&journal),
+            traces: Rc::clone(&traces),
+            keys: Rc::clone(&begin.keys),
+            planted,
+        };
+        let place = Place {
+            settings: command,
+            prefix: settings().prefix,
+            door: Arc::clone(&door),
+            telemetry: Arc::default(),
+            secrets: None,
+        };
+        Some(Node {
+            clerk: Clerk::open(place, books, hands),
+            reader: journal.reader(position.next()),
+            watch: journal.reader(Offset(0)),
+            delivery: Delivery::new(cursor, position, CHECKPOINT_EVERY),
+            window: Window::new(WINDOW, Duration::from_secs(1), Duration::from_secs(8)),
+            journal,
+            derived,
+            interpreter,
+            seq: 0,
+            position,
+            id: 0,
+            door,
+            traces,
+            planted,
+            places: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
+            news: VecDeque::new(),
+        })
     }
 
     /// Appends records together and waits for what becomes of them.
@@ -120,40 +208,96 @@ impl Node {
         (0..records.len()).map(|_| outcomes.recv().ok().flatten()).collect()
     }
 
-    /// Takes what a connection's buffer holds; the segments that were accepted, and whether they are on disk.
-    pub(super) fn hear(
-        &self,
-        buffer: &mut Vec<u8>,
-        registry: &Registry,
-        now: Timestamp,
-    ) -> Vec<(Vec<u8>, Option<Offset>)> {
-        let mut heard = Vec::new();
+    /// Takes what the buffer of a connection holds; the clerk hears of what is stored later.
+    pub(super) fn hear(&mut self, connection: u64, buffer: &mut Vec<u8>, now: Timestamp) -> Result<Vec<Taken>, String> {
+        let mut taken = Vec::new();
         let address: IpAddr = [127, 0, 0, 1].into();
+        let registry = self.door.registry();
         loop {
             let step = scan(buffer, Peer::Sending, &Limits::default());
             let used = step.used;
             if let Some(Item::Frame(frame)) = step.item {
                 let header = packet::parse(frame.segment);
-                let verdict = session::judge(
-                    &frame,
-                    &header,
-                    address,
-                    registry,
-                    |_| Default::default(),
-                    |_, _| {},
-                    |_| Arc::from([]),
-                );
-                if let session::Verdict::Accepted { deviations, .. } = verdict {
-                    let from = Peering { connection: 1, peer: (address, 7000).into() };
-                    let record = Record::Frame(Heard { from, deviations, segment: frame.segment, raw: frame.raw });
-                    let outcome = self.append(now, &[record]).first().copied().flatten();
-                    heard.push((frame.segment.to_vec(), outcome));
+                let learned = |_: &_| Default::default();
+                let keys = |station: &_| self.door.keys_of(station);
+                match session::judge(&frame, &header, address, &registry, learned, |_, _| {}, keys) {
+                    session::Verdict::Accepted { station, dialect, deviations } => {
+                        let from = Peering { connection, peer: (address, 7000).into() };
+                        let record = Record::Frame(Heard { from, deviations, segment: frame.segment, raw: frame.raw });
+                        let outcome = self.append(now, &[record]).first().copied().flatten();
+                        if outcome.is_some() {
+                            let sealed = sm4::looks_sealed(&frame).then_some(frame.check.said);
+                            let frame = Stored { at: now, segment: frame.segment.into(), sealed };
+                            let edition = station.facts.edition.unwrap_or(dialect.edition);
+                            self.tell(&station.mn, connection, edition, frame);
+                        }
+                        taken.push(Taken { segment: frame.segment.to_vec(), outcome });
+                    }
+                    session::Verdict::Refused { reason, .. } => {
+                        let said = String::from_utf8_lossy(frame.segment).into_owned();
+                        return Err(format!("a frame of a registered station is refused ({}): {said}", reason.code()));
+                    }
                 }
             }
             if used == 0 {
-                return heard;
+                return Ok(taken);
             }
             buffer.drain(..used);
+        }
+    }
+
+    fn tell(&mut self, mn: &str, connection: u64, edition: hj212::Edition, frame: Stored) {
+        let came = self.places.insert(mn.to_owned(), connection) != Some(connection);
+        let news = if came {
+            let mailbox = Arc::clone(self.mailboxes.entry(connection).or_default());
+            News::Came { mn: mn.into(), connection, edition, mailbox, frame }
+        } else {
+            News::Heard { mn: mn.into(), frame }
+        };
+        self.news.push_back(news);
+    }
+
+    /// The connection is gone.
+    pub(super) fn lost(&mut self, connection: u64) {
+        self.mailboxes.remove(&connection);
+        let gone = |on: &u64| *on == connection;
+        for (mn, _) in self.places.extract_if(.., |_, on| gone(on)) {
+            self.news.push_back(News::Left { mn: mn.as_str().into(), connection });
+        }
+    }
+
+    /// The frames for stations that the clerk has posted since this was asked last, with their connections.
+    pub(super) fn letters(&self) -> Vec<(u64, Letter)> {
+        let all = self.mailboxes.iter().flat_map(|(on, mailbox)| mailbox.emptied().into_iter().map(|it| (*on, it)));
+        let mut all: Vec<(u64, Letter)> = all.collect();
+        if self.planted == Planted::SentTwice {
+            let copies = |(on, it): &(u64, Letter)| (*on, Letter { mn: it.mn.clone(), frame: it.frame.clone() });
+            all.extend(all.iter().map(copies).collect::<Vec<_>>());
+        }
+        all
+    }
+
+    /// The clerk is told what became of its oldest step; false if nothing has.
+    pub(super) fn settle(&mut self) -> bool {
+        let settled = self.traces.settled.borrow_mut().pop_front();
+        if let Some((ticket, outcome)) = settled {
+            self.clerk.settle(ticket, outcome);
+        }
+        settled.is_some()
+    }
+
+    /// The clerk hears the oldest news; false if there are none.
+    pub(super) fn hear_news(&mut self) -> bool {
+        let news = self.news.pop_front();
+        let any = news.is_some();
+        news.into_iter().for_each(|news| self.clerk.hear(news));
+        any
+    }
+
+    /// The clerk does what is due, if anything is.
+    pub(super) fn do_what_is_due(&mut self, now: i64) {
+        if self.planted != Planted::NeverEnded && self.clerk.wake().0 <= now {
+            self.clerk.due();
         }
     }
 
@@ -222,7 +366,10 @@ impl Node {
                 Due::Checkpoint(offset, state) => {
                     if self.derived.store_checkpoint(offset, &state).is_ok() {
                         let _ = self.derived.thin(4, u64::MAX, self.journal.first());
-                        self.journal.keep_from(Holder::Interpretation, offset.next());
+                        let (newest, before) = self.derived.newest();
+                        if let Some(from) = before.or(newest).filter(|from| *from <= self.delivery.on_disk()) {
+                            self.journal.keep_from(Holder::Interpretation, from.next());
+                        }
                     }
                 }
             }
@@ -233,4 +380,20 @@ impl Node {
     pub(super) fn state(&self) -> (Offset, Vec<u8>) {
         (self.position, self.interpreter.snapshot())
     }
+}
+
+/// Loses what is to be lost of the desk's file.
+fn forget(derived: &Derived, planted: Planted) {
+    let without = match planted {
+        Planted::DeskForgotten => return derived.forget(desk::FILE).unwrap_or_default(),
+        Planted::KeysForgotten => "\"step\":\"key\"",
+        Planted::SendingForgotten => "\"step\":\"sent\"",
+        _ => return,
+    };
+    let Some(bytes) = derived.load(desk::FILE) else { return };
+    let kept: Vec<&[u8]> = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !String::from_utf8_lossy(line).contains(without))
+        .collect();
+    derived.store(desk::FILE, &kept.concat()).unwrap_or_default();
 }

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeSet;
 
+use super::super::logger::{COURSES, Course, FORMS, Form, Logger};
 use super::super::table::{ORDERS, Order, SET_KEY};
 use super::super::*;
-use super::super::logger::{COURSES, Course, FORMS, Form, Logger};
 use super::stage::{Kill, Stage, address, mn_of, open_settings};
 use hj212::sm4::Key;
 use hj212::{Edition, packet};
