@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use super::derived::Derived;
 use super::secrets::Secrets;
 use crate::net::{House, Listener};
+#[cfg(test)]
+pub(super) use books::Became;
 pub(super) use books::{Books, FILE, steps};
 pub(super) use clerk::{Clerk, Means, Place, Request};
 use hj212::{Edition, sm4};

@@ -1,18 +1,21 @@
 //! The fault matrix: every operation on every file of the journal's folder fails, with every error, at every moment of a life; made from tables.
 //!
-//! A life here is the journal, the announcements, the files beside it and the interpretation as the gateway has them, on a simulated disk; the
-//! broker acknowledges at once. After it comes a kill and a life without faults. What must hold: nothing acknowledged is lost or altered,
-//! nothing is published under another registry than the one that held when it was acknowledged, and a life either goes on when the fault is
-//! over or does not start, saying which file it is about.
+//! A life here is the journal, the announcements, the files beside it, the command desk's books and the interpretation as the gateway has them,
+//! on a simulated disk; the broker acknowledges at once. After it comes a kill and a life without faults. What must hold: nothing acknowledged
+//! is lost or altered, nothing is published under another registry than the one that held when it was acknowledged, every command that was
+//! taken is known again, the key of the key file is known, and a life either goes on when the fault is over or does not start, saying which
+//! file it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use super::*;
 use crate::gateway::announce::Announcer;
+use crate::gateway::desk::{Became, Books};
 use hj212::{Deviations, write};
+use hj212_downlink::{Origin, Step};
 use hj212_journal::sim_disk::{Operation, Refusal, SimDisk};
 use hj212_journal::{self as journal, Entry};
 use hj212_model::message::{Context, Heard, Peering, StationFacts};
@@ -20,8 +23,8 @@ use hj212_model::message::{Context, Heard, Peering, StationFacts};
 const DIR: &str = "/var/j";
 const MN: &str = "021200000000000000000001";
 /// Files by the beginning or the end of their names; `j` is the folder.
-const FILES: [&str; 10] =
-    [".seg", "journal.id", "tail", "cursor", "context", "desk", "state-", "state.spare", ".new", "j"];
+const FILES: [&str; 11] =
+    [".seg", "journal.id", "tail", "cursor", "context", "desk", "keys", "state-", "state.spare", ".new", "j"];
 /// EIO and ENOSPC of everything; of opening and making also EACCES and EMFILE.
 const ERRORS: [(i32, &[Operation]); 4] = [
     (5, &Operation::ALL),
@@ -57,6 +60,14 @@ struct World {
     acknowledged: BTreeMap<u64, (Vec<u8>, &'static str)>,
     published: BTreeMap<u64, String>,
     said: u32,
+    /// The requests that were taken, by id, and how many there were.
+    commanded: BTreeSet<String>,
+    asked: u64,
+}
+
+fn key() -> StationKey {
+    let key = hj212::sm4::Key::from_text("0123456789abcdef").unwrap();
+    StationKey { mn: MN.to_owned(), created: "20260101000000000".to_owned(), key }
 }
 
 fn context(name: &str) -> Context {
@@ -85,6 +96,34 @@ impl World {
             if let Ok(offset) = outcome.recv().unwrap() {
                 self.acknowledged.insert(offset.0, (body, name));
             }
+        }
+    }
+
+    /// A request comes: its step goes into the journal as the desk's do.
+    fn command(&mut self, journal: &Journal, books: &mut Books<()>) {
+        self.asked += 1;
+        let id = format!("r{}", self.asked);
+        let step = Step::Queued {
+            mn: MN.to_owned(),
+            id: id.clone(),
+            command: "get-time".to_owned(),
+            cn: 1011,
+            edition: hj212::Edition::V2017,
+            area: String::new(),
+            new_mn: None,
+            origin: Origin::Operator,
+            author: "li".to_owned(),
+            why: "x".to_owned(),
+            expires: Timestamp(i64::MAX),
+            confirm: None,
+        };
+        let entry = super::super::record(&Record::Command(&step.encode()));
+        books.begin(self.asked, entry.time, step);
+        let (send, outcome) = mpsc::channel();
+        journal.appender().append(entry, move |settled: Result<Offset, _>| send.send(settled).unwrap_or_default());
+        let outcome = outcome.recv().unwrap().ok();
+        if books.settle(self.asked, outcome) == Became::Durable(None) {
+            self.commanded.insert(id);
         }
     }
 
@@ -125,9 +164,17 @@ impl World {
         let mut base = Base::find(&derived, &interpret::Settings::default());
         let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
         announcer
-            .start(&context("one"), &[], base.known(), hj212_model::clock::Monotonic::default())
+            .start(&context("one"), &[key()], base.known(), hj212_model::clock::Monotonic::default())
             .map_err(|error| error.to_string())?;
+        let mut books = Books::<()>::restore(Arc::clone(&journal), derived.clone(), 1000, Duration::ZERO);
         over();
+        if fault.is_none() {
+            let known = books.steps();
+            let ids: BTreeSet<&str> = known.iter().filter_map(|(_, step)| step.id()).collect();
+            if let Some(lost) = self.commanded.iter().find(|id| !ids.contains(id.as_str())) {
+                return Err(format!("the request {lost} was taken and is forgotten"));
+            }
+        }
         if base.checkpoint.is_none() && journal.first().0 > 1 {
             while !foresee_in(&mut journal.reader(Offset(0)), &mut base.interpreter).unwrap() {
                 std::thread::sleep(Duration::from_millis(20));
@@ -139,20 +186,27 @@ impl World {
         during(Moment::Running);
         self.say(&journal, "one", 6);
         self.publish(&mut life);
-        let _ = derived.store("desk", b"steps");
+        self.command(&journal, &mut books);
+        let _ = books.keep();
+        self.command(&journal, &mut books);
         life.keep(&derived, &journal);
         over();
         self.recover(&journal, "one");
         during(Moment::Reload);
         announcer.reload(&context("two")).map_err(|error| error.to_string())?;
         self.say(&journal, "two", 3);
+        self.command(&journal, &mut books);
         over();
         self.recover(&journal, "two");
         self.say(&journal, "two", 3);
         during(Moment::Stop);
         self.publish(&mut life);
+        let _ = books.keep();
         life.keep(&derived, &journal);
-        drop((announcer, life));
+        if fault.is_none() && life.interpreter.keys() != [key()] {
+            return Err("the key of the key file is not known".to_owned());
+        }
+        drop((announcer, life, books));
         drop(journal);
         over();
         Ok(())
@@ -230,7 +284,7 @@ fn whatever_fails_whenever_nothing_acknowledged_is_lost_or_published_under_anoth
         now.as_secs() / 86_400
     });
     let mut matrix = matrix();
-    assert!(matrix.len() > 900);
+    assert!(matrix.len() > 1_100);
     shuffle(&mut matrix, seed);
     matrix.sort_by_key(|tried| !BROKE_ONCE.contains(tried));
     let (mut world, disk) = (World::default(), SimDisk::new(1, 1 << 22));

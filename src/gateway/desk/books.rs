@@ -4,7 +4,8 @@
 //! * a step is known here only when it is on disk; the request that it came of is given back then and never before, and a step of another
 //!   thing (the key that a request has made) is none of its own: killed between the two, the broker hands it out again;
 //! * the journal is held against retention from the first record that may be of a step which is not in the file;
-//! * file and journal together give all steps that matter, whenever the power goes.
+//! * file and journal together give all steps that matter, whenever the power goes, and whatever could not be read at a start: the file never
+//!   claims records that were not read, and they stay held.
 //!
 //! # File
 //!
@@ -50,13 +51,15 @@ pub(in crate::gateway) struct Books<R> {
     /// Those of which no step is asked for yet (a key comes first), by station and id.
     awaited: BTreeMap<(String, String), R>,
     changed: bool,
+    /// Whether the journal could be read to its end. If not, the file stays as it is: it must not claim what is not known.
+    is_whole: bool,
     /// The first record that may be of a step which is not in the file: the journal is held from there.
     unkept: Option<Offset>,
 }
 
 /// What became of a step.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Became<R> {
+pub(in crate::gateway) enum Became<R> {
     /// It is on disk; the request that it came of, if it was the first step of one.
     Durable(Option<R>),
     /// The journal refused it.
@@ -80,6 +83,7 @@ impl<R> Books<R> {
             asked: BTreeMap::new(),
             awaited: BTreeMap::new(),
             changed: false,
+            is_whole: true,
             unkept: None,
             journal,
             derived,
@@ -123,7 +127,12 @@ impl<R> Books<R> {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, after = self.head.offset, "the journal cannot be read for commands; some may be forgotten");
+                    tracing::error!(
+                        %error,
+                        after = self.head.offset,
+                        "the journal cannot be read for commands: those behind this place are not known until a start that can read it"
+                    );
+                    self.is_whole = false;
                     self.unkept = self.unkept.or(Some(Offset(self.head.offset).next()));
                     break;
                 }
@@ -132,12 +141,12 @@ impl<R> Books<R> {
     }
 
     /// The steps that matter.
-    pub(super) fn steps(&self) -> Vec<(Timestamp, Step)> {
+    pub(in crate::gateway) fn steps(&self) -> Vec<(Timestamp, Step)> {
         self.ledger.steps().cloned().collect()
     }
 
     /// The keys, if they are to be journalled again now.
-    pub(super) fn keys_to_say(&mut self, now: Timestamp) -> Vec<Step> {
+    pub(in crate::gateway) fn keys_to_say(&mut self, now: Timestamp) -> Vec<Step> {
         // Said at a date that is still to come, they were said when the clock was wrong: nobody knows when.
         if (0..KEYS_EVERY).contains(&now.0.saturating_sub(self.head.keys_at)) {
             return Vec::new();
@@ -153,7 +162,7 @@ impl<R> Books<R> {
     }
 
     /// A step that is about to be appended at `at`.
-    pub(super) fn begin(&mut self, ticket: u64, at: Timestamp, step: Step) {
+    pub(in crate::gateway) fn begin(&mut self, ticket: u64, at: Timestamp, step: Step) {
         if let Some(id) = step.id()
             && let Some(request) = self.awaited.remove(&(step.mn().to_owned(), id.to_owned()))
         {
@@ -168,17 +177,17 @@ impl<R> Books<R> {
     }
 
     /// `request` is to be acknowledged when the step of this ticket is on disk.
-    pub(super) fn asked(&mut self, ticket: u64, request: R) {
+    pub(in crate::gateway) fn asked(&mut self, ticket: u64, request: R) {
         self.asked.insert(ticket, request);
     }
 
     /// `request` is to be acknowledged when the first step that has its id is on disk; none is asked for yet.
-    pub(super) fn awaited(&mut self, mn: &str, id: &str, request: R) {
+    pub(in crate::gateway) fn awaited(&mut self, mn: &str, id: &str, request: R) {
         self.awaited.insert((mn.to_owned(), id.to_owned()), request);
     }
 
     /// What became of the step of a ticket.
-    pub(super) fn settle(&mut self, ticket: u64, outcome: Option<Offset>) -> Became<R> {
+    pub(in crate::gateway) fn settle(&mut self, ticket: u64, outcome: Option<Offset>) -> Became<R> {
         let Some((at, step)) = self.under_way.remove(&ticket) else { return Became::Unknown };
         let Some(offset) = outcome else { return Became::Refused };
         self.head.offset = self.head.offset.max(offset.0);
@@ -188,18 +197,21 @@ impl<R> Books<R> {
     }
 
     /// Whether no step is on its way to disk.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::gateway) fn is_idle(&self) -> bool {
         self.under_way.is_empty()
     }
 
     /// Whether the file does not say all that is known.
-    pub(super) const fn has_changed(&self) -> bool {
+    pub(in crate::gateway) const fn has_changed(&self) -> bool {
         self.changed
     }
 
     /// Writes the file.
-    pub(super) fn keep(&mut self) -> io::Result<()> {
+    pub(in crate::gateway) fn keep(&mut self) -> io::Result<()> {
         self.changed = false;
+        if !self.is_whole {
+            return Ok(());
+        }
         if self.under_way.is_empty() {
             // All steps up to here are known.
             self.head.offset = self.head.offset.max(self.journal.tail().durable().0);
