@@ -245,3 +245,100 @@ fn read(bytes: &[u8]) -> Option<(Head, Vec<(Timestamp, Step)>)> {
     }
     read
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hj212_downlink::Origin;
+    use hj212_journal::Entry;
+    use hj212_journal::sim_disk::{Operation, Refusal, SimDisk};
+
+    fn open(disk: &SimDisk) -> (Arc<Journal>, Derived) {
+        let settings =
+            hj212_journal::Settings { dir: "/j".into(), segment_size: 8192, reserve: 0, ..Default::default() };
+        let journal = Arc::new(hj212_journal::open(Arc::new(disk.clone()), &settings, Arc::default()).unwrap());
+        let derived = Derived::new(Arc::new(disk.clone()), "/j".into(), journal.id());
+        (journal, derived)
+    }
+
+    fn books(journal: &Arc<Journal>, derived: &Derived) -> Books<&'static str> {
+        Books::restore(Arc::clone(journal), derived.clone(), 100, Duration::ZERO)
+    }
+
+    fn queued(id: &str) -> Step {
+        Step::Queued {
+            mn: "A".into(),
+            id: id.into(),
+            command: "get-time".into(),
+            cn: 1011,
+            edition: hj212::Edition::V2017,
+            area: String::new(),
+            new_mn: None,
+            origin: Origin::Operator,
+            author: "li".into(),
+            why: "x".into(),
+            expires: Timestamp(i64::MAX),
+            confirm: None,
+        }
+    }
+
+    fn key() -> Step {
+        let key = hj212::sm4::Key::from_text("0123456789abcdef").unwrap();
+        Step::of_key(&hj212_downlink::StationKey { mn: "A".into(), created: "20260101000000000".into(), key }, false)
+    }
+
+    fn append(journal: &Journal, books: &mut Books<&'static str>, ticket: u64, step: Step) -> Became<&'static str> {
+        let mut body = Vec::new();
+        let encoded = step.encode();
+        let record = Record::Command(&encoded);
+        record.encode(&mut body);
+        let entry = Entry { time: Timestamp(ticket.cast_signed()), kind: record.kind(), body };
+        books.begin(ticket, entry.time, step);
+        let (send, outcome) = std::sync::mpsc::channel();
+        journal.appender().append(entry, move |settled: Result<Offset, _>| send.send(settled).unwrap_or_default());
+        books.settle(ticket, outcome.recv().unwrap().ok())
+    }
+
+    fn ids(books: &Books<&'static str>) -> Vec<String> {
+        books.steps().iter().filter_map(|(_, step)| step.id().map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn what_could_not_be_read_at_a_start_is_never_claimed_as_known() {
+        let disk = SimDisk::new(1, 1 << 24);
+        let (journal, derived) = open(&disk);
+        let mut own = books(&journal, &derived);
+        append(&journal, &mut own, 1, queued("a"));
+        own.keep().unwrap();
+        append(&journal, &mut own, 2, queued("b"));
+        disk.refuse(Some(Refusal { operation: Operation::Read, file: ".seg", errno: 24 }));
+        let mut blind = books(&journal, &derived);
+        assert_eq!(ids(&blind), ["a"], "the journal cannot be read");
+        disk.refuse(None);
+        append(&journal, &mut blind, 3, queued("c"));
+        blind.keep().unwrap();
+        assert_eq!(ids(&books(&journal, &derived)), ["a", "b", "c"], "the next start knows all");
+    }
+
+    #[test]
+    fn a_request_for_a_key_is_given_back_at_its_own_step_and_not_at_that_of_the_key() {
+        let disk = SimDisk::new(1, 1 << 24);
+        let (journal, derived) = open(&disk);
+        let mut own = books(&journal, &derived);
+        own.awaited("A", "k", "the request");
+        assert_eq!(append(&journal, &mut own, 1, key()), Became::Durable(None));
+        assert_eq!(append(&journal, &mut own, 2, queued("k")), Became::Durable(Some("the request")));
+    }
+
+    #[test]
+    fn keys_that_were_said_at_a_date_to_come_are_said_again() {
+        let disk = SimDisk::new(1, 1 << 24);
+        let (journal, derived) = open(&disk);
+        let mut own = books(&journal, &derived);
+        append(&journal, &mut own, 1, key());
+        let day = KEYS_EVERY;
+        assert_eq!(own.keys_to_say(Timestamp(400 * day)).len(), 1);
+        assert_eq!(own.keys_to_say(Timestamp(400 * day + 1)).len(), 0);
+        assert_eq!(own.keys_to_say(Timestamp(2 * day)).len(), 1, "the clock was 400 days ahead");
+    }
+}

@@ -57,6 +57,50 @@ fn a_step_that_was_long_on_its_way_is_made_anew() {
 }
 
 #[test]
+fn a_time_written_before_the_clock_was_set_is_written_anew() {
+    for step in [-7200, 7200, 400 * 86_400, -400 * 86_400] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let station = address(Edition::V2017);
+        stage.line("online");
+        let body = br#"{"command":"set-time","author":"li","why":"x"}"#;
+        let (_, effects) = stage.desk.submit(&Ask::new(&station.mn, "a", body), Some(&station), stage.now);
+        let [Effect::Record { ticket, .. }] = effects[..] else { panic!("{effects:?}") };
+        let effects = stage.desk.recorded(ticket, stage.now);
+        let Some(Effect::Record { ticket, .. }) = effects.iter().find(|e| matches!(e, Effect::Record { .. })) else {
+            panic!("{effects:?}")
+        };
+        // The host's clock is set while the step is on its way to the disk; no time passes.
+        stage.now.wall.0 += step * 1_000_000;
+        let effects = stage.desk.recorded(*ticket, stage.now);
+        stage.act(effects);
+        assert_eq!(set_times(&stage), [beijing(&stage)], "set by {step} s");
+    }
+}
+
+#[test]
+fn a_time_that_was_given_does_not_outlive_a_restart() {
+    let body =
+        r#"operator a {"command":"set-time","author":"li","why":"x","parameters":{"SystemTime":"20261123100000"}}"#;
+    for sent in [false, true] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        if sent {
+            stage.line("online");
+        }
+        stage.line(body);
+        // Half an hour without the gateway, and the host's clock is set back by two: by its account no time has passed.
+        stage.killed();
+        stage.pass(stage.now.steady.0 + 1_800_000_000);
+        stage.now.wall.0 -= 7_200_000_000;
+        stage.killed();
+        stage.line("online");
+        stage.line("after 20s");
+        assert_eq!(set_times(&stage).len(), usize::from(sent));
+        let outcome = if sent { Outcome::NoAnswer } else { Outcome::Expired };
+        assert_eq!(stage.outcome("a"), Some(outcome), "sent {sent}");
+    }
+}
+
+#[test]
 fn a_time_that_was_given_is_sent_soon_or_never() {
     let body =
         r#"operator a {"command":"set-time","author":"li","why":"x","parameters":{"SystemTime":"20261123100000"}}"#;
