@@ -112,7 +112,7 @@ pub struct Running {
     orders: Option<tokio::sync::mpsc::Sender<desk::Order>>,
     /// The certificates of `listen.also`, one for each.
     certificates: Vec<Option<Arc<net::Certificates>>>,
-    /// The configuration and the context that hold.
+    /// The configuration and the context that hold; without the stations, of which the house has the only copy: there may be 300,000.
     current: Arc<Mutex<(Config, Context)>>,
     addresses: Vec<SocketAddr>,
     stop: CancellationToken,
@@ -152,10 +152,12 @@ impl Running {
         derived.forget_beyond(journal.recovered().last)?;
         derived.prepare();
         let base = uplink::Base::find(&derived, &interpretation(&config));
-        let context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
+        let mut context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
         let announcer = Arc::new(Announcer::new(Arc::clone(&journal), derived.clone()));
         let monotonic = Monotonic::default();
         announcer.start(&context, &keys, base.known(), monotonic)?;
+        let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &context.stations)));
+        context.stations.clear();
         if !config.command.enabled {
             journal.keep_from(Holder::Commands, Offset(u64::MAX));
         }
@@ -203,7 +205,6 @@ impl Running {
         let broker = outbox.state();
         let outbox = confirmed_by_consumer(&config, outbox, &journal, &telemetry, &farewell);
         let last_record = CancellationToken::new();
-        let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &registry.facts())));
         let progress = Arc::new(uplink::Progress::default());
         let (orders, ordered) = config.command.enabled.then(|| tokio::sync::mpsc::channel(desk::ORDERS_MAX)).unzip();
         let renew = Arc::new(tokio::sync::Notify::new());
@@ -286,7 +287,8 @@ impl Running {
         tasks.spawn(learned::keep(Arc::clone(&house), derived.clone(), stop.clone()));
         let journal_dir = config.journal.dir.clone();
         let current = Arc::new(Mutex::new((config, context)));
-        tasks.spawn(renew_context(renew, Arc::clone(&announcer), Arc::clone(&current), stop.clone()));
+        let held = (Arc::clone(&house), Arc::clone(&current));
+        tasks.spawn(renew_context(renew, Arc::clone(&announcer), held, stop.clone()));
         tracing::info!(?addresses, journal = %journal_dir.display(), "listening");
         Ok(Running {
             telemetry,
@@ -485,7 +487,7 @@ fn open_desk(
 async fn renew_context(
     asked: Arc<tokio::sync::Notify>,
     announcer: Arc<Announcer>,
-    current: Arc<Mutex<(Config, Context)>>,
+    (house, current): (Arc<House>, Arc<Mutex<(Config, Context)>>),
     stop: CancellationToken,
 ) {
     loop {
@@ -493,11 +495,12 @@ async fn renew_context(
             () = stop.cancelled() => return,
             () = asked.notified() => {}
         }
-        let (announcer, current) = (Arc::clone(&announcer), Arc::clone(&current));
+        let (announcer, house, current) = (Arc::clone(&announcer), Arc::clone(&house), Arc::clone(&current));
         let renewing = tokio::task::spawn_blocking(move || {
             // A reload waits: two announcements at a time would not be told apart.
             let current = current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            announcer.renew(&current.1)
+            let context = Context { stations: house.registered().facts(), ..current.1.clone() };
+            announcer.renew(&context)
         });
         match renewing.await {
             Ok(Ok(())) => {}

@@ -3,6 +3,7 @@
 //! What must stay true: a configuration that is not good changes nothing (it never gets here); no connection is lost; the change is a
 //! record of the journal before any frame that it changes, so that a replay finds it in its place.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use super::Running;
@@ -27,7 +28,7 @@ impl Running {
         let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
         changes.extend(stations(&self.house.registered(), &registry));
-        if context_is_empty(before, &registry) {
+        if !self.house.registered().is_empty() && registry.is_empty() {
             tracing::warn!(
                 "no station is registered any more: every logger is refused, unless stations.unknown accepts it"
             );
@@ -48,7 +49,7 @@ impl Running {
         if old.command != config.command {
             changes.push("command: the settings hold for what is asked from now on".into());
         }
-        let context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
+        let mut context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
         if let Err(error) = self.announcer.reload(&context) {
             // A file would go on claiming the former one: what is heard from now on must not be read under two.
             tracing::error!(%error, "not reloaded, nothing has changed: the former registry cannot be taken back; reload once more");
@@ -64,6 +65,7 @@ impl Running {
             None
         };
         open(&self.board).register(&context.stations);
+        context.stations.clear();
         self.house.replace_registry(registry);
         self.house.replace_settings(config.listen.clone());
         changes.extend(self.renew_certificates(&old.listen.also, &config));
@@ -134,11 +136,6 @@ impl Running {
     }
 }
 
-/// Whether there were stations and are none any more: hardly what was meant.
-fn context_is_empty(before: &Context, after: &Registry) -> bool {
-    !before.stations.is_empty() && after.facts().is_empty()
-}
-
 /// Sections whose changes wait for a restart.
 fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let changed = [
@@ -164,20 +161,24 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
 
 /// Stations that are new, gone, or registered otherwise (passwords, networks and policies included, and never shown).
 fn stations(before: &Registry, after: &Registry) -> Vec<String> {
-    let (old, new) = (before.facts(), after.facts());
+    let (old, new): (BTreeSet<&str>, BTreeSet<&str>) = (names(before).collect(), names(after).collect());
     let other = |mn: &str| before.find(mn.as_bytes()) != after.find(mn.as_bytes());
     let mut lines = Vec::new();
-    line(&mut lines, "added", new.keys().filter(|mn| !old.contains_key(*mn)).collect());
-    line(&mut lines, "removed", old.keys().filter(|mn| !new.contains_key(*mn)).collect());
-    line(&mut lines, "changed", new.keys().filter(|mn| old.contains_key(*mn) && other(mn)).collect());
+    line(&mut lines, "added", new.difference(&old).copied().collect());
+    line(&mut lines, "removed", old.difference(&new).copied().collect());
+    line(&mut lines, "changed", new.intersection(&old).copied().filter(|mn| other(mn)).collect());
     lines
 }
 
-fn line(lines: &mut Vec<String>, what: &str, mns: Vec<&String>) {
+fn names(registry: &Registry) -> impl Iterator<Item = &str> {
+    registry.stations().map(|station| station.mn.as_str())
+}
+
+fn line(lines: &mut Vec<String>, what: &str, mns: Vec<&str>) {
     if mns.is_empty() {
         return;
     }
-    let named: Vec<&str> = mns.iter().take(NAMED_MAX).map(|mn| mn.as_str()).collect();
+    let named: Vec<&str> = mns.iter().copied().take(NAMED_MAX).collect();
     let more = if mns.len() > NAMED_MAX { " …" } else { "" };
     lines.push(format!("stations {what}: {} ({}{more})", mns.len(), named.join(" ")));
 }
