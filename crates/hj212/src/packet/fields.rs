@@ -186,19 +186,19 @@ pub(super) fn tolerant(segment: &[u8]) -> Header<'_> {
         match field {
             Field::Pair { name, value, odd } => {
                 gathered.header.deviations = gathered.header.deviations.union(odd);
-                let known = known_name(name).is_some();
-                let within = area_within(input, name, value);
+                let known = known_name(name);
+                let within = area_within(input, known.map(|(name, _)| name), value);
                 if let Some((_, from)) = within {
                     gathered.note(true, Deviation::AreaOpening);
                     area = Some(from);
                 }
-                if known || within.is_none() {
-                    gathered.take(name, within.map_or(value, |(before, _)| before));
+                if known.is_some() || within.is_none() {
+                    gathered.take(known, within.map_or(value, |(before, _)| before));
                 }
                 if within.is_some() {
                     break;
                 }
-                if known {
+                if known.is_some() {
                     behind = Some((after, gathered.header.deviations));
                 }
             }
@@ -242,10 +242,11 @@ fn bare(tail: &[u8]) -> &[u8] {
 /// What follows the opening of the data area, if `input` begins with one that is written in an odd way; `CP=` is left to [`field`].
 fn opening(input: &[u8]) -> Option<&[u8]> {
     let start = input.trim_ascii_start();
-    if opens(start) {
-        return Some(start);
-    }
-    let [b'C' | b'c', rest @ ..] = start else { return None };
+    let rest = match start {
+        [b'C' | b'c', rest @ ..] => rest,
+        [b'&' | 0xEF | 0xA3, ..] if opens(start) => return Some(start),
+        _ => return None,
+    };
     let [b'P' | b'p', behind @ ..] = rest.trim_ascii_start() else { return None };
     let after = behind.trim_ascii_start();
     match mark(after) {
@@ -259,16 +260,17 @@ fn opening(input: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Whether the data area begins within the field `name` = `value` at the front of `input`: what of the value stands before it, and the area.
-fn area_within<'a>(input: &'a [u8], name: &[u8], value: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+/// Whether the data area begins within the field at the front of `input` that has this name of the header, or none of its names, and `value`:
+/// what of the value stands before it, and the area.
+fn area_within<'a>(input: &'a [u8], known: Option<&[u8]>, value: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let from = |part: &[u8]| input.get(part.as_ptr().addr().checked_sub(input.as_ptr().addr())?..);
-    match known_name(name) {
+    match known {
         // A password may hold anything.
-        Some((b"PW", _)) => None,
+        Some(b"PW") => None,
         Some(_) => {
-            let at = memchr::memmem::find(value, b"&&")?;
+            let at = memchr::memchr(b'&', value)?;
             let (before, area) = value.split_at_checked(at)?;
-            Some((before, from(area)?))
+            if area.starts_with(b"&&") { Some((before, from(area)?)) } else { None }
         }
         None if opens(value) || value.starts_with(b"DataTime=") => Some((b"", from(value)?)),
         None => None,
@@ -283,10 +285,10 @@ impl<'a> Gathered<'a> {
     }
 
     /// Takes one field; the first of its name counts.
-    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+    fn take(&mut self, known: Option<(&'static [u8], bool)>, value: &'a [u8]) {
         let first = self.fields == 0;
         self.fields += 1;
-        let (name, exact) = known_name(name).unwrap_or((name, true));
+        let (name, exact) = known.unwrap_or((b"", true));
         self.note(!exact, Deviation::FieldName);
         match name {
             b"QN" => {
@@ -341,7 +343,7 @@ impl<'a> Gathered<'a> {
 
 /// The name as the standard writes it, and whether it was written so; `None`: it is none of the header's.
 fn known_name(name: &[u8]) -> Option<(&'static [u8], bool)> {
-    const NAMES: [&[u8]; 9] = [b"QN", b"ST", b"CN", b"PW", b"MN", b"Flag", b"PNUM", b"PNO", b"RF"];
-    let known = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
-    Some((known, known == name))
+    static NAMES: [&[u8]; 9] = [b"QN", b"ST", b"CN", b"PW", b"MN", b"Flag", b"PNUM", b"PNO", b"RF"];
+    let known = NAMES.iter().find(|known| known.eq_ignore_ascii_case(name))?;
+    Some((known, *known == name))
 }
