@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{CONFIG, IO, complain};
+use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
-use crate::gateway::requests::{self, Request};
+use crate::gateway::requests::{self, Request, Wanted};
+use hj212_model::message::Timestamp;
+use hj212_model::{clock, settings};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -15,8 +17,12 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Reads the journal to its end; works beside a running gateway.\n\
-    列出对各站点的命令及其结果;--open 只列未结束的。单个命令的过程见主题 …/command/编号/status。")]
+#[command(
+    after_help = "Reads the journal from its newest segment back; works beside a running gateway. What is open is listed however old it is; \
+    of the rest the newest. Without --since at most 1 GiB of the journal is read; how far back that was is said.\n\
+    列出对各站点的命令及其结果(从最新日志段向前读取);--open 只列未结束的(不论多久以前);--since 指定起始时间。\
+    单个命令的过程见主题 …/command/编号/status。"
+)]
 pub(super) struct Options {
     /// The gateway's configuration
     #[arg(long, value_name = "FILE")]
@@ -27,6 +33,9 @@ pub(super) struct Options {
     /// Only those that have not ended
     #[arg(long)]
     open: bool,
+    /// Only those asked for since then: a time, or how long ago ("7d"); open ones are listed all the same (起始时间)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
     /// The newest so many
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -35,7 +44,6 @@ pub(super) struct Options {
     json: bool,
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn commands(command: &Command) -> u8 {
     let Command::List(options) = command;
     let loaded = match config::load(&options.config) {
@@ -45,31 +53,52 @@ pub(super) fn commands(command: &Command) -> u8 {
             return CONFIG;
         }
     };
-    let read = match requests::read(&loaded.config, options.mn.as_deref()) {
+    let since = match options.since.as_deref().map(|text| since(text).ok_or(text)).transpose() {
+        Ok(since) => since,
+        Err(text) => {
+            complain(&format!("\"{text}\" is no time: write 2026-11-23T10:30:00+08:00, 2026-11-23, or 7d"));
+            return USAGE;
+        }
+    };
+    let wanted = Wanted { mn: options.mn.as_deref(), open: options.open, limit: options.limit, since };
+    let read = match requests::read(&loaded.config, &wanted) {
         Ok(read) => read,
         Err(error) => {
             complain(&error);
             return IO;
         }
     };
-    let wanted: Vec<&Request> = read.requests.iter().filter(|request| !options.open || request.is_open()).collect();
-    let left_out = wanted.len().saturating_sub(options.limit);
-    for request in wanted.iter().skip(left_out) {
+    let left_out = read.requests.len().saturating_sub(options.limit);
+    let mut text = String::new();
+    for request in read.requests.iter().skip(left_out) {
         if options.json {
-            println!("{}", Value::Object(request.status.clone()));
+            text.push_str(&Value::Object(request.status.clone()).to_string());
         } else {
-            println!("{}", line(request));
+            text.push_str(&line(request));
         }
+        text.push('\n');
     }
     if !options.json {
         let open = read.requests.iter().filter(|request| request.is_open()).count();
-        println!("open 未结束: {open}; ended 已结束: {}", read.requests.len() - open);
+        text.push_str(&format!("open 未结束: {open}; ended 已结束: {}\n", read.requests.len() - open));
     }
+    let code = say(&text);
     let unseen = left_out + read.forgotten;
     if unseen > 0 {
         complain(&format!("{unseen} older ones are not shown; --limit shows more"));
     }
-    0
+    if let Some(back) = read.looked_back_to.filter(|_| since.is_none()) {
+        let back = back.to_rfc3339();
+        complain(&format!("looked back to {back} 仅查至此时; --since reads further, as far as the journal is kept"));
+    }
+    code
+}
+
+/// A time, or how long ago.
+fn since(text: &str) -> Option<Timestamp> {
+    let ago = settings::duration::parse(text).and_then(|ago| i64::try_from(ago.as_micros()).ok());
+    let ago = ago.map(|ago| Timestamp(clock::now().0.saturating_sub(ago)));
+    ago.or_else(|| super::marks::read_time(text))
 }
 
 fn line(request: &Request) -> String {

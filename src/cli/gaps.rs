@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{CONFIG, IO, complain};
+use super::{CONFIG, IO, complain, say};
 use crate::config;
 use crate::gateway::ledgers;
 use hj212_coverage::{Cause, DayCount, Grain, Ledger, OpenGap, Rest};
@@ -78,7 +78,6 @@ fn causes_of(gap: &OpenGap) -> String {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn gaps(options: &Options) -> u8 {
     let loaded = match config::load(&options.config) {
         Ok(loaded) => loaded,
@@ -107,11 +106,11 @@ pub(super) fn gaps(options: &Options) -> u8 {
     shown.sort_by(|a, b| (&a.mn, a.grain).cmp(&(&b.mn, b.grain)));
     let as_of = interpreter.time().to_rfc3339();
     if options.json {
-        println!("{}", json!({ "as_of": as_of, "ledgers": shown.iter().map(Shown::view).collect::<Vec<_>>() }));
+        let ledgers: Vec<_> = shown.iter().map(Shown::view).collect();
+        say(&format!("{}\n", json!({ "as_of": as_of, "ledgers": ledgers })))
     } else {
-        print!("{}", tables(&as_of, &shown));
+        say(&tables(&as_of, &shown))
     }
-    0
 }
 
 fn select(options: &Options, interpreter: &Interpreter, mn: String, ledger: &Ledger, grain: Grain) -> Shown {

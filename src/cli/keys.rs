@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{CONFIG, IO, complain};
+use super::{CONFIG, IO, complain, say};
 use crate::config::{self, Loaded};
-use crate::gateway::key_overview::{self, Row};
+use crate::gateway::key_overview::{self, Overview, Row};
 use hj212_downlink::KeyState;
 
 #[derive(Debug, clap::Subcommand)]
@@ -33,7 +33,6 @@ pub(super) struct Options {
     json: bool,
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn keys(command: &Command) -> u8 {
     let Command::List(options) = command;
     let Loaded { config, registry, keys, .. } = match config::load(&options.config) {
@@ -43,12 +42,24 @@ pub(super) fn keys(command: &Command) -> u8 {
             return CONFIG;
         }
     };
-    let rows = match key_overview::read(&config, &keys) {
-        Ok(rows) => rows,
+    let Overview { rows, unbelieved } = match key_overview::read(&config, &keys) {
+        Ok(overview) => overview,
         Err(error) => {
             complain(&error);
             return IO;
         }
+    };
+    let print = |text: &str| {
+        let code = say(text);
+        if !unbelieved {
+            return code;
+        }
+        let file = config.journal.dir.join("desk");
+        complain(&format!(
+            "{} is damaged or of another journal: keys given over the line are not listed 在线下发的密钥未列出",
+            file.display()
+        ));
+        IO
     };
     let of: BTreeMap<String, Vec<Row>> =
         rows.into_iter().filter(|(mn, _)| options.mn.as_ref().is_none_or(|wanted| wanted == mn)).collect();
@@ -70,21 +81,24 @@ pub(super) fn keys(command: &Command) -> u8 {
                 .collect();
             json!({ "mn": mn, "keys": keys })
         });
-        println!("{}", json!({ "stations": stations.collect::<Vec<_>>(), "without_proven_key": bare }));
-        return 0;
+        return print(&format!(
+            "{}\n",
+            json!({ "stations": stations.collect::<Vec<_>>(), "without_proven_key": bare })
+        ));
     }
+    let mut text = String::new();
     for (mn, rows) in &of {
-        println!("{mn}");
+        text.push_str(&format!("{mn}\n"));
         for row in rows {
             let days = row.days.map_or_else(|| "-".to_owned(), |days| format!("{days} d"));
             let state = serde_json::to_value(row.state).unwrap_or_default();
             let state = state.as_str().unwrap_or_default().to_owned();
             let (used, due) = (if row.used { "*" } else { " " }, if row.due { "  due 应更换" } else { "" });
-            println!("  {used} {}  {days:>6}  {state}{due}", row.created);
+            text.push_str(&format!("  {used} {}  {days:>6}  {state}{due}\n", row.created));
         }
     }
     if !bare.is_empty() {
-        println!("without a proven key / 无已证实密钥: {}", bare.join(" "));
+        text.push_str(&format!("without a proven key / 无已证实密钥: {}\n", bare.join(" ")));
     }
-    0
+    print(&text)
 }

@@ -152,6 +152,20 @@ fn complain(what: &dyn std::fmt::Display) {
     eprintln!("hj212-gateway: {what}");
 }
 
+/// Says on standard output what was asked for; the exit code. A reader that has gone (`| head`) has gone by right.
+fn say(text: &str) -> u8 {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            complain(&format!("standard output: {error}"));
+            IO
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

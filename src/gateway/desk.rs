@@ -25,7 +25,7 @@ use super::secrets::Secrets;
 use crate::net::{House, Listener};
 #[cfg(test)]
 pub(super) use books::Became;
-pub(super) use books::{Books, FILE, steps};
+pub(super) use books::{Books, FILE, remembered, steps};
 pub(super) use clerk::{Clerk, Means, Place, Request};
 use hj212::{Edition, sm4};
 use hj212_coverage::Recall;

@@ -1,6 +1,7 @@
 //! The keys of all stations without the keys, from the command desk's file and the key file, for people.
 //!
-//! What must stay true: no key leaves this file.
+//! What must stay true: no key leaves this file; where the desk's file is there and is not believed (of another journal, damaged), that is said:
+//! keys that were given over the line are not in the list then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,15 +29,26 @@ pub struct Row {
     pub due: bool,
 }
 
-/// The keys by station, in the order in which they are tried.
+/// What is known of keys.
+#[derive(Debug)]
+pub struct Overview {
+    /// The keys by station, in the order in which they are tried.
+    pub rows: BTreeMap<String, Vec<Row>>,
+    /// Whether the desk's file is there and is not of this journal, or damaged.
+    pub unbelieved: bool,
+}
+
+/// The keys of all stations.
 ///
 /// # Errors
-/// If the desk's file cannot be read although it is there.
-pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<BTreeMap<String, Vec<Row>>> {
+/// If the desk's file is of this journal and cannot be read.
+pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<Overview> {
     // The desk's file is believed only if it is of this journal.
     let id = journal::id(&OsDisk, &config.journal.dir).ok().flatten().unwrap_or_default();
     let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), id);
-    let steps = match derived.load(desk::FILE) {
+    let loaded = derived.load(desk::FILE);
+    let unbelieved = loaded.is_none() && config.journal.dir.join(desk::FILE).exists();
+    let steps = match loaded {
         None => Vec::new(),
         Some(bytes) => {
             desk::steps(&bytes).ok_or_else(|| std::io::Error::other("the file of the command desk cannot be read"))?
@@ -62,5 +74,5 @@ pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<BTreeMap<St
         });
         (mn.to_owned(), rows.collect())
     });
-    Ok(rows.collect())
+    Ok(Overview { rows: rows.collect(), unbelieved })
 }

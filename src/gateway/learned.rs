@@ -1,6 +1,8 @@
-//! The CRC mistakes that `crc = "learn"` stations have shown, kept across restarts in the small file `learned`.
+//! What stations have shown, kept across restarts: the CRC mistakes of `crc = "learn"` stations in the small file `learned`; where each station
+//! was last heard, with a hash of its password, and who shows another MN, in the file `haunts`.
 //!
-//! Derived: if the file is gone, a station is learned anew from its next frames, which it sends again because they get no answer.
+//! Derived: if a file is gone, a station is learned anew from its next frames, which it sends again because they get no answer. One that shows
+//! another MN is then refused until its old one was heard, or it is registered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use crate::net::House;
-use hj212_model::session::Learned;
+use hj212_model::session::{Haunts, Learned};
 
 const FILE: &str = "learned";
+const HAUNTS: &str = "haunts";
 
 /// How often the file is written, if something was learned.
 const EVERY: Duration = Duration::from_secs(10);
@@ -20,6 +23,11 @@ const EVERY: Duration = Duration::from_secs(10);
 /// What an earlier run had learned.
 pub(super) fn load(derived: &Derived) -> BTreeMap<String, Learned> {
     derived.load(FILE).and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default()
+}
+
+/// Where an earlier run heard whom.
+pub(super) fn load_haunts(derived: &Derived) -> Haunts {
+    derived.load(HAUNTS).and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default()
 }
 
 /// Writes what is learned, until `stop` and once more then.
@@ -31,6 +39,12 @@ pub(super) async fn keep(house: Arc<House>, derived: Derived, stop: Cancellation
         if now != kept {
             store(&derived, &now);
             kept = now;
+        }
+        if let Some(haunts) = house.haunts_to_keep() {
+            let bytes = postcard::to_stdvec(&haunts).map_err(std::io::Error::other);
+            if let Err(error) = bytes.and_then(|bytes| derived.store(HAUNTS, &bytes)) {
+                tracing::warn!(%error, "where stations were heard cannot be written; it is learned anew after a restart");
+            }
         }
         if stopped {
             return;

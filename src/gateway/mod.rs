@@ -152,7 +152,8 @@ impl Running {
         derived.forget_beyond(journal.recovered().last)?;
         derived.prepare();
         let base = uplink::Base::find(&derived, &interpretation(&config));
-        let mut context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
+        let (stations, dialects) = (registry.facts(), registry.dialects());
+        let mut context = Context { stations, factors, rules, dialects, ..Context::default() };
         let announcer = Arc::new(Announcer::new(Arc::clone(&journal), derived.clone()));
         let monotonic = Monotonic::default();
         announcer.start(&context, &keys, base.known(), monotonic)?;
@@ -239,6 +240,7 @@ impl Running {
         let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         house.limit_connections(shares.stations);
         house.remember(learned::load(&derived));
+        house.remember_haunts(learned::load_haunts(&derived));
         house.replace_keys(keys::by_station(&keys));
         let mut tasks = tokio::task::JoinSet::new();
         if config.marking.entries {

@@ -49,7 +49,8 @@ impl Running {
         if old.command != config.command {
             changes.push("command: the settings hold for what is asked from now on".into());
         }
-        let mut context = Context { stations: registry.facts(), factors, rules, dialects: registry.dialects() };
+        let (stations, dialects) = (registry.facts(), registry.dialects());
+        let mut context = Context { stations, factors, rules, dialects, ..Context::default() };
         if let Err(error) = self.announcer.reload(&context) {
             // A file would go on claiming the former one: what is heard from now on must not be read under two.
             tracing::error!(%error, "not reloaded, nothing has changed: the former registry cannot be taken back; reload once more");

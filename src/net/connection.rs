@@ -21,10 +21,10 @@ use super::front::{Front, Rang};
 use super::house::{Admission, StoredNotice, entry};
 use super::wire::Direction;
 use hj212::{Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
-use hj212_journal::{Offset, Unstored};
+use hj212_journal::{Entry, Offset, Unstored};
 use hj212_model::message::{Heard, Record, RejectReason, Rejected};
-use hj212_model::registry::CrcPolicy;
-use hj212_model::session::{self, Reply, Verdict};
+use hj212_model::registry::{self, CrcPolicy};
+use hj212_model::session::{self, Moved, Reply, Verdict};
 use hj212_model::telemetry::{Counter, Timing};
 
 /// Bytes taken from the socket at a time.
@@ -286,6 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             header.mn = Some(mn.as_bytes());
         }
         house.wire(header.mn.unwrap_or_default(), Direction::In, peering, frame.raw);
+        let moved = self.has_moved(frame, &header).map(|moved| house.move_to(&moved, (house.clock)()));
         let verdict = session::judge(
             frame,
             &header,
@@ -298,6 +299,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match verdict {
             Verdict::Refused { reason, detail } => {
                 house.telemetry.count(Counter::FramesRejected);
+                if reason == RejectReason::CrcMismatch && sm4::looks_sealed(frame) {
+                    self.tell_damaged(frame, &header);
+                }
+                house.append(moved.map(|entry| (entry, StoredNotice::nobody())));
                 self.refuse(reason, detail, Some(frame.segment), frame.raw);
             }
             Verdict::Accepted { station, dialect, mut deviations } => {
@@ -308,9 +313,56 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.registering = Some(station.mn.as_str().into());
                 }
                 let told = Told { mn: &station.mn, edition: station.facts.edition.unwrap_or(dialect.edition) };
-                self.keep(frame, &header, &told, deviations, Reply::to(&header, &dialect));
+                let registered = || house.registered().find(station.mn.as_bytes()).is_some();
+                let own = header.mn == Some(station.mn.as_bytes()) && registered();
+                let pw = header.pw.unwrap_or_default();
+                let again =
+                    own.then(|| house.heard_at(&station.mn, peering.peer.ip(), pw, !header.rf, (house.clock)()));
+                let before = moved.into_iter().chain(again.flatten()).collect();
+                self.keep(frame, &header, &told, deviations, (before, Reply::to(&header, &dialect)));
             }
         }
+    }
+
+    /// Tells the road down of a sealed frame that was damaged, if it is a registered station's by its header: what it says is not believed,
+    /// but the key that it was sealed with shows.
+    fn tell_damaged(&self, frame: &Frame<'_>, header: &Header<'_>) {
+        let house = &self.admission.house;
+        let registry = house.registry();
+        let Some(station) = header.mn.and_then(|mn| registry.find(mn)).filter(|_| house.has_listener()) else { return };
+        if station.knows(header.pw.unwrap_or_default()) {
+            let sealed = Some(frame.check.said);
+            let frame = Stored { at: (house.clock)(), segment: frame.segment.into(), sealed };
+            house.tell(News::Damaged { mn: station.mn.as_str().into(), frame });
+        }
+    }
+
+    /// Whether a frame whose MN nobody knows is of a station that had another one, and is whole: the check is right, or a key of that station
+    /// opens it.
+    fn has_moved(&self, frame: &Frame<'_>, header: &Header<'_>) -> Option<Moved> {
+        let house = &self.admission.house;
+        let new = header.mn.filter(|mn| !mn.is_empty() && self.is_unknown(Some(mn)))?;
+        let new = std::str::from_utf8(new).ok().filter(|new| registry::is_mn(new))?;
+        if matches!(header.cn, None | Some(1001 | 9011..=9014)) {
+            return None;
+        }
+        let from = self.admission.peering.peer.ip();
+        let moved = house.may_have_moved(new, from, header.pw.unwrap_or_default(), &self.stations)?;
+        let registry = house.registered();
+        let row = registry.find(moved.mn.as_bytes())?;
+        let whole = match frame.check.verdict {
+            hj212::Verdict::Right => true,
+            hj212::Verdict::Sealed => {
+                let (keys, form) = (house.keys_of(row), row.facts.seal.unwrap_or_default());
+                sm4::open_as(form, frame.segment, frame.check.said, keys.iter()).is_ok()
+            }
+            hj212::Verdict::Known(mistake) => {
+                let learned = house.learned_of(row);
+                learned.seen >= session::LEARN_AFTER && learned.mistake == Some(mistake)
+            }
+            hj212::Verdict::Wrong => false,
+        };
+        (whole && row.allows(from)).then_some(moved)
     }
 
     /// Whether this is no registered station's MN.
@@ -318,14 +370,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         mn.is_none_or(|mn| self.admission.house.registry().find(mn).is_none())
     }
 
-    /// An accepted frame goes to the journal, behind the news that its station is here if that is news.
+    /// An accepted frame goes to the journal, behind what is to stand `before` it and the news that its station is here if that is news.
     fn keep(
         &mut self,
         frame: &Frame<'_>,
         header: &Header<'_>,
         told: &Told<'_>,
         deviations: Deviations,
-        reply: Option<Reply>,
+        (before, reply): (Vec<Entry>, Option<Reply>),
     ) {
         let mn = told.mn;
         let house = &self.admission.house;
@@ -352,7 +404,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (notice, receipt) = StoredNotice::wanted();
         let record = (entry(&Record::Frame(heard), now), notice);
         house.started_flight();
-        house.append(news.map(|entry| (entry, StoredNotice::nobody())).into_iter().chain([record]));
+        let before = before.into_iter().chain(news).map(|entry| (entry, StoredNotice::nobody()));
+        house.append(before.chain([record]));
         self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.front.heard_at(), telling });
         if !self.known {
             house.spoke(from);

@@ -1,8 +1,8 @@
 //! What the road down hears of the stations' door, and how its bytes get onto a connection. Without a listener nothing of this
 //! costs anything.
 //!
-//! What must stay true: a frame is told only after it is on disk; telling never waits. At most [`HEARD_MAX`] frames are told and not
-//! yet listened to; what is beyond is counted as `downlink_missed`, and the exchange it would have answered goes by its time-outs.
+//! What must stay true: a frame is told only after it is on disk, and one that was refused for its damage as what it is: nothing that it
+//! says is believed but the key that it was sealed with; telling never waits. At most [`HEARD_MAX`] frames are told and not yet listened to; what is beyond is counted as `downlink_missed`, and the exchange it would have answered goes by its time-outs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,7 +65,7 @@ impl Mailbox {
     }
 }
 
-/// A frame that is on disk.
+/// A frame as it was heard.
 #[derive(Debug)]
 pub struct Stored {
     /// When it was heard.
@@ -94,6 +94,13 @@ pub enum News {
     },
     /// A frame of the station is on disk.
     Heard {
+        /// MN as it is registered.
+        mn: Box<str>,
+        /// The frame.
+        frame: Stored,
+    },
+    /// A frame of the station that was sealed and damaged, and refused: it may tell which key the station uses.
+    Damaged {
         /// MN as it is registered.
         mn: Box<str>,
         /// The frame.
@@ -130,10 +137,15 @@ pub fn ears() -> (Ears, Listener) {
     (Ears { news: sender, heard: Arc::clone(&heard) }, Listener { news: receiver, heard })
 }
 
+/// Whether it counts for [`HEARD_MAX`].
+const fn is_bounded(news: &News) -> bool {
+    matches!(news, News::Heard { .. } | News::Damaged { .. })
+}
+
 impl Ears {
     /// Tells; false if a frame could not be told for want of room.
     pub(super) fn tell(&self, news: News) -> bool {
-        if matches!(news, News::Heard { .. }) && self.heard.fetch_add(1, Ordering::Relaxed) >= HEARD_MAX {
+        if is_bounded(&news) && self.heard.fetch_add(1, Ordering::Relaxed) >= HEARD_MAX {
             self.heard.fetch_sub(1, Ordering::Relaxed);
             return false;
         }
@@ -147,7 +159,7 @@ impl Listener {
     /// The next news; `None` when the door is gone.
     pub async fn next(&mut self) -> Option<News> {
         let news = self.news.recv().await;
-        if matches!(news, Some(News::Heard { .. })) {
+        if news.as_ref().is_some_and(is_bounded) {
             self.heard.fetch_sub(1, Ordering::Relaxed);
         }
         news

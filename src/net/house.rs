@@ -17,10 +17,11 @@ use super::ears::{Ears, News};
 use super::silent::{Silence, Silent};
 use super::wire::{Direction, Wires};
 use hj212::sm4::Key;
+use hj212_downlink::Step;
 use hj212_journal::{Appender, Entry, Offset, Receipt, Unstored};
 use hj212_model::message::{Peering, Presence, REJECTED_KEPT_MAX, Record, Timestamp};
 use hj212_model::registry::{CrcPolicy, Registry, Station, Told};
-use hj212_model::session::{Directory, Learned, Move};
+use hj212_model::session::{Directory, Haunts, Learned, Move, Moved};
 use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Tells a connection what became of its record; or nobody.
@@ -52,18 +53,22 @@ impl Receipt for StoredNotice {
 /// The keys that stations may seal with, by MN.
 pub type Keys = HashMap<Box<str>, Arc<[Key]>>;
 
-/// The stations of the configuration, and those same with what they were told since.
+/// The stations of the configuration, and those same with what they were told since, and with what they show.
 #[derive(Debug)]
 struct Registered {
     files: Arc<Registry>,
     told: Vec<Told>,
+    shown: Vec<Moved>,
     all: Arc<Registry>,
 }
 
 impl Registered {
-    fn of(files: Arc<Registry>, told: Vec<Told>) -> Registered {
-        let all = if told.is_empty() { Arc::clone(&files) } else { Arc::new(files.with(told.iter().cloned())) };
-        Registered { files, told, all }
+    fn of(files: Arc<Registry>, told: Vec<Told>, shown: Vec<Moved>) -> Registered {
+        let of_shown =
+            |moved: &Moved| Told { mn: moved.mn.clone(), password: None, new_mn: Some(moved.new_mn.clone()) };
+        let followed: Vec<Told> = told.iter().cloned().chain(shown.iter().map(of_shown)).collect();
+        let all = if followed.is_empty() { Arc::clone(&files) } else { Arc::new(files.with(followed)) };
+        Registered { files, told, shown, all }
     }
 }
 
@@ -78,6 +83,8 @@ pub struct House {
     appender: Appender<StoredNotice>,
     directory: Mutex<Directory>,
     learned: Mutex<BTreeMap<String, Learned>>,
+    /// Where stations were heard, and who shows another MN.
+    haunts: Mutex<Haunts>,
     blocks: Mutex<Blocks>,
     /// Connections that have brought no accepted frame.
     silent: Silent,
@@ -119,11 +126,12 @@ impl House {
             settings: RwLock::new(Arc::new(settings)),
             telemetry,
             clock,
-            registry: RwLock::new(Registered::of(Arc::new(registry), Vec::new())),
+            registry: RwLock::new(Registered::of(Arc::new(registry), Vec::new(), Vec::new())),
             keys: RwLock::default(),
             appender,
             directory: Mutex::default(),
             learned: Mutex::default(),
+            haunts: Mutex::default(),
             blocks: Mutex::default(),
             silent: Silent::default(),
             paces: Mutex::default(),
@@ -157,8 +165,18 @@ impl House {
 
     /// Other stations may speak from the next frame on.
     pub fn replace_registry(&self, registry: Registry) {
+        let shown: Vec<Moved> = {
+            let mut haunts = open(&self.haunts);
+            // What has a row of its own by now, or is refused, is decided.
+            haunts.retain(|mn, new_mn| {
+                let refused = |row: &Arc<Station>| row.facts.mn_refused.iter().any(|refused| refused == new_mn);
+                registry.find(new_mn.as_bytes()).is_none()
+                    && registry.find(mn.as_bytes()).is_some_and(|row| !refused(row))
+            });
+            haunts.moved().collect()
+        };
         let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
-        *now = Registered::of(Arc::new(registry), std::mem::take(&mut now.told));
+        *now = Registered::of(Arc::new(registry), std::mem::take(&mut now.told), shown);
     }
 
     /// Stations may speak as they were told from the next frame on; whether that is new.
@@ -166,9 +184,63 @@ impl House {
         let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
         let new = now.told != told;
         if new {
-            *now = Registered::of(Arc::clone(&now.files), told);
+            *now = Registered::of(Arc::clone(&now.files), told, std::mem::take(&mut now.shown));
         }
         new
+    }
+
+    /// Takes up where an earlier run heard whom.
+    pub fn remember_haunts(&self, haunts: Haunts) {
+        *open(&self.haunts) = haunts.restored();
+        let registry = self.registered();
+        self.replace_registry((*registry).clone());
+    }
+
+    /// Where who was heard, for the next run; `None`: as when this was last called.
+    #[must_use]
+    pub fn haunts_to_keep(&self) -> Option<Haunts> {
+        open(&self.haunts).to_keep()
+    }
+
+    /// Which station an unknown MN may be the new one of ([`Haunts`]): nothing is taken for true yet.
+    pub(super) fn may_have_moved(&self, new_mn: &str, from: IpAddr, pw: &[u8], spoke: &[Box<str>]) -> Option<Moved> {
+        let directory = open(&self.directory);
+        let moved = open(&self.haunts).candidate(new_mn, from, pw, spoke, |mn| directory.find(mn).is_some())?;
+        drop(directory);
+        let registry = self.registered();
+        let row = registry.find(moved.mn.as_bytes())?;
+        (!row.facts.mn_refused.contains(&moved.new_mn)).then_some(moved)
+    }
+
+    /// A station has moved; the record that says so.
+    pub(super) fn move_to(&self, moved: &Moved, now: Timestamp) -> Entry {
+        open(&self.haunts).take(moved);
+        self.show_moved();
+        self.telemetry.count(Counter::StationsMoved);
+        tracing::warn!(
+            mn = moved.mn,
+            new_mn = moved.new_mn,
+            "a station shows another MN; it is taken for that until the registration says more"
+        );
+        moved_entry(moved, true, now)
+    }
+
+    /// A registered station was heard; the record that says that it is no other one, if that had been taken for true.
+    pub(super) fn heard_at(&self, mn: &str, from: IpAddr, pw: &[u8], live: bool, now: Timestamp) -> Option<Entry> {
+        let moved = open(&self.haunts).heard(mn, from, pw, live)?;
+        self.show_moved();
+        tracing::warn!(
+            mn,
+            new_mn = moved.new_mn,
+            "the station is heard under its own MN again: the other one is not its own"
+        );
+        Some(moved_entry(&moved, false, now))
+    }
+
+    fn show_moved(&self) {
+        let shown = open(&self.haunts).moved().collect();
+        let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        *now = Registered::of(Arc::clone(&now.files), std::mem::take(&mut now.told), shown);
     }
 
     /// The keys that stations may seal with, from the next frame on: what is sealed with one of them and damaged is not answered.
@@ -179,7 +251,10 @@ impl House {
     /// The keys that `station` may seal with.
     pub(crate) fn keys_of(&self, station: &Station) -> Arc<[Key]> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        keys.get(station.mn.as_str()).map_or_else(|| [].into(), Arc::clone)
+        let own = keys.get(station.mn.as_str());
+        // Until it has keys of its own, a station has those that it had under its former MN.
+        let own = own.or_else(|| keys.get(station.registered_as.as_deref()?));
+        own.map_or_else(|| [].into(), Arc::clone)
     }
 
     /// The settings that hold for newcomers.
@@ -253,7 +328,11 @@ impl House {
 
     pub(super) fn learned_of(&self, station: &Station) -> Learned {
         match station.crc {
-            CrcPolicy::Learn => open(&self.learned).get(&station.mn).copied().unwrap_or_default(),
+            CrcPolicy::Learn => {
+                let learned = open(&self.learned);
+                let own = learned.get(&station.mn).or_else(|| learned.get(station.registered_as.as_ref()?));
+                own.copied().unwrap_or_default()
+            }
             CrcPolicy::Strict | CrcPolicy::Off => Learned::default(),
         }
     }
@@ -465,6 +544,11 @@ impl Drop for Admission {
         open(&house.blocks).leave(Block::of(self.peering.peer.ip()), (house.clock)());
         house.telemetry.count(Counter::ConnectionsClosed);
     }
+}
+
+fn moved_entry(moved: &Moved, held: bool, now: Timestamp) -> Entry {
+    let step = Step::Moved { mn: moved.mn.clone(), new_mn: moved.new_mn.clone(), held };
+    entry(&Record::Command(&step.encode()), now)
 }
 
 /// `record` as it is appended.

@@ -54,6 +54,30 @@ impl Station {
         }
     }
 
+    /// The next frame as it is, within `patience`: what is sealed holds line ends, so its length tells where it ends.
+    pub(crate) fn hear_bytes(&mut self, patience: Duration) -> Option<Vec<u8>> {
+        let until = Instant::now() + patience;
+        loop {
+            let length =
+                self.buffer.get(2..6).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<usize>().ok());
+            if let Some(whole) = length.map(|length| length + 12).filter(|whole| self.buffer.len() >= *whole) {
+                return Some(self.buffer.drain(..whole).collect());
+            }
+            let mut bytes = [0; 4096];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(_) if Instant::now() < until => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Says this frame as it is.
+    pub(crate) fn say_bytes(&mut self, frame: &[u8]) {
+        self.stream.write_all(frame).unwrap();
+    }
+
     /// A realtime report, answered: the station is there.
     pub(crate) fn arrive(&mut self) {
         self.say("20261123100000001", "31", 2011, 5, "DataTime=20261123100000;a21026-Rtd=1.5,a21026-Flag=N");

@@ -455,6 +455,7 @@ impl Ledger {
             | Step::Refused { .. }
             | Step::Key { .. }
             | Step::KeyNote { .. }
+            | Step::Moved { .. }
             | Step::Clock { .. } => {}
         }
     }

@@ -44,7 +44,8 @@ impl Ledger {
         let mn = step.mn().to_owned();
         let id = step.id().map(str::to_owned);
         match (&step, id) {
-            (Step::Refused { .. }, _) => {}
+            // What the door writes it remembers itself.
+            (Step::Refused { .. } | Step::Moved { .. }, _) => {}
             (Step::Key { key, .. }, _) => {
                 let (key, dropped) = (key.clone(), is_state(&step, KeyState::Dropped));
                 let keys = self.keys.entry(mn).or_default();

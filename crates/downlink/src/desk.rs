@@ -5,6 +5,7 @@ mod follow;
 mod requests;
 mod restore;
 mod rotation;
+mod spoken;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +23,7 @@ use super::{Address, KeyRing};
 pub use follow::Followed;
 use hj212::sm4::Key;
 use rotation::Rotation;
+pub use spoken::Spoken;
 
 /// What the caller is to do. In the order given.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +95,8 @@ pub struct Desk {
     ticket: u64,
     last_qn: i64,
     tally: Tally,
+    /// Whether something was learned of how a station speaks.
+    learned: bool,
 }
 
 impl Desk {
@@ -113,6 +117,7 @@ impl Desk {
             ticket: 0,
             last_qn: 0,
             tally: Tally::default(),
+            learned: false,
         }
     }
 
@@ -343,6 +348,7 @@ impl Desk {
             | Step::Accepted { .. }
             | Step::Data { .. }
             | Step::Refused { .. }
+            | Step::Moved { .. }
             | Step::Clock { .. } => {}
         }
         (Vec::new(), false)

@@ -132,6 +132,8 @@ pub(super) struct Lane {
     /// When the key in use was last noted, and which one the steps tell of.
     pub(super) used_noted: Option<Steady>,
     pub(super) used_said: Option<String>,
+    /// Whether it was ever heard.
+    pub(super) heard: bool,
     pub(super) heard_st: Option<String>,
     pub(super) heard_pw: Option<String>,
     /// Whether its Flag has the version bits of 2025.
@@ -156,6 +158,7 @@ impl Lane {
             key_due: None,
             used_noted: None,
             used_said: None,
+            heard: false,
             heard_st: None,
             heard_pw: None,
             heard_flag8: false,
@@ -488,13 +491,15 @@ impl Lane {
         self.active.as_ref().and_then(|active| active.exchange.key_created()) == Some(created)
     }
 
-    /// ST and PW as the station writes them, for where none is registered.
-    pub(super) fn learn(&mut self, header: &Header<'_>) {
+    /// ST and PW as the station writes them, for where none is registered; whether that is new.
+    pub(super) fn learn(&mut self, header: &Header<'_>) -> bool {
+        let mut new = !std::mem::replace(&mut self.heard, true);
         if header.st != Some(b"91") && !matches!(header.cn, Some(9011..=9014)) {
-            keep(&mut self.heard_st, header.st);
-            self.heard_flag8 = header.flag.and_then(|flag| flag.edition()) == Some(Edition::V2025);
+            new |= keep(&mut self.heard_st, header.st);
+            let flag8 = header.flag.and_then(|flag| flag.edition()) == Some(Edition::V2025);
+            new |= std::mem::replace(&mut self.heard_flag8, flag8) != flag8;
         }
-        keep(&mut self.heard_pw, header.pw);
+        keep(&mut self.heard_pw, header.pw) || new
     }
 }
 
@@ -540,13 +545,15 @@ impl Exchange {
     }
 }
 
-/// Takes over what is said, if it is something and something else than before.
-fn keep(kept: &mut Option<String>, said: Option<&[u8]>) {
+/// Takes over what is said, if it is something and something else than before; whether it is.
+fn keep(kept: &mut Option<String>, said: Option<&[u8]>) -> bool {
     let short = said.filter(|said| (1..=24).contains(&said.len()));
-    let Some(said) = short.and_then(|said| std::str::from_utf8(said).ok()) else { return };
-    if kept.as_deref() != Some(said) {
+    let Some(said) = short.and_then(|said| std::str::from_utf8(said).ok()) else { return false };
+    let new = kept.as_deref() != Some(said);
+    if new {
         *kept = Some(said.to_owned());
     }
+    new
 }
 
 /// The area of 1014 (HJ 212-2025, C.8), without the key itself.

@@ -58,7 +58,7 @@ pub mod table;
 mod tests;
 mod value;
 
-pub use desk::{Desk, Effect, Followed, Tally};
+pub use desk::{Desk, Effect, Followed, Spoken, Tally};
 pub use keys::{KeyRing, StationKey};
 pub use moment::{Moment, Steady};
 pub use refusal::{About, Refusal};

@@ -84,6 +84,7 @@ refusals! {
     Retained "retained", "请求不得以保留消息发布", "a request must not be published retained: it would be asked again at every start";
     Overdue "overdue", "请求已过期:自提出起已超过 expires", "the request is overdue: more than `expires` has passed since it was asked";
     AskedAt "asked-at", "asked_at 不是合法时间或晚于现在", "asked_at is no time with an offset, or lies in the future";
+    Undated "undated", "请求未写明提出时间(asked_at)", "the request does not say when it was asked (asked_at), and the configuration wants that";
     SecretPlain "secret-plain", "请求中不得出现明文密码:请用 hj212-gateway seal 加密,或写入 command.secrets 目录并给出文件名", "a password stands in the request in clear: seal it with hj212-gateway seal, or put it into a file of command.secrets and name that";
     SecretUnreadable "secret-unreadable", "加密的值或文件无法读取", "the sealed value cannot be opened with the gateway's key, or the file cannot be read";
     RoleForbidden "role-forbidden", "该主题的角色无权执行此命令", "no rule allows this command to the role of the topic";

@@ -105,9 +105,16 @@ impl Request {
         Ok(request)
     }
 
-    /// Until when it may wait, of the request `ask` that is taken `now`; `expiry` if it does not say itself.
-    pub(super) fn until(&self, ask: &Ask<'_>, expiry: Duration, now: Moment) -> Result<Timestamp, Refusal> {
+    /// Until when it may wait, of the request `ask` that is taken `now`; `expiry` if it does not say itself. `dated`: it must say when it was
+    /// asked, or the broker how long it may wait.
+    pub(super) fn until(
+        &self,
+        ask: &Ask<'_>,
+        (expiry, dated): (Duration, bool),
+        now: Moment,
+    ) -> Result<Timestamp, Refusal> {
         let asked = match &self.asked_at {
+            None if dated && ask.left.is_none() => return Err(Refusal::Undated),
             None => now.wall,
             Some(text) => {
                 let asked: jiff::Timestamp = text.parse().map_err(|_| Refusal::AskedAt)?;

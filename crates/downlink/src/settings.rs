@@ -23,6 +23,9 @@ pub struct Settings {
     /// How long a request waits at most, unless it says so itself.
     #[serde(with = "hj212_model::settings::duration")]
     pub expiry: Duration,
+    /// Whether a request must say when it was asked (`asked_at`), or carry the message expiry of MQTT 5: what says neither may have waited at
+    /// the broker for any time.
+    pub dated: bool,
     /// How long a control command waits for its confirmation.
     #[serde(with = "hj212_model::settings::duration")]
     pub confirm_within: Duration,
@@ -143,6 +146,7 @@ impl Default for Settings {
             first_contact: FirstContact::default(),
             clock: Clocks::default(),
             keys: KeyCare::default(),
+            dated: false,
             plain_secrets: false,
             secrets: std::path::PathBuf::new(),
             policies: BTreeMap::new(),

@@ -177,6 +177,8 @@ pub enum Step {
     },
     /// Something about the key of a station that was created then; the key itself is in its own step.
     KeyNote { mn: String, created: String, notice: KeyNotice },
+    /// A station shows another MN than it is registered with (`held`), or is heard under its own again. The stations' door writes it.
+    Moved { mn: String, new_mn: String, held: bool },
     /// The clock of a station is off by so many milliseconds, or (`within`) is right again.
     Clock { mn: String, offset_ms: i64, within: bool },
 }
@@ -187,6 +189,7 @@ impl std::fmt::Debug for Step {
         match self {
             Self::Key { mn, created, state, .. } => write!(f, "key of {mn} from {created}: {state:?}"),
             Self::KeyNote { mn, created, notice } => write!(f, "key of {mn} from {created}: {notice:?}"),
+            Self::Moved { mn, new_mn, held } => write!(f, "{mn} shows the MN {new_mn}: {held}"),
             Self::Clock { mn, offset_ms, within } => write!(f, "clock of {mn}: {offset_ms} ms, within {within}"),
             Self::Refused { mn, id, reason, author, length, sha256, .. } => {
                 let (mn, id, author) = (mn.escape_default(), id.escape_default(), author.escape_default());
@@ -250,6 +253,7 @@ impl Step {
             | Self::Refused { mn, .. }
             | Self::Key { mn, .. }
             | Self::KeyNote { mn, .. }
+            | Self::Moved { mn, .. }
             | Self::Clock { mn, .. } => mn,
         }
     }
@@ -266,7 +270,7 @@ impl Step {
             | Self::Ended { id, .. }
             | Self::Cancel { id, .. }
             | Self::Refused { id, .. } => Some(id),
-            Self::Key { .. } | Self::KeyNote { .. } | Self::Clock { .. } => None,
+            Self::Key { .. } | Self::KeyNote { .. } | Self::Moved { .. } | Self::Clock { .. } => None,
         }
     }
 
@@ -315,7 +319,7 @@ impl Step {
                 }
                 told
             }
-            Self::Key { .. } | Self::KeyNote { .. } | Self::Clock { .. } => return None,
+            Self::Key { .. } | Self::KeyNote { .. } | Self::Moved { .. } | Self::Clock { .. } => return None,
         })
     }
 }

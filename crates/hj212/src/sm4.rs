@@ -305,6 +305,13 @@ pub fn is_damaged<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = 
     })
 }
 
+/// Which of `keys` a segment was sealed with, in whatever form, whole or damaged since: who cannot read it may know its key all the same.
+#[must_use]
+pub fn key_of<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> Option<usize> {
+    let whole = keys.clone().into_iter().position(|key| form_of(segment, said, [key]).is_some());
+    whole.or_else(|| keys.into_iter().position(|key| is_damaged(segment, said, [key])))
+}
+
 /// Whether turning one bit of the one group, or writing one of its digits otherwise, makes it a data area that the check belongs to.
 fn one_off(segment: &[u8], (from, to): (usize, usize), writing: Option<Writing>, said: u16, key: &Key) -> bool {
     let area = segment.get(from..to).unwrap_or_default();

@@ -114,7 +114,7 @@ impl Interpreter {
         if !station.resends.note(upload, self.elapsed) {
             return;
         }
-        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let current = facts.and_then(|facts| facts.dialect.as_deref());
         // It is in this one already, and sends again all the same.
         let in_force = current.or_else(|| self.context.recognised(facts, shown));

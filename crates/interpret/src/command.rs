@@ -45,6 +45,15 @@ struct Story {
     answers: Vec<String>,
 }
 
+/// What a request told its station that is to be followed.
+pub(super) struct ToldToStation {
+    pub(super) new_mn: Option<String>,
+    /// The field of the registration and its value.
+    pub(super) interval: Option<(&'static str, String)>,
+    /// So many packets were sent.
+    pub(super) count: u8,
+}
+
 /// Answers kept of a request.
 const ANSWERS_MAX: usize = 8;
 
@@ -71,6 +80,8 @@ impl Interpreter {
                 let detail = json!({ "created": created, "state": notice });
                 self.push_step_event(mn, "key", &detail, place, out);
             }
+            // What follows from it says the event about it.
+            Step::Moved { .. } => {}
             Step::Queued { .. }
             | Step::Confirmed { .. }
             | Step::Sent { .. }
@@ -93,7 +104,7 @@ impl Interpreter {
         if let (Some(own), Some(story)) = (document.as_object_mut(), story.filter(|_| !beside)) {
             story.add_to(own);
             if let Step::Ended { outcome: Outcome::Done, .. } = step
-                && let Some(proposal) = story.proposal()
+                && let Some(proposal) = story.registration()
             {
                 own.insert("registration".into(), proposal);
             }
@@ -109,7 +120,9 @@ impl Interpreter {
         }
         let topic = self.status_topic(mn, id, "status");
         out.push(Publication { topic, payload: Bytes::from(body), retain: true });
-        if let (Step::Ended { outcome: Outcome::Done, .. }, Some(proposal)) = (step, story.and_then(Story::proposal)) {
+        if let (Step::Ended { outcome: Outcome::Done, .. }, Some(proposal)) =
+            (step, story.and_then(Story::registration))
+        {
             let mut detail = json!({ "command_id": id });
             detail["registration"] = proposal;
             self.push_step_event(mn, "registration-differs", &detail, place, out);
@@ -192,6 +205,7 @@ fn in_event(step: &Step, id: &str, story: Option<&Story>) -> Value {
         | Step::Cancel { .. }
         | Step::Key { .. }
         | Step::KeyNote { .. }
+        | Step::Moved { .. }
         | Step::Clock { .. } => ("", None, None),
     };
     let asked = story.map(|story| story.author.as_str());
@@ -208,6 +222,17 @@ impl Stories {
     /// Whether a request of this name is open.
     pub(super) fn is_open(&self, mn: &str, id: &str, command: &str) -> bool {
         self.open.get(&(mn.to_owned(), id.to_owned())).is_some_and(|story| story.command == command)
+    }
+
+    /// What an open request tells its station.
+    pub(super) fn told(&self, mn: &str, id: &str) -> Option<ToldToStation> {
+        let story = self.open.get(&(mn.to_owned(), id.to_owned()))?;
+        let segment = story.segment.as_deref()?;
+        let interval = match story.cn {
+            1062 | 1064 => story.proposal().and_then(|(field, value)| Some((field, value?))),
+            _ => None,
+        };
+        Some(ToldToStation { new_mn: super::follow::given(mn, segment), interval, count: story.count })
     }
 
     /// The open requests to a station, the newest first; nothing that was sent or is to be said is in it.
@@ -266,6 +291,7 @@ impl Stories {
             | Step::Refused { .. }
             | Step::Key { .. }
             | Step::KeyNote { .. }
+            | Step::Moved { .. }
             | Step::Clock { .. } => {}
         }
     }
@@ -311,18 +337,21 @@ impl Story {
 
 impl Story {
     /// What the station's registration should say from now on, if it was told something that stands there.
-    fn proposal(&self) -> Option<Value> {
+    fn proposal(&self) -> Option<(&'static str, Option<String>)> {
         let segment = self.segment.as_deref()?;
         let of = |name: &str| segment.split(['&', ';', ',']).find_map(|field| field.strip_prefix(name));
-        let (field, value) = match self.cn {
+        Some(match self.cn {
             // The password is not told: whoever gave it knows it.
-            1072 => ("pw", Value::Null),
-            1002 => ("mn", of("MN=")?.into()),
-            1062 => ("realtime_interval", format!("{}s", of("RtdInterval=")?).into()),
-            1064 => ("minute_interval", format!("{}min", of("MinInterval=")?).into()),
+            1072 => ("pw", None),
+            1002 => ("mn", Some(of("MN=")?.to_owned())),
+            1062 => ("realtime_interval", Some(format!("{}s", of("RtdInterval=")?))),
+            1064 => ("minute_interval", Some(format!("{}min", of("MinInterval=")?))),
             _ => return None,
-        };
-        Some(json!({ "field": field, "value": value }))
+        })
+    }
+
+    fn registration(&self) -> Option<Value> {
+        self.proposal().map(|(field, value)| json!({ "field": field, "value": value }))
     }
 }
 

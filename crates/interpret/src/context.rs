@@ -146,8 +146,10 @@ impl Interpreter {
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
-        let before = std::mem::replace(&mut self.context, context);
-        let changed = changed(&before, &self.context);
+        let mut before = std::mem::replace(&mut self.context, context);
+        self.context.followed = std::mem::take(&mut before.followed);
+        self.context.shown = std::mem::take(&mut before.shown);
+        let changed = self.with_followers(changed(&before, &self.context));
         let renamed = before.factors != self.context.factors;
         let ruled = before.rules != self.context.rules;
         drop(before);
@@ -171,11 +173,12 @@ impl Interpreter {
         let (renamed, ruled) = (!change.factors.is_empty(), !change.rules.is_empty());
         change.apply(&mut self.context);
         self.context_name = name;
+        let changed = self.with_followers(changed);
         self.in_force(&changed, renamed, ruled, place, out, done);
     }
 
     /// Draws the consequences of a context that has changed for the stations `changed` (in order), in the dictionary, in the rules.
-    fn in_force(
+    pub(super) fn in_force(
         &mut self,
         changed: &[String],
         renamed: bool,
@@ -190,10 +193,10 @@ impl Interpreter {
         self.count_strangers();
         for mn in changed {
             let Some(number) = self.station_of(mn.as_bytes()) else { continue };
-            let facts = self.context.stations.get(mn);
-            let gone = facts.is_none();
+            let gone = self.context.facts(mn).is_none();
+            self.settle_proposals(number);
             let Some(station) = self.stations.get_mut(number as usize) else { continue };
-            station.dress(&self.settings, facts);
+            station.dress(&self.settings, &self.context);
             // The codes' factors may have changed with the aliases.
             station.codes.clear();
             station.sets.clear();

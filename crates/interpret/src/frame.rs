@@ -81,11 +81,14 @@ impl Interpreter {
         let mn = owner.as_ref().map_or(header.mn.unwrap_or_default(), |mn| mn.as_bytes());
         self.make_room(mn, place, out, done);
         let number = self.station_of(mn);
+        if let Some(number) = number.filter(|_| !self.context.followed.is_empty()) {
+            self.inherit(number, place, out);
+        }
         let mut station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
             Some(station) => std::mem::take(station),
             None => {
                 done.unremembered += 1;
-                Station::new(mn, &self.settings, self.facts(mn))
+                Station::new(mn, &self.settings, &self.context)
             }
         };
         self.hear(&mut station, number, &header, heard, place, out, done);
@@ -108,7 +111,7 @@ impl Interpreter {
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
-        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let edition = facts.and_then(|facts| facts.edition).or(match header.flag {
             Some(flag) => flag.edition(),
             None => Some(Edition::V2005),
@@ -129,7 +132,8 @@ impl Interpreter {
         }
         let mut learned = fresh;
         let said = self.context.said_edition_of(facts, &signs);
-        let opening = self.keys.open(&station.mn, facts, said, header, heard);
+        let former = self.context.registered_as(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let opening = self.keys.open((&station.mn, former), facts, said, header, heard);
         let deviations = heard.deviations.union(header.deviations).union(opening.deviations);
         let kind = header.cn.map_or(Kind::Other, Kind::of);
         self.note_upload(station, header, kind, &signs, place, out);
@@ -187,7 +191,7 @@ impl Interpreter {
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) -> bool {
-        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
         let system = self.dictionary.system(registered, packet.st);
         let merged = matches!(packet.parted, Parted::Merged { .. });

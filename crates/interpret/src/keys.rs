@@ -135,9 +135,10 @@ pub(super) struct Kept {
 
 impl Keys {
     /// Opens the area of a frame of `mn`, if it is encrypted. `edition`: the one that is registered, or that of the dialect that it shows.
+    /// `former`: the MN that it is registered under, if that is another one: until it has keys of its own, it has those.
     pub(super) fn open(
         &self,
-        mn: &[u8],
+        (mn, former): (&[u8], Option<&str>),
         facts: Option<&StationFacts>,
         edition: Option<Edition>,
         header: &Header<'_>,
@@ -147,8 +148,10 @@ impl Keys {
         let plain = || done(Sealing::Plain, Deviations::NONE);
         let Some(seal) = header.sealed else { return plain() };
         let mn = std::str::from_utf8(mn).unwrap_or_default();
-        let held = self.rings.get(mn).into_iter().flat_map(KeyRing::to_try);
-        let known = self.known.get(mn).into_iter().flatten().map(|known| &known.key);
+        let ring = self.rings.get(mn).or_else(|| self.rings.get(former?));
+        let held = ring.into_iter().flat_map(KeyRing::to_try);
+        let known = self.known.get(mn).or_else(|| self.known.get(former?));
+        let known = known.into_iter().flatten().map(|known| &known.key);
         let told = held.clone().count();
         let keys: Vec<&Key> = held.chain(known).collect();
         let form = facts.and_then(|facts| facts.seal).unwrap_or_default();
@@ -241,9 +244,10 @@ impl Interpreter {
     #[must_use]
     pub fn area_of<'a>(&self, header: &Header<'a>, heard: &Heard<'_>) -> Area<'a> {
         let mn = header.mn.unwrap_or_default();
-        let facts = self.context.stations.get(std::str::from_utf8(mn).unwrap_or_default());
+        let facts = self.context.facts(std::str::from_utf8(mn).unwrap_or_default());
+        let former = self.context.registered_as(std::str::from_utf8(mn).unwrap_or_default());
         let edition = self.context.said_edition_of(facts, &Shown::of(header, heard.deviations));
-        let opening = self.keys.open(mn, facts, edition, header, heard);
+        let opening = self.keys.open((mn, former), facts, edition, header, heard);
         match opening.sealing {
             Sealing::Plain => Area::Plain(header.area),
             Sealing::Opened | Sealing::OpenedLater => Area::Opened(opening.area(header).to_vec()),

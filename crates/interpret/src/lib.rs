@@ -38,6 +38,7 @@ mod data;
 mod events;
 mod factors;
 mod flood;
+mod follow;
 mod frame;
 mod gather;
 mod hash;
@@ -268,6 +269,7 @@ impl Interpreter {
                 if let Some(step) = Step::decode(step) {
                     done.keys += u32::from(self.note_key(&step));
                     self.note_sent(&step);
+                    self.follow_step(&step, place, out, &mut done);
                     self.note_clock(&step, time);
                     self.on_step(&step, place, out);
                     self.recall_step(&step, place, &mut done, out);
@@ -285,7 +287,7 @@ impl Interpreter {
     }
 
     fn facts(&self, mn: &[u8]) -> Option<&StationFacts> {
-        self.context.stations.get(std::str::from_utf8(mn).ok()?)
+        self.context.facts(std::str::from_utf8(mn).ok()?)
     }
 
     /// The number of the station `mn`, a new one if there is room.
@@ -294,7 +296,7 @@ impl Interpreter {
             return Some(*number);
         }
         let number = u32::try_from(self.stations.len()).ok().filter(|n| *n < self.settings.stations_max)?;
-        let station = Station::new(mn, &self.settings, self.facts(mn));
+        let station = Station::new(mn, &self.settings, &self.context);
         self.stations.push(station);
         self.by_mn.insert(mn.into(), number);
         if self.facts(mn).is_none() {

@@ -336,7 +336,7 @@ impl Interpreter {
             else {
                 continue;
             };
-            let plan = self.rulings.plan(self.context.stations.get(mn), &ruled);
+            let plan = self.rulings.plan(self.context.facts(mn), &ruled);
             let mut verdict = Verdict::default();
             station.marks.install(&plan, &mut verdict);
             station.plan = Some(plan);
@@ -355,7 +355,7 @@ impl Interpreter {
     #[must_use]
     pub fn marks_over(&self, mn: &str, code: Option<&str>, from: Timestamp, to: Timestamp) -> Option<Vec<Mark>> {
         let Some(number) = self.by_mn.get(mn.as_bytes()) else {
-            return self.context.stations.contains_key(mn).then(Vec::new);
+            return self.context.facts(mn).is_some().then(Vec::new);
         };
         let station = self.stations.get(*number as usize)?;
         let Some(plan) = &station.plan else { return Some(Vec::new()) };
@@ -399,12 +399,12 @@ impl Interpreter {
         place: Place<'_>,
         out: &mut Vec<Publication>,
     ) {
-        let facts = self.context.stations.get(mn);
+        let facts = self.context.facts(mn);
         let known = facts.is_some() || self.by_mn.contains_key(mn.as_bytes());
         let number = if known { self.station_of(mn.as_bytes()) } else { None };
-        let facts = self.context.stations.get(mn);
+        let facts = self.context.facts(mn);
         let Some(station) = number.and_then(|n| self.stations.get_mut(n as usize)) else {
-            let stranger = Station::new(mn.as_bytes(), &self.settings, facts);
+            let stranger = Station::new(mn.as_bytes(), &self.settings, &self.context);
             return answer(&stranger, ("mark-entry", None), &Answer::unknown_station(id), place, out);
         };
         let mut verdict = Verdict::default();
@@ -434,8 +434,8 @@ impl Interpreter {
         let number = self.by_mn.get(mn.as_bytes()).copied();
         let Some(station) = number.and_then(|number| self.stations.get_mut(number as usize)) else {
             // What was never heard and never marked has nothing to rule about.
-            let facts = self.context.stations.get(mn);
-            let mut stranger = Station::new(mn.as_bytes(), &self.settings, facts);
+            let facts = self.context.facts(mn);
+            let mut stranger = Station::new(mn.as_bytes(), &self.settings, &self.context);
             let said = match facts {
                 None => Answer::unknown_station(id),
                 Some(_) => stranger.marks.rule(&Plan::default(), place.at, (role, id, ruling), &mut Verdict::default()),

@@ -29,7 +29,7 @@ impl Interpreter {
         let mut stranger = None;
         let station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
             Some(station) => station,
-            None => stranger.insert(Station::new(mn.as_bytes(), &self.settings, None)),
+            None => stranger.insert(Station::new(mn.as_bytes(), &self.settings, &self.context)),
         };
         station.online = kind != "offline";
         station.ledger.presence(station.online, place.at);
@@ -60,9 +60,9 @@ impl Interpreter {
 
     pub(super) fn publish_card(&mut self, station: &mut Station, out: &mut Vec<Publication>) {
         station.carded = Some(self.elapsed);
-        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         self.body.clear();
-        station.write_card(&mut self.body, facts, &self.dictionary);
+        station.write_card(&mut self.body, facts, &self.dictionary, &self.context);
         self.push(format!("{}/station", station.topic), true, out);
     }
 
@@ -85,9 +85,9 @@ impl Interpreter {
 
     /// The same of one station.
     pub(super) fn retell_one(&self, station: &Station, place: Place<'_>, out: &mut Vec<Publication>) {
-        let facts = self.context.stations.get(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let mut card = Vec::new();
-        station.write_card(&mut card, facts, &self.dictionary);
+        station.write_card(&mut card, facts, &self.dictionary, &self.context);
         out.push(Publication { topic: format!("{}/station", station.topic), payload: card.into(), retain: true });
         for mark in station.marks.held() {
             marks::retain(&self.rulings, station, mark, place, out);

@@ -4,7 +4,7 @@
 //! A snapshot of another layout is refused, not guessed at: the state is then built again from the journal. What is made from
 //! settings, context and the built-in dictionary is not in it. The keys of stations are: a snapshot is as private as the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ struct State<'a> {
     run: &'a Run,
     statement: &'a Statement,
     context_name: [u8; 32],
+    followed: &'a BTreeMap<String, String>,
+    shown: &'a BTreeSet<String>,
     stations: &'a [Station],
     waiting: &'a Waiting,
     clock: &'a Belief,
@@ -52,6 +54,8 @@ struct Restored {
     run: Run,
     statement: Statement,
     context_name: [u8; 32],
+    followed: BTreeMap<String, String>,
+    shown: BTreeSet<String>,
     stations: Vec<Station>,
     waiting: Waiting,
     clock: Belief,
@@ -89,6 +93,8 @@ impl Interpreter {
             run: &self.run,
             statement: &self.statement,
             context_name: self.context_name,
+            followed: &self.context.followed,
+            shown: &self.context.shown,
             stations: &self.stations,
             waiting: &self.waiting,
             clock: &self.clock,
@@ -115,17 +121,17 @@ impl Interpreter {
         if layout != LAYOUT {
             return Err(RestoreError::Layout(layout));
         }
-        let restored: Restored = postcard::from_bytes(rest).map_err(|_| RestoreError::Damaged)?;
+        let mut restored: Restored = postcard::from_bytes(rest).map_err(|_| RestoreError::Damaged)?;
+        (restored.context.followed, restored.context.shown) = (restored.followed, restored.shown);
         let mut stations = restored.stations;
         let mut by_mn = HashMap::with_capacity(stations.len());
         for (number, station) in stations.iter_mut().enumerate() {
-            let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.stations.get(mn));
-            station.dress(&settings, facts);
+            station.dress(&settings, &restored.context);
             by_mn.insert(station.mn.as_slice().into(), u32::try_from(number).map_err(|_| RestoreError::Damaged)?);
         }
         let mut rulings = Rulings::new(restored.rules);
         for station in &mut stations {
-            let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.stations.get(mn));
+            let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.facts(mn));
             rulings.renew(station, facts);
         }
         Ok(Interpreter {

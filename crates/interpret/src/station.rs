@@ -13,7 +13,7 @@ use super::report::{Report, meaning_of};
 use super::tables::Habits;
 use super::topic;
 use hj212::{Deviations, Edition};
-use hj212_model::message::{StationFacts, Timestamp};
+use hj212_model::message::{Context, StationFacts, Timestamp};
 
 /// How many different sets of codes are remembered as already on the card.
 const SETS_MAX: usize = 16;
@@ -58,6 +58,8 @@ pub(super) struct Station {
     pub(super) clock: super::under_way::Clock,
     /// What has arrived and what is missing.
     pub(super) ledger: hj212_coverage::Ledger,
+    /// What its registration should say by now, by field.
+    pub(super) proposed: BTreeMap<String, super::follow::Proposed>,
     /// The edition and the medium whose rules are in force.
     pub(super) ruled: Option<(String, String)>,
     /// The rules in force.
@@ -79,14 +81,16 @@ pub(super) struct Station {
 
 impl Station {
     /// A station that was never heard.
-    pub(super) fn new(mn: &[u8], settings: &Settings, facts: Option<&StationFacts>) -> Station {
+    pub(super) fn new(mn: &[u8], settings: &Settings, context: &Context) -> Station {
         let mut station = Station { mn: mn.to_owned(), ..Station::default() };
-        station.dress(settings, facts);
+        station.dress(settings, context);
         station
     }
 
     /// Makes what is made from settings and context.
-    pub(super) fn dress(&mut self, settings: &Settings, facts: Option<&StationFacts>) {
+    pub(super) fn dress(&mut self, settings: &Settings, context: &Context) {
+        let mn = std::str::from_utf8(&self.mn).unwrap_or_default();
+        let (facts, former) = (context.facts(mn), context.registered_as(mn));
         self.level.clear();
         topic::level(&mut self.level, &self.mn);
         self.topic = format!("{}/{}", settings.prefix, self.level);
@@ -98,6 +102,10 @@ impl Station {
         self.shown.clear();
         self.shown.extend_from_slice(b",\"station\":{\"name\":");
         write_name_and_tags(&mut self.shown, facts);
+        if let Some(former) = former {
+            self.shown.extend_from_slice(b",\"proposed_from\":");
+            json::string(&mut self.shown, former);
+        }
         self.shown.push(b'}');
     }
 
@@ -136,13 +144,21 @@ impl Station {
     }
 
     /// Appends the card.
-    pub(super) fn write_card(&self, out: &mut Vec<u8>, facts: Option<&StationFacts>, dictionary: &Dictionary) {
+    pub(super) fn write_card(
+        &self,
+        out: &mut Vec<u8>,
+        facts: Option<&StationFacts>,
+        dictionary: &Dictionary,
+        context: &Context,
+    ) {
+        let mn = std::str::from_utf8(&self.mn).unwrap_or_default();
         let edition = facts.and_then(|facts| facts.edition).or(self.edition);
         let st = facts.and_then(|facts| facts.st.as_deref().map(str::as_bytes)).or(self.st.as_deref());
         out.extend_from_slice(b"{\"schema\":\"hj212.station/1\"");
         out.extend_from_slice(&self.head);
         out.extend_from_slice(b",\"registered\":");
-        out.extend_from_slice(if facts.is_some() { b"true" } else { b"false" });
+        out.extend_from_slice(if context.stations.contains_key(mn) { b"true" } else { b"false" });
+        self.write_proposed(out, mn, context);
         out.extend_from_slice(b",\"name\":");
         write_name_and_tags(out, facts);
         super::data::optional_name(out, b",\"st\":", st);
@@ -173,6 +189,25 @@ impl Station {
             json::number(out, count);
         }
         out.extend_from_slice(b"}}");
+    }
+
+    /// What the registration should say, if it does not: the MN that the station has now or is registered under, and its intervals.
+    fn write_proposed(&self, out: &mut Vec<u8>, mn: &str, context: &Context) {
+        let former = context.registered_as(mn);
+        let now = context.followed.iter().find(|(new, of)| *of == mn && context.registered_as(new).is_some());
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        fields.extend(former.map(|former| ("registered_as", former)));
+        fields.extend(now.map(|(new, _)| ("mn", new.as_str())));
+        fields.extend(self.proposed.iter().map(|(field, proposed)| (field.as_str(), proposed.value.as_str())));
+        for (at, (field, value)) in fields.iter().enumerate() {
+            out.extend_from_slice(if at == 0 { b",\"proposed\":{" } else { b"," });
+            json::string(out, field);
+            out.push(b':');
+            json::string(out, value);
+        }
+        if !fields.is_empty() {
+            out.push(b'}');
+        }
     }
 
     fn write_factors(

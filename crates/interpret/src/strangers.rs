@@ -34,7 +34,7 @@ impl Interpreter {
 
     /// Counts anew who is a stranger, with another registry.
     pub(super) fn count_strangers(&mut self) {
-        let stranger = |mn: &[u8]| std::str::from_utf8(mn).map_or(true, |mn| !self.context.stations.contains_key(mn));
+        let stranger = |mn: &[u8]| std::str::from_utf8(mn).map_or(true, |mn| self.context.facts(mn).is_none());
         let strangers = (0..).zip(&self.stations).filter(|(_, station)| stranger(&station.mn));
         self.strangers = strangers.map(|(number, station)| (number, weight(station))).collect();
     }

@@ -13,6 +13,7 @@ use hj212_downlink as downlink;
 use hj212_model::message::{Heard, Peering, Presence, RejectReason, Rejected};
 
 mod field;
+mod follow;
 mod ids;
 mod keys;
 mod outages;

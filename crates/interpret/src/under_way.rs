@@ -45,6 +45,7 @@ impl Interpreter {
             | Step::Ended { .. }
             | Step::Refused { .. }
             | Step::Key { .. }
+            | Step::Moved { .. }
             | Step::KeyNote { .. } => return,
         };
         let number = self.by_mn.get(step.mn().as_bytes());

@@ -51,6 +51,7 @@ counters! {
     ConnectionsPartial, "connections_partial", "connections closed for an unfinished frame older than partial_max";
     ConnectionsNoisy, "connections_noisy", "connections closed for too much that is no frame";
     AcceptErrors, "accept_errors", "errors of the accept loop, which goes on";
+    StationsMoved, "stations_moved", "stations that show another MN than they are registered with";
     Takeovers, "takeovers", "stations that moved to another connection";
     ClonesSuspected, "clones_suspected", "stations that speak on two connections by turns";
     JournalRecords, "journal_records", "records made durable";

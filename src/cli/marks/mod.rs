@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use super::{CONFIG, IO, USAGE, complain};
+use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
 use crate::gateway::marks::{self, MarksError, Question};
 use hj212_interpret as interpret;
@@ -91,13 +91,6 @@ pub(super) fn marks(command: &Command) -> u8 {
     }
 }
 
-fn say(text: &str) -> u8 {
-    use std::io::Write;
-    // A reader of our output that has gone has gone by right.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-    0
-}
-
 fn answer(command: &Command) -> Result<String, u8> {
     match command {
         Command::Explain { place, at, kind, factor, known, evidence } => {
@@ -176,7 +169,7 @@ fn time(text: &str) -> Result<Timestamp, u8> {
 }
 
 /// RFC 3339, or a civil date or time, which is Beijing's.
-fn read_time(text: &str) -> Option<Timestamp> {
+pub(super) fn read_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let full = match text.len() {
         10 => format!("{text}T00:00:00+08:00"),

@@ -10,7 +10,7 @@
 //! # File
 //!
 //! `desk`, replaced by rename: a JSON object a line. First `{"offset": …, "keys_at": …}`: the record up to which the steps below are
-//! complete, and when the keys were last journalled; then `[microseconds, step]` (see [`compact`]). Passwords and keys stand in it, as in
+//! complete, when the keys were last journalled, and how stations were heard to speak ([`Spoken`]) where their registration leaves that open; then `[microseconds, step]` (see [`compact`]). Passwords and keys stand in it, as in
 //! the journal.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::derived::Derived;
-use hj212_downlink::{Step, compact};
+use hj212_downlink::{Spoken, Step, compact};
 use hj212_journal::{Holder, Journal, Offset, ReadItem};
 use hj212_model::message::{Record, Timestamp};
 
@@ -36,6 +36,8 @@ const KEYS_EVERY: i64 = 24 * 3_600_000_000;
 struct Head {
     offset: u64,
     keys_at: i64,
+    #[serde(default)]
+    spoken: BTreeMap<String, Spoken>,
 }
 
 /// See the head of this file. `R`: a request that waits to be acknowledged to the broker.
@@ -145,6 +147,19 @@ impl<R> Books<R> {
         self.ledger.steps().cloned().collect()
     }
 
+    /// How stations were heard to speak.
+    pub(in crate::gateway) const fn spoken(&self) -> &BTreeMap<String, Spoken> {
+        &self.head.spoken
+    }
+
+    /// How stations were heard to speak by now; goes into the file when that is written.
+    pub(in crate::gateway) fn note_spoken(&mut self, spoken: BTreeMap<String, Spoken>) {
+        if self.head.spoken != spoken {
+            self.head.spoken = spoken;
+            self.changed = true;
+        }
+    }
+
     /// The keys, if they are to be journalled again now.
     pub(in crate::gateway) fn keys_to_say(&mut self, now: Timestamp) -> Vec<Step> {
         // Said at a date that is still to come, they were said when the clock was wrong: nobody knows when.
@@ -230,6 +245,12 @@ impl<R> Books<R> {
         }
         stored
     }
+}
+
+/// The steps of the file, and the record up to which they are complete; `None` if there is none or it cannot be read.
+pub(in crate::gateway) fn remembered(derived: &Derived) -> Option<(Offset, Vec<(Timestamp, Step)>)> {
+    let (head, steps) = derived.load(FILE).and_then(|bytes| read(&bytes))?;
+    Some((Offset(head.offset), steps))
 }
 
 /// The steps of the file; `None` if it cannot be read.

@@ -17,9 +17,9 @@ use super::super::secrets::Secrets;
 use super::books::{Became, Books};
 use super::{Order, short, told};
 use crate::net::{House, Letter, Mailbox, News, Stored};
-use hj212::{Edition, packet, sm4};
+use hj212::{Edition, SealForm, packet, sm4};
 use hj212_coverage::Recall;
-use hj212_downlink::{Address, Ask, Desk, Effect, Moment, Origin, Refusal, Settings, Steady, Step};
+use hj212_downlink::{Address, Ask, Desk, Effect, KeyRing, Moment, Origin, Refusal, Settings, Steady, Step};
 use hj212_journal::{Entry, Offset};
 use hj212_model::message::{Record, Timestamp};
 use hj212_model::registry::Unknown;
@@ -120,9 +120,12 @@ impl<M: Means, R: Request> Clerk<M, R> {
                 }
                 matches!(step, Step::Key { .. }).then(|| (step.mn().to_owned(), Edition::V2025))
             })
+            .chain(self.books.spoken().iter().map(|(mn, spoken)| (mn.clone(), spoken.edition)))
             .collect();
         let address = |mn: &str| self.address(mn, spoken.get(mn).copied());
-        self.desk = Desk::restore(settings, steps, address, now);
+        let mut desk = Desk::restore(settings, steps, address, now);
+        desk.know_spoken(self.books.spoken(), |mn, edition| self.address(mn, Some(edition)));
+        self.desk = desk;
         self.follow();
         for step in self.books.keys_to_say(now.wall) {
             self.means.append(None, entry(&step, now.wall));
@@ -148,7 +151,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
 
     /// When something must happen although nobody says anything.
     pub(in crate::gateway) fn wake(&self) -> Steady {
-        let keep = self.kept_at.after(if self.books.has_changed() { KEEP_EVERY } else { REFRESH });
+        let keep = self.kept_at.after(if self.books.has_changed() || self.desk.has_learned() { KEEP_EVERY } else { REFRESH });
         let Some(due) = self.desk.next_due() else { return keep };
         due.max(self.refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
     }
@@ -157,7 +160,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
     pub(in crate::gateway) fn due(&mut self) {
         let now = self.now();
         let age = now.steady.since(self.kept_at);
-        if age >= REFRESH || self.books.has_changed() && age >= KEEP_EVERY {
+        if age >= REFRESH || (self.books.has_changed() || self.desk.has_learned()) && age >= KEEP_EVERY {
             self.keep();
         }
         let mut effects = self.desk.due(now);
@@ -256,7 +259,9 @@ impl<M: Means, R: Request> Clerk<M, R> {
                 self.mailboxes.insert(mn.clone(), (connection, mailbox));
                 let now = self.now();
                 self.desk.arrive(&address, connection, now);
-                let mut effects = self.look_at(&mn, &frame);
+                let former = self.former(&mn);
+                let mut effects = former.map_or_else(Vec::new, |former| self.desk.inherit_keys(&former, &mn));
+                effects.extend(self.look_at(&mn, &frame));
                 effects.extend(self.desk.arrived(&mn, now));
                 self.carry_out(effects);
             }
@@ -266,6 +271,12 @@ impl<M: Means, R: Request> Clerk<M, R> {
                 }
                 self.desk.offline(&mn, connection);
             }
+            News::Damaged { mn, frame } => {
+                let now = Moment { wall: frame.at, ..self.now() };
+                let shown = self.shown(&mn, &frame);
+                let effects = shown.map(|(key, live)| self.desk.opened(&mn, key, live, now));
+                self.carry_out(effects.unwrap_or_default());
+            }
             News::Heard { mn, frame } => {
                 let effects = self.look_at(&mn, &frame);
                 self.carry_out(effects);
@@ -273,18 +284,47 @@ impl<M: Means, R: Request> Clerk<M, R> {
         }
     }
 
-    /// Hands a frame to the desk, opened if it is sealed.
+    /// Hands a frame to the desk, opened if it is sealed. One that cannot be read, as in a form that is not registered, tells its key all the
+    /// same.
     fn look_at(&mut self, mn: &str, frame: &Stored) -> Vec<Effect> {
         let now = Moment { wall: frame.at, ..self.now() };
-        let registry = self.door.registry();
-        let form = registry.find(mn.as_bytes()).and_then(|station| station.facts.seal).unwrap_or_default();
-        let keys = frame.sealed.zip(self.desk.keys(mn));
+        let form = self.form(mn);
+        let keys = frame.sealed.zip(self.keys(mn));
         let opened = keys.and_then(|(said, keys)| sm4::open_as(form, &frame.segment, said, keys.to_try()).ok());
-        let Some(opened) = opened else { return self.desk.heard(mn, &packet::parse(&frame.segment), now) };
+        let Some(opened) = opened else {
+            let shown = self.shown(mn, frame);
+            let mut effects = self.desk.heard(mn, &packet::parse(&frame.segment), now);
+            effects.extend(shown.into_iter().flat_map(|(key, live)| self.desk.opened(mn, key, live, now)));
+            return effects;
+        };
         let header = packet::parse(&opened.segment);
         let mut effects = self.desk.heard(mn, &header, now);
         effects.extend(self.desk.opened(mn, opened.key, !header.rf, now));
         effects
+    }
+
+    /// Which key a frame shows that cannot be read, and whether it is a frame of now.
+    fn shown(&self, mn: &str, frame: &Stored) -> Option<(usize, bool)> {
+        let (said, keys) = frame.sealed.zip(self.keys(mn))?;
+        let key = sm4::key_of(&frame.segment, said, keys.to_try())?;
+        Some((key, !packet::parse(&frame.segment).rf))
+    }
+
+    /// The form that a station is registered to seal in.
+    fn form(&self, mn: &str) -> SealForm {
+        let registry = self.door.registry();
+        registry.find(mn.as_bytes()).and_then(|station| station.facts.seal).unwrap_or_default()
+    }
+
+    /// The keys of a station; of one that has another MN now and no keys yet, those that it had under its former one.
+    fn keys(&self, mn: &str) -> Option<&KeyRing> {
+        let own = self.desk.keys(mn).filter(|ring| ring.to_try().next().is_some());
+        own.or_else(|| self.desk.keys(&self.former(mn)?))
+    }
+
+    /// The MN that a station is registered under, if it has another one now.
+    fn former(&self, mn: &str) -> Option<String> {
+        self.door.registry().find(mn.as_bytes())?.registered_as.clone()
     }
 
     pub(in crate::gateway) fn obey(&mut self, order: Order) {
@@ -372,6 +412,11 @@ impl<M: Means, R: Request> Clerk<M, R> {
     /// Writes the file.
     pub(in crate::gateway) fn keep(&mut self) {
         self.kept_at = self.now().steady;
+        let registry = self.door.registry();
+        let open = |mn: &str| registry.find(mn.as_bytes()).is_none_or(|station| station.facts.edition.is_none());
+        if let Some(spoken) = self.desk.spoken(open) {
+            self.books.note_spoken(spoken);
+        }
         if let Err(error) = self.books.keep() {
             tracing::warn!(%error, "the file of the command desk cannot be written; a start reads more of the journal");
         }

@@ -101,7 +101,7 @@ impl Desk {
             id: ask.id.to_owned(),
             order,
             origin: Origin::Operator,
-            expires: request.until(ask, self.settings.expiry, now)?,
+            expires: request.until(ask, (self.settings.expiry, self.settings.dated), now)?,
             author: signed(ask, request.author),
             why: request.why,
         };
@@ -110,7 +110,7 @@ impl Desk {
 
     fn confirm(&mut self, ask: &Ask<'_>, request: &Request, now: Moment) -> Result<Step, Refusal> {
         let by_other = self.settings.confirm_by_other;
-        request.until(ask, self.settings.expiry, now)?;
+        request.until(ask, (self.settings.expiry, self.settings.dated), now)?;
         let mut lane = self.lanes.hold(ask.mn).ok_or(Refusal::NothingToConfirm)?;
         let ready = |e: &&mut Exchange| e.id == ask.id && e.durable && !e.ending && !e.cancelled;
         let waiting = lane.queue.iter_mut().find(ready).ok_or(Refusal::NothingToConfirm)?;

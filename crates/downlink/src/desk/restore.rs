@@ -23,7 +23,7 @@ impl Desk {
     ) -> Desk {
         let mut desk = Desk::new(settings);
         for (at, step) in steps {
-            if matches!(step, Step::Refused { .. }) {
+            if matches!(step, Step::Refused { .. } | Step::Moved { .. }) {
                 continue;
             }
             match (address(step.mn()), desk.lanes.get(step.mn())) {
@@ -102,6 +102,7 @@ impl Desk {
             | Step::Cancel { .. }
             | Step::Ended { .. }
             | Step::Refused { .. }
+            | Step::Moved { .. }
             | Step::Key { .. } => {}
         }
     }

@@ -51,6 +51,22 @@ impl Desk {
         self.record(vec![key_step(&address.mn, created, key, KeyState::Proven)])
     }
 
+    /// A station has another MN now: what is known of its keys is known of it under the new one. What it has of its own stays.
+    pub fn inherit_keys(&mut self, former: &str, mn: &str) -> Vec<Effect> {
+        let none = |desk: &Desk, mn: &str| desk.keys(mn).is_none_or(|ring| ring.to_try().next().is_none());
+        if !none(self, mn) || self.pending.values().any(|step| matches!(step, Step::Key { mn: own, .. } if own == mn)) {
+            return Vec::new();
+        }
+        let Some(ring) = self.keys(former) else { return Vec::new() };
+        // The oldest first, so that the newest is what is used unless something else was told.
+        let keys: Vec<(String, Key, KeyState)> =
+            ring.held().map(|(at, key, state)| (at.to_owned(), key.clone(), state)).collect();
+        let used = ring.used().map(str::to_owned);
+        let mut steps: Vec<Step> = keys.iter().rev().map(|(at, key, state)| key_step(mn, at, key, *state)).collect();
+        steps.extend(used.map(|created| Step::KeyNote { mn: mn.to_owned(), created, notice: KeyNotice::Used }));
+        self.record(steps)
+    }
+
     /// Whether a request asks for a new key ([`Desk::submit_key`]).
     #[must_use]
     pub fn wants_key(body: &[u8]) -> bool {
@@ -79,7 +95,7 @@ impl Desk {
             if ask.given && !ask.hidden && !self.settings.plain_secrets {
                 return Err(Refusal::SecretPlain.into());
             }
-            let expires = request.until(ask, self.settings.expiry, now)?;
+            let expires = request.until(ask, (self.settings.expiry, self.settings.dated), now)?;
             let (id, author, why) = (ask.id.to_owned(), request.author.clone(), request.why.clone());
             let author = super::requests::signed(ask, author);
             let rotation = Rotation { id, author, why, origin: Origin::Operator, expires };

@@ -91,7 +91,7 @@ impl Desk {
         let mut effects = self.follow_what_is_heard(&mn, header, now);
         let mut steps = Vec::new();
         let Some(mut lane) = self.lanes.hold(&mn) else { return effects };
-        lane.learn(header);
+        let learned = lane.learn(header);
         let hardware = registration::hardware(header).filter(|_| header.mn != Some(mn.as_bytes()));
         let was_nameless = lane.nameless;
         lane.nameless = match header.cn {
@@ -104,6 +104,7 @@ impl Desk {
         let answered = lane.heard(header, now, settings, &mut steps);
         let here = matches!(lane.place, Place::Here(_));
         drop(lane);
+        self.learned |= learned;
         self.tally.strange += u64::from(answered == Answered::Strange);
         let upload = answered == Answered::No && !header.rf;
         effects.extend(self.record(steps));

@@ -104,3 +104,34 @@ fn first_contact_that_could_not_be_made_is_made_when_the_station_comes_again() {
         assert_eq!(stage.steps("queued"), 4);
     }
 }
+
+#[test]
+fn what_was_learned_of_a_station_is_kept_over_a_restart() {
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    let address = bare(Edition::V2017);
+    let first = format!("QN=20261123100000001;ST=21;CN=2011;PW=abcdef;MN={BARE};Flag=9;CP=&&DataTime=20261123100000&&");
+    stage.comes(&address, &first, None);
+    assert!(stage.desk.has_learned());
+    let spoken = stage.desk.spoken(|_| false).expect("something was learned");
+    assert!(!format!("{spoken:?}").contains("abcdef"));
+    assert_eq!(stage.desk.spoken(|_| false), None, "nothing new");
+    stage.away();
+    let kept = serde_json::from_slice(&serde_json::to_vec(&spoken).unwrap()).unwrap();
+    stage.desk = Desk::restore(open_settings(), stage.journal.clone(), |_| None, stage.now);
+    stage.desk.know_spoken(&kept, |mn, edition| Some(Address::new(mn, edition)));
+    assert_eq!(
+        stage.desk.edition(BARE),
+        Some(Edition::V2017),
+        "it can be asked although its edition is not registered"
+    );
+    ask(&mut stage, &address, "a");
+    // A heartbeat brings it, which says neither ST nor PW.
+    stage.comes(&address, &format!("QN=20261123100100001;CN=9015;MN={BARE};Flag=9;CP=&&&&"), None);
+    let sent = stage.frames();
+    assert!(sent[0].contains("ST=21;CN=1011;PW=abcdef;") && sent[0].contains(";Flag=9;"), "{sent:?}");
+    // What is registered leaves nothing to be kept.
+    let full = Address { st: Some("21".into()), pw: Some("abcdef".into()), ..bare(Edition::V2017) };
+    stage.comes(&full, &first.replace("CN=2011", "CN=2061"), None);
+    stage.says(BARE, &first.replace("Flag=9", "Flag=5"), None);
+    assert!(stage.desk.spoken(|_| false).is_some_and(|spoken| !spoken.contains_key(BARE)));
+}

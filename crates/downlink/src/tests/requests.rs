@@ -89,6 +89,34 @@ fn expires_counts_from_when_it_was_asked() {
 }
 
 #[test]
+fn what_says_no_time_counts_from_when_it_is_seen_or_is_refused_where_times_are_wanted() {
+    let mn = mn_of(Edition::V2017);
+    for (dated, more, left, expected) in [
+        (false, "", None, Ok(())),
+        (true, "", None, Err(Refusal::Undated)),
+        (true, "", Some(5), Ok(())),
+        (true, r#","asked_at":"2026-11-23T02:00:00Z""#, None, Ok(())),
+        (true, r#","expires":9"#, None, Err(Refusal::Undated)),
+    ] {
+        let mut stage = Stage::new(Edition::V2017, Settings { dated, ..open_settings() }, None);
+        let body = get_time(more);
+        let left = left.map(std::time::Duration::from_secs);
+        let (taken, _) = ask(&mut stage, &Ask { left, ..Ask::new(mn, "a", body.as_bytes()) });
+        assert_eq!(taken, expected, "{dated} {more} {left:?}");
+    }
+    // Seen a day late it waits its whole time from then on: nothing tells that it is old.
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    stage.line("after 86400s");
+    let seen = stage.now.wall;
+    ask(&mut stage, &Ask::new(mn, "a", get_time(r#","expires":60"#).as_bytes())).0.unwrap();
+    let queued = stage
+        .journal
+        .iter()
+        .find_map(|(_, step)| if let Step::Queued { expires, .. } = step { Some(*expires) } else { None });
+    assert_eq!(queued.map(|until| until.0 - seen.0), Some(60_000_000));
+}
+
+#[test]
 fn a_request_is_taken_back_before_it_is_sent_and_after() {
     let cancel = r#"{"cancel":true,"author":"wang","why":"a mistake"}"#;
     for (online, outcome) in [(false, Outcome::Withdrawn), (true, Outcome::Cancelled)] {

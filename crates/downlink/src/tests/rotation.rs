@@ -200,3 +200,25 @@ fn a_key_of_ninety_days_is_said_once() {
     stage.act(effects);
     assert_eq!(stage.steps("key-note"), 1, "a young one is not");
 }
+
+#[test]
+fn the_keys_go_with_a_station_that_has_another_mn() {
+    let mut stage = sent();
+    // The station uses the old one although the new one is proven.
+    says(&mut stage, NEW);
+    stage.line("after 120s");
+    says(&mut stage, OLD);
+    let new = Address { mn: "010000A8900016F000169DC1".into(), ..address(Edition::V2025) };
+    let effects = stage.desk.inherit_keys(&mn(), &new.mn);
+    stage.act(effects);
+    let (own, other) = (stage.desk.keys(&mn()).unwrap(), stage.desk.keys(&new.mn));
+    assert_eq!(other.map(|ring| ring.held().count()), None, "of a station that nobody knows nothing is noted");
+    assert_eq!(own.sealing().unwrap().1, &key(OLD));
+    stage.desk.arrive(&new, 9, stage.now);
+    let effects = stage.desk.inherit_keys(&mn(), &new.mn);
+    stage.act(effects);
+    let (own, other) = (stage.desk.keys(&mn()).unwrap(), stage.desk.keys(&new.mn).unwrap());
+    assert!(own.held().eq(other.held()), "{own:?} {other:?}");
+    assert_eq!(other.sealing().unwrap().1, &key(OLD));
+    assert_eq!(stage.desk.inherit_keys(&mn(), &new.mn), [], "it has its own by now");
+}

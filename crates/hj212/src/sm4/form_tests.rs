@@ -183,6 +183,7 @@ fn every_form_is_framed_told_and_opened_where_it_is_registered_and_nowhere_else(
             assert!(!is_damaged(segment, said, [&key()]), "{way:?} {area}");
             assert!(!is_damaged(segment, said, [&foreign]), "{way:?} {area}");
             assert_eq!(form_of(segment, said, [&foreign]), None, "{way:?} {area}");
+            assert_eq!(key_of(segment, said, [&foreign, &key()]), Some(1), "{way:?} {area}");
             let told = form_of(segment, said, [&foreign, &key()]);
             if way.seal().is_some() {
                 assert_eq!(told, way.seal(), "{way:?} {area}");

@@ -260,3 +260,26 @@ fn a_damaged_frame_is_told_from_a_wrong_key() {
     let opened = open(&wire[6..end], modbus, [&key()]).unwrap();
     assert_eq!(opened.checked, CheckedOver::Mistaken(Deviation::CrcModbus));
 }
+
+#[test]
+fn the_key_of_a_frame_shows_whether_it_is_whole_damaged_or_in_a_form_that_nobody_registered() {
+    let keys: Vec<Key> = (0..4).map(|n| Key::from_bytes([0x30 + n; GROUP])).collect();
+    let segment = b"QN=20240601085857223;ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;Flag=9;CP=&&DataTime=20240601085857;w01018-Rtd=1.5,w01018-Flag=N&&";
+    for (number, key) in keys.iter().enumerate() {
+        let mut wire = Vec::new();
+        frame(&mut wire, segment, key).unwrap();
+        let said =
+            u16::from_str_radix(std::str::from_utf8(&wire[wire.len() - 6..wire.len() - 2]).unwrap(), 16).unwrap();
+        let whole = &wire[6..wire.len() - 6];
+        assert_eq!(key_of(whole, said, &keys), Some(number));
+        let area = area_of(whole).unwrap();
+        for bit in (0..8 * GROUP).step_by(7) {
+            let mut damaged = whole.to_vec();
+            damaged[area.0 + bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key_of(&damaged, said, &keys), Some(number), "{bit}");
+        }
+        assert_eq!(key_of(whole, said ^ 0x100, &keys), Some(number), "the check is wrong");
+        let others: Vec<Key> = keys.iter().filter(|other| *other != key).cloned().collect();
+        assert_eq!(key_of(whole, said, &others), None);
+    }
+}

@@ -3,7 +3,7 @@
 //! A replay must give the same messages, so the context is journalled too: whole at first, then by what has changed, each as one run of
 //! records (see [`crate::message::record`]), and it holds from there on. No password is ever in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +24,42 @@ pub struct Context {
     /// What command codes mean in the dialects that stations have or show.
     #[serde(default)]
     pub dialects: BTreeMap<String, Reading>,
+    /// MNs that stations were given or show and that are not registered: each with the MN that its station had before. What is journalled of a
+    /// context is what files say; this is not.
+    #[serde(skip)]
+    pub followed: BTreeMap<String, String>,
+    /// Those of them that the stations show without having been told.
+    #[serde(skip)]
+    pub shown: BTreeSet<String>,
 }
 
+/// So many times a station may have been given another MN without its registration saying so.
+const FOLLOWED_MAX: usize = 8;
+
 impl Context {
+    /// What is registered of a station; of one that has another MN now, what is registered under the one that it had.
+    #[must_use]
+    pub fn facts(&self, mn: &str) -> Option<&StationFacts> {
+        self.stations.get(mn).or_else(|| self.stations.get(self.registered_as(mn)?))
+    }
+
+    /// The MN under which a station is registered that has another one now; `None`: it is registered under its own or not at all, or its row
+    /// says that it is not that station.
+    #[must_use]
+    pub fn registered_as(&self, mn: &str) -> Option<&str> {
+        if self.stations.contains_key(mn) {
+            return None;
+        }
+        let mut found = self.followed.get(mn)?;
+        for _ in 0..FOLLOWED_MAX {
+            if let Some(facts) = self.stations.get(found) {
+                return (!facts.mn_refused.iter().any(|refused| refused == mn)).then_some(found.as_str());
+            }
+            found = self.followed.get(found)?;
+        }
+        None
+    }
+
     /// The dialect that its station is registered with, else the one that a record shows if nothing is registered.
     fn dialect_of(&self, facts: Option<&StationFacts>, shown: &Shown<'_>) -> Option<&Reading> {
         match facts.and_then(|facts| facts.dialect.as_deref()) {
@@ -160,6 +193,8 @@ pub struct StationFacts {
     pub realtime_interval: Option<u32>,
     /// How often minute data comes, in seconds, if that is registered.
     pub minute_interval: Option<u32>,
+    /// MNs that this station does not have, whatever it seems: proposals that were refused.
+    pub mn_refused: Vec<String>,
 }
 
 /// An emission limit as a permit or a standard says it.

@@ -65,6 +65,8 @@ struct Row {
     ranges: BTreeMap<String, [f64; 2]>,
     realtime_interval: Option<Spanned<String>>,
     minute_interval: Option<Spanned<String>>,
+    #[serde(default)]
+    mn_refused: Vec<Spanned<String>>,
 }
 
 /// One `[[station.facility]]`.
@@ -219,6 +221,10 @@ impl Reader<'_> {
             let fits = |seconds: u32| seconds.is_multiple_of(60) && seconds > 0 && 3600 % seconds == 0;
             self.interval(text, "minute_interval", "whole minutes of which an hour has a whole number", fits)
         });
+        for refused in &row.mn_refused {
+            let remedy = "write an MN that is not this station's, as it was heard";
+            self.rule(refused, is_mn(refused.get_ref()), "mn_refused", "1 to 64 letters, digits, '_' or '-'", remedy);
+        }
         let conversions = self.conversions(row.convert, &row.units);
         let facts = StationFacts {
             name: row.name,
@@ -244,11 +250,12 @@ impl Reader<'_> {
                 .collect(),
             realtime_interval,
             minute_interval,
+            mn_refused: row.mn_refused.into_iter().map(Spanned::into_inner).collect(),
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
         let (mn, policy) = (row.mn.into_inner(), row.policy);
-        Station { mn, pw, other_pw: None, crc: row.crc, networks, dialect, policy, facts }
+        Station { mn, registered_as: None, pw, other_pw: None, crc: row.crc, networks, dialect, policy, facts }
     }
 
     fn conversions(

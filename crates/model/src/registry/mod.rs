@@ -79,6 +79,8 @@ impl fmt::Debug for Password {
 pub struct Station {
     /// MN, as the station writes it.
     pub mn: String,
+    /// The MN under which it is registered, if that is another one: it was given this one since, or shows it.
+    pub registered_as: Option<String>,
     /// Its password; `None`: not checked.
     pub pw: Option<Password>,
     /// The password that it was given since it was registered, and may use as well.
@@ -161,26 +163,41 @@ impl Registry {
         let mn = std::str::from_utf8(mn).ok().filter(|mn| load::is_mn(mn))?;
         let (pw, crc, networks, dialect, policy) = (None, CrcPolicy::Strict, Vec::new(), None, None);
         let (mn, facts) = (mn.to_owned(), StationFacts::default());
-        Some(Station { mn, pw, other_pw: None, crc, networks, dialect, policy, facts })
+        let (registered_as, other_pw) = (None, None);
+        Some(Station { mn, registered_as, pw, other_pw, crc, networks, dialect, policy, facts })
     }
 
     /// With what stations were told since they were registered: a password that they may use as well, an MN under which they are
-    /// heard as well. A row that stands there already is not touched.
+    /// heard as well. A row that stands there already is not touched, and an MN that the row refuses is not taken. A station that was given a
+    /// second MN after the first one is known by both: the order in which that is told does not matter.
     #[must_use]
     pub fn with(&self, told: impl IntoIterator<Item = Told>) -> Registry {
         let mut all = self.clone();
-        for Told { mn, password, new_mn } in told {
-            let Some(row) = all.stations.get(mn.as_bytes()).cloned() else { continue };
-            let other_pw = password.map(Password);
-            let row = Station { other_pw, ..(*row).clone() };
-            let new = new_mn.filter(|new| load::is_mn(new) && !all.stations.contains_key(new.as_bytes()));
-            if let Some(new) = new {
-                let other = Station { mn: new.clone(), ..row.clone() };
-                all.stations.insert(new.as_bytes().into(), Arc::new(other));
+        let mut left: Vec<Told> = told.into_iter().collect();
+        loop {
+            let before = left.len();
+            left.retain(|told| !all.take_up(told));
+            if left.len() == before || left.is_empty() {
+                return all;
             }
-            all.stations.insert(mn.as_bytes().into(), Arc::new(row));
         }
-        all
+    }
+
+    /// Takes up what one station was told; whether it is known.
+    fn take_up(&mut self, Told { mn, password, new_mn }: &Told) -> bool {
+        let Some(row) = self.stations.get(mn.as_bytes()).cloned() else { return false };
+        let other_pw = password.clone().map(Password).or_else(|| row.other_pw.clone());
+        let row = Station { other_pw, ..(*row).clone() };
+        let free = |new: &&String| {
+            load::is_mn(new) && !self.stations.contains_key(new.as_bytes()) && !row.facts.mn_refused.contains(new)
+        };
+        if let Some(new) = new_mn.as_ref().filter(free) {
+            let registered_as = row.registered_as.clone().or_else(|| Some(mn.clone()));
+            let other = Station { mn: new.clone(), registered_as, ..row.clone() };
+            self.stations.insert(new.as_bytes().into(), Arc::new(other));
+        }
+        self.stations.insert(mn.as_bytes().into(), Arc::new(row));
+        true
     }
 
     /// How a station of `edition` is answered if nothing else is registered.

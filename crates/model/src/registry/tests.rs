@@ -167,3 +167,22 @@ fn the_form_of_encryption_is_read_and_another_word_is_named() {
     assert!(told.contains(r#""seal":"hex""#), "{told}");
     assert_eq!(serde_json::from_str::<crate::message::StationFacts>(&told).unwrap(), facts("hex"));
 }
+
+#[test]
+fn what_stations_were_told_is_taken_up_in_any_order_and_not_where_the_row_refuses_it() {
+    let text = "[[station]]\nmn = \"Z\"\nname = \"z\"\n[[station]]\nmn = \"B\"\nmn_refused = [\"X\"]\n";
+    let registry = load(&[("s".into(), text.into())], Unknown::Reject).unwrap();
+    let told = |mn: &str, new: &str| Told { mn: mn.into(), password: None, new_mn: Some(new.into()) };
+    let all = [told("A", "C"), told("Z", "A"), told("B", "X"), told("B", "Z")];
+    for turn in 0..all.len() {
+        let mut told = all.to_vec();
+        told.rotate_left(turn);
+        let with = registry.with(told);
+        let of = |mn: &str| with.find(mn.as_bytes()).map(|row| (row.facts.name.clone(), row.registered_as.clone()));
+        assert_eq!(of("A"), Some(("z".into(), Some("Z".into()))));
+        assert_eq!(of("C"), Some(("z".into(), Some("Z".into()))), "an MN after another one");
+        assert_eq!((of("X"), of("Z")), (None, Some(("z".into(), None))));
+    }
+    let wrong = load(&[("s".into(), "[[station]]\nmn = \"A\"\nmn_refused = [\"a b\"]\n".into())], Unknown::Reject);
+    assert!(wrong.unwrap_err()[0].to_string().contains("mn_refused"));
+}

@@ -5,10 +5,12 @@
 //! settled the record; a wrong CRC gets no answer at all.
 
 mod directory;
+mod haunts;
 mod judge;
 mod reply;
 
 pub use directory::{ALTERNATION_WINDOW, ALTERNATIONS, Directory, Move};
+pub use haunts::{HAUNTS_MAX, Haunts, Moved, OTHERS_MAX};
 pub use judge::{LEARN_AFTER, Learned, Verdict, judge};
 pub use reply::Reply;
 
