@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::refusal::{About, Fault, Refusal};
 use super::table::{Kind, Order, Parameter};
+use hj212_model::message::Timestamp;
 
 /// Stands in the step of a set-time for the time of sending, behind `SystemTime=` and nowhere else.
 const NOW: &str = "NOW";
@@ -54,6 +55,14 @@ impl Content {
             Self::Fixed(text) | Self::TimeGiven(text) => text.clone(),
             Self::TimeOfSending(before) => format!("{before}{time}"),
         }
+    }
+
+    /// The time that the request gave for a clock.
+    pub(super) fn given_time(&self) -> Option<Timestamp> {
+        let Self::TimeGiven(area) = self else { return None };
+        let (_, digits) = area.rsplit_once("SystemTime=")?;
+        let millis = super::moment::millis(format!("{digits}000").as_bytes())?;
+        Some(Timestamp(millis.saturating_mul(1000)))
     }
 
     /// The area without the time of sending.

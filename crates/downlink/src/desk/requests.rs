@@ -12,7 +12,7 @@ use super::{Desk, Effect};
 use crate::Address;
 use crate::lane::Exchange;
 use crate::moment::{Moment, later};
-use crate::refusal::{Fault, Refusal};
+use crate::refusal::{About, Fault, Refusal};
 use crate::request::{Ask, Request, is_id};
 use crate::step::{Origin, Step};
 use crate::table::{self, Kind, Order, SET_KEY};
@@ -185,10 +185,21 @@ impl Desk {
         // What the house wants by itself was allowed in the configuration.
         let by_hand = want.origin == Origin::Operator && want.order.is_control();
         let confirm = by_hand.then(|| token(&address.mn, &want.id, &area.text, now.wall));
-        // A time that the request gives is the time of now: later it would set the clock wrong.
-        let given = matches!(Content::read(want.order, &area.text), Content::TimeGiven(_));
+        // A time that the request gives is the time of now, however long the request was on its way: later it would set the clock wrong.
         let settings = super::of(&self.settings, &self.policies, address);
-        let soon = later(now.wall, settings.clock.drift.max(Duration::from_secs(1)));
+        let given = Content::read(want.order, &area.text).given_time();
+        let soon = given.map(|at| later(at, settings.clock.drift.max(Duration::from_secs(1))));
+        if soon.is_some_and(|soon| soon <= now.wall)
+            || given.is_some_and(|at| at > later(now.wall, settings.clock.drift))
+        {
+            let minutes = settings.clock.drift.as_secs();
+            let must = (
+                format!("与现在相差不超过 {minutes} 秒的时间;不写则为发送时的时间"),
+                format!("a time within {minutes} s of now; left out, it is the time of sending"),
+            );
+            let about = About::new("SystemTime", parameters.get("SystemTime"), must);
+            return Err(Fault { reason: Refusal::ParameterValue, about: Some(about) });
+        }
         let step = Step::Queued {
             mn: address.mn.clone(),
             id: want.id,
@@ -200,7 +211,7 @@ impl Desk {
             origin: want.origin,
             author: want.author,
             why: want.why,
-            expires: if given { want.expires.min(soon) } else { want.expires },
+            expires: soon.map_or(want.expires, |soon| want.expires.min(soon)),
             confirm,
         };
         let queue_max = self.settings.queue_max;

@@ -120,6 +120,33 @@ fn a_time_that_was_given_is_sent_soon_or_never() {
 }
 
 #[test]
+fn a_time_that_was_given_and_is_not_of_now_is_refused_by_name() {
+    let ask = |time: &str| {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let asked = "2026-11-23T08:00:00+08:00";
+        let body = format!(
+            r#"operator a {{"command":"set-time","author":"li","why":"x","asked_at":"{asked}","parameters":{{"SystemTime":"{time}"}}}}"#
+        );
+        stage.line(&body);
+        stage.line("online");
+        let about = stage.journal.iter().find_map(|(_, step)| match step {
+            Step::Refused { reason, about, .. } => {
+                Some((reason.clone(), about.as_ref().map(|about| about.parameter.clone())))
+            }
+            _ => None,
+        });
+        (set_times(&stage), about)
+    };
+    let refused = || (Vec::new(), Some(("parameter-value".to_owned(), Some("SystemTime".to_owned()))));
+    // It waited at the broker for two hours, and holds the time at which it was asked for.
+    assert_eq!(ask("20261123080000"), refused());
+    assert_eq!(ask("20261123095759"), refused());
+    assert_eq!(ask("20261123100300"), refused(), "nor is a clock set ahead");
+    assert_eq!(ask("20261123095801").0, ["20261123095801"]);
+    assert_eq!(ask("20261123100159").0, ["20261123100159"]);
+}
+
+#[test]
 fn no_value_that_reads_like_the_time_of_sending_is_one() {
     let mut stage = Stage::new(Edition::V2025, open_settings(), None);
     stage.line("online");

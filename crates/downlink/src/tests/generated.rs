@@ -11,7 +11,9 @@ pub(super) fn parameters(order: &Order) -> String {
         Kind::Whole(min, max) => (min + 10).min(max).to_string(),
         Kind::OneOf(list) => list[list.len() / 2].to_string(),
         Kind::Time | Kind::TimeOrNow if name == "EndTime" => r#""20261123090000""#.into(),
-        Kind::Time | Kind::TimeOrNow => r#""20261123080000""#.into(),
+        Kind::Time => r#""20261123080000""#.into(),
+        // A clock is set to now or not at all.
+        Kind::TimeOrNow => r#""20261123100000""#.into(),
         Kind::HourMinute => r#""0130""#.into(),
         Kind::HourMinuteSecond => r#""013000""#.into(),
         Kind::Code if name == "InfoId" => r#""i13001""#.into(),
