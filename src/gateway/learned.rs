@@ -20,6 +20,9 @@ const HAUNTS: &str = "haunts";
 /// How often the file is written, if something was learned.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// Where stations were heard is written at most once in so many of these: on mobile links it changes all the time.
+const HAUNTS_EVERY: u32 = 6;
+
 /// What an earlier run had learned.
 pub(super) fn load(derived: &Derived) -> BTreeMap<String, Learned> {
     derived.load(FILE).and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default()
@@ -33,6 +36,7 @@ pub(super) fn load_haunts(derived: &Derived) -> Haunts {
 /// Writes what is learned, until `stop` and once more then.
 pub(super) async fn keep(house: Arc<House>, derived: Derived, stop: CancellationToken) {
     let mut kept = house.learned();
+    let mut turn = 0;
     loop {
         let stopped = tokio::time::timeout(EVERY, stop.cancelled()).await.is_ok();
         let now = house.learned();
@@ -40,7 +44,9 @@ pub(super) async fn keep(house: Arc<House>, derived: Derived, stop: Cancellation
             store(&derived, &now);
             kept = now;
         }
-        if let Some(haunts) = house.haunts_to_keep() {
+        turn += 1;
+        let due = stopped || turn % HAUNTS_EVERY == 1;
+        if let Some(haunts) = due.then(|| house.haunts_to_keep()).flatten() {
             let bytes = postcard::to_stdvec(&haunts).map_err(std::io::Error::other);
             if let Err(error) = bytes.and_then(|bytes| derived.store(HAUNTS, &bytes)) {
                 tracing::warn!(%error, "where stations were heard cannot be written; it is learned anew after a restart");

@@ -312,4 +312,61 @@ mod tests {
             }
         }
     }
+
+    /// A journal of many small segments: a request each hour, and frames' worth of other records between them.
+    fn journal(dir: &Path, requests: i64) -> [u8; 16] {
+        let settings = hj212_journal::Settings {
+            dir: dir.to_owned(),
+            segment_size: 64 << 10,
+            reserve: 16 << 10,
+            ..hj212_journal::Settings::default()
+        };
+        let journal = hj212_journal::open(Arc::new(OsDisk), &settings, Arc::default()).unwrap();
+        let mut last = 0;
+        for hour in 0..requests {
+            let time = Timestamp(hour * 3_600_000_000);
+            let put = |kind: u8, body: Vec<u8>| {
+                journal.appender().append(hj212_journal::Entry { time, kind, body }, ());
+            };
+            put(10, queued(&format!("r{hour}")).encode());
+            (0..8).for_each(|_| put(2, vec![7; 4 << 10]));
+            last += 9;
+            let (tail, last) = (journal.tail(), Offset(last));
+            while tail.durable() < last {
+                let _ = tail.wait(Offset(last.0 - 1), std::time::Duration::from_secs(60));
+            }
+        }
+        let id = journal.id();
+        journal.close();
+        id
+    }
+
+    #[test]
+    fn of_a_long_journal_only_the_newest_is_read_and_what_is_open_is_there_however_old() {
+        let at = tempfile::tempdir().unwrap();
+        journal(at.path(), 40);
+        let look = |wanted: &Wanted<'_>, bytes_max: u64, remembered: Option<(Offset, Vec<(Timestamp, Step)>)>| {
+            let look = Look { disk: Arc::new(OsDisk), dir: at.path(), wanted, bytes_max };
+            let found = look.around(remembered).unwrap();
+            let ids: Vec<String> = found.requests.iter().map(|request| request.text("id").to_owned()).collect();
+            (ids, found.looked_back_to)
+        };
+        let wanted = Wanted { mn: None, open: false, limit: 100, since: None };
+        let (all, back) = look(&wanted, u64::MAX, None);
+        assert_eq!((all.len(), back), (40, None), "a journal without the desk's file is read whole");
+        let (some, back) = look(&Wanted { limit: 3, ..wanted.clone() }, u64::MAX, None);
+        assert!((3..8).contains(&some.len()) && some.last().unwrap() == "r39" && back.is_some(), "{some:?}");
+        let (some, back) = look(&wanted, 100 << 10, None);
+        assert!((3..12).contains(&some.len()) && some.last().unwrap() == "r39" && back.is_some(), "{some:?}");
+        let since = Some(Timestamp(30 * 3_600_000_000));
+        // All of them are open in this journal: what is asked for is told apart by its station.
+        let (some, _) = look(&Wanted { mn: Some("B"), since, ..wanted.clone() }, u64::MAX, None);
+        assert_eq!(some, [] as [&str; 0]);
+        // The desk's file has the oldest, and the journal behind it is read for what came since.
+        let remembered = || Some((Offset(9 * 38), vec![(Timestamp(0), queued("r0"))]));
+        let (open, back) = look(&Wanted { open: true, limit: 1, ..wanted.clone() }, 0, remembered());
+        assert_eq!((open, back), (vec!["r0".to_owned(), "r38".into(), "r39".into()], None));
+        let (some, _) = look(&Wanted { limit: 1, ..wanted }, u64::MAX, remembered());
+        assert!(some[0] == "r0" && some.last().unwrap() == "r39" && some.len() < 10, "{some:?}");
+    }
 }
