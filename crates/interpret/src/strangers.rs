@@ -58,7 +58,7 @@ impl Interpreter {
         self.by_mn.remove(former.as_slice());
         // The place is the newcomer's.
         if let Some(home) = self.stations.get_mut(oldest as usize) {
-            *home = super::Station::new(mn, &self.settings, None);
+            *home = super::Station::new(mn, &self.settings, &self.context);
         }
         self.by_mn.insert(mn.into(), oldest);
     }
@@ -86,7 +86,7 @@ impl Interpreter {
             let detail = json!({ "unregistered_max": self.settings.unregistered_max, "unregistered_bytes_max": most });
             let Some(mn) = self.forget_stranger(going, &detail, place, out, done) else { return };
             if let Some(home) = self.stations.get_mut(going as usize) {
-                *home = super::Station::new(&mn, &self.settings, None);
+                *home = super::Station::new(&mn, &self.settings, &self.context);
             }
         }
     }
