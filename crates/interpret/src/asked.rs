@@ -13,7 +13,7 @@ impl Interpreter {
     pub fn marks_held(&self, mn: &str) -> Option<Vec<Mark>> {
         match self.by_mn.get(mn.as_bytes()) {
             Some(number) => Some(self.stations.get(*number as usize)?.marks.held().cloned().collect()),
-            None => self.context.stations.contains_key(mn).then(Vec::new),
+            None => self.context.facts(mn).is_some().then(Vec::new),
         }
     }
 

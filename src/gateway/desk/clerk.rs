@@ -151,7 +151,8 @@ impl<M: Means, R: Request> Clerk<M, R> {
 
     /// When something must happen although nobody says anything.
     pub(in crate::gateway) fn wake(&self) -> Steady {
-        let keep = self.kept_at.after(if self.books.has_changed() || self.desk.has_learned() { KEEP_EVERY } else { REFRESH });
+        let keep =
+            self.kept_at.after(if self.books.has_changed() || self.desk.has_learned() { KEEP_EVERY } else { REFRESH });
         let Some(due) = self.desk.next_due() else { return keep };
         due.max(self.refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
     }

@@ -235,6 +235,7 @@ impl Ledger {
             Step::Accepted { .. }
             | Step::Data { .. }
             | Step::Key { .. }
+            | Step::Moved { .. }
             | Step::KeyNote { .. }
             | Step::Clock { .. } => {}
         }
