@@ -21,7 +21,10 @@ const STATES: [&str; 13] = [
 ];
 /// Hours after 08:00 of the first day: 11:00 of the next, before its noon; three days later; when the hours are too old to be put right.
 const MOMENTS: [(&str, i64); 3] = [("before", 27), ("after", 75), ("weeks-after", 51 * 24)];
-const RULINGS: [(&str, &str, Option<(i64, i64)>); 6] = [
+/// What it is called here, the ruling, and its from and to.
+type Said = (&'static str, &'static str, Option<(i64, i64)>);
+
+const RULINGS: [Said; 6] = [
     ("accept", "accept", None),
     ("doubt", "doubt", None),
     ("annul", "annul", None),
@@ -94,7 +97,7 @@ fn works(works: Option<Works>) -> String {
 }
 
 /// What comes of one ruling, in words; and what must be so of any.
-fn outcome(station: &mut Station, role: &str, (_, ruling, within): (&str, &str, Option<(i64, i64)>)) -> String {
+fn outcome(station: &mut Station, role: &str, (_, ruling, within): Said) -> String {
     let before = station.player.marks.clone();
     let answer = station.rule("R1", role, "E1", ruling, within);
     if let Some((code, zh, en)) = &answer.refused {
