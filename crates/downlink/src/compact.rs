@@ -28,7 +28,7 @@ pub struct Ledger {
     /// The last change of its password or MN that the station may have made.
     changes: BTreeMap<(String, u16), Ended>,
     clocks: BTreeMap<String, (Timestamp, Step)>,
-    /// The newest request sent: QNs go on behind its own.
+    /// The sending with the highest QN: QNs go on behind it, whatever the clock says.
     last_sent: Option<(Timestamp, Step)>,
 }
 
@@ -71,8 +71,12 @@ impl Ledger {
             (Step::Queued { .. }, Some(id)) => {
                 self.open.insert((mn, id), vec![(at, step)]);
             }
-            (Step::Sent { .. }, Some(id)) => {
-                self.last_sent = Some((at, step.clone()));
+            (Step::Sent { qn, .. }, Some(id)) => {
+                // Not the last one said: that can be a resend of an older QN.
+                let newest = self.last_sent.as_ref().and_then(|(_, last)| last.qn());
+                if newest.is_none_or(|newest| newest <= qn.as_str()) {
+                    self.last_sent = Some((at, step.clone()));
+                }
                 self.add(mn, id, (at, step));
             }
             (Step::Confirmed { .. } | Step::Accepted { .. } | Step::Data { .. } | Step::Cancel { .. }, Some(id)) => {

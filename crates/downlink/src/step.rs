@@ -274,6 +274,12 @@ impl Step {
         }
     }
 
+    /// The QN that it was sent under, of a step `sent`.
+    #[must_use]
+    pub fn qn(&self) -> Option<&str> {
+        if let Self::Sent { qn, .. } = self { Some(qn) } else { None }
+    }
+
     /// The status document after this step, which was made durable at `at`; `None` if it belongs to no request.
     #[must_use]
     pub fn status(&self, at: Timestamp) -> Option<Value> {

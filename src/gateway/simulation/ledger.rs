@@ -216,7 +216,11 @@ impl Ledger {
                 if *count > SENDINGS_MAX || *count == 0 {
                     return Err(format!("{id} is to be sent the {count}th time"));
                 }
-                let sending = self.sendings.entry(qn.clone()).or_insert(Sending { of, count: 0, gone_out: 0 });
+                let sending =
+                    self.sendings.entry(qn.clone()).or_insert(Sending { of: of.clone(), count: 0, gone_out: 0 });
+                if sending.of != of {
+                    return Err(format!("{qn} is of two requests: {} and {id}", sending.of.1));
+                }
                 if sending.count >= *count && sending.gone_out >= sending.count {
                     return Err(format!("{id} is to be sent the {count}th time again"));
                 }

@@ -242,3 +242,29 @@ fn records_of_before_neither_begin_a_drift_nor_correct_a_clock() {
     }
     assert_eq!(stage.steps("clock"), 1);
 }
+
+/// With the clock set back, QNs go on behind the highest one: a resend of an older request is not the last word.
+#[test]
+fn no_qn_is_dealt_again_after_a_resend_of_an_older_one() {
+    let (mn, segment) = (mn_of(Edition::V2017).to_owned(), String::new());
+    let sent = |id: &str, qn: &str, count| Step::Sent {
+        mn: mn.clone(),
+        id: id.to_owned(),
+        qn: qn.to_owned(),
+        count,
+        segment: segment.clone(),
+    };
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    let mut ledger = compact::Ledger::new(10);
+    for id in ["a", "b"] {
+        stage.line(&format!(r#"operator {id} {{"command":"get-time","author":"li","why":"x"}}"#));
+    }
+    stage.journal.drain(..).for_each(|(at, step)| ledger.note(at, step));
+    ledger.note(Timestamp(1), sent("a", "20280101000000000", 1));
+    ledger.note(Timestamp(2), sent("b", "20280101000000001", 1));
+    ledger.note(Timestamp(3), sent("a", "20280101000000000", 2));
+    let (mn, id) = (mn.clone(), "b".to_owned());
+    ledger.note(Timestamp(4), Step::Ended { mn, id, outcome: Outcome::NoAnswer, code: None, packets: 0 });
+    let known: Vec<&str> = ledger.steps().filter_map(|(_, step)| step.qn()).collect();
+    assert!(known.contains(&"20280101000000001"), "{known:?}");
+}
