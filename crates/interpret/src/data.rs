@@ -4,12 +4,14 @@
 //! record always gives the same bytes.
 
 use super::convert::Multiplier;
-use super::factors::write_head;
+use super::factor::write_head;
 use super::json;
 use super::keys::Sealing;
 use super::moment::{Moment, write_timestamp};
+use super::names::{Class, is_taken, snake};
 use super::parts::{Heard, missing};
-use super::report::{Cell, Class, Own, Reading, Report, is_taken, snake};
+use super::reading::{Cell, Own, Reading};
+use super::report::Report;
 use super::value::Said;
 use hj212::secret::{is_secret, masked};
 use hj212::{Deviation, Deviations, Edition};

@@ -5,9 +5,10 @@
 //! true: an item that contradicts stays apart, whole; one that does not is added; no field is in the report twice, and none is lost
 //! but one that was said word for word before.
 
-use super::factors::key;
+use super::codes::key;
 use super::hash::fnv;
-use super::report::{Cell, FIELDS_OF_ITEM_MAX, Reading, Report};
+use super::reading::{Cell, Reading};
+use super::report::{FIELDS_OF_ITEM_MAX, Report};
 use super::value::Why;
 use super::worth::Worth;
 use hj212::Deviation;

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::report::is_name;
+use super::names::is_name;
 use hj212::value::field_name;
 use hj212::{Deviation, Deviations, Field};
 

@@ -8,7 +8,8 @@
 //!   no value that is valid;
 //! * a code that may be the rest of another gets no name.
 
-use super::report::{Torn, is_name};
+use super::names::is_name;
+use super::report::Torn;
 use super::value;
 use hj212::value::field_name;
 use hj212::{Deviation, Deviations};

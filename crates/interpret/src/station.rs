@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
-use super::factors::{Dictionary, System, write_head};
+use super::factor::write_head;
+use super::factors::{Dictionary, System};
 use super::json;
 use super::moment::write_timestamp;
 use super::recent::Recent;
-use super::report::{Report, meaning_of};
+use super::report::Report;
+use super::resolve::meaning_of;
 use super::tables::Habits;
 use super::topic;
 use hj212::{Deviations, Edition};

@@ -11,7 +11,8 @@
 
 use super::factors::Dictionary;
 use super::moment::Moment;
-use super::report::{Cell, Class, Name, Reading};
+use super::names::{Class, Name};
+use super::reading::{Cell, Reading};
 use super::value::{self, Said, Why};
 
 /// What there is of a value in a reading, from the worst.
