@@ -76,7 +76,12 @@ impl Rulings {
 
     fn plan(&mut self, facts: Option<&StationFacts>, ruled: &(String, String)) -> Arc<Plan> {
         let own = facts.is_some_and(|f| {
-            !(f.rules.is_empty() && f.facilities.is_empty() && f.limits.is_empty() && f.ranges.is_empty())
+            !(f.rules.is_empty()
+                && f.facilities.is_empty()
+                && f.limits.is_empty()
+                && f.emission.is_empty()
+                && f.ranges.is_empty()
+                && f.without.is_empty())
         });
         let make = || Arc::new(Plan::new(&self.book, facts, &ruled.0, &ruled.1));
         if own {
@@ -180,7 +185,7 @@ impl Rulings {
             .zip(codes.iter().zip(&values))
             .map(|((at, reading), (code, value))| {
                 let flag = reading.flag.map(text);
-                Reading { code, text: text(value), judged: judged(at), flag }
+                Reading { code, text: text(value), judged: judged(at), none: reading.is_certainly_none(), flag }
             })
             .collect();
         let data = told.moment.map(Moment::timestamp);

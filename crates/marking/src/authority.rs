@@ -167,7 +167,8 @@ impl Marks {
         let told = out.happenings.len();
         for mark in &changed {
             let (from, to) = (mark.since.0, mark.until.map_or(clock + 1, |until| until.0));
-            self.revise(plan, (from, to), (cause, 0), None, out);
+            self.revise(plan, (from, to), (cause, 1..=3), None, out);
+            self.tell_broken(plan, (from, to), out);
         }
         self.revise_elsewhere(plan, &spent, (cause, clock), out);
         let cut = out.happenings.iter().skip(told).any(|happening| happening.kind == "revisions-cut");

@@ -1,133 +1,204 @@
-//! What a value rests on besides itself: oxygen under a converted value, flow under a mean of water, and the conditions of an exemption.
+//! What a value rests on besides itself: oxygen under a converted value, flow under a mean of water (涉及因子无效).
 //!
-//! What must stay true: the order of the items within a report does not matter, so this is looked at when all of them are taken; a report
-//! that does not name the factor is judged by the latest value of it that still stands for now.
+//! What must stay true:
+//! * the order of the items within a report, of the reports of one period, and of entries does not matter: of a mean it is the other mean of
+//!   its own period that counts, as that is known now, and what is entered about oxygen or flow later lies over what rests on them;
+//! * a flow of 0 and no flow at all are two things, with two marks (`basis:flow`, `basis:no-flow`);
+//! * what the registration says the outlet has no instrument for (`without`) is not missed; what it says of it all the same counts.
 
-use serde_json::json;
-
-use super::effect::Laid;
-use super::engine::{Observation, Verdict};
+use super::calendar;
+use super::effect::{Asking, Laid, Over};
+use super::engine::{Observation, Reading, Verdict};
 use super::plan::Plan;
+use super::published::Worth;
+use super::require::{BITS, bit8};
 use super::rules::*;
 use super::state::*;
-use hj212_model::message::{Kind, Timestamp};
+use hj212_model::message::Kind;
 
-impl Marks {
-    /// Marks the readings whose basis is not good (涉及因子无效).
-    pub(super) fn bases(
-        &self,
-        plan: &Plan,
-        seen: &Observation<'_>,
-        rank: u8,
-        (owns, bases): (&mut [Option<Validity>], &mut [Option<Validity>]),
-        out: &mut Verdict,
-    ) {
-        if !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
-            return;
-        }
-        let now = seen.data.unwrap_or(seen.at).0;
-        for basis in plan.rests.iter().filter(|basis| basis.dates.hold(now) && (basis.of_converted || rank >= 2)) {
-            let rests = |code: &str, judged: Option<&str>| {
-                let converted = || judged.is_some_and(|text| text.parse::<f64>().is_ok());
-                (!basis.of_converted || converted()) && code != basis.factor && !basis.but.iter().any(|but| but == code)
-            };
-            let mut good = None;
-            for at in 0..seen.readings.len() {
-                let Some(reading) = seen.readings.get(at).filter(|reading| rests(reading.code, reading.judged)) else {
-                    continue;
-                };
-                if *good.get_or_insert_with(|| self.stands(basis, seen, out, rank)) || reading.text.is_empty() {
-                    continue;
-                }
-                owns.get_mut(at).into_iter().for_each(|own| *own = (*own).max(Some(basis.validity)));
-                if let (Some(judged), Some(base)) = (out.readings.get_mut(at), bases.get_mut(at)) {
-                    *base = (*base).max(Some(basis.validity));
-                    judged.validity = judged.validity.max(Some(basis.validity));
-                    judged.marks.push(basis.mark.clone());
-                }
-            }
-        }
+/// How it is with what a value rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Base {
+    Good,
+    Bad,
+    Absent,
+}
+
+impl Basis {
+    /// Whether a reading of this rank rests on it.
+    fn bears(&self, reading: &Reading<'_>, rank: u8) -> bool {
+        let converted = || reading.judged.is_some_and(|text| text.parse::<f64>().is_ok());
+        (if self.of_converted { converted() } else { rank >= 2 })
+            && reading.code != self.factor
+            && !self.but.iter().any(|but| but == reading.code)
     }
 
-    /// Whether the factor that others rest on is good.
-    fn stands(&self, basis: &Basis, seen: &Observation<'_>, out: &Verdict, rank: u8) -> bool {
-        let within = |value: Option<f64>| {
-            value.is_some_and(|v| basis.above.is_none_or(|low| v > low) && basis.below.is_none_or(|high| v < high))
-        };
-        let here = seen.readings.iter().zip(&out.readings).find(|(reading, _)| reading.code == basis.factor);
-        if let Some((reading, judged)) = here {
-            let usable = judged.validity.is_none_or(Validity::is_usable);
-            return usable && within(reading.text.parse().ok());
-        }
-        // Said in another report of the same time, or not at all.
-        let slot = self.index.get(&basis.factor).and_then(|at| self.slots.get(usize::from(*at)));
-        let now = seen.data.unwrap_or(seen.at).0;
-        match slot.filter(|slot| slot.at != 0) {
-            None => !basis.needed,
-            // A mean rests on the mean of its own time: that of another says nothing of it.
-            Some(slot) if slot.rank == rank && (now - slot.at).abs() <= slot.stale_after() => {
-                let flagged = slot.holds.iter().any(|hold| hold.active);
-                within(slot.value) && !(flagged && !slot.flag.is_empty() && slot.flag != "N")
-            }
-            Some(slot) if slot.rank < rank => true,
-            Some(_) => !basis.needed,
+    /// Whether a value of its factor is one that others can rest on.
+    fn fits(&self, value: Option<f64>) -> bool {
+        value.is_some_and(|v| self.above.is_none_or(|low| v > low) && self.below.is_none_or(|high| v < high))
+    }
+
+    /// The mark on what rests on it, and what that makes of it.
+    fn breaks(&self, base: Base) -> Option<(&str, Validity)> {
+        match base {
+            Base::Good => None,
+            Base::Absent if !self.needed => None,
+            Base::Absent => Some((&self.absent.0, self.absent.1)),
+            Base::Bad => Some((&self.mark, self.validity)),
         }
     }
 }
 
 impl Plan {
-    /// The conditions of exemptions that a report breaks (true), or may break (false: a value finer than the period they are about).
-    pub(super) fn broken(
-        &self,
+    fn bases(&self, at: i64) -> impl Iterator<Item = (usize, &Basis)> {
+        self.rests.iter().enumerate().take(BITS).filter(move |(_, basis)| basis.dates.hold(at))
+    }
+
+    /// What rests on this value and is broken by it, a bit each.
+    pub(super) fn bits_unfit(&self, reading: &Reading<'_>) -> u8 {
+        let value = || reading.text.parse().ok().filter(|_| !reading.none);
+        let of_it = self.rests.iter().enumerate().take(BITS).filter(|(_, basis)| basis.factor == reading.code);
+        of_it.filter(|(_, basis)| !basis.fits(value())).fold(0, |bits, (number, _)| bits | bit8(number))
+    }
+
+    /// Whether other values rest on this one, or an exemption is conditional on it.
+    pub(super) fn supports(&self, code: &str) -> bool {
+        self.rests.iter().any(|basis| basis.factor == code)
+            || self.requires.iter().any(|require| require.factor == code)
+    }
+}
+
+impl Marks {
+    /// Marks the readings whose basis is not good.
+    pub(super) fn bases(
+        &mut self,
+        plan: &Plan,
         seen: &Observation<'_>,
-        rank: u8,
-        laid: &[Laid<'_>],
-        now: i64,
+        (rank, now, length): (u8, i64, i64),
+        bases: &mut [Option<Validity>],
         out: &mut Verdict,
-    ) -> Vec<(usize, bool)> {
-        let broken = self.values_break(seen, rank, now);
-        for (number, sure) in &broken {
-            let Some(require) = self.requires.get(*number).filter(|_| *sure) else { continue };
-            let Some(reading) = seen.readings.iter().find(|reading| reading.code == require.factor) else { continue };
-            let text = reading.judged.unwrap_or(reading.text);
-            let exempts = |mark: &&Laid<'_>| mark.works() && require.takes(mark.name, &require.factor);
-            let Some(mark) = laid.iter().find(exempts) else { continue };
-            let detail = json!({
-                "conflict": require.name, "zh": require.zh, "en": require.en, "clause": require.clause, "within": null, "against": null,
-                "certainty": format!("{:?}", require.certainty), "object": mark.object, "marked": mark.name, "max": require.max,
-                "since": Timestamp(now).to_rfc3339(),
-                "inputs": [{ "signal": null, "code": reading.code, "value": text, "at": Timestamp(now).to_rfc3339() }],
-            });
-            out.add("mark-conflict", now, None, detail);
+    ) {
+        let mut rests = std::mem::take(&mut self.scratch.rests);
+        rests.clear();
+        rests.resize(seen.readings.len(), 0u8);
+        if matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
+            for (number, basis) in plan.bases(now) {
+                let mut known = None;
+                for (at, rests) in rests.iter_mut().enumerate() {
+                    let Some(reading) = seen.readings.get(at).filter(|reading| basis.bears(reading, rank)) else {
+                        continue;
+                    };
+                    *rests |= bit8(number);
+                    let (all, rules) = *known.get_or_insert_with(|| {
+                        self.base_of_report(plan, (number, basis), seen, (rank, now, length), bases, out)
+                    });
+                    if reading.text.is_empty() {
+                        continue;
+                    }
+                    if let (Some(base), Some((_, validity))) = (bases.get_mut(at), basis.breaks(rules)) {
+                        *base = (*base).max(Some(validity));
+                    }
+                    if let (Some(judged), Some((mark, validity))) = (out.readings.get_mut(at), basis.breaks(all)) {
+                        judged.validity = judged.validity.max(Some(validity));
+                        judged.marks.push(mark.to_owned());
+                    }
+                }
+            }
         }
-        broken
+        self.scratch.rests = rests;
     }
 
-    /// The conditions of exemptions whose values a report says and breaks, whatever is marked; whether that is sure.
-    fn values_break(&self, seen: &Observation<'_>, rank: u8, now: i64) -> Vec<(usize, bool)> {
-        let breaks = |(number, require): (usize, &Require)| {
-            let of = match require.of.as_str() {
-                "minute" => 1,
-                "hour" => 2,
-                _ => 3,
+    /// How it is with a basis for a report: with all marks, and by instruments and rules alone.
+    fn base_of_report(
+        &self,
+        plan: &Plan,
+        (number, basis): (usize, &Basis),
+        seen: &Observation<'_>,
+        (rank, now, length): (u8, i64, i64),
+        bases: &[Option<Validity>],
+        out: &Verdict,
+    ) -> (Base, Base) {
+        if let Some(at) = seen.readings.iter().position(|reading| reading.code == basis.factor) {
+            let fits = seen.readings.get(at).is_some_and(|reading| plan.bits_unfit(reading) & bit8(number) == 0);
+            let of = |validity: Option<Validity>| {
+                if fits && validity.is_none_or(Validity::is_usable) { Base::Good } else { Base::Bad }
             };
-            let reading = seen.readings.iter().find(|reading| reading.code == require.factor)?;
-            let value = reading.judged.unwrap_or(reading.text).parse::<f64>().ok()?;
-            (rank <= of && value > require.max && require.dates.hold(now)).then_some((number, rank == of))
+            let judged = out.readings.get(at).and_then(|judged| judged.validity);
+            return (of(judged), of(bases.get(at).copied().flatten()));
+        }
+        if rank > 0 {
+            let length = self.published_length(rank).unwrap_or(length);
+            let period = (rank, calendar::floor(now, length), length);
+            return (self.base_of(plan, number, period, false), self.base_of(plan, number, period, true));
+        }
+        // Of a sampled value the latest of the factor that still stands for now.
+        let slot = self.index.get(&basis.factor).and_then(|at| self.slots.get(usize::from(*at)));
+        let base = match slot.filter(|slot| slot.at != 0 && (now - slot.at).abs() <= slot.stale_after()) {
+            None => Base::Absent,
+            Some(slot) => {
+                let flagged = slot.holds.iter().any(|hold| hold.active) && !slot.flag.is_empty() && slot.flag != "N";
+                if basis.fits(slot.value) && !flagged { Base::Good } else { Base::Bad }
+            }
         };
-        self.requires.iter().enumerate().filter_map(breaks).collect()
+        (base, base)
     }
 
-    /// The same as bits: those that are broken, and those that may be.
-    pub(super) fn bits_broken(&self, seen: &Observation<'_>, rank: u8, now: i64) -> (u8, u8) {
-        let (mut broken, mut maybe) = (0, 0);
-        if self.requires.is_empty() {
-            return (broken, maybe);
+    /// How it is with a basis in a period: by the mean of its factor, else by the finer values of it that came.
+    fn base_of(&self, plan: &Plan, number: usize, (rank, start, length): (u8, i64, i64), rules_only: bool) -> Base {
+        let Some(basis) = plan.rests.get(number) else { return Base::Good };
+        let Some(at) = self.index.get(&basis.factor).map(|at| usize::from(*at)) else { return Base::Absent };
+        let place = usize::from(rank).saturating_sub(1);
+        if let Some(worth) = self.published.get(place).and_then(|known| known.of(at, start, length)) {
+            let said = if rules_only { worth.own } else { worth.said };
+            let bad = worth.unfit & bit8(number) != 0 || !said.is_none_or(Validity::is_usable);
+            return if bad { Base::Bad } else { Base::Good };
         }
-        for (number, sure) in self.values_break(seen, rank, now) {
-            let bit = u32::try_from(number).ok().and_then(|number| 1u8.checked_shl(number)).unwrap_or(0);
-            *(if sure { &mut broken } else { &mut maybe }) |= bit;
+        let Some(slot) = self.slots.get(at) else { return Base::Absent };
+        match self.places(slot, place, start, length) {
+            Some(finer) if finer.count().good > 0 => Base::Good,
+            Some(_) => Base::Bad,
+            None if slot.rank < rank && slot.at >= start => Base::Good,
+            None => Base::Absent,
         }
-        (broken, maybe)
+    }
+
+    /// What the bases of a published reading make of it now, all marks considered and by rules alone, and the marks for it.
+    pub(super) fn bases_again<'p>(
+        &self,
+        plan: &'p Plan,
+        worth: Worth,
+        period: (u8, i64, i64),
+    ) -> (Option<Validity>, Option<Validity>, Vec<&'p str>) {
+        let (mut all, mut rules, mut marks) = (None, None, Vec::new());
+        if worth.rests == 0 {
+            return (all, rules, marks);
+        }
+        for (number, basis) in plan.bases(period.1).filter(|(number, _)| worth.rests & bit8(*number) != 0) {
+            if let Some((mark, validity)) = basis.breaks(self.base_of(plan, number, period, false)) {
+                all = all.max(Some(validity));
+                marks.push(mark);
+            }
+            if let Some((_, validity)) = basis.breaks(self.base_of(plan, number, period, true)) {
+                rules = rules.max(Some(validity));
+            }
+        }
+        (all, rules, marks)
+    }
+
+    /// Adds what takes the values that a reading rests on.
+    pub(super) fn rests_over(&self, plan: &Plan, laid: &[Laid<'_>], asking: Asking<'_>, over: &mut Over) {
+        let bases = plan.rests.iter().enumerate().take(BITS);
+        for (_, basis) in bases.filter(|(number, _)| asking.rests & bit8(*number) != 0) {
+            let factor = Reading { code: &basis.factor, text: "0", judged: None, none: false, flag: None };
+            let takes = |mark: &&Laid<'_>| {
+                mark.works()
+                    && matches!(mark.validity, Validity::Invalid | Validity::Missing)
+                    && (mark.is_of_rule() || !asking.rules_only)
+                    && mark.is_about(plan, &factor, &[])
+            };
+            for mark in laid.iter().filter(takes) {
+                over.add(basis.validity, &mark.parts);
+            }
+        }
     }
 }

@@ -159,9 +159,9 @@ impl Marks {
             let marks = self.held.values().chain(&self.memory.entries);
             let marks = marks.filter(|m| m.mark == *within && m.object == watch.object);
             let mut around: Vec<(i64, i64)> = marks.map(|m| (m.since.0, until(m))).collect();
-            let tracks = self.memory.tracks(mark.since.0);
-            let tracks = tracks.filter(|((name, object, ..), _)| name == within && *object == watch.object);
-            tracks.for_each(|(_, track)| around.extend_from_slice(track.within(mark.since.0, end)));
+            let spans = self.memory.spans(mark.since.0, end).into_iter();
+            let spans = spans.filter(|(track, _)| track.mark == *within && track.object == watch.object);
+            spans.for_each(|(_, spans)| around.extend(spans));
             around.sort_unstable();
             pieces = common(&pieces, &around);
             pieces.retain(|(from, to)| from < to);

@@ -8,89 +8,113 @@
 //!   quarters of it, and lost if device marks together take more of it than its mean can spare; a day is judged by its hours, each so;
 //! * a mark that exempts or excludes on a facility works on a factor only while every other source behind that factor has such a mark
 //!   too or is seen to be out of service; else the reading is conditional (see [`super::shared`]);
-//! * an exemption has its conditions (`[[require]]`): where one is broken it does not work; where that is not known yet (a finer value
-//!   than the period it is about) it is conditional.
+//! * an exemption has its conditions (`[[require]]`): where one is broken it does not work, where it is not shown people must rule
+//!   ([`super::require`]); and it is of a number: a reading that has no value is neither exempt nor conditional;
+//! * what takes the value that another rests on takes the other too ([`super::basis`]);
+//! * many entries of one mark on one object cost no more than one: what lies over a time is laid once, its spans joined.
 
 use super::engine::{Observation, Reading, Verdict};
 use super::expr::SECOND;
-use super::memory::{Track, TrackKey};
 use super::plan::Plan;
+use super::require::Met;
 use super::rules::*;
-use super::spans::{Span, clipped, minus, together};
+use super::spans::{Span, clipped, cut, joined, minus, together};
 use super::state::*;
+use super::tracks::Track;
 
 pub(super) const HOUR: i64 = 3600 * SECOND;
 pub(super) const DAY: i64 = 24 * HOUR;
 
-/// A mark over the time of a report.
+/// All marks of one kind on one object, over a time.
+#[derive(Clone)]
 pub(super) struct Laid<'a> {
     pub(super) name: &'a str,
     pub(super) object: &'a str,
     pub(super) kind: &'a MarkKind,
-    /// The rule or the entry.
+    /// The rule; empty: people.
     by: &'a str,
     pub(super) validity: Validity,
     /// Whether it takes effect at all.
     counts: bool,
+    /// Whether a rule sees that it is so.
+    pub(super) seen: bool,
     silence: bool,
     on_code: bool,
     /// Whether a rule set it, and not people.
     by_rule: bool,
-    /// Whether it was entered too late for all of this time.
-    late: bool,
-    /// Where it takes effect.
-    parts: Vec<Span>,
+    /// Where it lies, without days that were closed when it came; in order and joined.
+    pub(super) lies: Vec<Span>,
+    /// Where it takes effect; in order and joined.
+    pub(super) parts: Vec<Span>,
 }
+
+/// What must be the same for marks to be laid as one.
+type Alike<'a> = (&'a str, &'a str, &'a str, Validity, [bool; 5]);
 
 impl<'a> Laid<'a> {
     pub(super) fn of_mark(mark: &'a Mark, plan: &'a Plan, from: i64, to: i64) -> Option<Laid<'a>> {
-        if mark.since.0 >= to || mark.until.is_some_and(|until| until.0 <= from) {
+        if mark.since.0 >= to || mark.until.is_some_and(|until| until.0 <= from) || mark.standing == Standing::Annulled
+        {
             return None;
         }
-        // What a ruling took away is no mark over this time.
+        // What a ruling took away, or came too late for, is no mark over that time.
         let (begin, end) = mark.window();
-        let cut = mark.ruled.is_some() && (begin >= to || end <= from);
-        if mark.standing == Standing::Annulled || cut {
+        let lies = clipped(&[(begin, end)], from, to);
+        if lies.is_empty() {
             return None;
         }
         let kind = plan.marks.get(&mark.mark)?;
-        let parts = mark.in_effect(from, to);
-        let late = parts.is_empty() && mark.standing.counts() && mark.from > mark.since;
+        let by_rule = mark.said.is_none();
         Some(Laid {
             name: &kind.name,
             object: &mark.object,
             kind,
-            by: &mark.by,
+            by: if by_rule { &mark.by } else { "" },
             validity: mark.validity,
             counts: mark.standing.counts(),
+            seen: matches!(mark.standing, Standing::Proposed | Standing::Confirmed),
             silence: mark.silence,
             on_code: mark.on_code,
-            by_rule: mark.said.is_none(),
-            late,
-            parts,
+            by_rule,
+            lies,
+            parts: mark.in_effect(from, to),
         })
     }
 
-    fn of_track((key, track): (&'a TrackKey, &'a Track), plan: &'a Plan, from: i64, to: i64) -> Option<Laid<'a>> {
-        let within = track.within(from, to);
-        if within.is_empty() {
-            return None;
-        }
-        let kind = plan.marks.get(&key.0)?;
+    fn of_track((track, spans): (&'a Track, Vec<Span>), plan: &'a Plan) -> Option<Laid<'a>> {
+        let kind = plan.marks.get(&track.mark)?;
         let counts = track.standing.counts();
         Some(Laid {
             name: &kind.name,
-            object: &key.1,
+            object: &track.object,
             kind,
-            by: &key.2,
-            validity: key.3,
+            by: &track.by,
+            validity: track.validity,
             counts,
+            seen: !counts,
             silence: track.silence,
             on_code: track.on_code,
             by_rule: true,
-            late: false,
-            parts: if counts { clipped(within, from, to) } else { Vec::new() },
+            parts: if counts { spans.clone() } else { Vec::new() },
+            lies: spans,
         })
+    }
+
+    fn alike(&self) -> Alike<'a> {
+        let is = [self.counts, self.seen, self.silence, self.on_code, self.by_rule];
+        (self.name, self.object, self.by, self.validity, is)
+    }
+
+    /// The part of it over `from..to`; `None`: there is none.
+    fn over(&self, from: i64, to: i64) -> Option<Laid<'a>> {
+        let to = if from == to { to + 1 } else { to };
+        let lies = cut(&self.lies, from, to);
+        (!lies.is_empty()).then(|| Laid { lies, parts: cut(&self.parts, from, to), ..self.bare() })
+    }
+
+    /// It without its time.
+    fn bare(&self) -> Laid<'a> {
+        Laid { lies: Vec::new(), parts: Vec::new(), ..*self }
     }
 
     /// Whether it takes effect over some of this time.
@@ -98,9 +122,9 @@ impl<'a> Laid<'a> {
         self.counts && !self.parts.is_empty()
     }
 
-    /// Whether it was entered too late for all of this time.
-    pub(super) const fn late(&self) -> bool {
-        self.late
+    /// Whether a rule set it, and not people.
+    pub(super) const fn is_of_rule(&self) -> bool {
+        self.by_rule
     }
 
     /// Whether it is more than a proposal.
@@ -114,9 +138,56 @@ impl<'a> Laid<'a> {
             return false;
         }
         // What came is not missing, however long nothing came.
-        let came = || self.silence && reading.text.parse::<f64>().is_ok();
+        let came = || self.silence && !reading.none && reading.text.parse::<f64>().is_ok();
         !(self.on_code && self.object != reading.code || came()) && plan.covers(self.kind, self.object, reading.code)
     }
+}
+
+/// Marks of one kind on one object as one.
+fn merged(mut all: Vec<Laid<'_>>) -> Vec<Laid<'_>> {
+    if all.len() < 2 {
+        return all;
+    }
+    all.sort_by(|a, b| a.alike().cmp(&b.alike()));
+    let mut some: Vec<Laid<'_>> = Vec::with_capacity(all.len());
+    let mut several = false;
+    for laid in all {
+        match some.last_mut().filter(|last| last.alike() == laid.alike()) {
+            Some(last) => {
+                last.lies.extend(laid.lies);
+                last.parts.extend(laid.parts);
+                several = true;
+            }
+            None => some.push(laid),
+        }
+    }
+    if several {
+        some.iter_mut().for_each(|laid| (laid.lies, laid.parts) = (joined(&laid.lies), joined(&laid.parts)));
+    }
+    some
+}
+
+/// The part over `from..to` of what lies over a longer time.
+pub(super) fn over_time<'a>(laid: &[Laid<'a>], from: i64, to: i64) -> Vec<Laid<'a>> {
+    laid.iter().filter_map(|laid| laid.over(from, to)).collect()
+}
+
+/// What is asked of the marks over a reading.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'q> {
+    /// Those of rules alone.
+    pub(super) rules_only: bool,
+    /// Rules that the reading itself says are not so.
+    pub(super) cleared: &'q [&'q str],
+    /// What it rests on, a bit each.
+    pub(super) rests: u8,
+    /// How it is with the condition of an exemption, by its number, in the period that begins then.
+    pub(super) met: &'q dyn Fn(usize, i64) -> Met,
+}
+
+/// Every condition is met.
+pub(super) fn kept(_: usize, _: i64) -> Met {
+    Met::Kept
 }
 
 /// The time that marks take of one code.
@@ -124,13 +195,13 @@ impl<'a> Laid<'a> {
 pub(super) struct Over {
     pub(super) excluded: Vec<Span>,
     exempt: Vec<Span>,
-    conditional: Vec<Span>,
+    pub(super) conditional: Vec<Span>,
     pub(super) lost: Vec<Span>,
     worst: Option<Validity>,
 }
 
 impl Over {
-    fn add(&mut self, validity: Validity, parts: &[Span]) {
+    pub(super) fn add(&mut self, validity: Validity, parts: &[Span]) {
         if parts.is_empty() {
             return;
         }
@@ -184,7 +255,7 @@ impl Over {
                 Some((spare, whole)) => match self.fate(from, from + length, spare, whole) {
                     Fate::Good => None,
                     Fate::Lost => self.worst,
-                    Fate::Short => Some(Validity::Conditional),
+                    Fate::Short | Fate::Doubtful => Some(Validity::Conditional),
                 },
             },
         })
@@ -215,7 +286,7 @@ impl Over {
             match self.fate(hour, hour + HOUR, spare, whole) {
                 Fate::Good => {}
                 Fate::Lost => lost += 1,
-                Fate::Short => out += 1,
+                Fate::Short | Fate::Doubtful => out += 1,
             }
         }
         let needed = plan.period(3).and_then(|period| period.mean.as_ref()).map(|mean| mean.needed);
@@ -244,6 +315,37 @@ pub(super) enum Fate {
     Lost,
     /// Not they alone: what is excluded leaves too little.
     Short,
+    /// There is enough only with what people must rule about.
+    Doubtful,
+}
+
+impl Plan {
+    /// Adds the time that one mark takes of a code; `all`: what lies beside it.
+    pub(super) fn over_one(
+        &self,
+        mark: &Laid<'_>,
+        all: &[Laid<'_>],
+        code: &str,
+        met: &dyn Fn(usize, i64) -> Met,
+        over: &mut Over,
+    ) {
+        if !mark.validity.needs_confirmation() {
+            over.add(mark.validity, &mark.parts);
+            return;
+        }
+        let (parts, unsure) = self.required(mark, code, met);
+        over.add(Validity::Conditional, &unsure);
+        if parts.is_empty() {
+            return;
+        }
+        if mark.kind.dimension == Dimension::Condition && self.shares(mark.object, code) {
+            let (working, waiting) = self.share(all, (mark.object, mark.validity), code, &parts);
+            over.add(mark.validity, &working);
+            over.add(Validity::Conditional, &waiting);
+        } else {
+            over.add(mark.validity, &parts);
+        }
+    }
 }
 
 impl Marks {
@@ -259,98 +361,106 @@ impl Marks {
 
     /// The marks over `from..to`.
     pub(super) fn laid<'a>(&'a self, plan: &'a Plan, from: i64, to: i64) -> Vec<Laid<'a>> {
-        let marks = self.held.values().chain(&self.memory.entries);
+        let to = if from == to { to + 1 } else { to };
+        let marks = self.held.values().chain(self.memory.entries_from(from));
         let marks = marks.filter_map(|mark| Laid::of_mark(mark, plan, from, to));
-        let tracks = self.memory.tracks(from).filter_map(|track| Laid::of_track(track, plan, from, to));
-        marks.chain(tracks).collect()
+        let tracks = self.memory.spans(from, to).into_iter().filter_map(|track| Laid::of_track(track, plan));
+        merged(marks.chain(tracks).collect())
     }
 
-    /// The time that `laid` take of a code: all of them, or those that rules set.
-    pub(super) fn over_code(
-        &self,
-        plan: &Plan,
-        laid: &[Laid<'_>],
-        reading: &Reading<'_>,
-        rank: u8,
-        (rules_only, broken, cleared): (bool, &[(usize, bool)], &[&str]),
-    ) -> Over {
+    /// The time that `laid` take of a code.
+    pub(super) fn over_code(&self, plan: &Plan, laid: &[Laid<'_>], reading: &Reading<'_>, asking: Asking<'_>) -> Over {
         let mut over = Over::default();
-        for mark in laid.iter().filter(|mark| mark.counts && (mark.by_rule || !rules_only)) {
-            if mark.parts.is_empty() || !mark.is_about(plan, reading, cleared) {
+        for mark in laid.iter().filter(|mark| mark.works() && (mark.by_rule || !asking.rules_only)) {
+            if !mark.is_about(plan, reading, asking.cleared) {
                 continue;
             }
-            let exempts = mark.validity.needs_confirmation();
-            if !exempts {
-                over.add(mark.validity, &mark.parts);
-                continue;
-            }
-            let of_it = |(number, _): &&(usize, bool)| {
-                plan.requires.get(*number).is_some_and(|require| require.takes(mark.name, reading.code))
-            };
-            match broken.iter().find(of_it).filter(|_| mark.validity == Validity::Exempt) {
-                Some((_, true)) => continue,
-                Some((_, false)) => {
-                    over.add(Validity::Conditional, &mark.parts);
-                    continue;
-                }
-                None => {}
-            }
-            if mark.kind.dimension == Dimension::Condition && plan.shares(mark.object, reading.code) {
-                let (working, waiting) =
-                    self.share(plan, (mark.object, mark.validity), reading.code, &mark.parts, rank);
-                over.add(mark.validity, &working);
-                over.add(Validity::Conditional, &waiting);
-            } else {
-                over.add(mark.validity, &mark.parts);
-            }
+            plan.over_one(mark, laid, reading.code, asking.met, &mut over);
+        }
+        if asking.rests != 0 {
+            self.rests_over(plan, laid, asking, &mut over);
         }
         over
     }
 
     /// Adds to the judgements of a report the marks that hold or held over its readings.
     pub(super) fn cover(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
+        let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(1);
+        self.keep_letters(plan, seen, (rank, now, length));
         let mut bases = std::mem::take(&mut self.scratch.bases);
         let mut owns = std::mem::take(&mut self.scratch.owns);
         bases.clear();
         bases.extend(out.readings.iter().map(|judged| judged.validity));
-        owns.clone_from(&bases);
+        owns.clear();
+        owns.extend(out.readings.iter().map(|judged| judged.own));
         if !(self.held.is_empty() && self.memory.is_empty()) {
-            let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(1);
             let laid = self.laid(plan, now, now + length);
             if !laid.is_empty() {
-                let broken = plan.broken(seen, rank, &laid, now, out);
-                self.lay(plan, seen, (rank, now, length), &laid, &broken, &mut bases, out);
+                self.lay(plan, seen, (rank, now, length), &laid, &mut bases, out);
             }
         }
-        self.bases(plan, seen, rank, (&mut owns, &mut bases), out);
+        self.bases(plan, seen, (rank, now, length), &mut bases, out);
+        for ((reading, judged), base) in seen.readings.iter().zip(&mut out.readings).zip(&mut bases) {
+            if reading.none {
+                judged.validity = judged.validity.map(Validity::of_nothing);
+                *base = base.map(Validity::of_nothing);
+            }
+        }
         (self.scratch.bases, self.scratch.owns) = (bases, owns);
+        if rank == 0 && !plan.requires.is_empty() {
+            self.require_now(plan, seen, now, out);
+        }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a report with all that lies over it")]
+    /// Letters that propose stand beside the readings of coarser periods too: the time that they take is remembered like that of rules.
+    fn keep_letters(&mut self, plan: &Plan, seen: &Observation<'_>, (rank, now, length): (u8, i64, i64)) {
+        if self.scratch.proposes.is_empty() || self.scratch.future {
+            return;
+        }
+        for (place, name) in std::mem::take(&mut self.scratch.proposes) {
+            let Some(reading) = seen.readings.get(usize::from(place)) else { continue };
+            let Some(kind) = plan.marks.get(&name) else { continue };
+            let slot = self.index.get(reading.code).and_then(|at| self.slots.get(usize::from(*at)));
+            let step = slot.and_then(|slot| slot.tallies.first()?.step());
+            let long = if rank == 0 { step.unwrap_or(length) } else { length };
+            let track = Track {
+                mark: kind.name.clone(),
+                object: reading.code.to_owned(),
+                by: LETTER.to_owned(),
+                validity: Validity::Conditional,
+                standing: Standing::Proposed,
+                silence: false,
+                on_code: true,
+            };
+            let clock = self.now;
+            self.memory.keep_span(&track, (now, now + long), clock);
+        }
+    }
+
     fn lay(
         &self,
         plan: &Plan,
         seen: &Observation<'_>,
         (rank, now, length): (u8, i64, i64),
         laid: &[Laid<'_>],
-        broken: &[(usize, bool)],
         bases: &mut [Option<Validity>],
         out: &mut Verdict,
     ) {
         let people = laid.iter().any(|mark| !mark.by_rule);
         for (at, ((reading, judged), base)) in seen.readings.iter().zip(&mut out.readings).zip(bases).enumerate() {
-            let own = self.scratch.cleared.iter().filter(|(place, _)| usize::from(*place) == at);
-            let name = |number: u16| plan.factor_rules.get(usize::from(number)).map(|armed| armed.rule.name.as_str());
-            let cleared: Vec<&str> = own.filter_map(|(_, number)| name(*number)).collect();
-            for mark in laid.iter().filter(|mark| !mark.late && mark.is_about(plan, reading, &cleared)) {
+            let cleared = self.cleared_at(plan, at);
+            for mark in laid.iter().filter(|mark| mark.is_about(plan, reading, &cleared)) {
                 let list = if mark.counts { &mut judged.marks } else { &mut judged.proposed };
                 if !list.iter().any(|name| name == mark.name) {
                     list.push(mark.name.to_owned());
                 }
             }
-            let over = self.over_code(plan, laid, reading, rank, (false, broken, &cleared));
+            // How it is with the conditions of exemptions is asked when all of the report is known ([`super::require`]).
+            let asking = Asking { rules_only: false, cleared: &cleared, rests: 0, met: &kept };
+            let over = self.over_code(plan, laid, reading, asking);
             judged.validity = judged.validity.max(over.worth(plan, rank, now, length));
-            let rules = if people { self.over_code(plan, laid, reading, rank, (true, broken, &cleared)) } else { over };
+            let rules =
+                if people { self.over_code(plan, laid, reading, Asking { rules_only: true, ..asking }) } else { over };
             *base = (*base).max(rules.worth(plan, rank, now, length));
             judged.marks.sort_unstable();
             judged.marks.dedup();
@@ -358,4 +468,13 @@ impl Marks {
             judged.proposed.sort_unstable();
         }
     }
+
+    /// The rules that the reading at this place says are not so.
+    pub(super) fn cleared_at<'p>(&self, plan: &'p Plan, at: usize) -> Vec<&'p str> {
+        let own = self.scratch.cleared.iter().filter(|(place, _)| usize::from(*place) == at);
+        own.filter_map(|(_, number)| Some(plan.factor_rules.get(usize::from(*number))?.rule.name.as_str())).collect()
+    }
 }
+
+/// What stands for the rule where a letter itself proposes.
+const LETTER: &str = "letter";

@@ -49,7 +49,7 @@ impl Marks {
             changed.extend(minus(is, was));
         }
         for (from, to) in joined(&changed) {
-            self.revise(plan, (from, to.min(clock.saturating_add(1))), (cause, 0), None, out);
+            self.revise(plan, (from, to.min(clock.saturating_add(1))), (cause, 1..=3), None, out);
         }
     }
 

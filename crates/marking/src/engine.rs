@@ -37,6 +37,8 @@ pub struct Reading<'a> {
     pub text: &'a str,
     /// The value that emission limits are compared with, where it is another: converted to standard oxygen (折算), verbatim.
     pub judged: Option<&'a str>,
+    /// Whether there is certainly no value, although a text was said (`--`, -9999).
+    pub none: bool,
     /// The station's mark of the item; `None`: it said none.
     pub flag: Option<&'a str>,
 }
@@ -155,11 +157,11 @@ impl Marks {
                 keys.iter().map(|key| self.factor_keys.iter().position(|k| k == key)).collect();
             for slot in &mut self.slots {
                 // What was published under other rules is not put right by these.
-                slot.published = Default::default();
                 let before = std::mem::take(&mut slot.holds);
                 slot.holds =
                     from.iter().map(|at| at.and_then(|at| before.get(at)).copied().unwrap_or_default()).collect();
             }
+            self.published = Default::default();
             self.factor_keys = keys;
         }
         let carry = |before: &[(String, Hold)], key: &String| {
@@ -203,7 +205,7 @@ impl Marks {
         }
         let at = u16::try_from(self.slots.len()).ok().filter(|at| usize::from(*at) < CODES_MAX)?;
         let holds = vec![Hold::default(); self.factor_keys.len()];
-        self.slots.push(Slot { code: code.to_owned(), rank: 3, holds, ..Slot::default() });
+        self.slots.push(Slot { code: code.to_owned(), place: at, rank: 3, holds, ..Slot::default() });
         self.index.insert(code.to_owned(), at);
         self.stated |= code.contains('@');
         Some(at)
@@ -226,8 +228,10 @@ impl Marks {
         // What claims to come from the future drives nothing: neither what is known nor what is counted.
         self.scratch.future = seen.data.is_some_and(|data| data.0 > seen.at.0 + AHEAD_MAX);
         let mut drives = false;
+        self.scratch.at = now;
         self.scratch.homes.clear();
         self.scratch.cleared.clear();
+        self.scratch.proposes.clear();
         for reading in seen.readings {
             let judged = self.read(plan, reading, rank, now, seen.at.0, &mut drives, out);
             out.readings.push(judged);
@@ -251,6 +255,7 @@ impl Marks {
             self.note_published(plan, seen, rank, now, out);
             self.came_late(plan, rank, now, out);
         }
+        self.put_right_backdated(plan, out);
         self.sweep(plan, seen.at.0, out);
     }
 
@@ -270,7 +275,7 @@ impl Marks {
         let known = self.index.len();
         let place = self.slot_of(reading.code);
         self.scratch.homes.push(place.unwrap_or(u16::MAX));
-        let value = reading.text.parse::<f64>().ok().filter(|value| value.is_finite());
+        let value = reading.text.parse::<f64>().ok().filter(|value| value.is_finite() && !reading.none);
         let flag = reading.flag.unwrap_or_default();
         let home = place.map(usize::from);
         let (mut holds, mut gap) = (Vec::new(), false);
@@ -309,6 +314,7 @@ impl Marks {
         let place = u16::try_from(self.scratch.homes.len() - 1).unwrap_or(u16::MAX);
         let mut cleared = Vec::new();
         let mut turns = Vec::new();
+        let mut own = None;
         let letter = letter(flag);
         let Some(subject) = passing.as_deref().or_else(|| self.slots.get(home?)) else { return judged };
         let mut busy = subject.busy;
@@ -337,6 +343,10 @@ impl Marks {
                     judged.validity = judged.validity.max(Some(armed.kind.validity));
                 }
                 continue;
+            }
+            if when == Some(true) && armed.of_value && armed.rule.begin_after == 0 && armed.rule.effect == Effect::Apply
+            {
+                own = own.max(Some(armed.kind.validity));
             }
             let Some(hold) = holds.get_mut(number).filter(|_| driving) else {
                 if late && armed.of_value && when == Some(false) {
@@ -385,20 +395,25 @@ impl Marks {
         self.scratch.cleared.append(&mut cleared);
         let known = flag.is_empty() || plan.known_letters & letter != 0 || plan.known_flags.contains(flag);
         if let Some((name, validity)) = plan.table.get(flag) {
-            // A letter of the table that no rule on devices is about. A logger takes itself out of judgement by no letter: that is proposed.
-            let proposes = validity.needs_confirmation();
+            // A letter of the table that no rule on devices is about. What it says of the source, and not of the instrument, is proposed: a
+            // logger takes itself out of judgement by no letter.
+            let of_source = plan.marks.get(name).is_some_and(|kind| kind.dimension == Dimension::Condition);
+            let proposes = of_source || validity.needs_confirmation();
             let (list, validity) = match proposes {
                 true => (&mut judged.proposed, Validity::Conditional),
                 false => (&mut judged.marks, *validity),
             };
             list.push(name.clone());
             judged.validity = judged.validity.max(Some(validity));
+            if proposes {
+                self.scratch.proposes.push((place, name.clone()));
+            }
         }
         if let Some((set, validity)) = plan.other_flags.as_ref().filter(|_| !known) {
             judged.validity = judged.validity.max(Some(*validity));
             judged.marks.push(format!("{set}:{flag}"));
         }
-        judged.own = judged.validity;
+        judged.own = judged.validity.max(own);
         for (number, turn) in turns {
             if let Some(armed) = plan.factor_rules.get(number) {
                 self.turn(plan, armed, reading.code, turn, out);
@@ -412,6 +427,7 @@ fn dress(slot: &mut Slot, plan: &Plan) {
     slot.range = plan.ranges.get(&slot.code).copied();
     slot.limits = plan.emission.get(&slot.code).cloned().unwrap_or_default();
     slot.trended = plan.trended.contains(&slot.code);
+    slot.supports = plan.supports(&slot.code);
     let about = |armed: &Armed| armed.kind.factors.is_empty() || armed.kind.factors.contains(&slot.code);
     slot.rules = (0..).zip(&plan.factor_rules).filter(|(_, armed)| about(armed)).map(|(number, _)| number).collect();
     slot.busy = 0;

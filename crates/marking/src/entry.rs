@@ -180,7 +180,7 @@ impl Marks {
         let open =
             plan.entries.as_ref().map_or(i64::MIN, |e| calendar::open_from(at.0, e.deadline_days, e.deadline_hour));
         let mut kept = false;
-        let (mut touched, spent) = (self.touched(&entry, mark.as_ref()), self.spent());
+        let (touched, spent) = (self.touched(&entry, mark.as_ref()), self.spent());
         for gone in entry.supersedes.iter().chain(&entry.withdraws) {
             kept |= self.withdraw(plan, gone, (&entry, mark.as_mut()), (at.0, open), out);
         }
@@ -193,23 +193,27 @@ impl Marks {
             Some(mark) => self.put(plan, mark, at.0, out),
             None => self.settle(plan, at.0, out),
         }
+        let (mut touched, of) = touched;
         touched.1 = touched.1.min(self.now.max(self.swept).max(at.0).saturating_add(1));
         let cause = Cause::Entry(id.to_owned());
-        self.revise(plan, touched, (&cause, 0), None, out);
+        let codes = self.touched_codes(plan, &of);
+        self.revise(plan, touched, (&cause, 1..=3), codes.as_deref(), out);
         let clock = self.now.max(self.swept).max(at.0);
         self.revise_elsewhere(plan, &spent, (&cause, clock), out);
+        self.tell_broken(plan, touched, out);
         self.tell_forgotten(at.0, out);
         Answer { id: id.to_owned(), refused: None, late, marks: given, changed: None }
     }
 
-    /// From when to when an entry, and those that it takes away, have or had a say.
-    fn touched(&self, entry: &Entry, mark: Option<&Mark>) -> (i64, i64) {
+    /// From when to when an entry, and those that it takes away, have or had a say, and about what: mark and object.
+    fn touched(&self, entry: &Entry, mark: Option<&Mark>) -> ((i64, i64), Vec<(String, String)>) {
         let gone = |mark: &&Mark| {
             mark.said.is_some() && entry.supersedes.iter().chain(&entry.withdraws).any(|id| *id == mark.by)
         };
-        let gone = self.held.values().chain(&self.memory.entries).filter(gone);
-        let times = gone.chain(mark).map(|mark| (mark.since.0, mark.until.map_or(i64::MAX, |until| until.0)));
-        times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0))
+        let gone: Vec<&Mark> = self.held.values().chain(&self.memory.entries).filter(gone).chain(mark).collect();
+        let times = gone.iter().map(|mark| (mark.since.0, mark.until.map_or(i64::MAX, |until| until.0)));
+        let times = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((0, 0));
+        (times, gone.iter().map(|mark| (mark.mark.clone(), mark.object.clone())).collect())
     }
 
     fn judge(&self, plan: &Plan, now: i64, entry: &Entry) -> Result<Option<Mark>, Refusal> {

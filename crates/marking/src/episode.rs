@@ -44,6 +44,14 @@ impl Marks {
 
     pub(super) fn turn(&mut self, plan: &Plan, armed: &Armed, object: &str, turn: Turn, out: &mut Verdict) {
         let key = (armed.kind.name.clone(), object.to_owned(), armed.rule.name.clone());
+        if let Turn::Begins(at) | Turn::Ends(at) | Turn::Lapses(at) = turn
+            && at < self.scratch.at
+            && armed.rule.effect == Effect::Apply
+        {
+            // What was published in between was so without knowing it.
+            let (mark, object) = (armed.kind.name.clone(), object.to_owned());
+            self.scratch.backdated.push((mark, object, armed.kind.is_on_code(), at, self.scratch.at));
+        }
         match turn {
             Turn::Stays => {}
             Turn::Ends(at) => self.end(plan, &key, at, Value::Null, out),

@@ -2,19 +2,39 @@
 //!
 //! A limit is used in the order of time, not of entries: what is entered later for an earlier time moves the moment at which it was spent.
 //! What must stay true: a counter that runs is never forgotten for another; what is withdrawn is given back; what one record changes is told
-//! once, as it is in the end.
+//! once, as it is in the end. Limits of single occasions (`per = "each"`) are in [`super::occasion`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::calendar;
 use super::engine::Verdict;
 use super::expr::SECOND;
+use super::occasion::Occasion;
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
 use hj212_model::message::Timestamp;
+
+/// What has become of a limit: the event, who used it last and up to when, whether it is spent, the rest.
+type Told = (&'static str, Option<(String, i64)>, bool, Value);
+
+/// What a mark takes of a limit, and when.
+struct Use {
+    mark: String,
+    object: String,
+    by: String,
+    from: i64,
+    to: i64,
+}
+
+impl Use {
+    fn of(mark: &Mark, to: i64) -> Use {
+        let (from, end) = mark.window();
+        Use { mark: mark.mark.clone(), object: mark.object.clone(), by: mark.by.clone(), from, to: to.min(end) }
+    }
+}
 
 impl Marks {
     /// Charges what holds as far as it is known, and says what has become of the limits.
@@ -23,34 +43,45 @@ impl Marks {
             return;
         }
         let limited = |mark: &Mark| plan.limits.iter().any(|limit| limit.marks.contains(&mark.mark));
-        let counts = |mark: &&Mark| mark.standing.counts() && limited(mark);
-        let open: Vec<Mark> = self.held.values().filter(counts).cloned().collect();
-        let clock = self.now.max(self.swept);
-        for mark in &open {
-            // What a hand entered goes on although the station is silent; what a rule found, as far as it was seen.
-            let to = mark.until.map_or(if mark.said.is_some() { clock } else { self.now }, |until| until.0.min(clock));
-            self.charge(plan, mark, to);
+        let counts = |mark: &&Mark| mark.is_charged() && limited(mark);
+        let open: Vec<Use> =
+            self.held.values().filter(counts).map(|mark| Use::of(mark, self.counted_to(mark))).collect();
+        for used in open {
+            self.use_up(plan, &used);
         }
-        self.settle(plan, clock, out);
+        self.settle(plan, self.now.max(self.swept), out);
+    }
+
+    /// Up to when a mark that holds is counted. What a hand entered goes on although the station is silent; what a rule found, as far as it
+    /// was seen.
+    pub(super) fn counted_to(&self, mark: &Mark) -> i64 {
+        let clock = self.now.max(self.swept);
+        mark.until.map_or(if mark.said.is_some() { clock } else { self.now }, |until| until.0.min(clock))
     }
 
     /// Charges a mark up to `to` against the limits it shares; [`Marks::settle`] says what has come of it.
     pub(super) fn charge(&mut self, plan: &Plan, mark: &Mark, to: i64) {
-        if !mark.is_charged() {
-            return;
+        if mark.is_charged() {
+            self.use_up(plan, &Use::of(mark, to));
         }
-        let (begin, end) = mark.window();
-        let to = to.min(end);
-        for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&mark.mark)) {
-            let mut from = begin.max(limit.dates.from);
-            let to = to.min(limit.dates.until);
+    }
+
+    fn use_up(&mut self, plan: &Plan, used: &Use) {
+        for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&used.mark)) {
+            let (mut from, to) = (used.from.max(limit.dates.from), used.to.min(limit.dates.until));
+            if limit.per == Per::Each {
+                if from < to && !self.scratch.due.contains(&used.object) {
+                    self.scratch.due.insert(used.object.clone());
+                }
+                continue;
+            }
             while from < to {
-                let (start, end) = bounds(limit, mark, from);
-                let key = (limit.name.clone(), mark.object.clone(), start);
+                let (start, end) = calendar::period(limit.per, from);
+                let key = (limit.name.clone(), used.object.clone(), start);
                 if !self.counters.contains_key(&key) && self.counters.len() >= COUNTERS_MAX {
                     self.make_room(plan);
                 }
-                self.counters.entry(key).or_default().charge(&mark.by, from, to.min(end));
+                self.counters.entry(key).or_default().charge(&used.by, from, to.min(end));
                 from = end.min(to);
             }
         }
@@ -59,6 +90,7 @@ impl Marks {
     /// What an entry used is given back: it is withdrawn, or superseded.
     pub(super) fn give_back(&mut self, who: &str) {
         self.counters.values_mut().for_each(|counter| counter.forget(who));
+        self.scratch.due.extend(self.occasions.keys().map(|(_, object)| object.clone()));
     }
 
     /// Says what has become of the limits since this was last done: nearly spent, spent, free again. Once for all that one record changed, so
@@ -66,6 +98,7 @@ impl Marks {
     pub(super) fn settle(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
         let mut told = Vec::new();
         let mut objects: BTreeSet<String> = BTreeSet::new();
+        let mut empty = Vec::new();
         for (key, counter) in &mut self.counters {
             let Some(limit) = plan.limits.iter().find(|limit| limit.name == key.0) else { continue };
             if !std::mem::take(&mut counter.changed) {
@@ -73,25 +106,22 @@ impl Marks {
             }
             objects.insert(key.1.clone());
             let used = counter.used();
-            // A single mark may be as long as its limit; a period's limit is spent when all of it is used.
-            let spent = if limit.per == Per::Each { used > limit.max } else { used >= limit.max };
-            let near = used >= limit.warn;
-            let (warned, before) = (counter.warned, counter.spent);
+            if used == 0 {
+                empty.push(key.clone());
+            }
+            let (spent, near) = (used >= limit.max, used >= limit.warn);
+            let before = (counter.warned, counter.spent);
             (counter.warned, counter.spent) = (near, spent);
-            let kind = match (spent, near) {
-                (true, _) if !before => "limit-spent",
-                (false, _) if before => "limit-free",
-                (false, true) if !warned => "limit-near",
-                _ => continue,
-            };
-            let detail = json!({
-                "limit": limit.name, "object": key.1, "per": limit.per.name(), "since": Timestamp(key.2).to_rfc3339(),
-                "used_s": used / SECOND, "max_s": limit.max / SECOND, "clause": limit.clause, "certainty": format!("{:?}", limit.certainty),
-            });
-            let last = counter.last().filter(|_| kind != "limit-free");
-            told.push((kind, last.map(|(who, to)| (who.to_owned(), to)), spent, detail));
+            let last = counter.last().map(|(who, to)| (who.to_owned(), to));
+            told.extend(news(limit, &key.1, (key.2, used), (before, (near, spent)), last));
         }
-        self.counters.retain(|_, counter| counter.used() > 0);
+        for key in empty {
+            self.counters.remove(&key);
+        }
+        for object in std::mem::take(&mut self.scratch.due) {
+            self.occasions_of(plan, &object, &mut told);
+            objects.insert(object);
+        }
         for object in &objects {
             self.dispense(plan, object, at);
         }
@@ -105,49 +135,133 @@ impl Marks {
         }
     }
 
-    fn dispense(&mut self, plan: &Plan, object: &str, to: i64) {
-        let counters = &self.counters;
-        let of = self.held.values_mut().chain(self.memory.marks_mut()).filter(|mark| mark.object == object);
-        of.for_each(|mark| set_without(plan, counters, mark, to));
+    /// Looks at the occasions on an object, and adds what has become of them.
+    fn occasions_of(&mut self, plan: &Plan, object: &str, told: &mut Vec<Told>) {
+        for limit in plan.limits.iter().filter(|limit| limit.per == Per::Each) {
+            let mut now = self.occasions_now(limit, object);
+            let key = (limit.name.clone(), object.to_owned());
+            let before = self.occasions.remove(&key).unwrap_or_default();
+            for occasion in &mut now {
+                let same = |known: &&Occasion| known.from <= occasion.to && occasion.from <= known.to;
+                let was = before.iter().filter(same);
+                let was = was.fold((false, false), |(near, spent), o| (near || o.near, spent || o.spent));
+                // An occasion may be as long as its limit; a period's limit is spent when all of it is used.
+                (occasion.near, occasion.spent) = (occasion.used >= limit.warn, occasion.used > limit.max);
+                let (is, last) = ((occasion.near, occasion.spent), Some((occasion.last.clone(), occasion.to)));
+                told.extend(news(limit, object, (occasion.from, occasion.used), (was, is), last));
+            }
+            for gone in before.iter().filter(|known| known.spent) {
+                if !now.iter().any(|o| gone.from <= o.to && o.from <= gone.to) {
+                    told.extend(news(limit, object, (gone.from, 0), ((true, true), (false, false)), None));
+                }
+            }
+            if !now.is_empty() {
+                self.occasions.insert(key, now);
+            }
+        }
     }
 
-    /// Forgets the oldest counter; those of single marks before those of periods, and these before the ones that still run.
+    fn dispense(&mut self, plan: &Plan, object: &str, to: i64) {
+        let gone = self.gone_of(plan, object);
+        let mut shifted = std::mem::take(&mut self.scratch.shifted);
+        let of = self.held.values_mut().chain(self.memory.marks_mut()).filter(|mark| mark.object == object);
+        for mark in of {
+            let before = set_without(&gone, mark, to);
+            // What was published where that differs is put right.
+            let differs = before.iter().filter(|gone| !mark.without.contains(gone));
+            let differs = differs.chain(mark.without.iter().filter(|gone| !before.contains(gone)));
+            let end = mark.until.map_or(to, |until| until.0);
+            if let Some(from) = differs.map(|(from, _)| from.0).min().filter(|from| *from < end) {
+                shifted.push((mark.mark.clone(), from, end));
+            }
+        }
+        self.scratch.shifted = shifted;
+    }
+
+    /// When limits on an object take exemptions away.
+    fn gone_of<'p>(&self, plan: &'p Plan, object: &str) -> Vec<Gone<'p>> {
+        let mut all = Vec::new();
+        for limit in &plan.limits {
+            if limit.per == Per::Each {
+                let of = self.occasions.get(&(limit.name.clone(), object.to_owned()));
+                for occasion in of.into_iter().flatten() {
+                    if let Some(from) = occasion.spent_at(limit.max) {
+                        all.push(Gone { limit, from, until: i64::MAX, within: Some((occasion.from, occasion.to)) });
+                    }
+                }
+                continue;
+            }
+            let key = |start| (limit.name.clone(), object.to_owned(), start);
+            for ((.., start), counter) in self.counters.range(key(i64::MIN)..=key(i64::MAX)) {
+                let (_, until) = calendar::period(limit.per, *start);
+                all.extend(counter.spent_at(limit.max).map(|from| Gone { limit, from, until, within: None }));
+            }
+        }
+        all
+    }
+
+    /// Forgets the oldest counter; those of periods that are over before the ones that still run.
     fn make_room(&mut self, plan: &Plan) {
         let weight = |(name, _, start): &&(String, String, i64)| {
             let per = plan.limits.iter().find(|limit| limit.name == *name).map(|limit| limit.per);
             let runs = per.is_some_and(|per| per != Per::Each && calendar::period(per, self.now).0 <= *start);
-            (runs, per.is_some_and(|per| per != Per::Each), *start)
+            (runs, *start)
         };
         let gone = self.counters.keys().min_by_key(weight).cloned();
         gone.map(|gone| self.counters.remove(&gone));
     }
 }
 
-/// The period of a limit that `at` falls into: of an `each` the whole mark.
-fn bounds(limit: &Limit, mark: &Mark, at: i64) -> (i64, i64) {
-    if limit.per == Per::Each { (mark.since.0, i64::MAX) } else { calendar::period(limit.per, at) }
+/// From when until when a limit takes exemptions away; of an occasion: of marks that begin within it.
+struct Gone<'p> {
+    limit: &'p Limit,
+    from: i64,
+    until: i64,
+    within: Option<(i64, i64)>,
 }
 
-/// Notes when a mark exempts nothing because a limit is spent; `to`: how far it has been counted.
-fn set_without(plan: &Plan, counters: &BTreeMap<(String, String, i64), Counter>, mark: &mut Mark, to: i64) {
-    let mut without = Vec::new();
-    for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&mark.mark)) {
-        let end = mark.until.map_or(i64::MAX, |until| until.0);
-        let spent = counters.iter().filter(|((name, object, start), _)| {
-            let own = limit.per != Per::Each || *start == mark.since.0;
-            *name == limit.name && *object == mark.object && own
-        });
-        for ((.., start), counter) in spent {
-            let (_, over) = bounds(limit, mark, *start);
-            if let Some(from) = counter.spent_at(limit.max).filter(|from| *from < end.min(over) && mark.since.0 < over)
-            {
-                without.push((Timestamp(from.max(mark.since.0)), Timestamp(over)));
-            }
-        }
+/// What is told of a limit, if that is another than before.
+fn news(
+    limit: &Limit,
+    object: &str,
+    (since, used): (i64, i64),
+    (before, is): ((bool, bool), (bool, bool)),
+    last: Option<(String, i64)>,
+) -> Option<Told> {
+    let kind = match (is, before) {
+        ((_, true), (_, false)) => "limit-spent",
+        ((_, false), (_, true)) => "limit-free",
+        ((true, false), (false, _)) => "limit-near",
+        _ => return None,
+    };
+    let mut detail = json!({
+        "limit": limit.name, "object": object, "per": limit.per.name(), "since": Timestamp(since).to_rfc3339(),
+        "used_s": used / SECOND, "max_s": limit.max / SECOND, "clause": limit.clause, "certainty": format!("{:?}", limit.certainty),
+    });
+    if !limit.apart_clause.is_empty() {
+        detail["apart_s"] = (limit.apart / SECOND).into();
+        detail["apart_clause"] = limit.apart_clause.as_str().into();
     }
+    Some((kind, last.filter(|_| kind != "limit-free"), is.1, detail))
+}
+
+/// Notes when a mark exempts nothing because a limit is spent; `to`: how far it has been counted. What was noted before.
+fn set_without(gone: &[Gone<'_>], mark: &mut Mark, to: i64) -> Vec<(Timestamp, Timestamp)> {
+    let (begin, _) = mark.window();
+    let end = mark.until.map_or(i64::MAX, |until| until.0);
+    let takes = |gone: &&Gone<'_>| {
+        let of_it = gone.within.is_none_or(|(from, to)| from <= begin && begin <= to);
+        of_it && gone.from < end && mark.since.0 < gone.until && gone.limit.marks.contains(&mark.mark)
+    };
+    let of = gone.iter().filter(takes);
+    let mut without: Vec<(Timestamp, Timestamp)> =
+        of.map(|gone| (Timestamp(gone.from.max(mark.since.0)), Timestamp(gone.until))).collect();
     without.sort_unstable();
     without.dedup();
     let last = mark.until.map_or(to, |until| until.0.min(to) - 1).max(mark.since.0);
     mark.spent = without.iter().any(|(from, over)| from.0 <= last && last < over.0);
-    mark.without = without;
+    std::mem::replace(&mut mark.without, without)
 }
+
+/// What was used of limits, by limit and object.
+pub(super) type Occasions = BTreeMap<(String, String), Vec<Occasion>>;

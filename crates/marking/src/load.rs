@@ -240,6 +240,7 @@ impl Reader<'_> {
                 factors: row.factors.iter().map(|code| code.get_ref().clone()).collect(),
                 signals: row.signals.clone(),
                 ruling: row.ruling,
+                counts: row.counts,
             };
             if book.marks.insert(name.clone(), kind).is_some() {
                 self.problem(&row.id.span(), format!("mark {name} is defined twice"), "remove one of the two");

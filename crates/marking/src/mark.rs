@@ -8,7 +8,7 @@ use super::ruling::{Decision, Role};
 use hj212_model::message::Timestamp;
 
 /// Whether a mark takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Standing {
     /// Set by a rule that may.
     Applied,

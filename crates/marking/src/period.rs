@@ -1,22 +1,26 @@
 //! Periods judged by their finer values: two questions, two rules.
 //!
-//! * **Is the logger's own flag right?** HJ 212-2017, notes to C.16 to C.18: three quarters of what is due. Only this gives `flag-differs`.
+//! * **Is the logger's own flag right?** HJ 212-2017, notes to C.16 to C.18: three quarters of what is due are normal. Only this gives
+//!   `flag-differs`, and only the letters that the logger itself sent have a say in it: no entry, no ruling, no rule, nothing that a value rests
+//!   on. A flag is doubted if it is wrong in every reading of the notes: of what is due, of that without stops, of a day of what was sent (a
+//!   source that stands sends no hours), and with every value that came without a letter taken for the flag.
 //! * **Is the mean valid?** Annex D: 45 minutes, 20 hours, absolute; HJ 356: 75 % of what is due. A mean with too few values is invalid;
-//!   one that only what is excluded makes too short is left to people (`conditional`): the law names a number, practice leaves stops out.
+//!   one that only what is excluded makes too short, or that has enough only with values that people must rule about, is left to people
+//!   (`conditional`).
 //!
 //! What must stay true: the verdict does not depend on the order in which finer values, periods and entries came. So what instruments and
 //! rules say is counted as it comes, and what people entered is laid over it here. Of a period that began before the first value of the
-//! code, or that is forgotten ([`KEPT`]), nothing is said.
+//! code, or that is forgotten ([`KEPT`]), nothing is said of its mean.
 
 use serde_json::json;
 
 use super::calendar;
-use super::effect::{Fate, HOUR, Laid, Over};
+use super::effect::{Asking, Fate, HOUR, Laid, Over, kept};
 use super::engine::{FlagCheck, Happening, Observation, Reading, Recomputed, Verdict};
-use super::plan::Plan;
+use super::plan::{Letter, Plan};
 use super::rules::*;
 use super::state::*;
-use super::tally::{Counted, Places, Tally};
+use super::tally::{Counted, Lettered, Places, Said, Shape};
 use hj212_model::message::{Kind, Timestamp};
 
 /// Periods whose finer values are remembered: minutes (of samples), hours (of minutes: a week), days (of hours: six weeks).
@@ -48,41 +52,61 @@ impl Plan {
 }
 
 impl Good {
-    fn is_met(self, counted: Counted) -> bool {
+    /// Whether the flag should be N: of what is due.
+    fn is_met(self, said: Lettered) -> bool {
         match self {
-            Self::All => counted.good == counted.seen,
-            Self::Share(some, all) => {
-                u64::from(counted.good) * u64::from(all) >= u64::from(some) * u64::from(counted.expected)
-            }
+            Self::All => said.odd + said.stopped == 0,
+            Self::Share(some, all) => u64::from(said.normal) * u64::from(all) >= u64::from(some) * u64::from(said.due),
+        }
+    }
+
+    /// Whether it may be N in some reading: without stops, as if what has no letter were normal, and of a day (a source that stands sends
+    /// no hours) of what was sent.
+    fn may_be_met(self, said: Lettered, of_day: bool) -> bool {
+        let normal = said.normal + said.mute;
+        let of = if of_day { normal + said.odd } else { said.due.saturating_sub(said.stopped) };
+        match self {
+            Self::All => said.odd == 0,
+            Self::Share(some, all) => u64::from(normal) * u64::from(all) >= u64::from(some) * u64::from(of),
         }
     }
 }
 
 impl Mean {
-    /// Valid; else too few whatever is excluded, or too few because of that.
+    /// Valid; else too few whatever is excluded or ruled, or too few because of that.
     fn verdict(self, counted: Counted) -> Fate {
         let enough = |good: u32, some: u32, all: u32, of: u32| {
             u64::from(good) * u64::from(all) >= u64::from(some) * u64::from(of)
         };
-        let Counted { good, seen, expected, out } = counted;
+        let Counted { good, doubt, seen, expected, out } = counted;
+        let sure = good.saturating_sub(doubt);
         match self {
+            Self::All if good != seen => Fate::Lost,
             Self::All => {
-                if good == seen {
+                if doubt == 0 {
                     Fate::Good
                 } else {
-                    Fate::Lost
+                    Fate::Doubtful
                 }
             }
-            Self::Due(some, all) => {
-                if enough(good, some, all, expected) {
-                    Fate::Good
-                } else {
-                    Fate::Lost
-                }
-            }
-            Self::Whole(some, all) if enough(good, some, all, expected + out) => Fate::Good,
+            Self::Due(some, all) if enough(sure, some, all, expected) => Fate::Good,
+            Self::Due(some, all) if enough(good, some, all, expected) => Fate::Doubtful,
+            Self::Due(..) => Fate::Lost,
+            Self::Whole(some, all) if enough(sure, some, all, expected + out) => Fate::Good,
+            Self::Whole(some, all) if enough(good, some, all, expected + out) => Fate::Doubtful,
             Self::Whole(some, all) if enough(good + out, some, all, expected + out) => Fate::Short,
             Self::Whole(..) => Fate::Lost,
+        }
+    }
+}
+
+impl Fate {
+    /// What it makes of the mean.
+    const fn validity(self) -> Option<Validity> {
+        match self {
+            Self::Good => None,
+            Self::Lost => Some(Validity::Invalid),
+            Self::Short | Self::Doubtful => Some(Validity::Conditional),
         }
     }
 }
@@ -96,41 +120,51 @@ impl Marks {
         if rank == 1 {
             self.minutes.note(now);
         }
-        self.count(seen, rank, now);
+        self.count(plan, seen, rank, now, out);
         let Some((period, length)) = self.length_of(rank).and_then(|length| Some((plan.period(rank)?, length))) else {
             return;
         };
         let laid = self.laid(plan, now, now + length);
         for (at, (reading, home)) in seen.readings.iter().zip(&self.scratch.homes).enumerate() {
             let Some(slot) = self.slots.get(usize::from(*home)) else { continue };
-            let Some((counted, knows)) = self.counted(plan, &laid, slot, reading, (rank, now, length)) else {
-                continue;
-            };
+            let Some(places) = self.places(slot, usize::from(rank) - 1, now, length) else { continue };
             let Some(judged) = out.readings.get_mut(at) else { continue };
-            let flag = period.flag.as_ref().map(|asked| (asked, asked.needed.is_met(counted)));
-            let mean = period.mean.as_ref().map(|asked| (asked, asked.needed.verdict(counted)));
-            let own = reading.flag.and(judged.own).map(Validity::is_usable);
-            if let Some((asked, is)) = flag
-                && let Some(own) = own.filter(|own| *own != is)
-                && period.strict.is_none_or(|strict| strict.is_met(counted) != own)
-            {
-                let Counted { good, seen, expected, .. } = counted;
+            let said = places.letters();
+            let flag = period.flag.as_ref().map(|asked| (asked, asked.needed.is_met(said)));
+            let own = match plan.said.of(reading.flag) {
+                Letter::None => None,
+                letter @ (Letter::Normal | Letter::Odd | Letter::Stop | Letter::Typed) => {
+                    Some(letter == Letter::Normal)
+                }
+            };
+            let differs = flag.and_then(|(asked, is)| {
+                let own = own?;
+                let wrong = match own {
+                    true => !asked.needed.may_be_met(said, rank == 3),
+                    false => is && said.mute == 0 && period.strict.is_none_or(|strict| strict.is_met(said)),
+                };
+                wrong.then_some((asked, own))
+            });
+            if let Some((asked, own)) = differs {
+                let Lettered { normal, odd, stopped, mute, due } = said;
                 let detail = json!({
                     "code": reading.code, "period": period.of, "data_time": Timestamp(now).to_rfc3339(), "flag": reading.flag,
-                    "valid": own, "recomputed": is, "good": good, "seen": seen, "expected": expected, "needed": *asked.text,
-                    "clause": *asked.clause, "certainty": format!("{:?}", asked.certainty),
+                    "valid": own, "recomputed": !own, "good": normal, "seen": normal + odd + stopped + mute, "expected": due,
+                    "needed": *asked.text, "clause": *asked.clause, "certainty": format!("{:?}", asked.certainty),
                 });
                 out.happenings.push(Happening { kind: "flag-differs", at: Timestamp(now), mark: None, detail });
             }
+            let cleared = self.cleared_at(plan, at);
+            let rests = self.scratch.rests.get(at).copied().unwrap_or(0);
+            let asking = Asking { rules_only: false, cleared: &cleared, rests, met: &kept };
+            let counted = self.counted(plan, &laid, slot, reading, asking, (rank, now, length));
+            let Some((counted, knows)) = counted else { continue };
+            let mean = period.mean.as_ref().map(|asked| (asked, asked.needed.verdict(counted)));
             if let Some((_, fate)) = mean.filter(|_| knows) {
-                judged.validity = judged.validity.max(match fate {
-                    Fate::Good => None,
-                    Fate::Lost => Some(Validity::Invalid),
-                    Fate::Short => Some(Validity::Conditional),
-                });
+                judged.validity = judged.validity.max(fate.validity());
             }
             let (valid, needed, clause) = match (mean, flag) {
-                (Some((asked, fate)), _) => (fate == Fate::Good, &asked.text, &asked.clause),
+                (Some((asked, fate)), _) => (matches!(fate, Fate::Good | Fate::Doubtful), &asked.text, &asked.clause),
                 (None, Some((asked, is))) => (is, &asked.text, &asked.clause),
                 (None, None) => continue,
             };
@@ -152,19 +186,28 @@ impl Marks {
         laid: &[Laid<'_>],
         slot: &Slot,
         reading: &Reading<'_>,
+        asking: Asking<'_>,
         (rank, start, length): (u8, i64, i64),
     ) -> Option<(Counted, bool)> {
         let tally = slot.tallies.get(usize::from(rank) - 1)?;
-        let mut places = tally.of(start, length)?;
+        let mut places = self.places(slot, usize::from(rank) - 1, start, length)?;
         let over = if laid.is_empty() {
             Over::default()
         } else {
-            self.over_code(plan, laid, reading, rank, (false, &[], &[]))
+            self.over_code(plan, laid, reading, Asking { met: &kept, ..asking })
         };
-        let finer = slot.tallies.get(usize::from(rank).wrapping_sub(2)).filter(|_| rank == 3);
-        overlay(plan, &over, finer, &mut places, rank, start);
+        let knows = |from: i64| slot.tallies.get(1).is_some_and(|minutes| minutes.knows(from));
+        let hours = |from: i64| self.places(slot, 1, from, HOUR).filter(|_| knows(from));
+        overlay(
+            plan,
+            &over,
+            Some(&hours as &dyn Fn(i64) -> Option<Places>).filter(|_| rank == 3),
+            &mut places,
+            rank,
+            start,
+        );
         let counted = places.count();
-        (counted.expected > 0).then(|| (counted, tally.knows(start)))
+        (counted.expected > 0 && counted.seen + counted.out > 0).then(|| (counted, tally.knows(start)))
     }
 
     /// What the finer values of a published period make of it now.
@@ -173,32 +216,64 @@ impl Marks {
         plan: &Plan,
         laid: &[Laid<'_>],
         slot: &Slot,
-        reading: &Reading<'_>,
+        asking: Asking<'_>,
         period: (u8, i64, i64),
     ) -> Option<Validity> {
         let asked = plan.period(period.0)?.mean.as_ref()?;
-        let (counted, _) = self.counted(plan, laid, slot, reading, period).filter(|(_, knows)| *knows)?;
-        match asked.needed.verdict(counted) {
-            Fate::Good => None,
-            Fate::Lost => Some(Validity::Invalid),
-            Fate::Short => Some(Validity::Conditional),
+        let reading = Reading { code: &slot.code, text: "0", judged: None, none: false, flag: None };
+        let (counted, _) = self.counted(plan, laid, slot, &reading, asking, period).filter(|(_, knows)| *knows)?;
+        asked.needed.verdict(counted).validity()
+    }
+
+    /// A value that was counted is worth another thing by instruments and rules.
+    pub(super) fn count_again(&mut self, slot: u16, (rank, at): (u8, i64), validity: Validity) {
+        let Some(length) = self.length_of(rank + 1) else { return };
+        let (start, kept) = (calendar::floor(at, length), KEPT.get(usize::from(rank)).copied().unwrap_or(1));
+        let of = self.slots.get_mut(usize::from(slot)).and_then(|slot| slot.tallies.get_mut(usize::from(rank)));
+        if let (Some(tally), Some(over)) = (of, self.counted.get_mut(usize::from(rank))) {
+            tally.again((over, slot), start, at, validity, kept);
         }
     }
 
-    fn count(&mut self, seen: &Observation<'_>, rank: u8, now: i64) {
+    fn count(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
         let Some(length) = self.length_of(rank + 1) else { return };
-        let (start, kept) = (calendar::floor(now, length), KEPT.get(usize::from(rank)).copied().unwrap_or(1));
-        for (home, base) in self.scratch.homes.iter().zip(&self.scratch.bases).take(seen.readings.len()) {
+        let place = usize::from(rank);
+        let (start, kept) = (calendar::floor(now, length), KEPT.get(place).copied().unwrap_or(1));
+        let Some(over) = self.counted.get_mut(place) else { return };
+        let mut ended: Vec<(i64, Vec<(u16, Shape)>)> = Vec::new();
+        for ((home, base), reading) in self.scratch.homes.iter().zip(&self.scratch.bases).zip(seen.readings) {
             let Some(slot) = self.slots.get_mut(usize::from(*home)) else { continue };
-            if let (Some(tally), Some(validity)) = (slot.tallies.get_mut(usize::from(rank)), base) {
-                tally.count((start, length), now, *validity, kept);
+            let Some(tally) = slot.tallies.get_mut(place) else { continue };
+            let said = Said { validity: *base, letter: plan.said.of(reading.flag) };
+            if said.validity.is_none() && (said.letter != Letter::None || plan.period(rank + 1).is_none()) {
+                continue;
             }
+            if let Some((from, shape)) = tally.count((&mut *over, *home), (start, length), now, said, kept) {
+                match ended.iter_mut().find(|(known, _)| *known == from) {
+                    Some((_, shapes)) => shapes.push((*home, shape)),
+                    None => ended.push((from, vec![(*home, shape)])),
+                }
+            }
+        }
+        let lost: u32 = ended.iter().map(|(from, shapes)| over.note((*from, length), shapes, kept)).sum();
+        for _ in 0..lost {
+            self.memory.forget("counted-period", start - kept * length);
+        }
+        if lost > 0 {
+            self.tell_forgotten(now, out);
         }
     }
 }
 
 /// Lays over what came what people entered, and over hours of a day what their minutes say.
-fn overlay(plan: &Plan, over: &Over, minutes: Option<&Tally>, places: &mut Places, rank: u8, start: i64) {
+fn overlay(
+    plan: &Plan,
+    over: &Over,
+    minutes: Option<&dyn Fn(i64) -> Option<Places>>,
+    places: &mut Places,
+    rank: u8,
+    start: i64,
+) {
     let mean_of_hour = plan.period(2).and_then(|period| period.mean.as_ref());
     if over.is_empty() && (minutes.is_none() || mean_of_hour.is_none()) {
         return;
@@ -211,7 +286,7 @@ fn overlay(plan: &Plan, over: &Over, minutes: Option<&Tally>, places: &mut Place
         let out = super::spans::together(&super::spans::clipped(&over.excluded, from, from + step));
         let mut fate = over.fate(from, from + step, spare, whole);
         if let Some((minutes, mean)) = minutes.zip(mean_of_hour).filter(|_| step == HOUR && fate == Fate::Good)
-            && let Some(mut of_hour) = minutes.of(from, HOUR).filter(|_| minutes.knows(from))
+            && let Some(mut of_hour) = minutes(from)
         {
             overlay(plan, over, None, &mut of_hour, 2, from);
             let counted = of_hour.count();
@@ -221,8 +296,13 @@ fn overlay(plan: &Plan, over: &Over, minutes: Option<&Tally>, places: &mut Place
         }
         if out >= step - step / 4 || fate == Fate::Short {
             changed.out |= bit;
-        } else if fate == Fate::Lost {
+            continue;
+        }
+        let unsure = || super::spans::together(&super::spans::clipped(&over.conditional, from, from + step));
+        if fate == Fate::Lost {
             changed.good &= !bit;
+        } else if fate == Fate::Doubtful || (!over.conditional.is_empty() && unsure() >= step - step / 4) {
+            changed.doubt |= bit;
         }
     }
     *places = changed;

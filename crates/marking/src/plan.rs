@@ -52,6 +52,58 @@ pub(super) fn letter(flag: &str) -> u32 {
     }
 }
 
+/// What the letter of a value says of it (HJ 212-2017, notes to C.16 to C.18).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Letter {
+    /// There is none.
+    #[default]
+    None,
+    /// A normal value.
+    Normal,
+    /// Another than that.
+    Odd,
+    /// Of those a stop.
+    Stop,
+    /// Of those a value that people typed in.
+    Typed,
+}
+
+/// What the letters of a station's set of flags say.
+#[derive(Debug, Clone)]
+pub(super) struct Letters {
+    /// Of one capital letter.
+    single: [Letter; 26],
+    others: BTreeMap<String, Letter>,
+    /// Whether the station has a set of flags; else no letter says anything.
+    any: bool,
+}
+
+impl Default for Letters {
+    fn default() -> Letters {
+        Letters { single: [Letter::Odd; 26], others: BTreeMap::new(), any: false }
+    }
+}
+
+impl Letters {
+    pub(super) fn of(&self, flag: Option<&str>) -> Letter {
+        match flag.map(str::as_bytes) {
+            None | Some([]) => Letter::None,
+            Some(_) if !self.any => Letter::None,
+            Some([letter @ b'A'..=b'Z']) => self.single.get(usize::from(letter - b'A')).copied().unwrap_or(Letter::Odd),
+            Some(_) => flag.and_then(|flag| self.others.get(flag)).copied().unwrap_or(Letter::Odd),
+        }
+    }
+
+    fn put(&mut self, flag: &str, letter: Letter) {
+        match flag.as_bytes() {
+            [single @ b'A'..=b'Z'] => {
+                self.single.get_mut(usize::from(single - b'A')).into_iter().for_each(|place| *place = letter);
+            }
+            _ => drop(self.others.insert(flag.to_owned(), letter)),
+        }
+    }
+}
+
 /// The letters that a condition asks for, if it asks for nothing else.
 fn letters(condition: &Expr<Sig>) -> u32 {
     match condition {
@@ -111,6 +163,8 @@ pub struct Plan {
     /// Those of them that are one capital letter, as bits.
     pub(super) known_letters: u32,
     pub(super) other_flags: Option<(String, Validity)>,
+    /// What the letters of the set of flags say of a value.
+    pub(super) said: Letters,
     /// What facilities call their signals.
     pub(super) aliases: Vec<(String, BTreeMap<String, String>)>,
     pub(super) facilities: Vec<(String, String, BTreeSet<String>)>,
@@ -191,10 +245,15 @@ impl Plan {
                 plan.watch(book, facts, conflict);
             }
             plan.requires.extend(set.requires.iter().cloned());
-            plan.rests.extend(set.bases.iter().filter(|basis| basis.medium == medium).cloned());
+            plan.rests.extend(set.bases.iter().filter(|basis| basis.medium == medium).cloned().map(|mut basis| {
+                // What the outlet does not measure, by its registration, is not missed.
+                basis.needed &= !facts.without.contains(&basis.factor);
+                basis
+            }));
             plan.counts.extend(set.counts.iter().cloned());
         }
         plan.letters_of_the_table();
+        plan.read_letters();
         plan.looks_at_silence = plan.area_rules.iter().any(|armed| armed.of_silence);
         let periods = overlays_first(&sets).flat_map(|set| &set.periods).filter(|period| period.medium == medium);
         for period in periods {
@@ -246,6 +305,30 @@ impl Plan {
             self.known_flags.insert(flag.clone());
             self.table.insert(flag, mark);
         }
+    }
+
+    /// What each letter of the set of flags says of a value.
+    fn read_letters(&mut self) {
+        let Some((set, _)) = self.other_flags.clone() else { return };
+        self.said.any = true;
+        let of_kind = |kind: &MarkKind| match (kind.normal, kind.counts, kind.dimension) {
+            (true, ..) => Letter::Normal,
+            (_, Counts::NotMeasured, _) => Letter::Typed,
+            (_, Counts::Stopped, _) | (.., Dimension::Condition) => Letter::Stop,
+            (_, Counts::ByValidity, _) => Letter::Odd,
+        };
+        let own = |name: &str| name.strip_prefix(set.as_str()).is_some_and(|rest| rest.starts_with(':'));
+        let mut read: Vec<(String, Letter)> = Vec::new();
+        for armed in self.factor_rules.iter().filter(|armed| own(&armed.rule.name)) {
+            for test in armed.when.tests() {
+                if let Test::Flag(Sig::Own, letters) = test {
+                    read.extend(letters.iter().map(|letter| (letter.clone(), of_kind(&armed.kind))));
+                }
+            }
+        }
+        let of_table = self.table.iter().filter_map(|(letter, (name, _))| Some((letter, self.marks.get(name)?)));
+        read.extend(of_table.map(|(letter, kind)| (letter.clone(), of_kind(kind))));
+        read.into_iter().for_each(|(flag, letter)| self.said.put(&flag, letter));
     }
 
     /// Whether converted values matter: to a limit, to the condition of an exemption, or to what they rest on.

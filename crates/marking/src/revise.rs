@@ -1,19 +1,23 @@
-//! What was published of a period is put right when its worth changes afterwards: by an entry, a withdrawal, a ruling, or finer values that
-//! came late or were corrected.
+//! What was published of a period is put right when its worth changes afterwards: by an entry, a withdrawal, a ruling, finer values that came
+//! late or were corrected, what it rests on, or a mark that was found later than it began.
 //!
 //! What must stay true:
-//! * what is said of a period again is what would be said of it now, by the same rules as at first ([`super::effect`], [`super::period`]):
-//!   its own flag and basis as they were, the marks and finer values as they are known now;
+//! * what is said of a period again is what would be said of it now, by the same rules as at first ([`super::effect`], [`super::period`],
+//!   [`super::basis`], [`super::require`]): its own flag and value as they were, everything else as it is known now;
 //! * one revision a period and cause, of those codes alone whose worth is another; nothing is said where nothing changed;
-//! * the cost is bounded: [`REVISED_MAX`] periods a cause, days first; what is left out is told (`revisions-cut`).
+//! * what others rest on is put right before them;
+//! * the cost is bounded: [`REVISED_MAX`] periods a cause, days first; what is left out is told (`revisions-cut`). It grows with the periods
+//!   and codes that a cause touches, not with how many entries there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
 use super::calendar;
-use super::effect::{Laid, Over};
+use super::effect::{Asking, Laid, over_time};
 use super::engine::{Observation, Reading, Verdict};
+use super::expr::SECOND;
 use super::plan::Plan;
 use super::published::Worth;
 use super::rules::*;
@@ -24,6 +28,13 @@ use hj212_model::message::{Kind, Timestamp};
 pub const REVISED_MAX: usize = 4096;
 /// How long published periods can be put right, µs: minutes a week, hours and days as long as spans of marks are remembered.
 const KEPT_FOR: [i64; 3] = [7 * super::effect::DAY, super::memory::SPANS_KEPT, super::memory::SPANS_KEPT];
+/// The length of minute data while the station's own is not known.
+const MINUTE: i64 = 60 * SECOND;
+
+/// How many periods of a kind are remembered.
+pub(super) fn kept(place: usize, length: i64) -> i64 {
+    KEPT_FOR.get(place).copied().unwrap_or(0) / length.max(1)
+}
 
 /// Why something published is put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +43,10 @@ pub enum Cause {
     Entry(String),
     /// What an authority ruled: role and id.
     Ruling(&'static str, String),
-    /// Finer values that came late or were corrected.
+    /// Finer values, or what it rests on, that came late or were corrected.
     Values,
+    /// A mark of a rule that began or ended earlier than it was found.
+    Mark(String),
 }
 
 impl Cause {
@@ -44,6 +57,7 @@ impl Cause {
             Self::Entry(id) => json!({ "kind": "entry", "id": id }),
             Self::Ruling(role, id) => json!({ "kind": "ruling", "role": role, "id": id }),
             Self::Values => json!({ "kind": "values" }),
+            Self::Mark(mark) => json!({ "kind": "mark", "id": mark }),
         }
     }
 }
@@ -74,7 +88,23 @@ pub struct Revised {
     pub marks: Vec<String>,
 }
 
+/// What is put right of one period: its rank, when it begins, and what by code.
+type Righted = BTreeMap<(std::cmp::Reverse<u8>, i64), BTreeMap<u16, Revised>>;
+
+/// A published reading by what is known now.
+struct Again {
+    is: Option<Validity>,
+    /// By instruments and rules alone, without people and finer values.
+    base: Option<Validity>,
+    marks: Vec<String>,
+}
+
 impl Marks {
+    /// The length that periods of this rank have in what is remembered of them.
+    pub(super) fn published_length(&self, rank: u8) -> Option<i64> {
+        self.length_of(rank).or((rank == 1).then_some(MINUTE)).filter(|length| *length > 0)
+    }
+
     /// Remembers what is published of the periods of a report.
     pub(super) fn note_published(
         &mut self,
@@ -85,21 +115,40 @@ impl Marks {
         out: &mut Verdict,
     ) {
         let Some(at) = usize::from(rank).checked_sub(1).filter(|_| is_period(seen.kind)) else { return };
-        let Some(length) = self.length_of(rank).filter(|length| *length > 0) else { return };
-        let kept = KEPT_FOR.get(at).copied().unwrap_or(0) / length;
-        let start = calendar::floor(now, length);
-        let (broken, maybe) = plan.bits_broken(seen, rank, now);
-        let mut lost = 0;
-        let readings = self.scratch.homes.iter().zip(&self.scratch.owns).zip(&out.readings);
-        for (place, ((home, own), judged)) in readings.enumerate() {
-            let Some(slot) = self.slots.get_mut(usize::from(*home)) else { continue };
+        let Some(length) = self.published_length(rank) else { return };
+        let (kept, start) = (kept(at, length), calendar::floor(now, length));
+        let mut worths = std::mem::take(&mut self.scratch.worths);
+        worths.clear();
+        let readings = seen.readings.iter().zip(&out.readings);
+        for (place, ((reading, judged), home)) in readings.zip(&self.scratch.homes).enumerate() {
+            if *home == u16::MAX {
+                continue;
+            }
             let of_it = self.scratch.cleared.iter().filter(|(at, _)| usize::from(*at) == place);
             let cleared = of_it.map(|(_, rule)| bit(usize::from(*rule))).fold(0, |bits, bit| bits | bit);
-            let worth = Worth { own: *own, said: judged.validity, broken, maybe, cleared };
-            if let Some(published) = slot.published.get_mut(at) {
-                lost += published.note((start, length), worth, kept);
-            }
+            let supports = self.slots.get(usize::from(*home)).is_some_and(|slot| slot.supports);
+            worths.push((
+                *home,
+                Worth {
+                    own: self.scratch.owns.get(place).copied().flatten(),
+                    said: judged.validity,
+                    none: reading.none,
+                    rests: self.scratch.rests.get(place).copied().unwrap_or(0),
+                    unfit: if supports { plan.bits_unfit(reading) } else { 0 },
+                    over: if supports { plan.bits_over(reading, rank) } else { 0 },
+                    told: 0,
+                    cleared,
+                },
+            ));
         }
+        let lost = self.published.get_mut(at).map_or(0, |known| {
+            // What was told of the period is told, though it is said again.
+            for (slot, worth) in worths.iter_mut().filter(|(_, worth)| worth.over != 0) {
+                worth.told = known.of(usize::from(*slot), start, length).map_or(0, |before| before.told & worth.over);
+            }
+            known.note((start, length), &worths, kept)
+        });
+        self.scratch.worths = worths;
         if let Some(until) = self.published_to.get_mut(at) {
             *until = (*until).max(start + length);
         }
@@ -109,6 +158,58 @@ impl Marks {
         if lost > 0 {
             self.tell_forgotten(now, out);
         }
+        self.note_breaks(plan, seen, rank, start);
+        self.finish(plan, seen, (rank, start, length), out);
+    }
+
+    /// What a report is worth when all of it is known: the conditions of exemptions are asked, what rests on it in other reports of the same
+    /// period is put right, and so are the finer values of the period where a condition is about it.
+    fn finish(
+        &mut self,
+        plan: &Plan,
+        seen: &Observation<'_>,
+        (rank, start, length): (u8, i64, i64),
+        out: &mut Verdict,
+    ) {
+        let place = usize::from(rank) - 1;
+        if !plan.requires.is_empty() && out.readings.iter().any(|judged| judged.validity == Some(Validity::Exempt)) {
+            let laid = self.laid(plan, start, start + length);
+            let mut changed = Vec::new();
+            for (judged, home) in out.readings.iter_mut().zip(&self.scratch.homes) {
+                let known = self.published.get(place).and_then(|p| p.of(usize::from(*home), start, length));
+                let (Some(worth), Some(slot)) = (known, self.slots.get(usize::from(*home))) else { continue };
+                if judged.validity != Some(Validity::Exempt) {
+                    continue;
+                }
+                judged.validity = self.worth_again(plan, &laid, slot, (rank, start, length), worth).is;
+                changed.push((*home, Worth { said: judged.validity, ..worth }));
+            }
+            let kept = kept(place, length);
+            if let Some(known) = self.published.get_mut(place) {
+                known.note((start, length), &changed, kept);
+            }
+        }
+        let slots = self.scratch.homes.iter().filter_map(|home| self.slots.get(usize::from(*home)));
+        if !slots.into_iter().any(|slot| slot.supports) {
+            return;
+        }
+        let others = self.published.get(place).map_or(0, |known| known.codes(start, length));
+        if others > seen.readings.len() {
+            self.revise(plan, (start, start + 1), (&Cause::Values, rank..=rank), None, out);
+        }
+        // Its value, or what that rests on, is in this report.
+        let known = |code: &str| {
+            let slot = self.index.get(code).map(|slot| usize::from(*slot));
+            slot.is_some_and(|slot| self.published.get(place).is_some_and(|p| p.of(slot, start, length).is_some()))
+        };
+        if plan.requires.iter().any(|require| require.rank() == rank && known(&require.factor)) {
+            let laid = self.laid(plan, start, start + length);
+            if laid.iter().any(|mark| mark.works() && plan.requires.iter().any(|require| require.is_of(mark.name))) {
+                drop(laid);
+                self.revise(plan, (start, start + length), (&Cause::Values, 1..=3), None, out);
+                self.tell_broken(plan, (start, start + length), out);
+            }
+        }
     }
 
     /// Puts right what was published of the periods that these values belong to, if they came after it.
@@ -117,77 +218,186 @@ impl Marks {
             return;
         }
         let homes = std::mem::take(&mut self.scratch.homes);
-        self.revise(plan, (now, now + 1), (&Cause::Values, rank), Some(&homes), out);
+        self.revise(plan, (now, now + 1), (&Cause::Values, rank + 1..=3), Some(&homes), out);
         self.scratch.homes = homes;
     }
 
-    /// Puts right what was published of periods coarser than `above` that have a part in `from..to`; of all codes, or of those that stand at
-    /// `only`.
+    /// Puts right what was published under marks that were found to begin or end earlier than they were found.
+    pub(super) fn put_right_backdated(&mut self, plan: &Plan, out: &mut Verdict) {
+        for (mark, from, to) in std::mem::take(&mut self.scratch.shifted) {
+            self.revise(plan, (from, to), (&Cause::Mark(mark), 1..=3), None, out);
+        }
+        if self.scratch.backdated.is_empty() {
+            return;
+        }
+        let mut causes: BTreeMap<(String, i64, i64, bool), Vec<u16>> = BTreeMap::new();
+        for (mark, object, on_code, from, to) in std::mem::take(&mut self.scratch.backdated) {
+            let slot = self.index.get(&object).copied().filter(|_| on_code);
+            causes.entry((mark, from, to, on_code)).or_default().extend(slot);
+        }
+        for ((mark, from, to, on_code), mut slots) in causes {
+            // What rests on them changes with them.
+            let all =
+                !on_code || slots.iter().any(|at| self.slots.get(usize::from(*at)).is_some_and(|slot| slot.supports));
+            slots.sort_unstable();
+            self.revise(
+                plan,
+                (from, to),
+                (&Cause::Mark(mark), 1..=3),
+                Some(&slots).filter(|_| !all).map(Vec::as_slice),
+                out,
+            );
+        }
+    }
+
+    /// The places of the codes that marks on these objects are about; `None`: all, since others rest on one of them.
+    pub(super) fn touched_codes(&self, plan: &Plan, marks: &[(String, String)]) -> Option<Vec<u16>> {
+        let about = |code: &str| {
+            let covers = |(mark, object): &(String, String)| {
+                object == code || plan.marks.get(mark).is_some_and(|kind| plan.covers(kind, object, code))
+            };
+            marks.iter().any(covers)
+        };
+        let slots: Vec<u16> = (0..).zip(&self.slots).filter(|(_, slot)| about(&slot.code)).map(|(at, _)| at).collect();
+        let all = slots.iter().any(|at| self.slots.get(usize::from(*at)).is_some_and(|slot| slot.supports));
+        (!all).then_some(slots)
+    }
+
+    /// Puts right what was published of periods of these ranks that have a part in `from..to`; of all codes, or of those that stand at `only`.
     pub(super) fn revise(
         &mut self,
         plan: &Plan,
         (from, to): (i64, i64),
-        (cause, above): (&Cause, u8),
+        (cause, ranks): (&Cause, RangeInclusive<u8>),
         only: Option<&[u16]>,
         out: &mut Verdict,
     ) {
         let all: Vec<u16> = (0..).zip(&self.slots).map(|(at, _)| at).collect();
         let slots = only.unwrap_or(&all);
-        let (mut count, mut cut) = (0, 0u32);
-        for rank in (above + 1..=3).rev() {
-            let at = usize::from(rank) - 1;
-            let published = |slot: &u16| self.slots.get(usize::from(*slot))?.published.get(at);
-            let periods: BTreeSet<(i64, i64)> = slots
-                .iter()
-                .filter_map(published)
-                .flat_map(|of| of.within(from, to).map(|start| (start, of.length())))
-                .collect();
-            for (start, length) in periods {
-                if count >= REVISED_MAX {
-                    cut += 1;
+        if matches!(cause, Cause::Entry(_) | Cause::Ruling(..)) {
+            // What entries and rulings take or give back elsewhere is put right by themselves ([`super::elsewhere`]).
+            self.scratch.shifted.clear();
+        }
+        // What others rest on comes first, and of that what rests on nothing.
+        let code = |at: &u16| self.slots.get(usize::from(*at)).map(|slot| slot.code.as_str());
+        let basis = |at: &&u16| code(at).is_some_and(|code| plan.rests.iter().any(|basis| basis.factor == code));
+        let require = |at: &&u16| code(at).is_some_and(|code| plan.requires.iter().any(|r| r.factor == code));
+        let first: Vec<u16> = slots.iter().filter(basis).copied().collect();
+        let second: Vec<u16> = slots.iter().filter(|at| require(at) && !basis(at)).copied().collect();
+        let third: Vec<u16> = slots.iter().filter(|at| !require(at) && !basis(at)).copied().collect();
+        let (mut righted, mut cut) = (Righted::new(), BTreeSet::new());
+        let again = !plan.requires.is_empty() && ranks.contains(&2) && ranks.contains(&3);
+        // Days are asked once more when their hours are known.
+        for rank in ranks.rev().chain(again.then_some(3)) {
+            let place = usize::from(rank).saturating_sub(1);
+            let Some((starts, length)) =
+                self.published.get(place).map(|known| (known.within(from, to).collect::<Vec<_>>(), known.length()))
+            else {
+                continue;
+            };
+            let (Some(begin), Some(last)) = (starts.first().copied(), starts.last().copied()) else { continue };
+            for slots in [&first, &second, &third] {
+                if slots.is_empty() {
                     continue;
                 }
-                let readings = self.revised(plan, slots, (rank, start, length));
-                if readings.is_empty() {
-                    continue;
+                let mut changes = Vec::new();
+                let laid = self.laid(plan, begin, last + length);
+                for start in &starts {
+                    let key = (std::cmp::Reverse(rank), *start);
+                    let known = righted.contains_key(&key);
+                    let changed = self.changed(plan, &laid, slots, (rank, *start, length));
+                    if changed.is_empty() {
+                        continue;
+                    }
+                    if !known && righted.len() >= REVISED_MAX {
+                        cut.insert(key);
+                        continue;
+                    }
+                    let of = righted.entry(key).or_default();
+                    let mut worths = Vec::with_capacity(changed.len());
+                    for (slot, worth, base, revised) in changed {
+                        worths.push((slot, worth, base));
+                        match of.entry(slot) {
+                            std::collections::btree_map::Entry::Occupied(mut known) => {
+                                let was = known.get().was;
+                                known.insert(Revised { was, ..revised });
+                            }
+                            std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(revised)),
+                        }
+                    }
+                    changes.push((*start, worths));
                 }
-                count += 1;
-                let kind = [Kind::Minute, Kind::Hour, Kind::Day].get(at).copied().unwrap_or(Kind::Day);
-                out.revisions.push(Revision { kind, data_time: Timestamp(start), cause: cause.clone(), readings });
+                drop(laid);
+                for (start, worths) in changes {
+                    self.take_changes(plan, (rank, start, length), &worths, cause);
+                }
             }
         }
-        if cut > 0 {
+        for ((rank, start), readings) in righted {
+            let place = usize::from(rank.0).saturating_sub(1);
+            let readings: Vec<Revised> = readings.into_values().filter(|reading| reading.was != reading.is).collect();
+            if readings.is_empty() {
+                continue;
+            }
+            let kind = [Kind::Minute, Kind::Hour, Kind::Day].get(place).copied().unwrap_or(Kind::Day);
+            out.revisions.push(Revision { kind, data_time: Timestamp(start), cause: cause.clone(), readings });
+        }
+        if !cut.is_empty() {
             let range = (Timestamp(from).to_rfc3339(), Timestamp(to).to_rfc3339());
-            let detail =
-                json!({ "cause": cause.view(), "periods": cut, "bound": REVISED_MAX, "from": range.0, "to": range.1 });
+            let detail = json!({
+                "cause": cause.view(), "periods": cut.len(), "bound": REVISED_MAX, "from": range.0, "to": range.1,
+            });
             out.add("revisions-cut", self.now, None, detail);
         }
     }
 
-    /// The codes of one period whose worth is another than was published; it is remembered as published.
-    fn revised(&mut self, plan: &Plan, slots: &[u16], (rank, start, length): (u8, i64, i64)) -> Vec<Revised> {
-        let at = usize::from(rank) - 1;
+    /// The codes of one period whose worth is another than was published.
+    #[allow(clippy::type_complexity, reason = "the place, its worth, what rules make of it, and what is told")]
+    fn changed(
+        &self,
+        plan: &Plan,
+        laid: &[Laid<'_>],
+        slots: &[u16],
+        (rank, start, length): (u8, i64, i64),
+    ) -> Vec<(u16, Worth, Option<Validity>, Revised)> {
+        let Some(published) = self.published.get(usize::from(rank).saturating_sub(1)) else { return Vec::new() };
+        let mut over = None;
         let mut found = Vec::new();
-        {
-            let laid = self.laid(plan, start, start + length);
-            for number in slots {
-                let Some(slot) = self.slots.get(usize::from(*number)) else { continue };
-                let Some(worth) = slot.published.get(at).and_then(|of| of.of(start, length)) else { continue };
-                let (is, marks) = self.worth_again(plan, &laid, slot, (rank, start, length), worth);
-                if is != worth.said {
-                    let revised = Revised { code: slot.code.clone(), was: worth.said, is, marks };
-                    found.push((*number, Worth { said: is, ..worth }, revised));
-                }
+        for number in slots {
+            let Some(slot) = self.slots.get(usize::from(*number)) else { continue };
+            let Some(worth) = published.of(usize::from(*number), start, length) else { continue };
+            let over = over.get_or_insert_with(|| over_time(laid, start, start + length));
+            let Again { is, base, marks } = self.worth_again(plan, over, slot, (rank, start, length), worth);
+            if is != worth.said {
+                let revised = Revised { code: slot.code.clone(), was: worth.said, is, marks };
+                found.push((*number, Worth { said: is, ..worth }, base, revised));
             }
         }
-        let kept = KEPT_FOR.get(at).copied().unwrap_or(0) / length.max(1);
-        let noted = |(number, worth, revised): (u16, Worth, Revised)| {
-            let slot = self.slots.get_mut(usize::from(number)).and_then(|slot| slot.published.get_mut(at));
-            // A change of one run makes two more at most; what they push out is older than what can be put right now.
-            slot.map(|published| published.note((start, length), worth, kept));
-            revised
-        };
-        found.into_iter().map(noted).collect()
+        found
+    }
+
+    /// Remembers what was put right as published; what came late of a basis counts in the coarser period as if it had come in time.
+    fn take_changes(
+        &mut self,
+        plan: &Plan,
+        (rank, start, length): (u8, i64, i64),
+        changes: &[(u16, Worth, Option<Validity>)],
+        cause: &Cause,
+    ) {
+        let place = usize::from(rank).saturating_sub(1);
+        let worths: Vec<(u16, Worth)> = changes.iter().map(|(slot, worth, _)| (*slot, *worth)).collect();
+        // What is pushed out for it is older than what can be put right now.
+        if let Some(known) = self.published.get_mut(place) {
+            known.note((start, length), &worths, kept(place, length));
+        }
+        if *cause != Cause::Values || plan.rests.is_empty() {
+            return;
+        }
+        for (slot, worth, base) in changes {
+            if let Some(base) = base.filter(|_| worth.rests != 0) {
+                self.count_again(*slot, (rank, start), base);
+            }
+        }
     }
 
     /// What a published reading is worth by what is known now: `own` is what its own flag said.
@@ -200,53 +410,48 @@ impl Marks {
         at: Timestamp,
         own: Option<Validity>,
     ) -> Option<Validity> {
-        let slot = self.index.get(code).and_then(|at| self.slots.get(usize::from(*at)))?;
+        let place = self.index.get(code).copied()?;
         let rank = super::engine::rank(kind);
-        let place = usize::from(rank).checked_sub(1);
-        let known = place.and_then(|place| slot.published.get(place)).filter(|_| is_period(kind));
-        if let Some(worth) = known.and_then(|of| of.of(at.0, of.length())) {
+        let known = usize::from(rank).checked_sub(1).and_then(|place| self.published.get(place));
+        let known = known.filter(|_| is_period(kind));
+        if let Some(worth) = known.and_then(|known| known.of(usize::from(place), at.0, known.length())) {
             return worth.said;
         }
         let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(1);
         let laid = self.laid(plan, at.0, at.0 + length);
-        let reading = Reading { code, text: "0", judged: None, flag: None };
-        own.max(self.over_code(plan, &laid, &reading, rank, (false, &[], &[])).worth(plan, rank, at.0, length))
+        let reading = Reading { code, text: "0", judged: None, none: false, flag: None };
+        let met = |number: usize, start: i64| self.met(plan, (number, start), code, (rank, at.0, length));
+        let asking = Asking { rules_only: false, cleared: &[], rests: 0, met: &met };
+        own.max(self.over_code(plan, &laid, &reading, asking).worth(plan, rank, at.0, length))
     }
 
-    fn worth_again(
-        &self,
-        plan: &Plan,
-        laid: &[Laid<'_>],
-        slot: &Slot,
-        (rank, start, length): (u8, i64, i64),
-        worth: Worth,
-    ) -> (Option<Validity>, Vec<String>) {
-        // It came, and with a value: what was missing is not published.
-        let reading = Reading { code: &slot.code, text: "0", judged: None, flag: None };
-        let has = |bits: u8, number: usize| u64::from(bits) & bit(number) != 0;
-        let state = |number: usize| match (has(worth.broken, number), has(worth.maybe, number)) {
-            (true, _) => Some((number, true)),
-            (false, true) => Some((number, false)),
-            (false, false) => None,
-        };
+    fn worth_again(&self, plan: &Plan, laid: &[Laid<'_>], slot: &Slot, period: (u8, i64, i64), worth: Worth) -> Again {
+        let (rank, start, length) = period;
+        let text = if worth.none { "" } else { "0" };
+        let reading = Reading { code: &slot.code, text, judged: None, none: worth.none, flag: None };
         let rules = plan.factor_rules.iter().enumerate().filter(|(number, _)| worth.cleared & bit(*number) != 0);
         let cleared: Vec<&str> = rules.map(|(_, armed)| armed.rule.name.as_str()).collect();
-        let broken: Vec<(usize, bool)> = (0..plan.requires.len().min(BITS)).filter_map(state).collect();
-        let over = if laid.is_empty() {
-            Over::default()
-        } else {
-            self.over_code(plan, laid, &reading, rank, (false, &broken, &cleared))
-        };
-        let mut is = worth.own.max(over.worth(plan, rank, start, length));
-        is = is.max(self.mean_again(plan, laid, slot, &reading, (rank, start, length)));
-        let about = laid.iter().filter(|mark| !mark.late() && mark.counts() && mark.is_about(plan, &reading, &cleared));
-        let marks: BTreeSet<&str> = about.map(|mark| mark.name).collect();
-        (is, marks.into_iter().map(str::to_owned).collect())
+        let met = |number: usize, at: i64| self.met(plan, (number, at), &slot.code, period);
+        let asking = Asking { rules_only: false, cleared: &cleared, rests: worth.rests, met: &met };
+        let (mut is, mut base) = (worth.own, worth.own);
+        if !laid.is_empty() {
+            is = is.max(self.over_code(plan, laid, &reading, asking).worth(plan, rank, start, length));
+            if worth.rests != 0 {
+                let of_rules = self.over_code(plan, laid, &reading, Asking { rules_only: true, ..asking });
+                base = base.max(of_rules.worth(plan, rank, start, length));
+            }
+        }
+        let (all, of_rules, of_bases) = self.bases_again(plan, worth, period);
+        is = is.max(all).max(self.mean_again(plan, laid, slot, asking, period));
+        base = base.max(of_rules);
+        if worth.none {
+            (is, base) = (is.map(Validity::of_nothing), base.map(Validity::of_nothing));
+        }
+        let about = laid.iter().filter(|mark| mark.counts() && mark.is_about(plan, &reading, &cleared));
+        let marks: BTreeSet<&str> = about.map(|mark| mark.name).chain(of_bases).collect();
+        Again { is, base, marks: marks.into_iter().map(str::to_owned).collect() }
     }
 }
-
-/// Conditions of exemptions whose state is remembered with a period.
-pub(super) const BITS: usize = 8;
 
 /// Whether it is one of the periods that finer values make.
 const fn is_period(kind: Kind) -> bool {

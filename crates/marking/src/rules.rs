@@ -41,6 +41,12 @@ impl Validity {
         }
     }
 
+    /// What is left of it where there is no value: a number that is not there is neither exempt, nor conditional, nor valid.
+    #[must_use]
+    pub(super) const fn of_nothing(self) -> Validity {
+        if self.is_usable() { Self::Invalid } else { self }
+    }
+
     /// The validity of that published name.
     #[must_use]
     pub fn named(name: &str) -> Option<Validity> {
@@ -213,6 +219,21 @@ pub struct MarkKind {
     pub signals: Vec<String>,
     /// Whether it takes effect only when an authority has accepted it.
     pub ruling: bool,
+    /// Of a letter: what it says of the value for the share of normal ones (HJ 212-2017, notes to C.16 to C.18) and for the mean.
+    pub counts: Counts,
+}
+
+/// How the value under a letter counts in the period above it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counts {
+    /// As the mark's validity says.
+    #[default]
+    ByValidity,
+    /// A stop: in one reading of the notes it is not due.
+    Stopped,
+    /// No value of the instrument: people typed it in. It is counted in no mean.
+    NotMeasured,
 }
 
 impl MarkKind {
@@ -300,6 +321,10 @@ pub struct Limit {
     pub max: i64,
     /// From where on it is nearly spent, µs.
     pub warn: i64,
+    /// Of an `each`: marks on one object that are no further apart than this are one occasion, µs.
+    pub apart: i64,
+    /// What that distance rests on; empty: marks that touch or overlap.
+    pub apart_clause: String,
     /// When it holds.
     pub dates: Dates,
     /// Its clause.
@@ -402,6 +427,8 @@ pub struct Require {
     pub max: f64,
     /// The factors that lose their exemption; empty: that one alone.
     pub factors: Vec<String>,
+    /// Whether the other factors' exemption rests on it too: where it is broken or not shown, people must rule about them.
+    pub others: bool,
     /// In Chinese.
     pub zh: String,
     /// In English.
@@ -415,10 +442,23 @@ pub struct Require {
 }
 
 impl Require {
-    /// Whether a mark on a reading of `code` depends on it.
-    pub(super) fn takes(&self, mark: &str, code: &str) -> bool {
-        let about = if self.factors.is_empty() { self.factor == code } else { self.factors.iter().any(|f| f == code) };
-        about && self.marks.iter().any(|name| name == mark)
+    /// Whether a reading of `code` loses its exemption with it.
+    pub(super) fn takes(&self, code: &str) -> bool {
+        if self.factors.is_empty() { self.factor == code } else { self.factors.iter().any(|f| f == code) }
+    }
+
+    /// Whether the exemption of `mark` depends on it.
+    pub(super) fn is_of(&self, mark: &str) -> bool {
+        self.marks.iter().any(|name| name == mark)
+    }
+
+    /// The level of the period that it is about.
+    pub(super) fn rank(&self) -> u8 {
+        match self.of.as_str() {
+            "minute" => 1,
+            "hour" => 2,
+            _ => 3,
+        }
     }
 }
 
@@ -441,6 +481,8 @@ pub struct Basis {
     pub below: Option<f64>,
     /// Whether its absence breaks it too.
     pub needed: bool,
+    /// The mark where it is absent, and what that makes of a reading.
+    pub absent: (String, Validity),
     /// Factors that do not rest on it.
     pub but: Vec<String>,
     /// When it holds.

@@ -30,6 +30,13 @@ pub(super) fn clipped(spans: &[Span], from: i64, to: i64) -> Vec<Span> {
     spans.iter().map(|(a, b)| (*a.max(&from), *b.min(&to))).filter(|(a, b)| a < b).collect()
 }
 
+/// The same of spans that are in order and joined, without looking at those that are elsewhere.
+pub(super) fn cut(spans: &[Span], from: i64, to: i64) -> Vec<Span> {
+    let rest = spans.get(spans.partition_point(|(_, end)| *end <= from)..).unwrap_or_default();
+    let near = rest.get(..rest.partition_point(|(begin, _)| *begin < to)).unwrap_or_default();
+    clipped(near, from, to)
+}
+
 /// What both have in common.
 pub(super) fn common(one: &[Span], other: &[Span]) -> Vec<Span> {
     let cut = |a: &Span, b: &Span| Some((a.0.max(b.0), a.1.min(b.1))).filter(|(from, to)| from < to);
@@ -67,6 +74,7 @@ mod tests {
                 prop_assert_eq!(holds(&left, at), holds(&one, at) && !holds(&other, at));
             }
             prop_assert_eq!(together(&one), (0..90).filter(|at| holds(&one, *at)).count() as i64);
+            prop_assert_eq!(cut(&joined(&one), 10, 30), joined(&clipped(&one, 10, 30)));
             prop_assert_eq!(together(&clipped(&one, 10, 30)), (10..30).filter(|at| holds(&one, *at)).count() as i64);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything here goes into snapshots. What must stay true: ordered containers only, and a name for every bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +10,15 @@ use super::count::Wrongs;
 use super::emission::{Above, Limited};
 use super::engine::{HOLD_GAP_MAX, Reading};
 use super::expr::{Expr, Op, SECOND, Test};
+use super::limit::Occasions;
 pub use super::mark::*;
 use super::memory::Memory;
 use super::pace::Paces;
 use super::plan::{Plan, Sig};
-use super::published::Published;
+use super::published::{Published, Worth};
 use super::rules::Validity;
 use super::ruling::Rulings;
-use super::tally::{Steps, Tally};
+use super::tally::{Counts, Places, Steps, Tally};
 use hj212_model::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
@@ -33,7 +34,7 @@ pub const RUNS_MAX: usize = 16;
 pub const CONTRARY_MAX: usize = 64;
 /// How long such an interval is remembered: entries come until noon of the next day, and corrections later.
 pub const CONTRARY_KEPT: i64 = 3 * 86_400 * SECOND;
-/// Counters kept per station; those of single marks go first, those of periods that are over next.
+/// Counters kept per station; those of periods that are over go first.
 pub const COUNTERS_MAX: usize = 256;
 /// Intervals kept apart in one counter; beyond, the oldest become a sum.
 pub const SPANS_APART_MAX: usize = 128;
@@ -121,6 +122,8 @@ pub(super) fn bit(number: usize) -> u64 {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Slot {
     pub(super) code: String,
+    /// Where it stands among all.
+    pub(super) place: u16,
     /// The finest kind of data it comes in: 0 sampled, 1 minutes, 2 hours, 3 days.
     pub(super) rank: u8,
     pub(super) value: Option<f64>,
@@ -137,14 +140,15 @@ pub(super) struct Slot {
     /// The latest runs above emission limits, at most [`RUNS_MAX`].
     pub(super) above: Vec<Above>,
     pub(super) tallies: [Tally; 3],
-    /// What was published of its minutes, hours and days.
-    pub(super) published: [Published; 3],
     #[serde(skip)]
     pub(super) range: Option<(f64, f64)>,
     #[serde(skip)]
     pub(super) limits: Vec<Limited>,
     #[serde(skip)]
     pub(super) trended: bool,
+    /// Whether other values rest on it, or exemptions are conditional on it.
+    #[serde(skip)]
+    pub(super) supports: bool,
     /// The plan's rules on factors that are about this code.
     #[serde(skip)]
     pub(super) rules: Vec<u16>,
@@ -373,10 +377,24 @@ pub(super) struct Scratch {
     pub(super) future: bool,
     /// What instruments and rules make of each reading, without what people entered.
     pub(super) bases: Vec<Option<Validity>>,
-    /// What each reading says of itself, and what it rests on.
+    /// What each reading says of itself.
     pub(super) owns: Vec<Option<Validity>>,
+    /// What each reading rests on, a bit for each basis.
+    pub(super) rests: Vec<u8>,
+    /// What is published of each reading.
+    pub(super) worths: Vec<(u16, Worth)>,
     /// What stands for the slot of a value that is judged and not taken.
     pub(super) passing: Option<Box<Slot>>,
+    /// Objects whose occasions must be looked at again.
+    pub(super) due: BTreeSet<String>,
+    /// The data time of what is taken now.
+    pub(super) at: i64,
+    /// Marks that began or ended earlier than they were found: mark, object, whether that is a code, from when until when.
+    pub(super) backdated: Vec<(String, String, bool, i64, i64)>,
+    /// Marks whose exemption a limit takes away elsewhere than before: mark, from when until when.
+    pub(super) shifted: Vec<(String, i64, i64)>,
+    /// Letters that propose: the place of the reading, the mark.
+    pub(super) proposes: Vec<(u16, String)>,
 }
 
 impl PartialEq for Scratch {
@@ -399,10 +417,18 @@ pub struct Marks {
     pub(super) memory: Memory,
     /// What authorities ruled about entries.
     pub(super) rulings: Rulings,
+    /// The finer values of minutes, hours and days that are over.
+    pub(super) counted: [Counts; 3],
+    /// What was published of minutes, hours and days.
+    pub(super) published: [Published; 3],
     /// Up to when minutes, hours and days were published.
     pub(super) published_to: [i64; 3],
+    /// Values that broke the condition of an exemption, as said: by condition and start of the period.
+    pub(super) breaks: BTreeMap<(String, i64), String>,
     /// By limit, object, start of the period.
     pub(super) counters: BTreeMap<(String, String, i64), Counter>,
+    /// Of limits on each occasion: by limit and object.
+    pub(super) occasions: Occasions,
     /// Accepted entries, in the order in which they came.
     pub(super) used: Vec<Used>,
     /// Since when the station has no connection, by arrival; `None`: it has one, or nothing is known.
@@ -438,6 +464,11 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// The finer values of a period of a code; `rank` is that of the values.
+    pub(super) fn places(&self, slot: &Slot, rank: usize, start: i64, length: i64) -> Option<Places> {
+        slot.tallies.get(rank)?.of((self.counted.get(rank)?, slot.place), start, length)
+    }
+
     /// The gateway was away until `at`: that is not the station's silence.
     pub fn restart(&mut self, at: Timestamp) {
         if self.heard != 0 {
@@ -480,10 +511,17 @@ impl Marks {
         self.used.iter().find(|used| used.id == entry)?.replaced.as_deref()
     }
 
-    /// Time used of limits: limit, object, start of the period (of an `each`: of the mark), µs.
+    /// Time used of limits: limit, object, start of the period (of an `each`: of the occasion), µs.
     pub fn used(&self) -> impl Iterator<Item = (&str, &str, Timestamp, i64)> {
-        self.counters
+        let of_periods = self
+            .counters
             .iter()
-            .map(|((limit, object, start), c)| (limit.as_str(), object.as_str(), Timestamp(*start), c.used()))
+            .map(|((limit, object, start), c)| (limit.as_str(), object.as_str(), Timestamp(*start), c.used()));
+        let of_each = self.occasions.iter().flat_map(|((limit, object), all)| {
+            all.iter().map(|o| (limit.as_str(), object.as_str(), Timestamp(o.from), o.used))
+        });
+        let mut all: Vec<_> = of_each.chain(of_periods).collect();
+        all.sort_unstable();
+        all.into_iter()
     }
 }

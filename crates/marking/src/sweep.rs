@@ -13,12 +13,15 @@ impl Marks {
     pub fn tick(&mut self, plan: &Plan, at: Timestamp, out: &mut Verdict) {
         out.clear();
         self.ceiling = None;
+        self.scratch.at = at.0;
         self.sweep(plan, at.0, out);
+        self.put_right_backdated(plan, out);
     }
 
     /// Takes that the station came or went.
     pub fn link(&mut self, plan: &Plan, link: Link, at: Timestamp, out: &mut Verdict) {
         out.clear();
+        self.scratch.at = at.0;
         match link {
             Link::Down => self.gone = self.gone.or(Some(at.0)),
             Link::Up => {
@@ -26,6 +29,7 @@ impl Marks {
                 self.areas(plan, at.0, false, true, out);
             }
         }
+        self.put_right_backdated(plan, out);
     }
 
     pub(super) fn sweep(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {

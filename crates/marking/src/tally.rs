@@ -2,14 +2,17 @@
 //!
 //! How many are due follows from the distances at which values were seen to come; while that is not known, nothing is said. What is counted
 //! here is what instruments and rules say; what people enter is laid over it when a period is judged ([`super::period`]), so that the order
-//! of arrival does not matter.
+//! of arrival does not matter. Beside it stand the letters alone, as the logger sent them: they and nothing else say what the letter of the
+//! period should be.
 //!
 //! What must stay true: a value said again changes nothing twice; a period that was forgotten is not known, whatever comes for it later;
-//! the memory is bounded by the periods kept, and periods that are alike take the room of one.
+//! the memory is bounded by the periods kept; what is over stands in one ledger of all codes ([`super::published`]).
 
 use serde::{Deserialize, Serialize};
 
 use super::expr::SECOND;
+use super::plan::Letter;
+use super::published::Ledger;
 use super::rules::Validity;
 
 /// Distances remembered: the shortest that is among them twice is the step. With so many longer ones it has changed.
@@ -63,33 +66,34 @@ impl Steps {
     }
 }
 
-/// Periods in a row whose finer values came alike, a bit a place.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Run {
-    /// The first of them: how many lengths after the beginning of time.
-    first: i64,
-    count: u32,
+/// The finer values of a period, a bit a place. What is the rule is written as nothing, so that a good hour takes few bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Shape {
     seen: u64,
-    good: u64,
+    /// Came and cannot be used.
+    bad: u64,
+    /// Can be used if people say so.
+    doubt: u64,
     /// Not to be counted.
     out: u64,
+    /// Came with a letter that is not that of a normal value.
+    odd: u64,
+    /// Came with the letter of a stop; they are odd as well.
+    aside: u64,
+    /// Came without a letter.
+    mute: u64,
+    /// People typed it in: no value of the instrument.
+    typed: u64,
 }
 
-impl Run {
-    const fn end(&self) -> i64 {
-        self.first + self.count as i64
-    }
+/// The finer values of the periods that are over, of all codes.
+pub(super) type Counts = Ledger<Shape>;
 
-    const fn is_like(&self, other: &Run) -> bool {
-        self.seen == other.seen && self.good == other.good && self.out == other.out
-    }
-}
-
-/// The finer values of many periods.
+/// The finer values of one code.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tally {
-    /// In order; periods in a row that are alike share one.
-    runs: Vec<Run>,
+    /// The latest period, and what came of it.
+    open: Option<(i64, Shape)>,
     length: i64,
     /// The first value ever counted.
     since: i64,
@@ -101,7 +105,12 @@ pub(super) struct Tally {
 pub(super) struct Places {
     pub(super) seen: u64,
     pub(super) good: u64,
+    /// Of the good ones those that people must rule about.
+    pub(super) doubt: u64,
     pub(super) out: u64,
+    odd: u64,
+    aside: u64,
+    mute: u64,
     /// How far apart values are due, µs.
     pub(super) step: i64,
     /// How long a place is, µs.
@@ -113,6 +122,8 @@ pub(super) struct Places {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) good: u32,
+    /// How many of the good ones people must rule about.
+    pub(super) doubt: u32,
     pub(super) seen: u32,
     /// How many were due, without those that are not to be counted.
     pub(super) expected: u32,
@@ -120,7 +131,27 @@ pub(super) struct Counted {
     pub(super) out: u32,
 }
 
+/// What the letters of a period's finer values come to; nothing else has a say in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lettered {
+    pub(super) normal: u32,
+    /// Other letters than that of a normal value, without stops.
+    pub(super) odd: u32,
+    pub(super) stopped: u32,
+    /// Without a letter: it may be any.
+    pub(super) mute: u32,
+    pub(super) due: u32,
+}
+
 impl Places {
+    /// What the logger itself said.
+    pub(super) fn letters(&self) -> Lettered {
+        let due = u32::try_from(((self.length + self.step / 2) / self.step).clamp(1, PLACES)).unwrap_or(0);
+        let (odd, stopped, mute) = (self.odd.count_ones(), self.aside.count_ones(), self.mute.count_ones());
+        let normal = (self.seen & !self.odd & !self.mute).count_ones();
+        Lettered { normal, odd: odd.saturating_sub(stopped), stopped, mute, due: due.max(normal + odd + mute) }
+    }
+
     /// The places at which values are due, first and length of the time each stands for.
     pub(super) fn due(&self) -> impl Iterator<Item = (u64, i64)> {
         let (unit, step, length) = (self.unit, self.step, self.length);
@@ -132,7 +163,8 @@ impl Places {
         let due = u32::try_from(((self.length + self.step / 2) / self.step).clamp(1, PLACES)).unwrap_or(0);
         let out = self.out.count_ones().min(due);
         let (good, seen) = ((self.good & !self.out).count_ones(), (self.seen & !self.out).count_ones());
-        Counted { good, seen, expected: due - out, out }
+        let doubt = (self.good & self.doubt & !self.out).count_ones();
+        Counted { good, doubt, seen, expected: due - out, out }
     }
 }
 
@@ -141,82 +173,87 @@ fn bit_of(place: i64) -> u64 {
 }
 
 impl Tally {
-    /// Counts a value of `at` in the period of `length` that begins at `start`; `kept` periods are remembered.
-    pub(super) fn count(&mut self, (start, length): (i64, i64), at: i64, validity: Validity, kept: i64) {
+    /// Counts a value of `at` in the period of `length` that begins at `start`; `kept` periods are remembered in `over`, where this code stands
+    /// at `slot`. What is over now is given back.
+    pub(super) fn count(
+        &mut self,
+        (over, slot): (&mut Counts, u16),
+        (start, length): (i64, i64),
+        at: i64,
+        said: Said,
+        kept: i64,
+    ) -> Option<(i64, Shape)> {
         self.steps.note(at);
         if self.length != length {
             // Of another length: the station has changed its period.
-            *self = Tally { length, since: at, steps: std::mem::take(&mut self.steps), ..Tally::default() };
+            *self = Tally { length, since: at, steps: std::mem::take(&mut self.steps), open: None };
         }
-        let number = start.div_euclid(length);
-        let latest = self.runs.last().map_or(i64::MIN, Run::end);
-        if number < latest.saturating_sub(kept) {
+        let bit = bit_of((at - start) / (length / PLACES).max(1));
+        match &mut self.open {
+            Some((known, shape)) if *known == start => {
+                put(shape, bit, said);
+                None
+            }
+            Some((known, _)) if *known > start => {
+                if start < *known - kept * length {
+                    return None;
+                }
+                let before = over.of(usize::from(slot), start, length);
+                let mut shape = before.unwrap_or_default();
+                put(&mut shape, bit, said);
+                if before != Some(shape) {
+                    over.note((start, length), &[(slot, shape)], kept);
+                }
+                None
+            }
+            open => {
+                let mut shape = Shape::default();
+                put(&mut shape, bit, said);
+                open.replace((start, shape))
+            }
+        }
+    }
+
+    /// A value of `at` that was counted is worth another thing.
+    pub(super) fn again(
+        &mut self,
+        (over, slot): (&mut Counts, u16),
+        start: i64,
+        at: i64,
+        validity: Validity,
+        kept: i64,
+    ) {
+        let length = self.length;
+        if length == 0 {
             return;
         }
         let bit = bit_of((at - start) / (length / PLACES).max(1));
-        let at_least = self.runs.partition_point(|run| run.end() <= number);
-        let here = match self.runs.get(at_least).filter(|run| run.first <= number) {
-            None => {
-                if number >= latest {
-                    self.close(number - kept);
+        match &mut self.open {
+            Some((known, shape)) if *known == start => rate(shape, bit, validity),
+            _ => {
+                let Some(before) = over.of(usize::from(slot), start, length) else { return };
+                let mut shape = before;
+                rate(&mut shape, bit, validity);
+                if shape != before {
+                    over.note((start, length), &[(slot, shape)], kept);
                 }
-                let place = self.runs.partition_point(|run| run.end() <= number);
-                self.runs.insert(place, Run { first: number, count: 1, ..Run::default() });
-                place
             }
-            Some(run) => {
-                let mut set = run.clone();
-                put(&mut set, bit, validity);
-                if set.is_like(run) {
-                    return;
-                }
-                self.alone(at_least, number)
-            }
-        };
-        if let Some(run) = self.runs.get_mut(here) {
-            put(run, bit, validity);
         }
     }
 
-    /// Joins the last period with those before it, if it is like them, and forgets what is older than `oldest`.
-    fn close(&mut self, oldest: i64) {
-        if let [.., before, last] = self.runs.as_mut_slice()
-            && before.end() == last.first
-            && before.is_like(last)
-        {
-            before.count += last.count;
-            self.runs.pop();
-        }
-        let old = self.runs.partition_point(|run| run.end() <= oldest);
-        self.runs.drain(..old);
-        if let Some(run) = self.runs.first_mut().filter(|run| run.first <= oldest) {
-            let end = run.end();
-            run.first = oldest + 1;
-            run.count = u32::try_from(end - run.first).unwrap_or(1);
-        }
-    }
-
-    /// Gives one period of a run a run of its own; where that stands.
-    fn alone(&mut self, at: usize, number: i64) -> usize {
-        let Some(run) = self.runs.get(at).filter(|run| run.count > 1).cloned() else { return at };
-        let part = |first: i64, end: i64| {
-            let count = u32::try_from(end - first).unwrap_or(0);
-            (count > 0).then(|| Run { first, count, ..run.clone() })
-        };
-        let parts = [part(run.first, number), part(number, number + 1), part(number + 1, run.end())];
-        let before = usize::from(number > run.first);
-        self.runs.splice(at..=at, parts.into_iter().flatten());
-        at + before
+    /// How far apart values come; `None` while it is not known.
+    pub(super) fn step(&self) -> Option<i64> {
+        self.steps.step()
     }
 
     /// What was counted in the period that begins at `start`; `None` if nothing is known of it.
-    pub(super) fn of(&self, start: i64, length: i64) -> Option<Places> {
-        let number = start.div_euclid(length);
-        let at = self.runs.partition_point(|run| run.end() <= number);
-        let run = self.runs.get(at).filter(|run| run.first <= number && self.length == length)?;
+    pub(super) fn of(&self, (over, slot): (&Counts, u16), start: i64, length: i64) -> Option<Places> {
+        let open = self.open.filter(|(known, _)| *known == start && self.length == length);
+        let shape = open.map(|(_, shape)| shape).or_else(|| over.of(usize::from(slot), start, length))?;
+        let Shape { seen, bad, doubt, out, odd, aside, mute, typed } = shape;
         let step = self.steps.step()?;
         let unit = (length / PLACES).max(1);
-        Some(Places { seen: run.seen, good: run.good, out: run.out, step, unit, length })
+        Some(Places { seen, good: seen & !bad & !typed, doubt, out, odd, aside, mute, step, unit, length })
     }
 
     /// Whether values came from the beginning of the period that begins at `start`.
@@ -225,11 +262,35 @@ impl Tally {
     }
 }
 
-fn put(run: &mut Run, bit: u64, validity: Validity) {
+/// What is counted of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    /// What instruments and rules make of it; `None`: nothing is known of it, and only that it has no letter is counted.
+    pub(super) validity: Option<Validity>,
+    /// What its letter says.
+    pub(super) letter: Letter,
+}
+
+fn put(shape: &mut Shape, bit: u64, said: Said) {
     let set = |bits: &mut u64, is: bool| *bits = if is { *bits | bit } else { *bits & !bit };
-    set(&mut run.seen, true);
-    set(&mut run.good, validity.is_usable());
-    set(&mut run.out, validity == Validity::Excluded);
+    let Said { validity, letter } = said;
+    set(&mut shape.seen, validity.is_some());
+    set(&mut shape.odd, matches!(letter, Letter::Odd | Letter::Stop | Letter::Typed));
+    set(&mut shape.aside, letter == Letter::Stop);
+    set(&mut shape.mute, letter == Letter::None);
+    set(&mut shape.typed, letter == Letter::Typed);
+    validity.into_iter().for_each(|validity| rate(shape, bit, validity));
+}
+
+/// What a value that came is worth.
+fn rate(shape: &mut Shape, bit: u64, validity: Validity) {
+    if shape.seen & bit == 0 {
+        return;
+    }
+    let set = |bits: &mut u64, is: bool| *bits = if is { *bits | bit } else { *bits & !bit };
+    set(&mut shape.bad, !validity.is_usable());
+    set(&mut shape.doubt, validity == Validity::Conditional);
+    set(&mut shape.out, validity == Validity::Excluded);
 }
 
 #[cfg(test)]
@@ -240,81 +301,118 @@ mod tests {
     const HOUR: i64 = 60 * MINUTE;
     const KEPT: i64 = 168;
 
-    fn all(n: u32) -> Counted {
-        Counted { good: n, seen: n, expected: n, out: 0 }
+    /// One code's tally, with what is over.
+    #[derive(Default)]
+    struct Code {
+        tally: Tally,
+        over: Counts,
     }
 
-    fn hour(tally: &mut Tally, start: i64, step: i64, validity: impl Fn(i64) -> Validity) -> Option<Counted> {
-        (0..HOUR / step).for_each(|n| tally.count((start, HOUR), start + n * step, validity(n), KEPT));
-        tally.of(start, HOUR).map(|places| places.count())
+    impl Code {
+        fn count(&mut self, (start, length): (i64, i64), at: i64, validity: Validity) {
+            let letter = if validity.is_usable() { Letter::Normal } else { Letter::Odd };
+            let said = Said { validity: Some(validity), letter };
+            if let Some((from, shape)) = self.tally.count((&mut self.over, 0), (start, length), at, said, KEPT) {
+                self.over.note((from, length), &[(0, shape)], KEPT);
+            }
+        }
+
+        fn of(&self, start: i64, length: i64) -> Option<Counted> {
+            self.tally.of((&self.over, 0), start, length).map(|places| places.count())
+        }
+
+        fn hour(&mut self, start: i64, step: i64, validity: impl Fn(i64) -> Validity) -> Option<Counted> {
+            (0..HOUR / step).for_each(|n| self.count((start, HOUR), start + n * step, validity(n)));
+            self.of(start, HOUR)
+        }
+    }
+
+    fn all(n: u32) -> Counted {
+        Counted { good: n, doubt: 0, seen: n, expected: n, out: 0 }
     }
 
     #[test]
     fn what_is_due_follows_the_steps_that_are_seen() {
-        let mut tally = Tally::default();
-        assert_eq!(tally.of(0, HOUR), None);
-        assert_eq!(hour(&mut tally, HOUR, MINUTE, |_| Validity::Valid), Some(all(60)));
-        assert_eq!(hour(&mut tally, 2 * HOUR, 10 * MINUTE, |_| Validity::Valid).unwrap().expected, 60, "not yet known");
-        hour(&mut tally, 3 * HOUR, 10 * MINUTE, |_| Validity::Valid);
-        let six = hour(&mut tally, 4 * HOUR, 10 * MINUTE, |_| Validity::Valid);
-        assert_eq!(six, Some(all(6)), "the station's interval has changed");
+        let mut code = Code::default();
+        assert_eq!(code.of(0, HOUR), None);
+        assert_eq!(code.hour(HOUR, MINUTE, |_| Validity::Valid), Some(all(60)));
+        assert_eq!(code.hour(2 * HOUR, 10 * MINUTE, |_| Validity::Valid).unwrap().expected, 60, "not yet known");
+        code.hour(3 * HOUR, 10 * MINUTE, |_| Validity::Valid);
+        assert_eq!(
+            code.hour(4 * HOUR, 10 * MINUTE, |_| Validity::Valid),
+            Some(all(6)),
+            "the station's interval has changed"
+        );
         let half = |n| if n % 2 == 0 { Validity::Valid } else { Validity::Invalid };
-        let half = hour(&mut tally, 5 * HOUR, 10 * MINUTE, half);
-        assert_eq!(half, Some(Counted { good: 3, seen: 6, expected: 6, out: 0 }));
+        let half = code.hour(5 * HOUR, 10 * MINUTE, half);
+        assert_eq!(half, Some(Counted { good: 3, doubt: 0, seen: 6, expected: 6, out: 0 }));
     }
 
     #[test]
     fn one_odd_packet_changes_nothing_that_is_due() {
-        let mut tally = Tally::default();
+        let mut code = Code::default();
         for n in 1..4 {
-            let _ = hour(&mut tally, n * HOUR, 10 * MINUTE, |_| Validity::Valid);
+            let _ = code.hour(n * HOUR, 10 * MINUTE, |_| Validity::Valid);
         }
-        tally.count((4 * HOUR, HOUR), 4 * HOUR, Validity::Valid, KEPT);
-        tally.count((4 * HOUR, HOUR), 4 * HOUR + MINUTE, Validity::Valid, KEPT);
-        assert_eq!(tally.of(4 * HOUR, HOUR).unwrap().count().expected, 6);
+        code.count((4 * HOUR, HOUR), 4 * HOUR, Validity::Valid);
+        code.count((4 * HOUR, HOUR), 4 * HOUR + MINUTE, Validity::Valid);
+        assert_eq!(code.of(4 * HOUR, HOUR).unwrap().expected, 6);
     }
 
     #[test]
     fn what_is_excluded_is_not_due() {
-        let mut tally = Tally::default();
+        let mut code = Code::default();
         let stopped = |n| if n < 20 { Validity::Excluded } else { Validity::Valid };
-        let counted = Counted { good: 40, seen: 40, expected: 40, out: 20 };
-        assert_eq!(hour(&mut tally, HOUR, MINUTE, stopped), Some(counted));
-        let nothing = hour(&mut tally, 2 * HOUR, MINUTE, |_| Validity::Excluded);
+        let counted = Counted { good: 40, doubt: 0, seen: 40, expected: 40, out: 20 };
+        assert_eq!(code.hour(HOUR, MINUTE, stopped), Some(counted));
+        let nothing = code.hour(2 * HOUR, MINUTE, |_| Validity::Excluded);
         assert_eq!(nothing.unwrap().expected, 0, "nothing is left to be judged");
     }
 
     #[test]
     fn one_value_a_period_is_enough() {
-        let mut tally = Tally::default();
-        (1..6).for_each(|n| tally.count((n * MINUTE, MINUTE), n * MINUTE, Validity::Valid, KEPT));
-        assert_eq!(tally.of(5 * MINUTE, MINUTE).unwrap().count(), all(1));
-        tally.count((5 * MINUTE, MINUTE), 5 * MINUTE, Validity::Invalid, KEPT);
-        let bad = Counted { good: 0, seen: 1, expected: 1, out: 0 };
-        assert_eq!(tally.of(5 * MINUTE, MINUTE).unwrap().count(), bad, "said again");
+        let mut code = Code::default();
+        (1..6).for_each(|n| code.count((n * MINUTE, MINUTE), n * MINUTE, Validity::Valid));
+        assert_eq!(code.of(5 * MINUTE, MINUTE), Some(all(1)));
+        code.count((5 * MINUTE, MINUTE), 5 * MINUTE, Validity::Invalid);
+        let bad = Counted { good: 0, doubt: 0, seen: 1, expected: 1, out: 0 };
+        assert_eq!(code.of(5 * MINUTE, MINUTE), Some(bad), "said again");
     }
 
     #[test]
-    fn a_week_of_good_hours_takes_a_handful_of_bytes_and_each_of_them_is_known() {
-        let mut tally = Tally::default();
+    fn a_week_of_hours_is_known_and_what_is_older_is_not() {
+        let mut code = Code::default();
         for n in 1..=400 {
-            hour(
-                &mut tally,
-                n * HOUR,
-                MINUTE,
-                |m| if n % 24 == 3 && m < 20 { Validity::Invalid } else { Validity::Valid },
-            );
+            code.hour(n * HOUR, MINUTE, |m| if n % 24 == 3 && m < 20 { Validity::Invalid } else { Validity::Valid });
         }
-        assert!(tally.runs.len() <= 16, "{}", tally.runs.len());
-        assert_eq!(tally.of(400 * HOUR - KEPT * HOUR, HOUR), None, "older than is kept");
+        assert_eq!(code.of(400 * HOUR - 2 * KEPT * HOUR, HOUR), None, "older than is kept");
         for n in 400 - KEPT + 1..=400 {
             let good = if n % 24 == 3 { 40 } else { 60 };
-            assert_eq!(tally.of(n * HOUR, HOUR).unwrap().count().good, good, "hour {n}");
+            assert_eq!(code.of(n * HOUR, HOUR).unwrap().good, good, "hour {n}");
         }
-        tally.count((300 * HOUR, HOUR), 300 * HOUR + 5 * MINUTE, Validity::Invalid, KEPT);
-        assert_eq!(tally.of(300 * HOUR, HOUR).unwrap().count().good, 59, "one corrected minute of an old hour");
-        assert_eq!(tally.of(299 * HOUR, HOUR).unwrap().count().good, 60);
-        tally.count((100 * HOUR, HOUR), 100 * HOUR, Validity::Valid, KEPT);
-        assert_eq!(tally.of(100 * HOUR, HOUR), None, "of an hour that is forgotten one minute is no knowledge");
+        code.count((300 * HOUR, HOUR), 300 * HOUR + 5 * MINUTE, Validity::Invalid);
+        assert_eq!(code.of(300 * HOUR, HOUR).unwrap().good, 59, "one corrected minute of an old hour");
+        assert_eq!(code.of(299 * HOUR, HOUR).unwrap().good, 60);
+        code.count((100 * HOUR, HOUR), 100 * HOUR, Validity::Valid);
+        assert_eq!(code.of(100 * HOUR, HOUR), None, "of an hour that is forgotten one minute is no knowledge");
+    }
+
+    #[test]
+    fn letters_are_counted_apart() {
+        let mut code = Code::default();
+        let said = |validity, letter| Said { validity: Some(validity), letter };
+        for n in 0..60 {
+            let said = match n {
+                0..10 => said(Validity::Conditional, Letter::Typed),
+                10..20 => said(Validity::Conditional, Letter::Stop),
+                20..30 => said(Validity::Valid, Letter::None),
+                30..40 => said(Validity::Invalid, Letter::Normal),
+                _ => said(Validity::Valid, Letter::Normal),
+            };
+            code.tally.count((&mut code.over, 0), (HOUR, HOUR), HOUR + n * MINUTE, said, KEPT);
+        }
+        let places = code.tally.of((&code.over, 0), HOUR, HOUR).unwrap();
+        assert_eq!(places.letters(), Lettered { normal: 30, odd: 10, stopped: 10, mute: 10, due: 60 });
+        assert_eq!(places.count(), Counted { good: 40, doubt: 10, seen: 60, expected: 60, out: 0 });
     }
 }

@@ -4,11 +4,14 @@
 //! messages do not say: a stop that waits for the other furnace of its stack is `conditional` here as there, an exemption whose condition is
 //! broken is none, and ten minutes of an hour change nothing of the hour.
 
-use super::effect::Laid;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use super::effect::{Laid, Over};
 use super::engine::{Reading, rank};
 use super::explain::{Words, in_words};
 use super::plan::Plan;
-use super::revise::BITS;
+use super::require::Met;
 use super::rules::*;
 use super::spans::{joined, minus, together};
 use super::state::*;
@@ -44,7 +47,7 @@ impl Marks {
         };
         // A report came, and with a value: what says that nothing came says nothing of it.
         let text = if report.is_some() { "0" } else { "" };
-        let reading = Reading { code, text, judged: None, flag: None };
+        let reading = Reading { code, text, judged: None, none: false, flag: None };
         let kind = plan.marks.get(&mark.mark)?;
         if mark.on_code && mark.object != code || !plan.covers(kind, &mark.object, code) {
             return None;
@@ -60,11 +63,20 @@ impl Marks {
         let Some(laid) = Laid::of_mark(mark, plan, from, to).filter(|laid| laid.is_about(plan, &reading, &[])) else {
             return Some(working);
         };
-        let broken = self.broken_of(plan, code, rank, from);
-        let takes = |number: usize| plan.requires.get(number).filter(|require| require.takes(&mark.mark, code));
-        working.broken =
-            broken.iter().filter_map(|(number, _)| takes(*number)).map(|require| require.name.clone()).collect();
-        let over = self.over_code(plan, std::slice::from_ref(&laid), &reading, rank, (false, &broken, &[]));
+        let broken = RefCell::new(BTreeSet::new());
+        let met = |number: usize, at: i64| {
+            let met = self.met(plan, (number, at), code, (rank, from, to - from));
+            if met != Met::Kept {
+                broken.borrow_mut().insert(number);
+            }
+            met
+        };
+        let (mut over, all) = (Over::default(), self.laid(plan, from, to));
+        if laid.works() {
+            plan.over_one(&laid, &all, code, &met, &mut over);
+        }
+        let name = |number: &usize| plan.requires.get(*number).map(|require| require.name.clone());
+        working.broken = broken.borrow().iter().filter_map(name).collect();
         working.parts = over
             .parts()
             .into_iter()
@@ -87,20 +99,6 @@ impl Marks {
     /// The codes of the station that rules and marks can be about.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
         self.slots.iter().map(|slot| slot.code.as_str()).filter(|code| !code.contains('@'))
-    }
-
-    /// The conditions of exemptions that a published period broke, or may have broken.
-    fn broken_of(&self, plan: &Plan, code: &str, rank: u8, start: i64) -> Vec<(usize, bool)> {
-        let slot = self.index.get(code).and_then(|at| self.slots.get(usize::from(*at)));
-        let published = slot.and_then(|slot| slot.published.get(usize::from(rank).checked_sub(1)?));
-        let Some(worth) = published.and_then(|of| of.of(start, of.length())) else { return Vec::new() };
-        let has = |bits: u8, number: usize| u64::from(bits) & bit(number) != 0;
-        let state = |number: usize| match (has(worth.broken, number), has(worth.maybe, number)) {
-            (true, _) => Some((number, true)),
-            (false, true) => Some((number, false)),
-            (false, false) => None,
-        };
-        (0..plan.requires.len().min(BITS)).filter_map(state).collect()
     }
 }
 

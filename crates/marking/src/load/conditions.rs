@@ -28,6 +28,7 @@ impl Reader<'_> {
                 of: row.of.get_ref().clone(),
                 max: row.max,
                 factors: row.factors.iter().map(|code| code.get_ref().clone()).collect(),
+                others: row.others,
                 zh: row.zh.clone(),
                 en: row.en.clone(),
                 clause: row.clause.get_ref().clone(),
@@ -43,7 +44,10 @@ impl Reader<'_> {
             self.one_of(&owner, &row.of, &["converted", "means"]);
             row.but.iter().chain([&row.factor]).for_each(|code| self.code(&owner, &codes, code));
             let dates = self.dates(&owner, row.from.as_ref(), row.until.as_ref());
-            let Some(kind) = book.marks.get(&mark) else { continue };
+            let absent =
+                row.absent.as_ref().map_or_else(|| mark.clone(), |said| self.mark_of(book, &set.name, &owner, said));
+            let (Some(kind), Some(of_absence)) = (book.marks.get(&mark), book.marks.get(&absent)) else { continue };
+            let absent = (absent, of_absence.validity);
             set.bases.push(Basis {
                 mark,
                 validity: kind.validity,
@@ -53,6 +57,7 @@ impl Reader<'_> {
                 above: row.above,
                 below: row.below,
                 needed: row.needed,
+                absent,
                 but: row.but.iter().map(|code| code.get_ref().clone()).collect(),
                 dates,
             });

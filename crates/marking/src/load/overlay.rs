@@ -127,7 +127,8 @@ impl Reader<'_> {
         for row in file.mark.iter().filter(|row| !row.by_hand) {
             let name = format!("{}:{}", set.name, row.id.get_ref());
             let by_rule = |set: &RuleSet| {
-                set.rules.iter().any(|rule| rule.mark == name) || set.bases.iter().any(|basis| basis.mark == name)
+                set.rules.iter().any(|rule| rule.mark == name)
+                    || set.bases.iter().any(|basis| basis.mark == name || basis.absent.0 == name)
             };
             if !book.sets.values().any(by_rule) {
                 let what = format!("mark {name}: no rule sets it and no one may enter it");

@@ -276,7 +276,27 @@ impl Reader<'_> {
             let warn = max / 100 * i64::from(row.warn_percent);
             let (clause, certainty) = (row.clause.get_ref().clone(), row.certainty);
             let dates = self.dates(&owner, row.from.as_ref(), row.until.as_ref());
-            set.limits.push(Limit { name, marks, per: row.per, max, warn, clause, certainty, dates });
+            if let Some(said) = row.apart.as_ref().filter(|_| row.per != Per::Each || row.apart_clause.is_none()) {
+                let what = format!("{owner}: apart is for per = \"each\", and says what it rests on");
+                self.problem(&said.span(), what, "write apart_clause = \"…\" and apart_certainty, or leave apart out");
+            }
+            if let Some(clause) = &row.apart_clause {
+                self.clause(&owner, clause);
+            }
+            let apart = self.time(&owner, row.apart.as_ref());
+            let apart_clause = row.apart_clause.as_ref().map(|said| said.get_ref().clone()).unwrap_or_default();
+            set.limits.push(Limit {
+                name,
+                marks,
+                per: row.per,
+                max,
+                warn,
+                apart,
+                apart_clause,
+                clause,
+                certainty,
+                dates,
+            });
         }
     }
 

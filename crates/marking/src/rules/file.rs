@@ -106,6 +106,8 @@ rows! {
         signals: Vec<String>,
         #[serde(default)]
         ruling: bool,
+        #[serde(default)]
+        counts: super::Counts,
     }
 
     /// A rule that sets a mark.
@@ -135,6 +137,11 @@ rows! {
         max: Said,
         #[serde(default = "nearly")]
         warn_percent: u8,
+        /// Of an `each`: marks no further apart than this are one occasion; why, and how sure that is.
+        apart: Option<Said>,
+        apart_clause: Option<Said>,
+        #[allow(dead_code, reason = "every row says how sure it is")]
+        apart_certainty: Option<Certainty>,
         clause: Said,
         certainty: Certainty,
         from: Option<Said>,
@@ -187,6 +194,9 @@ rows! {
         max: f64,
         #[serde(default, rename = "for")]
         factors: Vec<Said>,
+        /// Whether people must rule about all other factors where it is broken or not shown.
+        #[serde(default)]
+        others: bool,
         zh: String,
         en: String,
         clause: Said,
@@ -206,6 +216,8 @@ rows! {
         below: Option<f64>,
         #[serde(default)]
         needed: bool,
+        /// The mark where it is absent; left out: the same.
+        absent: Option<Said>,
         #[serde(default)]
         but: Vec<Said>,
         clause: Said,

@@ -7,6 +7,7 @@ use super::*;
 use hj212_model::message::{Facility, Kind, StationFacts, Timestamp};
 
 mod afterwards;
+mod burst;
 mod corrections;
 mod dates;
 mod order;
@@ -94,12 +95,15 @@ impl Player {
 
     fn report(&mut self, kind: Kind, values: &[(String, String, Option<String>)]) {
         self.restore();
-        let readings: Vec<Reading<'_>> =
-            values.iter().map(|(c, t, f)| Reading { code: c, text: t, judged: None, flag: f.as_deref() }).collect();
+        let readings: Vec<Reading<'_>> = values
+            .iter()
+            .map(|(c, t, f)| Reading { code: c, text: t, judged: None, none: false, flag: f.as_deref() })
+            .collect();
         let at = Timestamp(self.now);
         let mut out = Verdict::default();
         self.marks.observe(&self.plan, &Observation { at, data: Some(at), kind, readings: &readings }, &mut out);
         self.judged.extend(values.iter().map(|(code, ..)| code.clone()).zip(out.readings));
+        self.revisions.extend(out.revisions);
         self.happenings.extend(out.happenings);
     }
 
@@ -109,6 +113,7 @@ impl Player {
             self.now += MINUTE;
             let mut out = Verdict::default();
             self.marks.tick(&self.plan, Timestamp(self.now), &mut out);
+            self.revisions.extend(out.revisions);
             self.happenings.extend(out.happenings);
         }
     }
@@ -125,6 +130,7 @@ impl Player {
             &|code| Some(code.to_owned()),
             &mut out,
         );
+        self.revisions.extend(out.revisions);
         self.happenings.extend(out.happenings);
         self.revisions.extend(out.revisions);
         self.answers.push(answer.clone());

@@ -55,6 +55,7 @@ fn read(text: &str) -> Vec<Case> {
                 }
                 case.facts.facilities.push(facility);
             }
+            "without" => case.facts.without.push(words[1].into()),
             "range" => drop(case.facts.ranges.insert(words[1].into(), (words[2].into(), words[3].into()))),
             _ => case.lines.push((number + 1, line.to_owned())),
         }
@@ -127,7 +128,13 @@ impl Played {
         }
         let readings: Vec<Reading<'_>> = said
             .iter()
-            .map(|(c, t, f, j)| Reading { code: c, text: t, judged: j.as_deref(), flag: f.as_deref() })
+            .map(|(c, t, f, j)| Reading {
+                code: c,
+                text: t,
+                judged: j.as_deref(),
+                none: t.is_empty(),
+                flag: f.as_deref(),
+            })
             .collect();
         self.player.now = self.player.now.max(self.clock + length);
         let (at, data) = (Timestamp(self.player.now), Some(Timestamp(self.clock)));
@@ -225,6 +232,28 @@ impl Played {
                 }
             }
             "so" => (self.from, self.revised) = (self.player.happenings.len(), self.player.revisions.len()),
+            "right" => {
+                let (kind, start) = (words[1], moment(&words[2].replace('T', " ")));
+                let of_it = |r: &&Revision| r.kind.name() == kind && r.data_time.0 == start;
+                let all = self.player.revisions.iter().skip(self.revised).filter(of_it);
+                let all: Vec<&Revised> =
+                    all.flat_map(|r| &r.readings).filter(|reading| reading.code == words[3]).collect();
+                let name = |validity: Option<Validity>| validity.map_or("none", Validity::name);
+                let marked = |r: &Revised| words[6..].iter().all(|mark| r.marks.iter().any(|m| *m == mark[1..]));
+                let (was, is) = (all.first().map(|r| name(r.was)), all.last().map(|r| name(r.is)));
+                if was != Some(words[4]) || is != Some(words[5]) || !all.last().is_some_and(|r| marked(r)) {
+                    return Err(format!("put right was {all:?} of {} in all", self.player.revisions.len()));
+                }
+            }
+            "unrighted" => {
+                let of_it = |r: &&Revision| r.kind.name() == words[1];
+                let code = |r: &Revised| words.get(2).is_none_or(|code| r.code == *code);
+                if let Some(found) =
+                    self.player.revisions.iter().skip(self.revised).filter(of_it).flat_map(|r| &r.readings).find(|r| code(r))
+                {
+                    return Err(format!("put right was {found:?}"));
+                }
+            }
             "answer" => {
                 let last = self.player.answers.last().ok_or("nothing was entered")?;
                 let nothing = last.changed.as_ref().and_then(|changed| changed.nothing);

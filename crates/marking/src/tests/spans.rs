@@ -22,8 +22,10 @@ fn hour_with(medium: &str, code: &str, marks: &[(&str, i64, i64)]) -> Option<Val
     player.now = start + 2 * HOUR;
     player.quiet(MINUTE);
     player.now = start;
-    player.report(Kind::Hour, &value(code, "N"));
-    player.judged.last().unwrap().1.validity
+    // The means of water rest on the flow.
+    let flow = [("w00000".to_owned(), "5".to_owned(), Some("N".to_owned()))];
+    player.report(Kind::Hour, &value(code, "N").into_iter().chain(flow).collect::<Vec<_>>());
+    player.judged.iter().rev().find(|(known, _)| known == code).unwrap().1.validity
 }
 
 #[test]
@@ -98,7 +100,7 @@ fn what_was_said_long_ago_says_nothing_of_now() {
 fn an_exceedance_by_the_converted_value_is_evidence_of_a_device_mark_too() {
     let book = book();
     let mut player = Player::new(&book, &rig("dev22"), "2017", "air");
-    let reading = Reading { code: "a21026", text: "60", judged: Some("180"), flag: Some("N") };
+    let reading = Reading { code: "a21026", text: "60", judged: Some("180"), none: false, flag: Some("N") };
     let at = Timestamp(player.now);
     let seen = Observation { at, data: Some(at), kind: Kind::Realtime, readings: &[reading] };
     player.marks.observe(&player.plan, &seen, &mut Verdict::default());
@@ -140,7 +142,7 @@ fn silence_ends_when_something_is_heard_whatever_its_data_time() {
     player.steps("a21026=5/N | ~40min", "", "");
     assert!(player.marks.held().any(|mark| mark.by == "dev22:silence"));
     let (at, data) = (Timestamp(player.now), Timestamp(player.now - 50 * MINUTE));
-    let readings = [Reading { code: "a21026", text: "5", judged: None, flag: Some("N") }];
+    let readings = [Reading { code: "a21026", text: "5", judged: None, none: false, flag: Some("N") }];
     let mut out = Verdict::default();
     player.marks.observe(
         &player.plan,
@@ -245,7 +247,7 @@ fn a_limit_is_compared_with_values_of_its_own_period_basis_and_days_alone() {
         let at = Timestamp(player.now);
         // The minutes come too, so that hours are not the finest kind.
         player.report(Kind::Minute, &value("a21026", "N"));
-        let reading = Reading { code: "a21026", text, judged, flag: Some("N") };
+        let reading = Reading { code: "a21026", text, judged, none: false, flag: Some("N") };
         let seen = Observation { at, data: Some(at), kind, readings: &[reading] };
         player.marks.observe(&player.plan, &seen, &mut Verdict::default());
         player.now += 5 * MINUTE;

@@ -189,6 +189,8 @@ pub struct StationFacts {
     pub emission: Vec<EmissionLimit>,
     /// Measuring ranges by canonical code: lowest and highest, as decimals.
     pub ranges: BTreeMap<String, (String, String)>,
+    /// What the outlet has no instrument for, by canonical code: nothing is missed there.
+    pub without: Vec<String>,
     /// How often sampled data comes, in seconds, if that is registered.
     pub realtime_interval: Option<u32>,
     /// How often minute data comes, in seconds, if that is registered.

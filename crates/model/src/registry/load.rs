@@ -63,6 +63,8 @@ struct Row {
     limit: Vec<Spanned<LimitRow>>,
     #[serde(default)]
     ranges: BTreeMap<String, [f64; 2]>,
+    #[serde(default)]
+    without: Vec<String>,
     realtime_interval: Option<Spanned<String>>,
     minute_interval: Option<Spanned<String>>,
     #[serde(default)]
@@ -248,6 +250,7 @@ impl Reader<'_> {
                 .into_iter()
                 .map(|(code, [low, high])| (code, (low.to_string(), high.to_string())))
                 .collect(),
+            without: row.without,
             realtime_interval,
             minute_interval,
             mn_refused: row.mn_refused.into_iter().map(Spanned::into_inner).collect(),
