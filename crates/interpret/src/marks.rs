@@ -14,6 +14,7 @@ use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::report::Report;
 use super::station::Station;
+use super::worth::Worth;
 use super::{Interpreted, Interpreter, Settings, built_in, json, topic};
 use hj212::Edition;
 use hj212_coverage::{Grain, IntervalOrigin, Ledger};
@@ -185,7 +186,7 @@ impl Rulings {
             .zip(codes.iter().zip(&values))
             .map(|((at, reading), (code, value))| {
                 let flag = reading.flag.map(text);
-                Reading { code, text: text(value), judged: judged(at), none: reading.is_certainly_none(), flag }
+                Reading { code, text: text(value), judged: judged(at), none: reading.worth == Worth::None, flag }
             })
             .collect();
         let data = told.moment.map(Moment::timestamp);

@@ -66,6 +66,7 @@ impl Tracks {
     }
 
     /// How many spans there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.spans.len() + self.fresh.len()
     }

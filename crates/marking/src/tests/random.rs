@@ -51,13 +51,19 @@ impl World {
         let flag = ["N", "N", "N", "N", "D", "C"][usize::from(number % 6)];
         let value = format!("{}", 40 + u32::from(number) * 3);
         let mut readings = vec![
-            Reading { code: "a21026", text: &value, judged: None, flag: Some(flag) },
-            Reading { code: "a34013", text: &value, judged: None, flag: Some("N") },
+            Reading { code: "a21026", text: &value, judged: None, none: false, flag: Some(flag) },
+            Reading { code: "a34013", text: &value, judged: None, none: false, flag: Some("N") },
         ];
         let noise: Vec<String> = (0..8).map(|n| format!("noise{n}")).collect();
         if self.noisy {
             let flag = if number.is_multiple_of(2) { "M" } else { "N" };
-            readings.extend(noise.iter().map(|code| Reading { code, text: "1", judged: None, flag: Some(flag) }));
+            readings.extend(noise.iter().map(|code| Reading {
+                code,
+                text: "1",
+                judged: None,
+                none: false,
+                flag: Some(flag),
+            }));
         }
         let seen =
             Observation { at: Timestamp(self.player.now), data: Some(Timestamp(data)), kind, readings: &readings };

@@ -248,8 +248,14 @@ impl Played {
             "unrighted" => {
                 let of_it = |r: &&Revision| r.kind.name() == words[1];
                 let code = |r: &Revised| words.get(2).is_none_or(|code| r.code == *code);
-                if let Some(found) =
-                    self.player.revisions.iter().skip(self.revised).filter(of_it).flat_map(|r| &r.readings).find(|r| code(r))
+                if let Some(found) = self
+                    .player
+                    .revisions
+                    .iter()
+                    .skip(self.revised)
+                    .filter(of_it)
+                    .flat_map(|r| &r.readings)
+                    .find(|r| code(r))
                 {
                     return Err(format!("put right was {found:?}"));
                 }
