@@ -132,7 +132,6 @@ impl Player {
         );
         self.revisions.extend(out.revisions);
         self.happenings.extend(out.happenings);
-        self.revisions.extend(out.revisions);
         self.answers.push(answer.clone());
         answer
     }
