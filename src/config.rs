@@ -1,4 +1,4 @@
-//! The configuration file: the rooms' own sections put together, read, and checked with the place of every mistake.
+//! The configuration file: the modules' own sections put together, read, and checked with the place of every mistake.
 //!
 //! What must stay true: unknown keys are errors; every number, time and size has a range ([`ranges`]); `Default` is the only source of defaults, and `config/gateway.toml` shows every
 //! one of them (a test compares); relative paths are relative to the configuration file; secrets come from files.

@@ -1,4 +1,4 @@
-//! The door to the broker against a broker that misbehaves: cut at every byte, late, reordered, withheld, refused. Nothing is lost,
+//! The connection to the broker against a broker that misbehaves: cut at every byte, late, reordered, withheld, refused. Nothing is lost,
 //! nothing is stuck, order holds, repetitions stay within the window.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test that panics has spoken")]

@@ -1,4 +1,4 @@
-//! The road down through the running gateway: a request over MQTT, a station that answers, the broker's retained documents.
+//! The downlink through the running gateway: a request over MQTT, a station that answers, the broker's retained documents.
 
 #![allow(dead_code, reason = "the harness is shared")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has spoken")]

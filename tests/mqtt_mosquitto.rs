@@ -1,4 +1,4 @@
-//! The door to the broker against a real mosquitto: order, restarts, credentials, access lists, birth and will.
+//! The connection to the broker against a real mosquitto: order, restarts, credentials, access lists, birth and will.
 //!
 //! Where mosquitto is not installed these tests say so and pass, unless `MOSQUITTO_REQUIRED` is set (as in CI).
 
@@ -425,7 +425,7 @@ async fn requests_wait_at_the_broker_and_come_again_until_they_are_taken() {
     for version in [Version::V5, Version::V311] {
         let settings = Settings { client_id: format!("gw-{version:?}"), ..broker.settings(version) };
         let topic = format!("{version:?}/A1/command");
-        let wish = || mqtt::Wish {
+        let wish = || mqtt::Subscription {
             filters: vec![format!("{topic}/+")],
             suffix: "-in".into(),
             session: Duration::from_secs(3600),
@@ -469,7 +469,7 @@ async fn requests_wait_at_the_broker_and_come_again_until_they_are_taken() {
 async fn a_flood_of_requests_is_bounded_and_none_is_lost() {
     let Some(broker) = Broker::start("") else { return };
     let stop = CancellationToken::new();
-    let wish = mqtt::Wish {
+    let wish = mqtt::Subscription {
         filters: vec!["flood/+".into()],
         suffix: "-in".into(),
         session: Duration::from_secs(60),
@@ -497,8 +497,12 @@ async fn what_is_published_to_be_kept_is_told_from_what_was_kept_as_wished() {
     for (as_published, live) in [(true, true), (false, false)] {
         let stop = CancellationToken::new();
         let topic = format!("kept/{as_published}");
-        let wish =
-            || mqtt::Wish { filters: vec![topic.clone()], suffix: "-in".into(), session: Duration::ZERO, as_published };
+        let wish = || mqtt::Subscription {
+            filters: vec![topic.clone()],
+            suffix: "-in".into(),
+            session: Duration::ZERO,
+            as_published,
+        };
         let settings = Settings { client_id: topic.clone(), ..broker.settings(Version::V5) };
         let (mut inbox, door) = mqtt::subscribe(&settings, wish(), stop.clone());
         inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
@@ -527,7 +531,7 @@ async fn a_request_that_is_too_long_stops_no_other() {
     for version in [Version::V311, Version::V5] {
         let name = format!("{version:?}");
         let settings = Settings { client_id: name.clone(), ..broker.settings(version) };
-        let wish = mqtt::Wish {
+        let wish = mqtt::Subscription {
             filters: vec![format!("{name}/+")],
             suffix: "-in".into(),
             session: Duration::from_secs(3600),

@@ -1,4 +1,4 @@
-//! The road down end to end: simulated stations of 2025 that seal what they say, keys given while the gateway is killed, loggers that get
+//! The downlink end to end: simulated stations of 2025 that seal what they say, keys given while the gateway is killed, loggers that get
 //! their MN, and a day that a station kept to itself.
 
 #![allow(dead_code, reason = "the harness is shared")]

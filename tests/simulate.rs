@@ -275,7 +275,7 @@ async fn what_cannot_be_done_is_said() {
     assert!(fails(Options { ledger, ..options(&host) }).await.contains("--ledger"));
 }
 
-/// What a test of the road down looks like from outside: a host gives a command, the log says what became of it.
+/// What a test of the downlink looks like from outside: a host gives a command, the log says what became of it.
 #[tokio::test]
 async fn the_command_log_tells_what_became_of_a_command() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

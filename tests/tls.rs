@@ -19,7 +19,7 @@ use hj212::write;
 use hj212_certificates::ClientFiles;
 use hj212_model::message::Publication;
 use hj212_model::telemetry::{Expiry, Telemetry};
-use hj212_mqtt::{self as mqtt, Settings, State, Version, Wish};
+use hj212_mqtt::{self as mqtt, Settings, State, Subscription, Version};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio_rustls::rustls::{self, pki_types};
 use tokio_util::sync::CancellationToken;
@@ -182,8 +182,12 @@ async fn wrong_certificates_of_the_broker_are_named_and_repaired_without_a_resta
         let ends = telemetry.expiry(Expiry::MqttBroker).unwrap();
         assert_eq!(jiff::Timestamp::from_second(ends).unwrap().to_string(), "2090-01-01T00:00:00Z");
         // Requests come in over TLS as well.
-        let wish =
-            Wish { filters: vec!["in/+".into()], suffix: "-in".into(), session: Duration::ZERO, as_published: true };
+        let wish = Subscription {
+            filters: vec!["in/+".into()],
+            suffix: "-in".into(),
+            session: Duration::ZERO,
+            as_published: true,
+        };
         let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
         inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
         let (topic, payload) = ("in/1".to_owned(), Bytes::from_static(b"asked"));

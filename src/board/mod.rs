@@ -6,20 +6,20 @@
 //! ([`REJECTED_MAX`]) and the bytes of all reports ([`BYTES_MAX`]); what is not kept is counted (`not_kept`); it shows
 //! messages as they were published and judges nothing.
 
-mod glimpse;
 mod offset;
 mod query;
+mod row_snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use glimpse::Glimpse;
-pub use glimpse::Page;
 use hj212_model::message::{Publication, StationFacts};
 use offset::Offsets;
 pub use query::{Only, Query};
+pub use row_snapshot::Page;
+use row_snapshot::RowSnapshot;
 
 /// Latest messages kept of a station, one a kind of report.
 pub const KINDS_MAX: usize = 12;
@@ -210,7 +210,7 @@ impl Board {
     pub fn page(&self, query: &Query) -> Page {
         let text = query.text.to_lowercase();
         let found: Vec<_> = self.rows.iter().filter(|(_, row)| query.wants(row, &text)).collect();
-        let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.glimpse(mn));
+        let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.row(mn));
         Page { found: found.len(), first: query.first, rows: rows.collect() }
     }
 
@@ -218,7 +218,7 @@ impl Board {
     #[must_use]
     pub fn station(&self, mn: &str) -> Option<String> {
         let row = self.rows.get(mn)?;
-        let mut text = row.glimpse(mn).view().to_string();
+        let mut text = row.row(mn).view().to_string();
         // An object that goes on.
         text.pop();
         let raw = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
@@ -301,8 +301,8 @@ impl Row {
     }
 
     /// What a row of a page shows. Cheap: bodies are shared, and read by whoever looks.
-    fn glimpse(&self, mn: &str) -> Glimpse {
-        Glimpse {
+    fn row(&self, mn: &str) -> RowSnapshot {
+        RowSnapshot {
             mn: mn.to_owned(),
             name: self.name.clone(),
             tags: self.tags.clone(),

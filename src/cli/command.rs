@@ -1,6 +1,6 @@
 //! `command`: ask a station for something through the broker, and watch what becomes of it.
 //!
-//! The same road as any other client's: a request on `…/command/{id}`, the life of it on `…/command/{id}/status`. So the gateway decides,
+//! The same way as any other client's: a request on `…/command/{id}`, the life of it on `…/command/{id}/status`. So the gateway decides,
 //! and its journal knows who asked.
 
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::{CONFIG, FAULT, USAGE, complain, log};
 use crate::config::{self, Config};
 use hj212_downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
 use hj212_model::message::Publication;
-use hj212_mqtt::{self as mqtt, Wish};
+use hj212_mqtt::{self as mqtt, Subscription};
 
 /// Nothing answered: the broker or the gateway is away (EX_UNAVAILABLE).
 const AWAY: u8 = 69;
@@ -213,7 +213,7 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     let gateway_topic = format!("{}/gateway/{}/status", settings.prefix, config.gateway.id);
     let stop = CancellationToken::new();
     let filters = vec![format!("{topic}/status"), format!("{topic}/refused"), gateway_topic.clone()];
-    let wish = Wish { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false };
+    let wish = Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
     let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
     let deadline = tokio::time::Instant::now() + Duration::from_secs(options.wait);

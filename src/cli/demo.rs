@@ -1,4 +1,4 @@
-//! `demo`: the whole road in one process, nothing to set up, nothing left behind.
+//! `demo`: the whole way in one process, nothing to set up, nothing left behind.
 
 use std::time::Duration;
 

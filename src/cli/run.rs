@@ -1,4 +1,4 @@
-//! `run`: the daemon, and its manners towards systemd.
+//! `run`: the daemon, and what it tells systemd.
 //!
 //! SIGTERM and SIGINT stop in order, a second one at once. SIGHUP takes up a changed configuration; one that is not good changes
 //! nothing. Under `Type=notify` systemd hears when stations can connect, when a reload begins and ends, and, under

@@ -34,7 +34,7 @@ const POINTS_MAX: usize = 500;
 
 /// What of a published message is looked at.
 #[derive(Deserialize)]
-struct Told<'a> {
+struct PublishedReading<'a> {
     kind: String,
     data_time: Option<String>,
     #[serde(borrow, default)]
@@ -313,7 +313,7 @@ impl History {
     fn values(&mut self, published: &[hj212_model::message::Publication]) -> BTreeMap<String, (String, String)> {
         let mut names = BTreeMap::new();
         for publication in published {
-            let Ok(body) = serde_json::from_slice::<Told<'_>>(&publication.payload) else { continue };
+            let Ok(body) = serde_json::from_slice::<PublishedReading<'_>>(&publication.payload) else { continue };
             let several = body.instruments.len() > 1;
             let own = body.readings.into_iter().map(|(code, reading)| (code.clone(), code, String::new(), reading));
             // The same code under two instruments is two series.

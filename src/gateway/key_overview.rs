@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::command_desk;
 use super::derived::Derived;
-use super::desk;
 use crate::config::Config;
 use hj212::Edition;
 use hj212_downlink::{Address, Desk, KeyState, Moment, StationKey};
@@ -46,13 +46,12 @@ pub fn read(config: &Config, keys: &[StationKey]) -> std::io::Result<Overview> {
     // The desk's file is believed only if it is of this journal.
     let id = journal::id(&OsDisk, &config.journal.dir).ok().flatten().unwrap_or_default();
     let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), id);
-    let loaded = derived.load(desk::FILE);
-    let unbelieved = loaded.is_none() && config.journal.dir.join(desk::FILE).exists();
+    let loaded = derived.load(command_desk::FILE);
+    let unbelieved = loaded.is_none() && config.journal.dir.join(command_desk::FILE).exists();
     let steps = match loaded {
         None => Vec::new(),
-        Some(bytes) => {
-            desk::steps(&bytes).ok_or_else(|| std::io::Error::other("the file of the command desk cannot be read"))?
-        }
+        Some(bytes) => command_desk::steps(&bytes)
+            .ok_or_else(|| std::io::Error::other("the file of the command desk cannot be read"))?,
     };
     let now = Moment { wall: clock::now(), ..Moment::default() };
     let address = |mn: &str| Some(Address::new(mn, Edition::V2025));

@@ -40,7 +40,7 @@ pub(super) fn records(
     keys.iter().map(|key| record(&Step::of_key(key, again))).collect()
 }
 
-/// The keys of the file by station, for the stations' door: where there is no command desk, nobody knows more of them.
+/// The keys of the file by station, for the stations' listener: where there is no command desk, nobody knows more of them.
 pub(super) fn by_station(keys: &[StationKey]) -> net::Keys {
     let mut all: HashMap<Box<str>, Vec<_>> = HashMap::new();
     for key in keys {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
-use crate::net::House;
+use crate::net::ListenerState;
 use hj212_model::session::{Haunts, Learned};
 
 const FILE: &str = "learned";
@@ -34,19 +34,19 @@ pub(super) fn load_haunts(derived: &Derived) -> Haunts {
 }
 
 /// Writes what is learned, until `stop` and once more then.
-pub(super) async fn keep(house: Arc<House>, derived: Derived, stop: CancellationToken) {
-    let mut kept = house.learned();
+pub(super) async fn keep(shared: Arc<ListenerState>, derived: Derived, stop: CancellationToken) {
+    let mut kept = shared.learned();
     let mut turn = 0;
     loop {
         let stopped = tokio::time::timeout(EVERY, stop.cancelled()).await.is_ok();
-        let now = house.learned();
+        let now = shared.learned();
         if now != kept {
             store(&derived, &now);
             kept = now;
         }
         turn += 1;
         let due = stopped || turn % HAUNTS_EVERY == 1;
-        if let Some(haunts) = due.then(|| house.haunts_to_keep()).flatten() {
+        if let Some(haunts) = due.then(|| shared.haunts_to_keep()).flatten() {
             let bytes = postcard::to_stdvec(&haunts).map_err(std::io::Error::other);
             if let Err(error) = bytes.and_then(|bytes| derived.store(HAUNTS, &bytes)) {
                 tracing::warn!(%error, "where stations were heard cannot be written; it is learned anew after a restart");

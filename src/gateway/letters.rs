@@ -157,7 +157,7 @@ impl Unlogged {
 }
 
 /// Keeps letters.
-pub(super) struct Keeper {
+pub(super) struct LetterStore {
     pub(super) journal: Arc<Journal>,
     pub(super) derived: Derived,
     pub(super) telemetry: Arc<Telemetry>,
@@ -166,8 +166,8 @@ pub(super) struct Keeper {
     pub(super) own: String,
 }
 
-impl Keeper {
-    /// Runs until the door to the broker has ended.
+impl LetterStore {
+    /// Runs until The connection to the broker has ended.
     pub(super) async fn run(self, mut letters: UnboundedReceiver<Letter>) {
         *self.shown.open() = List::load(&self.derived, self.journal.id());
         let (mut unsaid, mut said, mut changed) = (Unsaid::default(), None::<Instant>, false);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::record;
 use crate::http;
-use crate::net::{House, Places};
+use crate::net::{ListenerState, Places};
 use hj212_journal::Journal;
 use hj212_model::message::{Record, notice};
 
@@ -86,7 +86,7 @@ impl Shares {
 }
 
 /// Says what reached a limit, until `stop`.
-pub(super) async fn tell(house: Arc<House>, journal: Arc<Journal>, stop: CancellationToken) {
+pub(super) async fn tell(shared: Arc<ListenerState>, journal: Arc<Journal>, stop: CancellationToken) {
     let mut said: BTreeMap<String, Instant> = BTreeMap::new();
     loop {
         tokio::select! {
@@ -99,7 +99,7 @@ pub(super) async fn tell(house: Arc<House>, journal: Arc<Journal>, stop: Cancell
             journal.appender().append(record(&Record::Notice(&notice(kind, mn, detail))), ());
         };
         if !said.contains_key("")
-            && let Some(unkept) = house.unkept()
+            && let Some(unkept) = shared.unkept()
         {
             said.insert(String::new(), now);
             let networks: BTreeMap<String, u64> = unkept.networks.iter().map(|(ip, n)| (ip.to_string(), *n)).collect();
@@ -112,9 +112,9 @@ pub(super) async fn tell(house: Arc<House>, journal: Arc<Journal>, stop: Cancell
             say("rejected-unkept", None, &detail);
         }
         // What is not said now is counted on.
-        for (mn, count) in house.slowed(|mn| !said.contains_key(mn)) {
+        for (mn, count) in shared.slowed(|mn| !said.contains_key(mn)) {
             said.insert(mn.to_string(), now);
-            let limit = house.settings().station_frames_per_minute;
+            let limit = shared.settings().station_frames_per_minute;
             tracing::warn!(mn = %mn, "a station speaks faster than station_frames_per_minute and is read more slowly");
             say("station-limited", Some(&mn), &json!({ "slowed": count, "frames_per_minute": limit }));
         }

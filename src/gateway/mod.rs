@@ -1,4 +1,4 @@
-//! The house put together: who owns what, and in which order it starts and stops.
+//! The gateway put together: who owns what, and in which order it starts and stops.
 //!
 //! ```text
 //! stations ══► net ──► journal ──► uplink thread ──► mqtt ══► broker
@@ -11,28 +11,28 @@
 //! [`DRAIN_MAX`], the broker is told, the journal is closed. What was not delivered is delivered after the next start.
 
 mod announce;
+mod command_desk;
 pub mod context;
 pub mod delivery;
 pub mod derived;
-mod desk;
-mod entries;
-mod envelope;
 mod history;
+pub mod json_members;
 pub mod key_overview;
 mod keys;
 mod learned;
 pub mod ledgers;
 pub mod letters;
 pub mod limits;
+mod liveness;
+mod mark_entries;
 pub mod marks;
 mod past;
-mod pulse;
 mod reload;
 pub mod replay;
 pub mod requests;
 pub mod secrets;
+mod size_guard;
 pub mod uplink;
-pub mod verbatim;
 mod view;
 
 use std::net::SocketAddr;
@@ -47,7 +47,7 @@ use crate::board::Board;
 use crate::config::{Config, Loaded};
 use crate::http;
 use crate::http::View;
-use crate::net::{self, House};
+use crate::net::{self, ListenerState};
 use announce::{Announcer, append};
 use derived::Derived;
 use hj212_interpret as interpret;
@@ -57,9 +57,9 @@ use hj212_model::clock::Monotonic;
 use hj212_model::message::{Context, Publication, Record};
 use hj212_model::telemetry::{Counter, Expiry, Telemetry};
 use hj212_mqtt as mqtt;
-use pulse::Pulse;
+use liveness::Liveness;
+use view::GatewayView;
 pub use view::LogSwitch;
-use view::Shown;
 
 /// How often the monotonic clock is journalled: time-outs of the interpretation need time to pass, whatever the wall clock does.
 const TICK: Duration = Duration::from_secs(5);
@@ -101,24 +101,24 @@ pub enum StartError {
 pub struct Running {
     telemetry: Arc<Telemetry>,
     journal: Arc<Journal>,
-    house: Arc<House>,
+    shared: Arc<ListenerState>,
     progress: Arc<uplink::Progress>,
     broker: tokio::sync::watch::Receiver<mqtt::State>,
     board: Arc<Mutex<Board>>,
     announcer: Arc<Announcer>,
-    shown: Arc<Shown>,
+    shown: Arc<GatewayView>,
     page_address: Option<SocketAddr>,
     /// The command desk's ear, if there is one.
-    orders: Option<tokio::sync::mpsc::Sender<desk::Order>>,
+    orders: Option<tokio::sync::mpsc::Sender<command_desk::Order>>,
     /// The certificates of `listen.also`, one for each.
     certificates: Vec<Option<Arc<net::Certificates>>>,
-    /// The configuration and the context that hold; without the stations, of which the house has the only copy: there may be 300,000.
+    /// The configuration and the context that hold; without the stations, of which the gateway has the only copy: there may be 300,000.
     current: Arc<Mutex<(Config, Context)>>,
     addresses: Vec<SocketAddr>,
     stop: CancellationToken,
-    /// Cancelled when the journal takes no more from the doors: the uplink ends when it has delivered what is there.
+    /// Cancelled when the journal takes no more from the listeners: the uplink ends when it has delivered what is there.
     last_record: CancellationToken,
-    /// Cancelled when the broker's door may close.
+    /// Cancelled when the connection to the broker may close.
     farewell: CancellationToken,
     listeners: tokio::task::JoinSet<()>,
     uplink: std::thread::JoinHandle<()>,
@@ -176,11 +176,11 @@ impl Running {
                 net::bind(address).map_err(|error| StartError::Listen { address: address.clone(), error })?;
             listeners.push(listener);
         }
-        let mut manners: Vec<net::Manner> = listeners.iter().map(|_| net::Manner::default()).collect();
+        let mut manners: Vec<net::ListenerMode> = listeners.iter().map(|_| net::ListenerMode::default()).collect();
         for also in &config.listen.also {
             let address = also.address.clone();
             listeners.push(net::bind(&address).map_err(|error| StartError::Listen { address, error })?);
-            manners.push(net::Manner::of(also)?);
+            manners.push(net::ListenerMode::of(also)?);
         }
         let certificates = manners.iter().skip(manners.len() - config.listen.also.len());
         let certificates: Vec<_> = certificates.map(|manner| manner.certificates().cloned()).collect();
@@ -194,20 +194,21 @@ impl Running {
         let (outbox, door) =
             mqtt::start_with_letters(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone(), letters_to);
         let dead = Arc::new(letters::Letters::default());
-        let keeper = letters::Keeper {
+        let keeper = letters::LetterStore {
             journal: Arc::clone(&journal),
             derived: derived.clone(),
             telemetry: Arc::clone(&telemetry),
             shown: Arc::clone(&dead),
             own: format!("{}/gateway/", config.mqtt.prefix),
         };
-        // It ends with the door.
+        // It ends with the connection to the broker.
         tokio::spawn(keeper.run(letters));
         let broker = outbox.state();
         let outbox = confirmed_by_consumer(&config, outbox, &journal, &telemetry, &farewell);
         let last_record = CancellationToken::new();
         let progress = Arc::new(uplink::Progress::default());
-        let (orders, ordered) = config.command.enabled.then(|| tokio::sync::mpsc::channel(desk::ORDERS_MAX)).unzip();
+        let (orders, ordered) =
+            config.command.enabled.then(|| tokio::sync::mpsc::channel(command_desk::ORDERS_MAX)).unzip();
         let renew = Arc::new(tokio::sync::Notify::new());
         let uplink = uplink::Uplink {
             orders: orders.clone(),
@@ -220,7 +221,7 @@ impl Running {
             keep_size: config.journal.keep_size,
             interpret: interpretation(&config),
             outbox,
-            envelope: envelope::Envelope::of(&config),
+            envelope: size_guard::SizeGuard::of(&config),
             board: Arc::clone(&board),
             telemetry: Arc::clone(&telemetry),
             stop: last_record.clone(),
@@ -237,26 +238,27 @@ impl Running {
                 "stations that may be connected at a time"
             ),
         }
-        let house = Arc::new(House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
-        house.limit_connections(shares.stations);
-        house.remember(learned::load(&derived));
-        house.remember_haunts(learned::load_haunts(&derived));
-        house.replace_keys(keys::by_station(&keys));
+        let shared =
+            Arc::new(ListenerState::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
+        shared.limit_connections(shares.stations);
+        shared.remember(learned::load(&derived));
+        shared.remember_haunts(learned::load_haunts(&derived));
+        shared.replace_keys(keys::by_station(&keys));
         let mut tasks = tokio::task::JoinSet::new();
         if config.marking.entries {
             take_entries(&config, &journal, &mut tasks, &stop);
         }
         if let Some(ordered) = ordered {
-            desk::follow_early(&derived, &house, &config.command);
+            command_desk::follow_early(&derived, &shared, &config.command);
             let desk = (ordered, secrets);
-            open_desk(&config, &house, &derived, desk, &mut tasks, &stop, Arc::clone(&journal));
+            open_desk(&config, &shared, &derived, desk, &mut tasks, &stop, Arc::clone(&journal));
         }
         for (listener, manner) in listeners.into_iter().zip(manners) {
-            tasks.spawn(net::serve(listener, manner, Arc::clone(&house), stop.clone()));
+            tasks.spawn(net::serve(listener, manner, Arc::clone(&shared), stop.clone()));
         }
-        let pulse = Arc::new(Pulse::new());
+        let pulse = Arc::new(Liveness::new());
         tasks.spawn(tick(Arc::clone(&journal), Arc::clone(&pulse), monotonic, stop.clone()));
-        let shown = Arc::new(Shown {
+        let shown = Arc::new(GatewayView {
             gateway: config.gateway.id.clone(),
             started: Instant::now(),
             started_at: clock::now(),
@@ -264,7 +266,7 @@ impl Running {
             journal: Arc::clone(&journal),
             dir: config.journal.dir.clone(),
             interpret: interpretation(&config),
-            house: Arc::clone(&house),
+            shared: Arc::clone(&shared),
             progress: Arc::clone(&progress),
             pulse,
             broker: broker.clone(),
@@ -285,17 +287,17 @@ impl Running {
                 stop.clone(),
             ));
         }
-        tasks.spawn(limits::tell(Arc::clone(&house), Arc::clone(&journal), stop.clone()));
-        tasks.spawn(learned::keep(Arc::clone(&house), derived.clone(), stop.clone()));
+        tasks.spawn(limits::tell(Arc::clone(&shared), Arc::clone(&journal), stop.clone()));
+        tasks.spawn(learned::keep(Arc::clone(&shared), derived.clone(), stop.clone()));
         let journal_dir = config.journal.dir.clone();
         let current = Arc::new(Mutex::new((config, context)));
-        let held = (Arc::clone(&house), Arc::clone(&current));
+        let held = (Arc::clone(&shared), Arc::clone(&current));
         tasks.spawn(renew_context(renew, Arc::clone(&announcer), held, stop.clone()));
         tracing::info!(?addresses, journal = %journal_dir.display(), "listening");
         Ok(Running {
             telemetry,
             journal,
-            house,
+            shared,
             progress,
             broker,
             board,
@@ -335,8 +337,8 @@ impl Running {
 
     /// The stations' door.
     #[must_use]
-    pub fn house(&self) -> &Arc<House> {
-        &self.house
+    pub fn shared(&self) -> &Arc<ListenerState> {
+        &self.shared
     }
 
     /// How far the journal is published.
@@ -408,7 +410,7 @@ fn confirmed_by_consumer(
     let own = format!("{}/gateway/{}", config.mqtt.prefix, config.gateway.id);
     let id: String = journal.id().iter().map(|byte| format!("{byte:02x}")).collect();
     let filters = vec![format!("{own}/delivered/{}", config.delivery.consumer)];
-    let wish = mqtt::Wish { filters, suffix: "-confirm".into(), session: ENTRIES_SESSION, as_published: false };
+    let wish = mqtt::Subscription { filters, suffix: "-confirm".into(), session: ENTRIES_SESSION, as_published: false };
     let (mut inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (confirm, confirmations) = tokio::sync::watch::channel(0);
     let (known, stopped) = (id.clone(), stop.clone());
@@ -438,58 +440,59 @@ fn take_entries(
 ) {
     let prefix = &config.mqtt.prefix;
     let filters = vec![format!("{prefix}/+/mark-entry/+"), format!("{prefix}/+/mark-ruling/+/+")];
-    let wish = mqtt::Wish { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false };
+    let wish = mqtt::Subscription { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());
-    tasks.spawn(entries::run(inbox, prefix, Arc::clone(journal), stop.clone()));
+    tasks.spawn(mark_entries::run(inbox, prefix, Arc::clone(journal), stop.clone()));
     tasks.spawn(async move {
         stopped.cancelled().await;
         mqtt::left(door).await;
     });
 }
 
-/// Opens the road down: requests from the broker, the ears at the stations' door, the desk between them.
+/// Opens the downlink: requests from the broker, notices of the stations' connections, the command desk between them.
 fn open_desk(
     config: &Config,
-    house: &Arc<House>,
+    shared: &Arc<ListenerState>,
     derived: &Derived,
-    (orders, secrets): (tokio::sync::mpsc::Receiver<desk::Order>, Option<secrets::Secrets>),
+    (orders, secrets): (tokio::sync::mpsc::Receiver<command_desk::Order>, Option<secrets::Secrets>),
     tasks: &mut tokio::task::JoinSet<()>,
     stop: &CancellationToken,
     journal: Arc<Journal>,
 ) {
-    let (ears, listener) = net::ears();
-    house.listened_to(ears);
+    let (sender, listener) = net::notice_channel();
+    shared.listened_to(sender);
     let roles = config.command.roles();
     let of_roles = roles.iter().map(|role| format!("{}/+/command/{role}/+", config.mqtt.prefix));
     let filters = std::iter::once(format!("{}/+/command/+", config.mqtt.prefix)).chain(of_roles).collect();
-    let wish = mqtt::Wish { filters, suffix: "-in".into(), session: config.command.session, as_published: true };
+    let wish =
+        mqtt::Subscription { filters, suffix: "-in".into(), session: config.command.session, as_published: true };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let stopped = stop.clone();
     tasks.spawn(async move {
         stopped.cancelled().await;
         mqtt::left(door).await;
     });
-    let parts = desk::Parts {
+    let parts = command_desk::Parts {
         settings: config.command.clone(),
         prefix: config.mqtt.prefix.clone(),
-        house: Arc::clone(house),
+        shared: Arc::clone(shared),
         journal,
         derived: derived.clone(),
-        telemetry: Arc::clone(house.telemetry()),
+        telemetry: Arc::clone(shared.telemetry()),
         inbox,
         listener,
         orders,
         secrets,
     };
-    tasks.spawn(desk::run(parts, stop.clone()));
+    tasks.spawn(command_desk::run(parts, stop.clone()));
 }
 
 /// Journals the registry in force once more whenever the uplink asks for it.
 async fn renew_context(
     asked: Arc<tokio::sync::Notify>,
     announcer: Arc<Announcer>,
-    (house, current): (Arc<House>, Arc<Mutex<(Config, Context)>>),
+    (shared, current): (Arc<ListenerState>, Arc<Mutex<(Config, Context)>>),
     stop: CancellationToken,
 ) {
     loop {
@@ -497,11 +500,11 @@ async fn renew_context(
             () = stop.cancelled() => return,
             () = asked.notified() => {}
         }
-        let (announcer, house, current) = (Arc::clone(&announcer), Arc::clone(&house), Arc::clone(&current));
+        let (announcer, shared, current) = (Arc::clone(&announcer), Arc::clone(&shared), Arc::clone(&current));
         let renewing = tokio::task::spawn_blocking(move || {
             // A reload waits: two announcements at a time would not be told apart.
             let current = current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let context = Context { stations: house.registered().facts(), ..current.1.clone() };
+            let context = Context { stations: shared.registered().facts(), ..current.1.clone() };
             announcer.renew(&context)
         });
         match renewing.await {
@@ -546,7 +549,7 @@ fn record(record: &Record<'_>) -> Entry {
     Entry { time: clock::now(), kind: record.kind(), body }
 }
 
-/// Listens for operators, if they are to have a door.
+/// Listens for operators, if they are to have an HTTP server.
 async fn operators(config: &Config) -> Result<Option<http::Listener>, StartError> {
     let Ok(Some(address)) = config.http.address() else { return Ok(None) };
     let refused = |error| StartError::Listen { address: config.http.address.clone(), error };
@@ -554,7 +557,7 @@ async fn operators(config: &Config) -> Result<Option<http::Listener>, StartError
 }
 
 /// Lets time pass in the journal.
-async fn tick(journal: Arc<Journal>, pulse: Arc<Pulse>, monotonic: Monotonic, stop: CancellationToken) {
+async fn tick(journal: Arc<Journal>, pulse: Arc<Liveness>, monotonic: Monotonic, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -27,8 +27,8 @@ impl Running {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
-        changes.extend(stations(&self.house.registered(), &registry));
-        if !self.house.registered().is_empty() && registry.is_empty() {
+        changes.extend(stations(&self.shared.registered(), &registry));
+        if !self.shared.registered().is_empty() && registry.is_empty() {
             tracing::warn!(
                 "no station is registered any more: every logger is refused, unless stations.unknown accepts it"
             );
@@ -67,11 +67,11 @@ impl Running {
         };
         open(&self.board).register(&context.stations);
         context.stations.clear();
-        self.house.replace_registry(registry);
-        self.house.replace_settings(config.listen.clone());
+        self.shared.replace_registry(registry);
+        self.shared.replace_settings(config.listen.clone());
         changes.extend(self.renew_certificates(&old.listen.also, &config));
         if let Some(orders) = &self.orders
-            && orders.try_send(super::desk::Order::Reload(Box::new(config.command.clone()))).is_err()
+            && orders.try_send(super::command_desk::Order::Reload(Box::new(config.command.clone()))).is_err()
         {
             changes.push("command: the desk is busy; reload once more".into());
         }
@@ -94,18 +94,18 @@ impl Running {
     /// Has the keys of the file journalled, by the desk if there is one: it must know them, too.
     fn take_keys(&self, keys: Vec<StationKey>) -> Option<String> {
         let Some(orders) = &self.orders else {
-            self.house.replace_keys(super::keys::by_station(&keys));
+            self.shared.replace_keys(super::keys::by_station(&keys));
             let taken = self.announcer.reload_keys(&keys);
             return taken.err().map(|error| format!("keys: {error}; they are journalled again at the next start"));
         };
-        let sent = orders.try_send(super::desk::Order::Keys(keys));
+        let sent = orders.try_send(super::command_desk::Order::Keys(keys));
         sent.err().map(|_| "keys: the desk is busy; reload once more".to_owned())
     }
 
     /// Reads the certificates of the listeners anew that are as they were but for their files: `running` is what they were opened with. One
     /// that is to ask for certificates, or not to any more, or that is no longer there, waits for the restart. The files were found good when
     /// the configuration was read.
-    fn renew_certificates(&self, running: &[net::Also], config: &Config) -> Vec<String> {
+    fn renew_certificates(&self, running: &[net::ExtraListener], config: &Config) -> Vec<String> {
         let mut changes = Vec::new();
         for (also, certificates) in running.iter().zip(&self.certificates) {
             let new = config.listen.also.iter().find(|new| new.address == also.address);

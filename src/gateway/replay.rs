@@ -17,8 +17,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
-use super::envelope::Envelope;
 use super::past;
+use super::size_guard::SizeGuard;
 use super::uplink::interpret;
 use crate::config::Config;
 use hj212::SealForm;
@@ -168,7 +168,7 @@ struct Pass {
     range: Range,
     station: Option<String>,
     outbox: Outbox,
-    envelope: Envelope,
+    envelope: SizeGuard,
     telemetry: Arc<Telemetry>,
     publications: Vec<Publication>,
     /// What each retained topic that was published says at the end of the journal, if it changed after the range.
@@ -183,7 +183,7 @@ impl Pass {
             station: range.mn.as_ref().map(|mn| format!("{}/{mn}/", config.mqtt.prefix)),
             range: range.clone(),
             outbox,
-            envelope: Envelope::of(config),
+            envelope: SizeGuard::of(config),
             telemetry: Arc::default(),
             publications: Vec::new(),
             retained: BTreeMap::new(),

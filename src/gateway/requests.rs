@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::command_desk;
 use super::derived::Derived;
-use super::desk;
 use super::replay::ReplayError;
 use crate::config::Config;
 use hj212_downlink::Step;
@@ -93,7 +93,7 @@ pub fn read(config: &Config, wanted: &Wanted<'_>) -> Result<Requests, ReplayErro
     let id = hj212_journal::id(&*disk, dir).map_err(|error| broken(&error))?.ok_or_else(|| broken(&"there is none"))?;
     let derived = Derived::new(Arc::clone(&disk), dir.clone(), id);
     let look = Look { disk, dir, wanted, bytes_max: BYTES_MAX };
-    look.around(desk::remembered(&derived)).map_err(|error| broken(&error))
+    look.around(command_desk::remembered(&derived)).map_err(|error| broken(&error))
 }
 
 /// A look into the journal.

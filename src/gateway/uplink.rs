@@ -1,4 +1,4 @@
-//! The road up, second half: journal → interpreter → MQTT → cursor. One thread, so that a long backlog never takes time from the
+//! The uplink: journal → interpreter → MQTT → cursor. One thread, so that a long backlog never takes time from the
 //! connections.
 //!
 //! What must stay true:
@@ -34,12 +34,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::command_desk::Order;
 use super::context;
 use super::delivery::{Delivery, Due};
 use super::derived::{CHECKPOINTS_MAX, Derived};
-use super::desk::Order;
-use super::envelope::Envelope;
-use super::pulse::Pulse;
+use super::liveness::Liveness;
+use super::size_guard::SizeGuard;
 use super::view::open;
 use crate::board::Board;
 use hj212_downlink::StationKey;
@@ -90,7 +90,7 @@ pub struct Progress {
     /// The stations' keys that the journal has told by then, to show what was encrypted.
     pub keys: Mutex<Vec<StationKey>>,
     /// When the thread last did something, if only to wait.
-    pub(super) pulse: Pulse,
+    pub(super) pulse: Liveness,
 }
 
 impl Default for Progress {
@@ -101,7 +101,7 @@ impl Default for Progress {
             delivered_time: AtomicI64::new(0),
             ended: AtomicBool::new(false),
             keys: Mutex::default(),
-            pulse: Pulse::new(),
+            pulse: Liveness::new(),
         }
     }
 }
@@ -139,7 +139,7 @@ pub struct Uplink {
     pub(super) keep_size: u64,
     pub(super) interpret: interpret::Settings,
     pub(super) outbox: Outbox,
-    pub(super) envelope: Envelope,
+    pub(super) envelope: SizeGuard,
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) telemetry: Arc<Telemetry>,
     /// Asks for the registry to be journalled once more.
@@ -198,7 +198,7 @@ impl Uplink {
 
     async fn run(self) {
         let _ending = Ending(Arc::clone(&self.progress));
-        let Some(mut road) = Road::new(self).await else { return };
+        let Some(mut road) = UplinkTask::new(self).await else { return };
         match road.drive().await {
             Ok(()) => road.leave(),
             Err(Closed) => tracing::warn!(
@@ -210,8 +210,8 @@ impl Uplink {
     }
 }
 
-struct Road {
-    house: Uplink,
+struct UplinkTask {
+    shared: Uplink,
     reader: Reader,
     interpreter: Interpreter,
     delivered: watch::Receiver<u64>,
@@ -244,32 +244,32 @@ struct Refused {
     tries: u32,
 }
 
-impl Road {
+impl UplinkTask {
     /// `None` if the stop came before it was known what holds.
-    async fn new(mut house: Uplink) -> Option<Self> {
+    async fn new(mut shared: Uplink) -> Option<Self> {
         let empty = Base {
             cursor: Offset(0),
-            interpreter: Interpreter::new(house.interpret.clone()),
+            interpreter: Interpreter::new(shared.interpret.clone()),
             checkpoint: None,
             unusable: false,
         };
-        let base = std::mem::replace(&mut house.base, empty);
+        let base = std::mem::replace(&mut shared.base, empty);
         let cursor = base.cursor;
         // What a restart needs is held from here on, whether a checkpoint is ever written or not.
-        let oldest = house.journal.first();
-        house.journal.keep_from(Holder::Interpretation, base.checkpoint.map_or(oldest, Offset::next));
-        let (interpreter, position) = catch_up(&house, base).await?;
-        house.progress.interpreted.store(position.0, Ordering::Relaxed);
-        house.progress.know(interpreter.keys());
+        let oldest = shared.journal.first();
+        shared.journal.keep_from(Holder::Interpretation, base.checkpoint.map_or(oldest, Offset::next));
+        let (interpreter, position) = catch_up(&shared, base).await?;
+        shared.progress.interpreted.store(position.0, Ordering::Relaxed);
+        shared.progress.know(interpreter.keys());
         let advanced = Arc::new(Notify::new());
         let hook = Arc::clone(&advanced);
-        house.journal.tail().on_advance(Box::new(move || hook.notify_one()));
-        house.journal.delivered(cursor);
-        let mut road = Road {
-            reader: house.journal.reader(Offset(position.0 + 1)),
-            delivered: house.outbox.delivered(),
+        shared.journal.tail().on_advance(Box::new(move || hook.notify_one()));
+        shared.journal.delivered(cursor);
+        let mut road = UplinkTask {
+            reader: shared.journal.reader(Offset(position.0 + 1)),
+            delivered: shared.outbox.delivered(),
             advanced,
-            delivery: Delivery::new(cursor, position, house.settings.checkpoint_every),
+            delivery: Delivery::new(cursor, position, shared.settings.checkpoint_every),
             publications: Vec::new(),
             seq: 0,
             position,
@@ -282,7 +282,7 @@ impl Road {
             refused: None,
             hidden: false,
             breaks: 0,
-            house,
+            shared,
         };
         road.thin(false);
         Some(road)
@@ -290,7 +290,7 @@ impl Road {
 
     async fn drive(&mut self) -> Result<(), Closed> {
         loop {
-            self.house.progress.pulse.beat();
+            self.shared.progress.pulse.beat();
             self.note_delivered();
             self.make_way();
             if self.interpret_next() {
@@ -301,17 +301,17 @@ impl Road {
                 continue;
             }
             let breaks = self.reader.breaks();
-            self.house.telemetry.add(Counter::JournalBreaks, breaks - std::mem::replace(&mut self.breaks, breaks));
+            self.shared.telemetry.add(Counter::JournalBreaks, breaks - std::mem::replace(&mut self.breaks, breaks));
             self.recall();
             let done = self.delivery.is_idle();
-            if self.house.stop.is_cancelled() && done {
+            if self.shared.stop.is_cancelled() && done {
                 return Ok(());
             }
             tokio::select! {
                 () = self.advanced.notified() => {}
                 changed = self.delivered.changed() => if changed.is_err() { return Err(Closed) },
-                () = tokio::time::sleep(self.house.settings.cursor_every) => {}
-                () = self.house.stop.cancelled(), if !self.house.stop.is_cancelled() => {}
+                () = tokio::time::sleep(self.shared.settings.cursor_every) => {}
+                () = self.shared.stop.cancelled(), if !self.shared.stop.is_cancelled() => {}
             }
         }
     }
@@ -324,18 +324,18 @@ impl Road {
                 self.refused = None;
                 let (offset, interpreted) = interpret(&mut self.interpreter, &stored, &mut self.publications);
                 self.position = offset;
-                self.house.progress.interpreted.store(offset.0, Ordering::Relaxed);
-                count(&self.house.telemetry, &interpreted);
+                self.shared.progress.interpreted.store(offset.0, Ordering::Relaxed);
+                count(&self.shared.telemetry, &interpreted);
                 self.note_clock(&interpreted);
                 if interpreted.keys > 0 {
-                    self.house.progress.know(self.interpreter.keys());
+                    self.shared.progress.know(self.interpreter.keys());
                 }
                 true
             }
             Ok(Some(ReadItem::Gap { first, last, cause })) => {
                 self.position = last;
                 if let Some((segment, ranges)) = self.reader.unreadable() {
-                    self.house.telemetry.add(Counter::JournalUnreadable, ranges.len() as u64);
+                    self.shared.telemetry.add(Counter::JournalUnreadable, ranges.len() as u64);
                     tracing::error!(
                         segment,
                         ?ranges,
@@ -343,9 +343,9 @@ impl Road {
                     );
                 }
                 if cause == GapCause::Damaged {
-                    self.house.telemetry.add(Counter::UplinkLost, last.0 - first.0 + 1);
-                    let copy = self.house.journal.keep_damaged(&self.reader);
-                    self.house.telemetry.add(Counter::JournalQuarantined, u64::from(copy.is_some()));
+                    self.shared.telemetry.add(Counter::UplinkLost, last.0 - first.0 + 1);
+                    let copy = self.shared.journal.keep_damaged(&self.reader);
+                    self.shared.telemetry.add(Counter::JournalQuarantined, u64::from(copy.is_some()));
                     let copy = copy.map(|path| path.display().to_string());
                     tracing::error!(
                         first = first.0,
@@ -353,7 +353,7 @@ impl Road {
                         copy,
                         "records are damaged and cannot be published"
                     );
-                    self.hidden |= context::is_among(&self.house.derived, first, last);
+                    self.hidden |= context::is_among(&self.shared.derived, first, last);
                 }
                 true
             }
@@ -371,16 +371,16 @@ impl Road {
     /// Has the registry journalled once more and puts it in force as soon as it can be read; the records from here on were heard under it.
     /// False: the stop came first.
     async fn wait_for_the_registry(&mut self) -> bool {
-        self.house.telemetry.count(Counter::UplinkContextsHidden);
+        self.shared.telemetry.count(Counter::UplinkContextsHidden);
         tracing::error!(
             after = self.position.0,
             "damage hides the registry in force: it is journalled again, and nothing is published before that has been read"
         );
-        self.house.renew.notify_one();
-        let mut ahead = self.house.journal.reader(self.position.next());
+        self.shared.renew.notify_one();
+        let mut ahead = self.shared.journal.reader(self.position.next());
         let mut patience = Patience::default();
         loop {
-            self.house.progress.pulse.beat();
+            self.shared.progress.pulse.beat();
             match take_early(&mut ahead, &mut self.interpreter, &mut self.publications) {
                 Ok(true) => {
                     tracing::info!("the registry has been read again");
@@ -388,22 +388,22 @@ impl Road {
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    if patience.wait(&self.house, &mut ahead, &error).await.is_none() {
+                    if patience.wait(&self.shared, &mut ahead, &error).await.is_none() {
                         return false;
                     }
                 }
             }
             tokio::select! {
-                () = self.house.stop.cancelled() => return false,
-                () = tokio::time::sleep(self.house.settings.cursor_every) => {}
+                () = self.shared.stop.cancelled() => return false,
+                () = tokio::time::sleep(self.shared.settings.cursor_every) => {}
             }
         }
     }
 
     /// The disk refuses to read. It is tried again until that has lasted, while the same disk stored new records: then it is this place.
     fn cannot_read(&mut self, error: &ReadError) {
-        self.house.telemetry.count(Counter::JournalErrors);
-        let durable = self.house.journal.tail().durable();
+        self.shared.telemetry.count(Counter::JournalErrors);
+        let durable = self.shared.journal.tail().durable();
         let refused = self.refused.get_or_insert(Refused { since: Instant::now(), durable, tries: 0 });
         if refused.tries == 0 {
             tracing::error!(%error, after = self.position.0, "the journal cannot be read; trying again");
@@ -439,7 +439,7 @@ impl Road {
 
     /// Has stations asked for what is missing. Only at the journal's end: what is not read yet may be what is missing.
     fn recall(&mut self) {
-        let Some(orders) = self.house.orders.as_ref().filter(|_| self.recalled_at.elapsed() >= RECALL_EVERY) else {
+        let Some(orders) = self.shared.orders.as_ref().filter(|_| self.recalled_at.elapsed() >= RECALL_EVERY) else {
             return;
         };
         self.recalled_at = Instant::now();
@@ -454,22 +454,22 @@ impl Road {
     async fn publish(&mut self) -> Result<(), Closed> {
         let mut changed = BTreeSet::new();
         for publication in &self.publications {
-            changed.extend(interpret::concerns(publication, &self.house.interpret.prefix));
+            changed.extend(interpret::concerns(publication, &self.shared.interpret.prefix));
         }
         for mn in changed {
             if let Some(view) = self.interpreter.under_way(mn) {
-                open(&self.house.board).under_way(mn, Bytes::from(view.to_string()));
+                open(&self.shared.board).under_way(mn, Bytes::from(view.to_string()));
             }
         }
         for publication in self.publications.drain(..) {
-            open(&self.house.board).published(&publication);
-            let publication = self.house.envelope.fit(publication, self.position, &self.house.telemetry);
-            let mut pushed = std::pin::pin!(self.house.outbox.push_of(publication, self.position.0));
+            open(&self.shared.board).published(&publication);
+            let publication = self.shared.envelope.fit(publication, self.position, &self.shared.telemetry);
+            let mut pushed = std::pin::pin!(self.shared.outbox.push_of(publication, self.position.0));
             self.seq = loop {
                 tokio::select! {
                     pushed = &mut pushed => break pushed?,
                     // A broker that takes nothing is no fault of this thread.
-                    () = tokio::time::sleep(PULSE) => self.house.progress.pulse.beat(),
+                    () = tokio::time::sleep(PULSE) => self.shared.progress.pulse.beat(),
                 }
             };
         }
@@ -484,10 +484,10 @@ impl Road {
     fn note_delivered(&mut self) {
         let delivered = *self.delivered.borrow_and_update();
         if let Some(time) = self.delivery.acknowledged(delivered) {
-            self.house.progress.delivered_time.store(time.0, Ordering::Relaxed);
+            self.shared.progress.delivered_time.store(time.0, Ordering::Relaxed);
         }
-        self.house.progress.delivered.store(self.delivery.cursor().0, Ordering::Relaxed);
-        self.write_due(self.cursor_stored_at.elapsed() >= self.house.settings.cursor_every);
+        self.shared.progress.delivered.store(self.delivery.cursor().0, Ordering::Relaxed);
+        self.write_due(self.cursor_stored_at.elapsed() >= self.shared.settings.cursor_every);
     }
 
     /// Writes what is due; `timely`: the cursor too.
@@ -507,14 +507,14 @@ impl Road {
     /// Whether the cursor is on disk.
     fn store_cursor(&mut self, cursor: Offset) -> bool {
         self.cursor_stored_at = Instant::now();
-        match self.house.derived.store_cursor(cursor) {
+        match self.shared.derived.store_cursor(cursor) {
             Ok(()) => {
                 self.delivery.stored(cursor);
-                self.house.journal.delivered(cursor);
+                self.shared.journal.delivered(cursor);
                 true
             }
             Err(error) => {
-                self.house.telemetry.count(Counter::JournalErrors);
+                self.shared.telemetry.count(Counter::JournalErrors);
                 tracing::warn!(%error, "the cursor cannot be written; after a crash more is published again");
                 false
             }
@@ -522,10 +522,10 @@ impl Road {
     }
 
     fn store_checkpoint(&mut self, offset: Offset, state: &[u8]) {
-        match self.house.derived.store_checkpoint(offset, state) {
+        match self.shared.derived.store_checkpoint(offset, state) {
             Ok(()) => self.thin(self.pressed),
             Err(error) => {
-                self.house.telemetry.count(Counter::JournalErrors);
+                self.shared.telemetry.count(Counter::JournalErrors);
                 tracing::warn!(%error, "a checkpoint cannot be written; the next start takes longer");
             }
         }
@@ -534,32 +534,32 @@ impl Road {
     /// Lets old checkpoints go, and the records that a restart does not need. In need of room the newest checkpoint is enough; else the one
     /// before it stays usable, should the newest turn out to be unreadable.
     fn thin(&mut self, pressed: bool) {
-        let (number, share) = if pressed { (1, 0) } else { (CHECKPOINTS_MAX, self.house.keep_size / 8) };
-        match self.house.derived.thin(number, share, self.house.journal.first()) {
-            Ok(bytes) => self.house.journal.beside(bytes),
+        let (number, share) = if pressed { (1, 0) } else { (CHECKPOINTS_MAX, self.shared.keep_size / 8) };
+        match self.shared.derived.thin(number, share, self.shared.journal.first()) {
+            Ok(bytes) => self.shared.journal.beside(bytes),
             Err(error) => {
-                self.house.telemetry.count(Counter::JournalErrors);
+                self.shared.telemetry.count(Counter::JournalErrors);
                 tracing::warn!(%error, "an old checkpoint stays");
             }
         }
-        let (newest, before) = self.house.derived.newest();
+        let (newest, before) = self.shared.derived.newest();
         if let Some(from) =
             if pressed { newest } else { before.or(newest) }.filter(|from| *from <= self.delivery.on_disk())
         {
-            self.house.journal.keep_from(Holder::Interpretation, from.next());
+            self.shared.journal.keep_from(Holder::Interpretation, from.next());
         }
     }
 
     /// Takes a checkpoint when a segment could go but for the records that a restart needs, and lets old checkpoints go when the disk is full.
     fn make_way(&mut self) {
-        let full = self.house.journal.health() == Health::Full;
+        let full = self.shared.journal.health() == Health::Full;
         if full && !self.pressed {
             self.pressed = true;
             self.thin(true);
         }
         self.pressed = full;
-        if self.house.journal.is_held_back() && !self.delivery.keeps() {
-            let (newest, _) = self.house.derived.newest();
+        if self.shared.journal.is_held_back() && !self.delivery.keeps() {
+            let (newest, _) = self.shared.derived.newest();
             if newest.is_none_or(|newest| newest < self.position) {
                 self.delivery.keep(self.interpreter.snapshot());
             } else {
@@ -580,21 +580,21 @@ impl Road {
 
 /// Brings the interpreter to the state it had after the record at the cursor; nothing is published. Gives the last record seen; `None` if the
 /// stop came before it was known what holds.
-async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
+async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
     let Base { cursor, mut interpreter, checkpoint, unusable } = base;
-    let before = Offset(house.journal.first().0.saturating_sub(1));
+    let before = Offset(shared.journal.first().0.saturating_sub(1));
     let mut position = checkpoint.unwrap_or(before);
     if checkpoint.is_none() && before.0 > 0 {
-        house.telemetry.count(Counter::UplinkStateLost);
+        shared.telemetry.count(Counter::UplinkStateLost);
         tracing::error!(
             oldest = before.next().0,
             unusable,
             "the state of the interpretation is lost: there is no checkpoint that can be read, and the records before the oldest are no longer \
              kept. Split records, marks, gaps and statuses that began before it are not continued; the registry holds from the beginning"
         );
-        foresee(house, &mut interpreter).await?;
+        foresee(shared, &mut interpreter).await?;
     }
-    let mut reader = house.journal.reader(Offset(position.0 + 1));
+    let mut reader = shared.journal.reader(Offset(position.0 + 1));
     let mut patience = Patience::default();
     let mut unpublished = Vec::new();
     while position < cursor {
@@ -602,8 +602,8 @@ async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
             Ok(Some(ReadItem::Record(stored))) => {
                 let (offset, _) = interpret(&mut interpreter, &stored, &mut unpublished);
                 position = offset;
-                house.progress.pulse.beat();
-                let mut board = open(&house.board);
+                shared.progress.pulse.beat();
+                let mut board = open(&shared.board);
                 unpublished.drain(..).for_each(|publication| board.published(&publication));
             }
             Ok(Some(ReadItem::Gap { last, .. })) => position = last,
@@ -611,13 +611,13 @@ async fn catch_up(house: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
             Err(error) => {
                 // Going on without would be going on with another state.
                 tracing::error!(%error, after = position.0, "the journal cannot be read while rebuilding the state");
-                patience.wait(house, &mut reader, &error).await?;
+                patience.wait(shared, &mut reader, &error).await?;
             }
         }
     }
     // What was retained before the checkpoint is not published again, and is what holds all the same.
     interpreter.retell(&mut unpublished);
-    let mut board = open(&house.board);
+    let mut board = open(&shared.board);
     unpublished.drain(..).for_each(|publication| board.published(&publication));
     interpreter.all_under_way().for_each(|(mn, view)| board.under_way(mn, Bytes::from(view.to_string())));
     drop(board);
@@ -632,42 +632,42 @@ struct Patience {
 
 impl Patience {
     /// Waits before the next try; lets `reader` pass over a place that stays unreadable while the disk stores records. `None`: the stop.
-    async fn wait(&mut self, house: &Uplink, reader: &mut Reader, error: &ReadError) -> Option<()> {
-        house.telemetry.count(Counter::JournalErrors);
-        house.progress.pulse.beat();
+    async fn wait(&mut self, shared: &Uplink, reader: &mut Reader, error: &ReadError) -> Option<()> {
+        shared.telemetry.count(Counter::JournalErrors);
+        shared.progress.pulse.beat();
         self.tries += 1;
-        let works = house.journal.tail().durable() > house.journal.recovered().last;
+        let works = shared.journal.tail().durable() > shared.journal.recovered().last;
         if self.tries >= READ_TRIES && works && error.is_of_the_medium() {
             self.tries = 0;
             tracing::error!(%error, "the disk cannot read this place; going on behind it");
-            house.telemetry.count(Counter::JournalUnreadable);
+            shared.telemetry.count(Counter::JournalUnreadable);
             reader.pass_unreadable();
         }
         tokio::select! {
-            () = house.stop.cancelled() => None,
-            () = tokio::time::sleep(house.settings.cursor_every.min(PULSE)) => Some(()),
+            () = shared.stop.cancelled() => None,
+            () = tokio::time::sleep(shared.settings.cursor_every.min(PULSE)) => Some(()),
         }
     }
 }
 
 /// Puts the first context that the journal still holds in force from its beginning: nothing is published without a registry. The wait ends when
 /// there is one, for the start journals one (see [`super::announce`]), or with the stop.
-async fn foresee(house: &Uplink, interpreter: &mut Interpreter) -> Option<()> {
-    let mut reader = house.journal.reader(Offset(0));
+async fn foresee(shared: &Uplink, interpreter: &mut Interpreter) -> Option<()> {
+    let mut reader = shared.journal.reader(Offset(0));
     let mut patience = Patience::default();
     loop {
-        house.progress.pulse.beat();
+        shared.progress.pulse.beat();
         match foresee_in(&mut reader, interpreter) {
             Ok(true) => return Some(()),
             Ok(false) => {}
             Err(error) => {
                 tracing::error!(%error, "the journal cannot be read for the registry; trying again");
-                patience.wait(house, &mut reader, &error).await?;
+                patience.wait(shared, &mut reader, &error).await?;
             }
         }
         tokio::select! {
-            () = house.stop.cancelled() => return None,
-            () = tokio::time::sleep(house.settings.cursor_every) => {}
+            () = shared.stop.cancelled() => return None,
+            () = tokio::time::sleep(shared.settings.cursor_every) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::gateway::announce::Announcer;
-use crate::gateway::desk::{Became, Books};
+use crate::gateway::command_desk::{Became, Books};
 use hj212::{Deviations, write};
 use hj212_downlink::{Origin, Step};
 use hj212_journal::sim_disk::{Operation, Refusal, SimDisk};

@@ -1,4 +1,4 @@
-//! What the operators' door shows of a running gateway.
+//! What the operators' HTTP server shows of a running gateway.
 //!
 //! What must stay true: nothing here waits for the journal's writer, the uplink or the broker; a history reads the journal's files
 //! beside them, within [`history::Limits`].
@@ -14,11 +14,11 @@ use tokio::sync::watch;
 
 use super::history;
 use super::letters::Letters;
-use super::pulse::Pulse;
+use super::liveness::Liveness;
 use super::uplink::Progress;
 use crate::board::{Board, Query};
 use crate::http::{Check, Refused, View};
-use crate::net::House;
+use crate::net::ListenerState;
 use hj212::Deviation;
 use hj212_interpret as interpret;
 use hj212_journal::{Disk, Health, Journal, OsDisk};
@@ -37,7 +37,7 @@ const COUNTED_EVERY: Duration = Duration::from_millis(500);
 const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// See the head of the file.
-pub(super) struct Shown {
+pub(super) struct GatewayView {
     pub(super) gateway: String,
     pub(super) started: Instant,
     pub(super) started_at: Timestamp,
@@ -45,9 +45,9 @@ pub(super) struct Shown {
     pub(super) journal: Arc<Journal>,
     pub(super) dir: std::path::PathBuf,
     pub(super) interpret: interpret::Settings,
-    pub(super) house: Arc<House>,
+    pub(super) shared: Arc<ListenerState>,
     pub(super) progress: Arc<Progress>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) pulse: Arc<Liveness>,
     pub(super) broker: watch::Receiver<mqtt::State>,
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) dead: Arc<Letters>,
@@ -65,13 +65,13 @@ pub(super) fn open(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
     board.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl std::fmt::Debug for Shown {
+impl std::fmt::Debug for GatewayView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shown").field("gateway", &self.gateway).finish_non_exhaustive()
+        f.debug_struct("GatewayView").field("gateway", &self.gateway).finish_non_exhaustive()
     }
 }
 
-impl Shown {
+impl GatewayView {
     fn backlog(&self) -> u64 {
         self.journal.tail().durable().0.saturating_sub(self.progress.delivered.load(Ordering::Relaxed))
     }
@@ -141,7 +141,7 @@ impl Shown {
     }
 }
 
-impl View for Shown {
+impl View for GatewayView {
     fn health(&self) -> Vec<Check> {
         let (writer, uplink) = (self.pulse.still(), self.progress.pulse.still());
         let what = format!("last moved {} s ago", writer.as_secs());
@@ -206,9 +206,9 @@ impl View for Shown {
             text.histogram(*timing, &self.telemetry);
         }
         let gauges: [(&str, &str, u64); 10] = [
-            ("connections", "connections that are open", self.house.connections() as u64),
-            ("stations_online", "stations that are connected", self.house.stations_online() as u64),
-            ("frames_in_flight", "frames on their way to disk or to their answer", self.house.in_flight() as u64),
+            ("connections", "connections that are open", self.shared.connections() as u64),
+            ("stations_online", "stations that are connected", self.shared.stations_online() as u64),
+            ("frames_in_flight", "frames on their way to disk or to their answer", self.shared.in_flight() as u64),
             ("journal_records_held", "records from the oldest that is kept to the newest", {
                 (self.journal.tail().durable().0 + 1).saturating_sub(self.journal.first().0)
             }),
@@ -285,7 +285,7 @@ impl View for Shown {
             "seconds": self.started.elapsed().as_secs(),
             "stations": counts,
             "regions": regions,
-            "connections": self.house.connections(),
+            "connections": self.shared.connections(),
             "counters": counters,
             "rejected": rejected,
             "journal": {
@@ -314,7 +314,7 @@ impl View for Shown {
 
     fn history(&self, mn: &str, hours: u32) -> String {
         let keys = self.progress.keys_of(mn);
-        let station = history::Station { mn, registry: &self.house.registry(), settings: &self.interpret, keys };
+        let station = history::Station { mn, registry: &self.shared.registry(), settings: &self.interpret, keys };
         history::read(&self.dir, station, hours, &history::Limits::default()).unwrap_or_else(|error| {
             tracing::warn!(mn, %error, "a history cannot be read");
             json!({ "error": error.to_string(), "hours": hours, "series": [], "frames": [], "complete": false })
@@ -338,21 +338,21 @@ impl View for Shown {
     }
 
     fn wires(&self) -> Value {
-        let chosen = self.house.wires().chosen(clock::now());
+        let chosen = self.shared.wires().chosen(clock::now());
         chosen.into_iter().map(|(mn, until)| json!({ "mn": mn, "until": until.to_rfc3339() })).collect()
     }
 
     fn wire(&self, mn: &str, time: Duration) -> Result<Value, Refused> {
         let now = clock::now();
         if time.is_zero() {
-            let was = self.house.wires().release(mn, now);
+            let was = self.shared.wires().release(mn, now);
             tracing::info!(mn, was, "the wire log of a station is switched off");
             return Ok(json!({ "mn": mn, "until": null }));
         }
-        if self.house.registry().find(mn.as_bytes()).is_none() {
+        if self.shared.registry().find(mn.as_bytes()).is_none() {
             return Err(Refused::Unknown(format!("no station {} is registered", mn.escape_debug())));
         }
-        let until = self.house.wires().choose(mn, time, now).map_err(|full| Refused::Full(full.to_string()))?;
+        let until = self.shared.wires().choose(mn, time, now).map_err(|full| Refused::Full(full.to_string()))?;
         let until = until.to_rfc3339();
         tracing::info!(mn, until, "every frame of a station is logged");
         Ok(json!({ "mn": mn, "until": until }))

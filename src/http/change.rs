@@ -1,4 +1,4 @@
-//! What can be changed through the operators' door, by whoever has the token of `[http] token_file`: what is logged, and nothing that
+//! What can be changed through the operators' HTTP server, by whoever has the token of `[http] token_file`: what is logged, and nothing that
 //! touches data.
 //!
 //! What must stay true: without a token file nothing can be changed; the token is compared in constant time and read anew for each

@@ -56,7 +56,7 @@ struct Form {
     en: &'static str,
 }
 
-/// The route, for a door that is known by `names`.
+/// The route, for a server that is known by `names`.
 pub(super) fn routes(names: Arc<[String]>) -> Router {
     let bounds =
         Bounds { places: Arc::new(Semaphore::new(AT_ONCE_MAX)), minute: Mutex::new((Instant::now(), 0)), names };
@@ -134,20 +134,20 @@ fn explained(bytes: &[u8]) -> Read {
 
 #[cfg(test)]
 mod tests {
-    use super::super::door::{self, CONNECTIONS_MAX, Listener};
+    use super::super::connections::{self, CONNECTIONS_MAX, Listener};
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_util::sync::{CancellationToken, DropGuard};
 
     const FRAME: &str = "##0130QN=20260401101500000;ST=32;CN=2011;PW=123456;MN=88888880000001;Flag=5;CP=&&DataTime=20260401101500;w01018-Rtd=20.10,w01018-Flag=N&&";
 
-    /// A door with this route alone, until the guard is dropped.
+    /// A server with this route alone, until the guard is dropped.
     async fn open() -> (std::net::SocketAddr, DropGuard) {
         let listener = Listener::bind(&super::super::Address::Tcp("127.0.0.1:0".parse().unwrap())).await.unwrap();
         let at = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let app = routes(Arc::from(vec!["gw.example".to_owned()]));
-        tokio::spawn(door::open(listener, app, CONNECTIONS_MAX, stop.clone()));
+        tokio::spawn(connections::open(listener, app, CONNECTIONS_MAX, stop.clone()));
         (at, stop.drop_guard())
     }
 

@@ -1,4 +1,4 @@
-//! The operators' door: health, metrics, the status page and what it shows. Read-only but for what is logged, and that only with a token.
+//! The operators' HTTP server: health, metrics, the status page and what it shows. Read-only but for what is logged, and that only with a token.
 //!
 //! | path | what |
 //! |---|---|
@@ -19,7 +19,7 @@
 //! answers to its address, to `localhost` and to the names it was given.
 
 mod change;
-mod door;
+mod connections;
 mod explain;
 mod page;
 mod serve;
@@ -36,7 +36,7 @@ use serde_json::Value;
 
 use crate::board::Query;
 pub use change::TOKEN_MIN;
-pub use door::{CONNECTIONS_MAX, Listener};
+pub use connections::{CONNECTIONS_MAX, Listener};
 pub use serve::serve;
 
 /// Live connections at a time; more get 503.
@@ -44,7 +44,7 @@ pub const VIEWERS_MAX: usize = 32;
 /// Histories read from the journal at a time; more get 503.
 pub const HISTORIES_MAX: usize = 2;
 
-/// Settings of the operators' door, `[http]`.
+/// Settings of the operators' HTTP server, `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -64,7 +64,7 @@ impl Default for Settings {
     }
 }
 
-/// Where the door is.
+/// Where the server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// At an address.
@@ -74,7 +74,7 @@ pub enum Address {
 }
 
 impl Settings {
-    /// The address, `None` if there is to be no door.
+    /// The address, `None` if there is to be no server.
     ///
     /// # Errors
     /// If it is no address.
@@ -111,7 +111,7 @@ pub enum Refused {
     Full(String),
 }
 
-/// What the door shows; the wiring answers.
+/// What the server shows; the wiring answers.
 pub trait View: Send + Sync + 'static {
     /// Whether the process does its work.
     fn health(&self) -> Vec<Check>;

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::door::{self, Listener};
+use super::connections::{self, Listener};
 use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, explain, page};
 use crate::board::Query;
 
@@ -33,7 +33,7 @@ const HOURS_MAX: u32 = 24;
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone)]
-struct Door {
+struct Server {
     view: Arc<dyn View>,
     viewers: Arc<AtomicUsize>,
     histories: Arc<Semaphore>,
@@ -50,27 +50,31 @@ pub async fn serve(
 ) {
     let changing = change::routes(&view);
     let names: Arc<[String]> = Arc::from(names);
-    let door =
-        Door { view, viewers: Arc::default(), histories: Arc::new(Semaphore::new(HISTORIES_MAX)), stop: stop.clone() };
+    let server = Server {
+        view,
+        viewers: Arc::default(),
+        histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
+        stop: stop.clone(),
+    };
     let app = Router::new()
         .route("/", get(page::page))
-        .route("/health", get(async |State(door): State<Door>| checked(&door.view.health())))
-        .route("/ready", get(async |State(door): State<Door>| checked(&door.view.ready())))
-        .route("/metrics", get(async |State(door): State<Door>| metrics(door.view.metrics())))
-        .route("/metrics/stations", get(async |State(door): State<Door>| metrics(door.view.station_metrics())))
-        .route("/api/overview", get(async |State(door): State<Door>| Json(door.view.overview())))
+        .route("/health", get(async |State(server): State<Server>| checked(&server.view.health())))
+        .route("/ready", get(async |State(server): State<Server>| checked(&server.view.ready())))
+        .route("/metrics", get(async |State(server): State<Server>| metrics(server.view.metrics())))
+        .route("/metrics/stations", get(async |State(server): State<Server>| metrics(server.view.station_metrics())))
+        .route("/api/overview", get(async |State(server): State<Server>| Json(server.view.overview())))
         .route(
             "/api/stations",
-            get(async |State(door): State<Door>, Asked(query): Asked<Query>| Json(door.view.stations(&query))),
+            get(async |State(server): State<Server>, Asked(query): Asked<Query>| Json(server.view.stations(&query))),
         )
         .route("/api/station/{mn}", get(station))
         .route("/api/station/{mn}/history", get(history))
-        .route("/api/rejected", get(async |State(door): State<Door>| Json(door.view.rejected())))
+        .route("/api/rejected", get(async |State(server): State<Server>| Json(server.view.rejected())))
         .route("/api/live", get(live))
-        .with_state(door)
+        .with_state(server)
         .merge(changing)
         .merge(explain::routes(Arc::clone(&names)));
-    door::open(listener, app.layer(middleware::from_fn_with_state(names, known)), connections_max, stop).await;
+    connections::open(listener, app.layer(middleware::from_fn_with_state(names, known)), connections_max, stop).await;
 }
 
 /// Refuses requests that were meant for another name: a page from elsewhere, whose name was made to point here, must not read what is shown.
@@ -84,11 +88,11 @@ async fn known(State(names): State<Arc<[String]>>, request: Request, next: Next)
         [Some(_)] => {}
         _ => return (StatusCode::BAD_REQUEST, "one Host header, please\n").into_response(),
     }
-    let what = "this door is known by its address and as localhost; name others in http.names\n";
+    let what = "this server is known by its address and as localhost; name others in http.names\n";
     (StatusCode::MISDIRECTED_REQUEST, what).into_response()
 }
 
-/// Whether the door is known by this name.
+/// Whether the server is known by this name.
 pub(super) fn is_own(host: &str, names: &[String]) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, _)) => name,
@@ -116,8 +120,8 @@ fn told(json: String) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
 }
 
-async fn station(State(door): State<Door>, Path(mn): Path<String>) -> Response {
-    match door.view.station(&mn) {
+async fn station(State(server): State<Server>, Path(mn): Path<String>) -> Response {
+    match server.view.station(&mn) {
         Some(station) => told(station),
         None => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station" }))).into_response(),
     }
@@ -133,11 +137,15 @@ fn three() -> u32 {
     3
 }
 
-async fn history(State(door): State<Door>, Path(mn): Path<String>, Asked(Hours { hours }): Asked<Hours>) -> Response {
+async fn history(
+    State(server): State<Server>,
+    Path(mn): Path<String>,
+    Asked(Hours { hours }): Asked<Hours>,
+) -> Response {
     let busy = || (StatusCode::SERVICE_UNAVAILABLE, "others are reading the journal; try again\n").into_response();
-    let Ok(permit) = Arc::clone(&door.histories).try_acquire_owned() else { return busy() };
+    let Ok(permit) = Arc::clone(&server.histories).try_acquire_owned() else { return busy() };
     let read = tokio::task::spawn_blocking(move || {
-        let history = door.view.history(&mn, hours.clamp(1, HOURS_MAX));
+        let history = server.view.history(&mn, hours.clamp(1, HOURS_MAX));
         drop(permit);
         history
     });
@@ -156,23 +164,24 @@ impl Drop for Viewer {
     }
 }
 
-async fn live(State(door): State<Door>, Asked(query): Asked<Query>) -> Response {
-    let viewer = Viewer(Arc::clone(&door.viewers));
-    if door.viewers.fetch_add(1, Ordering::Relaxed) >= VIEWERS_MAX {
+async fn live(State(server): State<Server>, Asked(query): Asked<Query>) -> Response {
+    let viewer = Viewer(Arc::clone(&server.viewers));
+    if server.viewers.fetch_add(1, Ordering::Relaxed) >= VIEWERS_MAX {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers\n").into_response();
     }
     let first = true;
-    let events = futures_util::stream::unfold((door, query, viewer, first), async |(door, query, viewer, first)| {
-        if !first {
-            tokio::select! {
-                () = tokio::time::sleep(LIVE_EVERY) => {}
-                () = door.stop.cancelled() => return None,
+    let events =
+        futures_util::stream::unfold((server, query, viewer, first), async |(server, query, viewer, first)| {
+            if !first {
+                tokio::select! {
+                    () = tokio::time::sleep(LIVE_EVERY) => {}
+                    () = server.stop.cancelled() => return None,
+                }
             }
-        }
-        let news = json!({ "overview": door.view.overview(), "stations": door.view.stations(&query) });
-        let event = Event::default().data(news.to_string());
-        Some((Ok::<_, Infallible>(event), (door, query, viewer, false)))
-    });
+            let news = json!({ "overview": server.view.overview(), "stations": server.view.stations(&query) });
+            let event = Event::default().data(news.to_string());
+            Some((Ok::<_, Infallible>(event), (server, query, viewer, false)))
+        });
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 

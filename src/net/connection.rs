@@ -16,10 +16,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::ears::{Letter, Mailbox, News, Stored};
-use super::front::{Front, Rang};
-use super::house::{Admission, StoredNotice, entry};
-use super::wire::Direction;
+use super::front::{Front, TimerMeaning};
+use super::listener_state::{Admission, StoredNotice, entry};
+use super::notices::{OutgoingFrame, OutgoingFrames, StationNotice, Stored};
+use super::wire_log::Direction;
 use hj212::{Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, packet, scan, sm4};
 use hj212_journal::{Entry, Offset, Unstored};
 use hj212_model::message::{Heard, Record, RejectReason, Rejected};
@@ -37,7 +37,7 @@ const STOP_MAX: Duration = Duration::from_millis(1800);
 type Outcome = Result<Offset, Unstored>;
 
 /// A frame on its way to disk, and the answer that is due when it is there.
-struct Flight {
+struct PendingAnswer {
     receipt: oneshot::Receiver<Outcome>,
     reply: Option<Reply>,
     mn: Box<str>,
@@ -45,7 +45,7 @@ struct Flight {
     telling: Option<Box<Telling>>,
 }
 
-/// What the road down is told of a frame once it is on disk.
+/// What the downlink is told of a frame once it is on disk.
 struct Telling {
     /// Whether the station was not here before, and the edition it is spoken to in.
     came: Option<Edition>,
@@ -66,9 +66,9 @@ pub(super) struct Connection<S> {
     stream: S,
     admission: Admission,
     front: Front,
-    flights: VecDeque<Flight>,
-    /// Where the road down puts its frames, if it listens and a station is here.
-    mailbox: Option<Arc<Mailbox>>,
+    flights: VecDeque<PendingAnswer>,
+    /// Where the downlink puts its frames, if it listens and a station is here.
+    outgoing: Option<Arc<OutgoingFrames>>,
     /// The stations that spoke here, each once.
     stations: Vec<Box<str>>,
     /// The station whose logger asked here for its MN.
@@ -92,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             admission,
             front: Front::new(now),
             flights: VecDeque::new(),
-            mailbox: None,
+            outgoing: None,
             stations: Vec::new(),
             registering: None,
             known: false,
@@ -107,14 +107,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let error = self.converse(&stop).await.err();
         let peering = self.admission.peering;
-        let house = &self.admission.house;
+        let shared = &self.admission.shared;
         for _ in self.flights.drain(..) {
-            house.landed(Counter::AnswersUndelivered);
+            shared.landed(Counter::AnswersUndelivered);
         }
-        house.ended(self.stations.iter().map(AsRef::as_ref), peering, stop.is_cancelled());
+        shared.ended(self.stations.iter().map(AsRef::as_ref), peering, stop.is_cancelled());
         let close = self.close;
         if let Some(close) = close {
-            house.telemetry.count(match close {
+            shared.telemetry.count(match close {
                 Close::Idle => Counter::ConnectionsIdle,
                 Close::Partial => Counter::ConnectionsPartial,
                 Close::Noisy => Counter::ConnectionsNoisy,
@@ -143,10 +143,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                     bytes => self.came(bytes),
                 },
-                letters = posted(self.mailbox.as_deref()), if self.mailbox.is_some() => {
+                letters = posted(self.outgoing.as_deref()), if self.outgoing.is_some() => {
                     for letter in letters {
-                        let Admission { house, settings, peering, .. } = &self.admission;
-                        house.wire(letter.mn.as_bytes(), Direction::Out, *peering, &letter.frame);
+                        let Admission { shared, settings, peering, .. } = &self.admission;
+                        shared.wire(letter.mn.as_bytes(), Direction::Out, *peering, &letter.frame);
                         within(settings.write_max, self.stream.write_all(&letter.frame)).await?;
                     }
                 }
@@ -184,9 +184,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn came(&mut self, count: usize) {
         self.front.came(Instant::now(), count);
         if !self.known {
-            self.admission.silence.heard((self.admission.house.clock)());
+            self.admission.silence.heard((self.admission.shared.clock)());
         }
-        self.admission.house.telemetry.add(Counter::BytesHeard, count as u64);
+        self.admission.shared.telemetry.add(Counter::BytesHeard, count as u64);
     }
 
     /// When something must happen although nothing comes.
@@ -216,15 +216,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return;
         }
         let (pause, partial_max, limits) = (settings.pause, settings.partial_max, self.limits());
-        let registry = self.admission.house.registry();
+        let registry = self.admission.shared.registry();
         let unchecked = |frame: &Frame<'_>| {
             let station = packet::parse(frame.segment).mn.and_then(|mn| registry.find(mn));
             station.is_some_and(|station| station.crc == CrcPolicy::Off)
         };
         match self.front.rang(now, pause, partial_max, &limits, unchecked) {
-            Rang::Looked => {}
-            Rang::Noise => self.take(Peer::Resting),
-            Rang::Partial => {
+            TimerMeaning::Looked => {}
+            TimerMeaning::Noise => self.take(Peer::Resting),
+            TimerMeaning::Partial => {
                 self.close = Some(Close::Partial);
                 self.take(Peer::Resting);
             }
@@ -275,8 +275,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// A frame with an envelope: judged, and sent on its way to disk.
     fn frame(&mut self, frame: &Frame<'_>) {
-        let house = &self.admission.house;
-        house.telemetry.count(Counter::FramesHeard);
+        let shared = &self.admission.shared;
+        shared.telemetry.count(Counter::FramesHeard);
         let mut header = packet::parse(frame.segment);
         let peering = self.admission.peering;
         let answer = matches!(header.cn, Some(9011..=9013));
@@ -285,24 +285,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // A logger that is being given its MN may answer under the one that it has, or under none.
             header.mn = Some(mn.as_bytes());
         }
-        house.wire(header.mn.unwrap_or_default(), Direction::In, peering, frame.raw);
-        let moved = self.has_moved(frame, &header).map(|moved| house.move_to(&moved, (house.clock)()));
+        shared.wire(header.mn.unwrap_or_default(), Direction::In, peering, frame.raw);
+        let moved = self.has_moved(frame, &header).map(|moved| shared.move_to(&moved, (shared.clock)()));
         let verdict = session::judge(
             frame,
             &header,
             peering.peer.ip(),
-            &house.registry(),
-            |station| house.learned_of(station),
-            |station, learned| house.note_learned(station, learned),
-            |station| house.keys_of(station),
+            &shared.registry(),
+            |station| shared.learned_of(station),
+            |station, learned| shared.note_learned(station, learned),
+            |station| shared.keys_of(station),
         );
         match verdict {
             Verdict::Refused { reason, detail } => {
-                house.telemetry.count(Counter::FramesRejected);
+                shared.telemetry.count(Counter::FramesRejected);
                 if reason == RejectReason::CrcMismatch && sm4::looks_sealed(frame) {
                     self.tell_damaged(frame, &header);
                 }
-                house.append(moved.map(|entry| (entry, StoredNotice::nobody())));
+                shared.append(moved.map(|entry| (entry, StoredNotice::nobody())));
                 self.refuse(reason, detail, Some(frame.segment), frame.raw);
             }
             Verdict::Accepted { station, dialect, mut deviations } => {
@@ -312,52 +312,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if header.mn != Some(station.mn.as_bytes()) {
                     self.registering = Some(station.mn.as_str().into());
                 }
-                let told = Told { mn: &station.mn, edition: station.facts.edition.unwrap_or(dialect.edition) };
-                let registered = || house.registered().find(station.mn.as_bytes()).is_some();
+                let told = FrameOwner { mn: &station.mn, edition: station.facts.edition.unwrap_or(dialect.edition) };
+                let registered = || shared.registered().find(station.mn.as_bytes()).is_some();
                 let own = header.mn == Some(station.mn.as_bytes()) && registered();
                 let pw = header.pw.unwrap_or_default();
                 let again =
-                    own.then(|| house.heard_at(&station.mn, peering.peer.ip(), pw, !header.rf, (house.clock)()));
+                    own.then(|| shared.heard_at(&station.mn, peering.peer.ip(), pw, !header.rf, (shared.clock)()));
                 let before = moved.into_iter().chain(again.flatten()).collect();
                 self.keep(frame, &header, &told, deviations, (before, Reply::to(&header, &dialect)));
             }
         }
     }
 
-    /// Tells the road down of a sealed frame that was damaged, if it is a registered station's by its header: what it says is not believed,
+    /// Tells the downlink of a sealed frame that was damaged, if it is a registered station's by its header: what it says is not believed,
     /// but the key that it was sealed with shows.
     fn tell_damaged(&self, frame: &Frame<'_>, header: &Header<'_>) {
-        let house = &self.admission.house;
-        let registry = house.registry();
-        let Some(station) = header.mn.and_then(|mn| registry.find(mn)).filter(|_| house.has_listener()) else { return };
+        let shared = &self.admission.shared;
+        let registry = shared.registry();
+        let Some(station) = header.mn.and_then(|mn| registry.find(mn)).filter(|_| shared.has_listener()) else {
+            return;
+        };
         if station.knows(header.pw.unwrap_or_default()) {
             let sealed = Some(frame.check.said);
-            let frame = Stored { at: (house.clock)(), segment: frame.segment.into(), sealed };
-            house.tell(News::Damaged { mn: station.mn.as_str().into(), frame });
+            let frame = Stored { at: (shared.clock)(), segment: frame.segment.into(), sealed };
+            shared.tell(StationNotice::Damaged { mn: station.mn.as_str().into(), frame });
         }
     }
 
     /// Whether a frame whose MN nobody knows is of a station that had another one, and is whole: the check is right, or a key of that station
     /// opens it.
     fn has_moved(&self, frame: &Frame<'_>, header: &Header<'_>) -> Option<Moved> {
-        let house = &self.admission.house;
+        let shared = &self.admission.shared;
         let new = header.mn.filter(|mn| !mn.is_empty() && self.is_unknown(Some(mn)))?;
         let new = std::str::from_utf8(new).ok().filter(|new| registry::is_mn(new))?;
         if matches!(header.cn, None | Some(1001 | 9011..=9014)) {
             return None;
         }
         let from = self.admission.peering.peer.ip();
-        let moved = house.may_have_moved(new, from, header.pw.unwrap_or_default(), &self.stations)?;
-        let registry = house.registered();
+        let moved = shared.may_have_moved(new, from, header.pw.unwrap_or_default(), &self.stations)?;
+        let registry = shared.registered();
         let row = registry.find(moved.mn.as_bytes())?;
         let whole = match frame.check.verdict {
             hj212::Verdict::Right => true,
             hj212::Verdict::Sealed => {
-                let (keys, form) = (house.keys_of(row), row.facts.seal.unwrap_or_default());
+                let (keys, form) = (shared.keys_of(row), row.facts.seal.unwrap_or_default());
                 sm4::open_as(form, frame.segment, frame.check.said, keys.iter()).is_ok()
             }
             hj212::Verdict::Known(mistake) => {
-                let learned = house.learned_of(row);
+                let learned = shared.learned_of(row);
                 learned.seen >= session::LEARN_AFTER && learned.mistake == Some(mistake)
             }
             hj212::Verdict::Wrong => false,
@@ -367,7 +369,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether this is no registered station's MN.
     fn is_unknown(&self, mn: Option<&[u8]>) -> bool {
-        mn.is_none_or(|mn| self.admission.house.registry().find(mn).is_none())
+        mn.is_none_or(|mn| self.admission.shared.registry().find(mn).is_none())
     }
 
     /// An accepted frame goes to the journal, behind what is to stand `before` it and the news that its station is here if that is news.
@@ -375,42 +377,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &mut self,
         frame: &Frame<'_>,
         header: &Header<'_>,
-        told: &Told<'_>,
+        told: &FrameOwner<'_>,
         deviations: Deviations,
         (before, reply): (Vec<Entry>, Option<Reply>),
     ) {
         let mn = told.mn;
-        let house = &self.admission.house;
+        let shared = &self.admission.shared;
         let mut placed = true;
-        let now = (house.clock)();
+        let now = (shared.clock)();
         let from = self.admission.peering;
         let news = if self.stations.iter().any(|known| **known == *mn) {
-            house.place(mn, from, now)
+            shared.place(mn, from, now)
         } else if self.stations.len() < self.admission.settings.stations_per_connection_max {
             self.stations.push(mn.into());
-            house.place(mn, from, now)
+            shared.place(mn, from, now)
         } else {
-            house.telemetry.count(Counter::StationsUnplaced);
+            shared.telemetry.count(Counter::StationsUnplaced);
             placed = false;
             None
         };
-        let telling = (placed && house.has_listener()).then(|| {
+        let telling = (placed && shared.has_listener()).then(|| {
             let came = news.is_some().then_some(told.edition);
             let sealed = sm4::looks_sealed(frame).then_some(frame.check.said);
             Box::new(Telling { came, frame: Stored { at: now, segment: frame.segment.into(), sealed } })
         });
-        house.telemetry.deviated(deviations.union(header.deviations));
+        shared.telemetry.deviated(deviations.union(header.deviations));
         let heard = Heard { from, deviations, segment: frame.segment, raw: frame.raw };
         let (notice, receipt) = StoredNotice::wanted();
         let record = (entry(&Record::Frame(heard), now), notice);
-        house.started_flight();
+        shared.started_flight();
         let before = before.into_iter().chain(news).map(|entry| (entry, StoredNotice::nobody()));
-        house.append(before.chain([record]));
-        self.flights.push_back(Flight { receipt, reply, mn: mn.into(), heard_at: self.front.heard_at(), telling });
+        shared.append(before.chain([record]));
+        self.flights.push_back(PendingAnswer {
+            receipt,
+            reply,
+            mn: mn.into(),
+            heard_at: self.front.heard_at(),
+            telling,
+        });
         if !self.known {
-            house.spoke(from);
+            shared.spoke(from);
         }
-        let wait = house.pace(mn, now);
+        let wait = shared.pace(mn, now);
         if !wait.is_zero() {
             let until = Instant::now() + wait;
             self.resume_at = Some(self.resume_at.map_or(until, |at| at.max(until)));
@@ -418,31 +426,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         (self.known, self.noise) = (true, 0);
     }
 
-    /// Tells the road down of a frame that is on disk.
+    /// Tells the downlink of a frame that is on disk.
     fn tell(&mut self, mn: &str, telling: Telling) {
         let Telling { came, frame } = telling;
-        let house = &self.admission.house;
-        let Some(edition) = came else { return house.tell(News::Heard { mn: mn.into(), frame }) };
-        let mailbox = Arc::clone(self.mailbox.get_or_insert_default());
+        let shared = &self.admission.shared;
+        let Some(edition) = came else { return shared.tell(StationNotice::Heard { mn: mn.into(), frame }) };
+        let outgoing = Arc::clone(self.outgoing.get_or_insert_default());
         let connection = self.admission.peering.connection;
-        house.tell(News::Came { mn: mn.into(), connection, edition, mailbox, frame });
+        shared.tell(StationNotice::Came { mn: mn.into(), connection, edition, outgoing, frame });
     }
 
     /// Bytes that are not taken as a station's word: kept as rejected, unless there were too many from there lately.
     fn refuse(&mut self, reason: RejectReason, detail: Deviations, segment: Option<&[u8]>, raw: &[u8]) {
-        let house = &self.admission.house;
+        let shared = &self.admission.shared;
         let from = self.admission.peering;
-        house.telemetry.rejected(reason);
+        shared.telemetry.rejected(reason);
         self.noise += raw.len() as u64;
         if self.noise > self.admission.settings.noise_max {
             self.close.get_or_insert(Close::Noisy);
         }
-        if !house.may_keep_rejected(from.peer.ip(), raw.len()) {
+        if !shared.may_keep_rejected(from.peer.ip(), raw.len()) {
             return;
         }
         tracing::info!(peer = %from.peer, reason = reason.code(), bytes = raw.len(), "rejected");
         let rejected = Rejected { from, reason, detail, segment, heard: raw.len() as u64, raw };
-        house.append([(entry(&Record::Rejected(rejected), (house.clock)()), StoredNotice::nobody())]);
+        shared.append([(entry(&Record::Rejected(rejected), (shared.clock)()), StoredNotice::nobody())]);
     }
 
     /// The oldest flight is settled: its answer is sent, with those of all that are settled by now.
@@ -463,33 +471,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if answers.is_empty() {
             return Ok(());
         }
-        let house = &self.admission.house;
+        let shared = &self.admission.shared;
         let sent = within(self.admission.settings.write_max, self.stream.write_all(&answers)).await;
         let became = if sent.is_ok() { Counter::FramesAnswered } else { Counter::AnswersUndelivered };
         // Of answers sent together the slowest is noted.
         if let Some(heard_at) = oldest {
-            house.telemetry.took(Timing::Answer, heard_at.elapsed());
+            shared.telemetry.took(Timing::Answer, heard_at.elapsed());
         }
-        (0..answered).for_each(|_| house.landed(became));
+        (0..answered).for_each(|_| shared.landed(became));
         sent
     }
 
     /// Adds the flight's answer to those to be sent; whether there is one. Without one the flight ends here.
-    fn land(&mut self, mut flight: Flight, outcome: Outcome, answers: &mut Vec<u8>) -> bool {
+    fn land(&mut self, mut flight: PendingAnswer, outcome: Outcome, answers: &mut Vec<u8>) -> bool {
         if let Some(telling) = flight.telling.take().filter(|_| outcome.is_ok()) {
             self.tell(&flight.mn, *telling);
         }
-        let house = &self.admission.house;
+        let shared = &self.admission.shared;
         match (outcome, flight.reply) {
             (Ok(_), Some(reply)) => {
-                house.wire(flight.mn.as_bytes(), Direction::Out, self.admission.peering, &reply.frame);
+                shared.wire(flight.mn.as_bytes(), Direction::Out, self.admission.peering, &reply.frame);
                 answers.extend_from_slice(&reply.frame);
                 return true;
             }
-            (Ok(_), None) => house.landed(Counter::FramesUnasked),
+            (Ok(_), None) => shared.landed(Counter::FramesUnasked),
             (Err(_), _) => {
-                house.displace(&flight.mn, self.admission.peering.connection);
-                house.landed(Counter::FramesUnstored);
+                shared.displace(&flight.mn, self.admission.peering.connection);
+                shared.landed(Counter::FramesUnstored);
             }
         }
         false
@@ -497,15 +505,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// Whose frame it is, and the edition the station is spoken to in.
-struct Told<'a> {
+struct FrameOwner<'a> {
     mn: &'a str,
     edition: Edition,
 }
 
-/// What the road down wants to say here.
-async fn posted(mailbox: Option<&Mailbox>) -> Vec<Letter> {
-    match mailbox {
-        Some(mailbox) => mailbox.letters().await,
+/// What the downlink wants to say here.
+async fn posted(outgoing: Option<&OutgoingFrames>) -> Vec<OutgoingFrame> {
+    match outgoing {
+        Some(outgoing) => outgoing.frames().await,
         None => std::future::pending().await,
     }
 }
@@ -519,7 +527,7 @@ async fn rested(until: Option<Instant>) {
 }
 
 /// The outcome of the oldest flight.
-async fn settled(flights: &mut VecDeque<Flight>) -> Outcome {
+async fn settled(flights: &mut VecDeque<PendingAnswer>) -> Outcome {
     match flights.front_mut() {
         Some(flight) => (&mut flight.receipt).await.unwrap_or(Err(Unstored::Closed)),
         None => std::future::pending().await,

@@ -18,7 +18,7 @@ use hj212::{Deviation, FaultReason, Frame, Item, Limits, Peer, Verdict, scan};
 
 /// What the alarm meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rang {
+pub(super) enum TimerMeaning {
     /// The buffer was looked at; what is settled can be taken.
     Looked,
     /// `partial_max` is over and no frame begins in what is here: all of it is to be taken.
@@ -93,10 +93,10 @@ impl Front {
         partial_max: Duration,
         limits: &Limits,
         unchecked: impl Fn(&Frame<'_>) -> bool,
-    ) -> Rang {
+    ) -> TimerMeaning {
         if now >= self.since + partial_max {
             // A modem's signs of life are no unfinished frame.
-            return if self.is_noise(limits) { Rang::Noise } else { Rang::Partial };
+            return if self.is_noise(limits) { TimerMeaning::Noise } else { TimerMeaning::Partial };
         }
         let silent = now >= self.heard_at + pause;
         if !self.paused && (silent || now >= self.looked_at + pause) {
@@ -104,7 +104,7 @@ impl Front {
             self.settled = self.look(silent, limits, unchecked);
             (self.looked_at, self.seen) = (self.heard_at, self.buffer.len());
         }
-        Rang::Looked
+        TimerMeaning::Looked
     }
 
     /// How many bytes are settled: all up to the last finished frame. Bad bytes and cut frames before it cannot go on any more, for

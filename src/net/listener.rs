@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
-use super::house::{Admission, House, Place};
+use super::listener_state::{Admission, ConnectionSlot, ListenerState};
 use super::proxy;
-use super::secure::Manner;
+use super::secure::ListenerMode;
 use hj212_certificates as certificates;
 use hj212_model::telemetry::Counter;
 
@@ -56,7 +56,7 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts stations until `stop`; returns when the last connection has sent its answers and is closed.
-pub async fn serve(listener: TcpListener, manner: Manner, house: Arc<House>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, manner: ListenerMode, shared: Arc<ListenerState>, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let mut said: Option<std::time::Instant> = None;
     loop {
@@ -65,10 +65,10 @@ pub async fn serve(listener: TcpListener, manner: Manner, house: Arc<House>, sto
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) if manner.is_plain() => welcome(stream, peer, &house, &connections, &stop),
-            Ok((stream, peer)) => receive(stream, peer, &manner, &house, &connections, &stop),
+            Ok((stream, peer)) if manner.is_plain() => welcome(stream, peer, &shared, &connections, &stop),
+            Ok((stream, peer)) => receive(stream, peer, &manner, &shared, &connections, &stop),
             Err(error) => {
-                house.telemetry.count(Counter::AcceptErrors);
+                shared.telemetry.count(Counter::AcceptErrors);
                 // A peer that is gone before it was accepted is no reason to rest.
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     if said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
@@ -88,11 +88,11 @@ pub async fn serve(listener: TcpListener, manner: Manner, house: Arc<House>, sto
 fn welcome(
     stream: TcpStream,
     peer: SocketAddr,
-    house: &Arc<House>,
+    shared: &Arc<ListenerState>,
     connections: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let Some(admission) = house.admit(peer) else {
+    let Some(admission) = shared.admit(peer) else {
         tracing::debug!(%peer, "refused: too many connections");
         return;
     };
@@ -115,21 +115,21 @@ fn tune(stream: &TcpStream, keep_alive: Duration) {
 fn receive(
     stream: TcpStream,
     peer: SocketAddr,
-    manner: &Manner,
-    house: &Arc<House>,
+    manner: &ListenerMode,
+    shared: &Arc<ListenerState>,
     connections: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let Some(place) = house.reserve() else {
+    let Some(place) = shared.reserve() else {
         tracing::debug!(%peer, "refused: too many connections");
         return;
     };
-    let house = Arc::clone(house);
-    connections.spawn(begin(stream, peer, manner.clone(), house, place, stop.clone()));
+    let shared = Arc::clone(shared);
+    connections.spawn(begin(stream, peer, manner.clone(), shared, place, stop.clone()));
 }
 
 /// What a connection begins with is over: it can speak.
-enum Greeted {
+enum Prelude {
     Plain(TcpStream, Admission),
     Tls(Box<TlsStream<TcpStream>>, Admission),
 }
@@ -137,20 +137,20 @@ enum Greeted {
 async fn begin(
     stream: TcpStream,
     peer: SocketAddr,
-    manner: Manner,
-    house: Arc<House>,
-    place: Place,
+    manner: ListenerMode,
+    shared: Arc<ListenerState>,
+    place: ConnectionSlot,
     stop: CancellationToken,
 ) {
     let greeted = tokio::select! {
         biased;
         // Who has said nothing yet is owed nothing.
         () = stop.cancelled() => return,
-        greeted = greet(stream, peer, &manner, &house, place) => greeted,
+        greeted = greet(stream, peer, &manner, &shared, place) => greeted,
     };
     match greeted {
-        Some(Greeted::Plain(stream, admission)) => Connection::new(stream, admission).run(stop).await,
-        Some(Greeted::Tls(stream, admission)) => Box::pin(Connection::new(stream, admission).run(stop)).await,
+        Some(Prelude::Plain(stream, admission)) => Connection::new(stream, admission).run(stop).await,
+        Some(Prelude::Tls(stream, admission)) => Box::pin(Connection::new(stream, admission).run(stop)).await,
         None => {}
     }
 }
@@ -158,11 +158,11 @@ async fn begin(
 async fn greet(
     mut stream: TcpStream,
     peer: SocketAddr,
-    manner: &Manner,
-    house: &House,
-    place: Place,
-) -> Option<Greeted> {
-    let settings = house.settings();
+    manner: &ListenerMode,
+    shared: &ListenerState,
+    place: ConnectionSlot,
+) -> Option<Prelude> {
+    let settings = shared.settings();
     tune(&stream, settings.keep_alive);
     let until = tokio::time::Instant::now() + settings.handshake_max;
     let late = || io::Error::new(io::ErrorKind::TimedOut, "not done within handshake_max");
@@ -176,7 +176,7 @@ async fn greet(
         match header {
             Ok(said) => named = said.unwrap_or(peer),
             Err(error) => {
-                house.telemetry.count(Counter::ConnectionsUnproxied);
+                shared.telemetry.count(Counter::ConnectionsUnproxied);
                 tracing::info!(%peer, %error, "connection closed: no PROXY header");
                 return None;
             }
@@ -186,12 +186,12 @@ async fn greet(
         tracing::debug!(peer = %named, "refused: too many connections");
         return None;
     };
-    let Some(tls) = &manner.tls else { return Some(Greeted::Plain(stream, admission)) };
+    let Some(tls) = &manner.tls else { return Some(Prelude::Plain(stream, admission)) };
     let handshake = tokio::time::timeout_at(until, tls.acceptor().accept(stream)).await;
     match handshake.unwrap_or_else(|_| Err(late())) {
-        Ok(stream) => Some(Greeted::Tls(Box::new(stream), admission)),
+        Ok(stream) => Some(Prelude::Tls(Box::new(stream), admission)),
         Err(error) => {
-            house.telemetry.count(Counter::ConnectionsUntls);
+            shared.telemetry.count(Counter::ConnectionsUntls);
             let why = certificates::explain(&error, "the station");
             tracing::info!(peer = %named, why, "connection closed: no TLS");
             None

@@ -1,4 +1,4 @@
-//! The door for stations: listeners, one task a connection, limits.
+//! The stations' connections: listeners, one task a connection, limits.
 //!
 //! ```text
 //! socket ─► scan ─► header ─► session::judge ─► journal (fsync) ─► receipt ─► answer
@@ -36,8 +36,8 @@
 //! | `stations_per_connection_max` | further stations are kept and answered, but not placed (no presence, no commands) | `stations_unplaced` |
 //! | `write_max` | the connection is closed, its answers are lost; the station sends again | `answers_undelivered` |
 //!
-//! The road down listens through [`ears`]: frames told and not yet listened to are bounded by [`HEARD_MAX`] (`downlink_missed`), letters to one
-//! peer by [`LETTERS_MAX`] (`downlink_unposted`).
+//! The downlink listens through [`notice_channel`]: frames told and not yet listened to are bounded by [`HEARD_MAX`] (`downlink_missed`), letters to one
+//! peer by [`OUTGOING_MAX`] (`downlink_unposted`).
 //!
 //! # Decisions
 //!
@@ -52,15 +52,15 @@
 mod blocks;
 mod bucket;
 mod connection;
-mod ears;
 mod front;
-mod house;
 mod listener;
+mod listener_state;
+mod notices;
 mod proxy;
 mod secure;
 mod settings;
 mod silent;
-mod wire;
+mod wire_log;
 
 #[cfg(test)]
 mod dialogues;
@@ -68,9 +68,12 @@ mod dialogues;
 mod tests;
 
 pub use blocks::Unkept;
-pub use ears::{Ears, HEARD_MAX, LETTERS_MAX, Letter, Listener, Mailbox, News, Stored, ears};
-pub use house::{House, Keys, StoredNotice};
 pub use listener::{bind, serve};
-pub use secure::{Also, Certificates, Manner};
+pub use listener_state::{Keys, ListenerState, StoredNotice};
+pub use notices::{
+    HEARD_MAX, NoticeReceiver, NoticeSender, OUTGOING_MAX, OutgoingFrame, OutgoingFrames, StationNotice, Stored,
+    notice_channel,
+};
+pub use secure::{Certificates, ExtraListener, ListenerMode};
 pub use settings::{Places, Settings};
-pub use wire::{Direction, WIRE_MAX, WIRES_MAX, Wires, WiresFull};
+pub use wire_log::{Direction, WIRE_MAX, WIRES_MAX, WireLog, WireLogFull};

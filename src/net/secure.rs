@@ -16,7 +16,7 @@ use hj212_certificates::{self as certificates, ServerFiles, WrongFile};
 /// `[[listen.also]]`: a further listener, with manners of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Also {
+pub struct ExtraListener {
     /// `HOST:PORT`.
     pub address: String,
     /// Certificates, if stations speak TLS here.
@@ -30,19 +30,19 @@ pub struct Also {
 
 /// How connections of a listener begin.
 #[derive(Debug, Clone, Default)]
-pub struct Manner {
+pub struct ListenerMode {
     pub(super) tls: Option<Arc<Certificates>>,
     pub(super) proxy_from: Vec<IpNet>,
 }
 
-impl Manner {
+impl ListenerMode {
     /// The manner of a further listener.
     ///
     /// # Errors
     /// The file that is no use.
-    pub fn of(also: &Also) -> Result<Manner, WrongFile> {
+    pub fn of(also: &ExtraListener) -> Result<ListenerMode, WrongFile> {
         let tls = also.tls.as_ref().map(Certificates::read).transpose()?.map(Arc::new);
-        Ok(Manner { tls, proxy_from: also.proxy_from.clone() })
+        Ok(ListenerMode { tls, proxy_from: also.proxy_from.clone() })
     }
 
     /// The certificates, if TLS is spoken.

@@ -1,20 +1,20 @@
-//! `[listen]`: addresses and limits of the stations' door.
+//! `[listen]`: addresses and limits of the stations' listener.
 
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::secure::Also;
+use super::secure::ExtraListener;
 
-/// Settings of the stations' door, `[listen]`. What happens at each limit stands at the head of [`crate::net`].
+/// Settings of the stations' listener, `[listen]`. What happens at each limit stands at the head of [`crate::net`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where stations connect, `HOST:PORT` each; `[::]:9002` takes IPv4 as well.
     pub address: Vec<String>,
     /// Further listeners: behind TLS, behind load balancers.
-    pub also: Vec<Also>,
+    pub also: Vec<ExtraListener>,
     /// A PROXY header and a TLS handshake must be done within this time.
     #[serde(with = "hj212_model::settings::duration")]
     pub handshake_max: Duration,

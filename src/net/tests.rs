@@ -1,4 +1,4 @@
-//! The door against sockets in memory and on loopback, with a real journal on a simulated disk.
+//! Connections against sockets in memory and on loopback, with a real journal on a simulated disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use super::{House, Places, Settings};
+use super::{ListenerState, Places, Settings};
 use hj212::{fixtures, write};
 use hj212_journal::sim_disk::SimDisk;
 use hj212_journal::{self as journal, Journal, Offset, ReadItem};
@@ -19,9 +19,9 @@ use hj212_model::telemetry::{Counter, Telemetry};
 const MN: &str = "010000A8900016F000169DC0";
 const OTHER: &str = "010000A8900016F000169DC1";
 
-/// A door with everything behind it but the uplink.
+/// Listeners with everything behind them but the uplink.
 pub(super) struct Gate {
-    house: Arc<House>,
+    shared: Arc<ListenerState>,
     journal: Journal,
     disk: SimDisk,
     telemetry: Arc<Telemetry>,
@@ -33,8 +33,8 @@ pub(super) fn gate_with(settings: Settings, stations: &str, unknown: Unknown) ->
     let kept = journal::Settings { segment_size: 1 << 20, reserve: 0, ..journal::Settings::default() };
     let journal = journal::open(Arc::new(disk.clone()), &kept, Arc::clone(&telemetry)).unwrap();
     let registry = registry::load(&[("s.toml".into(), stations.into())], unknown).unwrap();
-    let house = House::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now);
-    Gate { house: Arc::new(house), journal, disk, telemetry }
+    let shared = ListenerState::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now);
+    Gate { shared: Arc::new(shared), journal, disk, telemetry }
 }
 
 fn gate(settings: Settings) -> Gate {
@@ -51,7 +51,7 @@ impl Gate {
     /// A connection in memory.
     pub(super) fn dial(&self) -> (DuplexStream, tokio::task::JoinHandle<()>) {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
-        let admission = self.house.admit("127.0.0.1:5000".parse().unwrap()).expect("no limit is reached");
+        let admission = self.shared.admit("127.0.0.1:5000".parse().unwrap()).expect("no limit is reached");
         (theirs, tokio::spawn(Connection::new(ours, admission).run(CancellationToken::new())))
     }
 
@@ -104,7 +104,7 @@ impl Gate {
             + of(Counter::FramesRejected)
             + of(Counter::FramesUnstored)
             + of(Counter::AnswersUndelivered)
-            + self.house.in_flight() as u64;
+            + self.shared.in_flight() as u64;
         assert_eq!(of(Counter::FramesHeard), sum);
     }
 }
@@ -129,7 +129,7 @@ async fn a_frame_is_journalled_answered_and_its_station_comes_and_goes() {
     assert_eq!(said[0], format!("online {MN}"));
     assert!(said[1].starts_with("frame QN=20261123104000001") && said[2].starts_with("frame QN=20261123104000002"));
     assert_eq!(said[3], format!("offline {MN}"));
-    assert_eq!((gate.house.connections(), gate.house.stations_online()), (0, 0));
+    assert_eq!((gate.shared.connections(), gate.shared.stations_online()), (0, 0));
     gate.balanced();
 }
 
@@ -261,7 +261,7 @@ async fn silent_and_idle_connections_are_closed_in_their_time() {
 #[tokio::test]
 async fn at_a_limit_the_newcomer_is_refused() {
     let gate = gate(Settings { connections_max: Places::Most(3), connections_per_block_max: 2, ..quick() });
-    let admit = |address: &str| gate.house.admit(address.parse().unwrap());
+    let admit = |address: &str| gate.shared.admit(address.parse().unwrap());
     let first = admit("10.0.0.1:1").unwrap();
     let _second = admit("10.0.0.1:2").unwrap();
     assert!(admit("10.0.0.1:3").is_none());
@@ -282,13 +282,13 @@ async fn when_all_places_are_taken_who_is_silent_longest_gives_way_and_no_statio
     }
     let step = || NOW.fetch_add(1_000_000, std::sync::atomic::Ordering::Relaxed);
     let gate = gate(quick());
-    let registry = (*gate.house.registry()).clone();
+    let registry = (*gate.shared.registry()).clone();
     let appender = gate.journal.appender();
     let settings = Settings { connections_max: Places::Most(3), ..quick() };
-    let house = Arc::new(House::new(settings, registry, appender, Arc::clone(&gate.telemetry), clock));
+    let shared = Arc::new(ListenerState::new(settings, registry, appender, Arc::clone(&gate.telemetry), clock));
     let dial = || {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
-        let admission = house.admit("192.0.2.1:5000".parse().unwrap())?;
+        let admission = shared.admit("192.0.2.1:5000".parse().unwrap())?;
         Some((theirs, tokio::spawn(Connection::new(ours, admission).run(CancellationToken::new()))))
     };
     let (mut station, _a) = dial().unwrap();
@@ -340,8 +340,8 @@ async fn a_station_that_takes_more_than_its_share_is_read_more_slowly_and_loses_
     // 40 beyond the minute's worth at 10 a second.
     assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
     assert!(gate.telemetry.get(Counter::StationsSlowed) >= 30);
-    assert_eq!(gate.house.slowed(|_| true).len(), 1);
-    assert!(gate.house.slowed(|_| true).is_empty(), "said once");
+    assert_eq!(gate.shared.slowed(|_| true).len(), 1);
+    assert!(gate.shared.slowed(|_| true).is_empty(), "said once");
     drop(peer);
     task.await.unwrap();
     gate.balanced();
@@ -381,7 +381,8 @@ async fn stations_are_heard_over_loopback_until_the_stop_and_answered_before_it(
     let listener = super::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(super::serve(listener, super::Manner::default(), Arc::clone(&gate.house), stop.clone()));
+    let serving =
+        tokio::spawn(super::serve(listener, super::ListenerMode::default(), Arc::clone(&gate.shared), stop.clone()));
     let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
     peer.write_all(&upload(MN, 1)).await.unwrap();
     let mut answer = vec![0; 256];
@@ -392,6 +393,6 @@ async fn stations_are_heard_over_loopback_until_the_stop_and_answered_before_it(
     let said = gate.said(0).await;
     assert!(said.contains(&format!("online {MN}")) && !said.contains(&format!("offline {MN}")), "{said:?}");
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
-    assert_eq!(gate.house.connections(), 0);
+    assert_eq!(gate.shared.connections(), 0);
     gate.balanced();
 }

@@ -1,4 +1,4 @@
-//! A scene for the road down: a broker, a gateway as its operators start it, and a station whose every word is the test's.
+//! A scene for the downlink: a broker, a gateway as its operators start it, and a station whose every word is the test's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

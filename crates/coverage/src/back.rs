@@ -1,4 +1,4 @@
-//! Times that lie in the future, after a clock was set back: see the head of the room.
+//! Times that lie in the future, after a clock was set back: see the head of the module.
 
 use super::local::Local;
 use super::track::FUTURE_MAX;

@@ -75,7 +75,7 @@ pub struct Tally {
     pub sent: u64,
 }
 
-/// See the room.
+/// See the module.
 #[derive(Debug)]
 pub struct Desk {
     settings: Settings,

@@ -1,4 +1,4 @@
-//! The road down: commands to stations as exchanges, pure. Time is an argument, effects are values; the door that calls
+//! The downlink: commands to stations as exchanges, pure. Time is an argument, effects are values; whoever calls
 //! this carries them out.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`Effect::Record`] asks for a step to be made durable; the caller answers with [`Desk::recorded`], and only then do the bytes and
-//! the status documents come that depend on it. What must stay true:
+//! The status documents come that depend on it. What must stay true:
 //!
 //! * nothing is sent before its step `sent` is durable; sent again, it has the same QN and a higher count;
 //! * one exchange at a time for a station, whoever wants it;

@@ -1,4 +1,4 @@
-//! What operators decide about the road down. Everything is off until it is allowed.
+//! What operators decide about the downlink. Everything is off until it is allowed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Whether there is a road down at all: requests over MQTT, clocks, first contact, recall. A change needs a restart.
+    /// Whether there is a downlink at all: requests over MQTT, clocks, first contact, recall. A change needs a restart.
     pub enabled: bool,
     /// How long the broker keeps requests while the gateway is away.
     #[serde(with = "hj212_model::settings::duration")]

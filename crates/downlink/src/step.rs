@@ -17,13 +17,13 @@ use hj212_model::message::Timestamp;
 pub enum Origin {
     /// A person.
     Operator,
-    /// The house, about the clock.
+    /// The gateway, about the clock.
     Clock,
-    /// The house, about a key.
+    /// The gateway, about a key.
     Key,
-    /// The house, to a station that is new.
+    /// The gateway, to a station that is new.
     FirstContact,
-    /// The house, about missing records.
+    /// The gateway, about missing records.
     Recall,
 }
 

@@ -182,7 +182,7 @@ orders! {
     3024 "check" &[V2025], POL, Result, "启动标样核查", "start a standard check";
 }
 
-/// The new key (HJ 212-2025, C.8). No request can name it: the house makes the key, see [`super::keys`].
+/// The new key (HJ 212-2025, C.8). No request can name it: the gateway makes the key, see [`super::keys`].
 pub const SET_KEY: Order = Order {
     name: "set-key",
     cn: 1014,

@@ -1,6 +1,6 @@
 //! What a frame says, what is wrong with it and what to change: the same for `decode`, `send` and the status page.
 //!
-//! Frames take the road they would take in the gateway: scanner, header, interpreter. What is said here of a frame is what the
+//! Frames take the way they would take in the gateway: scanner, header, interpreter. What is said here of a frame is what the
 //! gateway would publish of it. What must stay true: what is published goes through as the JSON text that it is, so that numbers stand as
 //! they were written (`12.30`); a frame is explained as if nothing had been heard before; a frame whose end is plain is named with MN, CN,
 //! both lengths and both checks, whatever else is wrong with it; no password is shown.

@@ -9,8 +9,8 @@
 //! * a check is compared by value: lost zeros, case and `0x` are deviations, not another check;
 //! * the work is linear in the bytes, also on hostile input: whatever is looked at twice is bounded by [`Limits`].
 //!
-//! The road: a frame exactly as the standard prints it is taken here at once. All else goes to `tolerant`, which knows the odd
-//! starts, lengths, endings and checks of the field; `start` and `closing` read the two ends of a frame; `sealed`, a floor below, tells
+//! The way: a frame exactly as the standard prints it is taken here at once. All else goes to `tolerant`, which knows the odd
+//! starts, lengths, endings and checks of the field; `start` and `closing` read the two ends of a frame; `sealed`, a layer below, tells
 //! encrypted areas from damaged ones.
 
 mod closing;

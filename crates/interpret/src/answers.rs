@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::events::Place;
+use super::events::JournalRef;
 use super::station::Station;
 use super::{Interpreter, hash};
 use hj212::{Edition, Header};
@@ -101,7 +101,7 @@ impl Interpreter {
         header: &Header<'_>,
         kind: Kind,
         shown: &Shown<'_>,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
     ) {
         let qn = hash::content(header.qn.unwrap_or_default());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::data::write_journal;
-use super::events::Place;
+use super::events::JournalRef;
 use super::{Interpreter, topic};
 use hj212::secret::masked;
 use hj212_downlink::{Outcome, Step};
@@ -24,7 +24,7 @@ const KEPT_MAX: usize = 50_000;
 
 /// What is known of a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Story {
+struct CommandState {
     command: String,
     cn: u16,
     origin: hj212_downlink::Origin,
@@ -59,14 +59,14 @@ const ANSWERS_MAX: usize = 8;
 
 /// The requests whose documents stand.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Stories {
-    open: BTreeMap<(String, String), Story>,
+pub(super) struct OpenCommands {
+    open: BTreeMap<(String, String), CommandState>,
     kept: VecDeque<(Timestamp, String, String)>,
 }
 
 impl Interpreter {
     /// A step of a request, of a key or of a clock.
-    pub(super) fn on_step(&mut self, step: &Step, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn on_step(&mut self, step: &Step, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         match step {
             Step::Clock { mn, offset_ms, within } => {
                 let kind = if *within { "clock-right" } else { "clock-drift" };
@@ -93,7 +93,7 @@ impl Interpreter {
         }
     }
 
-    fn on_request_step(&mut self, step: &Step, place: Place<'_>, out: &mut Vec<Publication>) {
+    fn on_request_step(&mut self, step: &Step, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         let (Some(id), mn) = (step.id(), step.mn()) else { return };
         let key = (mn.to_owned(), id.to_owned());
         self.stories.note(&key, step, place.time);
@@ -121,7 +121,7 @@ impl Interpreter {
         let topic = self.status_topic(mn, id, "status");
         out.push(Publication { topic, payload: Bytes::from(body), retain: true });
         if let (Step::Ended { outcome: Outcome::Done, .. }, Some(proposal)) =
-            (step, story.and_then(Story::registration))
+            (step, story.and_then(CommandState::registration))
         {
             let mut detail = json!({ "command_id": id });
             detail["registration"] = proposal;
@@ -172,7 +172,7 @@ impl Interpreter {
         mn: &str,
         kind: &str,
         detail: &Value,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
     ) {
         let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
@@ -193,7 +193,7 @@ impl Interpreter {
 }
 
 /// How a request ended, as an event's detail.
-fn in_event(step: &Step, id: &str, story: Option<&Story>) -> Value {
+fn in_event(step: &Step, id: &str, story: Option<&CommandState>) -> Value {
     let (state, code, reason) = match step {
         Step::Ended { outcome, code, .. } => (outcome.code(), *code, None),
         Step::Refused { reason, .. } => ("rejected", None, Some(reason.as_str())),
@@ -218,7 +218,7 @@ fn in_event(step: &Step, id: &str, story: Option<&Story>) -> Value {
     })
 }
 
-impl Stories {
+impl OpenCommands {
     /// Whether a request of this name is open.
     pub(super) fn is_open(&self, mn: &str, id: &str, command: &str) -> bool {
         self.open.get(&(mn.to_owned(), id.to_owned())).is_some_and(|story| story.command == command)
@@ -239,14 +239,14 @@ impl Stories {
     pub(super) fn open_of(&self, mn: &str) -> Vec<Value> {
         let from = (mn.to_owned(), String::new());
         let own = self.open.range(from..).take_while(|((of, _), _)| of == mn);
-        let mut own: Vec<(&String, &Story)> = own.map(|((_, id), story)| (id, story)).collect();
+        let mut own: Vec<(&String, &CommandState)> = own.map(|((_, id), story)| (id, story)).collect();
         own.sort_by_key(|(_, story)| std::cmp::Reverse(story.queued));
         own.into_iter().map(|(id, story)| story.view(id)).collect()
     }
 
     fn note(&mut self, key: &(String, String), step: &Step, at: Timestamp) {
         if let Step::Queued { command, cn, origin, author, why, expires, confirm, .. } = step {
-            let story = Story {
+            let story = CommandState {
                 command: command.clone(),
                 cn: *cn,
                 origin: *origin,
@@ -297,7 +297,7 @@ impl Stories {
     }
 }
 
-impl Story {
+impl CommandState {
     /// As it is shown to whoever looks.
     fn view(&self, id: &str) -> Value {
         let state = match (&self.confirm, self.packets, self.sent) {
@@ -335,7 +335,7 @@ impl Story {
     }
 }
 
-impl Story {
+impl CommandState {
     /// What the station's registration should say from now on, if it was told something that stands there.
     fn proposal(&self) -> Option<(&'static str, Option<String>)> {
         let segment = self.segment.as_deref()?;

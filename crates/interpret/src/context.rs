@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::events::Place;
+use super::events::JournalRef;
 use super::{Interpreted, Interpreter, coverage};
 use hj212_model::message::{Context, ContextChange, Publication, Record};
 
@@ -123,7 +123,7 @@ impl Interpreter {
     pub(super) fn on_piece(
         &mut self,
         piece: &Piece<'_>,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -142,7 +142,7 @@ impl Interpreter {
         &mut self,
         context: Context,
         name: [u8; 32],
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -162,7 +162,7 @@ impl Interpreter {
         &mut self,
         mut change: ContextChange,
         name: [u8; 32],
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -183,7 +183,7 @@ impl Interpreter {
         changed: &[String],
         renamed: bool,
         ruled: bool,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -234,7 +234,7 @@ impl Interpreter {
         record: &Record<'_>,
         out: &mut Vec<Publication>,
     ) -> bool {
-        let place = Place { offset, time, at: self.now, hash };
+        let place = JournalRef { offset, time, at: self.now, hash };
         let mut done = Interpreted::default();
         match record {
             Record::Context { hash, part, parts, json } => {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::data::{quoted, write_journal};
-use super::events::{Place, begin};
+use super::events::{JournalRef, begin};
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::station::Station;
@@ -63,7 +63,7 @@ pub(super) fn arrived(
     Counting { settings, facts, outages }: Counting<'_>,
     station: &mut Station,
     (st, kind, moment, backfill): (Option<&[u8]>, Kind, Option<Moment>, bool),
-    (place, numbers): (Place<'_>, &mut Numbers),
+    (place, numbers): (JournalRef<'_>, &mut Numbers),
     done: &mut Interpreted,
     out: &mut Vec<Publication>,
 ) {
@@ -88,7 +88,7 @@ fn publish(
     settings: &Settings,
     station: &Station,
     happenings: &[Happening],
-    (place, numbers): (Place<'_>, &mut Numbers),
+    (place, numbers): (JournalRef<'_>, &mut Numbers),
     done: &mut Interpreted,
     out: &mut Vec<Publication>,
 ) {
@@ -206,7 +206,7 @@ fn write_data_time(out: &mut Vec<u8>, time: Timestamp) {
 }
 
 /// Says again what is retained of a station.
-pub(super) fn retell(station: &Station, place: Place<'_>, out: &mut Vec<Publication>) {
+pub(super) fn retell(station: &Station, place: JournalRef<'_>, out: &mut Vec<Publication>) {
     for grain in Grain::ALL {
         if station.ledger.days(grain).any(|day| day.ended) {
             publish_days(station, grain, place, out);
@@ -215,7 +215,7 @@ pub(super) fn retell(station: &Station, place: Place<'_>, out: &mut Vec<Publicat
 }
 
 /// Publishes the days of one grain that have ended (schema `hj212.completeness/1`).
-fn publish_days(station: &Station, grain: Grain, place: Place<'_>, out: &mut Vec<Publication>) {
+fn publish_days(station: &Station, grain: Grain, place: JournalRef<'_>, out: &mut Vec<Publication>) {
     let mut body = b"{\"schema\":\"hj212.completeness/1\"".to_vec();
     body.extend_from_slice(&station.head);
     body.extend_from_slice(b",\"kind\":");
@@ -269,7 +269,7 @@ impl Interpreter {
         &mut self,
         record: &Record<'_>,
         (first, before, step): (bool, Timestamp, Option<Step>),
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
     ) {
         let now = self.now;
@@ -299,7 +299,7 @@ impl Interpreter {
     }
 
     /// Lets time pass for the ledgers, about once a minute, as many stations at a time as give [`PER_RECORD_MAX`] publications.
-    pub(super) fn round(&mut self, place: Place<'_>, done: &mut Interpreted, out: &mut Vec<Publication>) {
+    pub(super) fn round(&mut self, place: JournalRef<'_>, done: &mut Interpreted, out: &mut Vec<Publication>) {
         let due = self.elapsed.0.saturating_sub(self.round.begun.0) >= ROUND;
         let first = match self.round.next.take() {
             Some(next) => next,
@@ -326,7 +326,7 @@ impl Interpreter {
     pub(super) fn recall_step(
         &mut self,
         step: &downlink::Step,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         done: &mut Interpreted,
         out: &mut Vec<Publication>,
     ) {
@@ -338,7 +338,7 @@ impl Interpreter {
     }
 
     /// What stations are to be asked for at `now`, as `[recall]` allows; to be called every few seconds when the journal has been
-    /// read to its end. Each is to become a command of the house ([`hj212_downlink::Desk::want`]), whose steps come back through
+    /// read to its end. Each is to become a command of the gateway ([`hj212_downlink::Desk::want`]), whose steps come back through
     /// the journal.
     pub fn recalls(&mut self, now: Timestamp) -> Vec<Recall> {
         let settings = &self.settings.coverage;

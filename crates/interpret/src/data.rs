@@ -9,7 +9,7 @@ use super::json;
 use super::keys::Sealing;
 use super::moment::{Moment, write_timestamp};
 use super::names::{Class, is_taken, snake};
-use super::parts::{Heard, missing};
+use super::parts::{ArrivedPart, missing};
 use super::reading::{Cell, Own, Reading};
 use super::report::Report;
 use super::value::Said;
@@ -29,18 +29,18 @@ const HIDDEN: &[u8] = b"\"***\"";
 
 /// Whether a record came in parts.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Parted<'a> {
+pub(super) enum PartNote<'a> {
     /// In one piece.
     Whole,
     /// One part, published on its own.
     One { count: u16, number: u16 },
     /// Put together from what was heard of `count` parts, in their order.
-    Merged { count: u16, heard: &'a [Heard] },
+    Merged { count: u16, heard: &'a [ArrivedPart] },
 }
 
 /// What a body says besides the report.
 #[derive(Debug)]
-pub(super) struct Envelope<'a> {
+pub(super) struct DataHead<'a> {
     /// The record's id, safe in a JSON string.
     pub(super) id: &'a [u8],
     pub(super) revision: u16,
@@ -57,7 +57,7 @@ pub(super) struct Envelope<'a> {
     pub(super) moment: Option<Moment>,
     pub(super) received: Timestamp,
     pub(super) backfill: bool,
-    pub(super) parted: Parted<'a>,
+    pub(super) parted: PartNote<'a>,
     pub(super) sealing: Sealing,
     /// The ids under which the record stood as unreadable.
     pub(super) replaces: &'a [String],
@@ -71,7 +71,7 @@ pub(super) struct Envelope<'a> {
 /// Appends the body; what is odd about texts is found while they are decoded and returned with the rest.
 pub(super) fn write(
     out: &mut Vec<u8>,
-    envelope: &Envelope<'_>,
+    envelope: &DataHead<'_>,
     report: &Report<'_>,
     verdict: &Verdict,
     marks: &Marks,
@@ -94,7 +94,7 @@ pub(super) fn write(
     deviations
 }
 
-fn write_top(out: &mut Vec<u8>, envelope: &Envelope<'_>, deviations: &mut Deviations) {
+fn write_top(out: &mut Vec<u8>, envelope: &DataHead<'_>, deviations: &mut Deviations) {
     out.extend_from_slice(b"{\"schema\":\"hj212.data/1\",\"id\":\"");
     out.extend_from_slice(envelope.id);
     out.extend_from_slice(b"\",\"revision\":");
@@ -138,7 +138,7 @@ fn write_top(out: &mut Vec<u8>, envelope: &Envelope<'_>, deviations: &mut Deviat
 }
 
 /// Says that the data area was encrypted, and what came of it.
-fn write_sealing(out: &mut Vec<u8>, envelope: &Envelope<'_>) {
+fn write_sealing(out: &mut Vec<u8>, envelope: &DataHead<'_>) {
     match envelope.sealing {
         Sealing::Plain => return,
         Sealing::Opened | Sealing::OpenedLater => out.extend_from_slice(b",\"sealed\":true"),
@@ -153,18 +153,18 @@ fn write_sealing(out: &mut Vec<u8>, envelope: &Envelope<'_>) {
     }
 }
 
-fn write_parted(out: &mut Vec<u8>, parted: Parted<'_>) {
+fn write_parted(out: &mut Vec<u8>, parted: PartNote<'_>) {
     out.extend_from_slice(b",\"part\":");
     let (count, heard) = match parted {
-        Parted::Whole => return out.extend_from_slice(b"null"),
-        Parted::One { count, number } => {
+        PartNote::Whole => return out.extend_from_slice(b"null"),
+        PartNote::One { count, number } => {
             out.extend_from_slice(b"{\"count\":");
             json::number(out, u64::from(count));
             out.extend_from_slice(b",\"number\":");
             json::number(out, u64::from(number));
             return out.push(b'}');
         }
-        Parted::Merged { count, heard } => (count, heard),
+        PartNote::Merged { count, heard } => (count, heard),
     };
     if heard.len() < usize::from(count) {
         out.extend_from_slice(b"{\"count\":");

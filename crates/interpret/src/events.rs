@@ -8,7 +8,7 @@ use hj212_model::message::{Peering, Timestamp};
 
 /// Where an event stands in the journal, and when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct JournalRef<'a> {
     pub(super) offset: u64,
     /// The wall clock of the record, as it is published.
     pub(super) time: Timestamp,
@@ -18,7 +18,7 @@ pub(super) struct Place<'a> {
 }
 
 /// Appends what every event begins with.
-pub(super) fn begin(out: &mut Vec<u8>, head: &[u8], kind: &str, id: &str, place: Place<'_>) {
+pub(super) fn begin(out: &mut Vec<u8>, head: &[u8], kind: &str, id: &str, place: JournalRef<'_>) {
     out.extend_from_slice(b"{\"schema\":\"hj212.event/1\",\"id\":");
     json::string(out, id);
     out.extend_from_slice(head);
@@ -34,7 +34,7 @@ pub(super) fn write_presence(
     head: &[u8],
     kind: &str,
     id: &str,
-    place: Place<'_>,
+    place: JournalRef<'_>,
     on: Peering,
     was: Option<Peering>,
 ) {
@@ -60,7 +60,7 @@ pub(super) fn write_parts_missing(
     out: &mut Vec<u8>,
     head: &[u8],
     id: &str,
-    place: Place<'_>,
+    place: JournalRef<'_>,
     pending: &Pending,
     data: &str,
 ) {

@@ -94,7 +94,7 @@ pub(super) struct Dictionary {
     editions: [Codes; 3],
     factors: Vec<Factor>,
     /// Names of the field in capitals, packed: the systems they are used in and the code they stand for.
-    aliases: HashMap<u64, Vec<Slang>>,
+    aliases: HashMap<u64, Vec<FieldName>>,
     /// By packed ST.
     systems: Vec<(u64, System)>,
     /// The categories that systems name, in the order of their bits.
@@ -109,7 +109,7 @@ pub(super) struct Dictionary {
 
 /// What a name of the field stands for.
 #[derive(Debug, Clone)]
-struct Slang {
+struct FieldName {
     /// The systems it is used in, one bit each.
     used: u32,
     code: Box<[u8]>,
@@ -168,7 +168,7 @@ impl Dictionary {
         for alias in table::aliases() {
             let Some(name) = pack(alias.alias.as_bytes()) else { continue };
             let used = alias.systems.iter().fold(0, |used, st| used | self.system(None, Some(st.as_bytes())).bit);
-            let slang = Slang { used, code: alias.code.as_bytes().into() };
+            let slang = FieldName { used, code: alias.code.as_bytes().into() };
             self.aliases.entry(name).or_default().push(slang);
         }
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Interpreter;
-use super::events::Place;
+use super::events::JournalRef;
 use hj212_model::message::Publication;
 
 const MINUTE: i64 = 60_000_000;
@@ -82,7 +82,7 @@ impl Interpreter {
     }
 
     /// Says what was held back in minutes that are over.
-    pub(super) fn let_go(&mut self, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn let_go(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         let minute = self.elapsed.0.div_euclid(MINUTE);
         let over: Vec<(String, Share)> = self.flood.0.extract_if(.., |_, share| share.minute != minute).collect();
         for (level, share) in over {

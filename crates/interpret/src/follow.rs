@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::events::Place;
+use super::events::JournalRef;
 use super::{Interpreted, Interpreter, coverage};
 use hj212::packet;
 use hj212_downlink::{Outcome, Step};
@@ -44,7 +44,7 @@ impl Interpreter {
     pub(super) fn follow_step(
         &mut self,
         step: &Step,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -90,7 +90,14 @@ impl Interpreter {
         }
     }
 
-    fn follow(&mut self, mn: &str, new: &str, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+    fn follow(
+        &mut self,
+        mn: &str,
+        new: &str,
+        place: JournalRef<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
         if self.context.stations.contains_key(new) || self.context.facts(mn).is_none() {
             return;
         }
@@ -110,7 +117,14 @@ impl Interpreter {
         self.redress(former.iter().map(String::as_str).chain([mn, new]), place, out, done);
     }
 
-    fn unfollow(&mut self, mn: &str, new: &str, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+    fn unfollow(
+        &mut self,
+        mn: &str,
+        new: &str,
+        place: JournalRef<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
         if self.context.followed.get(new).is_some_and(|of| of == mn) {
             self.context.followed.remove(new);
             self.context.shown.remove(new);
@@ -122,7 +136,7 @@ impl Interpreter {
     fn redress<'m>(
         &mut self,
         mns: impl IntoIterator<Item = &'m str>,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -176,7 +190,7 @@ impl Interpreter {
     }
 
     /// A station that was told this MN is heard under it for the first time: what is counted of it goes on.
-    pub(super) fn inherit(&mut self, number: u32, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn inherit(&mut self, number: u32, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         let Some(station) = self.stations.get(number as usize) else { return };
         let mn = std::str::from_utf8(&station.mn).unwrap_or_default();
         let (Some(old), true) = (self.context.followed.get(mn), station.last_seen.is_none()) else { return };

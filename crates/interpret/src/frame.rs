@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::data::{self, Envelope, Parted};
-use super::events::Place;
+use super::data::{self, DataHead, PartNote};
+use super::events::JournalRef;
 use super::keys::Sealing;
 use super::moment::Moment;
 use super::recent::Known;
-use super::report::{Lens, Torn};
+use super::report::{ReadContext, Torn};
 use super::seams::Seams;
 use super::settings::Settings;
 use super::station::Station;
@@ -24,7 +24,7 @@ const QNS_REMEMBERED_MAX: usize = 16;
 const ASKED_REMEMBERED_MAX: usize = 16;
 
 /// One record of a station, in one piece or put together.
-pub(super) struct Packet<'a> {
+pub(super) struct SourceRecord<'a> {
     pub(super) st: Option<&'a [u8]>,
     pub(super) cn: Option<u16>,
     pub(super) qn: Option<&'a [u8]>,
@@ -33,17 +33,17 @@ pub(super) struct Packet<'a> {
     /// Whether it has a Flag.
     pub(super) flagged: bool,
     pub(super) area: &'a [u8],
-    pub(super) parted: Parted<'a>,
+    pub(super) parted: PartNote<'a>,
     pub(super) sealing: Sealing,
     pub(super) deviations: Deviations,
     pub(super) length_off: Option<u32>,
     pub(super) content: u64,
     /// Where its area was cut that cannot be put together.
     pub(super) torn: &'a [Torn],
-    pub(super) place: Place<'a>,
+    pub(super) place: JournalRef<'a>,
 }
 
-impl<'a> Packet<'a> {
+impl<'a> SourceRecord<'a> {
     /// What it shows of its dialect.
     fn shown(&self, mn: &'a [u8]) -> Shown<'a> {
         let (st, cn, deviations, area) = (self.st, self.cn, self.deviations, self.area);
@@ -69,7 +69,7 @@ impl Interpreter {
     pub(super) fn on_frame(
         &mut self,
         heard: &Heard<'_>,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -107,7 +107,7 @@ impl Interpreter {
         number: Option<u32>,
         header: &Header<'_>,
         heard: &Heard<'_>,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -143,17 +143,17 @@ impl Interpreter {
         } else {
             let length_off = length_off(heard, deviations);
             let parted = match header.part {
-                Some(Part { count, number }) if count > 1 => Parted::One { count, number },
-                _ => Parted::Whole,
+                Some(Part { count, number }) if count > 1 => PartNote::One { count, number },
+                _ => PartNote::Whole,
             };
             let said = opening.area(header);
             let tidied = if opening.sealing.is_unreadable() { None } else { tidied(said) };
             let (area, odd) = tidied.as_ref().map_or((said, Deviations::NONE), |(area, odd)| (area.as_slice(), *odd));
             let edges = match parted {
-                Parted::One { count, number } => Seams::of_one(area, number > 1, number < count).torn,
-                Parted::Whole | Parted::Merged { .. } => Vec::new(),
+                PartNote::One { count, number } => Seams::of_one(area, number > 1, number < count).torn,
+                PartNote::Whole | PartNote::Merged { .. } => Vec::new(),
             };
-            let packet = Packet {
+            let packet = SourceRecord {
                 st: header.st,
                 cn: header.cn,
                 qn: header.qn,
@@ -187,19 +187,19 @@ impl Interpreter {
     pub(super) fn publish(
         &mut self,
         station: &mut Station,
-        packet: &Packet<'_>,
+        packet: &SourceRecord<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) -> bool {
         let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
         let system = self.dictionary.system(registered, packet.st);
-        let merged = matches!(packet.parted, Parted::Merged { .. });
+        let merged = matches!(packet.parted, PartNote::Merged { .. });
         let habit = station.habits.of(packet.st);
         let shown = packet.shown(&station.mn);
         let edition = self.context.edition_of(facts, &shown);
         let torn = packet.torn;
-        let lens = Lens { dictionary: &self.dictionary, facts, edition, system, habit, merged, torn };
+        let lens = ReadContext { dictionary: &self.dictionary, facts, edition, system, habit, merged, torn };
         let loose;
         let mut report = self.scratch.read(packet.area, lens);
         let odd = report.odd || report.deviations.contains(Deviation::ItemMalformed);
@@ -245,9 +245,9 @@ impl Interpreter {
         station.habits.learn(packet.st, report.evidence);
         let received = packet.place.at;
         station.marks.believe(self.now);
-        let told = marks::Told { edition, medium: system.medium, kind, moment, received };
+        let told = marks::RecordFacts { edition, medium: system.medium, kind, moment, received };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
-        let envelope = Envelope {
+        let envelope = DataHead {
             id: &self.id,
             revision,
             head: &station.head,
@@ -302,7 +302,7 @@ fn length_off(heard: &Heard<'_>, deviations: Deviations) -> Option<u32> {
 fn remember(
     settings: &Settings,
     station: &mut Station,
-    packet: &Packet<'_>,
+    packet: &SourceRecord<'_>,
     kind: Kind,
     id: &[u8],
     timed: bool,
@@ -313,8 +313,8 @@ fn remember(
     }
     let key = match packet.parted {
         // Parts that are published one by one share an id.
-        Parted::One { count, number } => hash::join(hash::content(id), u64::from(count) << 16 | u64::from(number)),
-        Parted::Whole | Parted::Merged { .. } => hash::content(id),
+        PartNote::One { count, number } => hash::join(hash::content(id), u64::from(count) << 16 | u64::from(number)),
+        PartNote::Whole | PartNote::Merged { .. } => hash::content(id),
     };
     let (ring, max) = if kind.is_period() {
         (&mut station.periods, settings.resent_periods_max)

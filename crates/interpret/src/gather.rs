@@ -4,9 +4,9 @@
 //! What must stay true: a part is published once, with the others or in what there is of them; which parts wait depends on the records
 //! before alone.
 
-use super::data::Parted;
-use super::events::{self, Place};
-use super::frame::Packet;
+use super::data::PartNote;
+use super::events::{self, JournalRef};
+use super::frame::SourceRecord;
 use super::keys::Sealing;
 use super::parts::{self, Joined, Pending};
 use super::station::Station;
@@ -24,11 +24,11 @@ impl Interpreter {
     /// What the packet says of its record, if it is a part that can be put together with others: by its DataTime, or by its QN.
     pub(super) fn part_of<'a>(
         &self,
-        packet: &Packet<'a>,
+        packet: &SourceRecord<'a>,
         station: Option<u32>,
         header: &Header<'a>,
     ) -> Option<parts::Part<'a>> {
-        let Parted::One { count, number } = packet.parted else { return None };
+        let PartNote::One { count, number } = packet.parted else { return None };
         let fits = count <= self.settings.parts_max && number <= count;
         if packet.sealing.is_unreadable() || station.is_none() || !fits {
             return None;
@@ -41,7 +41,7 @@ impl Interpreter {
     pub(super) fn gather_part(
         &mut self,
         station: &mut Station,
-        packet: &Packet<'_>,
+        packet: &SourceRecord<'_>,
         said: parts::Part<'_>,
         owner: Option<u32>,
         out: &mut Vec<Publication>,
@@ -64,7 +64,7 @@ impl Interpreter {
             return false;
         }
         done.deviations = packet.deviations;
-        let part = parts::Heard {
+        let part = parts::ArrivedPart {
             number: said.number,
             qn: packet.qn.map(<[u8]>::to_owned),
             rf: packet.rf,
@@ -120,7 +120,7 @@ impl Interpreter {
     }
 
     /// Gives up the parts whose time is over, and the oldest while there are too many bytes.
-    pub(super) fn expire(&mut self, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+    pub(super) fn expire(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
         while let Some((number, since)) = self.waiting.oldest() {
             let late = self.elapsed.0.saturating_sub(since.0) >= micros(self.settings.parts_max_wait);
             if !late && self.waiting.bytes() as u64 <= self.settings.parts_bytes_max {
@@ -144,7 +144,7 @@ impl Interpreter {
         station: &mut Station,
         number: u64,
         pending: &Pending,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) -> bool {
@@ -169,7 +169,7 @@ impl Interpreter {
         }
         let mut area = Vec::new();
         let seams = pending.area(&mut area);
-        let packet = Packet {
+        let packet = SourceRecord {
             st: pending.st.as_deref(),
             cn: Some(pending.cn),
             qn: latest.qn.as_deref(),
@@ -177,13 +177,13 @@ impl Interpreter {
             edition: latest.edition,
             flagged: latest.flagged,
             area: &area,
-            parted: Parted::Merged { count: pending.count, heard: &pending.heard },
+            parted: PartNote::Merged { count: pending.count, heard: &pending.heard },
             sealing: pending.heard.iter().fold(Sealing::Plain, |all, part| all.join(part.sealing)),
             deviations: pending.deviations().union(seams.found),
             torn: &seams.torn,
             length_off: pending.heard.iter().find_map(|part| part.length_off),
             content: pending.heard.iter().fold(u64::from(pending.count), |all, part| hash::join(all, part.content)),
-            place: Place { offset: latest.offset, time: latest.received, at: latest.at, hash: &latest.hash },
+            place: JournalRef { offset: latest.offset, time: latest.received, at: latest.at, hash: &latest.hash },
         };
         let learned = self.publish(station, &packet, out, done);
         if !pending.is_complete() {

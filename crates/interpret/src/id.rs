@@ -1,8 +1,8 @@
-//! The id of a record: see Decisions at the head of the room. What must stay true: an id, once published, stays what it was; whatever
+//! The id of a record: see Decisions at the head of the module. What must stay true: an id, once published, stays what it was; whatever
 //! a station says, an id is one short word.
 
-use super::data::Parted;
-use super::frame::Packet;
+use super::data::PartNote;
+use super::frame::SourceRecord;
 use super::keys::Sealing;
 use super::station::Station;
 use super::{json, topic};
@@ -15,13 +15,13 @@ pub(super) struct Named<'a> {
     pub(super) offset: u64,
 }
 
-impl<'a> Packet<'a> {
+impl<'a> SourceRecord<'a> {
     pub(super) fn named(&self) -> Named<'a> {
         Named { st: self.st, cn: self.cn, offset: self.place.offset }
     }
 }
 
-/// Writes the id of a record: see Decisions at the head of the room.
+/// Writes the id of a record: see Decisions at the head of the module.
 pub(super) fn write_id(
     id: &mut Vec<u8>,
     level: &str,
@@ -55,7 +55,7 @@ pub(super) fn write_id(
 }
 
 /// The ids under which a record was published as unreadable that is opened with keys of later.
-pub(super) fn replaced(station: &Station, packet: &Packet<'_>) -> Vec<String> {
+pub(super) fn replaced(station: &Station, packet: &SourceRecord<'_>) -> Vec<String> {
     let unreadable = |qn: Option<&[u8]>, offset: u64| {
         let mut id = Vec::new();
         let qn = qn.filter(|qn| !qn.is_empty());
@@ -64,11 +64,11 @@ pub(super) fn replaced(station: &Station, packet: &Packet<'_>) -> Vec<String> {
     };
     match packet.parted {
         _ if packet.sealing != Sealing::OpenedLater => Vec::new(),
-        Parted::Merged { heard, .. } => {
+        PartNote::Merged { heard, .. } => {
             let later = heard.iter().filter(|part| part.sealing == Sealing::OpenedLater);
             later.map(|part| unreadable(part.qn.as_deref(), part.offset)).collect()
         }
-        Parted::Whole | Parted::One { .. } => vec![unreadable(packet.qn, packet.place.offset)],
+        PartNote::Whole | PartNote::One { .. } => vec![unreadable(packet.qn, packet.place.offset)],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Journal records in, MQTT publications out: what a frame means, and how that is said downstream.
 //!
-//! The road of a frame: [`packet::parse`] → `report` (fields grouped by code and instrument, factors resolved, values classified) → re-send and
+//! The way of a frame: [`packet::parse`] → `report` (fields grouped by code and instrument, factors resolved, values classified) → re-send and
 //! part bookkeeping → `marks` (what the readings are worth, see [`hj212_marking`]) → `data` (the JSON). Topics and bodies are written down in
 //! `docs/mqtt.md`; the schemas in `fixtures/schema` are what the tests hold every body against.
 //!
@@ -89,9 +89,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
-use command::Stories;
+use command::OpenCommands;
 use context::{Gathered, Piece, Run, Statement};
-use events::Place;
+use events::JournalRef;
 use factors::Dictionary;
 use hj212::Deviations;
 use hj212_downlink::Step;
@@ -99,12 +99,12 @@ use hj212_marking::Verdict;
 use hj212_model::clock::belief::Belief;
 use hj212_model::message::{Context, Publication, Record, Rejected, StationFacts, Timestamp};
 use keys::Keys;
-use marks::Rulings;
+use marks::RulesInForce;
 use parts::Waiting;
-use report::Scratch;
+use report::ReportBuffers;
 use station::Station;
 
-/// What one record did, for the door to count.
+/// What one record did, for the caller to count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Interpreted {
     /// Everything read over in the frame, found here or before.
@@ -166,12 +166,12 @@ pub struct Interpreter {
     flood: flood::Flood,
     /// The numbers of stations that are not registered, and the bytes that they take.
     strangers: std::collections::BTreeMap<u32, u64>,
-    stories: Stories,
-    rulings: Rulings,
+    stories: OpenCommands,
+    rulings: RulesInForce,
     keys: Keys,
     verdict: Verdict,
     numbers: numbers::Numbers,
-    scratch: Scratch,
+    scratch: ReportBuffers,
     body: Vec<u8>,
     id: Vec<u8>,
 }
@@ -198,12 +198,12 @@ impl Interpreter {
             round: coverage::Round::default(),
             flood: flood::Flood::default(),
             strangers: std::collections::BTreeMap::new(),
-            stories: Stories::default(),
-            rulings: Rulings::new(std::collections::BTreeMap::new()),
+            stories: OpenCommands::default(),
+            rulings: RulesInForce::new(std::collections::BTreeMap::new()),
             keys: Keys::default(),
             verdict: Verdict::default(),
             numbers: numbers::Numbers::default(),
-            scratch: Scratch::default(),
+            scratch: ReportBuffers::default(),
             body: Vec::new(),
             id: Vec::new(),
         }
@@ -220,7 +220,7 @@ impl Interpreter {
         (self.now, self.elapsed) = (self.clock.now(), self.clock.elapsed());
         self.swept = Timestamp(0);
         self.round = coverage::Round::default();
-        self.stories = Stories::default();
+        self.stories = OpenCommands::default();
         self.flood = flood::Flood::default();
     }
 
@@ -315,9 +315,9 @@ impl Interpreter {
         out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain });
     }
 
-    fn on_rejected(&mut self, rejected: &Rejected<'_>, place: Place<'_>, out: &mut Vec<Publication>) {
+    fn on_rejected(&mut self, rejected: &Rejected<'_>, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         self.body.clear();
-        let Place { offset, time, hash, .. } = place;
+        let JournalRef { offset, time, hash, .. } = place;
         rejected::write(&mut self.body, &self.settings.gateway, rejected, time, offset, hash);
         let mut topic = format!("{}/gateway/", self.settings.prefix);
         topic::level(&mut topic, self.settings.gateway.as_bytes());

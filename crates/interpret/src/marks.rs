@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::data::{quoted, write_journal};
-use super::events::Place;
+use super::events::JournalRef;
 use super::factors::Medium;
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
@@ -26,7 +26,7 @@ use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
 
 /// The rules in force, and the plans that many stations share.
 #[derive(Debug, Default)]
-pub(super) struct Rulings {
+pub(super) struct RulesInForce {
     /// The texts of `book`; none: those built in.
     pub(super) texts: BTreeMap<String, String>,
     book: Arc<RuleBook>,
@@ -44,7 +44,7 @@ fn read(texts: &BTreeMap<String, String>) -> Option<Arc<RuleBook>> {
 
 /// What of a record, besides its readings, matters to rules.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
+pub(super) struct RecordFacts {
     pub(super) edition: Option<Edition>,
     pub(super) medium: Medium,
     pub(super) kind: Kind,
@@ -61,17 +61,17 @@ const fn of(medium: Medium) -> &'static str {
     }
 }
 
-impl Rulings {
-    pub(super) fn new(texts: BTreeMap<String, String>) -> Rulings {
+impl RulesInForce {
+    pub(super) fn new(texts: BTreeMap<String, String>) -> RulesInForce {
         // Texts that an earlier version took and this one does not: better the rules built in than none.
         let book = read(&texts).or_else(built_in::rules).unwrap_or_default();
-        Rulings { texts, book, plain: BTreeMap::new() }
+        RulesInForce { texts, book, plain: BTreeMap::new() }
     }
 
     /// Puts other rules in force; false if they are wrong, and nothing changes.
     pub(super) fn replace(&mut self, texts: &BTreeMap<String, String>) -> bool {
         let Some(book) = read(texts) else { return false };
-        *self = Rulings { texts: texts.clone(), book, plain: BTreeMap::new() };
+        *self = RulesInForce { texts: texts.clone(), book, plain: BTreeMap::new() };
         true
     }
 
@@ -136,7 +136,7 @@ impl Rulings {
         &mut self,
         station: &mut Station,
         facts: Option<&StationFacts>,
-        told: Told,
+        told: RecordFacts,
         report: &Report<'_>,
         verdict: &mut Verdict,
     ) {
@@ -212,10 +212,10 @@ fn paces(ledger: &Ledger) -> Paces {
 /// Publishes what happened to a station's marks: an event each, and the retained mark.
 pub(super) fn publish(
     settings: &Settings,
-    rulings: &Rulings,
+    rulings: &RulesInForce,
     station: &Station,
     verdict: &Verdict,
-    (place, numbers): (Place<'_>, &mut Numbers),
+    (place, numbers): (JournalRef<'_>, &mut Numbers),
     out: &mut Vec<Publication>,
 ) {
     for happening in &verdict.happenings {
@@ -246,7 +246,7 @@ pub(super) fn publish(
 }
 
 /// Publishes the worth of a period that was published with another before.
-fn revise(station: &Station, revision: &Revision, id: &str, place: Place<'_>, out: &mut Vec<Publication>) {
+fn revise(station: &Station, revision: &Revision, id: &str, place: JournalRef<'_>, out: &mut Vec<Publication>) {
     let kind = revision.kind.name();
     let mut body = b"{\"schema\":\"hj212.validity/1\",\"id\":".to_vec();
     json::string(&mut body, id);
@@ -281,7 +281,13 @@ fn revise(station: &Station, revision: &Revision, id: &str, place: Place<'_>, ou
 
 /// The retained topic of a mark on an object: what holds now, what has effect before what has none, entries before rules; empty if nothing
 /// does.
-pub(super) fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: Place<'_>, out: &mut Vec<Publication>) {
+pub(super) fn retain(
+    rulings: &RulesInForce,
+    station: &Station,
+    mark: &Mark,
+    place: JournalRef<'_>,
+    out: &mut Vec<Publication>,
+) {
     let mut topic = format!("{}/mark/{}/", station.topic, mark.mark.replacen(':', "/", 1));
     topic::level(&mut topic, mark.object.as_bytes());
     let same = |m: &&Mark| m.begun && m.mark == mark.mark && m.object == mark.object;
@@ -307,7 +313,7 @@ pub(super) fn retain(rulings: &Rulings, station: &Station, mark: &Mark, place: P
 
 impl Interpreter {
     /// Lets time pass for all stations: silence, ends of entries, limits. At most once a minute of the time that has passed.
-    pub(super) fn sweep(&mut self, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn sweep(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         if self.elapsed.0.saturating_sub(self.swept.0) < SWEEP {
             return;
         }
@@ -326,7 +332,7 @@ impl Interpreter {
         &mut self,
         all: bool,
         changed: &[String],
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -402,7 +408,7 @@ impl Interpreter {
     pub(super) fn on_mark_entry(
         &mut self,
         (mn, id, entry): (&str, &str, &[u8]),
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
     ) {
         let facts = self.context.facts(mn);
@@ -434,7 +440,7 @@ impl Interpreter {
     pub(super) fn on_mark_ruling(
         &mut self,
         (mn, role, id, ruling): (&str, &str, &str, &[u8]),
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
     ) {
         let number = self.by_mn.get(mn.as_bytes()).copied();
@@ -456,7 +462,7 @@ impl Interpreter {
     }
 
     /// Takes that a station came or went, for the rules that look at its connection.
-    pub(super) fn link(&mut self, number: u32, up: bool, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn link(&mut self, number: u32, up: bool, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         let Some(station) = self.stations.get_mut(number as usize) else { return };
         let plan = station.plan.clone().unwrap_or_default();
         let mut verdict = Verdict::default();
@@ -470,7 +476,7 @@ fn answer(
     station: &Station,
     (kind, role): (&str, Option<&str>),
     said: &Answer,
-    place: Place<'_>,
+    place: JournalRef<'_>,
     out: &mut Vec<Publication>,
 ) {
     let mut topic = format!("{}/{kind}/", station.topic);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::data::write_journal;
-use super::events::Place;
+use super::events::JournalRef;
 use super::{Interpreter, topic};
 use hj212_model::message::Publication;
 
@@ -20,7 +20,7 @@ struct Notice {
 
 impl Interpreter {
     /// Says what a notice says: of a station on its topic, of the gateway on the gateway's.
-    pub(super) fn on_notice(&self, notice: &[u8], place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn on_notice(&self, notice: &[u8], place: JournalRef<'_>, out: &mut Vec<Publication>) {
         let Ok(Notice { kind, mn, detail }) = serde_json::from_slice(notice) else { return };
         if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
             return;

@@ -22,7 +22,7 @@ const BESIDE: i64 = 60 * 1_000_000;
 
 /// A part that was heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Heard {
+pub(super) struct ArrivedPart {
     pub(super) number: u16,
     pub(super) qn: Option<Vec<u8>>,
     pub(super) rf: bool,
@@ -105,7 +105,7 @@ pub(super) struct Pending {
     /// When the first part came, by the time that has passed.
     pub(super) since: Timestamp,
     /// In the order of their numbers.
-    pub(super) heard: Vec<Heard>,
+    pub(super) heard: Vec<ArrivedPart>,
 }
 
 impl Pending {
@@ -124,7 +124,7 @@ impl Pending {
     }
 
     /// The part that came last.
-    pub(super) fn latest(&self) -> Option<&Heard> {
+    pub(super) fn latest(&self) -> Option<&ArrivedPart> {
         self.heard.iter().max_by_key(|part| part.offset)
     }
 
@@ -178,7 +178,7 @@ impl Pending {
 }
 
 /// The numbers of `count` parts that are not among those heard; counted from 0 if one of these is.
-pub(super) fn missing(count: u16, heard: &[Heard]) -> impl Iterator<Item = u64> {
+pub(super) fn missing(count: u16, heard: &[ArrivedPart]) -> impl Iterator<Item = u64> {
     let first = u16::from(heard.iter().all(|part| part.number > 0));
     (first..count + first).filter(|number| !heard.iter().any(|part| part.number == *number)).map(u64::from)
 }
@@ -201,7 +201,7 @@ pub(super) enum Joined {
     /// The record is complete.
     Complete(Pending),
     /// The number was there with another content, or the record became too long: what there was is given up, and the part comes back.
-    Clashes(Pending, Heard),
+    Clashes(Pending, ArrivedPart),
 }
 
 impl Waiting {
@@ -248,7 +248,7 @@ impl Waiting {
     }
 
     /// Adds a part to the record `number`, which is at most `bytes_max` long.
-    pub(super) fn join(&mut self, number: u64, part: Heard, bytes_max: usize) -> Joined {
+    pub(super) fn join(&mut self, number: u64, part: ArrivedPart, bytes_max: usize) -> Joined {
         let Some(pending) = self.pending.get_mut(&number) else { return Joined::Waits };
         // Counted from 0 or from 1: not both.
         let counts = pending.heard.first().map_or(part.number, |first| first.number.min(part.number));

@@ -1,6 +1,6 @@
 //! Stations that come and go, and their cards.
 
-use super::events::{self, Place};
+use super::events::{self, JournalRef};
 use super::station::Station;
 use super::{Interpreted, Interpreter, coverage, marks};
 use hj212_model::message::{Peering, Presence, Publication, Timestamp};
@@ -9,7 +9,7 @@ impl Interpreter {
     pub(super) fn on_presence(
         &mut self,
         presence: &Presence<'_>,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -77,14 +77,14 @@ impl Interpreter {
     /// Says again what is retained at the broker of every station: its card, the marks that hold, its completeness. For who has nothing else to
     /// go by; it names no record, changes nothing, and is not to be published.
     pub fn retell(&self, out: &mut Vec<Publication>) {
-        let place = Place { offset: 0, time: self.now, at: self.now, hash: &[0; 32] };
+        let place = JournalRef { offset: 0, time: self.now, at: self.now, hash: &[0; 32] };
         for station in self.stations.iter().filter(|station| station.carded.is_some()) {
             self.retell_one(station, place, out);
         }
     }
 
     /// The same of one station.
-    pub(super) fn retell_one(&self, station: &Station, place: Place<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn retell_one(&self, station: &Station, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let mut card = Vec::new();
         station.write_card(&mut card, facts, &self.dictionary, &self.context);

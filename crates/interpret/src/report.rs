@@ -57,7 +57,7 @@ pub(super) struct Report<'a> {
 
 /// The standard by which an area is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lens<'a> {
+pub(super) struct ReadContext<'a> {
     pub(super) dictionary: &'a Dictionary,
     pub(super) facts: Option<&'a StationFacts>,
     pub(super) edition: Option<Edition>,
@@ -81,7 +81,7 @@ pub(super) struct Torn {
 
 /// The lists of a report between two frames.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(super) struct ReportBuffers {
     fields: Fields,
     keys: Vec<u64>,
     readings: Vec<Reading<'static>>,
@@ -89,15 +89,15 @@ pub(super) struct Scratch {
     own: Vec<Own<'static>>,
 }
 
-/// The empty list in the room of `list`, for things that live shorter or longer.
+/// The empty list in the module of `list`, for things that live shorter or longer.
 fn emptied<A, B>(mut list: Vec<A>) -> Vec<B> {
     list.clear();
     list.into_iter().filter_map(|_| None).collect()
 }
 
-impl Scratch {
+impl ReportBuffers {
     /// Reads `area`.
-    pub(super) fn read<'a>(&mut self, area: &'a [u8], lens: Lens<'a>) -> Report<'a> {
+    pub(super) fn read<'a>(&mut self, area: &'a [u8], lens: ReadContext<'a>) -> Report<'a> {
         let mut report = Report {
             readings: emptied(std::mem::take(&mut self.readings)),
             cells: emptied(std::mem::take(&mut self.cells)),
@@ -119,7 +119,7 @@ impl Scratch {
 
     /// Reads the area that was read last once more, as [`super::loose`] found it to be meant.
     #[cold]
-    pub(super) fn read_loosely<'a>(&mut self, loose: &'a Loose, lens: Lens<'a>) -> Report<'a> {
+    pub(super) fn read_loosely<'a>(&mut self, loose: &'a Loose, lens: ReadContext<'a>) -> Report<'a> {
         let mut report = Report {
             readings: emptied(std::mem::take(&mut self.readings)),
             cells: emptied(std::mem::take(&mut self.cells)),

@@ -8,14 +8,14 @@ use super::factor::{Collision, Factor, Meaning};
 use super::factors::Dictionary;
 use super::names::{CONVERTED, FLAGS};
 use super::reading::Reading;
-use super::report::{Lens, Report};
+use super::report::{ReadContext, Report};
 use super::tables::{self, Evidence};
 use hj212::Deviation;
 use hj212_model::message::StationFacts;
 
 impl<'a> Report<'a> {
     /// What the codes of the record can only be; nothing if no code depends on the others.
-    fn testimony(&self, lens: Lens<'a>) -> Evidence {
+    fn testimony(&self, lens: ReadContext<'a>) -> Evidence {
         let mut evidence = Evidence::NOTHING;
         let mut said = self.readings.iter().map(|reading| reading.code);
         if !said.any(Dictionary::depends)
@@ -38,7 +38,7 @@ impl<'a> Report<'a> {
     }
 
     /// Finds the factor of every reading.
-    pub(super) fn resolve(&mut self, keys: &[u64], lens: Lens<'a>) {
+    pub(super) fn resolve(&mut self, keys: &[u64], lens: ReadContext<'a>) {
         self.evidence = self.testimony(lens);
         let system = lens.system.of_record(self.evidence, lens.habit);
         let mut aliased = false;
@@ -185,7 +185,7 @@ fn is_equipment(code: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Scratch;
+    use super::super::report::ReportBuffers;
     use super::*;
     use hj212_model::message::Conversion;
 
@@ -201,8 +201,9 @@ mod tests {
         let system = dictionary.system(None, Some(b"31"));
         let habit = Evidence::NOTHING;
         let facts = Some(&facts);
-        let lens = Lens { dictionary: &dictionary, facts, edition: None, system, habit, merged: false, torn: &[] };
-        let mut scratch = Scratch::default();
+        let lens =
+            ReadContext { dictionary: &dictionary, facts, edition: None, system, habit, merged: false, torn: &[] };
+        let mut scratch = ReportBuffers::default();
         let area = b"34013-Avg=36.90,34013-Cou=5;a21026-Avg=36.90;a34013-Flag=N";
         let report = scratch.read(area, lens);
         let mains: Vec<_> = report.readings.iter().map(|reading| report.main(reading).into_owned()).collect();

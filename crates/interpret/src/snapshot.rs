@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
-use super::command::Stories;
+use super::command::OpenCommands;
 use super::context::{Run, Statement};
 use super::keys::{Kept, Keys};
-use super::marks::Rulings;
+use super::marks::RulesInForce;
 use super::parts::Waiting;
-use super::report::Scratch;
+use super::report::ReportBuffers;
 use super::station::Station;
 use super::{Interpreter, Settings, built_in};
 use hj212_marking::Verdict;
@@ -41,7 +41,7 @@ struct State<'a> {
     swept: Timestamp,
     round: &'a super::coverage::Round,
     rules: &'a BTreeMap<String, String>,
-    stories: &'a Stories,
+    stories: &'a OpenCommands,
     flood: &'a super::flood::Flood,
     strangers: &'a BTreeMap<u32, u64>,
     keys: BTreeMap<&'a str, Vec<Kept>>,
@@ -62,7 +62,7 @@ struct Restored {
     swept: Timestamp,
     round: super::coverage::Round,
     rules: BTreeMap<String, String>,
-    stories: Stories,
+    stories: OpenCommands,
     flood: super::flood::Flood,
     strangers: BTreeMap<u32, u64>,
     keys: BTreeMap<String, Vec<Kept>>,
@@ -129,7 +129,7 @@ impl Interpreter {
             station.dress(&settings, &restored.context);
             by_mn.insert(station.mn.as_slice().into(), u32::try_from(number).map_err(|_| RestoreError::Damaged)?);
         }
-        let mut rulings = Rulings::new(restored.rules);
+        let mut rulings = RulesInForce::new(restored.rules);
         for station in &mut stations {
             let facts = std::str::from_utf8(&station.mn).ok().and_then(|mn| restored.context.facts(mn));
             rulings.renew(station, facts);
@@ -156,7 +156,7 @@ impl Interpreter {
             now: restored.clock.now(),
             elapsed: restored.clock.elapsed(),
             clock: restored.clock,
-            scratch: Scratch::default(),
+            scratch: ReportBuffers::default(),
             body: Vec::new(),
             id: Vec::new(),
         })

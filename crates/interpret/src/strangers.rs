@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::events::Place;
+use super::events::JournalRef;
 use super::{Interpreted, Interpreter};
 use hj212_model::message::{Publication, Timestamp};
 
@@ -43,7 +43,7 @@ impl Interpreter {
     pub(super) fn make_room(
         &mut self,
         mn: &[u8],
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) {
@@ -72,7 +72,13 @@ impl Interpreter {
     }
 
     /// `number` was heard: if it is a stranger, others make room for what it takes by now, and itself if there are none.
-    pub(super) fn weigh(&mut self, number: u32, place: Place<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+    pub(super) fn weigh(
+        &mut self,
+        number: u32,
+        place: JournalRef<'_>,
+        out: &mut Vec<Publication>,
+        done: &mut Interpreted,
+    ) {
         let Some(station) = self.stations.get(number as usize).filter(|_| self.strangers.contains_key(&number)) else {
             return;
         };
@@ -96,7 +102,7 @@ impl Interpreter {
         &mut self,
         number: u32,
         detail: &serde_json::Value,
-        place: Place<'_>,
+        place: JournalRef<'_>,
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) -> Option<Vec<u8>> {

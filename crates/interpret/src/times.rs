@@ -1,6 +1,6 @@
 //! What is odd about the times of a record, and whether it comes late.
 
-use super::frame::Packet;
+use super::frame::SourceRecord;
 use super::micros;
 use super::moment::Moment;
 use super::settings::Settings;
@@ -11,7 +11,7 @@ use hj212_model::message::kind::Span;
 /// Names what is odd about the times of a record (catalogue, kinds 13 and 27).
 pub(super) fn judge(
     settings: &Settings,
-    packet: &Packet<'_>,
+    packet: &SourceRecord<'_>,
     kind: Kind,
     time: Option<&[u8]>,
     moment: Option<Moment>,
@@ -49,7 +49,7 @@ pub(super) fn judge(
 }
 
 /// Whether a record is late: uploaded again by the station's own word, or older than its kind ever is on arrival.
-pub(super) fn is_backfill(settings: &Settings, packet: &Packet<'_>, kind: Kind, moment: Option<Moment>) -> bool {
+pub(super) fn is_backfill(settings: &Settings, packet: &SourceRecord<'_>, kind: Kind, moment: Option<Moment>) -> bool {
     let limit = match kind.span() {
         Span::Instant if matches!(kind, Kind::Realtime | Kind::State) => settings.backfill_instant,
         Span::Instant | Span::Timeless | Span::Minute | Span::FiveMinutes => settings.backfill_minute,

@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::data::write_journal;
-use super::events::Place;
+use super::events::JournalRef;
 use super::{Interpreted, Interpreter, topic};
 use hj212_model::clock::belief::{Seen, Step};
 use hj212_model::message::{Publication, Record, Timestamp};
@@ -19,7 +19,7 @@ impl Interpreter {
         record: &Record<'_>,
         done: &mut Interpreted,
         out: &mut Vec<Publication>,
-    ) -> (Place<'h>, Option<Step>) {
+    ) -> (JournalRef<'h>, Option<Step>) {
         let seen = match record {
             Record::Clock(monotonic) => Seen::Reading(*monotonic),
             Record::Started(_) => Seen::Started,
@@ -40,7 +40,7 @@ impl Interpreter {
         let step = self.clock.see(time, seen);
         (self.now, self.elapsed) = (self.clock.now(), self.clock.elapsed());
         done.clock_doubted += u32::from(self.clock.is_doubted());
-        let place = Place { offset, time, at: self.clock.plausible(time), hash };
+        let place = JournalRef { offset, time, at: self.clock.plausible(time), hash };
         if let Some(step) = step {
             done.clock_steps += 1;
             self.tell_step(step, place, out);
@@ -48,7 +48,7 @@ impl Interpreter {
         (place, step)
     }
 
-    fn tell_step(&mut self, step: Step, place: Place<'_>, out: &mut Vec<Publication>) {
+    fn tell_step(&mut self, step: Step, place: JournalRef<'_>, out: &mut Vec<Publication>) {
         let gateway = &self.settings.gateway;
         let body = json!({
             "schema": "hj212.clock-step/1",

@@ -1,4 +1,4 @@
-//! The bytes of segments and records (laid out at the head of the room), written and checked.
+//! The bytes of segments and records (laid out at the head of the module), written and checked.
 //!
 //! What must stay true: these functions and the layout in [`super`] say the same; a change of layout is a new format version,
 //! and old versions stay readable.

@@ -11,7 +11,7 @@ use super::disk::{Disk, is_unreadable};
 use super::format::{JournalId, segment_name};
 use super::recovery::{journal_id, list_segments};
 use super::segment::{Found, Step, Walk};
-use super::tail::{Holding, Place, Shared};
+use super::tail::{Holding, JournalFolder, Shared};
 use super::{Hash, Offset};
 use hj212_model::message::Timestamp;
 
@@ -78,7 +78,7 @@ enum Source {
     /// A running journal tells what may be read.
     Live(Arc<Shared>),
     /// The files as they are.
-    Files { place: Place, id: JournalId, segments: Vec<u64> },
+    Files { place: JournalFolder, id: JournalId, segments: Vec<u64> },
 }
 
 /// Reads the journal in order.
@@ -179,7 +179,7 @@ impl Reader {
         let failed = |source| ReadError { path: dir.to_path_buf(), source };
         let segments = list_segments(disk.as_ref(), dir).map_err(failed)?;
         let id = journal_id(disk.as_ref(), dir, &segments).map_err(failed)?.unwrap_or_default();
-        let place = Place { disk, dir: dir.to_path_buf() };
+        let place = JournalFolder { disk, dir: dir.to_path_buf() };
         Ok(Reader::new(Source::Files { place, id, segments }, from))
     }
 
@@ -250,7 +250,7 @@ impl Reader {
         ReadError { path, source }
     }
 
-    fn place(&self) -> &Place {
+    fn place(&self) -> &JournalFolder {
         match &self.source {
             Source::Live(shared) => &shared.place,
             Source::Files { place, .. } => place,

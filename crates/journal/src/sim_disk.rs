@@ -1,4 +1,4 @@
-//! A disk in memory that loses power, tears writes, fills up and fails on request. Test equipment, for tests of all rooms.
+//! A disk in memory that loses power, tears writes, fills up and fails on request. Test equipment, for tests of all modules.
 //!
 //! Every file and the folder exist twice: as running programs see them (live) and as they are on the platters (durable). A sync
 //! carries the live image over to the durable one. [`SimDisk::after_power_cut`] is the disk that the next start finds: each

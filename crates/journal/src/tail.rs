@@ -25,7 +25,7 @@ pub(super) struct Span {
 
 /// Where the files are.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct JournalFolder {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
 }
@@ -50,11 +50,11 @@ pub enum Holder {
     Commands,
 }
 
-type Hook = Box<dyn Fn() + Send + Sync>;
+type DurableCallback = Box<dyn Fn() + Send + Sync>;
 
 pub(super) struct Shared {
     pub(super) id: JournalId,
-    pub(super) place: Place,
+    pub(super) place: JournalFolder,
     durable: AtomicU64,
     segments: Mutex<Vec<Span>>,
     health: AtomicU8,
@@ -67,7 +67,7 @@ pub(super) struct Shared {
     pub(super) beside: AtomicU64,
     gate: Mutex<()>,
     moved: Condvar,
-    hooks: RwLock<Vec<Hook>>,
+    hooks: RwLock<Vec<DurableCallback>>,
 }
 
 impl fmt::Debug for Shared {
@@ -77,7 +77,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(id: JournalId, place: Place, durable: u64, segments: Vec<Span>) -> Self {
+    pub(super) fn new(id: JournalId, place: JournalFolder, durable: u64, segments: Vec<Span>) -> Self {
         Shared {
             id,
             place,

@@ -71,13 +71,13 @@ fn supersede(line: &mut VecDeque<Waiting>, new: Vec<Waiting>) -> Vec<Waiting> {
 
 /// What waits for the thread.
 pub(super) struct Queue {
-    state: Mutex<Line>,
+    state: Mutex<QueueState>,
     wake: Condvar,
     queue_max: usize,
 }
 
 #[derive(Default)]
-struct Line {
+struct QueueState {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     closed: bool,
@@ -94,7 +94,7 @@ impl Queue {
         Queue { state: Mutex::default(), wake: Condvar::new(), queue_max: settings.queue_max }
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn line(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -237,9 +237,9 @@ pub(super) struct Writer {
 }
 
 /// Closes the queue and refuses what waits, even if the thread ends by a panic.
-struct LastRites(Arc<Queue>);
+struct CloseOnDrop(Arc<Queue>);
 
-impl Drop for LastRites {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         let mut line = self.0.line();
         line.closed = true;
@@ -309,7 +309,7 @@ impl Writer {
 
     pub(super) fn start(self, queue: Arc<Queue>) -> io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name("journal".into()).spawn(move || {
-            let rites = LastRites(queue);
+            let rites = CloseOnDrop(queue);
             self.run(&rites.0);
         })
     }

@@ -1,5 +1,5 @@
 //! What authorities rule about marks entered by hand: JSON in, accepted or refused with why. The hand that exempts is not the hand that judges:
-//! the discharger enters, the authority rules, and the broker's access list decides who speaks as which authority, since the role is a level
+//! The discharger enters, the authority rules, and the broker's access list decides who speaks as which authority, since the role is a level
 //! of the topic.
 //!
 //! What each ruling does to the entry that it is about, over the entry's time:

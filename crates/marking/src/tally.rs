@@ -6,7 +6,7 @@
 //! period should be.
 //!
 //! What must stay true: a value said again changes nothing twice; a period that was forgotten is not known, whatever comes for it later;
-//! the memory is bounded by the periods kept; what is over stands in one ledger of all codes ([`super::published`]).
+//! The memory is bounded by the periods kept; what is over stands in one ledger of all codes ([`super::published`]).
 
 use serde::{Deserialize, Serialize};
 

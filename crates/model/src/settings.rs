@@ -1,4 +1,4 @@
-//! How durations and sizes are written in configuration files: `"30s"`, `"64MiB"`. Shared by every room's settings.
+//! How durations and sizes are written in configuration files: `"30s"`, `"64MiB"`. Shared by every module's settings.
 
 /// A [`std::time::Duration`] as `"200ms"`, `"30s"`, `"5min"`, `"2h"`, `"7d"`.
 pub mod duration {

@@ -1,6 +1,6 @@
-//! What happens, counted: every counter of the house, its name and its meaning, in one table.
+//! What happens, counted: every counter of the gateway, its name and its meaning, in one table.
 //!
-//! Doors count here and log with `tracing`; pure rooms return what happened and let the door that called them count it. What must
+//! What does I/O counts here and logs with `tracing`; pure modules return what happened and let who called them count it. What must
 //! stay true: a counter's name stays (dashboards rely on it), and the set of labels is closed.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use hj212::{Deviation, Deviations};
 
 macro_rules! counters {
     ($( $variant:ident, $name:literal, $meaning:literal; )*) => {
-        /// A counter of the house.
+        /// A counter of the gateway.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(usize)]
         pub enum Counter { $( #[doc = $meaning] $variant, )* }
@@ -174,7 +174,7 @@ struct Histogram {
     micros: AtomicU64,
 }
 
-/// All counters of a running house; shared by reference.
+/// All counters of a running gateway; shared by reference.
 #[derive(Debug)]
 pub struct Telemetry {
     timings: [Histogram; Timing::ALL.len()],

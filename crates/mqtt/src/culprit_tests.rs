@@ -3,7 +3,7 @@
 use super::*;
 use bytes::Bytes;
 
-use crate::window::{Cargo, Verdict, Window};
+use crate::window::{BrokerReply, Outgoing, Window};
 use hj212_model::message::Publication;
 
 #[test]
@@ -132,7 +132,7 @@ impl<'b> Hostile<'b> {
                 self.window.handed(cargo, self.now);
                 *id = *id % self.limit + 1;
                 self.window.sent(*id).unwrap();
-                let Cargo::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+                let Outgoing::Numbered(seq) = cargo else { panic!("{cargo:?}") };
                 flight.push((*id, seq));
             }
             if flight.is_empty() {
@@ -153,13 +153,13 @@ impl<'b> Hostile<'b> {
                 // The broker has it, whether we hear of it or not.
                 self.taken.entry(*seq).or_insert(self.now - self.start);
                 if !lost {
-                    self.window.answered(*id, Verdict::Taken, self.now).unwrap();
+                    self.window.answered(*id, BrokerReply::Taken, self.now).unwrap();
                 }
             }
             let Some((id, _)) = bad.and_then(|bad| flight.get(bad)) else { continue };
             let heard = self.manner == Manner::RefuseAndClose || (self.manner == Manner::RefuseAndReset && alone);
             if heard {
-                self.window.answered(*id, Verdict::Refused, self.now).unwrap();
+                self.window.answered(*id, BrokerReply::Refused, self.now).unwrap();
             }
             let cut = self.window.cut(self.now);
             self.window.reset();
@@ -291,7 +291,7 @@ fn ordinary_cuts_blame_nobody() {
             }
             id += 1;
             hostile.window.sent(id).unwrap();
-            hostile.window.answered(id, Verdict::Taken, now).unwrap();
+            hostile.window.answered(id, BrokerReply::Taken, now).unwrap();
         }
         while let Some(cargo) = hostile.window.next(now) {
             hostile.window.handed(cargo, now);
@@ -322,7 +322,7 @@ fn what_is_never_acknowledged_while_later_ones_are_is_found_and_the_others_pass(
                         hostile.window.handed(cargo, hostile.now);
                         id = id % limit + 1;
                         hostile.window.sent(id).unwrap();
-                        let Cargo::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+                        let Outgoing::Numbered(seq) = cargo else { panic!("{cargo:?}") };
                         flight.push((id, seq));
                     }
                     hostile.now += Duration::from_millis(20);
@@ -330,7 +330,7 @@ fn what_is_never_acknowledged_while_later_ones_are_is_found_and_the_others_pass(
                         if *seq == place {
                             waits = true;
                         } else {
-                            hostile.window.answered(*id, Verdict::Taken, hostile.now).unwrap();
+                            hostile.window.answered(*id, BrokerReply::Taken, hostile.now).unwrap();
                         }
                     }
                     if flight.is_empty() {
@@ -368,7 +368,7 @@ fn a_slow_broker_blames_nobody() {
             id += 1;
             hostile.window.sent(id).unwrap();
         }
-        (1..=answers).for_each(|id| drop(hostile.window.answered(id, Verdict::Taken, now).unwrap()));
+        (1..=answers).for_each(|id| drop(hostile.window.answered(id, BrokerReply::Taken, now).unwrap()));
         hostile.now += Duration::from_secs(30);
         let cut = hostile.window.withheld(hostile.now, Duration::from_secs(30));
         assert!(cut.topic.is_none(), "{cut:?}");

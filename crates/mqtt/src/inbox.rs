@@ -45,7 +45,7 @@ pub struct Incoming {
     pub topic: String,
     /// Its body.
     pub payload: Bytes,
-    /// Whether it was kept by the broker from before we subscribed; with [`Wish::as_published`], whether it was published to be kept.
+    /// Whether it was kept by the broker from before we subscribed; with [`Subscription::as_published`], whether it was published to be kept.
     pub retained: bool,
     /// How long it may still wait, if whoever published it said so (message expiry; MQTT 5 alone).
     pub left: Option<Duration>,
@@ -82,7 +82,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// The next message; `None` when the door has ended. Dropping the future loses nothing.
+    /// The next message; `None` when the connection has ended. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Incoming> {
         self.incoming.recv().await
     }
@@ -96,7 +96,7 @@ impl Inbox {
 
 /// What is wanted of the broker.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct Subscription {
     /// Filters, each for QoS 1.
     pub filters: Vec<String>,
     /// What is put behind the client identifier of the settings.
@@ -109,7 +109,7 @@ pub struct Wish {
 
 /// Subscribes; the task ends after `stop`.
 #[must_use = "the door runs until it is stopped; its task tells when it has ended"]
-pub fn subscribe(settings: &Settings, wish: Wish, stop: CancellationToken) -> (Inbox, JoinHandle<()>) {
+pub fn subscribe(settings: &Settings, wish: Subscription, stop: CancellationToken) -> (Inbox, JoinHandle<()>) {
     let (sender, incoming) = mpsc::channel(usize::from(INCOMING_MAX));
     let (state, subscribed) = watch::channel(false);
     let mut settings = settings.clone();
@@ -120,7 +120,7 @@ pub fn subscribe(settings: &Settings, wish: Wish, stop: CancellationToken) -> (I
 
 async fn run(
     settings: Settings,
-    wish: Wish,
+    wish: Subscription,
     sender: mpsc::Sender<Incoming>,
     state: watch::Sender<bool>,
     stop: CancellationToken,
@@ -132,8 +132,12 @@ async fn run(
         let failure = match credentials(&settings).await {
             Err(failure) => failure,
             Ok(credentials) => {
-                let line =
-                    Line { wish: wish.clone(), sender: sender.clone(), state: state.clone(), stop: stop.clone() };
+                let line = SubscriptionLoop {
+                    wish: wish.clone(),
+                    sender: sender.clone(),
+                    state: state.clone(),
+                    stop: stop.clone(),
+                };
                 let talk = AbortOnDropHandle::new(tokio::spawn(line.talk(settings.clone(), credentials)));
                 // The client must not take the gateway along, whatever a broker sends it.
                 talk.await.unwrap_or_else(|_| Failure::new(Kind::Lost, "the MQTT client failed inside"))
@@ -154,20 +158,20 @@ async fn run(
 }
 
 /// One connection.
-struct Line {
-    wish: Wish,
+struct SubscriptionLoop {
+    wish: Subscription,
     sender: mpsc::Sender<Incoming>,
     state: watch::Sender<bool>,
     stop: CancellationToken,
 }
 
 /// How a connection goes on.
-enum Then {
+enum Continuation {
     Goes,
     Ends(Failure),
 }
 
-impl Line {
+impl SubscriptionLoop {
     async fn talk(self, settings: Settings, credentials: Option<Credentials>) -> Failure {
         // Expiries are the outbox's to tell; both use the same files.
         let limit = u64::from(PACKET_MAX);
@@ -193,7 +197,7 @@ impl Line {
         let farewell = self.leave_on_stop(move || leaving.try_disconnect().is_ok());
         let failure = loop {
             let then = match eventloop.poll().await {
-                Err(error) => Then::Ends(failure4(&error)),
+                Err(error) => Continuation::Ends(failure4(&error)),
                 Ok(v4::Event::Incoming(v4::Packet::ConnAck(_))) => {
                     let wanted = self.wish.filters.iter();
                     let filters = wanted.map(|f| v4::SubscribeFilter::new(f.clone(), v4::QoS::AtLeastOnce));
@@ -208,9 +212,9 @@ impl Line {
                     let receipt = Receipt::V4(client.clone(), Box::new(publish));
                     self.hand_on(Incoming { topic, payload, retained, left, receipt }).await
                 }
-                Ok(_) => Then::Goes,
+                Ok(_) => Continuation::Goes,
             };
-            if let Then::Ends(failure) = then {
+            if let Continuation::Ends(failure) = then {
                 break failure;
             }
         };
@@ -232,7 +236,7 @@ impl Line {
         let farewell = self.leave_on_stop(move || leaving.try_disconnect().is_ok());
         let failure = loop {
             let then = match eventloop.poll().await {
-                Err(error) => Then::Ends(failure5(&error)),
+                Err(error) => Continuation::Ends(failure5(&error)),
                 Ok(v5::Event::Incoming(v5::Incoming::ConnAck(_))) => {
                     let qos = v5::mqttbytes::QoS::AtLeastOnce;
                     let filters = self.wish.filters.iter().map(|f| five::Filter {
@@ -252,9 +256,9 @@ impl Line {
                     let receipt = Receipt::V5(client.clone(), Box::new(publish));
                     self.hand_on(Incoming { topic, payload, retained, left, receipt }).await
                 }
-                Ok(_) => Then::Goes,
+                Ok(_) => Continuation::Goes,
             };
-            if let Then::Ends(failure) = then {
+            if let Continuation::Ends(failure) = then {
                 break failure;
             }
         };
@@ -272,30 +276,34 @@ impl Line {
         .abort_handle()
     }
 
-    fn granted(&self, all: bool) -> Then {
+    fn granted(&self, all: bool) -> Continuation {
         if !all {
             let text = "the broker grants no subscription to requests: see its access list";
-            return Then::Ends(Failure::new(Kind::Refused, text));
+            return Continuation::Ends(Failure::new(Kind::Refused, text));
         }
         self.state.send_replace(true);
         info!(filters = ?self.wish.filters, "requests are taken from the MQTT broker");
-        Then::Goes
+        Continuation::Goes
     }
 
     /// Waits while too many are not yet looked at: the broker is not read meanwhile.
-    async fn hand_on(&self, incoming: Incoming) -> Then {
+    async fn hand_on(&self, incoming: Incoming) -> Continuation {
         tokio::select! {
             sent = self.sender.send(incoming) => match sent {
-                Ok(()) => Then::Goes,
-                Err(_) => Then::Ends(Failure::new(Kind::Lost, "nobody takes requests")),
+                Ok(()) => Continuation::Goes,
+                Err(_) => Continuation::Ends(Failure::new(Kind::Lost, "nobody takes requests")),
             },
-            () = self.stop.cancelled() => Then::Ends(Failure::new(Kind::Lost, "stopped")),
+            () = self.stop.cancelled() => Continuation::Ends(Failure::new(Kind::Lost, "stopped")),
         }
     }
 }
 
-fn asked(handed_over: bool) -> Then {
-    if handed_over { Then::Goes } else { Then::Ends(Failure::new(Kind::Lost, "the MQTT client takes no subscription")) }
+fn asked(handed_over: bool) -> Continuation {
+    if handed_over {
+        Continuation::Goes
+    } else {
+        Continuation::Ends(Failure::new(Kind::Lost, "the MQTT client takes no subscription"))
+    }
 }
 
 /// Ends `task` within [`LEAVE_MAX`], in order if that is possible.

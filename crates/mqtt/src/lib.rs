@@ -1,4 +1,4 @@
-//! The door to the broker: publications go out with QoS 1, in order, and are held until the broker acknowledged them.
+//! The connection to the broker: publications go out with QoS 1, in order, and are held until the broker acknowledged them.
 //!
 //! What must stay true: `delivered` names a number only if the broker acknowledged that publication and every one before it;
 //! whatever it has not named yet is still held here, or will be produced again by whoever moves a cursor along `delivered`.
@@ -7,13 +7,13 @@
 //! # Design
 //!
 //! ```text
-//! Outbox::push ──bounded──> door ── try_publish, within the window ──> client ══ TCP ══> broker
+//! Outbox::push ──bounded──> task ── try_publish, within the window ──> client ══ TCP ══> broker
 //!                             ^                                            │
 //!                             └──── packet ids, PUBACKs, the end ── line (polls, nothing else)
 //! ```
 //!
 //! - [`window`](self) is the judgement: sequence numbers, order, what is under way, what was refused. No I/O, no clock.
-//! - The *line* is a task that owns the client's event loop and only polls it. The *door* is a task that owns the window; it
+//! - The *line* is a task that owns the client's event loop and only polls it. The *broker task* is a task that owns the window; it
 //!   feeds the client and hears of the line in batches.
 //! - The client library is used as a pipe. Every connection has a new client and a new event loop, clean start; nothing is left
 //!   to the library's own memory of a session. After a reconnect everything not acknowledged is sent again, in order. So a
@@ -48,9 +48,9 @@
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
+mod broker_task;
 mod connect;
 mod culprit;
-mod door;
 mod inbox;
 mod link;
 mod relay;
@@ -66,14 +66,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use door::{Door, Words};
+use broker_task::{BrokerTask, StatusMessages};
 use hj212_model::message::Publication;
 use hj212_model::telemetry::Telemetry;
-pub use inbox::{INCOMING_MAX, Inbox, Incoming, Wish, left, subscribe};
+pub use inbox::{INCOMING_MAX, Inbox, Incoming, Subscription, left, subscribe};
 pub use relay::{Confirm, Delivery, Relay, confirmed};
 pub use settings::{Settings, Version, WrongSetting};
 
-/// The door to the broker has ended: what was not named by [`Outbox::delivered`] is not delivered.
+/// The connection to the broker has ended: what was not named by [`Outbox::delivered`] is not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the door to the MQTT broker is closed")]
 pub struct Closed;
@@ -126,7 +126,7 @@ pub struct Letter {
 impl Letter {
     /// Whether it is durable now. If it is not, it is tried again.
     pub fn kept(self, kept: bool) {
-        // A door that has ended publishes it again after the next start.
+        // A broker task that has ended publishes it again after the next start.
         let _ = self.settled.send((self.seq, kept));
     }
 }
@@ -145,7 +145,7 @@ impl Outbox {
     /// Dropping the future before it is ready hands in nothing.
     ///
     /// # Errors
-    /// [`Closed`] once the door has been told to stop; the publication was not taken.
+    /// [`Closed`] once the broker task has been told to stop; the publication was not taken.
     pub async fn push(&self, publication: Publication) -> Result<u64, Closed> {
         self.push_of(publication, 0).await
     }
@@ -177,7 +177,7 @@ impl Outbox {
     }
 }
 
-/// Opens the door. `birth` is published after every connect, `will` by the broker if we vanish and by ourselves when we leave;
+/// Starts the broker task. `birth` is published after every connect, `will` by the broker if we vanish and by ourselves when we leave;
 /// both are sent retained. The task ends after `stop` is cancelled, within `drain_max` and about two seconds.
 #[must_use = "the door runs until it is stopped; its task tells when it has ended"]
 pub fn start(
@@ -203,11 +203,11 @@ pub fn start_with_letters(
     open(settings, Some(words(birth, will)), telemetry, stop, Some(letters))
 }
 
-fn words(birth: Publication, will: Publication) -> Words {
-    Words { birth: Publication { retain: true, ..birth }, will: Publication { retain: true, ..will } }
+fn words(birth: Publication, will: Publication) -> StatusMessages {
+    StatusMessages { birth: Publication { retain: true, ..birth }, will: Publication { retain: true, ..will } }
 }
 
-/// Opens the door without birth and will, for replays: the status of the running gateway is not touched.
+/// Starts the broker task without birth and will, for replays: the status of the running gateway is not touched.
 #[must_use = "the door runs until it is stopped; its task tells when it has ended"]
 pub fn start_quietly(
     settings: &Settings,
@@ -219,7 +219,7 @@ pub fn start_quietly(
 
 fn open(
     settings: &Settings,
-    words: Option<Words>,
+    words: Option<StatusMessages>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
     letters: Option<mpsc::UnboundedSender<Letter>>,
@@ -227,7 +227,7 @@ fn open(
     let (pushes, pushed) = mpsc::channel(usize::from(settings.window.max(1)));
     let (delivered_to, delivered) = watch::channel(0);
     let (state_to, state) = watch::channel(State::Connecting { last_error: None });
-    let door = Door::new(settings.clone(), words, telemetry, stop, pushed, delivered_to, state_to, letters);
+    let door = BrokerTask::new(settings.clone(), words, telemetry, stop, pushed, delivered_to, state_to, letters);
     let task = tokio::spawn(door.run());
     (Outbox { pushes, pushed: Arc::new(Mutex::new(0)), delivered, state }, task)
 }

@@ -1,8 +1,8 @@
-//! One connection to the broker, MQTT 3.1.1 or 5, behind one face: [`Link`] hands over, [`Line`] polls and reports [`Signal`]s.
+//! One connection to the broker, MQTT 3.1.1 or 5, behind one face: [`Link`] hands over, [`EventPump`] polls and reports [`Signal`]s.
 //!
 //! What must stay true: a link is used for one connection only and ends with its first error, because the client keeps state
 //! over a reconnect that can never be cleared again (a stashed packet id collision) or that it drops (everything under way, if
-//! the broker forgot the session). Nothing but the line polls, and its polls are never raced against anything else.
+//! The broker forgot the session). Nothing but the line polls, and its polls are never raced against anything else.
 //!
 //! Signals travel in batches: packet ids of sends wait until there is news from the broker, so that a message costs no wake-up
 //! of its own.
@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::connect::{Credentials, Failure, Kind};
 use super::tls::Tunnel;
-use super::window::Verdict;
+use super::window::BrokerReply;
 use super::{Settings, Version};
 use hj212_model::message::Publication;
 
@@ -36,14 +36,14 @@ pub(super) enum Signal {
     /// The next publication handed over was written with this packet id.
     Sent(u16),
     /// The broker answered this packet id.
-    Answered(u16, Verdict),
+    Answered(u16, BrokerReply),
     /// The broker's reason for refusing a publication.
     Reason(String),
     /// The connection is over; the last signal.
     Ended(Failure),
 }
 
-/// The feeding end of a connection. Dropping it does not end the connection, dropping the task of its [`Line`] does.
+/// The feeding end of a connection. Dropping it does not end the connection, dropping the task of its [`EventPump`] does.
 #[derive(Debug)]
 pub(super) enum Link {
     V4(v4::AsyncClient),
@@ -51,7 +51,7 @@ pub(super) enum Link {
 }
 
 /// The polling end of a connection.
-pub(super) enum Line {
+pub(super) enum EventPump {
     V4(Box<v4::EventLoop>),
     V5(Box<v5::EventLoop>),
 }
@@ -74,7 +74,7 @@ pub(super) fn prepare(
     credentials: Option<Credentials>,
     will: Option<&Publication>,
     tunnel: Option<&Tunnel>,
-) -> (Link, Line) {
+) -> (Link, EventPump) {
     // One place more than the window, for the DISCONNECT.
     let capacity = usize::from(settings.window.max(1)) + 1;
     match settings.version {
@@ -83,11 +83,11 @@ pub(super) fn prepare(
             let mut network = v4::NetworkOptions::new();
             network.set_tcp_nodelay(true);
             eventloop.set_network_options(network);
-            (Link::V4(client), Line::V4(Box::new(eventloop)))
+            (Link::V4(client), EventPump::V4(Box::new(eventloop)))
         }
         Version::V5 => {
             let (client, eventloop) = v5::AsyncClient::new(options5(settings, credentials, will, tunnel), capacity);
-            (Link::V5(client), Line::V5(Box::new(eventloop)))
+            (Link::V5(client), EventPump::V5(Box::new(eventloop)))
         }
     }
 }
@@ -156,38 +156,38 @@ fn place(settings: &Settings, tunnel: Option<&Tunnel>) -> (String, u16) {
 
 /// The client's queue is gone or full: the connection is ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gone;
+pub(super) struct ConnectionEnding;
 
 impl Link {
     /// Hands a publication over, QoS 1. Never waits: the window leaves room.
-    pub(super) fn publish(&self, publication: &Publication) -> Result<(), Gone> {
+    pub(super) fn publish(&self, publication: &Publication) -> Result<(), ConnectionEnding> {
         let Publication { topic, payload, retain } = publication;
         match self {
             Link::V4(client) => {
                 // This client copies what it is given as bytes; a `Vec` is moved.
-                client.try_publish(topic, v4::QoS::AtLeastOnce, *retain, payload.to_vec()).map_err(|_| Gone)
+                client.try_publish(topic, v4::QoS::AtLeastOnce, *retain, payload.to_vec()).map_err(|_| ConnectionEnding)
             }
             Link::V5(client) => client
                 .try_publish(topic.as_str(), v5::mqttbytes::QoS::AtLeastOnce, *retain, payload.clone())
-                .map_err(|_| Gone),
+                .map_err(|_| ConnectionEnding),
         }
     }
 
     /// Takes leave: the line ends once the DISCONNECT is written.
-    pub(super) fn disconnect(&self) -> Result<(), Gone> {
+    pub(super) fn disconnect(&self) -> Result<(), ConnectionEnding> {
         match self {
-            Link::V4(client) => client.try_disconnect().map_err(|_| Gone),
-            Link::V5(client) => client.try_disconnect().map_err(|_| Gone),
+            Link::V4(client) => client.try_disconnect().map_err(|_| ConnectionEnding),
+            Link::V5(client) => client.try_disconnect().map_err(|_| ConnectionEnding),
         }
     }
 }
 
-impl Line {
+impl EventPump {
     /// Connects and polls until the connection ends; the last signal is [`Signal::Ended`].
     pub(super) async fn run(self, signals: UnboundedSender<Vec<Signal>>) {
         match self {
-            Line::V4(eventloop) => run4(*eventloop, &signals).await,
-            Line::V5(eventloop) => run5(*eventloop, &signals).await,
+            EventPump::V4(eventloop) => run4(*eventloop, &signals).await,
+            EventPump::V5(eventloop) => run5(*eventloop, &signals).await,
         }
     }
 }
@@ -238,7 +238,7 @@ fn passed_on(batch: &mut Vec<Signal>, quiet: bool, signals: &UnboundedSender<Vec
 fn hear4(event: &v4::Event, batch: &mut Vec<Signal>) {
     match event {
         v4::Event::Outgoing(outgoing) => went_out(outgoing, batch),
-        v4::Event::Incoming(v4::Packet::PubAck(ack)) => batch.push(Signal::Answered(ack.pkid, Verdict::Taken)),
+        v4::Event::Incoming(v4::Packet::PubAck(ack)) => batch.push(Signal::Answered(ack.pkid, BrokerReply::Taken)),
         v4::Event::Incoming(v4::Packet::ConnAck(_)) => {
             batch.push(Signal::Connected { receive_max: u16::MAX, packet_max: PACKET_LIMIT });
         }
@@ -252,12 +252,12 @@ fn hear5(event: &v5::Event, batch: &mut Vec<Signal>) {
         v5::Event::Incoming(v5::Incoming::PubAck(ack)) => {
             let taken = matches!(ack.reason, five::PubAckReason::Success | five::PubAckReason::NoMatchingSubscribers);
             if taken {
-                batch.push(Signal::Answered(ack.pkid, Verdict::Taken));
+                batch.push(Signal::Answered(ack.pkid, BrokerReply::Taken));
                 return;
             }
             let said = ack.properties.as_ref().and_then(|p| p.reason_string.clone()).unwrap_or_default();
             batch.push(Signal::Reason(format!("{:?} {}", ack.reason, clean(&said)).trim_end().to_owned()));
-            batch.push(Signal::Answered(ack.pkid, Verdict::Refused));
+            batch.push(Signal::Answered(ack.pkid, BrokerReply::Refused));
         }
         v5::Event::Incoming(v5::Incoming::ConnAck(ack)) => batch.push(accepted5(ack.properties.as_ref())),
         v5::Event::Incoming(_) => {}
@@ -413,7 +413,7 @@ mod tests {
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let mut batch = vec![Signal::Sent(1), Signal::Sent(2)];
         assert!(!passed_on(&mut batch, true, &sender));
-        batch.push(Signal::Answered(1, Verdict::Taken));
+        batch.push(Signal::Answered(1, BrokerReply::Taken));
         assert!(!passed_on(&mut batch, false, &sender), "more events are at hand");
         assert!(!passed_on(&mut batch, true, &sender));
         assert_eq!(receiver.try_recv().unwrap().len(), 3);
@@ -434,7 +434,7 @@ mod tests {
             ack.reason = reason;
             let mut batch = Vec::new();
             hear5(&v5::Event::Incoming(v5::Incoming::PubAck(ack.clone())), &mut batch);
-            let verdict = if taken { Verdict::Taken } else { Verdict::Refused };
+            let verdict = if taken { BrokerReply::Taken } else { BrokerReply::Refused };
             assert!(matches!(batch.last(), Some(Signal::Answered(7, v)) if *v == verdict));
         }
     }

@@ -90,7 +90,7 @@ impl Delivery {
 
 /// What a consumer says.
 #[derive(Deserialize)]
-struct Said {
+struct Confirmation {
     offset: u64,
     journal: Option<String>,
 }
@@ -98,12 +98,12 @@ struct Said {
 /// The offset that a confirmation names; `None` if it is none, or of another journal.
 #[must_use]
 pub fn confirmed(body: &[u8], journal: &str) -> Option<u64> {
-    let said: Said = serde_json::from_slice(body).ok()?;
+    let said: Confirmation = serde_json::from_slice(body).ok()?;
     said.journal.is_none_or(|id| id == journal).then_some(said.offset)
 }
 
 struct Item {
-    /// Its number for whoever pushed it, and for the broker's door.
+    /// Its number for whoever pushed it, and for the connection to the broker.
     seq: u64,
     passed: u64,
     origin: u64,
@@ -115,7 +115,7 @@ struct Item {
 
 /// See the head of the file.
 pub struct Relay {
-    /// The door to the broker.
+    /// The connection to the broker.
     pub outbox: Outbox,
     /// What holds.
     pub settings: Delivery,
@@ -136,14 +136,14 @@ impl std::fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Stands between whoever pushes and the broker's door; ends with either.
+    /// Stands between whoever pushes and the connection to the broker; ends with either.
     #[must_use]
     pub fn start(self) -> Outbox {
         let (pushes, pushed) = mpsc::channel(64);
         let (delivered_to, delivered) = watch::channel(0);
         let state = self.outbox.state();
         tokio::spawn(async move {
-            // The door has closed: what was not confirmed is published again after the next start.
+            // The connection has closed: what was not confirmed is published again after the next start.
             let _ = self.run(pushed, delivered_to).await;
         });
         Outbox { pushes, pushed: Arc::new(Mutex::new(0)), delivered, state }

@@ -1,4 +1,4 @@
-//! The relay between a test and a door that is the test's, too.
+//! The relay between a test and a client that is the test's, too.
 
 use super::*;
 use crate::State;
@@ -30,7 +30,7 @@ impl Door {
         self.outer.push_of(publication, origin).await.unwrap();
     }
 
-    /// The next message at the broker's door.
+    /// The next message at the connection to the broker.
     async fn next(&mut self) -> String {
         let (publication, _) = self.pushed.recv().await.unwrap();
         if publication.topic == "o" {

@@ -28,7 +28,7 @@ const SPAN: usize = 16;
 
 /// What a send carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cargo {
+pub enum Outgoing {
     /// The status of the gateway; the number tells a birth from the farewell that replaces it.
     Announcement(u64),
     /// The publication with this sequence number.
@@ -37,7 +37,7 @@ pub enum Cargo {
 
 /// What the broker said to a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BrokerReply {
     /// Acknowledged.
     Taken,
     /// Refused: to be sent again later.
@@ -127,7 +127,7 @@ pub struct Troubled<'w> {
 
 #[derive(Debug)]
 struct Send {
-    cargo: Cargo,
+    cargo: Outgoing,
     at: Instant,
     answered: bool,
 }
@@ -146,14 +146,14 @@ pub struct Window {
     /// The lowest number not handed over on this connection.
     fresh: u64,
     /// Refused ones and the moment of their next try.
-    retries: BTreeSet<(Instant, Cargo)>,
+    retries: BTreeSet<(Instant, Outgoing)>,
     announcement: Option<Item>,
     announcements: u64,
     draining: bool,
     /// Numbered publications that this connection took.
     taken_here: u64,
     /// What the last answer on this connection refused, and whether it was alone: some brokers refuse by name and cut right after it.
-    refused_last: Option<(Cargo, bool)>,
+    refused_last: Option<(Outgoing, bool)>,
     /// The one under way that is wary: nothing goes beside it.
     alone: Option<u64>,
     /// Whether any is wary, perhaps: no need to look for them otherwise.
@@ -260,15 +260,15 @@ impl Window {
         let unanswered = || self.sends.iter().filter(|send| !send.answered).map(|send| send.cargo);
         let numbered: Vec<u64> = unanswered()
             .filter_map(|cargo| match cargo {
-                Cargo::Numbered(seq) => Some(seq),
-                Cargo::Announcement(_) => None,
+                Outgoing::Numbered(seq) => Some(seq),
+                Outgoing::Announcement(_) => None,
             })
             .collect();
-        let announcing = unanswered().any(|cargo| matches!(cargo, Cargo::Announcement(_)));
+        let announcing = unanswered().any(|cargo| matches!(cargo, Outgoing::Announcement(_)));
         match (self.refused_last, numbered.as_slice()) {
             // It was cut at what was refused, not at what was sent after that.
-            (Some((Cargo::Numbered(seq), alone)), _) => self.blame(seq, now, took, (false, alone)),
-            (Some((Cargo::Announcement(_), _)), _) => {
+            (Some((Outgoing::Numbered(seq), alone)), _) => self.blame(seq, now, took, (false, alone)),
+            (Some((Outgoing::Announcement(_), _)), _) => {
                 self.search.cut_at_status(now);
                 Cut { progress: self.search.progress(took, false), ..Cut::default() }
             }
@@ -293,7 +293,7 @@ impl Window {
     fn blame(&mut self, seq: u64, now: Instant, took: bool, (charged, alone): (bool, bool)) -> Cut {
         self.search.found(alone);
         let pauses = (self.retry_min, self.retry_max);
-        let Some(item) = self.item_mut(Cargo::Numbered(seq)) else {
+        let Some(item) = self.item_mut(Outgoing::Numbered(seq)) else {
             return Cut { progress: self.search.progress(took, false), ..Cut::default() };
         };
         if charged {
@@ -325,12 +325,12 @@ impl Window {
     pub fn withheld(&mut self, now: Instant, patience: Duration) -> Cut {
         let answered = self.sends.iter().rposition(|send| send.answered).unwrap_or(0);
         let late = |send: &&Send| !send.answered && now.saturating_duration_since(send.at) >= patience;
-        let left_out: Vec<Cargo> = self.sends.iter().take(answered).filter(late).map(|send| send.cargo).collect();
+        let left_out: Vec<Outgoing> = self.sends.iter().take(answered).filter(late).map(|send| send.cargo).collect();
         // One that goes alone has nothing after it.
-        let alone = self.alone.map(Cargo::Numbered);
+        let alone = self.alone.map(Outgoing::Numbered);
         let (pauses, mut tried) = ((self.retry_min, self.retry_max), 0);
         let mut cut = Cut { progress: self.search.progress(self.taken_here > 0, false), ..Cut::default() };
-        for cargo in left_out.into_iter().chain(alone).filter(|cargo| matches!(cargo, Cargo::Numbered(_))) {
+        for cargo in left_out.into_iter().chain(alone).filter(|cargo| matches!(cargo, Outgoing::Numbered(_))) {
             let Some(item) = self.item_mut(cargo) else { continue };
             item.cuts = item.cuts.saturating_add(1);
             item.since.get_or_insert(now);
@@ -351,17 +351,17 @@ impl Window {
 
     /// Has `seq` go last and alone: the broker may cut the connection at it.
     pub fn put_last(&mut self, seq: u64) {
-        let cargo = Cargo::Numbered(seq);
+        let cargo = Outgoing::Numbered(seq);
         self.retries.retain(|(_, retried)| *retried != cargo);
         self.leave_line(cargo, Stage::Queued);
         self.any_wary = true;
-        if let Some(item) = self.item_mut(Cargo::Numbered(seq)) {
+        if let Some(item) = self.item_mut(Outgoing::Numbered(seq)) {
             (item.wary, item.blamed) = (true, true);
         }
     }
 
     /// Whether `cargo` goes last and alone.
-    pub fn is_wary(&self, cargo: Cargo) -> bool {
+    pub fn is_wary(&self, cargo: Outgoing) -> bool {
         self.item(cargo).is_some_and(|item| item.wary)
     }
 
@@ -394,13 +394,13 @@ impl Window {
     /// What is to be kept elsewhere in place of sending `seq`: the publication, what it came of, and how often it was tried.
     pub fn letter(&self, seq: u64) -> Option<(Publication, u64, u32)> {
         let item =
-            self.item(Cargo::Numbered(seq)).filter(|item| matches!(item.stage, Stage::Queued | Stage::Refused))?;
+            self.item(Outgoing::Numbered(seq)).filter(|item| matches!(item.stage, Stage::Queued | Stage::Refused))?;
         Some((item.publication.clone()?, item.origin, item.refusals.max(item.cuts)))
     }
 
     /// `seq` is being kept elsewhere; it is not sent until [`Window::settled`].
     pub fn set_aside(&mut self, seq: u64) {
-        let cargo = Cargo::Numbered(seq);
+        let cargo = Outgoing::Numbered(seq);
         self.retries.retain(|(_, retried)| *retried != cargo);
         self.leave_line(cargo, Stage::Aside);
         self.search.out_of_line(seq);
@@ -409,10 +409,10 @@ impl Window {
 
     /// What became of keeping `seq` elsewhere: kept, it counts as taken; otherwise it is tried again later.
     pub fn settled(&mut self, seq: u64, kept: bool, now: Instant) {
-        let cargo = Cargo::Numbered(seq);
+        let cargo = Outgoing::Numbered(seq);
         if self.item(cargo).is_some_and(|item| item.stage == Stage::Aside) {
             self.leave_line(cargo, Stage::UnderWay);
-            self.judge(cargo, if kept { Verdict::Taken } else { Verdict::Refused }, now);
+            self.judge(cargo, if kept { BrokerReply::Taken } else { BrokerReply::Refused }, now);
         }
     }
 
@@ -430,9 +430,9 @@ impl Window {
     }
 
     /// The wary one that is next: of the oldest topic the one that was tried less.
-    fn next_wary(&self, now: Instant) -> Option<Cargo> {
+    fn next_wary(&self, now: Instant) -> Option<Outgoing> {
         let due = self.wary_ones().into_iter().filter(|(.., again)| again.is_none_or(|again| again <= now));
-        due.map(|(oldest, tries, seq, _)| (oldest, tries, seq)).min().map(|(.., seq)| Cargo::Numbered(seq))
+        due.map(|(oldest, tries, seq, _)| (oldest, tries, seq)).min().map(|(.., seq)| Outgoing::Numbered(seq))
     }
 
     /// When a wary one may go next.
@@ -442,7 +442,7 @@ impl Window {
     }
 
     /// No connection is cut at `cargo`, nor at others of its topic.
-    fn acquit(&mut self, cargo: Cargo) {
+    fn acquit(&mut self, cargo: Outgoing) {
         let Some(item) = self.item_mut(cargo) else { return };
         (item.wary, item.blamed) = (false, false);
         if let Some(topic) = item.publication.as_ref().map(|publication| publication.topic.clone()) {
@@ -485,12 +485,12 @@ impl Window {
     }
 
     /// What goes out next, if anything may.
-    pub fn next(&mut self, now: Instant) -> Option<Cargo> {
+    pub fn next(&mut self, now: Instant) -> Option<Outgoing> {
         if self.sends.len() >= self.limit {
             return None;
         }
         if self.announcement.as_ref().is_some_and(|item| item.stage == Stage::Queued) {
-            return Some(Cargo::Announcement(self.announcements));
+            return Some(Outgoing::Announcement(self.announcements));
         }
         if self.draining {
             return None;
@@ -503,9 +503,9 @@ impl Window {
         if let Some(&(_, cargo)) = self.retries.first().filter(|(at, _)| *at <= now) {
             return Some(cargo);
         }
-        while let Some(item) = self.item(Cargo::Numbered(self.fresh)) {
+        while let Some(item) = self.item(Outgoing::Numbered(self.fresh)) {
             if item.stage == Stage::Queued && !item.wary {
-                return Some(Cargo::Numbered(self.fresh));
+                return Some(Outgoing::Numbered(self.fresh));
             }
             self.fresh += 1;
         }
@@ -522,14 +522,14 @@ impl Window {
     }
 
     /// What `cargo` says, unless it is taken.
-    pub fn publication(&self, cargo: Cargo) -> Option<&Publication> {
+    pub fn publication(&self, cargo: Outgoing) -> Option<&Publication> {
         self.item(cargo)?.publication.as_ref()
     }
 
     /// `cargo` was handed to the client.
-    pub fn handed(&mut self, cargo: Cargo, now: Instant) {
+    pub fn handed(&mut self, cargo: Outgoing, now: Instant) {
         self.leave_line(cargo, Stage::UnderWay);
-        if let Cargo::Numbered(seq) = cargo
+        if let Outgoing::Numbered(seq) = cargo
             && self.item(cargo).is_some_and(|item| item.wary && !item.silent)
         {
             self.alone = Some(seq);
@@ -538,9 +538,9 @@ impl Window {
     }
 
     /// `cargo` cannot be sent on this connection: like a refusal.
-    pub fn park(&mut self, cargo: Cargo, now: Instant) {
+    pub fn park(&mut self, cargo: Outgoing, now: Instant) {
         self.leave_line(cargo, Stage::UnderWay);
-        self.judge(cargo, Verdict::Refused, now);
+        self.judge(cargo, BrokerReply::Refused, now);
     }
 
     /// The client wrote the next send with packet id `id`.
@@ -558,24 +558,24 @@ impl Window {
     /// The broker answered packet id `id`. `None`: an id that is not in use, ignored.
     ///
     /// Gives what was answered, and the publication if it was taken.
-    pub fn answered(&mut self, id: u16, verdict: Verdict, now: Instant) -> Option<(Cargo, Option<Publication>)> {
+    pub fn answered(&mut self, id: u16, verdict: BrokerReply, now: Instant) -> Option<(Outgoing, Option<Publication>)> {
         let ordinal = self.ids.get_mut(usize::from(id))?.take()?;
         let send = self.sends.get_mut(usize::try_from(ordinal.checked_sub(self.ordinal)?).ok()?)?;
         send.answered = true;
         let cargo = send.cargo;
-        let alone = self.alone.take_if(|seq| Cargo::Numbered(*seq) == cargo).is_some();
-        let refused = (verdict == Verdict::Refused).then_some((cargo, alone));
+        let alone = self.alone.take_if(|seq| Outgoing::Numbered(*seq) == cargo).is_some();
+        let refused = (verdict == BrokerReply::Refused).then_some((cargo, alone));
         let survived = std::mem::replace(&mut self.refused_last, refused);
         while self.sends.front().is_some_and(|send| send.answered) {
             self.sends.pop_front();
             self.ordinal += 1;
         }
-        if let Some((refused @ Cargo::Numbered(_), true)) = survived.filter(|(refused, _)| *refused != cargo) {
+        if let Some((refused @ Outgoing::Numbered(_), true)) = survived.filter(|(refused, _)| *refused != cargo) {
             // The connection outlived the refusal: nothing is cut at it any more.
             self.acquit(refused);
         }
         let taken = self.judge(cargo, verdict, now);
-        if let Some(publication) = taken.as_ref().filter(|_| matches!(cargo, Cargo::Numbered(_))) {
+        if let Some(publication) = taken.as_ref().filter(|_| matches!(cargo, Outgoing::Numbered(_))) {
             self.clear(&publication.topic);
         }
         Some((cargo, taken))
@@ -598,12 +598,12 @@ impl Window {
     }
 
     /// Gives the publication if it is taken.
-    fn judge(&mut self, cargo: Cargo, verdict: Verdict, now: Instant) -> Option<Publication> {
+    fn judge(&mut self, cargo: Outgoing, verdict: BrokerReply, now: Instant) -> Option<Publication> {
         let (retry_min, retry_max, limit) = (self.retry_min, self.retry_max, self.limit);
         let item = self.item_mut(cargo).filter(|item| item.stage == Stage::UnderWay)?;
         let mut taken = None;
         match verdict {
-            Verdict::Refused => {
+            BrokerReply::Refused => {
                 let pause = retry_min.saturating_mul(1 << item.refusals.min(16)).min(retry_max);
                 item.refusals = item.refusals.saturating_add(1);
                 item.since.get_or_insert(now);
@@ -616,15 +616,15 @@ impl Window {
                     item.stage = Stage::Refused;
                     self.retries.insert((now + pause, cargo));
                 }
-                if let Cargo::Numbered(seq) = cargo {
+                if let Outgoing::Numbered(seq) = cargo {
                     self.search.out_of_line(seq);
                 }
             }
-            Verdict::Taken => {
+            BrokerReply::Taken => {
                 item.stage = Stage::Taken;
                 taken = item.publication.take();
                 let wary = item.wary;
-                if let Cargo::Numbered(seq) = cargo {
+                if let Outgoing::Numbered(seq) = cargo {
                     self.held -= 1;
                     self.taken_here += 1;
                     self.search.taken(seq, limit, wary);
@@ -641,7 +641,7 @@ impl Window {
         taken
     }
 
-    fn leave_line(&mut self, cargo: Cargo, stage: Stage) {
+    fn leave_line(&mut self, cargo: Outgoing, stage: Stage) {
         if self.retries.first().is_some_and(|(_, first)| *first == cargo) {
             self.retries.pop_first();
         }
@@ -650,17 +650,17 @@ impl Window {
         }
     }
 
-    fn item(&self, cargo: Cargo) -> Option<&Item> {
+    fn item(&self, cargo: Outgoing) -> Option<&Item> {
         match cargo {
-            Cargo::Announcement(number) => self.announcement.as_ref().filter(|_| number == self.announcements),
-            Cargo::Numbered(seq) => self.items.get(usize::try_from(seq.checked_sub(self.first)?).ok()?),
+            Outgoing::Announcement(number) => self.announcement.as_ref().filter(|_| number == self.announcements),
+            Outgoing::Numbered(seq) => self.items.get(usize::try_from(seq.checked_sub(self.first)?).ok()?),
         }
     }
 
-    fn item_mut(&mut self, cargo: Cargo) -> Option<&mut Item> {
+    fn item_mut(&mut self, cargo: Outgoing) -> Option<&mut Item> {
         match cargo {
-            Cargo::Announcement(number) => self.announcement.as_mut().filter(|_| number == self.announcements),
-            Cargo::Numbered(seq) => self.items.get_mut(usize::try_from(seq.checked_sub(self.first)?).ok()?),
+            Outgoing::Announcement(number) => self.announcement.as_mut().filter(|_| number == self.announcements),
+            Outgoing::Numbered(seq) => self.items.get_mut(usize::try_from(seq.checked_sub(self.first)?).ok()?),
         }
     }
 }

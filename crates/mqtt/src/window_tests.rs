@@ -18,9 +18,9 @@ struct World {
     pushed: u64,
     last_id: u16,
     /// What lies at the broker without an answer, in order of arrival: packet id and content.
-    unanswered: Vec<(u16, Cargo)>,
+    unanswered: Vec<(u16, Outgoing)>,
     /// Handed to the client, not yet written.
-    handed: VecDeque<Cargo>,
+    handed: VecDeque<Outgoing>,
     /// Copies that the broker got of each number, and the copies that are allowed: one, and one for each reason to repeat.
     copies: Vec<(u32, u32)>,
     taken: Vec<bool>,
@@ -60,7 +60,7 @@ impl World {
 
     fn feed(&mut self) {
         while let Some(cargo) = self.window.next(self.now) {
-            if let Cargo::Numbered(n) = cargo {
+            if let Outgoing::Numbered(n) = cargo {
                 assert_eq!(self.window.publication(cargo), Some(&publication(n)), "content and number stay together");
                 assert!(!self.taken[n as usize - 1], "{n} is taken and goes out again");
             }
@@ -77,22 +77,22 @@ impl World {
         assert!(self.unanswered.iter().all(|(used, _)| *used != id), "packet id {id} collides");
         self.window.sent(id).unwrap();
         self.unanswered.push((id, cargo));
-        if let Cargo::Numbered(n) = cargo {
+        if let Outgoing::Numbered(n) = cargo {
             self.copies[n as usize - 1].0 += 1;
             assert!(n > self.newest || self.refused_once[n as usize - 1], "{n} out of order");
             self.newest = self.newest.max(n);
         }
     }
 
-    fn answer(&mut self, pick: usize, verdict: Verdict) {
+    fn answer(&mut self, pick: usize, verdict: BrokerReply) {
         if self.unanswered.is_empty() {
             return;
         }
         let (id, cargo) = self.unanswered.remove(pick % self.unanswered.len());
-        if let Cargo::Numbered(n) = cargo {
+        if let Outgoing::Numbered(n) = cargo {
             match verdict {
-                Verdict::Taken => self.taken[n as usize - 1] = true,
-                Verdict::Refused => {
+                BrokerReply::Taken => self.taken[n as usize - 1] = true,
+                BrokerReply::Refused => {
                     self.copies[n as usize - 1].1 += 1;
                     self.refused_once[n as usize - 1] = true;
                 }
@@ -104,7 +104,7 @@ impl World {
 
     fn reset(&mut self) {
         for (_, cargo) in self.unanswered.drain(..) {
-            if let Cargo::Numbered(n) = cargo {
+            if let Outgoing::Numbered(n) = cargo {
                 self.copies[n as usize - 1].1 += 1;
             }
         }
@@ -141,7 +141,7 @@ impl World {
             self.now += Duration::from_secs(1);
             self.feed();
             self.write();
-            self.answer(0, Verdict::Taken);
+            self.answer(0, BrokerReply::Taken);
             self.check();
             rounds += 1;
             assert!(rounds < 10_000, "stuck at {} of {}", self.window.delivered(), self.pushed);
@@ -191,11 +191,11 @@ proptest! {
                 Op::Push(n) => (0..n).for_each(|_| world.push()),
                 Op::Feed => world.feed(),
                 Op::Write(n) => (0..n).for_each(|_| world.write()),
-                Op::Answer(pick) => world.answer(pick, Verdict::Taken),
-                Op::Refuse(pick) => world.answer(pick, Verdict::Refused),
+                Op::Answer(pick) => world.answer(pick, BrokerReply::Taken),
+                Op::Refuse(pick) => world.answer(pick, BrokerReply::Refused),
                 Op::Strange(id) => {
                     if world.unanswered.iter().all(|(used, _)| *used != id) {
-                        assert_eq!(world.window.answered(id, Verdict::Taken, world.now), None);
+                        assert_eq!(world.window.answered(id, BrokerReply::Taken, world.now), None);
                     }
                 }
                 Op::Reset => world.reset(),
@@ -214,9 +214,9 @@ fn a_refused_one_waits_longer_each_time_while_others_go_on() {
     (0..3).for_each(|_| world.push());
     world.feed();
     (0..3).for_each(|_| world.write());
-    world.answer(0, Verdict::Refused);
-    world.answer(0, Verdict::Taken);
-    world.answer(0, Verdict::Taken);
+    world.answer(0, BrokerReply::Refused);
+    world.answer(0, BrokerReply::Taken);
+    world.answer(0, BrokerReply::Taken);
     assert_eq!(world.window.delivered(), 0);
     for pause in [10, 20, 40, 80, 100, 100] {
         assert_eq!(world.window.next_retry(), Some(world.now + Duration::from_millis(pause)));
@@ -224,7 +224,7 @@ fn a_refused_one_waits_longer_each_time_while_others_go_on() {
         world.now += Duration::from_millis(pause);
         world.feed();
         world.write();
-        world.answer(0, Verdict::Refused);
+        world.answer(0, BrokerReply::Refused);
     }
     world.finish();
     assert_eq!(world.window.delivered(), 3);
@@ -236,13 +236,13 @@ fn one_refused_for_ever_lets_a_bounded_number_pass() {
     world.push();
     world.feed();
     world.write();
-    world.answer(0, Verdict::Refused);
+    world.answer(0, BrokerReply::Refused);
     for _ in 0..1000 {
         world.push();
         world.feed();
         world.write();
-        let refused = world.unanswered.first().is_some_and(|(_, cargo)| *cargo == Cargo::Numbered(1));
-        world.answer(0, if refused { Verdict::Refused } else { Verdict::Taken });
+        let refused = world.unanswered.first().is_some_and(|(_, cargo)| *cargo == Outgoing::Numbered(1));
+        world.answer(0, if refused { BrokerReply::Refused } else { BrokerReply::Taken });
         world.check();
     }
     assert_eq!(world.pushed, u64::from(SIZE) * SPAN as u64);
@@ -255,7 +255,7 @@ fn an_announcement_goes_first_and_its_late_answer_does_not_settle_the_farewell()
     let mut world = World::new(SIZE);
     world.push();
     world.window.announce(publication(0));
-    assert_eq!(world.window.next(world.now), Some(Cargo::Announcement(1)));
+    assert_eq!(world.window.next(world.now), Some(Outgoing::Announcement(1)));
     world.feed();
     world.write();
     world.window.drain();
@@ -263,9 +263,9 @@ fn an_announcement_goes_first_and_its_late_answer_does_not_settle_the_farewell()
     world.feed();
     world.write();
     world.write();
-    world.answer(0, Verdict::Taken);
+    world.answer(0, BrokerReply::Taken);
     assert!(!world.window.announced());
-    world.answer(1, Verdict::Taken);
+    world.answer(1, BrokerReply::Taken);
     assert!(world.window.announced());
 }
 

@@ -6,8 +6,8 @@
 use std::fmt::Write;
 
 use super::evidence::Evidence;
+use crate::gateway::json_members::{self, members};
 use crate::gateway::marks::{Answer, Item, Later, Listed, Report, What};
-use crate::gateway::verbatim::{self, members};
 use hj212_marking::{Decision, Mark, Role, RuleBook, Standing, Validity, Words, Working, explain_as, in_words};
 
 pub(super) fn reported(answer: &Answer, report: &Report, evidence: Option<&Evidence<'_>>) -> Result<String, u8> {
@@ -30,7 +30,7 @@ pub(super) fn reported(answer: &Answer, report: &Report, evidence: Option<&Evide
     if let Some(evidence) = evidence {
         evidence.of_report(&mut text, report)?;
     }
-    let readings = verbatim::readings(&report.body);
+    let readings = json_members::readings(&report.body);
     for (((code, marks), works), now) in report.marks.iter().zip(&report.works).zip(&report.now) {
         if let Some((_, reading)) = readings.iter().find(|(known, _)| known == code) {
             judged(&mut text, (answer, evidence), (code, reading), (marks, works), *now)?;

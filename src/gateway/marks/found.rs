@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::later::Later;
 use super::{BESIDE_MAX, DAY, HOUR, MarksError, NEAR_MAX, Question, Report, SECOND};
-use crate::gateway::verbatim::{members, readings};
+use crate::gateway::json_members::{members, readings};
 use hj212_journal::{Offset, Stored};
 use hj212_marking::Mark;
 use hj212_model::message::kind::Span;

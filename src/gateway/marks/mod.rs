@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::verbatim::{members, readings};
+use super::json_members::{members, readings};
 use crate::config::Config;
 use hj212_interpret::{self as interpret, Interpreter};
 use hj212_journal::{self as journal, Offset, OsDisk, ReadItem, Reader};

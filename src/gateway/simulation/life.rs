@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::Planted;
-use crate::gateway::desk::{Means, Request};
+use crate::gateway::command_desk::{Means, Request};
 use hj212::sm4::Key;
 use hj212_downlink::{Moment, Steady};
 use hj212_journal::{Entry, Journal, Offset};

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use super::Planted;
 use super::life::{Asked, Dial, Hands, Traces};
+use crate::gateway::command_desk::{self, Books, Clerk, Place};
 use crate::gateway::delivery::{Delivery, Due};
 use crate::gateway::derived::Derived;
-use crate::gateway::desk::{self, Books, Clerk, Place};
 use crate::gateway::uplink::{foresee_in, interpret};
-use crate::net::{self, House, Letter, Mailbox, News, Stored};
+use crate::net::{self, ListenerState, OutgoingFrame, OutgoingFrames, StationNotice, Stored};
 use hj212::sm4;
 use hj212::{Item, Limits, Peer, packet, scan};
 use hj212_downlink::{Allow, Clocks, FirstContact};
@@ -25,7 +25,7 @@ use hj212_journal::{Entry, Holder, Journal, Offset, ReadItem, Reader};
 use hj212_model::message::{Heard, Peering, Record, Timestamp};
 use hj212_model::registry::Registry;
 use hj212_model::session;
-use hj212_mqtt::window::{Cargo, Verdict, Window};
+use hj212_mqtt::window::{BrokerReply, Outgoing, Window};
 
 pub(super) const DIR: &str = "/j";
 /// Sends without an answer.
@@ -99,15 +99,15 @@ pub(super) struct Node {
     position: Offset,
     /// The next packet id.
     id: u16,
-    pub(super) door: Arc<House>,
+    pub(super) door: Arc<ListenerState>,
     pub(super) clerk: Clerk<Hands, Asked>,
     pub(super) traces: Rc<Traces>,
     planted: Planted,
     /// On which connection each station speaks.
     places: BTreeMap<String, u64>,
-    mailboxes: BTreeMap<u64, Arc<Mailbox>>,
+    outgoing: BTreeMap<u64, Arc<OutgoingFrames>>,
     /// What the clerk has not yet heard.
-    pub(super) news: VecDeque<News>,
+    pub(super) news: VecDeque<StationNotice>,
 }
 
 impl Node {
@@ -146,14 +146,14 @@ impl Node {
             }
         }
         journal.delivered(cursor);
-        let door = Arc::new(House::new(
+        let door = Arc::new(ListenerState::new(
             net::Settings::default(),
             registry.clone(),
             journal.appender(),
             Arc::default(),
             || Timestamp(0),
         ));
-        desk::follow_early(&derived, &door, &command_settings());
+        command_desk::follow_early(&derived, &door, &command_settings());
         forget(&derived, planted);
         let command = command_settings();
         let books = Books::restore(Arc::clone(&journal), derived.clone(), command.ids_max, Duration::ZERO);
@@ -189,7 +189,7 @@ impl Node {
             traces,
             planted,
             places: BTreeMap::new(),
-            mailboxes: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
             news: VecDeque::new(),
         })
     }
@@ -249,29 +249,30 @@ impl Node {
     fn tell(&mut self, mn: &str, connection: u64, edition: hj212::Edition, frame: Stored) {
         let came = self.places.insert(mn.to_owned(), connection) != Some(connection);
         let news = if came {
-            let mailbox = Arc::clone(self.mailboxes.entry(connection).or_default());
-            News::Came { mn: mn.into(), connection, edition, mailbox, frame }
+            let outgoing = Arc::clone(self.outgoing.entry(connection).or_default());
+            StationNotice::Came { mn: mn.into(), connection, edition, outgoing, frame }
         } else {
-            News::Heard { mn: mn.into(), frame }
+            StationNotice::Heard { mn: mn.into(), frame }
         };
         self.news.push_back(news);
     }
 
     /// The connection is gone.
     pub(super) fn lost(&mut self, connection: u64) {
-        self.mailboxes.remove(&connection);
+        self.outgoing.remove(&connection);
         let gone = |on: &u64| *on == connection;
         for (mn, _) in self.places.extract_if(.., |_, on| gone(on)) {
-            self.news.push_back(News::Left { mn: mn.as_str().into(), connection });
+            self.news.push_back(StationNotice::Left { mn: mn.as_str().into(), connection });
         }
     }
 
     /// The frames for stations that the clerk has posted since this was asked last, with their connections.
-    pub(super) fn letters(&self) -> Vec<(u64, Letter)> {
-        let all = self.mailboxes.iter().flat_map(|(on, mailbox)| mailbox.emptied().into_iter().map(|it| (*on, it)));
-        let mut all: Vec<(u64, Letter)> = all.collect();
+    pub(super) fn letters(&self) -> Vec<(u64, OutgoingFrame)> {
+        let all = self.outgoing.iter().flat_map(|(on, outgoing)| outgoing.emptied().into_iter().map(|it| (*on, it)));
+        let mut all: Vec<(u64, OutgoingFrame)> = all.collect();
         if self.planted == Planted::SentTwice {
-            let copies = |(on, it): &(u64, Letter)| (*on, Letter { mn: it.mn.clone(), frame: it.frame.clone() });
+            let copies =
+                |(on, it): &(u64, OutgoingFrame)| (*on, OutgoingFrame { mn: it.mn.clone(), frame: it.frame.clone() });
             all.extend(all.iter().map(copies).collect::<Vec<_>>());
         }
         all
@@ -330,7 +331,7 @@ impl Node {
 
     /// The next message on its way to the broker: packet id, topic, payload.
     pub(super) fn send(&mut self, now: Instant) -> Result<Option<(u16, String, Vec<u8>)>, String> {
-        let Some(cargo @ Cargo::Numbered(_)) = self.window.next(now) else { return Ok(None) };
+        let Some(cargo @ Outgoing::Numbered(_)) = self.window.next(now) else { return Ok(None) };
         let publication = self.window.publication(cargo).ok_or("a message without a body")?.clone();
         self.window.handed(cargo, now);
         self.id = self.id % WINDOW + 1;
@@ -340,7 +341,7 @@ impl Node {
 
     /// The broker's word on a packet id.
     pub(super) fn answered(&mut self, id: u16, taken: bool, now: Instant) {
-        let verdict = if taken { Verdict::Taken } else { Verdict::Refused };
+        let verdict = if taken { BrokerReply::Taken } else { BrokerReply::Refused };
         self.window.answered(id, verdict, now);
     }
 
@@ -385,15 +386,15 @@ impl Node {
 /// Loses what is to be lost of the desk's file.
 fn forget(derived: &Derived, planted: Planted) {
     let without = match planted {
-        Planted::DeskForgotten => return derived.forget(desk::FILE).unwrap_or_default(),
+        Planted::DeskForgotten => return derived.forget(command_desk::FILE).unwrap_or_default(),
         Planted::KeysForgotten => "\"step\":\"key\"",
         Planted::SendingForgotten => "\"step\":\"sent\"",
         _ => return,
     };
-    let Some(bytes) = derived.load(desk::FILE) else { return };
+    let Some(bytes) = derived.load(command_desk::FILE) else { return };
     let kept: Vec<&[u8]> = bytes
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| !String::from_utf8_lossy(line).contains(without))
         .collect();
-    derived.store(desk::FILE, &kept.concat()).unwrap_or_default();
+    derived.store(command_desk::FILE, &kept.concat()).unwrap_or_default();
 }

@@ -16,7 +16,7 @@ use super::ledger::Ledger;
 use super::life::Dial;
 use super::node::{Begin, Node, command_settings, derived_of};
 use super::stations::{EDITIONS, FIRST_KEY, PASSWORD, STATIONS, Station};
-use crate::gateway::desk::Order;
+use crate::gateway::command_desk::Order;
 use hj212::sm4::Key;
 use hj212_downlink::StationKey;
 use hj212_journal::sim_disk::{Fault, Random, SimDisk};

@@ -55,9 +55,9 @@ fn play(writes: &[(Duration, Vec<u8>)], end: Duration) -> (Vec<(Duration, String
             front.came(now, bytes.len());
         } else {
             match front.rang(now, PAUSE, PARTIAL_MAX, &limits, |frame| contains(frame.segment, UNCHECKED)) {
-                Rang::Looked => {}
-                Rang::Noise => all = true,
-                Rang::Partial => return (taken, Some(now - start)),
+                TimerMeaning::Looked => {}
+                TimerMeaning::Noise => all = true,
+                TimerMeaning::Partial => return (taken, Some(now - start)),
             }
         }
         while !front.buffer.is_empty() {

@@ -147,7 +147,7 @@ impl Desk {
         Ok(Step::Cancel { mn, id, author, why: request.why })
     }
 
-    /// A command of the house itself, as recall gives them; the allow-list does not concern it.
+    /// A command of the gateway itself, as recall gives them; the allow-list does not concern it.
     pub fn want(
         &mut self,
         address: &Address,
@@ -182,7 +182,7 @@ impl Desk {
         now: Moment,
     ) -> Result<Step, Fault> {
         let area = value::area(want.order, parameters)?;
-        // What the house wants by itself was allowed in the configuration.
+        // What the gateway wants by itself was allowed in the configuration.
         let by_hand = want.origin == Origin::Operator && want.order.is_control();
         let confirm = by_hand.then(|| token(&address.mn, &want.id, &area.text, now.wall));
         // A time that the request gives is the time of now, however long the request was on its way: later it would set the clock wrong.

@@ -83,7 +83,7 @@ fn a_new_mn_is_answered_under_either() {
         assert_eq!(stage.desk.followed()[0].new_mn.as_deref(), Some(NEW));
         let qn = stage.sent[0].0.clone();
         let accepted = format!("QN={qn};ST=91;CN=9011;PW=123456;MN={under};Flag=8;CP=&&QnRtn=1&&");
-        // The door opens the lane of the new MN with the first answer, if it is another.
+        // The connection opens the lane of the new MN with the first answer, if it is another.
         if registered || under == NEW {
             stage.comes(&Address::new(NEW, Edition::V2025), &accepted, None);
         } else {

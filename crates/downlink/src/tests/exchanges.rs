@@ -30,7 +30,7 @@ struct Play {
 }
 
 impl Play {
-    /// The door lets nobody in whose password or MN neither registered nor followed is.
+    /// The connection accepts nobody whose password or MN neither registered nor followed is.
     fn known(&self, header: &hj212::Header<'_>) -> Option<String> {
         let own = address(self.logger.edition);
         let followed = self.stage.desk.followed();

@@ -275,7 +275,7 @@ impl Stage {
         }
     }
 
-    /// What the station says, under the MN that the door knows it by; `key`: what opened it.
+    /// What the station says, under the MN that the connection knows it by; `key`: what opened it.
     pub(super) fn says(&mut self, mn: &str, segment: &str, key: Option<usize>) {
         let header = packet::parse(segment.as_bytes());
         let mut effects = self.desk.heard(mn, &header, self.now);

@@ -203,7 +203,7 @@ proptest! {
     }
 }
 
-/// What an area holds, read field by field with nothing but the rules at the head of the room in mind.
+/// What an area holds, read field by field with nothing but the rules at the head of the module in mind.
 fn obvious(area: &[u8]) -> (Vec<[Vec<u8>; 3]>, Deviations) {
     let mut fields: Vec<[Vec<u8>; 3]> = Vec::new();
     let mut found = Deviations::NONE;

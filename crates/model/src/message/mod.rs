@@ -1,4 +1,4 @@
-//! What the house talks about: records, reports, publications. Plain values, no I/O.
+//! What the gateway talks about: records, reports, publications. Plain values, no I/O.
 
 pub mod context;
 pub mod dialect;

@@ -18,7 +18,7 @@
 //!             MN and id as in the topic; of an entry longer than MARK_ENTRY_MAX the first MARK_ENTRY_MAX + 1 bytes: it is refused
 //! 20 clock    monotonic i64: microseconds on the run's monotonic clock, counted from any point. Every few seconds of a run; the record's
 //!             time is the wall clock of the same moment. Bytes behind it are of later versions and passed over
-//! 10 command  a step of a command's life, JSON (see the room `downlink`); passwords and keys may stand in it
+//! 10 command  a step of a command's life, JSON (see the module `downlink`); passwords and keys may stand in it
 //! 24 notice   what the gateway says of itself: a limit was reached; JSON `{"kind":…, "mn":… or null, "detail":{…}}`, see [`notice`]
 //! 25 dead letter  offset u64 of the record it came of | tries u32 | retain u8 (1: to be kept by the broker) | length of whole body u32
 //!             | length of why u16 | why | length of topic u16 | topic | the body, empty if it was longer than DEAD_LETTER_MAX

@@ -27,7 +27,7 @@ pub enum Move {
 }
 
 #[derive(Debug)]
-struct Place {
+struct StationPlace {
     on: Peering,
     moves: u32,
     window: Timestamp,
@@ -37,14 +37,14 @@ struct Place {
 /// The places of all stations that are connected. Bounded by the registry: only accepted frames are noted.
 #[derive(Debug, Default)]
 pub struct Directory {
-    places: HashMap<Box<str>, Place, foldhash::fast::RandomState>,
+    places: HashMap<Box<str>, StationPlace, foldhash::fast::RandomState>,
 }
 
 impl Directory {
     /// `mn` was heard on `on`.
     pub fn heard(&mut self, mn: &str, on: Peering, now: Timestamp) -> Move {
         let Some(place) = self.places.get_mut(mn) else {
-            self.places.insert(mn.into(), Place { on, moves: 0, window: now, suspected: false });
+            self.places.insert(mn.into(), StationPlace { on, moves: 0, window: now, suspected: false });
             return Move::Came;
         };
         if place.on.connection == on.connection {

@@ -1,7 +1,7 @@
 //! What is to be done with what a station says: kept, refused, answered, and who is where. No I/O and no clock: time is an argument,
 //! effects are values.
 //!
-//! What must stay true: what is refused is never answered; an answer is made here and sent by the door only after the journal has
+//! What must stay true: what is refused is never answered; an answer is made here and sent by the connection only after the journal has
 //! settled the record; a wrong CRC gets no answer at all.
 
 mod directory;

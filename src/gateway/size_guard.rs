@@ -13,18 +13,18 @@ const OVERHEAD: u64 = 32;
 
 /// See the head of the file.
 #[derive(Debug)]
-pub(super) struct Envelope {
+pub(super) struct SizeGuard {
     packet_max: u64,
     /// Where notices go.
     topic: String,
     gateway: String,
 }
 
-impl Envelope {
-    pub(super) fn of(config: &Config) -> Envelope {
+impl SizeGuard {
+    pub(super) fn of(config: &Config) -> SizeGuard {
         let gateway = config.gateway.id.clone();
         let topic = format!("{}/gateway/{gateway}/oversize", config.mqtt.prefix);
-        Envelope { packet_max: config.mqtt.packet_max, topic, gateway }
+        SizeGuard { packet_max: config.mqtt.packet_max, topic, gateway }
     }
 
     /// `publication`, or the notice that stands in its place. It came of the record at `offset`.
@@ -61,7 +61,7 @@ mod tests {
     fn what_is_too_large_becomes_a_notice_and_nothing_else_changes() {
         let mut config = Config::default();
         config.mqtt.packet_max = 1024;
-        let (envelope, telemetry) = (Envelope::of(&config), Telemetry::default());
+        let (envelope, telemetry) = (SizeGuard::of(&config), Telemetry::default());
         let of = |length| Publication { topic: "t".into(), payload: vec![b'x'; length].into(), retain: true };
         assert_eq!(envelope.fit(of(900), Offset(7), &telemetry).payload.len(), 900);
         let notice = envelope.fit(of(2000), Offset(7), &telemetry);

@@ -1,4 +1,4 @@
-//! The door against a broker that misbehaves on purpose: silence, acknowledgements in reverse, twice, or for nothing.
+//! The broker task against a broker that misbehaves on purpose: silence, acknowledgements in reverse, twice, or for nothing.
 
 use super::super::{Closed, Outbox, Version, start, start_quietly};
 use super::*;

@@ -1,7 +1,7 @@
-//! Connections of the operators' door: accepted, limited, ended.
+//! Connections of the operators' HTTP server: accepted, limited, ended.
 //!
 //! What must stay true: at most [`CONNECTIONS_MAX`] connections, so that nobody who opens many takes the stations' descriptors; who does not
-//! say what it wants within [`HEADER_MAX`] is let go; whatever a peer does, the door is closed [`END_MAX`] after it was told to stop.
+//! say what it wants within [`HEADER_MAX`] is let go; whatever a peer does, the server is closed [`END_MAX`] after it was told to stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -103,7 +103,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// How long the head of a request may take, and whether the clock is at a date that HTTP can write.
-type Manner = (Duration, fn() -> bool);
+type ConnectionMode = (Duration, fn() -> bool);
 
 /// What is said while it is not.
 const NO_DATE: &[u8] =
@@ -115,7 +115,13 @@ pub(super) async fn open(listener: Listener, app: Router, connections_max: usize
     serve(listener, app, stop, (HEADER_MAX, clock::is_civil), connections_max).await;
 }
 
-async fn serve(listener: Listener, app: Router, stop: CancellationToken, manner: Manner, connections_max: usize) {
+async fn serve(
+    listener: Listener,
+    app: Router,
+    stop: CancellationToken,
+    manner: ConnectionMode,
+    connections_max: usize,
+) {
     let places = Arc::new(Semaphore::new(connections_max.min(CONNECTIONS_MAX)));
     let connections = TaskTracker::new();
     let mut refused = false;
@@ -154,7 +160,7 @@ async fn converse(
     peer: Option<SocketAddr>,
     app: Router,
     stop: CancellationToken,
-    (header_max, is_civil): Manner,
+    (header_max, is_civil): ConnectionMode,
 ) {
     if !is_civil() {
         let _ = tokio::time::timeout(END_MAX, stream.write_all(NO_DATE)).await;

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use super::Settings;
 use super::blocks::{Block, Blocks, Keep, Unkept};
 use super::bucket::Bucket;
-use super::ears::{Ears, News};
+use super::notices::{NoticeSender, StationNotice};
 use super::silent::{Silence, Silent};
-use super::wire::{Direction, Wires};
+use super::wire_log::{Direction, WireLog};
 use hj212::sm4::Key;
 use hj212_downlink::Step;
 use hj212_journal::{Appender, Entry, Offset, Receipt, Unstored};
@@ -74,7 +74,7 @@ impl Registered {
 
 /// See the head of the file.
 #[derive(Debug)]
-pub struct House {
+pub struct ListenerState {
     settings: RwLock<Arc<Settings>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) clock: fn() -> Timestamp,
@@ -97,8 +97,8 @@ pub struct House {
     connections: AtomicUsize,
     in_flight: AtomicUsize,
     numbers: AtomicU64,
-    ears: OnceLock<Ears>,
-    wires: Wires,
+    ears: OnceLock<NoticeSender>,
+    wires: WireLog,
 }
 
 /// Stations whose speed is remembered; one that has been slow for a minute needs not be.
@@ -111,8 +111,8 @@ fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl House {
-    /// A house whose connections are numbered on from the present time, so that numbers are unique in a journal.
+impl ListenerState {
+    /// A state whose connections are numbered on from the present time, so that numbers are unique in a journal.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -120,9 +120,9 @@ impl House {
         appender: Appender<StoredNotice>,
         telemetry: Arc<Telemetry>,
         clock: fn() -> Timestamp,
-    ) -> House {
+    ) -> ListenerState {
         let first = u64::try_from(clock().0).unwrap_or(0);
-        House {
+        ListenerState {
             settings: RwLock::new(Arc::new(settings)),
             telemetry,
             clock,
@@ -141,7 +141,7 @@ impl House {
             in_flight: AtomicUsize::new(0),
             numbers: AtomicU64::new(first),
             ears: OnceLock::new(),
-            wires: Wires::default(),
+            wires: WireLog::default(),
         }
     }
 
@@ -268,19 +268,19 @@ impl House {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
-    /// The road down listens from now on; only the first listener does.
-    pub fn listened_to(&self, ears: Ears) {
+    /// the downlink listens from now on; only the first listener does.
+    pub fn listened_to(&self, ears: NoticeSender) {
         // A second listener would hear half of everything.
         let _ = self.ears.set(ears);
     }
 
-    /// Whether the road down listens.
+    /// Whether the downlink listens.
     pub(super) fn has_listener(&self) -> bool {
         self.ears.get().is_some()
     }
 
-    /// Tells the road down, if it listens.
-    pub(super) fn tell(&self, news: News) {
+    /// Tells the downlink, if it listens.
+    pub(super) fn tell(&self, news: StationNotice) {
         if self.ears.get().is_some_and(|ears| !ears.tell(news)) {
             self.telemetry.count(Counter::DownlinkMissed);
         }
@@ -288,7 +288,7 @@ impl House {
 
     /// The stations whose frames are logged.
     #[must_use]
-    pub fn wires(&self) -> &Wires {
+    pub fn wires(&self) -> &WireLog {
         &self.wires
     }
 
@@ -349,9 +349,9 @@ impl House {
     }
 
     /// A place for somebody of whom it is not yet known who it is.
-    pub(super) fn reserve(self: &Arc<Self>) -> Option<Place> {
+    pub(super) fn reserve(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let all = self.connections.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(self));
+        let place = ConnectionSlot(Arc::clone(self));
         let most = self.settings().connections_max.most().min(self.ceiling.load(Ordering::Relaxed));
         if all >= most && self.silent.give_way((self.clock)()) {
             self.telemetry.count(Counter::ConnectionsGaveWay);
@@ -362,7 +362,7 @@ impl House {
         Some(place)
     }
 
-    fn admit_to(self: &Arc<Self>, place: Place, peer: SocketAddr) -> Option<Admission> {
+    fn admit_to(self: &Arc<Self>, place: ConnectionSlot, peer: SocketAddr) -> Option<Admission> {
         let settings = self.settings();
         let block = Block::of(peer.ip());
         let address = peer.ip().to_canonical();
@@ -376,7 +376,7 @@ impl House {
         let connection = self.numbers.fetch_add(1, Ordering::Relaxed);
         let silence = self.silent.came(connection, (self.clock)());
         let peering = Peering { connection, peer };
-        Some(Admission { house: Arc::clone(self), settings, peering, silence, _place: place })
+        Some(Admission { shared: Arc::clone(self), settings, peering, silence, _place: place })
     }
 
     /// No more connections than this, whatever the settings say: each needs a descriptor.
@@ -488,7 +488,7 @@ impl House {
             stations.filter(|mn| directory.left(mn, on.connection)).collect()
         };
         for mn in &gone {
-            self.tell(News::Left { mn: (*mn).into(), connection: on.connection });
+            self.tell(StationNotice::Left { mn: (*mn).into(), connection: on.connection });
         }
         if stopping {
             return;
@@ -510,17 +510,17 @@ impl House {
 
 /// A place among the connections; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<House>);
+pub(super) struct ConnectionSlot(Arc<ListenerState>);
 
-impl Place {
+impl ConnectionSlot {
     /// It is `peer` who takes it, or nobody at a limit, which is counted.
     pub(super) fn admit(self, peer: SocketAddr) -> Option<Admission> {
-        let house = Arc::clone(&self.0);
-        house.admit_to(self, peer)
+        let shared = Arc::clone(&self.0);
+        shared.admit_to(self, peer)
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
@@ -529,20 +529,20 @@ impl Drop for Place {
 /// A connection's place in the counts; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Admission {
-    pub(super) house: Arc<House>,
+    pub(super) shared: Arc<ListenerState>,
     /// The limits that hold for it.
     pub(super) settings: Arc<Settings>,
     pub(super) peering: Peering,
     pub(super) silence: Arc<Silence>,
-    _place: Place,
+    _place: ConnectionSlot,
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let house = &self.house;
-        house.silent.done(self.peering.connection);
-        open(&house.blocks).leave(Block::of(self.peering.peer.ip()), (house.clock)());
-        house.telemetry.count(Counter::ConnectionsClosed);
+        let shared = &self.shared;
+        shared.silent.done(self.peering.connection);
+        open(&shared.blocks).leave(Block::of(self.peering.peer.ip()), (shared.clock)());
+        shared.telemetry.count(Counter::ConnectionsClosed);
     }
 }
 

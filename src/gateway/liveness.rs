@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 /// When a thread last did something, be it with good or with bad news.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct Liveness {
     begun: Instant,
     millis: AtomicU64,
 }
 
-impl Pulse {
-    pub(super) fn new() -> Pulse {
-        Pulse { begun: Instant::now(), millis: AtomicU64::new(0) }
+impl Liveness {
+    pub(super) fn new() -> Liveness {
+        Liveness { begun: Instant::now(), millis: AtomicU64::new(0) }
     }
 
     fn now(&self) -> u64 {

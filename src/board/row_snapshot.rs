@@ -12,21 +12,21 @@ use serde_json::{Value, json};
 pub struct Page {
     pub(super) found: usize,
     pub(super) first: usize,
-    pub(super) rows: Vec<Glimpse>,
+    pub(super) rows: Vec<RowSnapshot>,
 }
 
 impl Page {
     /// As it is shown.
     #[must_use]
     pub fn view(&self) -> Value {
-        let rows: Vec<Value> = self.rows.iter().map(Glimpse::view).collect();
+        let rows: Vec<Value> = self.rows.iter().map(RowSnapshot::view).collect();
         json!({ "found": self.found, "first": self.first, "rows": rows })
     }
 }
 
 /// One row.
 #[derive(Debug)]
-pub(super) struct Glimpse {
+pub(super) struct RowSnapshot {
     pub(super) mn: String,
     pub(super) name: String,
     pub(super) tags: BTreeMap<String, String>,
@@ -72,7 +72,7 @@ struct Refusal {
     reason: Value,
 }
 
-impl Glimpse {
+impl RowSnapshot {
     /// As it is shown.
     pub(super) fn view(&self) -> Value {
         let card: Card = read(&self.card);

@@ -13,9 +13,9 @@ use tracing::{info, warn};
 
 use super::connect::{Backoff, Complaints, Failure, Kind, credentials};
 use super::culprit::Cut;
-use super::link::{Gone, Link, OVERHEAD, Signal, prepare, unsendable};
+use super::link::{ConnectionEnding, Link, OVERHEAD, Signal, prepare, unsendable};
 use super::trouble::Trouble;
-use super::window::{Cargo, Collision, Troubled, Verdict, Window};
+use super::window::{BrokerReply, Collision, Outgoing, Troubled, Window};
 use super::{Letter, Settings, State, tls};
 use hj212_model::message::Publication;
 use hj212_model::telemetry::{Counter, Telemetry};
@@ -45,7 +45,7 @@ const NO_ACK: &str = "the broker does not acknowledge: ack_timeout";
 
 /// What the gateway says of itself.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct StatusMessages {
     pub(super) birth: Publication,
     pub(super) will: Publication,
 }
@@ -69,9 +69,9 @@ enum End {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct BrokerTask {
     settings: Settings,
-    words: Option<Words>,
+    words: Option<StatusMessages>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
     pushes: mpsc::Receiver<(Publication, u64)>,
@@ -105,11 +105,11 @@ pub(super) struct Door {
     status_due: Option<Instant>,
 }
 
-impl Door {
+impl BrokerTask {
     #[allow(clippy::too_many_arguments, reason = "called once, by the room's own front")]
     pub(super) fn new(
         settings: Settings,
-        words: Option<Words>,
+        words: Option<StatusMessages>,
         telemetry: Arc<Telemetry>,
         stop: CancellationToken,
         pushes: mpsc::Receiver<(Publication, u64)>,
@@ -120,7 +120,7 @@ impl Door {
         let (settle, settled) = mpsc::unbounded_channel();
         let window = Window::new(settings.window, settings.retry_min, settings.retry_max);
         let trouble = Trouble::new(&settings.prefix, settings.tries_max);
-        Door {
+        BrokerTask {
             letters,
             settle,
             settled,
@@ -345,13 +345,13 @@ impl Door {
     }
 
     /// Hands over as much as the window allows.
-    fn feed(&mut self, link: &Link) -> Result<(), Gone> {
+    fn feed(&mut self, link: &Link) -> Result<(), ConnectionEnding> {
         let now = Instant::now();
         let mut handed = 0;
         let fed = loop {
             let Some(cargo) = self.window.next(now) else { break Ok(()) };
             let Some(publication) = self.window.publication(cargo) else { break Ok(()) };
-            if let Cargo::Numbered(seq) = cargo
+            if let Outgoing::Numbered(seq) = cargo
                 && !self.window.is_wary(cargo)
                 && self.too_large(publication, now)
             {
@@ -363,7 +363,7 @@ impl Door {
                 self.telemetry.count(Counter::MqttRefused);
                 self.complain(&format!("a message cannot be sent: {why}"));
                 self.window.park(cargo, now);
-                if let Cargo::Numbered(seq) = cargo {
+                if let Outgoing::Numbered(seq) = cargo {
                     self.trouble.refused(&topic, now);
                     // A limit below what ordinary messages have is a mistake: then others must pass first.
                     if self.packet_max >= LEAST_PACKET || self.trouble.is_hopeless(&topic, now, u32::MAX, now) {
@@ -376,7 +376,7 @@ impl Door {
                 break Err(gone);
             }
             self.window.handed(cargo, now);
-            handed += u64::from(matches!(cargo, Cargo::Numbered(_)));
+            handed += u64::from(matches!(cargo, Outgoing::Numbered(_)));
         };
         self.telemetry.add(Counter::MqttPublished, handed);
         fed
@@ -446,7 +446,7 @@ impl Door {
         let hopeless: Vec<_> = hopeless.map(|item| (item.seq, item.cut, why(&item))).collect();
         let any = !hopeless.is_empty();
         for (seq, cut, why) in hopeless {
-            let bytes = self.window.publication(Cargo::Numbered(seq)).map_or(0, size);
+            let bytes = self.window.publication(Outgoing::Numbered(seq)).map_or(0, size);
             if cut && bytes > self.largest_taken {
                 let least = self.cut_size.map_or(bytes, |(least, _)| least.min(bytes));
                 self.cut_size = Some((least, now));
@@ -501,7 +501,7 @@ impl Door {
             Signal::Answered(id, verdict) => {
                 let now = Instant::now();
                 match (self.window.answered(id, verdict, now), verdict) {
-                    (Some((Cargo::Numbered(_), taken)), Verdict::Taken) => {
+                    (Some((Outgoing::Numbered(_), taken)), BrokerReply::Taken) => {
                         *acknowledged += 1;
                         self.taken_at = now;
                         if let Some(publication) = taken {
@@ -509,13 +509,13 @@ impl Door {
                             self.trouble.taken(&publication.topic, now);
                         }
                     }
-                    (Some((cargo, _)), Verdict::Refused) => {
+                    (Some((cargo, _)), BrokerReply::Refused) => {
                         self.telemetry.count(Counter::MqttRefused);
-                        if let (Cargo::Numbered(_), Some(publication)) = (cargo, self.window.publication(cargo)) {
+                        if let (Outgoing::Numbered(_), Some(publication)) = (cargo, self.window.publication(cargo)) {
                             self.trouble.refused(&publication.topic, now);
                         }
                     }
-                    (Some((Cargo::Announcement(_), _)), Verdict::Taken) => self.trouble.taken_status(now),
+                    (Some((Outgoing::Announcement(_), _)), BrokerReply::Taken) => self.trouble.taken_status(now),
                     (None, _) => {}
                 }
                 self.look(now);
@@ -566,5 +566,5 @@ fn size(publication: &Publication) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "door_tests.rs"]
+#[path = "broker_task_tests.rs"]
 mod tests;

@@ -16,7 +16,7 @@ use super::super::record;
 use super::super::secrets::Secrets;
 use super::books::{Became, Books};
 use super::{Order, short, told};
-use crate::net::{House, Letter, Mailbox, News, Stored};
+use crate::net::{ListenerState, OutgoingFrame, OutgoingFrames, StationNotice, Stored};
 use hj212::{Edition, SealForm, packet, sm4};
 use hj212_coverage::Recall;
 use hj212_downlink::{Address, Ask, Desk, Effect, KeyRing, Moment, Origin, Refusal, Settings, Steady, Step};
@@ -61,12 +61,12 @@ pub(in crate::gateway) struct Clerk<M, R> {
     means: M,
     settings: Settings,
     prefix: String,
-    door: Arc<House>,
+    door: Arc<ListenerState>,
     telemetry: Arc<Telemetry>,
     secrets: Option<Secrets>,
     desk: Desk,
     books: Books<R>,
-    mailboxes: HashMap<Box<str>, (u64, Arc<Mailbox>)>,
+    outgoing: HashMap<Box<str>, (u64, Arc<OutgoingFrames>)>,
     /// When the keys' ages were last looked at.
     reviewed_at: Option<Steady>,
     refused_at: Option<Steady>,
@@ -79,7 +79,7 @@ pub(in crate::gateway) struct Clerk<M, R> {
 pub(in crate::gateway) struct Place {
     pub(in crate::gateway) settings: Settings,
     pub(in crate::gateway) prefix: String,
-    pub(in crate::gateway) door: Arc<House>,
+    pub(in crate::gateway) door: Arc<ListenerState>,
     pub(in crate::gateway) telemetry: Arc<Telemetry>,
     pub(in crate::gateway) secrets: Option<Secrets>,
 }
@@ -99,7 +99,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
             secrets,
             desk,
             books,
-            mailboxes: HashMap::new(),
+            outgoing: HashMap::new(),
             reviewed_at: None,
             refused_at: None,
             strange: 0,
@@ -172,7 +172,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
         self.carry_out(effects);
     }
 
-    /// Has the stations' door take what stations were told, and the keys that they may seal with. What they were told is in the file at once:
+    /// Has the stations' listener take what stations were told, and the keys that they may seal with. What they were told is in the file at once:
     /// a start lets them in before it has read the journal.
     fn follow(&mut self) {
         let new = self.door.follow(told(&self.desk));
@@ -253,11 +253,11 @@ impl<M: Means, R: Request> Clerk<M, R> {
         self.carry_out(effects);
     }
 
-    pub(in crate::gateway) fn hear(&mut self, news: News) {
+    pub(in crate::gateway) fn hear(&mut self, news: StationNotice) {
         match news {
-            News::Came { mn, connection, edition, mailbox, frame } => {
+            StationNotice::Came { mn, connection, edition, outgoing, frame } => {
                 let Some(address) = self.address(&mn, Some(edition)) else { return };
-                self.mailboxes.insert(mn.clone(), (connection, mailbox));
+                self.outgoing.insert(mn.clone(), (connection, outgoing));
                 let now = self.now();
                 self.desk.arrive(&address, connection, now);
                 let former = self.former(&mn);
@@ -266,19 +266,19 @@ impl<M: Means, R: Request> Clerk<M, R> {
                 effects.extend(self.desk.arrived(&mn, now));
                 self.carry_out(effects);
             }
-            News::Left { mn, connection } => {
-                if self.mailboxes.get(&mn).is_some_and(|(on, _)| *on == connection) {
-                    self.mailboxes.remove(&mn);
+            StationNotice::Left { mn, connection } => {
+                if self.outgoing.get(&mn).is_some_and(|(on, _)| *on == connection) {
+                    self.outgoing.remove(&mn);
                 }
                 self.desk.offline(&mn, connection);
             }
-            News::Damaged { mn, frame } => {
+            StationNotice::Damaged { mn, frame } => {
                 let now = Moment { wall: frame.at, ..self.now() };
                 let shown = self.shown(&mn, &frame);
                 let effects = shown.map(|(key, live)| self.desk.opened(&mn, key, live, now));
                 self.carry_out(effects.unwrap_or_default());
             }
-            News::Heard { mn, frame } => {
+            StationNotice::Heard { mn, frame } => {
                 let effects = self.look_at(&mn, &frame);
                 self.carry_out(effects);
             }
@@ -371,9 +371,9 @@ impl<M: Means, R: Request> Clerk<M, R> {
                     self.means.append(Some(ticket), entry);
                 }
                 Effect::Send { mn, connection, qn, bytes } => {
-                    let there = self.mailboxes.get(mn.as_str()).filter(|(on, _)| *on == connection);
-                    let posted = there.is_some_and(|(_, mailbox)| {
-                        mailbox.post(Letter { mn: mn.as_str().into(), frame: Bytes::from(bytes) })
+                    let there = self.outgoing.get(mn.as_str()).filter(|(on, _)| *on == connection);
+                    let posted = there.is_some_and(|(_, outgoing)| {
+                        outgoing.post(OutgoingFrame { mn: mn.as_str().into(), frame: Bytes::from(bytes) })
                     });
                     let counter = if posted { Counter::DownlinkSent } else { Counter::DownlinkUnposted };
                     self.telemetry.count(counter);

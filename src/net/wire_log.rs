@@ -30,24 +30,24 @@ pub enum Direction {
 /// [`WIRES_MAX`] stations are chosen already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{WIRES_MAX} stations are logged already: switch one off")]
-pub struct WiresFull;
+pub struct WireLogFull;
 
 /// The stations that are chosen, and until when.
 #[derive(Debug, Default)]
-pub struct Wires {
+pub struct WireLog {
     chosen: Mutex<BTreeMap<String, Timestamp>>,
     count: AtomicUsize,
 }
 
-impl Wires {
+impl WireLog {
     /// Chooses `mn` for `time`, at most [`WIRE_MAX`]; tells until when.
     ///
     /// # Errors
     /// If too many are chosen.
-    pub fn choose(&self, mn: &str, time: Duration, now: Timestamp) -> Result<Timestamp, WiresFull> {
+    pub fn choose(&self, mn: &str, time: Duration, now: Timestamp) -> Result<Timestamp, WireLogFull> {
         let mut chosen = self.open(now);
         if chosen.len() >= WIRES_MAX && !chosen.contains_key(mn) {
-            return Err(WiresFull);
+            return Err(WireLogFull);
         }
         let micros = i64::try_from(time.min(WIRE_MAX).as_micros()).unwrap_or(0);
         let until = Timestamp(now.0.saturating_add(micros));
@@ -144,11 +144,11 @@ mod tests {
 
     #[test]
     fn a_choice_ends_by_itself_and_few_are_chosen() {
-        let wires = Wires::default();
+        let wires = WireLog::default();
         for number in 0..WIRES_MAX {
             assert_eq!(wires.choose(&number.to_string(), MINUTE, after(0)), Ok(after(1)));
         }
-        assert_eq!(wires.choose("more", MINUTE, after(0)), Err(WiresFull));
+        assert_eq!(wires.choose("more", MINUTE, after(0)), Err(WireLogFull));
         assert_eq!(wires.choose("0", 3000 * MINUTE, after(0)), Ok(after(60)), "again, and not for ever");
         assert_eq!(wires.chosen(after(1)), [("0".to_owned(), after(60))].into());
         assert!(wires.release("0", after(1)) && !wires.release("0", after(1)));

@@ -1,4 +1,4 @@
-//! The road down, carried out: requests from the broker, frames that stations answered with, steps into the journal, bytes onto
+//! The downlink, carried out: requests from the broker, frames that stations answered with, steps into the journal, bytes onto
 //! connections. One task; the judgement is [`hj212_downlink::Desk`], what is done about it [`Clerk`], what of it is on disk [`Books`]; here
 //! are the runtime's side of it and its clocks.
 //!
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use super::secrets::Secrets;
-use crate::net::{House, Listener};
+use crate::net::{ListenerState, NoticeReceiver};
 #[cfg(test)]
 pub(super) use books::Became;
 pub(super) use books::{Books, FILE, remembered, steps};
@@ -42,7 +42,7 @@ const END_MAX: Duration = Duration::from_millis(500);
 /// Orders that wait for the desk, at most.
 pub(super) const ORDERS_MAX: usize = 64;
 
-/// What the rest of the house tells the desk.
+/// What the rest of the gateway tells the desk.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Other settings, or other stations.
@@ -57,12 +57,12 @@ pub(super) enum Order {
 pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) prefix: String,
-    pub(super) house: Arc<House>,
+    pub(super) shared: Arc<ListenerState>,
     pub(super) journal: Arc<Journal>,
     pub(super) derived: Derived,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) inbox: Inbox,
-    pub(super) listener: Listener,
+    pub(super) listener: NoticeReceiver,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) secrets: Option<Secrets>,
 }
@@ -126,14 +126,14 @@ struct Task {
     began: Instant,
     requests_per_second: u32,
     inbox: Inbox,
-    listener: Listener,
+    listener: NoticeReceiver,
     orders: mpsc::Receiver<Order>,
     settled: mpsc::UnboundedReceiver<Settled>,
 }
 
 /// Runs until `stop`.
 pub(super) async fn run(parts: Parts, stop: CancellationToken) {
-    let Parts { settings, prefix, house, journal, derived, telemetry, inbox, listener, orders, secrets } = parts;
+    let Parts { settings, prefix, shared, journal, derived, telemetry, inbox, listener, orders, secrets } = parts;
     let (read_from, ids_max) = (Arc::clone(&journal), settings.ids_max);
     let read = tokio::task::spawn_blocking(move || Books::restore(read_from, derived, ids_max, clerk::AGAIN));
     let books = tokio::select! {
@@ -146,7 +146,7 @@ pub(super) async fn run(parts: Parts, stop: CancellationToken) {
     let (settled_to, settled) = mpsc::unbounded_channel();
     let (began, requests_per_second) = (Instant::now(), settings.requests_per_second);
     let means = Own { began, journal, settled: settled_to };
-    let place = Place { settings, prefix, door: house, telemetry, secrets };
+    let place = Place { settings, prefix, door: shared, telemetry, secrets };
     let clerk = Clerk::open(place, books, means);
     let mut task = Task { clerk, began, requests_per_second, inbox, listener, orders, settled };
     task.attend(&stop).await;
@@ -206,17 +206,17 @@ fn told(desk: &Desk) -> Vec<Told> {
     desk.followed().into_iter().map(told).collect()
 }
 
-/// Has the stations' door take what the file tells of what stations were told, before the first of them comes.
-pub(super) fn follow_early(derived: &Derived, house: &House, settings: &Settings) {
+/// Has the stations' listener take what the file tells of what stations were told, before the first of them comes.
+pub(super) fn follow_early(derived: &Derived, shared: &ListenerState, settings: &Settings) {
     let Some(steps) = derived.load(FILE).and_then(|bytes| steps(&bytes)) else { return };
-    let registry = house.registry();
+    let registry = shared.registry();
     let address = |mn: &str| {
         let station = registry.find(mn.as_bytes())?;
         let pw = station.pw.as_ref().map(|pw| pw.reveal().to_owned());
         Some(Address { pw, ..Address::new(mn, Edition::V2017) })
     };
     let now = Moment { wall: clock::now(), ..Moment::default() };
-    house.follow(told(&Desk::restore(settings.clone(), steps, address, now)));
+    shared.follow(told(&Desk::restore(settings.clone(), steps, address, now)));
 }
 
 /// The first 64 characters: enough to find it again, and no line is longer for what somebody has asked.

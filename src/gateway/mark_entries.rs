@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::desk::short;
+use super::command_desk::short;
 use super::record;
 use hj212_journal::{Journal, Offset};
 use hj212_model::message::Record;
