@@ -249,14 +249,18 @@ impl Marks {
         if !self.scratch.future {
             self.count_wrong(plan, seen, now, out);
         }
+        if self.held.values().any(|mark| mark.said.is_some()) {
+            // How much of a limit is left is asked at every report, not only when some other mark begins.
+            self.charge_all(plan, out);
+        }
         self.cover(plan, seen, rank, now, out);
         if !self.scratch.future {
             self.periods(plan, seen, rank, now, out);
             self.note_published(plan, seen, rank, now, out);
             self.came_late(plan, rank, now, out);
         }
-        self.put_right_backdated(plan, out);
         self.sweep(plan, seen.at.0, out);
+        self.put_right_backdated(plan, out);
     }
 
     /// Takes one value and runs the rules on factors over it.

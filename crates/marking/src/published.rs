@@ -28,8 +28,8 @@ const ROWS_MAX: usize = 4096;
 const CELLS_MAX: usize = 64 * 1024;
 /// Kinds of worth that differ, per kind of period.
 const WORTHS_MAX: usize = 4096;
-/// A station whose periods get another length keeps so many of the runs before.
-const CONVERTED_MAX: usize = 16;
+/// A station whose periods get another length keeps so many of the latest before.
+const CONVERTED_MAX: usize = 256;
 
 /// What was published of one code in one period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -182,23 +182,20 @@ impl<T: Copy + Ord> Ledger<T> {
         lost
     }
 
-    /// The periods have another length now: what began where one of the new ones does is kept, if there is little of it.
+    /// The periods have another length now: of the latest those are kept that begin where one of the new ones does. It is counted in periods,
+    /// not in runs: what a station says of other codes does not matter.
     fn convert(&mut self, length: i64) {
         let (before, step) = (std::mem::take(&mut self.runs), self.length);
         self.length = length;
-        if before.len() > CONVERTED_MAX {
-            return;
-        }
-        for run in before {
-            for start in (run.first..run.end()).take(CONVERTED_MAX).map(|number| number * step - OFFSET) {
-                let number = number(start, length);
-                let fits =
-                    number * length - OFFSET == start && self.runs.last().is_none_or(|last| last.end() <= number);
-                if fits {
-                    self.runs.push(Run { first: number, count: 1, row: run.row });
-                }
+        let periods = before.iter().rev().flat_map(|run| (run.first..run.end()).rev().map(|number| (number, run.row)));
+        for (start, row) in periods.take(CONVERTED_MAX).map(|(number, row)| (number * step - OFFSET, row)) {
+            let first = number(start, length);
+            let fits = first * length - OFFSET == start && self.runs.last().is_none_or(|later| first < later.first);
+            if fits {
+                self.runs.push(Run { first, count: 1, row });
             }
         }
+        self.runs.reverse();
     }
 
     /// The number of a worth, from 1.
