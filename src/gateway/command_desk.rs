@@ -1,5 +1,5 @@
 //! The downlink, carried out: requests from the broker, frames that stations answered with, steps into the journal, bytes onto
-//! connections. One task; the judgement is [`hj212_downlink::Desk`], what is done about it [`Clerk`], what of it is on disk [`Books`]; here
+//! connections. One task; the judgement is [`hj212_downlink::Desk`], what is done about it [`DeskRunner`], what of it is on disk [`StepStore`]; here
 //! are the runtime's side of it and its clocks.
 //!
 //! What must stay true:
@@ -9,8 +9,8 @@
 //!   downstream by the interpretation of those records, never from here;
 //! * stations are answered and their readings kept whether this task lives or not.
 
-mod books;
-mod clerk;
+mod runner;
+mod step_store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,6 @@ use tokio_util::sync::CancellationToken;
 use super::derived::Derived;
 use super::secrets::Secrets;
 use crate::net::{ListenerState, NoticeReceiver};
-#[cfg(test)]
-pub(super) use books::Became;
-pub(super) use books::{Books, FILE, remembered, steps};
-pub(super) use clerk::{Clerk, Means, Place, Request};
 use hj212::{Edition, sm4};
 use hj212_coverage::Recall;
 use hj212_downlink::{Address, Desk, Moment, Settings, StationKey, Steady};
@@ -35,6 +31,10 @@ use hj212_model::clock;
 use hj212_model::registry::Told;
 use hj212_model::telemetry::Telemetry;
 use hj212_mqtt::{Inbox, Incoming};
+pub(super) use runner::{DeskRunner, Means, Place, Request};
+#[cfg(test)]
+pub(super) use step_store::Became;
+pub(super) use step_store::{FILE, StepStore, remembered, steps};
 
 /// How long the end may take.
 const END_MAX: Duration = Duration::from_millis(500);
@@ -122,7 +122,7 @@ impl Request for Incoming {
 }
 
 struct Task {
-    clerk: Clerk<Own, Incoming>,
+    runner: DeskRunner<Own, Incoming>,
     began: Instant,
     requests_per_second: u32,
     inbox: Inbox,
@@ -135,8 +135,8 @@ struct Task {
 pub(super) async fn run(parts: Parts, stop: CancellationToken) {
     let Parts { settings, prefix, shared, journal, derived, telemetry, inbox, listener, orders, secrets } = parts;
     let (read_from, ids_max) = (Arc::clone(&journal), settings.ids_max);
-    let read = tokio::task::spawn_blocking(move || Books::restore(read_from, derived, ids_max, clerk::AGAIN));
-    let books = tokio::select! {
+    let read = tokio::task::spawn_blocking(move || StepStore::restore(read_from, derived, ids_max, runner::AGAIN));
+    let step_store = tokio::select! {
         read = read => match read {
             Ok(read) => read,
             Err(_) => return tracing::error!("the command desk cannot be restored; no commands until a restart"),
@@ -147,10 +147,10 @@ pub(super) async fn run(parts: Parts, stop: CancellationToken) {
     let (began, requests_per_second) = (Instant::now(), settings.requests_per_second);
     let means = Own { began, journal, settled: settled_to };
     let place = Place { settings, prefix, door: shared, telemetry, secrets };
-    let clerk = Clerk::open(place, books, means);
-    let mut task = Task { clerk, began, requests_per_second, inbox, listener, orders, settled };
+    let runner = DeskRunner::open(place, step_store, means);
+    let mut task = Task { runner, began, requests_per_second, inbox, listener, orders, settled };
     task.attend(&stop).await;
-    task.clerk.keep();
+    task.runner.keep();
 }
 
 impl Task {
@@ -162,35 +162,35 @@ impl Task {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some((ticket, outcome)) = self.settled.recv() => self.clerk.settle(ticket, outcome),
+                Some((ticket, outcome)) = self.settled.recv() => self.runner.settle(ticket, outcome),
                 news = self.listener.next() => match news {
-                    Some(news) => self.clerk.hear(news),
+                    Some(news) => self.runner.hear(news),
                     None => break,
                 },
-                Some(order) = self.orders.recv() => self.clerk.obey(order),
-                () = tokio::time::sleep_until(wake) => self.clerk.due(),
+                Some(order) = self.orders.recv() => self.runner.obey(order),
+                () = tokio::time::sleep_until(wake) => self.runner.due(),
                 // The pace bounds what hostile requests can write into the journal.
                 request = async { tokio::time::sleep_until(next_request).await; self.inbox.next().await }, if inbox => {
                     next_request = Instant::now() + Duration::from_secs(1) / self.requests_per_second.max(1);
                     match request {
-                        Some(request) => self.clerk.request(request),
+                        Some(request) => self.runner.request(request),
                         None => inbox = false,
                     }
                 }
             }
         }
         let end = Instant::now() + END_MAX;
-        while !self.clerk.is_idle() {
+        while !self.runner.is_idle() {
             match tokio::time::timeout_at(end, self.settled.recv()).await {
-                Ok(Some((ticket, outcome))) => self.clerk.settle(ticket, outcome),
+                Ok(Some((ticket, outcome))) => self.runner.settle(ticket, outcome),
                 Ok(None) | Err(_) => break,
             }
         }
     }
 
-    /// When the clerk wants to be woken.
+    /// When the runner wants to be woken.
     fn wake(&self) -> Instant {
-        let micros = u64::try_from(self.clerk.wake().0.max(0)).unwrap_or(0);
+        let micros = u64::try_from(self.runner.wake().0.max(0)).unwrap_or(0);
         let far = Instant::now() + Duration::from_secs(3600);
         self.began.checked_add(Duration::from_micros(micros.min(u64::MAX / 4))).unwrap_or(far)
     }

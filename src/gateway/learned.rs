@@ -1,5 +1,5 @@
 //! What stations have shown, kept across restarts: the CRC mistakes of `crc = "learn"` stations in the small file `learned`; where each station
-//! was last heard, with a hash of its password, and who shows another MN, in the file `haunts`.
+//! was last heard, with a hash of its password, and who shows another MN, in the file `heard_addresses`.
 //!
 //! Derived: if a file is gone, a station is learned anew from its next frames, which it sends again because they get no answer. One that shows
 //! another MN is then refused until its old one was heard, or it is registered.
@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::derived::Derived;
 use crate::net::ListenerState;
-use hj212_model::session::{Haunts, Learned};
+use hj212_model::session::{HeardAddresses, Learned};
 
 const FILE: &str = "learned";
-const HAUNTS: &str = "haunts";
+const HEARD_ADDRESSES: &str = "heard_addresses";
 
 /// How often the file is written, if something was learned.
 const EVERY: Duration = Duration::from_secs(10);
@@ -29,8 +29,8 @@ pub(super) fn load(derived: &Derived) -> BTreeMap<String, Learned> {
 }
 
 /// Where an earlier run heard whom.
-pub(super) fn load_haunts(derived: &Derived) -> Haunts {
-    derived.load(HAUNTS).and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default()
+pub(super) fn load_haunts(derived: &Derived) -> HeardAddresses {
+    derived.load(HEARD_ADDRESSES).and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default()
 }
 
 /// Writes what is learned, until `stop` and once more then.
@@ -46,9 +46,9 @@ pub(super) async fn keep(shared: Arc<ListenerState>, derived: Derived, stop: Can
         }
         turn += 1;
         let due = stopped || turn % HAUNTS_EVERY == 1;
-        if let Some(haunts) = due.then(|| shared.haunts_to_keep()).flatten() {
-            let bytes = postcard::to_stdvec(&haunts).map_err(std::io::Error::other);
-            if let Err(error) = bytes.and_then(|bytes| derived.store(HAUNTS, &bytes)) {
+        if let Some(heard_addresses) = due.then(|| shared.haunts_to_keep()).flatten() {
+            let bytes = postcard::to_stdvec(&heard_addresses).map_err(std::io::Error::other);
+            if let Err(error) = bytes.and_then(|bytes| derived.store(HEARD_ADDRESSES, &bytes)) {
                 tracing::warn!(%error, "where stations were heard cannot be written; it is learned anew after a restart");
             }
         }

@@ -1,6 +1,6 @@
 //! The fault matrix: every operation on every file of the journal's folder fails, with every error, at every moment of a life; made from tables.
 //!
-//! A life here is the journal, the announcements, the files beside it, the command desk's books and the interpretation as the gateway has them,
+//! A life here is the journal, the announcements, the files beside it, the command desk's step_store and the interpretation as the gateway has them,
 //! on a simulated disk; the broker acknowledges at once. After it comes a kill and a life without faults. What must hold: nothing acknowledged
 //! is lost or altered, nothing is published under another registry than the one that held when it was acknowledged, every command that was
 //! taken is known again, the key of the key file is known, and a life either goes on when the fault is over or does not start, saying which
@@ -13,7 +13,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::gateway::announce::Announcer;
-use crate::gateway::command_desk::{Became, Books};
+use crate::gateway::command_desk::{Became, StepStore};
 use hj212::{Deviations, write};
 use hj212_downlink::{Origin, Step};
 use hj212_journal::sim_disk::{Operation, Refusal, SimDisk};
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// A request comes: its step goes into the journal as the desk's do.
-    fn command(&mut self, journal: &Journal, books: &mut Books<()>) {
+    fn command(&mut self, journal: &Journal, step_store: &mut StepStore<()>) {
         self.asked += 1;
         let id = format!("r{}", self.asked);
         let step = Step::Queued {
@@ -118,11 +118,11 @@ impl World {
             confirm: None,
         };
         let entry = super::super::record(&Record::Command(&step.encode()));
-        books.begin(self.asked, entry.time, step);
+        step_store.begin(self.asked, entry.time, step);
         let (send, outcome) = mpsc::channel();
         journal.appender().append(entry, move |settled: Result<Offset, _>| send.send(settled).unwrap_or_default());
         let outcome = outcome.recv().unwrap().ok();
-        if books.settle(self.asked, outcome) == Became::Durable(None) {
+        if step_store.settle(self.asked, outcome) == Became::Durable(None) {
             self.commanded.insert(id);
         }
     }
@@ -166,10 +166,10 @@ impl World {
         announcer
             .start(&context("one"), &[key()], base.known(), hj212_model::clock::Monotonic::default())
             .map_err(|error| error.to_string())?;
-        let mut books = Books::<()>::restore(Arc::clone(&journal), derived.clone(), 1000, Duration::ZERO);
+        let mut step_store = StepStore::<()>::restore(Arc::clone(&journal), derived.clone(), 1000, Duration::ZERO);
         over();
         if fault.is_none() {
-            let known = books.steps();
+            let known = step_store.steps();
             let ids: BTreeSet<&str> = known.iter().filter_map(|(_, step)| step.id()).collect();
             if let Some(lost) = self.commanded.iter().find(|id| !ids.contains(id.as_str())) {
                 return Err(format!("the request {lost} was taken and is forgotten"));
@@ -186,27 +186,27 @@ impl World {
         during(Moment::Running);
         self.say(&journal, "one", 6);
         self.publish(&mut life);
-        self.command(&journal, &mut books);
-        let _ = books.keep();
-        self.command(&journal, &mut books);
+        self.command(&journal, &mut step_store);
+        let _ = step_store.keep();
+        self.command(&journal, &mut step_store);
         life.keep(&derived, &journal);
         over();
         self.recover(&journal, "one");
         during(Moment::Reload);
         announcer.reload(&context("two")).map_err(|error| error.to_string())?;
         self.say(&journal, "two", 3);
-        self.command(&journal, &mut books);
+        self.command(&journal, &mut step_store);
         over();
         self.recover(&journal, "two");
         self.say(&journal, "two", 3);
         during(Moment::Stop);
         self.publish(&mut life);
-        let _ = books.keep();
+        let _ = step_store.keep();
         life.keep(&derived, &journal);
         if fault.is_none() && life.interpreter.keys() != [key()] {
             return Err("the key of the key file is not known".to_owned());
         }
-        drop((announcer, life, books));
+        drop((announcer, life, step_store));
         drop(journal);
         over();
         Ok(())

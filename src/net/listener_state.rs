@@ -21,7 +21,7 @@ use hj212_downlink::Step;
 use hj212_journal::{Appender, Entry, Offset, Receipt, Unstored};
 use hj212_model::message::{Peering, Presence, REJECTED_KEPT_MAX, Record, Timestamp};
 use hj212_model::registry::{CrcPolicy, Registry, Station, Told};
-use hj212_model::session::{Directory, Haunts, Learned, Move, Moved};
+use hj212_model::session::{Directory, HeardAddresses, Learned, Move, Moved};
 use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Tells a connection what became of its record; or nobody.
@@ -84,7 +84,7 @@ pub struct ListenerState {
     directory: Mutex<Directory>,
     learned: Mutex<BTreeMap<String, Learned>>,
     /// Where stations were heard, and who shows another MN.
-    haunts: Mutex<Haunts>,
+    heard_addresses: Mutex<HeardAddresses>,
     blocks: Mutex<Blocks>,
     /// Connections that have brought no accepted frame.
     silent: Silent,
@@ -131,7 +131,7 @@ impl ListenerState {
             appender,
             directory: Mutex::default(),
             learned: Mutex::default(),
-            haunts: Mutex::default(),
+            heard_addresses: Mutex::default(),
             blocks: Mutex::default(),
             silent: Silent::default(),
             paces: Mutex::default(),
@@ -166,14 +166,14 @@ impl ListenerState {
     /// Other stations may speak from the next frame on.
     pub fn replace_registry(&self, registry: Registry) {
         let shown: Vec<Moved> = {
-            let mut haunts = open(&self.haunts);
+            let mut heard_addresses = open(&self.heard_addresses);
             // What has a row of its own by now, or is refused, is decided.
-            haunts.retain(|mn, new_mn| {
+            heard_addresses.retain(|mn, new_mn| {
                 let refused = |row: &Arc<Station>| row.facts.mn_refused.iter().any(|refused| refused == new_mn);
                 registry.find(new_mn.as_bytes()).is_none()
                     && registry.find(mn.as_bytes()).is_some_and(|row| !refused(row))
             });
-            haunts.moved().collect()
+            heard_addresses.moved().collect()
         };
         let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
         *now = Registered::of(Arc::new(registry), std::mem::take(&mut now.told), shown);
@@ -190,22 +190,23 @@ impl ListenerState {
     }
 
     /// Takes up where an earlier run heard whom.
-    pub fn remember_haunts(&self, haunts: Haunts) {
-        *open(&self.haunts) = haunts.restored();
+    pub fn remember_haunts(&self, heard_addresses: HeardAddresses) {
+        *open(&self.heard_addresses) = heard_addresses.restored();
         let registry = self.registered();
         self.replace_registry((*registry).clone());
     }
 
     /// Where who was heard, for the next run; `None`: as when this was last called.
     #[must_use]
-    pub fn haunts_to_keep(&self) -> Option<Haunts> {
-        open(&self.haunts).to_keep()
+    pub fn haunts_to_keep(&self) -> Option<HeardAddresses> {
+        open(&self.heard_addresses).to_keep()
     }
 
-    /// Which station an unknown MN may be the new one of ([`Haunts`]): nothing is taken for true yet.
+    /// Which station an unknown MN may be the new one of ([`HeardAddresses`]): nothing is taken for true yet.
     pub(super) fn may_have_moved(&self, new_mn: &str, from: IpAddr, pw: &[u8], spoke: &[Box<str>]) -> Option<Moved> {
         let directory = open(&self.directory);
-        let moved = open(&self.haunts).candidate(new_mn, from, pw, spoke, |mn| directory.find(mn).is_some())?;
+        let moved =
+            open(&self.heard_addresses).candidate(new_mn, from, pw, spoke, |mn| directory.find(mn).is_some())?;
         drop(directory);
         let registry = self.registered();
         let row = registry.find(moved.mn.as_bytes())?;
@@ -214,7 +215,7 @@ impl ListenerState {
 
     /// A station has moved; the record that says so.
     pub(super) fn move_to(&self, moved: &Moved, now: Timestamp) -> Entry {
-        open(&self.haunts).take(moved);
+        open(&self.heard_addresses).take(moved);
         self.show_moved();
         self.telemetry.count(Counter::StationsMoved);
         tracing::warn!(
@@ -227,7 +228,7 @@ impl ListenerState {
 
     /// A registered station was heard; the record that says that it is no other one, if that had been taken for true.
     pub(super) fn heard_at(&self, mn: &str, from: IpAddr, pw: &[u8], live: bool, now: Timestamp) -> Option<Entry> {
-        let moved = open(&self.haunts).heard(mn, from, pw, live)?;
+        let moved = open(&self.heard_addresses).heard(mn, from, pw, live)?;
         self.show_moved();
         tracing::warn!(
             mn,
@@ -238,7 +239,7 @@ impl ListenerState {
     }
 
     fn show_moved(&self) {
-        let shown = open(&self.haunts).moved().collect();
+        let shown = open(&self.heard_addresses).moved().collect();
         let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
         *now = Registered::of(Arc::clone(&now.files), std::mem::take(&mut now.told), shown);
     }

@@ -64,7 +64,7 @@ impl Occasion {
 }
 
 /// The occasions that spans make up, in the order of time.
-fn occasions<'w>(mut spans: Vec<(i64, i64, &'w str)>, apart: i64) -> Vec<Occasion> {
+fn occasions(mut spans: Vec<(i64, i64, &str)>, apart: i64) -> Vec<Occasion> {
     spans.retain(|(from, to, _)| from < to);
     spans.sort_unstable();
     let mut all: Vec<Occasion> = Vec::new();

@@ -122,13 +122,13 @@ impl World<'_> {
         if self.planted == Planted::TakenEarly {
             traces.acknowledged.borrow_mut().push(number);
         }
-        node.clerk.request(Asked { number, topic, payload, traces });
+        node.runner.request(Asked { number, topic, payload, traces });
         self.note(said);
         self.after_the_clerk()?;
         Ok(true)
     }
 
-    /// Requests that the clerk has acknowledged leave the broker, and must be durable.
+    /// Requests that the runner has acknowledged leave the broker, and must be durable.
     pub(super) fn note_acknowledged(&mut self) -> Result<(), String> {
         let Some(node) = &self.node else { return Ok(()) };
         let acknowledged = std::mem::take(&mut *node.traces.acknowledged.borrow_mut());

@@ -34,7 +34,7 @@ impl Dial {
     }
 }
 
-/// What the clerk has done.
+/// What the runner has done.
 #[derive(Debug, Default)]
 pub(super) struct Traces {
     /// What became of its steps and is not yet told to it.
@@ -91,7 +91,7 @@ impl Means for Hands {
     }
 }
 
-/// A request on its way to the clerk.
+/// A request on its way to the runner.
 pub(super) struct Asked {
     pub(super) number: u64,
     pub(super) topic: String,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Planted;
 use super::life::{Asked, Dial, Hands, Traces};
-use crate::gateway::command_desk::{self, Books, Clerk, Place};
+use crate::gateway::command_desk::{self, DeskRunner, Place, StepStore};
 use crate::gateway::delivery::{Delivery, Due};
 use crate::gateway::derived::Derived;
 use crate::gateway::uplink::{foresee_in, interpret};
@@ -100,13 +100,13 @@ pub(super) struct Node {
     /// The next packet id.
     id: u16,
     pub(super) door: Arc<ListenerState>,
-    pub(super) clerk: Clerk<Hands, Asked>,
+    pub(super) runner: DeskRunner<Hands, Asked>,
     pub(super) traces: Rc<Traces>,
     planted: Planted,
     /// On which connection each station speaks.
     places: BTreeMap<String, u64>,
     outgoing: BTreeMap<u64, Arc<OutgoingFrames>>,
-    /// What the clerk has not yet heard.
+    /// What the runner has not yet heard.
     pub(super) news: VecDeque<StationNotice>,
 }
 
@@ -156,7 +156,7 @@ impl Node {
         command_desk::follow_early(&derived, &door, &command_settings());
         forget(&derived, planted);
         let command = command_settings();
-        let books = Books::restore(Arc::clone(&journal), derived.clone(), command.ids_max, Duration::ZERO);
+        let step_store = StepStore::restore(Arc::clone(&journal), derived.clone(), command.ids_max, Duration::ZERO);
         let traces = Rc::new(Traces::default());
         let hands = Hands {
             begun: begin.dial.read().0,
@@ -174,7 +174,7 @@ impl Node {
             secrets: None,
         };
         Some(Node {
-            clerk: Clerk::open(place, books, hands),
+            runner: DeskRunner::open(place, step_store, hands),
             reader: journal.reader(position.next()),
             watch: journal.reader(Offset(0)),
             delivery: Delivery::new(cursor, position, CHECKPOINT_EVERY),
@@ -208,7 +208,7 @@ impl Node {
         (0..records.len()).map(|_| outcomes.recv().ok().flatten()).collect()
     }
 
-    /// Takes what the buffer of a connection holds; the clerk hears of what is stored later.
+    /// Takes what the buffer of a connection holds; the runner hears of what is stored later.
     pub(super) fn hear(&mut self, connection: u64, buffer: &mut Vec<u8>, now: Timestamp) -> Result<Vec<Taken>, String> {
         let mut taken = Vec::new();
         let address: IpAddr = [127, 0, 0, 1].into();
@@ -266,7 +266,7 @@ impl Node {
         }
     }
 
-    /// The frames for stations that the clerk has posted since this was asked last, with their connections.
+    /// The frames for stations that the runner has posted since this was asked last, with their connections.
     pub(super) fn letters(&self) -> Vec<(u64, OutgoingFrame)> {
         let all = self.outgoing.iter().flat_map(|(on, outgoing)| outgoing.emptied().into_iter().map(|it| (*on, it)));
         let mut all: Vec<(u64, OutgoingFrame)> = all.collect();
@@ -278,27 +278,27 @@ impl Node {
         all
     }
 
-    /// The clerk is told what became of its oldest step; false if nothing has.
+    /// The runner is told what became of its oldest step; false if nothing has.
     pub(super) fn settle(&mut self) -> bool {
         let settled = self.traces.settled.borrow_mut().pop_front();
         if let Some((ticket, outcome)) = settled {
-            self.clerk.settle(ticket, outcome);
+            self.runner.settle(ticket, outcome);
         }
         settled.is_some()
     }
 
-    /// The clerk hears the oldest news; false if there are none.
+    /// The runner hears the oldest news; false if there are none.
     pub(super) fn hear_news(&mut self) -> bool {
         let news = self.news.pop_front();
         let any = news.is_some();
-        news.into_iter().for_each(|news| self.clerk.hear(news));
+        news.into_iter().for_each(|news| self.runner.hear(news));
         any
     }
 
-    /// The clerk does what is due, if anything is.
+    /// The runner does what is due, if anything is.
     pub(super) fn do_what_is_due(&mut self, now: i64) {
-        if self.planted != Planted::NeverEnded && self.clerk.wake().0 <= now {
-            self.clerk.due();
+        if self.planted != Planted::NeverEnded && self.runner.wake().0 <= now {
+            self.runner.due();
         }
     }
 

@@ -80,7 +80,7 @@ impl World<'_> {
 
     fn post(&mut self, which: usize, number: u64) {
         let first = Key::from_text(FIRST_KEY).unwrap();
-        let ring = self.node.as_ref().and_then(|node| node.clerk.desk().keys(STATIONS[which]));
+        let ring = self.node.as_ref().and_then(|node| node.runner.desk().keys(STATIONS[which]));
         let station = &mut self.stations[which];
         station.seals |= which == 1 && ring.is_some_and(|ring| ring.to_try().any(|key| *key == first));
         let (mn, pw, qn) = (&station.logger.mn, &station.logger.pw, qn_of(number));

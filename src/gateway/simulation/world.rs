@@ -225,7 +225,7 @@ impl<'p> World<'p> {
         if let Some(node) = &mut self.node {
             let key = Key::from_text(FIRST_KEY).unwrap();
             let own = StationKey { mn: STATIONS[1].to_owned(), created: "20260101000000000".to_owned(), key };
-            node.clerk.obey(Order::Keys(vec![own]));
+            node.runner.obey(Order::Keys(vec![own]));
         }
         self.after_the_clerk()
     }
@@ -286,7 +286,7 @@ impl<'p> World<'p> {
         let prepared = self.prepared;
         if let Some(node) = &mut self.node {
             node.door.replace_registry(prepared.registries[self.registry].0.clone());
-            node.clerk.obey(Order::Reload(Box::new(command_settings())));
+            node.runner.obey(Order::Reload(Box::new(command_settings())));
         }
         self.note("another registry");
         self.announce();
@@ -315,7 +315,7 @@ impl<'p> World<'p> {
         self.disk.set_capacity(room);
     }
 
-    /// The gateway is killed at one of the clerk's next appends.
+    /// The gateway is killed at one of the runner's next appends.
     fn doom(&mut self) {
         let left = self.random.below(3) as u32;
         self.note(format_args!("it will be killed after {left} steps of commands"));
@@ -324,7 +324,7 @@ impl<'p> World<'p> {
         }
     }
 
-    /// The clerk does some of what it has to do.
+    /// The runner does some of what it has to do.
     fn desk(&mut self) -> Result<(), String> {
         for _ in 0..1 + self.random.below(4) {
             let steady = self.steady;
@@ -344,7 +344,7 @@ impl<'p> World<'p> {
         Ok(())
     }
 
-    /// What the clerk has posted is on its way to the stations, what it has acknowledged leaves the broker.
+    /// What the runner has posted is on its way to the stations, what it has acknowledged leaves the broker.
     pub(super) fn after_the_clerk(&mut self) -> Result<(), String> {
         let Some(node) = &self.node else { return Ok(()) };
         let letters = node.letters();
@@ -412,7 +412,7 @@ impl<'p> World<'p> {
             }
         }
         let station = &self.stations[1];
-        let ring = node.clerk.desk().keys(STATIONS[1]);
+        let ring = node.runner.desk().keys(STATIONS[1]);
         if station.seals && !ring.is_some_and(|ring| ring.to_try().any(|key| *key == station.logger.key)) {
             return Err("the key that the station uses is lost".to_owned());
         }
@@ -444,11 +444,11 @@ impl<'p> World<'p> {
             more |= self.go_on_well()?;
             let Some(node) = &self.node else { return Err("killed for nothing".into()) };
             if !more && node.delivery.is_idle() {
-                if node.clerk.desk().open() == 0 && node.delivery.on_disk() == node.delivery.cursor() {
+                if node.runner.desk().open() == 0 && node.delivery.on_disk() == node.delivery.cursor() {
                     return self.compare();
                 }
                 // What is still open ends by time alone.
-                let next = node.clerk.wake().0.max(self.steady + SECOND);
+                let next = node.runner.wake().0.max(self.steady + SECOND);
                 self.advance(next - self.steady);
             } else {
                 self.advance(SECOND);

@@ -143,9 +143,9 @@ impl Life {
         for (grain, every) in GRAINS {
             let mut label = 0;
             while label < days * 86_400 {
-                let done =
+                let mut done =
                     self.changes.iter().filter(|c| c.grain == grain && c.how != How::Refused && label + 60 > c.at);
-                let every = done.last().map_or(every, |change| change.every);
+                let every = done.next_back().map_or(every, |change| change.every);
                 let due = if grain == Grain::Realtime { label } else { label + every };
                 records.push((due, grain, label));
                 label += every;

@@ -4,13 +4,13 @@
 //! What must stay true: what is refused is never answered; an answer is made here and sent by the connection only after the journal has
 //! settled the record; a wrong CRC gets no answer at all.
 
+mod changed_mn;
 mod directory;
-mod haunts;
 mod judge;
 mod reply;
 
+pub use changed_mn::{HEARD_ADDRESSES_MAX, HeardAddresses, Moved, OTHERS_MAX};
 pub use directory::{ALTERNATION_WINDOW, ALTERNATIONS, Directory, Move};
-pub use haunts::{HAUNTS_MAX, Haunts, Moved, OTHERS_MAX};
 pub use judge::{LEARN_AFTER, Learned, Verdict, judge};
 pub use reply::Reply;
 

@@ -41,7 +41,7 @@ struct Head {
 }
 
 /// See the head of this file. `R`: a request that waits to be acknowledged to the broker.
-pub(in crate::gateway) struct Books<R> {
+pub(in crate::gateway) struct StepStore<R> {
     journal: Arc<Journal>,
     derived: Derived,
     ledger: compact::Ledger,
@@ -70,15 +70,15 @@ pub(in crate::gateway) enum Became<R> {
     Unknown,
 }
 
-impl<R> Books<R> {
+impl<R> StepStore<R> {
     /// What the last run left. `again`: how long to wait before a place that cannot be read is tried again.
     pub(in crate::gateway) fn restore(
         journal: Arc<Journal>,
         derived: Derived,
         ids_max: usize,
         again: Duration,
-    ) -> Books<R> {
-        let mut books = Books {
+    ) -> StepStore<R> {
+        let mut step_store = StepStore {
             ledger: compact::Ledger::new(ids_max),
             head: Head::default(),
             under_way: BTreeMap::new(),
@@ -90,10 +90,10 @@ impl<R> Books<R> {
             journal,
             derived,
         };
-        books.read_on(again);
-        books.changed = books.unkept.is_some();
-        books.hold();
-        books
+        step_store.read_on(again);
+        step_store.changed = step_store.unkept.is_some();
+        step_store.hold();
+        step_store
     }
 
     /// The steps of the file and those of the journal behind it.
@@ -282,8 +282,8 @@ mod tests {
         (journal, derived)
     }
 
-    fn books(journal: &Arc<Journal>, derived: &Derived) -> Books<&'static str> {
-        Books::restore(Arc::clone(journal), derived.clone(), 100, Duration::ZERO)
+    fn step_store(journal: &Arc<Journal>, derived: &Derived) -> StepStore<&'static str> {
+        StepStore::restore(Arc::clone(journal), derived.clone(), 100, Duration::ZERO)
     }
 
     fn queued(id: &str) -> Step {
@@ -308,44 +308,49 @@ mod tests {
         Step::of_key(&hj212_downlink::StationKey { mn: "A".into(), created: "20260101000000000".into(), key }, false)
     }
 
-    fn append(journal: &Journal, books: &mut Books<&'static str>, ticket: u64, step: Step) -> Became<&'static str> {
+    fn append(
+        journal: &Journal,
+        step_store: &mut StepStore<&'static str>,
+        ticket: u64,
+        step: Step,
+    ) -> Became<&'static str> {
         let mut body = Vec::new();
         let encoded = step.encode();
         let record = Record::Command(&encoded);
         record.encode(&mut body);
         let entry = Entry { time: Timestamp(ticket.cast_signed()), kind: record.kind(), body };
-        books.begin(ticket, entry.time, step);
+        step_store.begin(ticket, entry.time, step);
         let (send, outcome) = std::sync::mpsc::channel();
         journal.appender().append(entry, move |settled: Result<Offset, _>| send.send(settled).unwrap_or_default());
-        books.settle(ticket, outcome.recv().unwrap().ok())
+        step_store.settle(ticket, outcome.recv().unwrap().ok())
     }
 
-    fn ids(books: &Books<&'static str>) -> Vec<String> {
-        books.steps().iter().filter_map(|(_, step)| step.id().map(str::to_owned)).collect()
+    fn ids(step_store: &StepStore<&'static str>) -> Vec<String> {
+        step_store.steps().iter().filter_map(|(_, step)| step.id().map(str::to_owned)).collect()
     }
 
     #[test]
     fn what_could_not_be_read_at_a_start_is_never_claimed_as_known() {
         let disk = SimDisk::new(1, 1 << 24);
         let (journal, derived) = open(&disk);
-        let mut own = books(&journal, &derived);
+        let mut own = step_store(&journal, &derived);
         append(&journal, &mut own, 1, queued("a"));
         own.keep().unwrap();
         append(&journal, &mut own, 2, queued("b"));
         disk.refuse(Some(Refusal { operation: Operation::Read, file: ".seg", errno: 24 }));
-        let mut blind = books(&journal, &derived);
+        let mut blind = step_store(&journal, &derived);
         assert_eq!(ids(&blind), ["a"], "the journal cannot be read");
         disk.refuse(None);
         append(&journal, &mut blind, 3, queued("c"));
         blind.keep().unwrap();
-        assert_eq!(ids(&books(&journal, &derived)), ["a", "b", "c"], "the next start knows all");
+        assert_eq!(ids(&step_store(&journal, &derived)), ["a", "b", "c"], "the next start knows all");
     }
 
     #[test]
     fn a_request_for_a_key_is_given_back_at_its_own_step_and_not_at_that_of_the_key() {
         let disk = SimDisk::new(1, 1 << 24);
         let (journal, derived) = open(&disk);
-        let mut own = books(&journal, &derived);
+        let mut own = step_store(&journal, &derived);
         own.awaited("A", "k", "the request");
         assert_eq!(append(&journal, &mut own, 1, key()), Became::Durable(None));
         assert_eq!(append(&journal, &mut own, 2, queued("k")), Became::Durable(Some("the request")));
@@ -355,7 +360,7 @@ mod tests {
     fn keys_that_were_said_at_a_date_to_come_are_said_again() {
         let disk = SimDisk::new(1, 1 << 24);
         let (journal, derived) = open(&disk);
-        let mut own = books(&journal, &derived);
+        let mut own = step_store(&journal, &derived);
         append(&journal, &mut own, 1, key());
         let day = KEYS_EVERY;
         assert_eq!(own.keys_to_say(Timestamp(400 * day)).len(), 1);

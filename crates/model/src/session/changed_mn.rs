@@ -22,11 +22,11 @@ use sha2::{Digest, Sha256};
 /// Unknown MNs remembered that were heard beside a station.
 pub const OTHERS_MAX: usize = 8;
 /// Stations remembered, with where they were last heard: the registered ones of the largest gateways.
-pub const HAUNTS_MAX: usize = 500_000;
+pub const HEARD_ADDRESSES_MAX: usize = 500_000;
 
 /// Where a station was last heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Haunt {
+struct HeardAddress {
     address: IpAddr,
     /// A hash of its password; `None`: it said none.
     pw: Option<[u8; 16]>,
@@ -36,9 +36,9 @@ struct Haunt {
 
 /// See the head of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Haunts {
+pub struct HeardAddresses {
     /// By MN.
-    of: BTreeMap<Box<str>, Haunt>,
+    of: BTreeMap<Box<str>, HeardAddress>,
     /// How many stations were last heard from an address, and the last of them by name.
     #[serde(skip)]
     at: BTreeMap<IpAddr, (usize, Box<str>)>,
@@ -65,13 +65,13 @@ fn hash(pw: &[u8]) -> Option<[u8; 16]> {
     (!pw.is_empty()).then(|| std::array::from_fn(|at| digest.get(at).copied().unwrap_or(0)))
 }
 
-impl Haunts {
+impl HeardAddresses {
     /// What an earlier run remembered.
     #[must_use]
-    pub fn restored(self) -> Haunts {
-        let mut restored = Haunts { at: BTreeMap::new(), ..self };
-        for (mn, haunt) in &restored.of {
-            let entry = restored.at.entry(haunt.address).or_insert_with(|| (0, mn.clone()));
+    pub fn restored(self) -> HeardAddresses {
+        let mut restored = HeardAddresses { at: BTreeMap::new(), ..self };
+        for (mn, heard_address) in &restored.of {
+            let entry = restored.at.entry(heard_address.address).or_insert_with(|| (0, mn.clone()));
             *entry = (entry.0 + 1, mn.clone());
         }
         restored
@@ -79,22 +79,21 @@ impl Haunts {
 
     /// A registered station was heard under its own MN; whether that ends a proposal, and which. `live`: it is no record of before.
     pub fn heard(&mut self, mn: &str, address: IpAddr, pw: &[u8], live: bool) -> Option<Moved> {
-        let (pw, room) = (hash(pw), self.of.len() < HAUNTS_MAX);
+        let (pw, room) = (hash(pw), self.of.len() < HEARD_ADDRESSES_MAX);
         match self.of.get_mut(mn) {
-            Some(haunt) if haunt.address == address => {
-                if haunt.pw != pw {
-                    (haunt.pw, self.changed) = (pw, true);
-                }
+            Some(heard_address) if heard_address.address == address && heard_address.pw == pw => {}
+            Some(heard_address) if heard_address.address == address => {
+                (heard_address.pw, self.changed) = (pw, true);
             }
-            Some(haunt) => {
-                let before = std::mem::replace(&mut haunt.address, address);
-                (haunt.pw, haunt.others, self.changed) = (pw, BTreeSet::new(), true);
+            Some(heard_address) => {
+                let before = std::mem::replace(&mut heard_address.address, address);
+                (heard_address.pw, heard_address.others, self.changed) = (pw, BTreeSet::new(), true);
                 self.leave(before);
                 self.enter(address, mn);
             }
             None if room => {
                 self.changed = true;
-                self.of.insert(mn.into(), Haunt { address, pw, others: BTreeSet::new() });
+                self.of.insert(mn.into(), HeardAddress { address, pw, others: BTreeSet::new() });
                 self.enter(address, mn);
             }
             None => {}
@@ -116,7 +115,7 @@ impl Haunts {
         if entry.0 == 0 {
             self.at.remove(&address);
         } else if entry.0 == 1
-            && let Some((mn, _)) = self.of.iter().find(|(_, haunt)| haunt.address == address)
+            && let Some((mn, _)) = self.of.iter().find(|(_, heard_address)| heard_address.address == address)
         {
             entry.1 = mn.clone();
         }
@@ -144,16 +143,16 @@ impl Haunts {
             }
             _ => return None,
         };
-        let haunt = self.of.get_mut(&mn).filter(|haunt| haunt.address == address)?;
+        let heard_address = self.of.get_mut(&mn).filter(|heard_address| heard_address.address == address)?;
         if !here && connected(&mn) {
             // It is there, and this is somebody else.
-            if haunt.others.len() <= OTHERS_MAX {
-                self.changed |= haunt.others.insert(new_mn.to_owned());
+            if heard_address.others.len() <= OTHERS_MAX {
+                self.changed |= heard_address.others.insert(new_mn.to_owned());
             }
             return None;
         }
-        let other = haunt.others.contains(new_mn) || haunt.others.len() > OTHERS_MAX;
-        let said = haunt.pw.filter(|_| haunt.pw == hash(pw));
+        let other = heard_address.others.contains(new_mn) || heard_address.others.len() > OTHERS_MAX;
+        let said = heard_address.pw.filter(|_| heard_address.pw == hash(pw));
         let known = self.moved.contains_key(&*mn) || self.moved.values().any(|moved| *moved == *mn);
         if other || known || said.is_none() || self.apart.contains(&(mn.to_string(), new_mn.to_owned())) {
             return None;
@@ -168,7 +167,7 @@ impl Haunts {
     }
 
     /// All of it, if it is other than when this was last called.
-    pub fn to_keep(&mut self) -> Option<Haunts> {
+    pub fn to_keep(&mut self) -> Option<HeardAddresses> {
         std::mem::take(&mut self.changed).then(|| self.clone())
     }
 
@@ -198,14 +197,21 @@ mod tests {
     }
 
     /// A station that was heard from address 1 with a password.
-    fn one() -> Haunts {
-        let mut haunts = Haunts::default();
-        haunts.heard("A", ip(1), b"123456", true);
-        haunts
+    fn one() -> HeardAddresses {
+        let mut heard_addresses = HeardAddresses::default();
+        heard_addresses.heard("A", ip(1), b"123456", true);
+        heard_addresses
     }
 
-    fn candidate(haunts: &mut Haunts, new: &str, from: u8, pw: &[u8], spoke: &[&str], there: bool) -> Option<String> {
-        haunts.candidate(new, ip(from), pw, &boxed(spoke), |_| there).map(|moved| moved.mn)
+    fn candidate(
+        heard_addresses: &mut HeardAddresses,
+        new: &str,
+        from: u8,
+        pw: &[u8],
+        spoke: &[&str],
+        there: bool,
+    ) -> Option<String> {
+        heard_addresses.candidate(new, ip(from), pw, &boxed(spoke), |_| there).map(|moved| moved.mn)
     }
 
     #[test]
@@ -216,48 +222,48 @@ mod tests {
         assert_eq!(candidate(&mut one(), "N", 1, b"", &[], false), None, "no password");
         assert_eq!(candidate(&mut one(), "N", 2, b"123456", &[], false), None, "another address");
         assert_eq!(candidate(&mut one(), "N", 1, b"123456", &["A", "B"], true), None, "a line of several stations");
-        let mut silent = Haunts::default();
+        let mut silent = HeardAddresses::default();
         silent.heard("A", ip(1), b"", true);
         assert_eq!(candidate(&mut silent, "N", 1, b"", &[], false), None, "it never said one");
     }
 
     #[test]
     fn an_address_that_several_share_proposes_nothing_until_one_is_left() {
-        let mut haunts = one();
-        haunts.heard("B", ip(1), b"123456", true);
-        assert_eq!(candidate(&mut haunts, "N", 1, b"123456", &[], false), None);
-        haunts.heard("B", ip(2), b"123456", true);
-        assert_eq!(candidate(&mut haunts, "N", 1, b"123456", &[], false).as_deref(), Some("A"));
-        let kept = haunts.to_keep().unwrap();
-        assert_eq!(haunts.to_keep(), None);
+        let mut heard_addresses = one();
+        heard_addresses.heard("B", ip(1), b"123456", true);
+        assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], false), None);
+        heard_addresses.heard("B", ip(2), b"123456", true);
+        assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], false).as_deref(), Some("A"));
+        let kept = heard_addresses.to_keep().unwrap();
+        assert_eq!(heard_addresses.to_keep(), None);
         let bytes = serde_json::to_vec(&kept).unwrap();
-        let mut again = serde_json::from_slice::<Haunts>(&bytes).unwrap().restored();
-        assert_eq!(again, haunts);
+        let mut again = serde_json::from_slice::<HeardAddresses>(&bytes).unwrap().restored();
+        assert_eq!(again, heard_addresses);
         assert_eq!(candidate(&mut again, "N", 2, b"123456", &[], false).as_deref(), Some("B"));
     }
 
     #[test]
     fn another_device_beside_the_station_is_no_new_mn_of_it() {
-        let mut haunts = one();
-        assert_eq!(candidate(&mut haunts, "N", 1, b"123456", &[], true), None);
-        assert_eq!(candidate(&mut haunts, "N", 1, b"123456", &[], false), None, "it was heard beside it");
-        assert_eq!(candidate(&mut haunts, "M", 1, b"123456", &[], false).as_deref(), Some("A"));
+        let mut heard_addresses = one();
+        assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], true), None);
+        assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], false), None, "it was heard beside it");
+        assert_eq!(candidate(&mut heard_addresses, "M", 1, b"123456", &[], false).as_deref(), Some("A"));
         for other in 0..=OTHERS_MAX {
-            candidate(&mut haunts, &format!("O{other}"), 1, b"123456", &[], true);
+            candidate(&mut heard_addresses, &format!("O{other}"), 1, b"123456", &[], true);
         }
-        assert_eq!(candidate(&mut haunts, "M", 1, b"123456", &[], false), None, "too many to be told apart");
+        assert_eq!(candidate(&mut heard_addresses, "M", 1, b"123456", &[], false), None, "too many to be told apart");
     }
 
     #[test]
     fn the_old_mn_ends_it_for_good_unless_it_is_a_record_of_before() {
-        let mut haunts = one();
+        let mut heard_addresses = one();
         let moved = Moved { mn: "A".into(), new_mn: "N".into() };
-        haunts.take(&moved);
-        assert_eq!(candidate(&mut haunts, "M", 1, b"123456", &[], false), None, "one at a time");
-        haunts.heard("N", ip(1), b"123456", true);
-        assert_eq!(haunts.heard("A", ip(1), b"123456", false), None, "a kept record");
-        assert_eq!(haunts.heard("A", ip(1), b"123456", true), Some(moved));
-        assert_eq!(haunts.moved().count(), 0);
-        assert_eq!(candidate(&mut haunts, "N", 1, b"123456", &["A"], true), None);
+        heard_addresses.take(&moved);
+        assert_eq!(candidate(&mut heard_addresses, "M", 1, b"123456", &[], false), None, "one at a time");
+        heard_addresses.heard("N", ip(1), b"123456", true);
+        assert_eq!(heard_addresses.heard("A", ip(1), b"123456", false), None, "a kept record");
+        assert_eq!(heard_addresses.heard("A", ip(1), b"123456", true), Some(moved));
+        assert_eq!(heard_addresses.moved().count(), 0);
+        assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &["A"], true), None);
     }
 }

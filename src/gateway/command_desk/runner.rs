@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::super::record;
 use super::super::secrets::Secrets;
-use super::books::{Became, Books};
+use super::step_store::{Became, StepStore};
 use super::{Order, short, told};
 use crate::net::{ListenerState, OutgoingFrame, OutgoingFrames, StationNotice, Stored};
 use hj212::{Edition, SealForm, packet, sm4};
@@ -32,11 +32,11 @@ const REFRESH: Duration = Duration::from_secs(3600);
 /// A step that the journal refused is tried again after this.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
-/// What the clerk has of the world.
+/// What the runner has of the world.
 pub(in crate::gateway) trait Means {
     /// Now, on the host's clock and on one that never steps.
     fn now(&self) -> Moment;
-    /// Hands an entry to the journal; [`Clerk::settle`] is to be called with what becomes of it, or never if nobody waits for it.
+    /// Hands an entry to the journal; [`DeskRunner::settle`] is to be called with what becomes of it, or never if nobody waits for it.
     fn append(&mut self, ticket: Option<u64>, entry: Entry);
     /// A new key: 16 random letters and digits (HJ 212-2025, C.8).
     fn new_key(&mut self) -> sm4::Key;
@@ -57,7 +57,7 @@ pub(in crate::gateway) trait Request {
 }
 
 /// See the head of this file.
-pub(in crate::gateway) struct Clerk<M, R> {
+pub(in crate::gateway) struct DeskRunner<M, R> {
     means: M,
     settings: Settings,
     prefix: String,
@@ -65,7 +65,7 @@ pub(in crate::gateway) struct Clerk<M, R> {
     telemetry: Arc<Telemetry>,
     secrets: Option<Secrets>,
     desk: Desk,
-    books: Books<R>,
+    step_store: StepStore<R>,
     outgoing: HashMap<Box<str>, (u64, Arc<OutgoingFrames>)>,
     /// When the keys' ages were last looked at.
     reviewed_at: Option<Steady>,
@@ -75,7 +75,7 @@ pub(in crate::gateway) struct Clerk<M, R> {
     kept_at: Steady,
 }
 
-/// What the clerk is made of.
+/// What the runner is made of.
 pub(in crate::gateway) struct Place {
     pub(in crate::gateway) settings: Settings,
     pub(in crate::gateway) prefix: String,
@@ -84,13 +84,13 @@ pub(in crate::gateway) struct Place {
     pub(in crate::gateway) secrets: Option<Secrets>,
 }
 
-impl<M: Means, R: Request> Clerk<M, R> {
+impl<M: Means, R: Request> DeskRunner<M, R> {
     /// Takes up what the last run left, and journals the keys again if that was long ago.
-    pub(in crate::gateway) fn open(place: Place, books: Books<R>, means: M) -> Clerk<M, R> {
+    pub(in crate::gateway) fn open(place: Place, step_store: StepStore<R>, means: M) -> DeskRunner<M, R> {
         let Place { settings, prefix, door, telemetry, secrets } = place;
         let now = means.now();
         let desk = Desk::new(settings.clone());
-        let mut clerk = Clerk {
+        let mut runner = DeskRunner {
             means,
             settings,
             prefix,
@@ -98,19 +98,19 @@ impl<M: Means, R: Request> Clerk<M, R> {
             telemetry,
             secrets,
             desk,
-            books,
+            step_store,
             outgoing: HashMap::new(),
             reviewed_at: None,
             refused_at: None,
             strange: 0,
             kept_at: now.steady,
         };
-        clerk.begin(now);
-        clerk
+        runner.begin(now);
+        runner
     }
 
     fn begin(&mut self, now: Moment) {
-        let steps = self.books.steps();
+        let steps = self.step_store.steps();
         let settings = self.settings.clone();
         let spoken: HashMap<String, Edition> = steps
             .iter()
@@ -120,14 +120,14 @@ impl<M: Means, R: Request> Clerk<M, R> {
                 }
                 matches!(step, Step::Key { .. }).then(|| (step.mn().to_owned(), Edition::V2025))
             })
-            .chain(self.books.spoken().iter().map(|(mn, spoken)| (mn.clone(), spoken.edition)))
+            .chain(self.step_store.spoken().iter().map(|(mn, spoken)| (mn.clone(), spoken.edition)))
             .collect();
         let address = |mn: &str| self.address(mn, spoken.get(mn).copied());
         let mut desk = Desk::restore(settings, steps, address, now);
-        desk.know_spoken(self.books.spoken(), |mn, edition| self.address(mn, Some(edition)));
+        desk.know_spoken(self.step_store.spoken(), |mn, edition| self.address(mn, Some(edition)));
         self.desk = desk;
         self.follow();
-        for step in self.books.keys_to_say(now.wall) {
+        for step in self.step_store.keys_to_say(now.wall) {
             self.means.append(None, entry(&step, now.wall));
         }
         let open = self.desk.open();
@@ -136,7 +136,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
 
     /// Whether no step is on its way to disk.
     pub(in crate::gateway) fn is_idle(&self) -> bool {
-        self.books.is_idle()
+        self.step_store.is_idle()
     }
 
     /// The judgement.
@@ -151,8 +151,11 @@ impl<M: Means, R: Request> Clerk<M, R> {
 
     /// When something must happen although nobody says anything.
     pub(in crate::gateway) fn wake(&self) -> Steady {
-        let keep =
-            self.kept_at.after(if self.books.has_changed() || self.desk.has_learned() { KEEP_EVERY } else { REFRESH });
+        let keep = self.kept_at.after(if self.step_store.has_changed() || self.desk.has_learned() {
+            KEEP_EVERY
+        } else {
+            REFRESH
+        });
         let Some(due) = self.desk.next_due() else { return keep };
         due.max(self.refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
     }
@@ -161,7 +164,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
     pub(in crate::gateway) fn due(&mut self) {
         let now = self.now();
         let age = now.steady.since(self.kept_at);
-        if age >= REFRESH || (self.books.has_changed() || self.desk.has_learned()) && age >= KEEP_EVERY {
+        if age >= REFRESH || (self.step_store.has_changed() || self.desk.has_learned()) && age >= KEEP_EVERY {
             self.keep();
         }
         let mut effects = self.desk.due(now);
@@ -246,8 +249,8 @@ impl<M: Means, R: Request> Clerk<M, R> {
             Effect::Send { .. } | Effect::Status { .. } | Effect::Follow | Effect::MakeKey { .. } => None,
         });
         match first {
-            Some((ticket, true)) => self.books.asked(ticket, incoming),
-            Some((_, false)) => self.books.awaited(mn, id, incoming),
+            Some((ticket, true)) => self.step_store.asked(ticket, incoming),
+            Some((_, false)) => self.step_store.awaited(mn, id, incoming),
             None => incoming.taken(),
         }
         self.carry_out(effects);
@@ -367,7 +370,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
                 Effect::Record { ticket, step } => {
                     let now = self.now().wall;
                     let entry = entry(&step, now);
-                    self.books.begin(ticket, now, step);
+                    self.step_store.begin(ticket, now, step);
                     self.means.append(Some(ticket), entry);
                 }
                 Effect::Send { mn, connection, qn, bytes } => {
@@ -393,7 +396,7 @@ impl<M: Means, R: Request> Clerk<M, R> {
 
     /// What became of an entry.
     pub(in crate::gateway) fn settle(&mut self, ticket: u64, outcome: Option<Offset>) {
-        match self.books.settle(ticket, outcome) {
+        match self.step_store.settle(ticket, outcome) {
             Became::Unknown => {}
             Became::Refused => {
                 self.refused_at = Some(self.now().steady);
@@ -416,9 +419,9 @@ impl<M: Means, R: Request> Clerk<M, R> {
         let registry = self.door.registry();
         let open = |mn: &str| registry.find(mn.as_bytes()).is_none_or(|station| station.facts.edition.is_none());
         if let Some(spoken) = self.desk.spoken(open) {
-            self.books.note_spoken(spoken);
+            self.step_store.note_spoken(spoken);
         }
-        if let Err(error) = self.books.keep() {
+        if let Err(error) = self.step_store.keep() {
             tracing::warn!(%error, "the file of the command desk cannot be written; a start reads more of the journal");
         }
     }
