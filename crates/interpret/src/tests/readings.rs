@@ -52,7 +52,7 @@ fn holds(reading: &Value) -> bool {
         (value.is_number() || text) && why.is_null()
     };
     let mains: Vec<&&str> = main.iter().filter(|key| reading.get(**key).is_some()).collect();
-    values.iter().any(|key| is_value(key)) && mains.iter().all(|key| is_value(key))
+    values.iter().any(is_value) && mains.iter().all(|key| is_value(key))
 }
 
 #[test]
