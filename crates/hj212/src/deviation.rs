@@ -128,7 +128,7 @@ deviations! {
     LengthHex = 87, 1, "length-hex", "长度用十六进制书写", "the length is written in hexadecimal";
     SeparatorEscaped = 89, 7, "separator-escaped", "& 写成了 &amp;", "& is written as &amp;";
     ColonForEquals = 90, 7, "colon-for-equals", "头部字段的等号写成了冒号", "a colon for the equals sign of a header field";
-    FlagInArea = 91, 11, "flag-in-area", "Flag 写在数据区内", "Flag stands inside CP";
+    FlagInArea = 91, 11, "flag-in-area", "Flag 写在数据区内或其后", "Flag stands inside CP or behind it";
     SealedUnspoken = 92, 20, "sealed-unspoken", "数据区像密文,但 Flag、站点登记与密钥都不表明加密", "the data area looks encrypted, but neither Flag nor registration nor a key says so";
     CodeTable = 95, 18, "code-table", "因子编码按整个数据包判定所属编码表,与 ST 不符", "the table a code belongs to was told by the whole record, against what ST says";
     ItemDiffers = 96, 15, "item-differs", "同一编码出现两次且内容不同,各成一条读数", "the same code as two items that differ: two readings";
@@ -145,7 +145,7 @@ deviations! {
     SealedPaddingPkcs7 = 115, 20, "sealed-padding-pkcs7", "加密前按 PKCS7 填充(标准不填充)", "the area was filled up by PKCS7 before it was encrypted; the standard fills up nothing";
     SealedPaddingZero = 116, 20, "sealed-padding-zero", "加密前以零字节填充(标准不填充)", "the area was filled up with zeros before it was encrypted; the standard fills up nothing";
     SealedPaddingOther = 117, 20, "sealed-padding-other", "加密前以其他方式填充(标准不填充)", "the area was filled up in another way before it was encrypted; the standard fills up nothing";
-    AreaOpening = 118, 7, "area-opening", "数据区的开头不是 CP=&&(如 CP&&、CP;&&、DATA=&&)", "the data area does not begin with CP=&& (but as CP&&, CP;&&, DATA=&&)";
+    AreaOpening = 118, 7, "area-opening", "数据区的开头不是 CP=&&(如 CP&&、CP;&&、DATA=&&、CP=$$)", "the data area does not begin with CP=&& (but as CP&&, CP;&&, DATA=&&, CP=$$)";
     AreaUnreadable = 119, 7, "data-area-unreadable", "没有数据区,或数据区中读不出任何字段", "there is no data area, or no field can be read from it";
     ClosingOdd = 120, 7, "closing-odd", "数据区结尾的 & 不是两个", "the data area is not closed by two &";
     NameOdd = 121, 17, "name-odd", "因子编码、字段名与数值之间用了其他字符(下划线、冒号、空格、不可见字符)", "other characters than - and = within an item, or characters that nobody sees";

@@ -13,6 +13,9 @@
 //! or Flag and a QN inside CP are what the standard says, not deviations.
 
 mod fields;
+mod pair;
+
+pub use fields::unknown_fields;
 
 use nom::bytes::complete::{tag, take, take_while_m_n};
 use nom::character::complete::digit1;
@@ -228,6 +231,15 @@ impl<'a> Header<'a> {
         };
         let opening = AMPERSANDS.iter().find(|two| opened.starts_with(two));
         let closing = AMPERSANDS.iter().find(|two| opened.ends_with(two));
+        if opening.is_none()
+            && closing.is_none()
+            && let Some(area) = pair::within(opened)
+        {
+            self.deviations.insert(Deviation::AreaOpening);
+            self.deviations.insert(Deviation::ClosingOdd);
+            self.area = area;
+            return;
+        }
         let single = opened.strip_prefix(b"&").filter(|_| opening.is_none());
         let told = single.is_some() || self.deviations.contains(Deviation::AreaOpening);
         let unopened = if told { Deviation::AreaOpening } else { Deviation::OpeningMissing };
@@ -474,6 +486,94 @@ mod tests {
         assert_eq!(of("&&").1, [""; 0]);
         assert_eq!(of(";&&"), ("RtdInterval=30;".to_owned(), vec![]));
         assert_eq!(codes(&STANDARD.replace("RtdInterval=30&&", "&&&")), ["closing-odd"]);
+    }
+
+    #[test]
+    fn kind_7_other_characters_in_place_of_the_ampersands_are_no_part_of_the_area() {
+        let area = "DataTime=20260401101500;w01018-Rtd=20.1,w01018-Flag=N";
+        let head = "QN=20160801085857223;ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=";
+        for (open, close) in [
+            ("$$", "$$"),
+            ("||", "||"),
+            ("^^", "^^"),
+            ("@@", "@@"),
+            ("##", "##"),
+            ("%26%26", "%26%26"),
+            ("%26", "%26"),
+            ("[", "]"),
+            ("{", "}"),
+            ("(", ")"),
+            ("[[", "]]"),
+            ("{{", "}}"),
+            ("& &", "& &"),
+            ("**", "**"),
+            ("!!", "!!"),
+            ("~~", "~~"),
+            ("$", "$"),
+            ("|", "|"),
+            ("\"", "\""),
+            ("'", "'"),
+            ("[ ", " ]"),
+            ("$ $", "$ $"),
+        ] {
+            let segment = format!("{head}{open}{area}{close}");
+            let header = parse(segment.as_bytes());
+            assert_eq!(String::from_utf8_lossy(header.area), area, "{segment}");
+            assert_eq!(codes(&segment), ["area-opening", "closing-odd"], "{segment}");
+            assert_eq!(header.sealed, None);
+        }
+        // JSON, printed ciphertext, and ends that are no pair stay as they are.
+        for area in
+            ["{\"DataTime\":1}", "[{\"a\":1}]", "$$DataTime=1||", "DataTime=1", "{0x01,0x02}", "$$", "[]", "--a=1--"]
+        {
+            let segment = format!("{head}{area}");
+            assert_eq!(String::from_utf8_lossy(parse(segment.as_bytes()).area), area);
+        }
+    }
+
+    #[test]
+    fn kind_11_fields_of_the_header_behind_the_area_are_read_as_such() {
+        let area = "DataTime=20260401101500;w01018-Rtd=20.1,w01018-Flag=N";
+        let head = "QN=20160801085857223;ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;";
+        for (between, behind, odd) in [
+            ("", ";Flag=5", &["flag-in-area"][..]),
+            ("", ";Flag=5;", &["flag-in-area"]),
+            ("", "Flag=5", &["flag-in-area"]),
+            ("", ",Flag=5", &["flag-in-area"]),
+            ("", ";Flag=5&&", &["flag-in-area"]),
+            ("", ";Flag=7;PNUM=2;PNO=1", &["parts-form", "flag-in-area"]),
+            ("Flag=7;", ";PNUM=2;PNO=1", &["parts-form"]),
+        ] {
+            let segment = format!("{head}{between}CP=&&{area}&&{behind}");
+            let header = parse(segment.as_bytes());
+            assert_eq!(String::from_utf8_lossy(header.area), area, "{segment}");
+            assert_eq!(codes(&segment), odd, "{segment}");
+            assert!(header.flag.is_some_and(PacketFlags::wants_answer), "{segment}");
+            assert_eq!(header.part.is_some(), behind.contains("PNUM"), "{segment}");
+        }
+        let segment = format!(
+            "{};CP=&&{area}&&;QN=20160801085857223",
+            "ST=32;CN=2011;PW=100000;MN=010000A8900016F000169DC0;Flag=5"
+        );
+        let header = parse(segment.as_bytes());
+        assert_eq!((header.qn, header.area), (Some(&b"20160801085857223"[..]), area.as_bytes()));
+        assert_eq!(codes(&segment), ["qn-misplaced"]);
+        // What the header does not know stays in the area, where it can be seen.
+        let segment = format!("{head}Flag=5;CP=&&{area}&&;XX=5");
+        assert!(parse(segment.as_bytes()).area.ends_with(b"XX=5"));
+    }
+
+    #[test]
+    fn fields_that_no_header_has_are_told_with_their_text() {
+        let text = |segment: &str| -> Vec<String> {
+            unknown_fields(segment.as_bytes()).map(|field| String::from_utf8_lossy(field).into_owned()).collect()
+        };
+        assert_eq!(text(STANDARD), [""; 0]);
+        assert_eq!(text(&STANDARD.replace("Flag=5;", "Flag=5;Ver=3;XX;RF=1;")), ["Ver=3", "XX"]);
+        assert_eq!(text(&STANDARD.replace("QN=2016", "X1=5;QN=2016")), ["X1=5"]);
+        assert_eq!(text(&STANDARD.replace("ST=32;", "ST=32,Ver=1;")), ["Ver=1"]);
+        // Behind the last field of a header without CP stands the area.
+        assert_eq!(text("QN=1;MN=2;XX=3;Flag=5;DataTime=1;YY=2"), ["XX=3"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `；` `，` `＝` `：` (UTF-8 and GB18030) | what they are the full-width forms of |
 //! | `MN:8888` | a colon for the equals sign, behind a known name |
 //! | `cp=&&`, `C P=&&`, `CP&&`, `CP;&&`, `;&&`, `DATA=&&`, `CP&` | the data area begins here: nothing else is opened by `&&`, and `CP` is no other name |
+//! | `CP=&&…&&;Flag=5` | fields of the header behind the area |
 //! | fields behind the last one of the header | the data area, and what opens it is missing |
 //!
 //! What must stay true: what has one meaning is read with it and named; everything ends where the data area begins, in whatever spelling;
@@ -222,8 +223,79 @@ pub(super) fn tolerant(segment: &[u8]) -> Header<'_> {
         gathered.header.deviations = odd.union(Deviation::AreaOpening.into());
         area = Some(tail);
     }
+    let area = area.map(|after| match behind_area(after) {
+        Some((area, fields)) => {
+            gathered.take_behind(fields);
+            area
+        }
+        None => after,
+    });
     gathered.header.take_area(area);
     gathered.finish()
+}
+
+/// The area with its two `&&`, and the fields of the header that stand behind it; `None`: there are none.
+fn behind_area(after: &[u8]) -> Option<(&[u8], &[u8])> {
+    let opened = after.trim_ascii_start();
+    let all = opened.strip_suffix(b"&&").unwrap_or(opened);
+    let closing = memchr::memmem::rfind(all, b"&&").filter(|at| *at > 0)?;
+    let (area, fields) = all.split_at_checked(closing + 2)?;
+    let mut pairs = pairs(fields).peekable();
+    pairs.peek()?;
+    let header = pairs.all(|pair| pair.is_some_and(|(name, _)| name != b"CP" && known_name(name).is_some()));
+    (header && opens(opened)).then_some((area, fields))
+}
+
+/// Names and values between separators; `None`: no `=` is there.
+fn pairs(fields: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
+    let fields = fields.split(|byte| matches!(byte, b';' | b',')).map(<[u8]>::trim_ascii);
+    fields.filter(|field| !field.is_empty()).map(|field| {
+        let (name, value) = field.split_at_checked(memchr::memchr(b'=', field)?)?;
+        Some((name.trim_ascii(), value.get(1..).unwrap_or_default().trim_ascii()))
+    })
+}
+
+/// The fields before the data area that are none of the header's, as they stand there. Told apart as [`tolerant`] tells them.
+pub fn unknown_fields(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut unknown, mut input) = (Vec::new(), segment);
+    // Without an area that is opened, what stands behind the last known field is the area.
+    let (mut sure, mut opened) = (0, false);
+    while !input.is_empty() {
+        if opening(input).is_some() {
+            opened = true;
+            break;
+        }
+        let (field, after) = field(input);
+        let separators = |byte: &u8| matches!(byte, b';' | b',') || byte.is_ascii_whitespace();
+        let used = input.get(..input.len() - after.len()).unwrap_or_default();
+        let kept = used.iter().rposition(|byte| !separators(byte)).map_or(0, |at| at + 1);
+        let text = used.get(..kept).unwrap_or_default().trim_ascii_start();
+        match field {
+            Field::Pair { name, value, .. } => {
+                let known = known_name(name).map(|(name, _)| name);
+                if area_within(input, known, value).is_some() {
+                    opened = true;
+                    break;
+                }
+                if known.is_some() {
+                    sure = unknown.len();
+                } else {
+                    unknown.push(text);
+                }
+            }
+            Field::Area { .. } => {
+                opened = true;
+                break;
+            }
+            Field::Malformed => unknown.push(text),
+            Field::Nothing { .. } | Field::Blank => {}
+        }
+        input = after;
+    }
+    if !opened {
+        unknown.truncate(sure);
+    }
+    unknown.into_iter()
 }
 
 /// `tail` without the separators at its beginning and a `CP` that nothing follows.
@@ -313,6 +385,19 @@ impl<'a> Gathered<'a> {
             }
             b"RF" => self.header.rf = value == b"1",
             _ => self.note(true, Deviation::HeaderUnknown),
+        }
+    }
+
+    /// Takes the fields that stand behind the area, each under the name of its kind.
+    fn take_behind(&mut self, fields: &'a [u8]) {
+        for (name, value) in pairs(fields).flatten() {
+            let known = known_name(name);
+            match known {
+                Some((b"Flag", _)) => self.note(true, Deviation::FlagInArea),
+                Some((b"PNUM" | b"PNO", _)) => self.note(true, Deviation::PartsForm),
+                Some(_) | None => {}
+            }
+            self.take(known, value);
         }
     }
 

@@ -6,6 +6,7 @@
 //! | `F00`, ` F00`, `00F00`, `0x0F00`, `0F00H` | the value that they say; only if an end follows |
 //! | two bytes of any value, CR LF | the check as it stands in memory (a known mistake, if it fits) |
 //! | `;1C80`, `CRC=1C80`, `44609` | an end; what stands there is no check, but is told for one |
+//! | `1C80AB`, `1C80 12:00`: up to [`TAIL_MAX`] bytes | an end without a check, where the declared length says that the segment ends here |
 //! | nothing, `XXXX`, `????`: up to [`ODD_MAX`] bytes without a separator | an end without a check |
 //!
 //! What must stay true: a line end is settled by the bytes up to the first that can't belong to it, so it is the same however
@@ -20,6 +21,9 @@ const SPACES_MAX: usize = 16;
 
 /// So many bytes that are not four hexadecimal digits may stand where the check should be.
 const ODD_MAX: usize = 10;
+
+/// So many bytes may stand where the check should be, behind a segment that is as long as was declared.
+const TAIL_MAX: usize = 48;
 
 /// A check, or what stands in its place, and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +101,34 @@ pub(super) fn here(buffer: &[u8], at: usize, peer: Peer) -> Look<Closing<'_>> {
     }
     let used = at + spaces + text.len() + end.length;
     Look::Seen(Closing { text, said, used, ended: end.ended, deviations })
+}
+
+/// What stands in the place of the check up to the end that follows it, if it is too long or too odd to be one: up to [`TAIL_MAX`] bytes
+/// without `&`. Only for the place that the length declares.
+pub(super) fn tail(buffer: &[u8], at: usize, peer: Peer) -> Look<Closing<'_>> {
+    let rest = buffer.get(at..).unwrap_or_default();
+    for count in 0..=TAIL_MAX {
+        let (text, after) = match rest.split_at_checked(count) {
+            Some((_, [])) if peer == Peer::Sending => return Look::Unclear,
+            Some((_, [b'&', ..])) | None => return Look::Not,
+            Some(parts) => parts,
+        };
+        match line_end(after, peer) {
+            None => return Look::Unclear,
+            Some(end) if end.ended => {
+                let deviations = end.deviations.union(Deviation::CrcForm.into());
+                return Look::Seen(Closing {
+                    text,
+                    said: None,
+                    used: at + count + end.length,
+                    ended: true,
+                    deviations,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Look::Not
 }
 
 /// Whether what follows four digits goes on with them.

@@ -161,6 +161,35 @@ fn kind_3_a_check_with_a_name_or_a_mark_before_it_is_an_end_without_a_check() {
 }
 
 #[test]
+fn kind_3_where_the_length_is_right_the_area_ends_there_whatever_stands_for_the_check() {
+    for tail in ["ABCE1", "ABCE1234", "ABCEABCEABCEABCE", "ABCE 12:00:01.123", "ABCE,ok", "????????????????", "ABCE;0"]
+    {
+        for end in ["\r\n", "\n", ""] {
+            let stream = forged("##0101", SEGMENT.as_bytes(), &format!("{tail}{end}"));
+            let found = play_cut(&[&stream[..], FRAME.as_bytes()].concat());
+            let [Found::Frame { segment, check, deviations, .. }, good] = &found[..] else {
+                panic!("{tail}: {found:?}")
+            };
+            assert_eq!(
+                (segment.as_slice(), check.verdict, check.said),
+                (SEGMENT.as_bytes(), Verdict::Wrong, 0),
+                "{tail}"
+            );
+            let codes: Vec<_> = deviations.iter().map(Deviation::code).collect();
+            let ending = match end {
+                "\r\n" => &["crc-form"][..],
+                "\n" => &["ending-lf", "crc-form"],
+                _ => &["ending-missing", "crc-form"],
+            };
+            assert_eq!(codes, ending, "{tail}");
+            assert!(good.is_good());
+        }
+    }
+    // The right check and more: what follows it is another thing.
+    assert_eq!(play_cut(&forged("##0101", SEGMENT.as_bytes(), "1C80junk\r\n"))[0].is_good(), true);
+}
+
+#[test]
 fn kind_7_an_end_with_one_or_three_ampersands_is_an_end() {
     for end in ["&", "&&&"] {
         let segment = SEGMENT.replace("30&&", &format!("30{end}"));

@@ -6,7 +6,8 @@
 //!    Then nothing inside matters;
 //! 2. does another frame begin inside? Then the first one is cut off, unless its closing stands before the other one. Ciphertext holds
 //!    what looks like a beginning: there only one with a length and a header's first name is believed, which is 47 bits by chance;
-//! 3. the declared place again: a closed segment with an encrypted area, a known mistake of the check, or a wrong check;
+//! 3. the declared place again: a closed segment with an encrypted area, a known mistake of the check, a wrong check, or anything else in
+//!    the place of the check up to the end of the line;
 //! 4. the length is off: the first closing (`&&`, check, line end) before the next `##` whose check is right or known;
 //! 5. both are off: the first plain end before the next `##` or the end of what there is, so that the frame is refused by its name and
 //!    not as a heap of bytes. A plain end is a closing that a line end, the next `##` or silence follows; or, in a frame without `&&`, the
@@ -105,6 +106,19 @@ impl<'a> Begun<'a, '_> {
         match closing::here(self.buffer, end, self.peer) {
             Look::Seen(closing) => self.at_declared_place(end, closing),
             Look::Unclear => MORE,
+            Look::Not => self.with_tail(end),
+        }
+    }
+
+    /// The length is right and what follows is no check: the frame ends with whatever stands there, up to the end of the line.
+    fn with_tail(&self, end: usize) -> Step<'a> {
+        let segment = self.segment(end);
+        if !segment.ends_with(b"&&") || self.opens(end) || self.another_begins_before(end, None) {
+            return self.search();
+        }
+        match closing::tail(self.buffer, end, self.peer) {
+            Look::Seen(closing) => self.frame(end, &closing, crc::checksum(segment), Verdict::Wrong, Deviations::NONE),
+            Look::Unclear => MORE,
             Look::Not => self.search(),
         }
     }
@@ -155,7 +169,7 @@ impl<'a> Begun<'a, '_> {
             }
             (_, Some(mistake)) => self.frame(end, &closing, computed, Verdict::Known(mistake), Deviations::NONE),
             _ if closed && closing.ended => self.frame(end, &closing, computed, Verdict::Wrong, Deviations::NONE),
-            _ => self.search(),
+            _ => self.with_tail(end),
         }
     }
 
