@@ -368,6 +368,22 @@ fn no_password_and_no_key_is_published() {
     }
 }
 
+/// The layout is postcard: what one side leaves out, the other reads as something else. No type in a snapshot may leave anything out.
+#[test]
+fn a_snapshot_with_all_that_is_shipped_is_read_back() {
+    let files = [("stations.toml".to_owned(), include_str!("../../../config/stations.toml").to_owned())];
+    let registry = hj212_model::registry::load(&files, hj212_model::registry::Unknown::Accept).unwrap();
+    let context = Context { stations: registry.facts(), dialects: registry.dialects(), ..Context::default() };
+    let shipped = Context { dialects: hj212_model::registry::Dialects::default().readings(), ..Context::default() };
+    for context in [context, shipped] {
+        let mut player = Player::new(settings());
+        player.play(&context_steps(Timestamp(1_800_000_000_000_000), &context));
+        let snapshot = player.interpreter.snapshot();
+        let restored = Interpreter::restore(settings(), &snapshot).unwrap();
+        assert_eq!(restored.snapshot(), snapshot);
+    }
+}
+
 #[test]
 fn the_same_records_give_the_same_bytes_over_any_snapshot() {
     for (name, _, steps) in fixtures() {

@@ -101,13 +101,10 @@ pub struct Recognise {
     /// A name that stands in its data area.
     pub field: Option<String>,
     /// Its head, which is one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub head: Vec<Head>,
     /// Whether it has no Flag.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_flag: bool,
     /// Codes of items, of which one stands in its data area.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub codes: Vec<String>,
 }
 
@@ -226,6 +223,5 @@ pub struct Reading {
     /// What its command codes mean.
     pub kinds: Kinds,
     /// What frames show for which it is proposed, if their station does not take our answers.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub propose: Vec<Recognise>,
 }
