@@ -18,10 +18,11 @@ test: mosquitto chromium systemd ## all tests, the long ones in their short form
 	echo "make test: $$((ended - begun)) s, of which $$((ended - $${built:-$$ended})) s testing, at a load of $$(cut -d ' ' -f 1 /proc/loadavg)"; \
 	exit $$code
 
-lint: deny ## format, lints as errors, licences, duplicates, known advisories
+lint: deny ## format, lints and broken links as errors, licences, duplicates, known advisories
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --features demo -- -D warnings
 	$(CARGO) clippy -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --quiet
 	deploy/check-dependencies
 
 long: ## the long forms: kills, hostile broker, full disk, floods, crowd, fuzzing (an hour or more)

@@ -175,7 +175,7 @@ pub fn write<'a>(steps: impl Iterator<Item = &'a (Timestamp, Step)>) -> Vec<u8> 
     out
 }
 
-/// Reads what [`write`] wrote; `None` if a line cannot be read.
+/// Reads what [`fn@write`] wrote; `None` if a line cannot be read.
 #[must_use]
 pub fn read(text: &[u8]) -> Option<Vec<(Timestamp, Step)>> {
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());

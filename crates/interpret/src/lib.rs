@@ -1,6 +1,6 @@
 //! Journal records in, MQTT publications out: what a frame means, and how that is said downstream.
 //!
-//! The way of a frame: [`packet::parse`] → `report` (fields grouped by code and instrument, factors resolved, values classified) → re-send and
+//! The way of a frame: [`hj212::packet::parse`] → `report` (fields grouped by code and instrument, factors resolved, values classified) → re-send and
 //! part bookkeeping → `marks` (what the readings are worth, see [`hj212_marking`]) → `data` (the JSON). Topics and bodies are written down in
 //! `docs/mqtt.md`; the schemas in `fixtures/schema` are what the tests hold every body against.
 //!
