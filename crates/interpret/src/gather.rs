@@ -49,15 +49,17 @@ impl Interpreter {
     ) -> bool {
         let known = if said.time.is_none() { station.part_times.content(said.qn_key()) } else { None };
         // Without a QN it is a re-send only if nothing waits for it.
-        let waited_for = said.is_nameless() && self.waiting.find(&station.pending, &said, self.elapsed).is_some();
+        let waited_for = said.is_nameless() && self.waiting.is_waited_for(&station.pending, &said, self.elapsed);
         let said = parts::Part { record: known.filter(|_| !waited_for), ..said };
         if said.is_nameless() && !waited_for && said.record.is_none() {
+            station.parts.meet(said.content_key(), 0, PARTS_REMEMBERED_MAX);
             return self.publish(station, packet, out, done);
         }
         if let Some(time) = said.time.filter(|_| said.qn.is_some_and(|qn| !qn.is_empty())) {
             station.part_times.meet(said.qn_key(), hash::content(time), PART_TIMES_MAX);
         }
-        if station.parts.has(said.key(), packet.content) {
+        let again = waited_for && self.waiting.is_latest(&station.pending, &said, self.elapsed);
+        if again || station.parts.has(said.key(), packet.content) {
             done.resent += 1;
             done.deviations = packet.deviations.union(Deviation::Resent.into());
             station.count(done.deviations);
@@ -81,10 +83,12 @@ impl Interpreter {
             offset: packet.place.offset,
             hash: *packet.place.hash,
         };
-        let record_max = usize::try_from(self.settings.parts_record_max).unwrap_or(usize::MAX).min(60 * 1024);
+        let record_max = self.part_bytes_max();
         let mut learned = false;
         let mut part = part;
-        if let Some(found) = self.waiting.find(&station.pending, &said, self.elapsed) {
+        let found = self.waiting.find(&station.pending, &said);
+        self.note_names(station, found, &said);
+        if let Some(found) = found {
             match self.waiting.join(found, part, record_max) {
                 Joined::Waits => return false,
                 Joined::Resent => {
@@ -121,6 +125,7 @@ impl Interpreter {
 
     /// Gives up the parts whose time is over, and the oldest while there are too many bytes.
     pub(super) fn expire(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+        self.join_by_number(place, out, done);
         while let Some((number, since)) = self.waiting.oldest() {
             let late = self.elapsed.0.saturating_sub(since.0) >= micros(self.settings.parts_max_wait);
             if !late && self.waiting.bytes() as u64 <= self.settings.parts_bytes_max {
@@ -151,16 +156,7 @@ impl Interpreter {
         station.pending.retain(|waiting| *waiting != number);
         let Some(latest) = pending.latest() else { return false };
         for part in &pending.heard {
-            let said = parts::Part {
-                st: pending.st.as_deref(),
-                cn: pending.cn,
-                count: pending.count,
-                number: part.number,
-                time: Some(pending.time.as_slice()).filter(|time| !time.is_empty()),
-                qn: part.qn.as_deref(),
-                record: None,
-                content: part.content,
-            };
+            let said = part.said(pending);
             station.parts.meet(said.key(), part.content, PARTS_REMEMBERED_MAX);
             if let Some(time) = said.time.filter(|_| part.time.is_empty()) {
                 // Sent again, it is known by its QN.

@@ -30,6 +30,7 @@
 mod answers;
 mod asked;
 mod built_in;
+mod by_number;
 mod codes;
 mod command;
 mod context;

@@ -1,13 +1,13 @@
 //! Records that come in parts (HJ 212-2017, tables C.49 and C.50): kept until they are complete or their time is over.
 //!
 //! Parts belong together by (MN, ST, CN, DataTime); parts without a DataTime of their own, as loggers write them that cut the area
-//! by bytes, by their QN; and where each has a QN of its own, by their numbers, if one record alone waits for them and has not waited for
-//! longer than [`BESIDE`]. How the areas become one is in [`super::seams`]. What must stay true: no part is put to another record than that
-//! of its DataTime or its QN, if it has one that is known; where a part is missing, nothing is put together over the gap. Each part is a packet of its own, with its own QN and its own answer, so nothing
-//! waits for this but the publication. Limits, all in [`super::Settings`]: parts of a record, its bytes, records waiting per
+//! by bytes, by their QN; and where each has a QN of its own, or none, by their numbers: see [`super::by_number`]. How the areas become one is in
+//! [`super::seams`]. What must stay true: no part is put to another record than that of its DataTime or its QN, if it has one that is known;
+//! where a part is missing, nothing is put together over the gap. Each part is a packet of its own, with its own QN and its own answer, so
+//! nothing waits for this but the publication. Limits, all in [`super::Settings`]: parts of a record, its bytes, records waiting per
 //! station and bytes waiting in all. At a limit the oldest waiting record is published with what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +16,6 @@ use super::keys::Sealing;
 use super::seams::{Seams, time_head};
 use hj212::{Deviation, Deviations, Edition};
 use hj212_model::message::Timestamp;
-
-/// Parts with neither DataTime nor QN in common are put together by their numbers if they come within this time: a minute.
-const BESIDE: i64 = 60 * 1_000_000;
 
 /// A part that was heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +40,22 @@ pub(super) struct ArrivedPart {
     pub(super) at: Timestamp,
     pub(super) offset: u64,
     pub(super) hash: [u8; 32],
+}
+
+impl ArrivedPart {
+    /// What it says of its record, which is `pending`.
+    pub(super) fn said<'a>(&'a self, pending: &'a Pending) -> Part<'a> {
+        Part {
+            st: pending.st.as_deref(),
+            cn: pending.cn,
+            count: pending.count,
+            number: self.number,
+            time: Some(pending.time.as_slice()).filter(|time| !time.is_empty()),
+            qn: self.qn.as_deref(),
+            record: None,
+            content: self.content,
+        }
+    }
 }
 
 /// What a part says of the record it belongs to.
@@ -86,6 +99,11 @@ impl Part<'_> {
         }
     }
 
+    /// A number for what it says, whatever its record.
+    pub(super) fn content_key(&self) -> u64 {
+        hash::join(hash::content(b"content"), hash::join(self.content, self.numbers(self.number)))
+    }
+
     /// Whether nothing but its numbers says which record it belongs to.
     pub(super) fn is_nameless(&self) -> bool {
         self.time.is_none() && self.qn.is_none_or(<[u8]>::is_empty)
@@ -118,8 +136,13 @@ impl Pending {
         self.heard.len() == usize::from(self.count)
     }
 
+    /// Whether it is a record of the kind and the count of parts that `part` says.
+    pub(super) fn fits(&self, part: &Part<'_>) -> bool {
+        self.cn == part.cn && self.count == part.count && self.st.as_deref() == part.st
+    }
+
     /// Whether the part of this number came.
-    fn has(&self, number: u16) -> bool {
+    pub(super) fn has(&self, number: u16) -> bool {
         self.heard.binary_search_by_key(&number, |part| part.number).is_ok()
     }
 
@@ -186,9 +209,11 @@ pub(super) fn missing(count: u16, heard: &[ArrivedPart]) -> impl Iterator<Item =
 /// All records waiting, by the order of their first parts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Waiting {
-    pending: BTreeMap<u64, Pending>,
+    pub(super) pending: BTreeMap<u64, Pending>,
     next: u64,
     bytes: usize,
+    /// Those that began with a first part, until it is looked whether others follow by their numbers.
+    pub(super) begun: VecDeque<(u64, Timestamp)>,
 }
 
 /// What became of a part.
@@ -210,31 +235,20 @@ impl Waiting {
         self.bytes
     }
 
-    /// The number of the record that a part belongs to, among those in `of_station`; `now` by the time that has passed.
-    pub(super) fn find(&self, of_station: &[u64], part: &Part<'_>, now: Timestamp) -> Option<u64> {
-        let fits = |number: &u64, by: &dyn Fn(&Pending) -> bool| {
-            self.pending.get(number).is_some_and(|pending| {
-                pending.cn == part.cn && pending.count == part.count && pending.st.as_deref() == part.st && by(pending)
-            })
+    /// The number of the record that a part belongs to by its DataTime or QN, among those in `of_station`.
+    pub(super) fn find(&self, of_station: &[u64], part: &Part<'_>) -> Option<u64> {
+        let find = |by: &dyn Fn(&Pending) -> bool| {
+            let fits = |pending: &Pending| pending.fits(part) && by(pending);
+            of_station.iter().copied().find(|number| self.pending.get(number).is_some_and(fits))
         };
-        let find = |by: &dyn Fn(&Pending) -> bool| of_station.iter().copied().find(|number| fits(number, by));
         let qn = part.qn.filter(|qn| !qn.is_empty());
         let has_qn = |pending: &Pending| qn.is_some() && pending.heard.iter().any(|heard| heard.qn.as_deref() == qn);
-        // Nothing in common but the numbers: only if one record alone can be meant.
-        let by_number = |by: &dyn Fn(&Pending) -> bool| {
-            let beside = |pending: &Pending| now.0.saturating_sub(pending.since.0) <= BESIDE;
-            let waits = |pending: &Pending| !pending.has(part.number) && beside(pending) && by(pending);
-            let mut all = of_station.iter().copied().filter(|number| fits(number, &waits));
-            all.next().filter(|_| all.next().is_none())
-        };
         match part.time {
             Some(time) => find(&|pending| pending.time == time)
-                .or_else(|| find(&|pending| pending.time.is_empty() && has_qn(pending)))
-                .or_else(|| by_number(&|pending| pending.time.is_empty())),
+                .or_else(|| find(&|pending| pending.time.is_empty() && has_qn(pending))),
             None => find(&|pending| !pending.time.is_empty() && part.record == Some(hash::content(&pending.time)))
                 .or_else(|| find(&|pending| has_qn(pending) && !pending.has(part.number)))
-                .or_else(|| find(&has_qn))
-                .or_else(|| if part.record.is_none() { by_number(&|_| true) } else { None }),
+                .or_else(|| find(&has_qn)),
         }
     }
 
@@ -243,6 +257,9 @@ impl Waiting {
         let number = self.next;
         self.next += 1;
         self.bytes += pending.bytes();
+        if pending.heard.iter().any(|part| part.number < 2) {
+            self.begun.push_back((number, pending.since));
+        }
         self.pending.insert(number, pending);
         number
     }

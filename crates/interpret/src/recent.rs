@@ -62,6 +62,11 @@ impl Recent {
         self.content(key) == Some(content)
     }
 
+    /// Whether some record is known with this content.
+    pub(super) fn is_content(&self, content: u64) -> bool {
+        self.contents.contains(&content)
+    }
+
     /// The content that was met last with this key.
     pub(super) fn content(&self, key: u64) -> Option<u64> {
         let at = self.keys.iter().position(|known| *known == key)?;

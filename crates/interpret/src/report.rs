@@ -240,13 +240,17 @@ impl<'a> Report<'a> {
         let longest = self.readings.iter().map(|reading| reading.code.len()).max().unwrap_or(0);
         for number in 0..self.readings.len() {
             let Some(reading) = self.readings.get(number).copied() else { return };
+            let short = is_digit(reading.code) && (reading.code.len() < longest || self.readings.len() == 1);
+            let says = |torn: &Torn| {
+                area.get(torn.at.clone()).is_some_and(|piece| piece.trim_ascii_start().starts_with(reading.code))
+            };
             let touches = |torn: &&Torn| {
                 // A value that is empty stands nowhere; its name does.
                 let within = |text: &[u8]| torn.at.contains(&text.as_ptr().addr().wrapping_sub(base));
-                self.cells(&reading).any(|cell| within(cell.said) || within(cell.value)) && {
-                    // A code that begins with a letter, or is as long as any other of the record, is no rest of one.
-                    !torn.code || is_digit(reading.code) && (reading.code.len() < longest || self.readings.len() == 1)
-                }
+                // A code that begins with a letter, or is as long as any other of the record, is no rest of one. Behind a missing part a
+                // flag without a code is not that of the item that stands before it now.
+                self.cells(&reading).any(|cell| within(cell.said) || within(cell.value))
+                    && (!torn.code || short || !says(torn))
             };
             let Some(found) = torn.iter().find(touches) else { continue };
             // Where a part is missing nobody knows whether it was cut; the rest of a code shows it.
@@ -255,7 +259,7 @@ impl<'a> Report<'a> {
             }
             if let Some(reading) = self.readings.get_mut(number) {
                 reading.torn = true;
-                reading.nameless = found.code;
+                reading.nameless = found.code && short && says(found);
             }
         }
     }

@@ -81,6 +81,13 @@ impl Seams {
             out.extend_from_slice(b"PolId=;");
         }
         let at = out.len() + head;
+        // A flag without a code behind a separator is cut off from its item as well.
+        let rest = body.get(head..).unwrap_or_default();
+        let skipped = rest.iter().take_while(|byte| is_separator(byte) || **byte == b' ').count();
+        let next = self::first(rest.get(skipped..).unwrap_or_default());
+        if skipped > 0 && is_flag_alone(next) {
+            self.torn.push(Torn { at: at + skipped..at + skipped + next.len(), code: true });
+        }
         self.torn.push(Torn { at: at..at + first.len(), code: true });
     }
 
@@ -118,6 +125,18 @@ fn time_end(area: &[u8]) -> Option<usize> {
 
 fn is_separator(byte: &u8) -> bool {
     matches!(byte, b';' | b',')
+}
+
+/// Whether a piece is a flag that names no code.
+fn is_flag_alone(piece: &[u8]) -> bool {
+    let name = first_of(piece, b'=').trim_ascii();
+    let name = name.strip_prefix(b"-").unwrap_or(name).trim_ascii_start();
+    name.eq_ignore_ascii_case(b"Flag") || name.eq_ignore_ascii_case(b"EFlag")
+}
+
+/// What stands before the first `mark`.
+fn first_of(piece: &[u8], mark: u8) -> &[u8] {
+    piece.split(|byte| *byte == mark).next().unwrap_or_default()
 }
 
 /// The piece at the front of an area.

@@ -44,6 +44,8 @@ pub(super) struct Station {
     pub(super) parts: Recent,
     /// QNs of parts, with the DataTime that one of them had.
     pub(super) part_times: Recent,
+    /// Whether its parts were seen to have a QN or a DataTime in common: then their numbers alone never put them together.
+    pub(super) names_parts: bool,
     /// QNs met, with the record they stood for.
     pub(super) qns: Recent,
     /// What its records showed of the tables that its codes belong to.

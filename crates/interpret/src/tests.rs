@@ -17,6 +17,7 @@ mod follow;
 mod ids;
 mod keys;
 mod outages;
+mod parts;
 mod readings;
 mod split;
 mod timing;

@@ -516,8 +516,16 @@ fn parts_are_put_together_by_time_or_qn_at_once() {
     // The same values in the next record are another record.
     let next = "DataTime=20260601112000;a21026-Avg=1";
     assert_eq!(split(&[(a, 2, 1, one), (a, 2, 2, two), (b, 2, 1, next), (b, 2, 2, two)]).len(), 2);
-    // Another QN and no DataTime: it belongs to the one record that waits for such a part, and to none of several.
-    let by_number = split(&[(a, 2, 1, one), (b, 2, 2, two)]);
+    // Another QN and no DataTime: it belongs to the record that began beside it, if no other did.
+    assert_eq!(split(&[(a, 2, 1, one), (b, 2, 2, two)]).len(), 0, "not before nothing can contradict");
+    let mut player = Player::new(settings());
+    for (qn, number, area) in [(a, 1, one), (b, 2, two)] {
+        let text = format!("QN={qn};ST=31;CN=2051;MN=A;Flag=7;PNUM=2;PNO={number};CP=&&{area}&&");
+        player.play(&[frame_step(noon(), text.as_bytes())]);
+    }
+    let later = hj212_model::message::Timestamp(noon().0 + 6_000_000);
+    player.play(&[super::step(later, &super::Record::Tick)]);
+    let by_number = player.data();
     assert_eq!((by_number.len(), &by_number[0]["readings"]["a21002"]["avg"]), (1, &json!(2)));
     assert!(has(&by_number[0], "parts-by-number"));
     let c = "20260601120000003";

@@ -49,7 +49,14 @@ fn played(frames: &[String]) -> Vec<Value> {
     for frame in frames {
         player.play(&[frame_step(noon(), frame.as_bytes())]);
     }
+    // Parts that belong together by their numbers alone wait until nothing contradicts.
+    player.play(&[super::step(after(6), &super::Record::Tick)]);
     player.data()
+}
+
+/// So many seconds after noon.
+fn after(seconds: i64) -> hj212_model::message::Timestamp {
+    hj212_model::message::Timestamp(noon().0 + seconds * 1_000_000)
 }
 
 /// Every value that is valid is one of the whole record's.
@@ -127,7 +134,8 @@ fn a_part_sent_again_is_known_in_every_way() {
         assert_eq!(played(&twice).len(), 1, "{way:?}");
         let next: Vec<String> = frames.iter().map(|f| f.replace("20260601110000", "20260601110100")).collect();
         let both = [frames.as_slice(), next.as_slice()].concat();
-        if !matches!(way, Way::OneQn | Way::OwnQns) {
+        // Without names nobody knows which of several records at once a part belongs to.
+        if !matches!(way, Way::OneQn | Way::OwnQns | Way::NoQn) {
             assert_eq!(played(&both).len(), 2, "{way:?}");
         }
     }
@@ -145,6 +153,23 @@ fn values_of_an_instrument_whose_name_is_lost_are_no_other_one_s() {
     let all = data[0]["instruments"].as_array().unwrap();
     assert_eq!((all.len(), &all[0]["pol_id"], &all[1]["pol_id"]), (2, &Value::Null, &json!("w21011")));
     assert_eq!(all[0]["readings"]["02"]["name"], Value::Null, "the rest of a code has no name");
+}
+
+#[test]
+fn behind_a_missing_part_a_flag_without_a_code_is_no_other_item_s() {
+    for piece in ["-Flag=N", "Flag=N", ",-Flag=N", ",Flag=N", ";; Flag=N"] {
+        let frame = |number: usize, piece: &str| {
+            format!("QN={NOON};ST=31;CN=2051;MN=A;Flag=7;PNUM=3;PNO={number};CP=&&{TIME}{piece}&&")
+        };
+        let mut player = Player::new(settings());
+        for frame in [frame(1, "a34013-Avg=3.25,a34013-Flag=N;a21026-Avg=12.5,"), frame(3, piece)] {
+            player.play(&[frame_step(noon(), frame.as_bytes())]);
+        }
+        player.play(&[super::step(after(600), &super::Record::Tick)]);
+        let data = player.data();
+        assert_ne!(data[0]["readings"]["a21026"]["valid"], true, "{piece}: {data:?}");
+        assert_eq!(data[0]["readings"]["a34013"]["valid"], true, "{piece}");
+    }
 }
 
 proptest! {
