@@ -5,6 +5,7 @@
 //!
 //! Civil arithmetic by the proleptic Gregorian calendar; Beijing time has a fixed offset, so no table is needed.
 
+use super::value;
 use hj212_model::message::Timestamp;
 use hj212_model::message::kind::Span;
 use hj212_model::message::time::{self, BEIJING_OFFSET_SECONDS};
@@ -60,7 +61,8 @@ impl Moment {
     }
 
     /// Reads a time in the standard's form, or in another of the field that has one meaning: 10 to 16 digits (the year with four or
-    /// two of them; hours, minutes and seconds as far as they are there), or separated as in ISO 8601 (`2026-04-01 10:15:00`).
+    /// two of them; hours, minutes and seconds as far as they are there; never 11 or 13, of which one number lost a zero), or separated as in ISO 8601
+    /// (`2026-04-01 10:15:00`, `20260401T101500`), in quotes or in full-width digits. A time with `Z` is none: loggers write it behind their own.
     pub(super) fn read_any(text: &[u8]) -> Option<Moment> {
         Moment::read(text).or_else(|| Moment::read_odd(text))
     }
@@ -81,7 +83,10 @@ impl Moment {
         let calendar = Moment::calendar(text).into_iter().flatten().filter(|moment| near(moment, NEAR));
         let epoch = Moment::since_1970(text);
         match (calendar.collect::<Vec<_>>().as_slice(), epoch.filter(|moment| near(moment, NEAR))) {
-            ([one], _) => Some(*one),
+            // With a digit too few nobody knows which number lost its zero.
+            ([_, ..], _) if text.len() == 13 => None,
+            ([_], Some(_)) => None,
+            ([one], None) => Some(*one),
             ([], Some(epoch)) => Some(epoch),
             _ if Moment::calendar(text).iter().any(Option::is_some) => said,
             _ => epoch.filter(|moment| near(moment, FAR)),
@@ -147,8 +152,17 @@ impl Moment {
     #[cold]
     fn read_odd(text: &[u8]) -> Option<Moment> {
         let text = text.trim_ascii();
+        if let Some(narrow) = value::narrowed(text) {
+            let ascii = narrow.is_ascii();
+            return Moment::read(&narrow).or_else(|| if ascii { Moment::read_odd(&narrow) } else { None });
+        }
+        for quote in [b"\"", b"'"] {
+            if let Some(bare) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) {
+                return Moment::read(bare);
+            }
+        }
         if !text.iter().all(u8::is_ascii_digit) {
-            return Moment::read_separated(text);
+            return Moment::read_separated(text).or_else(|| Moment::read_basic(text));
         }
         match text.len() {
             // Fractions of a second behind it.
@@ -161,9 +175,29 @@ impl Moment {
         }
     }
 
+    /// `20260401T101500` and `20260401 101500`, and 14 digits with a fraction of a second, with `+08:00`.
+    fn read_basic(text: &[u8]) -> Option<Moment> {
+        let text = without_zone(text);
+        let joined;
+        let text = match text.split_at_checked(8) {
+            Some((day, [b'T' | b't' | b' ', time @ ..])) => {
+                joined = [day, time].concat();
+                joined.as_slice()
+            }
+            _ => text,
+        };
+        let (whole, rest) = text.split_at_checked(14)?;
+        let Some((b'.', fraction)) = rest.split_first() else { return Moment::read(whole).filter(|_| rest.is_empty()) };
+        if !(1..=9).contains(&fraction.len()) || !fraction.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let millis = [fraction, b"00"].concat();
+        Moment::read(&[whole, millis.get(..3)?].concat())
+    }
+
     /// `2026-04-01 10:15:00`, with `/`, `.` or `T` for separators, without seconds, with a fraction of them, with `+08:00`.
     fn read_separated(text: &[u8]) -> Option<Moment> {
-        let text = [&b"+08:00"[..], b"+0800", b"+08"].iter().find_map(|zone| text.strip_suffix(*zone)).unwrap_or(text);
+        let text = without_zone(text);
         let (mut parts, mut marks) = ([0u32; 7], [0u8; 6]);
         let mut rest = text;
         let mut count = 0;
@@ -247,6 +281,11 @@ impl Moment {
     }
 }
 
+/// A time without the offset of Beijing behind it.
+fn without_zone(text: &[u8]) -> &[u8] {
+    [&b"+08:00"[..], b"+0800", b"+08"].iter().find_map(|zone| text.strip_suffix(*zone)).unwrap_or(text)
+}
+
 fn days_of(year: u16, month: u8) -> u8 {
     match month {
         2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
@@ -310,6 +349,16 @@ mod tests {
             ("2026.04.01  10:15", "2026-04-01T10:15:00+08:00"),
             ("2026-04-01 10:15:00.123", "2026-04-01T10:15:00.123+08:00"),
             ("2026-04-01 10:15:00.5", "2026-04-01T10:15:00.500+08:00"),
+            ("20260401T101500", "2026-04-01T10:15:00+08:00"),
+            ("20260401 101500", "2026-04-01T10:15:00+08:00"),
+            ("20260401T101500.25+08:00", "2026-04-01T10:15:00.250+08:00"),
+            ("20260401101500+0800", "2026-04-01T10:15:00+08:00"),
+            ("20260401101500.0", "2026-04-01T10:15:00.000+08:00"),
+            ("20260401101500.1234", "2026-04-01T10:15:00.123+08:00"),
+            ("\"20260401101500\"", "2026-04-01T10:15:00+08:00"),
+            ("'20260401101500'", "2026-04-01T10:15:00+08:00"),
+            ("２０２６０４０１１０１５００", "2026-04-01T10:15:00+08:00"),
+            ("2026040110１５００", "2026-04-01T10:15:00+08:00"),
         ] {
             assert_eq!(Moment::read(said.as_bytes()), None, "{said}");
             assert_eq!(Moment::read_any(said.as_bytes()).map(text).as_deref(), Some(wanted), "{said}");
@@ -320,6 +369,12 @@ mod tests {
             "1775009700",
             "1775009700000",
             "20260401101",
+            "2026040110153",
+            "20260401T101500Z",
+            "20260401T10150",
+            "20260401101500.",
+            "20260401101500.x",
+            "\"20260401101500",
             "2026-04-01",
             "2026-13-01 10:15:00",
             "2026-04-01T10:15:00Z",

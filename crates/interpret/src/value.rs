@@ -324,7 +324,7 @@ fn is_placeholder(text: &[u8]) -> bool {
 }
 
 /// `value` with full-width digits and signs in ASCII, in UTF-8 or GBK; `None` if it has none.
-fn narrowed(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn narrowed(value: &[u8]) -> Option<Vec<u8>> {
     if value.is_ascii() || value.len() > 3 * LITERAL_MAX {
         return None;
     }

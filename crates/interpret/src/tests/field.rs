@@ -459,8 +459,15 @@ fn times_in_other_forms_are_named_and_shown() {
         assert_eq!((&body["data_time"], &body["data_time_text"]), (&json!(wanted), &json!(said)));
         assert!(has(&body, "datatime-form"), "{said}");
     }
-    let body = published("32", 2011, "DataTime=2012010110;w01018-Rtd=1");
-    assert_eq!(body["data_time"], Value::Null, "it could be two times");
+    for said in ["2012010110", "2026060112030", "2026060112300", "20260601123"] {
+        let body = published("32", 2011, &format!("DataTime={said};w01018-Rtd=1"));
+        assert_eq!(
+            (&body["data_time"], &body["data_time_text"]),
+            (&Value::Null, &json!(said)),
+            "it could be two times"
+        );
+        assert!(has(&body, "datatime-form"), "{said}");
+    }
 }
 
 #[test]
