@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::{CONFIG, IO, complain, show};
 use crate::config;
-use hj212::{FaultReason, Item, Limits, Peer, SealForm, scan};
+use hj212::{FaultReason, Item, SealForm};
 use hj212_explain::{self as explain, Desk};
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(super) fn decode(options: &Options) -> u8 {
     let mut rest: &[u8] = &paste.bytes;
     let mut written = if options.json { Ok(()) } else { show::forms(&mut out, &paste.forms) };
     while !rest.is_empty() && written.is_ok() {
-        let step = scan(rest, Peer::Resting, &Limits::default());
+        let step = explain::step(rest);
         rest = rest.get(step.used.max(1)..).unwrap_or_default();
         let Some(item) = step.item else { continue };
         number += 1;

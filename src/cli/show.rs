@@ -56,6 +56,14 @@ pub(super) fn explained(out: &mut impl Write, number: usize, explained: &Explain
         writeln!(out, "  仪器 instrument {}  {}", word(instrument.get("pol_id")), word(instrument.get("name")))?;
         show_readings(out, instrument.get("readings").map(|raw| &**raw))?;
     }
+    for text in
+        explained.unread.as_deref().and_then(|raw| serde_json::from_str::<Vec<String>>(raw.get()).ok()).iter().flatten()
+    {
+        writeln!(out, "  未读 unread   {text}")?;
+    }
+    for field in &explained.header_unknown {
+        writeln!(out, "  头部 header   {field} (标准以外的字段 not in the standard)")?;
+    }
     for code in &explained.deviations {
         let known = Deviation::ALL
             .iter()

@@ -19,7 +19,6 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::serve::is_own;
-use hj212::{Limits, Peer, scan};
 use hj212_explain::{self as explain, Desk, Explained};
 
 /// The longest paste in bytes.
@@ -116,7 +115,7 @@ fn explained(bytes: &[u8]) -> Read {
     let (mut frames, mut left_out) = (Vec::new(), 0);
     let mut rest: &[u8] = &paste.bytes;
     while !rest.is_empty() {
-        let step = scan(rest, Peer::Resting, &Limits::default());
+        let step = explain::step(rest);
         rest = rest.get(step.used.max(1)..).unwrap_or_default();
         let Some(item) = step.item else { continue };
         if frames.len() < SHOWN_MAX {

@@ -3,7 +3,7 @@
 //! What must stay true: every change names what stands there as it can be seen (a line end as `\\r\\n`), what should stand there, and why;
 //! nothing is called a number that is not there.
 
-use hj212::{Deviation, Frame, Header, Verdict, envelope};
+use hj212::{Deviation, Frame, Header, Verdict, envelope, secret};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,10 @@ pub fn advice(frame: &Frame<'_>, header: &Header<'_>) -> Vec<Advice> {
     all.extend(of_fields(frame, header, body));
     all.extend(of_area(frame, header, body));
     let end = body + frame.segment.len();
-    if !frame.segment.ends_with(b"&&") {
+    if let Some(change) = of_ends(frame, header, body) {
+        all.extend(change);
+        all.extend(of_check(frame, end));
+    } else if !frame.segment.ends_with(b"&&") {
         let single = frame.segment.ends_with(b"&");
         let zh = if single { "数据区结尾只有一个 &,再补一个" } else { "数据区缺少结尾的 &&" };
         let en = if single { "the data area is closed by one & only" } else { "the closing && is missing" };
@@ -101,8 +104,60 @@ pub fn advice(frame: &Frame<'_>, header: &Header<'_>) -> Vec<Advice> {
     all
 }
 
+/// Other characters than `&&` around the area, and fields of the header behind it.
+fn of_ends(frame: &Frame<'_>, header: &Header<'_>, body: usize) -> Option<Vec<Advice>> {
+    let from = header.area.as_ptr().addr().checked_sub(frame.segment.as_ptr().addr())?;
+    let (before, area) = frame.segment.split_at_checked(from)?;
+    let behind = area.get(header.area.len()..).filter(|behind| !header.area.is_empty() && !behind.is_empty())?;
+    let again = |zh: &str, en: &str, at: usize, from: String, to: &str| Advice {
+        at,
+        to: to.into(),
+        zh: format!("{zh}(第 {at} 个字符起),并重新计算长度与 CRC"),
+        en: format!("{en} (from character {at}), and compute length and CRC again"),
+        from,
+    };
+    let behind_at = body + from + header.area.len() + 1;
+    if let Some(fields) = behind.strip_prefix(b"&&").map(|fields| fields.strip_suffix(b"&&").unwrap_or(fields)) {
+        if fields.is_empty() || fields.starts_with(b"&") {
+            return None;
+        }
+        let fields = shown(&secret::masked(fields));
+        let moved = short(fields.trim_matches([';', ',', ' ']));
+        let zh = format!("{moved} 写在数据区之后,应移到 CP 之前");
+        let en = format!("{moved} stands behind the data area: move it before CP");
+        return Some(vec![again(&zh, &en, behind_at + 2, fields, "")]);
+    }
+    let deviations = header.deviations;
+    if !deviations.contains(Deviation::AreaOpening)
+        || !deviations.contains(Deviation::ClosingOdd)
+        || behind.starts_with(b"&&")
+    {
+        return None;
+    }
+    let open = memchr::memrchr(b'=', before).map(|at| at + 1)?;
+    let (open_at, open) = (body + open + 1, shown(before.get(open..)?));
+    let close = shown(behind);
+    if open.is_empty() || open == "&" {
+        return None;
+    }
+    let (zh, en) = (format!("数据区开头的 {open} 应为 &&"), format!("the data area is opened by {open}: write &&"));
+    let (close_zh, close_en) =
+        (format!("数据区结尾的 {close} 应为 &&"), format!("the data area is closed by {close}: write &&"));
+    Some(vec![again(&zh, &en, open_at, open, "&&"), again(&close_zh, &close_en, behind_at, close, "&&")])
+}
+
 fn of_head(frame: &Frame<'_>, body: usize) -> Option<Advice> {
     let length = frame.segment.len();
+    if body == 0 {
+        let wanted = format!("##{length:04}");
+        return Some(Advice {
+            at: 1,
+            from: String::new(),
+            zh: format!("缺少包头和长度:在最前面加 {wanted}(数据段共 {length} 字节)"),
+            en: format!("head and length are missing: add {wanted} in front (the data segment has {length} bytes)"),
+            to: wanted,
+        });
+    }
     let head = frame.raw.get(..body).unwrap_or_default();
     let wanted = format!("##{length:04}");
     if head == wanted.as_bytes() || length > 9999 {
@@ -190,7 +245,8 @@ fn of_area(frame: &Frame<'_>, header: &Header<'_>, body: usize) -> Vec<Advice> {
     let mut all = Vec::new();
     let odd = |deviation| header.deviations.contains(deviation);
     let area = header.area.as_ptr().addr().checked_sub(frame.segment.as_ptr().addr());
-    if let Some(from) = area.filter(|_| odd(Deviation::AreaOpening) && !header.area.is_empty()) {
+    let replaced = of_ends(frame, header, body).is_some();
+    if let Some(from) = area.filter(|_| odd(Deviation::AreaOpening) && !replaced && !header.area.is_empty()) {
         let at = body + from + 1;
         all.push(Advice {
             at,
@@ -201,7 +257,7 @@ fn of_area(frame: &Frame<'_>, header: &Header<'_>, body: usize) -> Vec<Advice> {
         });
     }
     let structure = match header.area.trim_ascii_start() {
-        [b'{' | b'[', next, ..] if header.sealed.is_none() && *next != b'0' => Some("JSON"),
+        [b'{' | b'[', ..] if header.sealed.is_none() && is_json(header.area) => Some("JSON"),
         [b'<', ..] if header.sealed.is_none() => Some("XML"),
         _ => None,
     };
@@ -237,6 +293,11 @@ fn of_area(frame: &Frame<'_>, header: &Header<'_>, body: usize) -> Vec<Advice> {
         });
     }
     all
+}
+
+/// Whether `area` is JSON, in whatever encoding its text is.
+fn is_json(area: &[u8]) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(&String::from_utf8_lossy(area)).is_ok()
 }
 
 /// Where the first value of more digits than any measurement or time has begins in a plain area, and how many it has.

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::seal::{self, Known};
-use super::{Sealed, advice};
+use super::{Sealed, advice, bare};
 use hj212::sm4::CheckedOver;
 use hj212::{
-    Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, SealForm, Spoken, Verdict, crc, envelope, packet,
-    secret, sm4,
+    Check, Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, SealForm, Spoken, Verdict, crc, envelope,
+    packet, secret, sm4,
 };
 use hj212_downlink::StationKey;
 use hj212_interpret::{self as interpret, Interpreter};
@@ -23,6 +23,12 @@ use hj212_model::registry::{self, Dialects};
 
 /// A day in microseconds: longer than any part is waited for.
 const DAY: i64 = 86_400_000_000;
+
+/// So many unknown fields of a header are shown.
+const UNKNOWN_MAX: usize = 32;
+
+/// So many bytes of a log's prefix may stand before a data area that stands alone.
+const AREA_BEFORE_MAX: usize = 64;
 
 /// Explains frames one by one: each as if nothing had been heard before.
 #[derive(Debug)]
@@ -54,6 +60,12 @@ pub struct Explained {
     pub instruments: Option<Box<RawValue>>,
     /// Why the gateway would refuse it.
     pub error: Option<Refusal>,
+    /// Pieces of the data area that are no part of any reading or field, as they would be published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Box<RawValue>>,
+    /// Fields of the header that are not in the standard, as they stand there, without passwords.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub header_unknown: Vec<String>,
     /// What to change.
     pub changes: Vec<Change>,
     /// Bytes that are no frame, as text without passwords.
@@ -177,6 +189,7 @@ struct Body {
     reason: Option<String>,
     readings: Option<Box<RawValue>>,
     instruments: Option<Box<RawValue>>,
+    unread: Option<Box<RawValue>>,
 }
 
 impl Desk {
@@ -203,8 +216,20 @@ impl Desk {
     #[must_use]
     pub fn explain(&mut self, item: &Item<'_>, now: Timestamp) -> Explained {
         match item {
+            Item::Frame(frame) if bare::is_bare(frame) => {
+                let mut explained = self.frame(frame, now);
+                // The gateway finds no frame where there is no head, whatever the check says.
+                (explained.ok, explained.error) = (false, Some(refusal(RejectReason::Noise, None)));
+                explained
+            }
             Item::Frame(frame) => self.frame(frame, now),
-            Item::Fault(fault) => explain_fault(fault),
+            Item::Fault(fault) => {
+                let mut explained = explain_fault(fault);
+                if let Some(area) = bare_area(fault.raw) {
+                    self.area(area, &mut explained, now);
+                }
+                explained
+            }
         }
     }
 
@@ -247,6 +272,9 @@ impl Desk {
         let codes = |all: Deviations| all.iter().map(|deviation| deviation.code().to_owned()).collect();
         let deviations = body.deviations.take().unwrap_or_else(|| codes(frame.deviations.union(header.deviations)));
         let (readings, instruments) = (body.readings.take(), body.instruments.take());
+        let unread = body.unread.take().filter(|unread| unread.get() != "[]");
+        let header_unknown = packet::unknown_fields(frame.segment).take(UNKNOWN_MAX);
+        let header_unknown = header_unknown.map(|field| printable(&secret::masked(field))).collect();
         let packet = packet_of(frame, &header, opened.as_ref(), edition, body, &deviations, sealed);
         Explained {
             ok: refused.is_none(),
@@ -257,10 +285,30 @@ impl Desk {
             readings,
             instruments,
             error: refused.map(|reason| refusal(reason, known)),
+            unread,
+            header_unknown,
             changes,
             text: None,
             read_as: Vec::new(),
         }
+    }
+
+    /// Reads a data area that stands alone as that of a record of sampled values, and says what stands around an area.
+    fn area(&mut self, area: &[u8], explained: &mut Explained, now: Timestamp) {
+        let segment = [b"CN=2011;MN=0;CP=&&", area, b"&&"].concat();
+        let check = Check { said: 0, computed: 0, verdict: Verdict::Wrong };
+        let frame = Frame { raw: &segment, segment: &segment, declared: 0, check, deviations: Deviations::NONE };
+        let body = self.published(&frame, &packet::parse(&segment), now);
+        explained.readings = body.readings;
+        explained.instruments = body.instruments;
+        explained.unread = body.unread.filter(|unread| unread.get() != "[]");
+        explained.changes = vec![Change {
+            at: 1,
+            from: String::new(),
+            to: "CP=&&".into(),
+            zh: "只有数据区:缺少包头 ##、四位长度、QN、ST、CN、PW、MN、Flag 和 CP=&&,结尾缺少 &&、CRC 与回车换行。读数按实时数据(CN=2011)试读".into(),
+            en: "a data area alone: ##, the length, QN, ST, CN, PW, MN, Flag and CP=&& are missing before it, &&, the CRC and CR LF behind it. Read as sampled values (CN=2011) for a try".into(),
+        }];
     }
 
     /// What the gateway would publish of the frame, as if it had been accepted.
@@ -289,6 +337,16 @@ impl Desk {
         }
         body
     }
+}
+
+/// The data area that noise consists of: from `DataTime=` on, in one line, with a second field behind it.
+fn bare_area(noise: &[u8]) -> Option<&[u8]> {
+    let text = noise.trim_ascii();
+    let start = memchr::memmem::find(text.get(..AREA_BEFORE_MAX).unwrap_or(text), b"DataTime=")?;
+    let (before, area) = text.split_at_checked(start)?;
+    let area = area.strip_suffix(b"&&").unwrap_or(area);
+    let alone = !before.contains(&b';') && !area.iter().any(|byte| matches!(byte, b'\r' | b'\n' | b'&'));
+    (alone && area.contains(&b';')).then_some(area)
 }
 
 fn explain_fault(fault: &Fault<'_>) -> Explained {
@@ -323,6 +381,8 @@ fn explain_fault(fault: &Fault<'_>) -> Explained {
         readings: None,
         instruments: None,
         error: Some(refusal(RejectReason::from(fault.reason), None)),
+        unread: None,
+        header_unknown: Vec::new(),
         changes: missing.into_iter().collect(),
         text: Some(printable(&secret::masked(fault.raw))),
         read_as: Vec::new(),

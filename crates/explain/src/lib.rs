@@ -7,11 +7,13 @@
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 mod advice;
+mod bare;
 mod desk;
 mod paste;
 mod seal;
 
 pub use advice::{Advice, advice};
+pub use bare::step;
 pub use desk::{Begun, Change, Desk, Explained, Mistake, Packet, PartOf, Refusal, Told};
 pub use paste::{Form, PASTE_MAX, Paste, read};
 pub use seal::Sealed;

@@ -1,8 +1,13 @@
 //! Pasted text back into bytes: dumps, escapes, encodings, wrapped lines.
 
+mod mail;
+mod wrap;
+
 use std::borrow::Cow;
 
-use hj212::{Frame, Item, Limits, Peer, Verdict, scan};
+use hj212::{Deviation, Frame, Item, Verdict};
+
+use super::bare;
 
 /// More bytes than this are taken as they are: they are a recording and not a paste.
 pub const PASTE_MAX: usize = 256 * 1024;
@@ -15,10 +20,14 @@ const DEPTH_MAX: usize = 3;
 pub enum Form {
     /// UTF-16, with a byte order mark or without.
     Utf16,
+    /// UTF-32, with a byte order mark or without.
+    Utf32,
     /// A hex dump or a list of hexadecimal bytes.
     Hex,
     /// A hex dump in words of two bytes whose bytes are swapped (`hexdump` without `-C`, `od -x`).
     HexSwapped,
+    /// A hex dump whose first digit was not copied.
+    HexFirstLost,
     /// A list of decimal bytes.
     Decimal,
     /// `\x23`, `\u0023`, `\r\n`, `\"` as in strings of programs.
@@ -29,13 +38,18 @@ pub enum Form {
     Html,
     /// Base64.
     Base64,
+    /// `=3D` and lines that end with `=`, as in mail.
+    QuotedPrintable,
     /// Lines broken at a width, or with a prefix each.
     Wrapped,
 }
 
 impl Form {
-    const ALL: [Form; 9] = [
+    const ALL: [Form; 12] = [
         Form::Utf16,
+        Form::Utf32,
+        // Before the plain one, which passes an odd word over as a prefix.
+        Form::HexFirstLost,
         Form::Hex,
         Form::HexSwapped,
         Form::Decimal,
@@ -43,6 +57,7 @@ impl Form {
         Form::Percent,
         Form::Html,
         Form::Base64,
+        Form::QuotedPrintable,
         Form::Wrapped,
     ];
 
@@ -51,6 +66,9 @@ impl Form {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Utf16 => "utf-16",
+            Self::Utf32 => "utf-32",
+            Self::HexFirstLost => "hex-first-digit-lost",
+            Self::QuotedPrintable => "quoted-printable",
             Self::Hex => "hex",
             Self::HexSwapped => "hex-swapped",
             Self::Decimal => "decimal",
@@ -67,6 +85,12 @@ impl Form {
     pub const fn explain(self) -> (&'static str, &'static str) {
         match self {
             Self::Utf16 => ("UTF-16 文本", "text in UTF-16"),
+            Self::Utf32 => ("UTF-32 文本", "text in UTF-32"),
+            Self::HexFirstLost => (
+                "十六进制转储(第一位数字没有复制到,已补上)",
+                "a hex dump whose first digit was not copied; it was put back",
+            ),
+            Self::QuotedPrintable => ("邮件的 quoted-printable 编码(=3D)", "quoted-printable as in mail (=3D)"),
             Self::Hex => ("十六进制转储", "a hex dump"),
             Self::HexSwapped => ("十六进制转储(每两字节颠倒)", "a hex dump with the bytes of each word swapped"),
             Self::Decimal => ("十进制字节列表", "a list of decimal bytes"),
@@ -81,6 +105,9 @@ impl Form {
     fn undo(self, bytes: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Utf16 => utf16(bytes),
+            Self::Utf32 => mail::utf32(bytes),
+            Self::HexFirstLost => first_lost(bytes).and_then(|bytes| hex(&bytes)),
+            Self::QuotedPrintable => mail::quoted_printable(bytes),
             Self::Hex => hex(bytes),
             Self::HexSwapped => hex(bytes).map(|mut bytes| {
                 bytes.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
@@ -90,8 +117,8 @@ impl Form {
             Self::Escaped => escaped(bytes),
             Self::Percent => percent(bytes),
             Self::Html => html(bytes),
-            Self::Base64 => base64(bytes),
-            Self::Wrapped => wrapped(bytes),
+            Self::Base64 => mail::base64(bytes),
+            Self::Wrapped => wrap::joined(bytes),
         }
     }
 }
@@ -144,24 +171,31 @@ pub fn read(bytes: &[u8]) -> Paste<'_> {
     best.1
 }
 
-/// What bytes are worth: right frames, then frames wrong in a known way, then frames at all, then how little else there is.
+/// What bytes are worth: right frames, then frames wrong in a known way, then frames at all, then segments without head and check, then how
+/// little else there is. A sealed frame is right only with its right length and a header in one line: line ends within were not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Worth {
     right: usize,
     known: usize,
     whole: usize,
     begun: usize,
+    bare: usize,
     wrong: usize,
 }
 
 fn worth(bytes: &[u8]) -> Worth {
-    let mut worth = Worth { right: 0, known: 0, whole: 0, begun: 0, wrong: 0 };
+    let mut worth = Worth { right: 0, known: 0, whole: 0, begun: 0, bare: 0, wrong: 0 };
     let mut rest = bytes;
     while !rest.is_empty() {
-        let step = scan(rest, Peer::Resting, &Limits::default());
+        let step = bare::step(rest);
         rest = rest.get(step.used.max(1)..).unwrap_or_default();
         match step.item {
-            Some(Item::Frame(Frame { check, .. })) => match check.verdict {
+            Some(Item::Frame(frame)) if bare::is_bare(&frame) => worth.bare += 1,
+            Some(Item::Frame(Frame { segment, check, deviations, .. })) => match check.verdict {
+                Verdict::Sealed if is_broken(segment) => worth.whole += 1,
+                Verdict::Sealed if deviations.contains(Deviation::LengthOff) => worth.known += 1,
+                // One check in 65,536 is right by chance.
+                Verdict::Right if deviations.contains(Deviation::LengthOff) && is_broken(segment) => worth.whole += 1,
                 Verdict::Right | Verdict::Sealed => worth.right += 1,
                 Verdict::Known(_) => worth.known += 1,
                 Verdict::Wrong => (worth.whole, worth.wrong) = (worth.whole + 1, worth.wrong + 1),
@@ -173,6 +207,12 @@ fn worth(bytes: &[u8]) -> Worth {
         }
     }
     worth
+}
+
+/// Whether a line ends in the header of `segment`.
+fn is_broken(segment: &[u8]) -> bool {
+    let header = memchr::memmem::find(segment, b"&&").and_then(|end| segment.get(..end)).unwrap_or(segment);
+    memchr::memchr2(b'\r', b'\n', header).is_some()
 }
 
 fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -204,6 +244,23 @@ fn hex(bytes: &[u8]) -> Option<Vec<u8>> {
         hex_line(line.trim_end(), &mut out);
     }
     (out.len() >= 8).then_some(out)
+}
+
+/// A dump with an odd first word gets the digit that is missing: `#` is 23, `Q` of `QN=` 51.
+fn first_lost(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text = bytes.trim_ascii();
+    let digits: Vec<u8> = text.iter().copied().take(64).filter(u8::is_ascii_hexdigit).take(6).collect();
+    let word = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    if word % 2 == 0 {
+        return None;
+    }
+    let digit: &[u8] = match digits.as_slice() {
+        [b'3', b'2', b'3', ..] => b"2",
+        [b'1', b'4', b'E' | b'e', ..] | [b'3', b'5', b'4', ..] => b"5",
+        [b'D' | b'd', b'4', b'E' | b'e', ..] | [b'3', b'4', b'E' | b'e', ..] => b"4",
+        _ => return None,
+    };
+    Some([digit, text].concat())
 }
 
 /// The most bytes that a line of a dump with offsets holds.
@@ -425,50 +482,4 @@ fn html(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     out.push_str(rest);
     found.then(|| out.into_bytes())
-}
-
-fn base64(bytes: &[u8]) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace() && !b"\"'".contains(byte)).collect();
-    let kept = digits.iter().rposition(|byte| *byte != b'=').map_or(0, |at| at + 1);
-    let mut out = Vec::with_capacity(kept);
-    let (mut register, mut bits) = (0u32, 0);
-    for byte in digits.get(..kept)? {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        register = register << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push((register >> bits) as u8);
-            register &= (1 << bits) - 1;
-        }
-    }
-    (out.len() >= 8).then_some(out)
-}
-
-/// Lines put together again: without line ends and the blanks around them, but where a frame has ended.
-fn wrapped(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out: Vec<u8> = Vec::with_capacity(bytes.len());
-    let mut lines = 0;
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let line = line.trim_ascii();
-        let line = line.strip_prefix(b"> ").or(line.strip_prefix(b"| ")).unwrap_or(line);
-        if line.is_empty() {
-            continue;
-        }
-        lines += 1;
-        if line.starts_with(b"##") && !out.is_empty() {
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(line);
-    }
-    out.extend_from_slice(b"\r\n");
-    (lines > 1).then_some(out)
 }

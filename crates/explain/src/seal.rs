@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use hj212::seal_form::{Padding, Writing};
 use hj212::sm4::{self, Key};
-use hj212::{Frame, Header, Seal, SealForm};
+use hj212::{Frame, Header, Seal, SealForm, Verdict};
 
 /// What is said of the encryption of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -100,13 +100,22 @@ pub(super) fn sealed(frame: &Frame<'_>, header: &Header<'_>, known: &Known<'_>) 
         missing.push("form");
     }
     if !known.spoken {
+        // A right check over what was sent lets the frame in, whatever its area holds.
+        let (so_zh, so_en) = if frame.check.verdict == Verdict::Right {
+            (
+                "CRC 按密文计算且正确,报文照收,但数据区按明文读不出任何字段",
+                "the CRC over what was sent is right, so the frame is taken, and its area is read as plain text in which no field is found",
+            )
+        } else {
+            ("按损坏的数据区拒收", "it is refused as damaged")
+        };
         return say(
             missing,
             format!(
-                "但 Flag、站点登记与密钥都不表明加密,按损坏的数据区处理。站点若确实加密,请登记密钥、edition = \"2025\" 或 seal = \"standard\"{form_zh}"
+                "但 Flag、站点登记与密钥都不表明加密,{so_zh}。站点若确实加密,请登记密钥、edition = \"2025\" 或 seal = \"standard\"{form_zh}"
             ),
             format!(
-                "but neither Flag nor registration nor a key says so: it is treated as damaged. If the station does encrypt, register a key, edition = \"2025\" or seal = \"standard\"{form_en}"
+                "but neither Flag nor registration nor a key says so: {so_en}. If the station does encrypt, register a key, edition = \"2025\" or seal = \"standard\"{form_en}"
             ),
         );
     }

@@ -61,6 +61,8 @@ fn what_is_right_needs_no_change_and_any_bytes_are_read() {
     }
 }
 
+mod pieces;
+
 mod plain_ends {
     use proptest::prelude::*;
 
