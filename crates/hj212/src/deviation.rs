@@ -136,7 +136,7 @@ deviations! {
     FlagAlone = 98, 15, "flag-alone", "因子只有标记,没有数值", "an item with a flag and no value";
     ValueComma = 99, 16, "value-comma", "数值中有逗号", "a comma within a value";
     SeparatorAmpersand = 100, 7, "separator-ampersand", "数据区内用 & 分隔", "& between items of the data area";
-    SeparatorFullWidth = 101, 7, "separator-full-width", "分隔符或等号是全角字符", "separators or equals signs in full width";
+    SeparatorFullWidth = 101, 7, "separator-full-width", "分隔符、等号或数据标记是全角字符", "separators, equals signs or flags in full width";
     PartsWithoutTime = 102, 11, "parts-without-time", "拆分包缺少各自的 DataTime,按 QN 合并", "parts without a DataTime of their own, put together by QN";
     PartsCut = 103, 11, "parts-cut", "拆分包在因子中间断开", "a part ends within an item";
     PartsFromZero = 104, 11, "parts-from-zero", "PNO 从 0 开始", "PNO counts from 0";

@@ -33,12 +33,33 @@ const ENDING_MAX: usize = 8;
 pub fn masked(raw: &[u8]) -> Vec<u8> {
     let mut bytes = raw.to_owned();
     mask_torn(&mut bytes);
+    mask_named(raw, true, &mut bytes);
+    bytes
+}
+
+/// The same of a text that is whole: nothing is missing in front of it, so a value without a name is no secret.
+#[must_use]
+pub fn masked_whole(raw: &[u8]) -> Vec<u8> {
+    let mut bytes = raw.to_owned();
+    mask_named(raw, false, &mut bytes);
+    bytes
+}
+
+/// Whether a text has letters that every name of a secret has: most have none.
+#[must_use]
+pub fn may_hold(raw: &[u8]) -> bool {
+    raw.len() > 2 && raw.iter().any(|byte| matches!(byte, b'W' | b'w' | b'K' | b'k'))
+}
+
+/// Hides what stands behind the name of a secret; `torn`: the beginning of a name may be missing.
+fn mask_named(raw: &[u8], torn: bool, bytes: &mut [u8]) {
+    mask_words(raw, bytes);
     for at in memchr::memchr2_iter(b'=', b':', raw) {
         let before = raw.get(..at).unwrap_or_default();
         // A colon stands in JSON, or for the equals sign of a header field.
         let json = raw.get(at) == Some(&b':') && before.trim_ascii_end().ends_with(b"\"");
-        if hides(before, json) {
-            mask(&mut bytes, at + 1, json);
+        if hides(before, json, torn) {
+            mask(bytes, at + 1, json);
         }
     }
     // The full-width forms of both signs, in UTF-8 and GB18030: the header is read with them.
@@ -48,15 +69,44 @@ pub fn masked(raw: &[u8]) -> Vec<u8> {
             [0xA3, 0xBD | 0xBA, ..] => 2,
             _ => continue,
         };
-        if hides(raw.get(..at).unwrap_or_default(), false) {
-            mask(&mut bytes, at + length, false);
+        if hides(raw.get(..at).unwrap_or_default(), false, torn) {
+            mask(bytes, at + length, false);
         }
     }
-    bytes
+}
+
+/// Hides the word behind a word that is the name of a secret (`NewSK 0123`, `NewPW-123456`), and digits that touch it (`PW123456`). What has
+/// an equals sign is a field, which is looked at as such.
+fn mask_words(raw: &[u8], bytes: &mut [u8]) {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
+    let mut at = 0;
+    while at < raw.len() {
+        let rest = raw.get(at..).unwrap_or_default();
+        let word = rest.iter().take_while(|byte| is_word(byte)).count();
+        if word == 0 {
+            at += 1;
+            continue;
+        }
+        let text = rest.get(..word).unwrap_or_default();
+        let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        if is_secret(text.get(..letters).unwrap_or_default()) {
+            let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'-' | b'_' | b'/' | b'.');
+            let gap = if letters < word { 0 } else { rest.iter().skip(word).take_while(blank).count() };
+            let begin = at + letters + gap;
+            let behind = raw.get(begin..).unwrap_or_default();
+            let ends = |byte: &&u8| !matches!(byte, b';' | b',' | b'&' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'/');
+            let length = behind.iter().take_while(ends).count();
+            let is_field = behind.get(..length).unwrap_or_default().contains(&b'=');
+            if (gap > 0 || letters < word) && !is_field {
+                bytes.iter_mut().skip(begin).take(length).for_each(|byte| *byte = b'*');
+            }
+        }
+        at += word;
+    }
 }
 
 /// Whether what ends here is a name whose value is hidden. Of JSON only names in quotes are names.
-fn hides(before: &[u8], json: bool) -> bool {
+fn hides(before: &[u8], json: bool, torn: bool) -> bool {
     let before = before.trim_ascii_end();
     if json && before.last() != Some(&b'"') {
         return false;
@@ -78,7 +128,7 @@ fn hides(before: &[u8], json: bool) -> bool {
     }
     let name = name.get(left..).unwrap_or_default();
     // At the beginning of a piece the first letters may be missing.
-    let torn = whole && name.len() < 2 && !json && ENDINGS.iter().any(|ending| ending.ends_with(name));
+    let torn = torn && whole && name.len() < 2 && !json && ENDINGS.iter().any(|ending| ending.ends_with(name));
     torn || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
@@ -204,6 +254,32 @@ mod tests {
         }
         for name in ["", "P", "a21026", "Task", "SKCreateTime", "NewMN", "PWM", "averylongnamethatendswithPW"] {
             assert!(!is_secret(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_free_text_are_hidden_behind_their_names() {
+        for text in [
+            "//NewPW=s3cr3t//",
+            "5 PW=s3cr3t",
+            "foo NewSK s3cr3t",
+            "NewPW-s3cr3t",
+            "password: s3cr3t",
+            "new pw / s3cr3t x",
+            "\u{5bc6}\u{7801}PW s3cr3t",
+            "pw_s3cr3t",
+            "a;SK\ts3cr3t;b",
+        ] {
+            for shown in [masked(text.as_bytes()), masked_whole(text.as_bytes())] {
+                let shown = String::from_utf8(shown).unwrap();
+                assert!(!shown.contains("s3cr3t"), "{text}: {shown}");
+                assert_eq!(shown.len(), text.len());
+            }
+            assert!(may_hold(text.as_bytes()), "{text}");
+        }
+        assert_eq!(masked_whole(b"foo PW123456 bar"), b"foo PW****** bar");
+        for text in ["=57.3", "=20.1;x", "K=5", "SK-Rtd=5", "SKCreateTime=1", "task 5 done", "hello, world"] {
+            assert_eq!(masked_whole(text.as_bytes()), text.as_bytes(), "{text}");
         }
     }
 

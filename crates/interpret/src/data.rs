@@ -13,7 +13,7 @@ use super::parts::{ArrivedPart, missing};
 use super::reading::{Cell, Own, Reading};
 use super::report::Report;
 use super::value::Said;
-use hj212::secret::{is_secret, masked};
+use hj212::secret::{is_secret, masked, masked_whole, may_hold};
 use hj212::{Deviation, Deviations, Edition};
 use hj212_marking::{Judged, Marks, Validity, Verdict};
 use hj212_model::message::{Kind, Timestamp};
@@ -84,7 +84,7 @@ pub(super) fn write(
     out.extend_from_slice(b",\"fields\":");
     write_own(out, report, several.then_some(0), &mut deviations);
     write_instruments(out, report, verdict, &mut deviations);
-    write_unread(out, &report.unread, &mut deviations);
+    write_unread(out, &report.unread, envelope.parted, &mut deviations);
     out.extend_from_slice(b",\"marks\":");
     write_marks(out, marks);
     out.extend_from_slice(b",\"deviations\":");
@@ -120,13 +120,13 @@ fn write_top(out: &mut Vec<u8>, envelope: &DataHead<'_>, deviations: &mut Deviat
         (Some(moment), Some(text)) if !Moment::is_plain(text) => {
             quoted(out, |out| moment.write(out));
             out.extend_from_slice(b",\"data_time_text\":");
-            json::said(out, text, deviations);
+            said(out, text, deviations);
         }
         (Some(moment), _) => quoted(out, |out| moment.write(out)),
         (None, None) => out.extend_from_slice(b"null"),
         (None, Some(text)) => {
             out.extend_from_slice(b"null,\"data_time_text\":");
-            json::said(out, text, deviations);
+            said(out, text, deviations);
         }
     }
     out.extend_from_slice(b",\"received_at\":");
@@ -232,7 +232,7 @@ fn write_instruments(out: &mut Vec<u8>, report: &Report<'_>, verdict: &Verdict, 
         if instrument.said.is_empty() {
             out.extend_from_slice(b"null");
         } else {
-            json::said(out, instrument.said, deviations);
+            said(out, instrument.said, deviations);
         }
         out.extend_from_slice(b",\"code\":");
         json::optional(out, instrument.code());
@@ -249,11 +249,13 @@ fn write_instruments(out: &mut Vec<u8>, report: &Report<'_>, verdict: &Verdict, 
 }
 
 /// Appends what of the area stands in no field, as far as it is kept, and how many bytes are not.
-fn write_unread(out: &mut Vec<u8>, unread: &[&[u8]], deviations: &mut Deviations) {
+fn write_unread(out: &mut Vec<u8>, unread: &[&[u8]], parted: PartNote<'_>, deviations: &mut Deviations) {
     if unread.is_empty() {
         return;
     }
     out.extend_from_slice(b",\"unread\":[");
+    // Of a part the name of a secret may stand in another one.
+    let hide = if matches!(parted, PartNote::Whole) { masked_whole } else { masked };
     let (mut left, mut begun) = (UNREAD_BYTES_MAX, false);
     let mut cut = 0;
     for (at, text) in unread.iter().enumerate() {
@@ -270,7 +272,7 @@ fn write_unread(out: &mut Vec<u8>, unread: &[&[u8]], deviations: &mut Deviations
         if std::mem::replace(&mut begun, true) {
             out.push(b',');
         }
-        json::said(out, text.get(..kept).map(masked).as_deref().unwrap_or_default(), deviations);
+        json::said(out, &hide(text.get(..kept).unwrap_or_default()), deviations);
     }
     out.push(b']');
     if cut > 0 {
@@ -374,8 +376,8 @@ fn write_cell(
         return false;
     }
     match class {
-        Some(Class::Text) => json::said(out, cell.value, deviations),
-        Some(Class::ByFactor) if textual => json::said(out, cell.value, deviations),
+        Some(Class::Text) => said(out, cell.value, deviations),
+        Some(Class::ByFactor) if textual => said(out, cell.value, deviations),
         Some(Class::Time) => match Moment::read_any(cell.value) {
             Some(moment) => {
                 quoted(out, |out| moment.write(out));
@@ -479,7 +481,7 @@ fn write_texts(
                 None => write_own_name(out, cell.said, is_taken),
             }
             out.push(b':');
-            json::said(out, cell.value, deviations);
+            said(out, cell.value, deviations);
         }
     }
     out.push(b'}');
@@ -489,7 +491,7 @@ fn write_texts(
 fn write_flag(out: &mut Vec<u8>, reading: &Reading<'_>, judged: Option<&Judged>, deviations: &mut Deviations) {
     out.extend_from_slice(b",\"flag\":");
     match reading.flag {
-        Some(flag) => json::said(out, flag, deviations),
+        Some(flag) => said(out, flag, deviations),
         None => out.extend_from_slice(b"null"),
     }
     let validity = judged.and_then(|judged| judged.validity);
@@ -587,7 +589,7 @@ fn write_own(out: &mut Vec<u8>, report: &Report<'_>, instrument: Option<u32>, de
         if is_secret(own.name) {
             out.extend_from_slice(HIDDEN);
         } else {
-            json::said(out, own.value, deviations);
+            said(out, own.value, deviations);
         }
     }
     out.push(b'}');
@@ -611,7 +613,7 @@ fn write_earlier<'a>(
         if is_secret(name) {
             out.extend_from_slice(HIDDEN);
         } else {
-            json::said(out, value, deviations);
+            said(out, value, deviations);
         }
         out.push(b'}');
     }
@@ -656,4 +658,13 @@ pub(super) fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
     write(out);
     out.push(b'"');
+}
+
+/// Appends a text of the station without the secrets in it.
+fn said(out: &mut Vec<u8>, text: &[u8], deviations: &mut Deviations) {
+    if may_hold(text) {
+        json::said(out, &masked_whole(text), deviations);
+    } else {
+        json::said(out, text, deviations);
+    }
 }

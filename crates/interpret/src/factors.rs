@@ -44,7 +44,7 @@ pub(super) struct System {
     pub(super) carries: u32,
     /// One bit for the ST; 0: an unknown one.
     bit: u32,
-    /// Whether the record says another medium than its ST: then a name of the field that depends on ST is none.
+    /// Whether the record says another medium than its ST, or leaves it open: then a name of the field that depends on ST is none.
     doubtful: bool,
     /// What the registered ST and the one of the record say.
     known: Known,
@@ -66,8 +66,8 @@ impl System {
     pub(super) fn of_record(self, record: Evidence, habit: Evidence) -> System {
         let known = Known { habit, ..self.known };
         let tables = decide(record, known);
-        let settled = tables.medium != Medium::Unknown && known.said != Medium::Unknown;
-        let doubtful = settled && tables.medium != known.said && known.registered == Medium::Unknown;
+        let told = known.said != Medium::Unknown && known.registered == Medium::Unknown;
+        let doubtful = told && tables.medium != known.said;
         System { known, tables, doubtful, ..self }
     }
 
@@ -226,16 +226,26 @@ impl Dictionary {
 
     /// What `code` is a name of at stations of `system`.
     fn alias(&self, code: &[u8], system: System) -> Option<&[u8]> {
-        let mut capitals = [0; ALIAS_MAX];
-        let capitals = capitals.get_mut(..code.len())?;
-        capitals.copy_from_slice(code);
-        capitals.make_ascii_uppercase();
-        let meanings = self.aliases.get(&pack(capitals)?)?;
-        match meanings.as_slice() {
+        let meanings = self.meanings(code)?;
+        match meanings {
             [only] if system.bit == 0 => Some(&only.code),
             [_, _, ..] if system.doubtful => None,
             several => several.iter().find(|slang| slang.used & system.bit != 0).map(|slang| &*slang.code),
         }
+    }
+
+    /// All that `code` is a name of.
+    fn meanings(&self, code: &[u8]) -> Option<&[FieldName]> {
+        let mut capitals = [0; ALIAS_MAX];
+        let capitals = capitals.get_mut(..code.len())?;
+        capitals.copy_from_slice(code);
+        capitals.make_ascii_uppercase();
+        self.aliases.get(&pack(capitals)?).map(Vec::as_slice)
+    }
+
+    /// Whether `code` is a name of several factors.
+    fn is_name_of_several(&self, code: &[u8]) -> bool {
+        self.meanings(code).is_some_and(|meanings| meanings.len() > 1)
     }
 
     /// What `code` stands for in a record of `edition` from a station of `system`.
@@ -294,6 +304,9 @@ impl Dictionary {
     /// Whether `code` is a bare code, or one that lost its letter, for which no factor was chosen because it could be several.
     pub(super) fn is_open(&self, code: &[u8], edition: Option<Edition>, system: System) -> bool {
         let Some(codes) = self.editions.get(table_of(edition)) else { return false };
+        if system.doubtful && self.is_name_of_several(code) {
+            return true;
+        }
         if let (Some(_), Some(_)) = with_letters(codes, code) {
             return mistyped(codes, code, system.tables.medium).is_none();
         }
@@ -371,7 +384,8 @@ impl Dictionary {
     ) -> Option<Found<'_>> {
         let usual = self.find(code, edition, system);
         if !Dictionary::depends(code) || !code.iter().all(u8::is_ascii_digit) {
-            return usual;
+            // Under its own name it was left open.
+            return usual.filter(|_| key != code || !self.is_name_of_several(code));
         }
         let fits = |found: &Found<'_>| found.factor.code.as_bytes() == key || found.numbered;
         let media = [Medium::Water, Medium::Air, Medium::Unknown];

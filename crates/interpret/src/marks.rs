@@ -17,6 +17,7 @@ use super::station::Station;
 use super::worth::Worth;
 use super::{Interpreted, Interpreter, Settings, built_in, json, topic};
 use hj212::Edition;
+use hj212::secret::{masked_whole, may_hold};
 use hj212_coverage::{Grain, IntervalOrigin, Ledger};
 use hj212_marking::{
     Answer, Changed, Happening, Link, Mark, Observation, PaceOf, Paces, Plan, Reading, Revision, RuleBook, SWEEP,
@@ -173,7 +174,10 @@ impl RulesInForce {
             })
             .collect();
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or("?");
-        let values: Vec<Cow<'_, [u8]>> = report.readings.iter().map(|reading| report.main(reading)).collect();
+        // What a mark rests on is published with it: no password or key.
+        let values: Vec<Cow<'_, [u8]>> = report.readings.iter().map(|reading| shown(report.main(reading))).collect();
+        let flags: Vec<Option<Cow<'_, [u8]>>> =
+            report.readings.iter().map(|reading| reading.flag.map(|flag| shown(Cow::Borrowed(flag)))).collect();
         // Converted values count for emission limits, for the conditions of exemptions, and for what they rest on.
         let converted: Vec<Option<Cow<'_, [u8]>>> = if plan.looks_at_converted() {
             report.readings.iter().map(|reading| report.converted(reading)).collect()
@@ -185,7 +189,7 @@ impl RulesInForce {
             .zip(&report.readings)
             .zip(codes.iter().zip(&values))
             .map(|((at, reading), (code, value))| {
-                let flag = reading.flag.map(text);
+                let flag = flags.get(at).and_then(|flag| flag.as_deref()).map(text);
                 Reading { code, text: text(value), judged: judged(at), none: reading.worth == Worth::None, flag }
             })
             .collect();
@@ -195,6 +199,11 @@ impl RulesInForce {
         station.marks.observe(&plan, &seen, verdict);
         verdict.happenings.splice(0..0, before);
     }
+}
+
+/// A text of the station without the secrets in it.
+fn shown(said: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if may_hold(&said) { Cow::Owned(masked_whole(&said)) } else { said }
 }
 
 /// The intervals at which a station's records are expected: by these it is silent too.

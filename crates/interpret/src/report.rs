@@ -357,6 +357,9 @@ impl<'a> Report<'a> {
         reading.met |= bit;
         if name.is_some_and(|name| name.class == Class::Flag) {
             reading.flag = Some(value);
+            if !value.is_ascii() && is_full_width(value) {
+                self.deviations.insert(Deviation::SeparatorFullWidth);
+            }
         }
         if reading.count == 0 {
             reading.first = cell;
@@ -410,4 +413,10 @@ impl<'a> Report<'a> {
             (reading.worth, reading.why) = found.worth(reading);
         }
     }
+}
+
+/// Whether a text begins with a full-width letter, in UTF-8 or GBK.
+#[cold]
+fn is_full_width(text: &[u8]) -> bool {
+    matches!(text, [0xEF, 0xBC, 0xA1..=0xBA, ..] | [0xEF, 0xBD, 0x81..=0x9A, ..] | [0xA3, 0xC1..=0xDA | 0xE1..=0xFA, ..])
 }

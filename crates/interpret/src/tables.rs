@@ -15,6 +15,8 @@
 //! * ST alone never chooses between two tables for a code of one digit;
 //! * digits that have no field that a pollutant has are no code, under whatever ST;
 //! * the code of an instrument (PolId) is a code of the record like any other: it counts as a companion, and is decided with them;
+//! * all codes of a record are decided alike: where its bare codes are read as of another medium than that of ST, and nothing else speaks, a code
+//!   or a name that could be of both is neither's;
 //! * where it stays open the code stands as it was said, without name and unit;
 //! * the same records in the same order give the same decisions; of a station a few numbers are remembered.
 
@@ -218,6 +220,10 @@ pub(super) fn decide(record: Evidence, known: Known) -> Tables {
     } else {
         Choice::Said
     };
+    // Codes that are read as another medium's than that of ST, which alone speaks: nobody knows what the others are.
+    let other = (said == Medium::Water && record.two && two == Choice::Said)
+        || (said == Medium::Air && record.three && three == Choice::Said);
+    let medium = if settled.is_none() && other { Medium::Unknown } else { medium };
     let lost = record.zeros_lost || record.zeros_added || habit.zeros_lost || habit.zeros_added;
     let single = if lost { medium } else { settled.unwrap_or(Medium::Unknown) };
     let strange = record.strange || (habit.strange && !record.gas && !record.water);

@@ -18,7 +18,7 @@ use super::value::{self, Said, Why};
 /// What there is of a value in a reading, from the worst.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Worth {
-    /// None: never valid.
+    /// None: never valid, whoever says nothing of it.
     #[default]
     None,
     /// Something, and nobody can say if it is a value.
@@ -32,8 +32,8 @@ impl Worth {
     pub(super) const fn valid(self, usable: Option<bool>) -> Option<bool> {
         match (usable, self) {
             (Some(true), Worth::There) => Some(true),
-            (Some(true), Worth::Doubtful) | (None, _) => None,
-            (Some(true), Worth::None) | (Some(false), _) => Some(false),
+            (Some(true), Worth::Doubtful) | (None, Worth::Doubtful | Worth::There) => None,
+            (Some(true) | None, Worth::None) | (Some(false), _) => Some(false),
         }
     }
 }
@@ -157,6 +157,8 @@ mod tests {
             for usable in [None, Some(false), Some(true)] {
                 let valid = worth.valid(usable) == Some(true);
                 assert_eq!(valid, worth == Worth::There && usable == Some(true));
+                let invalid = worth.valid(usable) == Some(false);
+                assert_eq!(invalid, worth == Worth::None || usable == Some(false));
             }
         }
         assert_eq!(Worth::default(), Worth::None);

@@ -343,3 +343,64 @@ fn seconds_since_1970_are_a_time_if_they_are_near() {
     let body = published("32", 2011, "DataTime=2606011200;w01018-Rtd=1");
     assert!(!has(&body, "datatime-epoch") && body["data_time"] == "2026-06-01T12:00:00+08:00");
 }
+
+#[test]
+fn all_codes_of_a_record_are_of_one_medium_or_open() {
+    let two = "01-Rtd=8,01-Flag=N;02-Rtd=9,02-Flag=N;03-Rtd=5,03-Flag=N;";
+    for st in ["32", "21"] {
+        for other in ["TEMP", "21001"] {
+            let area = format!("DataTime=20260601120000;{two}{other}-Rtd=3.3,{other}-Flag=N");
+            let body = published(st, 2011, &area);
+            let reading = &body["readings"][other];
+            assert_eq!((&reading["name"], &reading["unit"]), (&Value::Null, &Value::Null), "{st} {body}");
+            assert!(has(&body, "code-ambiguous"), "{st} {other}");
+        }
+    }
+    // With the sampling of flue gas it is known.
+    let body =
+        published("32", 2011, &format!("DataTime=20260601120000;{two}S01-Rtd=5,S01-Flag=N;21001-Rtd=3.3,21001-Flag=N"));
+    assert!(body["readings"]["a21001"].is_object(), "{body}");
+    // Alone it is what ST says.
+    let body = published("32", 2011, "DataTime=20260601120000;w01018-Rtd=5,w01018-Flag=N;TEMP-Rtd=3.3,TEMP-Flag=N");
+    assert_eq!(body["readings"]["w01010"]["rtd"], json!(3.3), "{body}");
+}
+
+#[test]
+fn what_is_no_value_is_not_valid_without_a_flag_too() {
+    for field in
+        ["w01018-Rtd=--", "w01018-Rtd=", "w01018-Rtd=-9999", "w01018-Rtd=abc", "w01018-SampleTime=20260601120000"]
+    {
+        let body = data(field);
+        assert_eq!(body["readings"]["w01018"]["valid"], false, "{field}");
+    }
+    assert_eq!(data("w01018-Rtd=20.1")["readings"]["w01018"]["valid"], Value::Null);
+}
+
+#[test]
+fn secrets_are_hidden_wherever_their_names_stand_and_nothing_else_is() {
+    for area in [
+        "i11001-Info=//NewPW=654321//",
+        "w01018-Rtd=5 PW=654321",
+        "w01018-Rtd=5;foo NewSK 654321;bar",
+        "w01018-Rtd=5;NewPW-654321",
+        "w01018-Rtd=5;PW654321",
+        "w01018-Rtd=NewPW 654321",
+        "w01018-Flag=PW 654321,w01018-Rtd=5",
+        "Note=the NewPW: 654321",
+    ] {
+        for (st, cn) in [("32", 2011), ("32", 3020)] {
+            let body = published(st, cn, &format!("DataTime=20260601120000;{area}"));
+            assert!(!body.to_string().contains("654321"), "{body}");
+        }
+    }
+    let body = data("w01018-Rtd=5,w01018-Flag=N;=57.3");
+    assert!(body["unread"].to_string().contains("=57.3"), "{body}");
+}
+
+#[test]
+fn a_flag_in_full_width_is_named() {
+    let body = data("w01018-Rtd=5,w01018-Flag=Ｎ");
+    assert!(has(&body, "separator-full-width"), "{body}");
+    assert_eq!(body["readings"]["w01018"]["flag"], "Ｎ");
+    assert_ne!(body["readings"]["w01018"]["valid"], true);
+}
