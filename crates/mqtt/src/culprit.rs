@@ -9,7 +9,9 @@
 //! - a message is **blamed** only for cuts at which it was under way alone, [`PROOF`] times, or for a refusal by name right before the cut;
 //! - what is blamed, and what has the topic of such a message, is **wary**: it goes last and alone, with a pause between two of them, so
 //!   that the next cut costs nobody else anything. Of each topic the oldest two are tried, so that it shows whether it is the message or the
-//!   topic. The first message of a topic that is taken clears the others of it;
+//!   topic. They take turns: after one that was tried before comes one that was not, and of those that were the one that has waited longest. So
+//!   **whatever was blamed by mistake is tried again after a bounded number of others**, for resets by chance blame messages as cuts at them do.
+//!   The first message of a topic that is taken clears the others of it;
 //! - what is remembered is bounded: [`TOPICS_MAX`] topics.
 //!
 //! # The search

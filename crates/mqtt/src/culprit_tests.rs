@@ -376,3 +376,83 @@ fn a_slow_broker_blames_nobody() {
     }
     assert_eq!(hostile.window.troubled().count(), 0);
 }
+
+/// A number that is like no other, of `seed`.
+fn chance(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+#[test]
+fn whatever_resets_by_chance_have_blamed_is_tried_again_behind_a_topic_that_is_always_cut() {
+    let (mut most, mut blamed_by_chance) = (0, 0);
+    for percent in [5, 10, 20, 30] {
+        for seed in 0..12 {
+            for topics in [1, 3] {
+                let bad = |seq: u64| seq % 5 == 1;
+                let topic =
+                    |seq: u64| if seq % 5 == 1 { format!("bad/{}", seq % topics) } else { format!("good/{}", seq % 2) };
+                let mut hostile = Hostile::new(16, Manner::Reset, &bad, &topic);
+                let (mut random, mut arrived, mut after) = (seed * 1000 + percent, BTreeSet::new(), 0);
+                // One more comes with each connection, the last when the resets end.
+                let (count, resetting) = (240, 240);
+                let all = count - (1..=count).filter(|seq| bad(*seq)).count() as u64;
+                // Nothing is set aside: what is always cut stays before all others.
+                for connection in 0..2000 {
+                    let resets = connection < resetting;
+                    hostile.window.open(16);
+                    let mut id = 0;
+                    'connection: loop {
+                        hostile.fill(count.min(connection + 1));
+                        let mut flight = Vec::new();
+                        while let Some(cargo) = hostile.window.next(hostile.now) {
+                            hostile.window.handed(cargo, hostile.now);
+                            id = id % 16 + 1;
+                            hostile.window.sent(id).unwrap();
+                            let Outgoing::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+                            flight.push((id, seq));
+                        }
+                        if flight.is_empty() {
+                            if arrived.len() as u64 == all {
+                                break 'connection;
+                            }
+                            let Some(at) = hostile.window.next_retry() else { break 'connection };
+                            hostile.now = hostile.now.max(at);
+                            continue;
+                        }
+                        hostile.now += Duration::from_millis(20);
+                        let cut = flight
+                            .iter()
+                            .position(|(_, seq)| bad(*seq) || (resets && chance(&mut random) % 100 < percent));
+                        // A reset eats the acknowledgements of its flight.
+                        if cut.is_some() {
+                            let cut = hostile.window.cut(hostile.now);
+                            blamed_by_chance +=
+                                u32::from(cut.topic.is_some_and(|topic| cut.blamed && topic.starts_with("good")));
+                            break 'connection;
+                        }
+                        for (id, seq) in flight {
+                            hostile.window.answered(id, BrokerReply::Taken, hostile.now).unwrap();
+                            arrived.insert(seq);
+                        }
+                    }
+                    hostile.window.reset();
+                    hostile.now += RETRY_MIN;
+                    if arrived.len() as u64 == all {
+                        break;
+                    }
+                    after += u32::from(!resets);
+                }
+                assert_eq!(
+                    arrived.len() as u64,
+                    all,
+                    "{percent} %, seed {seed}, {topics} topics: what is permitted arrives"
+                );
+                assert!(after <= 60, "{percent} %, seed {seed}, {topics} topics: {after} connections after the resets");
+                most = most.max(after);
+            }
+        }
+    }
+    assert!(blamed_by_chance > 100, "{blamed_by_chance}");
+    println!("{most} connections after the last reset at most, {blamed_by_chance} blamed by chance");
+}

@@ -125,6 +125,14 @@ pub struct Troubled<'w> {
     pub since: Instant,
 }
 
+/// One that is wary and waits.
+#[derive(Debug)]
+struct WaryOne {
+    seq: u64,
+    /// When it may be tried again, if it was tried.
+    again: Option<Instant>,
+}
+
 #[derive(Debug)]
 struct Send {
     cargo: Outgoing,
@@ -158,6 +166,8 @@ pub struct Window {
     alone: Option<u64>,
     /// Whether any is wary, perhaps: no need to look for them otherwise.
     any_wary: bool,
+    /// Whether the last wary one that went had been tried before: the next is one that was not, if there is one.
+    tried_last: bool,
     search: Search,
     /// Sends of this connection, in order; the front is the oldest without an answer and has ordinal `ordinal`.
     sends: VecDeque<Send>,
@@ -189,6 +199,7 @@ impl Window {
             refused_last: None,
             alone: None,
             any_wary: false,
+            tried_last: false,
             search: Search::new(retry_min, retry_max),
             sends: VecDeque::with_capacity(size),
             ordinal: 0,
@@ -416,29 +427,33 @@ impl Window {
         }
     }
 
-    /// Those of the wary that may be tried: of each topic the oldest two, so that it shows whether it is the message or the topic. The number
-    /// of the topic's oldest, how often it was tried, its own number, and when it may go.
-    fn wary_ones(&self) -> Vec<(u64, u32, u64, Option<Instant>)> {
+    /// Those of the wary that may be tried: of each topic the oldest two, so that it shows whether it is the message or the topic.
+    fn wary_ones(&self) -> Vec<WaryOne> {
         let waits = (self.first..).zip(&self.items).filter(|(_, item)| item.wary && item.stage == Stage::Queued);
-        let mut topics: HashMap<&str, (u64, u8)> = HashMap::new();
+        let mut topics: HashMap<&str, u8> = HashMap::new();
         let ones = waits.filter_map(|(seq, item)| {
-            let (oldest, count) = topics.entry(&item.publication.as_ref()?.topic).or_insert((seq, 0));
+            let count = topics.entry(&item.publication.as_ref()?.topic).or_insert(0);
             *count = count.saturating_add(1);
-            (*count <= 2).then_some((*oldest, item.cuts.max(item.refusals), seq, item.again))
+            (*count <= 2).then_some(WaryOne { seq, again: item.again })
         });
         ones.collect()
     }
 
-    /// The wary one that is next: of the oldest topic the one that was tried less.
+    /// The wary one that is next, by turns: the oldest of those that were not tried yet, and of those that were the one that has waited longest.
+    /// So each gets its turn after a bounded number of others, however many new ones come and whatever becomes of the oldest.
     fn next_wary(&self, now: Instant) -> Option<Outgoing> {
-        let due = self.wary_ones().into_iter().filter(|(.., again)| again.is_none_or(|again| again <= now));
-        due.map(|(oldest, tries, seq, _)| (oldest, tries, seq)).min().map(|(.., seq)| Outgoing::Numbered(seq))
+        let ones = self.wary_ones();
+        let due = || ones.iter().filter(|one| one.again.is_none_or(|again| again <= now));
+        let untried = due().filter(|one| one.again.is_none()).map(|one| one.seq).min();
+        let tried = due().filter_map(|one| Some((one.again?, one.seq))).min().map(|(_, seq)| seq);
+        let next = if self.tried_last { untried.or(tried) } else { tried.or(untried) };
+        next.map(Outgoing::Numbered)
     }
 
     /// When a wary one may go next.
     fn wary_due(&self) -> Option<Instant> {
         let (earliest, ones) = (self.search.wary_at(), self.wary_ones());
-        ones.into_iter().filter_map(|(.., again)| again.max(earliest)).min()
+        ones.into_iter().filter_map(|one| one.again.max(earliest)).min()
     }
 
     /// No connection is cut at `cargo`, nor at others of its topic.
@@ -530,9 +545,13 @@ impl Window {
     pub fn handed(&mut self, cargo: Outgoing, now: Instant) {
         self.leave_line(cargo, Stage::UnderWay);
         if let Outgoing::Numbered(seq) = cargo
-            && self.item(cargo).is_some_and(|item| item.wary && !item.silent)
+            && let Some(item) = self.item(cargo).filter(|item| item.wary)
         {
-            self.alone = Some(seq);
+            let (tried, silent) = (item.again.is_some(), item.silent);
+            self.tried_last = tried;
+            if !silent {
+                self.alone = Some(seq);
+            }
         }
         self.sends.push_back(Send { cargo, at: now, answered: false });
     }
