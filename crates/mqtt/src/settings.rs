@@ -19,6 +19,41 @@ pub enum Version {
     V5,
 }
 
+/// The longest string that MQTT carries, bytes.
+const STRING_MAX: usize = 65_535;
+/// The longest `prefix`, bytes: with all that follows it a topic stays far below [`STRING_MAX`].
+const PREFIX_MAX: usize = 1024;
+/// The longest host name and the longest part of one.
+const HOST_MAX: usize = 253;
+const LABEL_MAX: usize = 63;
+
+/// Whether `host` is an address, or can be a name.
+fn is_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if bare.parse::<Ipv6Addr>().is_ok() {
+        return true;
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_label = |label: &str| {
+        (1..=LABEL_MAX).contains(&label.len())
+            && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+            && !label.starts_with('-')
+    };
+    name.len() <= HOST_MAX && name.split('.').all(is_label)
+}
+
+/// Whether MQTT can carry `text` as a name.
+fn is_mqtt_string(text: &str) -> bool {
+    text.len() <= STRING_MAX && !text.contains(char::is_control)
+}
+
+/// `text` as a message shows it: control characters escaped, the beginning alone of what is long.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 64;
+    let begin: String = text.chars().take(SHOWN).collect();
+    if begin.len() < text.len() { format!("{:?}…", begin) } else { format!("{begin:?}") }
+}
+
 /// The broker and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -107,22 +142,44 @@ impl Settings {
     pub fn check(&self) -> Result<(), WrongSetting> {
         let wrong = |key, text: String| Err(WrongSetting { key, text });
         let written = hj212_model::settings::duration::format;
-        if self.host.trim().is_empty() || self.port == 0 {
+        if !is_host(&self.host) || self.port == 0 {
             return wrong(
                 "host",
-                format!("\"{}:{}\" is no address of a broker: set host and port", self.host, self.port),
+                format!(
+                    "{}:{} is no address of a broker: write host as a name or an address alone, as \"broker.example\" or \"10.0.0.1\", and its port",
+                    shortened(&self.host),
+                    self.port
+                ),
             );
         }
         if self.client_id.is_empty() {
             return wrong("client_id", "client_id is empty: give each gateway a name of its own".to_owned());
         }
+        for (key, value) in [("client_id", Some(&self.client_id)), ("username", self.username.as_ref())] {
+            if let Some(value) = value.filter(|value| !is_mqtt_string(value)) {
+                let (bytes, shown) = (value.len(), shortened(value));
+                return wrong(
+                    key,
+                    format!(
+                        "{key} {shown} of {bytes} bytes: MQTT takes at most {STRING_MAX} bytes, and no control characters"
+                    ),
+                );
+            }
+        }
         if self.prefix.is_empty()
-            || self.prefix.contains(['+', '#', '\0'])
+            || self.prefix.len() > PREFIX_MAX
+            || self.prefix.starts_with('$')
+            || self.prefix.contains(['+', '#'])
+            || self.prefix.contains(char::is_control)
             || self.prefix.trim_matches('/') != self.prefix
         {
             return wrong(
                 "prefix",
-                format!("prefix \"{}\" is no beginning of a topic: write it as \"hj212/v1\"", self.prefix),
+                format!(
+                    "prefix {} is no beginning of a topic: write it as \"hj212/v1\", at most {PREFIX_MAX} bytes, without + and #, not beginning with $, \
+                     which belongs to the broker",
+                    shortened(&self.prefix)
+                ),
             );
         }
         if self.password_file.is_some() && self.username.is_none() {
@@ -178,6 +235,62 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_mqtt_or_the_network_cannot_carry_are_refused_by_name() {
+        let long = "x".repeat(STRING_MAX + 1);
+        let with = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check().err().map(|wrong| (wrong.key, wrong.to_string().len()))
+        };
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "bogus value",
+            "\0",
+            "a\0b",
+            "mqtt://127.0.0.1",
+            "127.0.0.1:1883",
+            "a/b",
+            "a..b",
+            "-a",
+            "u@h",
+            "[10.0.0.1]",
+            &long,
+        ] {
+            let found = with(&|settings| settings.host = bad.to_owned());
+            assert!(found.is_some_and(|(key, shown)| key == "host" && shown < 400), "{bad:.40}: {found:?}");
+        }
+        for good in [
+            "127.0.0.1",
+            "::1",
+            "[::1]",
+            "fe80::1",
+            "broker",
+            "broker.example",
+            "broker.example.",
+            "my_broker-1",
+            "中心.cn",
+        ] {
+            assert_eq!(with(&|settings| settings.host = good.to_owned()), None, "{good}");
+        }
+        for bad in ["a\0b", "a\nb", &long] {
+            let found = with(&|settings| settings.client_id = bad.to_owned());
+            assert!(found.is_some_and(|(key, shown)| key == "client_id" && shown < 400), "{bad:.40}: {found:?}");
+            let found = with(&|settings| settings.username = Some(bad.to_owned()));
+            assert!(found.is_some_and(|(key, shown)| key == "username" && shown < 400), "{bad:.40}: {found:?}");
+        }
+        let levels = "p/".repeat(PREFIX_MAX) + "p";
+        for bad in ["", "/", "a/", "$SYS/x", "$x", "a+", "a/#", "a\0", &levels, &long] {
+            let found = with(&|settings| settings.prefix = bad.to_owned());
+            assert!(found.is_some_and(|(key, shown)| key == "prefix" && shown < 400), "{bad:.40}: {found:?}");
+        }
+        for good in ["hj212/v1", "a", "a/$b", "环保/v1"] {
+            assert_eq!(with(&|settings| settings.prefix = good.to_owned()), None, "{good}");
+        }
+    }
 
     #[test]
     fn the_defaults_are_right_and_come_back_from_toml() {
