@@ -22,7 +22,7 @@ use hj212_model::message::{Heard, Peering, Presence, Record, Timestamp};
 use hj212_model::telemetry::Telemetry;
 use sha2::{Digest, Sha256};
 
-const CONTEXT: &str = r#"{"stations":{"M1":{"name":"一号炉","st":"31","edition":"2017","rules":["inc19","dev22"],"facilities":[{"id":"furnace-1","kind":"furnace","factors":["a21026"],"aliases":{"feed":"x01","temp":"x02","burner":"x03","fan":"x04"}}],"limits":{"a21026":"100"},"ranges":{"a21026":["0","500"]}},"M2":{"name":"未上线","st":"31","edition":"2017"}},"factors":{}}"#;
+const CONTEXT: &str = r#"{"stations":{"M1":{"name":"一号炉","st":"31","edition":"2017","rules":["inc19","dev22"],"facilities":[{"id":"furnace-1","kind":"furnace","factors":["a21026","a34013"],"aliases":{"feed":"x01","temp":"x02","burner":"x03","fan":"x04"}}],"limits":{"a21026":"100"},"ranges":{"a21026":["0","500"]}},"M2":{"name":"未上线","st":"31","edition":"2017"}},"factors":{}}"#;
 
 fn at(clock: &str) -> Timestamp {
     let time: jiff::Timestamp = format!("2026-06-01T{clock}+08:00").parse().unwrap();
@@ -207,10 +207,10 @@ fn day_of_hours() -> Written {
             &next,
             2061,
             &format!("20260601{hour:02}0000"),
-            &format!("a21026-Avg={hour}.5,a21026-Flag={flag}"),
+            &format!("a21026-Avg={hour}.5,a21026-Flag={flag};a34013-Avg=20,a34013-Flag=N"),
         );
     }
-    written.report("2026-06-02T00:10:00", 2031, "20260601000000", "a21026-Avg=11.0,a21026-Flag=N");
+    written.report("2026-06-02T00:10:00", 2031, "20260601000000", "a21026-Avg=11.0,a21026-Flag=N;a34013-Avg=20,a34013-Flag=N");
     written
 }
 

@@ -18,7 +18,7 @@ fn records_hashes_rules_entries_and_rulings_are_handed_over_without_passwords() 
     let (code, out, said) = written.ask(&[&base[..], &["--evidence"]].concat());
     assert_eq!(code, 0, "{said}");
     // The frame as it was received, its own hash, its place in the chain.
-    let segment = "QN=20260601130200000;ST=31;CN=2061;PW=123456;MN=M1;Flag=5;CP=&&DataTime=20260601120000;a21026-Avg=12.5,a21026-Flag=D&&";
+    let segment = "QN=20260601130200000;ST=31;CN=2061;PW=123456;MN=M1;Flag=5;CP=&&DataTime=20260601120000;a21026-Avg=12.5,a21026-Flag=D;a34013-Avg=20,a34013-Flag=N&&";
     let mut raw = Vec::new();
     write::frame(&mut raw, |bytes| bytes.extend_from_slice(segment.as_bytes()));
     holds(&out, &["PW=******;MN=M1", "a21026-Avg=12.5", &format!("sha256:{}", hex(&Sha256::digest(&raw)))]);
