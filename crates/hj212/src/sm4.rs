@@ -19,6 +19,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::seal_form::{Padding, SealForm, Writing};
 use super::{Deviation, Seal, crc, packet, scan, sealed};
+pub use damaged::is_damaged;
 
 /// The length of a group and of a key in bytes.
 pub const GROUP: usize = 16;
@@ -275,76 +276,11 @@ pub fn writing_of(segment: &[u8]) -> Option<Writing> {
     }
 }
 
-/// Whether a segment that none of `keys` opens was sealed with one of them and damaged since: the key gives a data area that the check
-/// does not belong to, or clean text in some groups and not in others. A key that it was not sealed with gives a group of nothing but
-/// the characters of names and numbers once in 400 million groups. Of an area of one group only a single wrong bit, or digit where it is
-/// written in text, can be told.
-#[must_use]
-pub fn is_damaged<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> bool {
-    if form_of(segment, said, keys.clone()).is_some() {
-        return false;
-    }
-    let writing = writing_of(segment);
-    for padding in [None, Some(Padding::Pkcs7), Some(Padding::Zero)] {
-        match open_in(SealForm { writing, padding }, segment, said, keys.clone()) {
-            Ok(_) | Err(Unsealed::KeyForm | Unsealed::Groups | Unsealed::Area) => return false,
-            Err(Unsealed::Check) => return true,
-            Err(Unsealed::Key) => {}
-        }
-    }
-    let Some((from, to)) = area_of(segment) else { return false };
-    let area = segment.get(from..to).unwrap_or_default();
-    let Ok(sealed) = ciphertext(writing, area) else { return false };
-    let whole = sealed.len() / GROUP * GROUP;
-    keys.into_iter().any(|key| {
-        let mut plain = sealed.clone();
-        key.open(&mut plain);
-        let groups = plain.get(..whole).unwrap_or_default();
-        groups.chunks_exact(GROUP).any(|group| group.iter().all(|byte| sealed::is_common(*byte)))
-            || whole == GROUP && one_off(segment, (from, to), writing, said, key)
-    })
-}
-
 /// Which of `keys` a segment was sealed with, in whatever form, whole or damaged since: who cannot read it may know its key all the same.
 #[must_use]
 pub fn key_of<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> Option<usize> {
     let whole = keys.clone().into_iter().position(|key| form_of(segment, said, [key]).is_some());
     whole.or_else(|| keys.into_iter().position(|key| is_damaged(segment, said, [key])))
-}
-
-/// Whether turning one bit of the one group, or writing one of its digits otherwise, makes it a data area that the check belongs to.
-fn one_off(segment: &[u8], (from, to): (usize, usize), writing: Option<Writing>, said: u16, key: &Key) -> bool {
-    let area = segment.get(from..to).unwrap_or_default();
-    let mut opened = Vec::with_capacity(area.len());
-    let mut fits = |sealed: &[u8]| {
-        [None, Some(Padding::Pkcs7), Some(Padding::Zero)].into_iter().any(|padding| {
-            let Some(length) = key.opens(sealed, padding, &mut opened) else { return false };
-            [length, opened.len()].into_iter().any(|end| {
-                let inside = opened.get(..end).unwrap_or_default();
-                let parts = [segment.get(..from).unwrap_or_default(), inside, segment.get(to..).unwrap_or_default()];
-                crc::checksum(&parts.concat()) == said
-            })
-        })
-    };
-    let Some(writing) = writing else {
-        let Ok(sealed) = ciphertext(None, area) else { return false };
-        return (0..GROUP * 8).any(|bit| {
-            let mut turned = sealed.clone();
-            if let Some(byte) = turned.get_mut(bit / 8) {
-                *byte ^= 1 << (bit % 8);
-            }
-            fits(&turned)
-        });
-    };
-    (0..area.len()).any(|at| {
-        (b'+'..=b'z').any(|digit| {
-            let mut other = area.to_vec();
-            if let Some(byte) = other.get_mut(at) {
-                *byte = digit;
-            }
-            writing.decode(&other).is_some_and(|sealed| fits(&sealed))
-        })
-    })
 }
 
 /// What the check `said` is over, if it is right in any way.
@@ -397,6 +333,7 @@ pub(super) fn hex_byte(digits: &[u8]) -> Option<u8> {
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
+mod damaged;
 #[cfg(any(test, feature = "fixtures"))]
 #[doc(hidden)]
 pub mod form_tests;

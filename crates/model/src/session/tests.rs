@@ -281,6 +281,43 @@ fn of_one_group_a_wrong_digit_is_told() {
     assert!(damaged > 500 && answered * 50 < damaged, "{answered} of {damaged}");
 }
 
+/// Every bit of the area turned, one at a time, in every writing: damage makes one writing look like another.
+#[test]
+fn one_wrong_bit_of_written_ciphertext_is_told_whatever_it_looks_like_then() {
+    let key = Key::from_text("0123456789abcdef").unwrap();
+    let foreign = Key::from_text("keyBkeyBkeyBkeyB").unwrap();
+    let long = "DataTime=20260601100000;a21026-Avg=10.25,a21026-Flag=N;a21002-Avg=31.5,a21002-Flag=N";
+    for area in [long, "DataTime=20260601100000;RS=1,a=12", "DataTime=20260601100000", "PolId=a21026,x=12"] {
+        for written in ["base64", "lines", "hex", "blanks"] {
+            for padding in ["none", "pkcs7", "zero"] {
+                let way = sm4::form_tests::Way { written, padding, check: "plain", length: "wire" };
+                let whole = way.frame(HEAD, area, &key);
+                assert_eq!(heard_as(&whole, way.seal(), std::slice::from_ref(&foreign)), "accepted", "{way:?} {area}");
+                let (mut damaged, mut answered) = (0, Vec::new());
+                for at in 6 + HEAD.len()..whole.len() - 8 {
+                    for bit in 0..8 {
+                        let mut wrong = whole.clone();
+                        wrong[at] ^= 1 << bit;
+                        let step = scan(&wrong, Peer::Resting, &Limits::default());
+                        // The check has 256 values: that of the plain text is that of the damaged one at times.
+                        if matches!(step.item, Some(Item::Frame(frame)) if frame.check.said == frame.check.computed) {
+                            continue;
+                        }
+                        damaged += 1;
+                        if heard_as(&wrong, None, std::slice::from_ref(&key)) == "accepted" {
+                            answered.push((at - 6 - HEAD.len(), char::from(whole[at]), char::from(wrong[at])));
+                        }
+                    }
+                }
+                // A letter in the other case is the same digit of hexadecimal.
+                let hex = matches!(written, "hex" | "blanks");
+                answered.retain(|(_, was, is)| !(hex && was.is_ascii_hexdigit() && was.eq_ignore_ascii_case(is)));
+                assert!(answered.len() * 100 < damaged, "{way:?} {area}: {} of {damaged} {answered:?}", answered.len());
+            }
+        }
+    }
+}
+
 /// One row of `fixtures/field/envelopes.tsv`: what, policy, outcome, deviations, bytes.
 type Envelope = (String, String, String, Vec<String>, Vec<u8>);
 
