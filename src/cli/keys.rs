@@ -18,8 +18,7 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Reads the command desk's file, which is written within 15 s of a change, and the key file; works beside a running \
-    gateway.\n状态:offered 已下发待证实,proven 已证实,refused 被站点拒绝;* 为站点当前使用的密钥。超过 renew_after 的标 due。"
+    after_help = "Reads the command desk's file, the journal behind it, and the key file; works beside a running gateway.\n状态:offered 已下发待证实,proven 已证实,refused 被站点拒绝;* 为站点当前使用的密钥。超过 renew_after 的标 due。"
 )]
 pub(super) struct Options {
     /// The gateway's configuration
@@ -42,7 +41,7 @@ pub(super) fn keys(command: &Command) -> u8 {
             return CONFIG;
         }
     };
-    let Overview { rows, unbelieved } = match key_overview::read(&config, &keys) {
+    let Overview { rows, as_of, unbelieved } = match key_overview::read(&config, &keys) {
         Ok(overview) => overview,
         Err(error) => {
             complain(&error);
@@ -83,7 +82,7 @@ pub(super) fn keys(command: &Command) -> u8 {
         });
         return print(&format!(
             "{}\n",
-            json!({ "stations": stations.collect::<Vec<_>>(), "without_proven_key": bare })
+            json!({ "as_of": as_of.to_rfc3339(), "stations": stations.collect::<Vec<_>>(), "without_proven_key": bare })
         ));
     }
     let mut text = String::new();
@@ -99,6 +98,9 @@ pub(super) fn keys(command: &Command) -> u8 {
     }
     if !bare.is_empty() {
         text.push_str(&format!("without a proven key / 无已证实密钥: {}\n", bare.join(" ")));
+    }
+    if !text.is_empty() {
+        text.push_str(&format!("as of 截至 {}\n", as_of.to_rfc3339()));
     }
     print(&text)
 }

@@ -96,6 +96,26 @@ pub fn read(config: &Config, wanted: &Wanted<'_>) -> Result<Requests, ReplayErro
     look.around(command_desk::remembered(&derived)).map_err(|error| broken(&error))
 }
 
+/// The steps behind a record that are wanted, with the times of theirs.
+pub(super) fn steps_behind(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    up_to: Offset,
+    wanted: impl Fn(&Step) -> bool,
+) -> Result<Vec<(Timestamp, Step)>, ReadError> {
+    let mut reader = Reader::open(disk, dir, Offset(up_to.0.saturating_add(1)))?;
+    let mut steps = Vec::new();
+    while let Some(item) = reader.next()? {
+        let ReadItem::Record(stored) = item else { continue };
+        if let Ok(Record::Command(body)) = command(stored.kind, stored.body)
+            && let Some(step) = Step::decode(body).filter(&wanted)
+        {
+            steps.push((stored.time, step));
+        }
+    }
+    Ok(steps)
+}
+
 /// A look into the journal.
 struct Look<'a> {
     disk: Arc<dyn Disk>,
@@ -111,6 +131,8 @@ impl Look<'_> {
         let known = remembered.is_some();
         if let Some((up_to, steps)) = remembered {
             steps.iter().filter(|(_, step)| self.concerns(step)).for_each(|(at, step)| all.note(step, *at));
+            // The file has the last sending of all for its QN; how its request ended may be forgotten by now.
+            all.requests.retain(|_, request| request.begun);
             self.segment(Offset(up_to.0.saturating_add(1)), None, &mut all)?;
             all.requests.retain(|_, request| request.is_open());
         }
@@ -187,6 +209,11 @@ impl Gathered {
         let beside = matches!(step, Step::Refused { shown: false, .. });
         if beside && self.requests.contains_key(&key) {
             // What is refused about an id that is in use is no news of that request.
+            return;
+        }
+        // The file has the sending with the highest QN behind all else, and of changes of a password or MN all steps again.
+        let has_ended = |request: &Request| request.begun && !request.beside && !request.is_open();
+        if matches!(step, Step::Sent { .. }) && self.requests.get(&key).is_some_and(has_ended) {
             return;
         }
         let empty = || Request { queued: at, status: Map::new(), begun: false, beside };
@@ -269,6 +296,41 @@ mod tests {
         assert_eq!((found[0].text("state"), found[0].text("author"), found[0].is_open()), ("done", "li", false));
         assert_eq!((found[1].text("id"), found[1].text("state"), found[1].is_open()), ("b", "queued", true));
         assert!(!format!("{found:?}").contains("secret"));
+    }
+
+    #[test]
+    fn the_last_sending_in_the_file_opens_no_request_that_has_ended() {
+        let (mn, segment) = ("A".to_owned(), "PW=secret".to_owned());
+        let sent = |id: &str, qn: &str| Step::Sent {
+            mn: mn.clone(),
+            id: id.into(),
+            qn: qn.into(),
+            count: 1,
+            segment: segment.clone(),
+        };
+        let ended =
+            |id: &str| Step::Ended { mn: mn.clone(), id: id.into(), outcome: Outcome::Done, code: Some(1), packets: 0 };
+        for ids_max in [1, 8] {
+            let mut ledger = hj212_downlink::compact::Ledger::new(ids_max);
+            let steps = [
+                queued("b"),
+                queued("c"),
+                queued("a"),
+                sent("a", "20261123100000002"),
+                ended("a"),
+                sent("b", "20261123100000001"),
+                ended("b"),
+            ];
+            (1..).zip(steps).for_each(|(at, step)| ledger.note(Timestamp(at), step));
+            let dir = tempfile::tempdir().unwrap();
+            journal(dir.path(), 0);
+            let wanted = Wanted { mn: None, open: true, limit: 10, since: None };
+            let look = Look { disk: Arc::new(OsDisk), dir: dir.path(), wanted: &wanted, bytes_max: BYTES_MAX };
+            let remembered = (Offset(0), ledger.steps().cloned().collect());
+            let found = look.around(Some(remembered)).unwrap().requests;
+            let ids: Vec<&str> = found.iter().map(|request| request.text("id")).collect();
+            assert_eq!(ids, ["c"], "{ids_max}");
+        }
     }
 
     #[test]
