@@ -200,7 +200,7 @@ impl Task {
 fn told(desk: &Desk) -> Vec<Told> {
     let told = |followed: hj212_downlink::Followed| Told {
         mn: followed.mn,
-        password: followed.password,
+        passwords: followed.passwords,
         new_mn: followed.new_mn,
     };
     desk.followed().into_iter().map(told).collect()

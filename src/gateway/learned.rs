@@ -17,11 +17,12 @@ use hj212_model::session::{HeardAddresses, Learned};
 const FILE: &str = "learned";
 const HEARD_ADDRESSES: &str = "heard_addresses";
 
-/// How often the file is written, if something was learned.
-const EVERY: Duration = Duration::from_secs(10);
+/// How often the files are written, if something was learned.
+const EVERY: Duration = Duration::from_secs(2);
 
-/// Where stations were heard is written at most once in so many of these: on mobile links it changes all the time.
-const HAUNTS_EVERY: u32 = 6;
+/// Where stations were heard is written at most once in so many of these, for on mobile links it changes all the time; who has another MN is not
+/// waited with: after a kill it would be refused under that one.
+const HAUNTS_EVERY: u32 = 30;
 
 /// What an earlier run had learned.
 pub(super) fn load(derived: &Derived) -> BTreeMap<String, Learned> {
@@ -46,7 +47,7 @@ pub(super) async fn keep(shared: Arc<ListenerState>, derived: Derived, stop: Can
         }
         turn += 1;
         let due = stopped || turn % HAUNTS_EVERY == 1;
-        if let Some(heard_addresses) = due.then(|| shared.haunts_to_keep()).flatten() {
+        if let Some(heard_addresses) = shared.haunts_to_keep(!due) {
             let bytes = postcard::to_stdvec(&heard_addresses).map_err(std::io::Error::other);
             if let Err(error) = bytes.and_then(|bytes| derived.store(HEARD_ADDRESSES, &bytes)) {
                 tracing::warn!(%error, "where stations were heard cannot be written; it is learned anew after a restart");

@@ -65,7 +65,7 @@ struct Registered {
 impl Registered {
     fn of(files: Arc<Registry>, told: Vec<Told>, shown: Vec<Moved>) -> Registered {
         let of_shown =
-            |moved: &Moved| Told { mn: moved.mn.clone(), password: None, new_mn: Some(moved.new_mn.clone()) };
+            |moved: &Moved| Told { mn: moved.mn.clone(), passwords: Vec::new(), new_mn: Some(moved.new_mn.clone()) };
         let followed: Vec<Told> = told.iter().cloned().chain(shown.iter().map(of_shown)).collect();
         let all = if followed.is_empty() { Arc::clone(&files) } else { Arc::new(files.with(followed)) };
         Registered { files, told, shown, all }
@@ -196,10 +196,10 @@ impl ListenerState {
         self.replace_registry((*registry).clone());
     }
 
-    /// Where who was heard, for the next run; `None`: as when this was last called.
+    /// Where who was heard, for the next run; `None`: as when this was last given. `moves`: only if it is new who has another MN.
     #[must_use]
-    pub fn haunts_to_keep(&self) -> Option<HeardAddresses> {
-        open(&self.heard_addresses).to_keep()
+    pub fn haunts_to_keep(&self, moves: bool) -> Option<HeardAddresses> {
+        open(&self.heard_addresses).to_keep(moves)
     }
 
     /// Which station an unknown MN may be the new one of ([`HeardAddresses`]): nothing is taken for true yet.

@@ -3,10 +3,11 @@
 //!
 //! What must stay true: a desk restored from [`Ledger::steps`] goes on as one restored from all steps would; what is kept is bounded by the
 //! requests that are open, `ids_max` ended ones, and of each station [`KEYS_MAX`] keys twice, what it was told when it was new, and the last
-//! change of its password and of its MN.
+//! change of its MN and [`GIVEN_MAX`] of its password.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::desk::GIVEN_MAX;
 use super::keys::KEYS_MAX;
 use super::step::{KeyState, Origin, Outcome, Step};
 use hj212_model::message::Timestamp;
@@ -25,8 +26,8 @@ pub struct Ledger {
     key_notes: BTreeMap<(String, u8), (Timestamp, Step)>,
     /// What a station was told when it was new, by command.
     contacts: BTreeMap<(String, String), Ended>,
-    /// The last change of its password or MN that the station may have made.
-    changes: BTreeMap<(String, u16), Ended>,
+    /// The last changes of its password, and the last one of its MN, that the station may have made; oldest first.
+    changes: BTreeMap<(String, u16), Vec<Ended>>,
     clocks: BTreeMap<String, (Timestamp, Step)>,
     /// The sending with the highest QN: QNs go on behind it, whatever the clock says.
     last_sent: Option<(Timestamp, Step)>,
@@ -119,7 +120,8 @@ impl Ledger {
         let not_done = matches!(outcome, Some(Outcome::Refused | Outcome::Failed)) && once;
         let own = || steps.iter().filter(|(_, s)| matches!(s, Step::Queued { .. } | Step::Sent { .. })).cloned();
         if matches!(cn, 1002 | 1072) && sent && !not_done {
-            self.changes.insert((mn.to_owned(), cn), own().chain([ended.clone()]).collect());
+            let changes = self.changes.entry((mn.to_owned(), cn)).or_default();
+            remember(changes, own().chain([ended.clone()]).collect(), if cn == 1072 { GIVEN_MAX } else { 1 });
         }
         let kept: Ended =
             own().filter(|(_, step)| cn == 1012 || matches!(step, Step::Queued { .. })).chain([ended]).collect();
@@ -137,7 +139,7 @@ impl Ledger {
     pub fn steps(&self) -> impl Iterator<Item = &(Timestamp, Step)> {
         let last = self.last_sent.iter();
         let ended = self.contacts.values().flatten().chain(self.ended.iter().flatten());
-        let ended = ended.chain(self.changes.values().flatten());
+        let ended = ended.chain(self.changes.values().flatten().flatten());
         let keys = self.keys().chain(self.key_notes.values()).chain(self.clocks.values());
         // An exchange that is under way has left the queue before the next one was taken up.
         let under_way = |steps: &&Vec<(Timestamp, Step)>| steps.iter().any(|(_, s)| matches!(s, Step::Sent { .. }));
@@ -155,6 +157,22 @@ impl Ledger {
     /// The steps of the keys alone.
     pub fn keys(&self) -> impl Iterator<Item = &(Timestamp, Step)> {
         self.keys.values().flatten()
+    }
+}
+
+/// Adds a change to those that a station may have made; of more than `max` the oldest goes, but not the one that it took last.
+fn remember(changes: &mut Vec<Ended>, change: Ended, max: usize) {
+    let is_taken =
+        |change: &Ended| change.iter().any(|(_, step)| matches!(step, Step::Ended { outcome: Outcome::Done, .. }));
+    let area = |change: &Ended| {
+        change.iter().find_map(|(_, step)| if let Step::Queued { area, .. } = step { Some(area.clone()) } else { None })
+    };
+    let (new, took) = (area(&change), is_taken(&change));
+    changes.retain(|old| area(old) != new || is_taken(old) && !took);
+    changes.push(change);
+    while changes.len() > max {
+        let kept = changes.iter().rposition(is_taken) == Some(0) && max > 1;
+        changes.remove(usize::from(kept));
     }
 }
 

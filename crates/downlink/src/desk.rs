@@ -21,6 +21,7 @@ use super::step::{KeyNotice, KeyState, Origin, Outcome, Step};
 use super::table::SET_KEY;
 use super::{Address, KeyRing};
 pub use follow::Followed;
+pub(crate) use follow::GIVEN_MAX;
 use hj212::sm4::Key;
 use rotation::Rotation;
 pub use spoken::Spoken;
@@ -130,11 +131,14 @@ impl Desk {
     /// Stations are registered anew. What waits for one whose address is `None` any more ends as unregistered; what is known of its keys
     /// is kept for the day on which it is registered again.
     pub fn readdress(&mut self, address: impl Fn(&Address) -> Option<Address>, now: Moment) -> Vec<Effect> {
-        let mut effects = Vec::new();
+        let (mut effects, mut new_passwords) = (Vec::new(), BTreeSet::new());
         for mn in self.lanes.names() {
             let Some(mut lane) = self.lanes.hold(&mn) else { continue };
             match address(&lane.address).filter(|new| new.mn == mn) {
                 Some(new) => {
+                    if lane.address.pw != new.pw {
+                        new_passwords.insert(mn.clone());
+                    }
                     // What has come back is spoken to when it is heard again.
                     lane.address = new;
                     lane.registered = true;
@@ -148,7 +152,7 @@ impl Desk {
             drop(lane);
             effects.extend(self.due_of(&mn, now));
         }
-        self.forget_registered();
+        self.forget_registered(|mn| new_passwords.contains(mn));
         effects.push(Effect::Follow);
         effects
     }
@@ -156,7 +160,7 @@ impl Desk {
     /// The lane of a registered station, with what it was given since.
     fn lane(&mut self, address: &Address) -> Hold<'_> {
         let mut lane = self.lanes.open(address);
-        lane.address.other_pw = self.changes.get(&address.mn).and_then(|change| change.password.clone());
+        lane.address.other_pws = self.changes.get(&address.mn).map(follow::Change::passwords).unwrap_or_default();
         lane
     }
 

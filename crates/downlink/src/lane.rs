@@ -252,10 +252,10 @@ impl Lane {
     }
 
     /// The password that the station uses: the registered one, unless it was given another and shows it.
-    fn password(&self) -> Option<&str> {
+    pub(super) fn password(&self) -> Option<&str> {
         let (registered, heard) = (self.address.pw.as_deref(), self.heard_pw.as_deref());
-        let other = self.address.other_pw.as_deref();
-        heard.filter(|heard| registered.is_none() || other == Some(*heard)).or(registered)
+        let given = |heard: &str| self.address.other_pws.iter().any(|other| other == heard);
+        heard.filter(|heard| registered.is_none() || given(heard)).or(registered)
     }
 
     /// The step `sent` with this QN and count is durable: the bytes that go out now, if the station is still there. A step that holds the
@@ -495,7 +495,10 @@ impl Lane {
     pub(super) fn learn(&mut self, header: &Header<'_>) -> bool {
         let mut new = !std::mem::replace(&mut self.heard, true);
         if header.st != Some(b"91") && !matches!(header.cn, Some(9011..=9014)) {
-            new |= keep(&mut self.heard_st, header.st);
+            // Records of electricity and production (HJ 212-2025) are beside the station's own: data are asked for with the ST of what it measures.
+            if !matches!(header.st, Some(b"44" | b"45")) || self.heard_st.is_none() {
+                new |= keep(&mut self.heard_st, header.st.filter(|_| speaks_of_itself(header.cn)));
+            }
             let flag8 = header.flag.and_then(|flag| flag.edition()) == Some(Edition::V2025);
             new |= std::mem::replace(&mut self.heard_flag8, flag8) != flag8;
         }
@@ -543,6 +546,11 @@ impl Exchange {
         let text = Some(self.content.text()).filter(|_| self.order.cn == 1072)?;
         text.strip_prefix("NewPW=").or_else(|| text.strip_prefix("PW="))
     }
+}
+
+/// Whether the ST of a frame is that of what the station measures: records of data and of the state of the instruments have it.
+const fn speaks_of_itself(cn: Option<u16>) -> bool {
+    matches!(cn, Some(2000..=2999))
 }
 
 /// Takes over what is said, if it is something and something else than before; whether it is.

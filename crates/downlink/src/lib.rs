@@ -86,8 +86,8 @@ pub struct Address {
     pub st: Option<String>,
     /// The registered PW; `None`: the one that the station's uploads carry.
     pub pw: Option<String>,
-    /// The password that it was given since, and may use.
-    pub other_pw: Option<String>,
+    /// The passwords that it was given since, and may use.
+    pub other_pws: Vec<String>,
     /// Flag of what is sent to it, if not the edition's.
     pub flag: Option<u8>,
     /// The policy it is registered with.
@@ -98,7 +98,7 @@ impl Address {
     /// A station of which no more is registered.
     #[must_use]
     pub fn new(mn: &str, edition: Edition) -> Address {
-        Address { mn: mn.to_owned(), edition, st: None, pw: None, other_pw: None, flag: None, policy: None }
+        Address { mn: mn.to_owned(), edition, st: None, pw: None, other_pws: Vec::new(), flag: None, policy: None }
     }
 }
 

@@ -68,6 +68,9 @@ refusals! {
     TooLong "too-long", "请求或数据区过长", "the request or its data area is too long";
     IdForm "id-form", "请求编号不合规定", "the id is not 1 to 64 letters, digits, points, underscores and hyphens";
     IdUsed "id-used", "请求编号已用过", "the id has been used before";
+    IdReserved "id-reserved", "该编号前缀由网关自用(recall-、first-、clock-、key-、register-)", "ids that begin with recall-, first-, clock-, key- or register- are the gateway's own";
+    AuthorRole "author-role", "主题未带角色时 author 不得含“@”", "the author has an \"@\", as if a role vouched for it, and the topic names none";
+    MnTaken "mn-taken", "该 MN 已登记给另一站点", "another station is registered with this MN, or was given it";
     StationUnknown "station-unknown", "站点未登记", "the station is not registered";
     CommandUnknown "command-unknown", "未知命令", "no edition has a command of this name";
     EditionLacks "edition-lacks", "该站点的标准版本没有此命令", "the station's edition does not have this command";

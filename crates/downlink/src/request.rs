@@ -15,6 +15,10 @@ pub const REQUEST_MAX: usize = 8 * 1024;
 const ID_MAX: usize = 64;
 const AUTHOR_MAX: usize = 64;
 const WHY_MAX: usize = 512;
+/// What stands before the role in an author that the broker vouches for; in full width and small it looks the same.
+pub(super) const VOUCHES: [char; 3] = ['@', '\u{FF20}', '\u{FE6B}'];
+/// The beginnings of the ids that the gateway gives itself: recalls, what a new station is told, clocks, keys, MNs.
+const OWN_IDS: [&str; 5] = ["recall-", "first-", "clock-", "key-", "register-"];
 /// The longest expiry that a request may ask for, in seconds: 30 days.
 const EXPIRES_MAX: u64 = 30 * 24 * 3600;
 /// How far `asked_at` may lie ahead: clocks of two computers differ.
@@ -34,6 +38,7 @@ pub(super) struct Request {
     #[serde(default)]
     pub(super) parameters: Map<String, Value>,
     /// How many seconds it may wait.
+    #[serde(default, deserialize_with = "seconds")]
     pub(super) expires: Option<u64>,
     /// When it was asked, RFC 3339 with an offset; `expires` counts from then. Left out: from when it is taken.
     pub(super) asked_at: Option<String>,
@@ -63,17 +68,44 @@ pub struct Ask<'a> {
     pub hidden: bool,
     /// Whether it gives a key itself (`NewSK`), and none is to be made.
     pub given: bool,
+    /// Whether another station is registered with, or was given, the MN that it gives ([`super::Desk::gives_mn`]).
+    pub mn_taken: bool,
 }
 
 impl<'a> Ask<'a> {
     /// A request without a role.
     #[must_use]
     pub const fn new(mn: &'a str, id: &'a str, body: &'a [u8]) -> Ask<'a> {
-        Ask { mn, id, role: None, body, published: body, left: None, hidden: false, given: false }
+        Ask { mn, id, role: None, body, published: body, left: None, hidden: false, given: false, mn_taken: false }
     }
 }
 
+/// What is no whole number is one that is out of range, so that its field can be named.
+fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let said = Option::<Value>::deserialize(from)?;
+    Ok(said.map(|said| said.as_u64().unwrap_or_default()))
+}
+
+/// Whether the gateway may give an id itself.
+pub(super) fn is_own_id(id: &str) -> bool {
+    OWN_IDS.iter().any(|own| id.starts_with(own))
+}
+
 impl Request {
+    /// Reads what is asked. The author of a request that no role vouches for has no sign of one.
+    pub(super) fn of(ask: &Ask<'_>) -> Result<Request, Fault> {
+        let request = Request::read(ask.body)?;
+        if ask.role.is_none() && request.author.contains(VOUCHES) {
+            let must = (
+                "不带角色的主题上,author 不得含“@”".to_owned(),
+                "without \"@\", for the topic names no role that would vouch for it".to_owned(),
+            );
+            let about = About::new("author", Some(&Value::from(request.author)), must);
+            return Err(Fault { reason: Refusal::AuthorRole, about: Some(about) });
+        }
+        Ok(request)
+    }
+
     pub(super) fn read(body: &[u8]) -> Result<Request, Fault> {
         if body.len() > REQUEST_MAX {
             return Err(Refusal::TooLong.into());

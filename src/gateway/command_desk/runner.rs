@@ -27,6 +27,8 @@ use hj212_model::telemetry::{Counter, Telemetry};
 
 /// The file is written at most this often, if something has changed.
 const KEEP_EVERY: Duration = Duration::from_secs(15);
+/// And this often, if something was learned of how a station speaks: that is in no record.
+const KEEP_LEARNED_EVERY: Duration = Duration::from_secs(2);
 /// Without changes it is written so often all the same: a start reads the journal only from there.
 const REFRESH: Duration = Duration::from_secs(3600);
 /// A step that the journal refused is tried again after this.
@@ -151,20 +153,26 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
 
     /// When something must happen although nobody says anything.
     pub(in crate::gateway) fn wake(&self) -> Steady {
-        let keep = self.kept_at.after(if self.step_store.has_changed() || self.desk.has_learned() {
+        let keep = self.kept_at.after(self.keep_every());
+        let Some(due) = self.desk.next_due() else { return keep };
+        due.max(self.refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
+    }
+
+    /// How old the file may get, by what it does not say.
+    fn keep_every(&self) -> Duration {
+        if self.desk.has_learned() {
+            KEEP_LEARNED_EVERY
+        } else if self.step_store.has_changed() {
             KEEP_EVERY
         } else {
             REFRESH
-        });
-        let Some(due) = self.desk.next_due() else { return keep };
-        due.max(self.refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
+        }
     }
 
     /// Does what is due.
     pub(in crate::gateway) fn due(&mut self) {
         let now = self.now();
-        let age = now.steady.since(self.kept_at);
-        if age >= REFRESH || (self.step_store.has_changed() || self.desk.has_learned()) && age >= KEEP_EVERY {
+        if now.steady.since(self.kept_at) >= self.keep_every() {
             self.keep();
         }
         let mut effects = self.desk.due(now);
@@ -198,7 +206,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
         let pw = station.pw.as_ref().map(|pw| pw.reveal().to_owned());
         let flag = station.dialect.as_ref().and_then(|dialect| dialect.answer_flag);
         let (st, policy) = (station.facts.st.clone(), station.policy.clone());
-        Some(Address { mn: mn.to_owned(), edition, st, pw, other_pw: None, flag, policy })
+        Some(Address { mn: mn.to_owned(), edition, st, pw, other_pws: Vec::new(), flag, policy })
     }
 
     pub(in crate::gateway) fn request(&mut self, incoming: R) {
@@ -212,6 +220,10 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
             [mn, "command", role, id] => (*mn, Some(*role), *id),
             _ => return incoming.taken(),
         };
+        if incoming.retained() && incoming.payload().is_empty() {
+            // Somebody clears what was kept under this topic.
+            return incoming.taken();
+        }
         let resolved = self.secrets.as_ref().map_or(Ok(None), |secrets| secrets.resolve(mn, incoming.payload()));
         let (unreadable, resolved) = match resolved {
             Ok(resolved) => (None, resolved),
@@ -221,7 +233,9 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
         let hidden = resolved.as_ref().is_some_and(|resolved| resolved.hidden);
         let given = resolved.as_ref().and_then(|resolved| resolved.key.clone());
         let published = incoming.payload();
-        let ask = Ask { mn, id, role, body, published, left: incoming.left(), hidden, given: given.is_some() };
+        let mn_taken = Desk::gives_mn(body).is_some_and(|new| self.is_of_another(&new, mn));
+        let (left, given_one) = (incoming.left(), given.is_some());
+        let ask = Ask { mn, id, role, body, published, left, hidden, given: given_one, mn_taken };
         let known = self.address(mn, Some(Edition::V2017)).is_some();
         let address = self.address(mn, self.desk.edition(mn));
         let (refusal, effects) = if incoming.retained() {
@@ -324,6 +338,16 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     fn keys(&self, mn: &str) -> Option<&KeyRing> {
         let own = self.desk.keys(mn).filter(|ring| ring.to_try().next().is_some());
         own.or_else(|| self.desk.keys(&self.former(mn)?))
+    }
+
+    /// Whether the MN `new` is another station's than that of `mn`.
+    fn is_of_another(&self, new: &str, mn: &str) -> bool {
+        let registry = self.door.registry();
+        let row = |mn: &str| {
+            let station = registry.find(mn.as_bytes())?;
+            Some(station.registered_as.clone().unwrap_or_else(|| station.mn.clone()))
+        };
+        row(new).is_some_and(|other| row(mn) != Some(other))
     }
 
     /// The MN that a station is registered under, if it has another one now.

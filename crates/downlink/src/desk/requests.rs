@@ -1,7 +1,8 @@
 //! Requests: taken, confirmed, taken back, refused.
 //!
 //! What must stay true: what is refused reaches no station, leaves one record, and is said with its reason under the whole id that it was
-//! given; an id is used once for a station; whoever confirms is somebody else than who asked, by name and by role.
+//! given; an id is used once for a station; whoever confirms is somebody else than who asked, by name and by role;
+//! no author looks vouched for whom no role vouches for; no request has an id that the gateway may give itself.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::Address;
 use crate::lane::Exchange;
 use crate::moment::{Moment, later};
 use crate::refusal::{About, Fault, Refusal};
-use crate::request::{Ask, Request, is_id};
+use crate::request::{Ask, Request, VOUCHES, is_id, is_own_id};
 use crate::step::{Origin, Step};
 use crate::table::{self, Kind, Order, SET_KEY};
 use crate::value::{self, Content};
@@ -40,8 +41,8 @@ impl Desk {
         address: Option<&Address>,
         now: Moment,
     ) -> (Result<(), Refusal>, Vec<Effect>) {
-        let request = Request::read(ask.body);
-        let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
+        let request = Request::of(ask);
+        let author = said_author(ask);
         match request.and_then(|request| self.take(ask, request, address, now)) {
             Ok(step) => (Ok(()), self.record(vec![step])),
             Err(fault) => (Err(fault.reason), self.refused(ask, author, fault)),
@@ -50,8 +51,7 @@ impl Desk {
 
     /// Refuses a request for a reason that the caller knows. The effects hold its audit step.
     pub fn refuse(&mut self, ask: &Ask<'_>, reason: Refusal) -> Vec<Effect> {
-        let author = Request::read(ask.body).map(|request| request.author).unwrap_or_default();
-        self.refused(ask, author, reason.into())
+        self.refused(ask, said_author(ask), reason.into())
     }
 
     pub(super) fn refused(&mut self, ask: &Ask<'_>, author: String, fault: Fault) -> Vec<Effect> {
@@ -85,6 +85,9 @@ impl Desk {
         let Some(name) = request.command.as_deref() else {
             return Ok(self.confirm(ask, &request, now)?);
         };
+        if is_own_id(ask.id) {
+            return Err(Refusal::IdReserved.into());
+        }
         if !table::is_known(name) {
             return Err(Refusal::CommandUnknown.into());
         }
@@ -92,6 +95,9 @@ impl Desk {
         self.allowed(ask, name, &request.author)?;
         if self.used.contains(&(ask.mn.to_owned(), ask.id.to_owned())) {
             return Err(Refusal::IdUsed.into());
+        }
+        if ask.mn_taken && order.cn == 1002 {
+            return Err(Refusal::MnTaken.into());
         }
         let secret = order.parameters.iter().any(|parameter| parameter.kind == Kind::Password);
         if secret && !ask.hidden && !self.settings.plain_secrets {
@@ -266,6 +272,12 @@ pub(super) fn signed(ask: &Ask<'_>, author: String) -> String {
         Some(role) => format!("{author}@{role}"),
         None => author,
     }
+}
+
+/// The author that a request names, for its refusal. One that looks vouched for and is not is written so that it does not.
+pub(super) fn said_author(ask: &Ask<'_>) -> String {
+    let author = Request::read(ask.body).map(|request| request.author).unwrap_or_default();
+    if ask.role.is_none() { author.replace(VOUCHES, "(at)") } else { author }
 }
 
 /// Role and name of a signed author.

@@ -39,7 +39,7 @@ impl Desk {
             let (follow, _) = desk.settle(&step, now);
             desk.follow_again(follow, now);
         }
-        desk.forget_registered();
+        desk.forget_registered(|_| false);
         desk
     }
 

@@ -9,7 +9,7 @@ use crate::keys::KeyRing;
 use crate::lane::key_area;
 use crate::moment::{self, Moment, micros};
 use crate::refusal::{Fault, Refusal};
-use crate::request::{Ask, Request, is_id};
+use crate::request::{Ask, Request, is_id, is_own_id};
 use crate::step::{KeyNotice, KeyState, Origin, Outcome, Step};
 use crate::table::SET_KEY;
 use hj212::sm4::Key;
@@ -73,6 +73,13 @@ impl Desk {
         Request::read(body).is_ok_and(|request| request.command.as_deref() == Some(SET_KEY.name))
     }
 
+    /// The MN that a request wants a station to be given ([`Ask::mn_taken`]).
+    #[must_use]
+    pub fn gives_mn(body: &[u8]) -> Option<String> {
+        let request = Request::read(body).ok().filter(|request| request.command.as_deref() == Some("set-mn"))?;
+        request.parameters.get("MN")?.as_str().map(str::to_owned)
+    }
+
     /// A request for a new key (1014): `key` is made by the caller from 16 random letters and digits, and is in no request. A key
     /// offered before and never proven is offered again instead: the station may have it. The exchange waits for a confirmation as any
     /// control command.
@@ -83,13 +90,16 @@ impl Desk {
         key: &Key,
         now: Moment,
     ) -> (Result<(), Refusal>, Vec<Effect>) {
-        let request = Request::read(ask.body);
-        let author = request.as_ref().map(|request| request.author.clone()).unwrap_or_default();
+        let request = Request::of(ask);
+        let author = super::requests::said_author(ask);
         let taken = request.and_then(|request| {
             if !is_id(ask.id) {
                 return Err(Fault::from(Refusal::IdForm));
             }
             let address = address.filter(|address| address.mn == ask.mn).ok_or(Refusal::StationUnknown)?;
+            if is_own_id(ask.id) {
+                return Err(Refusal::IdReserved.into());
+            }
             self.allowed(ask, SET_KEY.name, &request.author)?;
             crate::value::area(&SET_KEY, &request.parameters)?;
             if ask.given && !ask.hidden && !self.settings.plain_secrets {

@@ -47,7 +47,7 @@ impl Desk {
             return None;
         }
         let left_open = |address: &Address| {
-            address.st.is_none() || address.pw.is_none() || address.other_pw.is_some() || open(&address.mn)
+            address.st.is_none() || address.pw.is_none() || !address.other_pws.is_empty() || open(&address.mn)
         };
         let lanes = self.lanes.values().filter(|lane| lane.registered && lane.heard && left_open(&lane.address));
         let spoken = lanes.map(|lane| {

@@ -10,7 +10,7 @@ fn password() -> Stage {
     stage.line(r#"operator a {"command":"set-password","author":"li","why":"x","parameters":{"NewPW":"654321"}}"#);
     stage.line("confirm a wang");
     assert!(stage.frames()[0].contains("PW=123456;"), "{:?}", stage.frames());
-    assert_eq!(stage.desk.followed()[0].password.as_deref(), Some("654321"), "before the bytes are out");
+    assert_eq!(stage.desk.followed()[0].passwords, ["654321"], "before the bytes are out");
     stage
 }
 
@@ -91,5 +91,89 @@ fn a_new_mn_is_answered_under_either() {
         }
         stage.says(under, &accepted.replace("9011", "9012").replace("QnRtn", "ExeRtn"), None);
         assert_eq!(stage.outcome("a"), Some(Outcome::Done), "{under} {registered}");
+    }
+}
+
+fn gives(stage: &mut Stage, id: &str, new: &str) {
+    stage.line(&format!(
+        r#"operator {id} {{"command":"set-password","author":"li","why":"x","parameters":{{"NewPW":"{new}"}}}}"#
+    ));
+    stage.line(&format!("confirm {id} wang"));
+}
+
+/// The registered password is 123456; 654321 was given, taken and is used; 111111 is given then.
+fn second_password(answers: &[&str], kill: bool) -> Stage {
+    let mut stage = password();
+    says(&mut stage, 9011, "123456", "QnRtn=1");
+    says(&mut stage, 9012, "123456", "ExeRtn=1");
+    says(&mut stage, 2011, "654321", "DataTime=20261123100000");
+    gives(&mut stage, "c", "111111");
+    assert!(stage.frames().pop().unwrap().contains("PW=654321;"), "with the one heard last");
+    assert_eq!(stage.desk.followed()[0].passwords, ["654321", "111111"], "from the sending on");
+    for answer in answers {
+        says(&mut stage, if answer.starts_with('Q') { 9011 } else { 9012 }, "654321", answer);
+    }
+    if answers.is_empty() {
+        stage.line("after 1000s");
+    }
+    if kill {
+        stage.line("offline");
+        stage.killed();
+        stage.connections_begin_with("654321");
+        says(&mut stage, 2011, "654321", "DataTime=20261123100100");
+    }
+    stage
+}
+
+#[test]
+fn a_second_new_password_leaves_the_first_one_good() {
+    let done = ["QnRtn=1", "ExeRtn=1"];
+    let (refused, failed) = (["QnRtn=2"], ["QnRtn=1", "ExeRtn=2"]);
+    let cases: [(&[&str], &[&str]); 4] =
+        [(&[], &["654321", "111111"]), (&done, &["654321", "111111"]), (&refused, &["654321"]), (&failed, &["654321"])];
+    for (answers, good) in cases {
+        for kill in [false, true] {
+            let mut stage = second_password(answers, kill);
+            assert_eq!(stage.desk.followed()[0].passwords, good, "{answers:?} {kill}");
+            stage.line(r#"operator d {"command":"get-time","author":"li","why":"x"}"#);
+            let last = stage.frames().pop().unwrap();
+            assert!(last.contains("CN=1011;PW=654321;"), "{answers:?} {kill}: {last}");
+        }
+    }
+}
+
+#[test]
+fn a_password_that_is_offered_again_and_refused_is_still_good() {
+    let mut stage = second_password(&["QnRtn=2"], false);
+    gives(&mut stage, "e", "654321");
+    says(&mut stage, 9011, "654321", "QnRtn=2");
+    assert_eq!(stage.outcome("e"), Some(Outcome::Refused));
+    assert_eq!(stage.desk.followed()[0].passwords, ["654321"]);
+}
+
+#[test]
+fn a_row_that_has_the_first_new_password_leaves_the_second_good() {
+    for (row, left) in [("654321", &["111111"][..]), ("111111", &[]), ("123456", &["654321", "111111"])] {
+        let mut stage = second_password(&[], false);
+        let new = Address { pw: Some(row.into()), ..address(Edition::V2017) };
+        let effects = stage.desk.readdress(|_| Some(new.clone()), stage.now);
+        stage.act(effects);
+        let followed = stage.desk.followed();
+        assert_eq!(followed.first().map_or(&[][..], |told| &told.passwords), left, "{row}");
+    }
+}
+
+#[test]
+fn so_many_passwords_are_followed_and_the_one_taken_last_stays() {
+    for kill in [false, true] {
+        let mut stage = second_password(&[], false);
+        for number in 0..6 {
+            gives(&mut stage, &format!("n{number}"), &format!("22222{number}"));
+            stage.line("after 1000s");
+        }
+        if kill {
+            stage.killed();
+        }
+        assert_eq!(stage.desk.followed()[0].passwords, ["654321", "222223", "222224", "222225"], "{kill}");
     }
 }

@@ -36,7 +36,7 @@ impl Play {
         let followed = self.stage.desk.followed();
         let told = followed.iter().find(|followed| followed.mn == own.mn);
         let pw = header.pw == own.pw.as_deref().map(str::as_bytes)
-            || told.and_then(|told| told.password.as_deref()).map(str::as_bytes) == header.pw;
+            || told.is_some_and(|told| told.passwords.iter().any(|password| header.pw == Some(password.as_bytes())));
         let new = told.and_then(|told| told.new_mn.clone());
         let said = String::from_utf8_lossy(header.mn?).into_owned();
         (pw && (said == own.mn || new.as_deref() == Some(said.as_str()))).then_some(said)

@@ -355,3 +355,66 @@ fn a_history_that_falls_silent_beside_a_command_times_out_as_ever() {
     stage.line("after 100s");
     assert_eq!((stage.outcome("p"), stage.desk.open()), (Some(Outcome::NoAnswer), 0));
 }
+
+#[test]
+fn an_author_that_no_role_vouches_for_does_not_look_as_if_one_did() {
+    let mn = mn_of(Edition::V2017);
+    let forms = [r#""command":"get-time""#, r#""command":"set-key""#, r#""confirm":"00000000""#, r#""cancel":true"#];
+    for form in forms {
+        for author in ["li@operator", "@", "li\u{FF20}operator"] {
+            let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+            let body = format!(r#"{{{form},"author":"{author}","why":"x"}}"#);
+            let (taken, status) = ask(&mut stage, &Ask::new(mn, "a", body.as_bytes()));
+            assert_eq!((taken, status["reason"].as_str()), (Err(Refusal::AuthorRole), Some("author-role")), "{body}");
+            assert_eq!(status["about"]["parameter"], "author");
+            assert!(!status["author"].as_str().unwrap().contains(crate::request::VOUCHES), "{status}");
+            let (taken, _) = ask(&mut stage, &Ask { role: Some("reader"), ..Ask::new(mn, "b", body.as_bytes()) });
+            assert_ne!(taken, Err(Refusal::AuthorRole), "{body}");
+            let effects = stage.desk.refuse(&Ask::new(mn, "c", body.as_bytes()), Refusal::Retained);
+            stage.act(effects);
+            let Some((_, Step::Refused { author, .. })) = stage.journal.last() else { panic!() };
+            assert!(!author.contains('@'), "{author}");
+        }
+    }
+}
+
+#[test]
+fn ids_that_begin_like_the_gateway_s_own_are_reserved() {
+    let mn = mn_of(Edition::V2017);
+    for id in ["recall-hour-20260602000000-1", "first-x", "clock-1", "key-1", "register-1"] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let (taken, status) = ask(&mut stage, &Ask::new(mn, id, get_time("").as_bytes()));
+        assert_eq!((taken, status["reason"].as_str()), (Err(Refusal::IdReserved), Some("id-reserved")), "{id}");
+        let cancel = br#"{"cancel":true,"author":"li","why":"x"}"#;
+        let (taken, _) = ask(&mut stage, &Ask::new(mn, id, cancel));
+        assert_eq!(taken, Err(Refusal::NothingToCancel), "a recall can be taken back");
+    }
+    let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+    for id in ["recall", "x-recall-1", "keys"] {
+        assert_eq!(ask(&mut stage, &Ask::new(mn, id, get_time("").as_bytes())).0, Ok(()), "{id}");
+    }
+}
+
+#[test]
+fn an_mn_of_another_station_is_not_given() {
+    let mn = mn_of(Edition::V2025);
+    let body = br#"{"command":"set-mn","author":"li","why":"x","parameters":{"MN":"010000A8900016F000169DC9","LoggerId":"L1"}}"#;
+    assert_eq!(Desk::gives_mn(body).as_deref(), Some("010000A8900016F000169DC9"));
+    assert_eq!(Desk::gives_mn(get_time("").as_bytes()), None);
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    let address = address(Edition::V2025);
+    let taken_one = Ask { mn_taken: true, ..Ask::new(mn, "a", body) };
+    assert_eq!(stage.desk.submit(&taken_one, Some(&address), stage.now).0, Err(Refusal::MnTaken));
+    assert_eq!(stage.desk.submit(&Ask::new(mn, "b", body), Some(&address), stage.now).0, Ok(()));
+}
+
+#[test]
+fn an_expiry_of_another_form_is_named() {
+    let mn = mn_of(Edition::V2017);
+    for expires in ["0", "-1", "1.5", "\"60\"", "99999999", "[]", "true"] {
+        let mut stage = Stage::new(Edition::V2017, open_settings(), None);
+        let body = get_time(&format!(r#","expires":{expires}"#));
+        let (taken, status) = ask(&mut stage, &Ask::new(mn, "a", body.as_bytes()));
+        assert_eq!((taken, status["about"]["parameter"].as_str()), (Err(Refusal::Json), Some("expires")), "{body}");
+    }
+}

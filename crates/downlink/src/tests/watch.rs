@@ -126,3 +126,38 @@ fn qn_rises_over_restarts_and_clocks_that_go_back() {
     stage.line(r#"operator b {"command":"stop-state","author":"li","why":"x"}"#);
     assert!(stage.sent.last().unwrap().0 > first);
 }
+
+#[test]
+fn data_are_asked_for_with_the_st_of_what_the_station_measures() {
+    let mn = address(Edition::V2025).mn;
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    let unregistered = Address { st: None, ..address(Edition::V2025) };
+    stage.comes(&unregistered, &format!("ST=44;CN=2011;PW=123456;MN={mn};Flag=8;CP=&&DataTime=20261123100000&&"), None);
+    for (st, cn, expected) in [
+        ("44", 2011, "ST=44;"),
+        ("31", 2011, "ST=31;"),
+        ("44", 2011, "ST=31;"),
+        ("45", 2051, "ST=31;"),
+        ("91", 1013, "ST=31;"),
+        ("22", 1013, "ST=31;"),
+        ("32", 2051, "ST=32;"),
+    ] {
+        stage.says(&mn, &format!("ST={st};CN={cn};PW=123456;MN={mn};Flag=8;CP=&&DataTime=20261123100000&&"), None);
+        let effects = stage
+            .desk
+            .want(
+                &unregistered,
+                &format!("w{st}{cn}{expected}{}", stage.sent.len()).replace(['=', ';'], "."),
+                "get-time",
+                &serde_json::Map::new(),
+                Origin::Recall,
+                stage.now,
+            )
+            .1;
+        stage.act(effects);
+        let sent = stage.frames().pop().unwrap();
+        assert!(sent.contains(expected), "{st} {cn}: {sent}");
+        let qn = stage.sent.last().unwrap().0.clone();
+        stage.says(&mn, &format!("QN={qn};ST=91;CN=9011;PW=123456;MN={mn};Flag=8;CP=&&QnRtn=2&&"), None);
+    }
+}

@@ -258,7 +258,7 @@ impl Reader<'_> {
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
         let (mn, policy) = (row.mn.into_inner(), row.policy);
-        Station { mn, registered_as: None, pw, other_pw: None, crc: row.crc, networks, dialect, policy, facts }
+        Station { mn, registered_as: None, pw, other_pws: Vec::new(), crc: row.crc, networks, dialect, policy, facts }
     }
 
     fn conversions(

@@ -83,8 +83,8 @@ pub struct Station {
     pub registered_as: Option<String>,
     /// Its password; `None`: not checked.
     pub pw: Option<Password>,
-    /// The password that it was given since it was registered, and may use as well.
-    pub other_pw: Option<Password>,
+    /// The passwords that it was given since it was registered, and may use as well.
+    pub other_pws: Vec<Password>,
     /// What a wrong CRC means.
     pub crc: CrcPolicy,
     /// The networks it may speak from; empty: any.
@@ -101,7 +101,7 @@ impl Station {
     /// Whether it may speak with this password.
     #[must_use]
     pub fn knows(&self, said: &[u8]) -> bool {
-        self.pw.as_ref().is_none_or(|pw| pw.is(said)) || self.other_pw.as_ref().is_some_and(|pw| pw.is(said))
+        self.pw.as_ref().is_none_or(|pw| pw.is(said)) || self.other_pws.iter().any(|pw| pw.is(said))
     }
 
     /// Whether it may speak from `address`.
@@ -116,15 +116,15 @@ impl Station {
 pub struct Told {
     /// The station.
     pub mn: String,
-    /// The password that it was given.
-    pub password: Option<String>,
+    /// The passwords that it was given and may have.
+    pub passwords: Vec<String>,
     /// The MN that it was given.
     pub new_mn: Option<String>,
 }
 
 impl fmt::Debug for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Told({}, new MN {:?}, password {})", self.mn, self.new_mn, self.password.is_some())
+        write!(f, "Told({}, new MN {:?}, passwords {})", self.mn, self.new_mn, self.passwords.len())
     }
 }
 
@@ -163,8 +163,8 @@ impl Registry {
         let mn = std::str::from_utf8(mn).ok().filter(|mn| load::is_mn(mn))?;
         let (pw, crc, networks, dialect, policy) = (None, CrcPolicy::Strict, Vec::new(), None, None);
         let (mn, facts) = (mn.to_owned(), StationFacts::default());
-        let (registered_as, other_pw) = (None, None);
-        Some(Station { mn, registered_as, pw, other_pw, crc, networks, dialect, policy, facts })
+        let (registered_as, other_pws) = (None, Vec::new());
+        Some(Station { mn, registered_as, pw, other_pws, crc, networks, dialect, policy, facts })
     }
 
     /// With what stations were told since they were registered: a password that they may use as well, an MN under which they are
@@ -184,10 +184,15 @@ impl Registry {
     }
 
     /// Takes up what one station was told; whether it is known.
-    fn take_up(&mut self, Told { mn, password, new_mn }: &Told) -> bool {
+    fn take_up(&mut self, Told { mn, passwords, new_mn }: &Told) -> bool {
         let Some(row) = self.stations.get(mn.as_bytes()).cloned() else { return false };
-        let other_pw = password.clone().map(Password).or_else(|| row.other_pw.clone());
-        let row = Station { other_pw, ..(*row).clone() };
+        let mut other_pws = row.other_pws.clone();
+        for password in passwords.iter().cloned().map(Password) {
+            if !other_pws.contains(&password) {
+                other_pws.push(password);
+            }
+        }
+        let row = Station { other_pws, ..(*row).clone() };
         let free = |new: &&String| {
             load::is_mn(new) && !self.stations.contains_key(new.as_bytes()) && !row.facts.mn_refused.contains(new)
         };

@@ -172,7 +172,7 @@ fn the_form_of_encryption_is_read_and_another_word_is_named() {
 fn what_stations_were_told_is_taken_up_in_any_order_and_not_where_the_row_refuses_it() {
     let text = "[[station]]\nmn = \"Z\"\nname = \"z\"\n[[station]]\nmn = \"B\"\nmn_refused = [\"X\"]\n";
     let registry = load(&[("s".into(), text.into())], Unknown::Reject).unwrap();
-    let told = |mn: &str, new: &str| Told { mn: mn.into(), password: None, new_mn: Some(new.into()) };
+    let told = |mn: &str, new: &str| Told { mn: mn.into(), passwords: Vec::new(), new_mn: Some(new.into()) };
     let all = [told("A", "C"), told("Z", "A"), told("B", "X"), told("B", "Z")];
     for turn in 0..all.len() {
         let mut told = all.to_vec();
@@ -185,4 +185,18 @@ fn what_stations_were_told_is_taken_up_in_any_order_and_not_where_the_row_refuse
     }
     let wrong = load(&[("s".into(), "[[station]]\nmn = \"A\"\nmn_refused = [\"a b\"]\n".into())], Unknown::Reject);
     assert!(wrong.unwrap_err()[0].to_string().contains("mn_refused"));
+}
+
+#[test]
+fn every_password_that_a_station_was_given_is_known() {
+    let registry = read("[[station]]\nmn = \"A\"\npw = \"1\"\n").unwrap();
+    let told = |passwords: &[&str]| Told {
+        mn: "A".into(),
+        passwords: passwords.iter().map(|password| (*password).to_owned()).collect(),
+        new_mn: None,
+    };
+    let station = registry.with([told(&["2", "3"]), told(&["3", "4"])]).find(b"A").cloned().unwrap();
+    for (said, known) in [("1", true), ("2", true), ("3", true), ("4", true), ("5", false), ("", false)] {
+        assert_eq!(station.knows(said.as_bytes()), known, "{said}");
+    }
 }

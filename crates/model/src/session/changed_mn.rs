@@ -49,6 +49,9 @@ pub struct HeardAddresses {
     /// Whether anything is other than when it was last asked for.
     #[serde(skip)]
     changed: bool,
+    /// The same of who has another MN.
+    #[serde(skip)]
+    moves_changed: bool,
 }
 
 /// A station that may have another MN now.
@@ -100,7 +103,7 @@ impl HeardAddresses {
         }
         let new_mn = if live { self.moved.remove(mn)? } else { return None };
         self.apart.insert((mn.to_owned(), new_mn.clone()));
-        self.changed = true;
+        (self.changed, self.moves_changed) = (true, true);
         Some(Moved { mn: mn.to_owned(), new_mn })
     }
 
@@ -163,12 +166,16 @@ impl HeardAddresses {
     /// It is taken for that.
     pub fn take(&mut self, moved: &Moved) {
         self.moved.insert(moved.mn.clone(), moved.new_mn.clone());
-        self.changed = true;
+        (self.changed, self.moves_changed) = (true, true);
     }
 
-    /// All of it, if it is other than when this was last called.
-    pub fn to_keep(&mut self) -> Option<HeardAddresses> {
-        std::mem::take(&mut self.changed).then(|| self.clone())
+    /// All of it, if it is other than when this was last given. `moves`: only if that is about who has another MN.
+    pub fn to_keep(&mut self, moves: bool) -> Option<HeardAddresses> {
+        if !(if moves { self.moves_changed } else { self.changed }) {
+            return None;
+        }
+        (self.changed, self.moves_changed) = (false, false);
+        Some(self.clone())
     }
 
     /// All that is proposed.
@@ -180,7 +187,8 @@ impl HeardAddresses {
     pub fn retain(&mut self, wanted: impl Fn(&str, &str) -> bool) {
         let before = self.moved.len();
         self.moved.retain(|mn, new_mn| wanted(mn, new_mn));
-        self.changed |= self.moved.len() != before;
+        self.moves_changed |= self.moved.len() != before;
+        self.changed |= self.moves_changed;
     }
 }
 
@@ -234,8 +242,8 @@ mod tests {
         assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], false), None);
         heard_addresses.heard("B", ip(2), b"123456", true);
         assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], false).as_deref(), Some("A"));
-        let kept = heard_addresses.to_keep().unwrap();
-        assert_eq!(heard_addresses.to_keep(), None);
+        let kept = heard_addresses.to_keep(false).unwrap();
+        assert_eq!(heard_addresses.to_keep(false), None);
         let bytes = serde_json::to_vec(&kept).unwrap();
         let mut again = serde_json::from_slice::<HeardAddresses>(&bytes).unwrap().restored();
         assert_eq!(again, heard_addresses);
@@ -265,5 +273,22 @@ mod tests {
         assert_eq!(heard_addresses.heard("A", ip(1), b"123456", true), Some(moved));
         assert_eq!(heard_addresses.moved().count(), 0);
         assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &["A"], true), None);
+    }
+
+    #[test]
+    fn who_has_another_mn_is_kept_without_waiting_for_where_stations_were_heard() {
+        let mut heard_addresses = one();
+        assert_eq!(heard_addresses.to_keep(true), None, "an address is no move");
+        assert!(heard_addresses.to_keep(false).is_some());
+        let moved = Moved { mn: "A".into(), new_mn: "N".into() };
+        heard_addresses.take(&moved);
+        assert_eq!(heard_addresses.to_keep(true).unwrap().restored().moved().collect::<Vec<_>>(), [moved]);
+        assert_eq!((heard_addresses.to_keep(true), heard_addresses.to_keep(false)), (None, None));
+        heard_addresses.heard("A", ip(1), b"123456", true);
+        assert!(heard_addresses.to_keep(true).is_some(), "it is over");
+        heard_addresses.take(&Moved { mn: "A".into(), new_mn: "M".into() });
+        heard_addresses.to_keep(false);
+        heard_addresses.retain(|_, _| false);
+        assert!(heard_addresses.to_keep(true).is_some(), "it is decided");
     }
 }
