@@ -10,11 +10,13 @@ use super::{GROUP, Key, Unsealed, area_of, ciphertext, form_of, open_in, writing
 
 /// One digit in so many may be damaged.
 const DIGITS_A_DAMAGED: usize = 8;
+/// The digit of base64 that holds bits of the first group and of the second.
+const MEETING: usize = GROUP * 8 / 6;
 
 /// Whether a segment that none of `keys` opens was sealed with one of them and damaged since: the key gives a data area that the check
 /// does not belong to, or clean text in some groups and not in others. A key that it was not sealed with gives a group of nothing but
-/// the characters of names and numbers once in 400 million groups. Of an area of one or two groups a single wrong bit, or digit where it is
-/// written in text, can be told in each.
+/// the characters of names and numbers once in 400 million groups. Of an area of one group only a single wrong bit, or digit where it is
+/// written in text, can be told.
 #[must_use]
 pub fn is_damaged<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> bool {
     if form_of(segment, said, keys.clone()).is_some() {
@@ -32,15 +34,19 @@ pub fn is_damaged<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = 
     let area = segment.get(from..to).unwrap_or_default();
     before(writing, area).into_iter().any(|(writing, sealed)| {
         let whole = sealed.len() / GROUP * GROUP;
-        // A digit of base64 holds bits of two bytes, and so of two groups.
-        let few = whole == GROUP || whole == 2 * GROUP && writing.is_some();
+        // Where the two groups of an area meet, one digit of base64 holds bits of both.
+        let places = match (whole / GROUP, writing) {
+            (1, _) => 0..area.len(),
+            (2, Some(Writing::Base64)) => MEETING..MEETING + 1,
+            _ => 0..0,
+        };
         keys.clone().into_iter().any(|key| {
             let mut plain = sealed.clone();
             key.open(&mut plain);
             let groups = plain.get(..whole).unwrap_or_default();
             groups.chunks_exact(GROUP).any(is_clean)
                 || groups.last_chunk::<GROUP>().is_some_and(|last| is_clean_and_filled_up(last))
-                || few && one_off(segment, (from, to), writing, said, key)
+                || !places.is_empty() && one_off(segment, (from, to), places.clone(), writing, said, key)
         })
     })
 }
@@ -127,8 +133,15 @@ fn base64_before(area: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Whether turning one bit of the one group, or writing one of the digits otherwise, makes it a data area that the check belongs to.
-fn one_off(segment: &[u8], (from, to): (usize, usize), writing: Option<Writing>, said: u16, key: &Key) -> bool {
+/// Whether turning one bit of the one group, or writing one of the digits at `places` otherwise, makes it a data area that the check belongs to.
+fn one_off(
+    segment: &[u8],
+    (from, to): (usize, usize),
+    mut places: std::ops::Range<usize>,
+    writing: Option<Writing>,
+    said: u16,
+    key: &Key,
+) -> bool {
     let area = segment.get(from..to).unwrap_or_default();
     let mut opened = Vec::with_capacity(area.len());
     let mut fits = |sealed: &[u8]| {
@@ -151,7 +164,7 @@ fn one_off(segment: &[u8], (from, to): (usize, usize), writing: Option<Writing>,
             fits(&turned)
         });
     };
-    (0..area.len()).any(|at| {
+    places.any(|at| {
         (b'+'..=b'z').any(|digit| {
             let mut other = area.to_vec();
             if let Some(byte) = other.get_mut(at) {
