@@ -210,7 +210,12 @@ fn day_of_hours() -> Written {
             &format!("a21026-Avg={hour}.5,a21026-Flag={flag};a34013-Avg=20,a34013-Flag=N"),
         );
     }
-    written.report("2026-06-02T00:10:00", 2031, "20260601000000", "a21026-Avg=11.0,a21026-Flag=N;a34013-Avg=20,a34013-Flag=N");
+    written.report(
+        "2026-06-02T00:10:00",
+        2031,
+        "20260601000000",
+        "a21026-Avg=11.0,a21026-Flag=N;a34013-Avg=20,a34013-Flag=N",
+    );
     written
 }
 

@@ -138,15 +138,18 @@ async fn after_an_outage_everything_is_told() {
     }
     assert_eq!(minutes.len(), 6);
     for (mn, times) in minutes {
-        let halves: Vec<u64> = times.iter().map(|time| half_hours(time)).collect();
+        let halves: Vec<i64> = times.iter().map(|time| half_hours(time)).collect();
         assert!(halves.windows(2).all(|pair| pair[1] - pair[0] == 1), "{mn}: {times:?}");
     }
 }
 
-/// Half hours within the month of a DataTime.
-fn half_hours(data_time: &str) -> u64 {
-    let number = |range: std::ops::Range<usize>| data_time[range].parse::<u64>().unwrap();
-    (number(6..8) * 24 + number(8..10)) * 2 + number(10..12) / 30
+/// Half hours from the beginning of 2000 to a DataTime: months end while tests run, too.
+fn half_hours(data_time: &str) -> i64 {
+    let number = |range: std::ops::Range<usize>| data_time[range].parse::<i16>().unwrap();
+    let small = |range| i8::try_from(number(range)).unwrap();
+    let day = jiff::civil::date(number(0..4), small(4..6), small(6..8));
+    let days = i64::from(day.since(jiff::civil::date(2000, 1, 1)).unwrap().get_days());
+    (days * 24 + i64::from(number(8..10))) * 2 + i64::from(number(10..12)) / 30
 }
 
 #[tokio::test]

@@ -41,7 +41,12 @@ fn rulings_withdrawals_and_corrections_of_later_are_told_with_their_time_and_how
     holds(&now, &["validity as known on 2026-06-05T08:00:00.000+08:00: valid (as then)", "[已撤销 annulled]"]);
     assert!(!now.contains("此后另有变化"), "{now}");
     // The report comes again with another value; and a mark is entered too late.
-    written.report("2026-06-06T09:00:00", 2061, "20260601140000", "a21026-Avg=99.5,a21026-Flag=N;a34013-Avg=20,a34013-Flag=N");
+    written.report(
+        "2026-06-06T09:00:00",
+        2061,
+        "20260601140000",
+        "a21026-Avg=99.5,a21026-Flag=N;a34013-Avg=20,a34013-Flag=N",
+    );
     let late = ENTRY.replace("\"E1\"", "\"E2\"").replace("inc19:fault", "inc19:stop");
     entry(&written, "2026-06-07T09:00:00", "E2", &late);
     let then = hour(&written, &[]);
