@@ -258,7 +258,7 @@ impl UplinkTask {
         // What a restart needs is held from here on, whether a checkpoint is ever written or not.
         let oldest = shared.journal.first();
         shared.journal.keep_from(Holder::Interpretation, base.checkpoint.map_or(oldest, Offset::next));
-        let (interpreter, position) = catch_up(&shared, base).await?;
+        let (interpreter, position, hidden) = catch_up(&shared, base).await?;
         shared.progress.interpreted.store(position.0, Ordering::Relaxed);
         shared.progress.know(interpreter.keys());
         let advanced = Arc::new(Notify::new());
@@ -280,7 +280,7 @@ impl UplinkTask {
             interpreter,
             pressed: false,
             refused: None,
-            hidden: false,
+            hidden,
             breaks: 0,
             shared,
         };
@@ -289,6 +289,9 @@ impl UplinkTask {
     }
 
     async fn drive(&mut self) -> Result<(), Closed> {
+        if std::mem::take(&mut self.hidden) && !self.wait_for_the_registry().await {
+            return Ok(());
+        }
         loop {
             self.shared.progress.pulse.beat();
             self.note_delivered();
@@ -342,19 +345,8 @@ impl UplinkTask {
                         "positions and lengths that the disk cannot read; they stay in the file as long as it is kept"
                     );
                 }
-                if cause == GapCause::Damaged {
-                    self.shared.telemetry.add(Counter::UplinkLost, last.0 - first.0 + 1);
-                    let copy = self.shared.journal.keep_damaged(&self.reader);
-                    self.shared.telemetry.add(Counter::JournalQuarantined, u64::from(copy.is_some()));
-                    let copy = copy.map(|path| path.display().to_string());
-                    tracing::error!(
-                        first = first.0,
-                        last = last.0,
-                        copy,
-                        "records are damaged and cannot be published"
-                    );
-                    self.hidden |= context::is_among(&self.shared.derived, first, last);
-                }
+                report_lost(&self.shared, &self.reader, (first, last), cause);
+                self.hidden |= context::is_among(&self.shared.derived, first, last);
                 true
             }
             Ok(None) => {
@@ -580,7 +572,7 @@ impl UplinkTask {
 
 /// Brings the interpreter to the state it had after the record at the cursor; nothing is published. Gives the last record seen; `None` if the
 /// stop came before it was known what holds.
-async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter, Offset)> {
+async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter, Offset, bool)> {
     let Base { cursor, mut interpreter, checkpoint, unusable } = base;
     let before = Offset(shared.journal.first().0.saturating_sub(1));
     let mut position = checkpoint.unwrap_or(before);
@@ -597,6 +589,10 @@ async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter, Offset)> 
     let mut reader = shared.journal.reader(Offset(position.0 + 1));
     let mut patience = Patience::default();
     let mut unpublished = Vec::new();
+    let mut hidden = false;
+    if checkpoint.is_none() && position > cursor && cursor.0 > 0 {
+        report_lost(shared, &reader, (cursor.next(), position), GapCause::Removed);
+    }
     while position < cursor {
         match reader.next() {
             Ok(Some(ReadItem::Record(stored))) => {
@@ -606,7 +602,14 @@ async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter, Offset)> 
                 let mut board = open(&shared.board);
                 unpublished.drain(..).for_each(|publication| board.published(&publication));
             }
-            Ok(Some(ReadItem::Gap { last, .. })) => position = last,
+            Ok(Some(ReadItem::Gap { first, last, cause })) => {
+                position = last;
+                // What was delivered is not lost to anyone; what comes behind the cursor never was.
+                if last > cursor {
+                    report_lost(shared, &reader, (first.max(cursor.next()), last), cause);
+                    hidden |= context::is_among(&shared.derived, first, last);
+                }
+            }
             Ok(None) => break,
             Err(error) => {
                 // Going on without would be going on with another state.
@@ -621,7 +624,30 @@ async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter, Offset)> 
     unpublished.drain(..).for_each(|publication| board.published(&publication));
     interpreter.all_under_way().for_each(|(mn, view)| board.under_way(mn, Bytes::from(view.to_string())));
     drop(board);
-    Some((interpreter, position))
+    Some((interpreter, position, hidden))
+}
+
+/// Records that were never delivered and cannot be read any more: named, counted, and their bytes kept if there are any. Retention removes
+/// none of them, so a file that is not there was taken away.
+fn report_lost(shared: &Uplink, reader: &Reader, (first, last): (Offset, Offset), cause: GapCause) {
+    shared.telemetry.add(Counter::UplinkLost, last.0 - first.0 + 1);
+    let (first, last) = (first.0, last.0);
+    match cause {
+        GapCause::Damaged => {
+            let copy = shared.journal.keep_damaged(reader);
+            shared.telemetry.add(Counter::JournalQuarantined, u64::from(copy.is_some()));
+            let copy = copy.map(|path| path.display().to_string());
+            tracing::error!(first, last, copy, "records are damaged or missing and cannot be published");
+        }
+        GapCause::Removed => {
+            tracing::error!(
+                first,
+                last,
+                "undelivered records are gone and cannot be published: their segment was taken away, not by retention; if it is found, stop, put \
+                 it back under its name, and publish these offsets with hj212-gateway replay"
+            );
+        }
+    }
 }
 
 /// How often reading has failed while the state is rebuilt.

@@ -1,7 +1,8 @@
 //! Reading records in order across segments.
 //!
 //! What must stay true: a reader of a running journal sees durable records only; what is missing is reported as a gap, once and
-//! in its place; nothing is allocated per record.
+//! in its place, whether bytes are damaged or a file was taken away, renamed or exchanged; a segment that is not the one of its name is named
+//! in the log and counts as a break of the chain; nothing is allocated per record.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use super::disk::{Disk, is_unreadable};
 use super::format::{JournalId, segment_name};
 use super::recovery::{journal_id, list_segments};
-use super::segment::{Found, Step, Walk};
+use super::segment::{Found, Step, Walk, misnamed};
 use super::tail::{Holding, JournalFolder, Shared};
 use super::{Hash, Offset};
 use hj212_model::message::Timestamp;
@@ -323,6 +324,16 @@ impl Reader {
         let past = self.past == Some(first);
         match Walk::open(place.disk.as_ref(), &path, first, id, past) {
             Ok((walk, header)) => {
+                if header.is_none()
+                    && let Some(within) = misnamed(walk.file(), first)
+                {
+                    self.breaks += 1;
+                    tracing::error!(
+                        path = %path.display(),
+                        within,
+                        "this segment begins with another offset than its name says: it was renamed, or another was copied over it"
+                    );
+                }
                 if let (Some((before, hash)), Some(header)) = (self.last, header)
                     && before + 1 == first
                     && hash != header.previous

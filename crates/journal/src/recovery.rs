@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Access, Disk, is_unreadable};
 use super::format::{JournalId, RECORD_HEADER, SEGMENT_HEADER, root, segment_first, segment_name};
-use super::segment::{Step, Walk, read_header};
+use super::segment::{Step, Walk, misnamed, read_header};
 use super::slots::Slots;
 use super::small_file::{load_file, store_file};
 use super::tail::Span;
@@ -51,6 +51,8 @@ pub struct Recovery {
     pub torn: Vec<Damage>,
     /// Segments of another journal, which are in quarantine now.
     pub foreign: Vec<Damage>,
+    /// Segments whose headers say another first offset than their names: renamed, or another copied over them. Name, and the header's offset.
+    pub misnamed: Vec<(String, u64)>,
     /// Ranges of the newest segment that the disk cannot read: segment, position, length.
     pub unreadable: Vec<(String, u64, u64)>,
 }
@@ -65,6 +67,14 @@ impl Recovery {
                 records,
                 ?copy,
                 "a segment is of another journal: it is moved away, and its records are missing here"
+            );
+        }
+        for (segment, within) in &self.misnamed {
+            telemetry.count(Counter::JournalBreaks);
+            tracing::error!(
+                segment,
+                within,
+                "a segment begins with another offset than its name says: it was renamed, or another was copied over it"
             );
         }
         for (segment, position, bytes) in &self.unreadable {
@@ -134,6 +144,13 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadErro
     let id = known_id(disk, dir, &segments).map_err(|source| ReadError { path: dir.join(ID_FILE), source })?;
     let mut recovery = Recovery::default();
     let named = put_foreign_aside(disk, dir, &mut segments, &id, &mut recovery).map_err(in_dir)?;
+    for first in &segments {
+        let within = disk
+            .open(&dir.join(segment_name(*first)), Access::Read)
+            .ok()
+            .and_then(|file| misnamed(file.as_ref(), *first));
+        recovery.misnamed.extend(within.map(|within| (segment_name(*first), within)));
+    }
     // Everything up to here was settled.
     let settled = Slots::load(disk, &dir.join(TAIL_FILE), &id).ok().flatten().unwrap_or(0).max(named);
     // What the names and headers of newer files without records say about the next record.

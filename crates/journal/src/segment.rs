@@ -74,6 +74,14 @@ pub(super) fn read_header(file: &dyn DiskFile, first: u64) -> io::Result<Option<
     Ok(header.filter(|header| header.first == first))
 }
 
+/// The first offset in the header of a whole segment that is not that of its name: the file was renamed, or another copied over it.
+pub(super) fn misnamed(file: &dyn DiskFile, first: u64) -> Option<u64> {
+    let mut bytes = [0; SEGMENT_HEADER];
+    let count = file.read_at(&mut bytes, 0).ok()?;
+    let header = bytes.get(..count).and_then(SegmentHeader::decode)?;
+    (header.first != first).then_some(header.first)
+}
+
 impl Walk {
     /// Opens the segment at `path` of the journal `id`, whose name says `first`; gives its header if it is that of this journal. With `past`
     /// blocks that cannot be read are passed over.
@@ -140,6 +148,11 @@ impl Walk {
             offset += 1;
         }
         Ok(offset - self.expected)
+    }
+
+    /// The file.
+    pub(super) fn file(&self) -> &dyn DiskFile {
+        self.file.as_ref()
     }
 
     /// Length of the file.

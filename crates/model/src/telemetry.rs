@@ -74,7 +74,7 @@ counters! {
     UnregisteredForgotten, "unregistered_forgotten", "unregistered stations forgotten for others: unregistered_max or unregistered_bytes_max";
     UplinkUndecoded, "uplink_undecoded", "records of a newer version of the gateway, passed over";
     JournalUnreadable, "journal_unreadable", "ranges of the journal that the disk cannot read";
-    JournalBreaks, "journal_breaks", "segments that do not continue the chain of the one before";
+    JournalBreaks, "journal_breaks", "segments that do not continue the chain of the one before, or are not the ones that their names say";
     UplinkStateLost, "uplink_state_lost", "starts that found neither a readable checkpoint nor the journal's beginning: what began before is not continued";
     ClockSteps, "clock_steps", "times the believed date was set, because the host's clock had stayed at another one";
     ClockDoubted, "clock_doubted", "records interpreted while the host's clock was doubted";
@@ -83,7 +83,7 @@ counters! {
     UplinkRulesRefused, "uplink_rules_refused", "marking rules in the journal that this version refuses; the former ones stay in force";
     GapsBegun, "gaps_begun", "runs of missing records that were found";
     GapsClosed, "gaps_closed", "runs of missing records that ended: filled, explained or given up";
-    UplinkLost, "uplink_lost", "damaged records met while publishing; they are not published";
+    UplinkLost, "uplink_lost", "records that were damaged or gone before they were delivered; they are not published";
     UplinkOversize, "uplink_oversize", "messages larger than mqtt.packet_max; a notice was published in their place";
     DownlinkMissed, "downlink_missed", "frames not told to the command desk, which had too many to listen to";
     DownlinkSent, "downlink_sent", "frames sent to stations because of a command, resends among them";

@@ -270,3 +270,96 @@ fn what_is_insisted_on_again_and_again_waits_once_in_its_place() {
     journal.close();
     assert!(outcomes.try_recv().is_err());
 }
+
+/// A journal of several segments on a simulated disk, and its segments' paths.
+fn of_segments(seed: u64) -> (SimDisk, Vec<PathBuf>) {
+    let disk = SimDisk::new(seed, 1 << 24);
+    let journal = open_on(&disk, &settings()).unwrap();
+    for number in 1..=60 {
+        assert_eq!(append(&journal, vec![entry(number, 300)]), [Ok(Offset(number))]);
+    }
+    journal.close();
+    let paths: Vec<PathBuf> = segment_paths(&disk);
+    assert!(paths.len() > 4, "{paths:?}");
+    (disk, paths)
+}
+
+fn segment_paths(disk: &SimDisk) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        disk.paths().into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg")).collect();
+    paths.sort();
+    paths
+}
+
+fn bytes_of(disk: &SimDisk, path: &Path) -> Vec<u8> {
+    let mut held = Vec::new();
+    disk.change(path, |bytes| held = bytes.clone());
+    held
+}
+
+/// What is done to sealed segments, by whom ever.
+#[derive(Debug, Clone, Copy)]
+enum Meddling {
+    Removed,
+    Renamed,
+    Swapped,
+    CopiedOver,
+}
+
+fn meddle(disk: &SimDisk, paths: &[PathBuf], at: usize, meddling: Meddling) {
+    let (this, other) = (&paths[at], &paths[at + 1]);
+    let (mine, its) = (bytes_of(disk, this), bytes_of(disk, other));
+    match meddling {
+        Meddling::Removed => disk.remove(this).unwrap(),
+        Meddling::Renamed => {
+            let first: u64 = this.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+            disk.rename(this, &this.with_file_name(format!("{:020}.seg", first + 1))).unwrap();
+        }
+        Meddling::Swapped => {
+            disk.change(this, |bytes| *bytes = its);
+            disk.change(other, |bytes| *bytes = mine);
+        }
+        Meddling::CopiedOver => disk.change(this, |bytes| *bytes = its),
+    }
+}
+
+#[test]
+fn every_offset_of_a_segment_that_was_taken_away_or_mixed_up_is_read_or_reported_missing() {
+    for meddling in [Meddling::Removed, Meddling::Renamed, Meddling::Swapped, Meddling::CopiedOver] {
+        for at in 0..3 {
+            for running in [true, false] {
+                let (disk, paths) = of_segments(7);
+                let telemetry = Arc::new(Telemetry::default());
+                let start = || open(Arc::new(disk.clone()), &settings(), Arc::clone(&telemetry)).unwrap();
+                let early = running.then(start);
+                meddle(&disk, &paths, at, meddling);
+                let journal = early.unwrap_or_else(start);
+                let mut reader = journal.reader(Offset(1));
+                let (mut seen, mut missing) = (BTreeMap::new(), 0);
+                while let Some(item) = reader.next().unwrap() {
+                    let (first, last) = match item {
+                        ReadItem::Record(stored) => (stored.offset.0, stored.offset.0),
+                        ReadItem::Gap { first, last, .. } => {
+                            missing += last.0 - first.0 + 1;
+                            (first.0, last.0)
+                        }
+                    };
+                    for offset in first..=last {
+                        assert_eq!(seen.insert(offset, ()), None, "{meddling:?} {at}: {offset} twice");
+                    }
+                }
+                let all: Vec<u64> = seen.into_keys().collect();
+                assert_eq!(all, (1..=60).collect::<Vec<_>>(), "{meddling:?} {at}, running {running}");
+                assert!(missing > 0, "{meddling:?} {at}, running {running}");
+                let names =
+                    !matches!(meddling, Meddling::Removed) && !(running && matches!(meddling, Meddling::Renamed));
+                assert_eq!(reader.breaks() > 0, names, "{meddling:?} {at}, running {running}");
+                let at_start = !running && !matches!(meddling, Meddling::Removed);
+                assert_eq!(!journal.recovered().misnamed.is_empty(), at_start, "{meddling:?} {at}");
+                let counted = telemetry.get(Counter::JournalBreaks);
+                assert_eq!(counted > 0, at_start, "{meddling:?} {at}: {counted}");
+                journal.close();
+            }
+        }
+    }
+}
