@@ -1,9 +1,11 @@
 //! The configuration file: the modules' own sections put together, read, and checked with the place of every mistake.
 //!
-//! What must stay true: unknown keys are errors; every number, time and size has a range ([`ranges`]); `Default` is the only source of defaults, and `config/gateway.toml` shows every
+//! What must stay true: unknown keys are errors; every number, time and size has a range ([`ranges`]), before
+//! any of them is cast; names, addresses and folders that cannot work are refused ([`words`]); `Default` is the only source of defaults, and `config/gateway.toml` shows every
 //! one of them (a test compares); relative paths are relative to the configuration file; secrets come from files.
 
 mod ranges;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -183,6 +185,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let mut problems = check(path, &text, &config);
     config.anchor(path.parent().unwrap_or(Path::new(".")));
     problems.extend(ranges::check_disk(path, &text, &config));
+    problems.extend(words::check_folders(path, &text, &config));
     let (registry, station_files) = match load_stations(&config.stations) {
         Ok(loaded) => loaded,
         Err(found) => {
@@ -329,11 +332,18 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "write a short name, as \"ah-01\"",
     );
     rule(
-        tracing_subscriber::EnvFilter::try_new(&config.log.level).is_ok(),
+        words::is_log_filter(&config.log.level),
         "log.level",
         &config.log.level,
-        "error, warn, info, debug, trace, or a filter",
+        "error, warn, info, debug, trace, off, or a filter of them, as info,hj212_gateway::net=debug",
         "write \"info\"",
+    );
+    rule(
+        words::shared_address(config).is_none(),
+        "http.address",
+        &config.http.address,
+        "another address than those of [listen] · 不得与 [listen] 的地址相同",
+        "write another port, as \"127.0.0.1:9080\"",
     );
     rule(
         config.http.address().is_ok(),

@@ -144,9 +144,8 @@ const ORDERS: &[(&str, &str)] = &[
 
 /// The settings of `config` outside their ranges; `text` is the file's, for the lines.
 pub(super) fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
-    let (Ok(table), Ok(defaults)) = (toml::Table::try_from(config), toml::Table::try_from(Config::default())) else {
-        return Vec::new();
-    };
+    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
+    let table = toml::Table::try_from(config);
     let mut problems = Vec::new();
     let mut wrong = |at: &[&str], value: &str, rule: &str, default: Option<String>| {
         let (en, zh) = default.map_or_else(Default::default, |default| {
@@ -156,18 +155,29 @@ pub(super) fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         let remedy = format!("{en}write a value of that range · {zh}改为该范围内的值");
         problems.push(Problem { what, ..placed(path, text, at, &remedy) });
     };
+    let table = match table {
+        Ok(table) => table,
+        // No TOML holds a number beyond 2^63, and here it must be refused before anything is done with it.
+        Err(error) => {
+            for (at, value) in beyond_toml(text) {
+                let at: Vec<&str> = at.iter().map(String::as_str).collect();
+                let range = RANGES.iter().find(|(key, ..)| fits(key, &at));
+                let rule = range
+                    .map_or_else(|| "less than 2^63".to_owned(), |(_, kind, least, most)| rule(*kind, *least, *most));
+                wrong(&at, &value, &rule, found(&defaults, &at).map(shown));
+            }
+            if problems.is_empty() {
+                let remedy = "write each number within its range in config/gateway.toml";
+                problems.push(Problem::of_file(path, &format!("the settings cannot be checked: {error}"), remedy));
+            }
+            return problems;
+        }
+    };
     walk(&toml::Value::Table(table.clone()), &mut Vec::new(), &mut |at, value| {
         let Some((_, kind, least, most)) = RANGES.iter().find(|(key, ..)| fits(key, at)) else { return };
         let Some(number) = number(*kind, value) else { return };
         if !(*least..=*most).contains(&number) {
-            let rule = format!(
-                "{0} to {1}{2} · 取值范围 {0} 至 {1}{3}",
-                written(*kind, *least),
-                written(*kind, *most),
-                if *kind == CountOrAuto { ", or \"auto\"" } else { "" },
-                if *kind == CountOrAuto { ",或 \"auto\"" } else { "" },
-            );
-            wrong(at, &shown(value), &rule, found(&defaults, at).map(shown));
+            wrong(at, &shown(value), &rule(*kind, *least, *most), found(&defaults, at).map(shown));
         }
     });
     for (low, high) in ORDERS {
@@ -182,6 +192,40 @@ pub(super) fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn rule(kind: Kind, least: u64, most: u64) -> String {
+    let (en, zh) = if kind == CountOrAuto { (", or \"auto\"", ",或 \"auto\"") } else { ("", "") };
+    format!("{0} to {1}{en} · 取值范围 {0} 至 {1}{zh}", written(kind, least), written(kind, most))
+}
+
+/// The whole numbers in `text` that no TOML value holds, with their paths.
+fn beyond_toml(text: &str) -> Vec<(Vec<String>, String)> {
+    fn look(value: &DeValue<'_>, at: &mut Vec<String>, all: &mut Vec<(Vec<String>, String)>) {
+        match value {
+            DeValue::Integer(number) if i64::from_str_radix(number.as_str(), number.radix()).is_err() => {
+                all.push((at.clone(), number.as_str().to_owned()));
+            }
+            DeValue::Array(values) => values.iter().for_each(|value| look(value.get_ref(), at, all)),
+            DeValue::Table(table) => {
+                for (key, value) in table {
+                    at.push(key.get_ref().to_string());
+                    look(value.get_ref(), at, all);
+                    at.pop();
+                }
+            }
+            DeValue::Integer(_)
+            | DeValue::String(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
+        }
+    }
+    let mut all = Vec::new();
+    if let Ok(table) = DeTable::parse(text) {
+        look(&DeValue::Table(table.into_inner()), &mut Vec::new(), &mut all);
+    }
+    all
 }
 
 /// Whether the disk can hold what `[journal]` leaves free: with a `reserve` above its size nothing is ever stored.
@@ -335,6 +379,22 @@ mod tests {
                         assert!(problem.contains(part), "{name} = {what}: {part} is not in {problem}");
                     }
                 }
+            }
+            // Beyond what a TOML value or a cast holds; 2^63 and the largest of 64 bits, and beyond those.
+            for bad in [
+                "9223372036854775807",
+                "9223372036854775808",
+                "18446744073709551615",
+                "0x8000000000000000",
+                "18446744073709551616",
+            ] {
+                let quoted = match kind {
+                    Count | CountOrAuto => bad.to_owned(),
+                    Time => format!("\"{bad}s\""),
+                    Size => format!("\"{bad}B\""),
+                };
+                let problem = said(&at, &quoted);
+                assert!(problem.starts_with("g.toml:3:"), "{name} = {bad}: {problem:?}");
             }
             for bad in ["-1", "\"-1s\"", "\"5 parsecs\"", "\"5\"", "1.5", "true", "\"\""] {
                 let problem = said(&at, bad);

@@ -51,7 +51,7 @@ fn is_mqtt_string(text: &str) -> bool {
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 64;
     let begin: String = text.chars().take(SHOWN).collect();
-    if begin.len() < text.len() { format!("{:?}…", begin) } else { format!("{begin:?}") }
+    if begin.len() < text.len() { format!("{begin:?}…") } else { format!("{begin:?}") }
 }
 
 /// The broker and how it is spoken to.
