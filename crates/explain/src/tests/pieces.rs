@@ -126,7 +126,7 @@ fn odd_encodings_are_undone_and_named() {
             "base64",
         ),
         (format!("payload:\n{}", wrapped(&base64(frame.as_bytes()), 76, |_| String::new())).into_bytes(), "base64"),
-        (hex(frame.as_bytes())[1..].as_bytes().to_vec(), "hex-first-digit-lost"),
+        (hex(frame.as_bytes()).as_bytes()[1..].to_vec(), "hex-first-digit-lost"),
         (spaced.as_bytes()[1..].to_vec(), "hex-first-digit-lost"),
         (wide(u32::to_le_bytes), "utf-32"),
         (wide(u32::to_be_bytes), "utf-32"),
