@@ -19,7 +19,7 @@ pub(super) fn is_log_filter(filter: &str) -> bool {
     // Spans and fields have commas of their own; what they say is the filter's to judge.
     let fielded = filter.contains(['[', '{']);
     let good = |directive: &str| match directive.rsplit_once('=') {
-        Some((target, level)) => !target.trim().is_empty() && is_level(level.trim()),
+        Some((target, level)) => !target.is_empty() && !target.contains(char::is_whitespace) && is_level(level.trim()),
         None => is_level(directive),
     };
     (fielded || filter.split(',').map(str::trim).all(good)) && tracing_subscriber::EnvFilter::try_new(filter).is_ok()
@@ -92,7 +92,7 @@ mod tests {
             "off",
             "3",
             "info,hj212_gateway::net=debug",
-            "warn, hj212_mqtt=trace",
+            "warn,hj212_mqtt=trace",
             "info,hj212_gateway[span]=debug",
         ] {
             assert!(is_log_filter(good), "{good}");
@@ -107,6 +107,7 @@ mod tests {
             "hj212_gateway",
             "info,hj212_gateway=loud",
             "info hj212=debug",
+            "warn, hj212_mqtt=trace",
         ] {
             assert!(!is_log_filter(bad), "{bad:?}");
         }
