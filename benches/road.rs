@@ -1,6 +1,6 @@
 //! The whole road on loopback: socket → journal → answer beside a plain server that stores nothing, and journal → MQTT beside a bare
 //! client. One iteration is one frame on each of [`CONNECTIONS`] connections, one in flight on each; sender, server and disk share
-//! The machine, as they do in both forms.
+//! the machine, as they do in both forms.
 
 #![allow(missing_docs, reason = "no library")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on should not")]

@@ -3,7 +3,7 @@
 //!
 //! What must stay true: the median of the last [`KEPT`] is shown, so that one slow line tells nothing. Some loggers send old records again
 //! with the QN of old, so messages that are marked as backfill count only if nothing else came for [`FRESH_WITHIN`] messages: then it is
-//! The clock that is slow.
+//! the clock that is slow.
 
 use jiff::civil::DateTime;
 

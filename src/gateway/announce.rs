@@ -3,7 +3,7 @@
 //! What must stay true: the registry, the dictionary, the rules and the keys are in the journal before any record that they hold for. A disk
 //! that takes nothing does not lose them: they wait at the head of the journal's queue, and nothing is stored, answered or published behind
 //! them until they are in. The files `context` and `keys` speak of what was announced last, or are not there: an announcement that waited for
-//! The disk while a later one was made writes nothing, and a later one takes its place in the queue: however often the configuration is
+//! the disk while a later one was made writes nothing, and a later one takes its place in the queue: however often the configuration is
 //! reloaded while the disk is full, one of each waits.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};

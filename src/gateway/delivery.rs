@@ -1,5 +1,5 @@
 //! What is delivered, and what may be written of it: the cursor and the checkpoints. [`super::uplink`] does what is decided here, and so does
-//! The simulation of the whole gateway.
+//! the simulation of the whole gateway.
 //!
 //! What must stay true:
 //! * the cursor is the number of a record such that everything published from it and from all before it is acknowledged; it only goes forward;

@@ -1,5 +1,5 @@
 //! The files beside the journal that could be rebuilt from it: the cursor, the checkpoints, what was last journalled of the configuration,
-//! The command desk's steps, the learned CRC variants.
+//! the command desk's steps, the learned CRC variants.
 //!
 //! What must stay true:
 //! * a file says which journal it belongs to and what it is, and is believed only if both are so: copied from another gateway, renamed, cut,

@@ -102,7 +102,7 @@ impl Cadence {
         }
     }
 
-    /// Forgets eras that ended before `layer`.
+    /// Forgets eras that ended before `floor`.
     pub(super) fn trim(&mut self, floor: Local) {
         while self.eras.get(1).is_some_and(|next| next.since <= floor) {
             self.eras.remove(0);

@@ -361,7 +361,7 @@ impl Track {
         self.crowd_out(out);
     }
 
-    /// What would be due before `layer` is not looked for: nobody has heard of the station for that long.
+    /// What would be due before `floor` is not looked for: nobody has heard of the station for that long.
     fn pass_over(&mut self, floor: Local) {
         let interval = self.interval().max(1);
         if let Some(short) = floor.checked_sub(self.frontier) {

@@ -1,7 +1,7 @@
 //! How far a station's clock is off: the median of its last uploads' QN against their arrival.
 //!
 //! What must stay true: a clock is off by the same from one upload to the next. Uploads that a station kept and sends as they were, with
-//! The QN of then, are each off by something else: they neither begin nor end a drift. An instrument's clock is none of the logger's.
+//! the QN of then, are each off by something else: they neither begin nor end a drift. An instrument's clock is none of the logger's.
 
 use std::collections::{BTreeMap, VecDeque};
 

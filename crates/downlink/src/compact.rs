@@ -45,7 +45,7 @@ impl Ledger {
         let mn = step.mn().to_owned();
         let id = step.id().map(str::to_owned);
         match (&step, id) {
-            // What the door writes it remembers itself.
+            // What the stations' connections write they remember themselves.
             (Step::Refused { .. } | Step::Moved { .. }, _) => {}
             (Step::Key { key, .. }, _) => {
                 let (key, dropped) = (key.clone(), is_state(&step, KeyState::Dropped));

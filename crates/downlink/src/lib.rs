@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`Effect::Record`] asks for a step to be made durable; the caller answers with [`Desk::recorded`], and only then do the bytes and
-//! The status documents come that depend on it. What must stay true:
+//! the status documents come that depend on it. What must stay true:
 //!
 //! * nothing is sent before its step `sent` is durable; sent again, it has the same QN and a higher count;
 //! * one exchange at a time for a station, whoever wants it;

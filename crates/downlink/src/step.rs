@@ -177,7 +177,7 @@ pub enum Step {
     },
     /// Something about the key of a station that was created then; the key itself is in its own step.
     KeyNote { mn: String, created: String, notice: KeyNotice },
-    /// A station shows another MN than it is registered with (`held`), or is heard under its own again. The stations' door writes it.
+    /// A station shows another MN than it is registered with (`held`), or is heard under its own again. The stations' connections write it.
     Moved { mn: String, new_mn: String, held: bool },
     /// The clock of a station is off by so many milliseconds, or (`within`) is right again.
     Clock { mn: String, offset_ms: i64, within: bool },

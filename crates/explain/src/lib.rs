@@ -2,7 +2,7 @@
 //! No I/O and no clock.
 //!
 //! What must stay true: bytes that hold a frame as they are, are left as they are; a form is believed only if it gives more frames than
-//! The bytes without it; the work is bounded by [`PASTE_MAX`] and a few forms on top of each other.
+//! the bytes without it; the work is bounded by [`PASTE_MAX`] and a few forms on top of each other.
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 

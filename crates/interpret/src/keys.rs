@@ -1,7 +1,7 @@
 //! Opening encrypted data areas (HJ 212-2025, 6.4 and annex A.2) with the keys that the journal has told so far.
 //!
 //! A key ring a station, built from the steps of commands: what opens a frame depends on the records before it alone, so a journal gives
-//! The same publications again. Keys of later or from files are known only to who asks for them ([`Interpreter::know_keys`]); a record
+//! the same publications again. Keys of later or from files are known only to who asks for them ([`Interpreter::know_keys`]); a record
 //! opened with one of those names the unreadable one that it takes the place of. What must stay true: a key is in snapshots and in no
 //! publication and no print; a frame that nothing opens is published as unreadable, with the reason.
 

@@ -3,7 +3,7 @@
 //! What must stay true: no two messages that differ share an id, whatever a record makes the gateway say: time that passes, an entry, marks of
 //! several stations at one record, a record of earlier parts that is given up now. So an id names the record at which something is said (of
 //! a record that came in parts that is another one than its `journal`), the station, and a number that grows within both. The same journal gives
-//! The same numbers.
+//! the same numbers.
 
 use std::collections::BTreeMap;
 

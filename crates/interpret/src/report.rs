@@ -89,7 +89,7 @@ pub(super) struct ReportBuffers {
     own: Vec<Own<'static>>,
 }
 
-/// The empty list in the module of `list`, for things that live shorter or longer.
+/// The empty list in the memory of `list`, for things that live shorter or longer.
 fn emptied<A, B>(mut list: Vec<A>) -> Vec<B> {
     list.clear();
     list.into_iter().filter_map(|_| None).collect()

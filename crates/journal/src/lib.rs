@@ -83,21 +83,21 @@
 //! next offset follows the last good record; unless `tail` says that records behind it were durable, or the bytes show it: these are lost and
 //! counted, and the next offset follows them (what can be told is said in `recovery`). If the newest file has no good record, it is removed (or moved to `quarantine/` if
 //! it has any bytes) and its name still says which offset comes next. A damaged header costs nothing: name and `journal.id` say
-//! The same. Writing goes on in a new segment, made when the first record comes, so opening works on a full disk.
+//! the same. Writing goes on in a new segment, made when the first record comes, so opening works on a full disk.
 //! Segments of other journals, by their headers, are moved to quarantine. Blocks of the newest segment that the disk cannot read after some
 //! tries are damage; a file of which it reads nothing stops the start.
 //!
 //! # Reading
 //!
 //! [`Journal::reader`] never goes beyond the durable tail. [`Reader::open`] needs no journal and reads beside a running one, up to
-//! The last good record. Both report what is missing as [`ReadItem::Gap`] and go on after it. A segment that does not continue the chain of
+//! the last good record. Both report what is missing as [`ReadItem::Gap`] and go on after it. A segment that does not continue the chain of
 //! hashes of the one before it is reported ([`Reader::breaks`]).
 //!
 //! # Retention
 //!
 //! A sealed segment goes when all its records are delivered ([`Journal::delivered`]), none is held ([`Journal::keep_from`]), and it
 //! is outside the replay window: sealed longer than `keep` ago, or the journal is larger than `keep_size`, what the gateway keeps beside
-//! The segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs.
+//! the segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs.
 //!
 //! Age goes by what is believed of the wall clock ([`hj212_model::clock::belief`]), begun with the date of the newest segment and carried on by the
 //! monotonic clock, and so do the dates in headers: a clock that jumps ahead ages nothing until it has stayed there for ten minutes, and
@@ -411,7 +411,7 @@ impl Journal {
         self.shared.delivered.store(cursor.0, Ordering::Relaxed);
     }
 
-    /// Says that `holder` needs the records from `layer` on after a restart, and none before: those are held, whatever their age.
+    /// Says that `holder` needs the records from `floor` on after a restart, and none before: those are held, whatever their age.
     /// Until it is called, everything is held. `Offset(u64::MAX)` holds none.
     pub fn keep_from(&self, holder: Holder, floor: Offset) {
         self.shared.hold(holder, floor.0);

@@ -2,7 +2,7 @@
 //!
 //! What must stay true: a record is only believed when its checksum, which begins with the journal's id, holds and its offset can stand where
 //! it stands: a segment of another journal has no records. Whatever the bytes, the walk ends. What the disk cannot read is an error, unless
-//! The walk was told to go past it: then those blocks are zeros, and are named.
+//! the walk was told to go past it: then those blocks are zeros, and are named.
 
 use std::io;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! A number that is written often, beside the journal: two slots in one small file, written in turn and in place.
 //!
 //! What must stay true: once the file is there, storing the number needs no space on the disk; after a crash at any point the file holds
-//! The old number or the new one; a number of another journal is never taken for one of this.
+//! the old number or the new one; a number of another journal is never taken for one of this.
 //!
 //! # The file
 //!

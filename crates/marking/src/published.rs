@@ -1,7 +1,7 @@
 //! What is remembered of a station's periods, by code: what was published of them, so that what changes it later can be put right, and which
 //! finer values came.
 //!
-//! The codes of a period stand in one row; rows that are alike are kept once, and periods in a row with the same row take the module of one.
+//! The codes of a period stand in one row; rows that are alike are kept once, and periods in a row with the same row take the space of one.
 //! So sixteen codes that are blown back together cost no more than one. What must stay true: a period that is not known here was never
 //! published, or is too old to be put right; of what a bound takes before its time the number is given back, so that it can be told.
 

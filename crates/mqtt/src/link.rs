@@ -2,7 +2,7 @@
 //!
 //! What must stay true: a link is used for one connection only and ends with its first error, because the client keeps state
 //! over a reconnect that can never be cleared again (a stashed packet id collision) or that it drops (everything under way, if
-//! The broker forgot the session). Nothing but the line polls, and its polls are never raced against anything else.
+//! the broker forgot the session). Nothing but the line polls, and its polls are never raced against anything else.
 //!
 //! Signals travel in batches: packet ids of sends wait until there is news from the broker, so that a message costs no wake-up
 //! of its own.

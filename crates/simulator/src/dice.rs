@@ -1,7 +1,7 @@
 //! Chance that is the same everywhere and for ever: SplitMix64.
 //!
 //! Fixtures and failing runs must be repeatable from their seed, so nothing here may depend on a library's version, a clock or
-//! The machine. Not for secrets.
+//! the machine. Not for secrets.
 
 /// A stream of numbers that follows from its seed alone.
 #[derive(Debug, Clone)]

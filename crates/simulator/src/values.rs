@@ -3,7 +3,7 @@
 //! A factor's course is smooth noise on two scales (six hours and forty minutes) around its usual value, with a little white noise
 //! on top: it looks like a slow random walk but never has to be remembered, so any record can be made again at any time. A period
 //! record is computed from one sample a minute of the same course (a day's: one in five minutes), hence min ≤ avg ≤ max and the
-//! periods fit together. Only `+ - * /` and `layer` are used: the digits are the same on every machine.
+//! periods fit together. Only `+ - * /` and `floor` are used: the digits are the same on every machine.
 //!
 //! Instruments are calibrated for ten minutes (mark C), in flue gas every day, in water once a week, and seldom fail (mark D); period marks follow HJ 212-2017,
 //! C.16 to C.18: flue gas is normal from 75 % normal values on, water only without any abnormal value.

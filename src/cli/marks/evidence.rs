@@ -1,5 +1,5 @@
 //! `marks explain --evidence`: what is handed over beside the explanation. Records with their hashes, the text of rules with the hash of their file,
-//! The registration in force.
+//! the registration in force.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -11,7 +11,7 @@
 //!
 //! `desk`, replaced by rename: a JSON object a line. First `{"offset": …, "keys_at": …}`: the record up to which the steps below are
 //! complete, when the keys were last journalled, and how stations were heard to speak ([`Spoken`]) where their registration leaves that open; then `[microseconds, step]` (see [`compact`]). Passwords and keys stand in it, as in
-//! The journal.
+//! the journal.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -2,7 +2,7 @@
 //!
 //! The world is made first, by a seed: when the gateway ran, when each station's link was up, when it sent at all, when its intervals were set
 //! (1062, 1064, there and back, or refused), when it changed one by itself, when operators asked it for history. It is then played through
-//! The ledgers, and judged by the sentences of `docs/gaps.md` applied to each record of each station alone.
+//! the ledgers, and judged by the sentences of `docs/gaps.md` applied to each record of each station alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,7 +10,7 @@
 //! | nothing, `XXXX`, `????`: up to [`ODD_MAX`] bytes without a separator | an end without a check |
 //!
 //! What must stay true: a line end is settled by the bytes up to the first that can't belong to it, so it is the same however
-//! The stream was cut; nothing at all after the check is believed only of a resting peer or when the next frame begins; what is not four
+//! the stream was cut; nothing at all after the check is believed only of a resting peer or when the next frame begins; what is not four
 //! hexadecimal digits is an end only where a line end, the next `##` or silence follows.
 
 use super::super::{Deviation, Deviations, crc};

@@ -1,5 +1,5 @@
 //! H5: an act is judged by the text that was in force when it was done. 生态环境法典 replaced ten acts on 2026-08-15; what was done in July is judged by
-//! The old text, whenever its data come and whenever it is explained.
+//! the old text, whenever its data come and whenever it is explained.
 
 use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! One table for the three editions (HJ 212-2017, 6.6.5, table 9; HJ 212-2025, table 12; HJ/T 212-2005). What must stay true: a
 //! name, once published, stays: it is a level of a topic. Codes without a known meaning are [`Kind::Other`] and published all
-//! The same.
+//! the same.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Points in time, as the journal keeps them and downstream reads them.
 //!
 //! The standard speaks Beijing time without saying so, and China has no daylight saving time: everything published carries
-//! The fixed offset +08:00.
+//! the fixed offset +08:00.
 
 use serde::{Deserialize, Serialize};
 
