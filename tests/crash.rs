@@ -23,9 +23,9 @@ use hj212_test_broker::{Behaviour, Broker, Message};
 use tokio_util::sync::CancellationToken;
 
 /// Small and repeatable: xorshift.
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -96,11 +96,11 @@ async fn every_answered_packet_is_published_however_often_the_gateway_is_killed(
     options.connect = gateway.listen.to_string();
     let simulated = tokio::spawn(sim::run(options.clone(), CancellationToken::new(), |_| {}));
 
-    let mut dice = Dice(0x5eed);
+    let mut rng = SeededRandom(0x5eed);
     let mut published = Vec::new();
     gateway.start();
     for kill in 0..kills {
-        tokio::time::sleep(Duration::from_millis(100 + dice.below(700))).await;
+        tokio::time::sleep(Duration::from_millis(100 + rng.below(700))).await;
         gateway.kill();
         if kill % 3 == 2 {
             published.extend(door.received());

@@ -26,7 +26,7 @@ fn sealed(scene_address: &str, form: sim::SealForm) -> Options {
         edition: vec![Edition::V2025],
         duration: Duration::ZERO,
         interval: Duration::from_millis(300),
-        conduct: sim::Conduct { sealed: true, seal_form: form, ..sim::Conduct::default() },
+        behaviour: sim::StationBehaviour { sealed: true, seal_form: form, ..sim::StationBehaviour::default() },
         ..Options::default()
     }
 }
@@ -120,7 +120,7 @@ fn sealed_stations_are_read_and_get_new_keys_whenever_the_gateway_is_killed() {
 #[test]
 fn a_simulated_logger_without_an_mn_is_registered_and_then_reports() {
     let mut of = sealed("", sim::SealForm::Bytes);
-    of.conduct = sim::Conduct { register: true, ..sim::Conduct::default() };
+    of.behaviour = sim::StationBehaviour { register: true, ..sim::StationBehaviour::default() };
     let stations = sim::stations_toml(&of);
     let scene = Scene::prepared(&OPEN.replace("[keys]\nfile = \"keys.toml\"\n", ""), |folder| {
         std::fs::write(folder.join("stations.toml"), stations).unwrap();
@@ -149,12 +149,12 @@ fn what_a_station_kept_to_itself_is_recalled_whole_and_live_data_is_not_delayed(
         interval: Duration::from_secs(1),
         duration: Duration::from_secs(16 + away),
         speed: Some(3_000.0),
-        conduct: sim::Conduct {
+        behaviour: sim::StationBehaviour {
             offline: Some(sim::Outage { from, to }),
             keeps_history: true,
             history_pace: Duration::from_millis(5),
             stay: Duration::from_secs(300),
-            ..sim::Conduct::default()
+            ..sim::StationBehaviour::default()
         },
         ..Options::default()
     };

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hj212::{Edition, write};
 use hj212_simulator::{self as sim, Options, Rate, Subject, Summary};
-use host::{Conduct, Host, Received};
+use host::{Host, HostBehaviour, Received};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +52,7 @@ fn note(received: &Received) -> String {
 
 #[tokio::test]
 async fn every_edition_is_answered_and_every_kind_appears() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let edition = vec![Edition::V2005, Edition::V2017, Edition::V2025];
     let summary = run(Options { stations: 24, speed: None, edition, ..options(&host) }).await;
     assert_eq!(summary.counts.sent, summary.counts.acked, "{summary}");
@@ -67,7 +67,7 @@ async fn every_edition_is_answered_and_every_kind_appears() {
 
 #[tokio::test]
 async fn the_ledger_says_exactly_what_was_answered() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let dir = tempfile::tempdir().unwrap();
     let (ledger, sent) = (dir.path().join("acked"), dir.path().join("sent"));
     let summary = run(Options { ledger: Some(ledger.clone()), sent: Some(sent.clone()), ..options(&host) }).await;
@@ -82,7 +82,7 @@ async fn the_ledger_says_exactly_what_was_answered() {
 
 #[tokio::test]
 async fn a_silent_host_gets_the_same_packet_four_times_and_then_a_new_connection() {
-    let host = Host::start(Conduct::Silent).await;
+    let host = Host::start(HostBehaviour::Silent).await;
     let stations = 1;
     let stop = CancellationToken::new();
     let watched = stop.clone();
@@ -110,7 +110,7 @@ async fn a_silent_host_gets_the_same_packet_four_times_and_then_a_new_connection
 
 #[tokio::test]
 async fn after_an_outage_everything_is_told() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let dir = tempfile::tempdir().unwrap();
     let ledger = dir.path().join("acked");
     let edition = vec![Edition::V2025];
@@ -119,9 +119,9 @@ async fn after_an_outage_everything_is_told() {
         Options { edition, mix, ledger: Some(ledger.clone()), drain: Duration::from_secs(90), ..options(&host) };
     let simulation = tokio::spawn(run(settings));
     host.wait_until(|host| host.received().len() >= 20).await;
-    host.behave(Conduct::Hang);
+    host.behave(HostBehaviour::Hang);
     host.wait_until(|host| host.refused() >= 12).await;
-    host.behave(Conduct::Answer);
+    host.behave(HostBehaviour::Answer);
     let summary = simulation.await.unwrap();
     assert_eq!((summary.counts.kept, summary.counts.discarded), (0, 0), "{summary}");
     assert!(summary.counts.reuploaded > 0 && summary.counts.reconnects > 0, "{summary}");
@@ -154,7 +154,7 @@ fn half_hours(data_time: &str) -> i64 {
 
 #[tokio::test]
 async fn faults_on_the_line_cost_time_but_no_record() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let faults = "crc-wrong=0.1,length-off=0.05,noise=0.2,duplicate=0.1,interleave=0.1,reconnect=0.05,revision=0.2,split-packets=0.3,gbk=0.3,oversized=0.2";
     let settings = Options {
         faults: faults.parse().unwrap(),
@@ -184,7 +184,7 @@ async fn faults_on_the_line_cost_time_but_no_record() {
 
 #[tokio::test]
 async fn habits_of_stations_show_on_the_wire() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let settings = Options {
         faults: "crc-lowercase=1,no-crlf=1,split-writes=1,no-ack-wanted=1".parse().unwrap(),
         duration: Duration::from_millis(500),
@@ -201,7 +201,7 @@ async fn habits_of_stations_show_on_the_wire() {
 
 #[tokio::test]
 async fn half_open_stations_and_bots_hold_their_connection_and_the_run_ends_in_time() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     for (fault, frames) in [("half-open=1", 6), ("garbage-only=1", 0), ("slow=1", 0)] {
         let before = host.received().len();
         let settings = Options {
@@ -220,7 +220,7 @@ async fn half_open_stations_and_bots_hold_their_connection_and_the_run_ends_in_t
 
 #[tokio::test]
 async fn many_stations_share_a_connection() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let edition = vec![Edition::V2017, Edition::V2025];
     let summary = run(Options { stations: 20, per_connection: 10, edition, ..options(&host) }).await;
     assert_eq!((host.connections(), summary.connections), (2, 2));
@@ -230,7 +230,7 @@ async fn many_stations_share_a_connection() {
 
 #[tokio::test]
 async fn throughput_mode_sends_distinct_sound_frames_as_fast_as_they_are_answered() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let dir = tempfile::tempdir().unwrap();
     let ledger = dir.path().join("acked");
     let edition = vec![Edition::V2005, Edition::V2017, Edition::V2025];
@@ -255,7 +255,7 @@ async fn throughput_mode_sends_distinct_sound_frames_as_fast_as_they_are_answere
 
 #[tokio::test]
 async fn a_fixed_rate_is_kept() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let settings = Options {
         connections: Some(4),
         rate: Some(Rate::PerSecond(100.0)),
@@ -268,7 +268,7 @@ async fn a_fixed_rate_is_kept() {
 
 #[tokio::test]
 async fn what_cannot_be_done_is_said() {
-    let host = Host::start(Conduct::Answer).await;
+    let host = Host::start(HostBehaviour::Answer).await;
     let stop = CancellationToken::new();
     let fails = async |options| sim::run(options, stop.clone(), |_| {}).await.unwrap_err().to_string();
     assert!(fails(Options { connect: "nowhere".into(), ..options(&host) }).await.contains("--connect nowhere"));
@@ -289,7 +289,11 @@ async fn the_command_log_tells_what_became_of_a_command() {
         stations: 1,
         edition: vec![Edition::V2025],
         duration: Duration::ZERO,
-        conduct: sim::Conduct { sealed: true, commands: Some(file.clone()), ..sim::Conduct::default() },
+        behaviour: sim::StationBehaviour {
+            sealed: true,
+            commands: Some(file.clone()),
+            ..sim::StationBehaviour::default()
+        },
         ..Options::default()
     };
     let (mn, key) = sim::keys(&settings).pop().unwrap();

@@ -28,15 +28,15 @@ pub(crate) struct Corpus {
 
 impl Corpus {
     pub(crate) fn new() -> Corpus {
-        let mut dice = Dice(212);
+        let mut rng = SeededRandom(212);
         let stations: Vec<String> = (0..500)
-            .map(|_| format!("{:024X}", u128::from(dice.next()) << 32 | u128::from(dice.next() as u32)))
+            .map(|_| format!("{:024X}", u128::from(rng.next()) << 32 | u128::from(rng.next() as u32)))
             .collect();
         let mut millis = 8 * 3_600_000u64;
         let frames: Vec<Vec<u8>> = (0..FRAMES)
             .map(|_| {
-                millis += 1 + dice.below(899) as u64;
-                frame(&mut dice, &stations, millis)
+                millis += 1 + rng.below(899) as u64;
+                frame(&mut rng, &stations, millis)
             })
             .collect();
         let stream = frames.concat();
@@ -54,9 +54,9 @@ impl Corpus {
 }
 
 /// A generator that is the same on every machine.
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -95,21 +95,21 @@ impl Dice {
     }
 }
 
-fn frame(dice: &mut Dice, stations: &[String], millis: u64) -> Vec<u8> {
-    let mn = &stations[dice.below(stations.len())];
+fn frame(rng: &mut SeededRandom, stations: &[String], millis: u64) -> Vec<u8> {
+    let mn = &stations[rng.below(stations.len())];
     let air = mn.as_bytes()[23].is_multiple_of(2);
-    let st = match (dice.percent(85), air) {
+    let st = match (rng.percent(85), air) {
         (true, true) => "31",
         (true, false) => "32",
         (false, true) => "22",
         (false, false) => "21",
     };
     let pool: &[&'static str] = if air { &AIR } else { &WATER };
-    let flag = dice.one_of(&[4, 5, 5, 5, 9]);
+    let flag = rng.one_of(&[4, 5, 5, 5, 9]);
     let seconds = millis / 1000;
     let clock = format!("{:02}{:02}{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let qn = format!("20261120{clock}{:03}", millis % 1000);
-    let cn = match dice.below(100) {
+    let cn = match rng.below(100) {
         0..50 => "2011",
         50..70 => "2051",
         70..78 => "2061",
@@ -120,7 +120,7 @@ fn frame(dice: &mut Dice, stations: &[String], millis: u64) -> Vec<u8> {
     let parts = if flag == 9 && cn.starts_with('2') { ";PNUM=1;PNO=1" } else { "" };
     let (st, flag) = if cn == "9014" { ("91", 4) } else { (st, flag) };
     let head = format!("QN={qn};ST={st};CN={cn};PW=123456;MN={mn};Flag={flag}{parts};CP=&&");
-    let mut items = items(dice, cn, pool, &clock, air && st == "31");
+    let mut items = items(rng, cn, pool, &clock, air && st == "31");
     while head.len() + items.iter().map(|item| item.len() + 1).sum::<usize>() + 2 > SEGMENT_MAX {
         items.pop();
     }
@@ -133,7 +133,7 @@ fn frame(dice: &mut Dice, stations: &[String], millis: u64) -> Vec<u8> {
     out
 }
 
-fn items(dice: &mut Dice, cn: &str, pool: &[&'static str], clock: &str, converted: bool) -> Vec<String> {
+fn items(rng: &mut SeededRandom, cn: &str, pool: &[&'static str], clock: &str, converted: bool) -> Vec<String> {
     let time = match cn {
         "9014" => return Vec::new(),
         "2051" => format!("{}00", &clock[..4]),
@@ -143,26 +143,26 @@ fn items(dice: &mut Dice, cn: &str, pool: &[&'static str], clock: &str, converte
     };
     let mut items = vec![format!("DataTime=20261120{time}")];
     if cn == "2011" {
-        let count = 8 + dice.below(9);
-        for code in dice.some(pool, count) {
+        let count = 8 + rng.below(9);
+        for code in rng.some(pool, count) {
             let mut item = String::new();
-            if dice.percent(2) {
+            if rng.percent(2) {
                 item.push_str(&format!("{code}-SampleTime=20261120{clock},"));
             }
-            item.push_str(&format!("{code}-Rtd={},", dice.value()));
+            item.push_str(&format!("{code}-Rtd={},", rng.value()));
             if converted {
-                item.push_str(&format!("{code}-ZsRtd={},", dice.value()));
+                item.push_str(&format!("{code}-ZsRtd={},", rng.value()));
             }
-            let mark = if dice.percent(90) { 'N' } else { dice.one_of(&['F', 'M', 'S', 'D', 'C', 'T', 'B']) };
+            let mark = if rng.percent(90) { 'N' } else { rng.one_of(&['F', 'M', 'S', 'D', 'C', 'T', 'B']) };
             item.push_str(&format!("{code}-Flag={mark}"));
             items.push(item);
         }
     } else if cn.starts_with('2') {
-        let count = 3 + dice.below(8);
-        for code in dice.some(pool, count) {
-            let (cou, min, avg, max) = (dice.value(), dice.value(), dice.value(), dice.value());
+        let count = 3 + rng.below(8);
+        for code in rng.some(pool, count) {
+            let (cou, min, avg, max) = (rng.value(), rng.value(), rng.value(), rng.value());
             let mut item = format!("{code}-Cou={cou},{code}-Min={min},{code}-Avg={avg},{code}-Max={max}");
-            if dice.percent(60) {
+            if rng.percent(60) {
                 item.push_str(&format!(",{code}-Flag=N"));
             }
             items.push(item);

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 /// What the host does with a station.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Conduct {
+pub(crate) enum HostBehaviour {
     /// Answers every sound frame that asks for it.
     Answer,
     /// Reads and says nothing.
@@ -44,7 +44,7 @@ pub(crate) struct Host(Arc<Inside>);
 #[derive(Debug)]
 struct Inside {
     address: SocketAddr,
-    conduct: Mutex<Conduct>,
+    behaviour: Mutex<HostBehaviour>,
     received: Mutex<Vec<Received>>,
     connections: AtomicUsize,
     refused: AtomicUsize,
@@ -54,11 +54,11 @@ struct Inside {
 
 impl Host {
     /// Listens on a free port.
-    pub(crate) async fn start(conduct: Conduct) -> Host {
+    pub(crate) async fn start(behaviour: HostBehaviour) -> Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = Host(Arc::new(Inside {
             address: listener.local_addr().unwrap(),
-            conduct: Mutex::new(conduct),
+            behaviour: Mutex::new(behaviour),
             received: Mutex::default(),
             connections: AtomicUsize::default(),
             refused: AtomicUsize::default(),
@@ -79,8 +79,8 @@ impl Host {
         self.0.address
     }
 
-    pub(crate) fn behave(&self, conduct: Conduct) {
-        *self.0.conduct.lock().unwrap() = conduct;
+    pub(crate) fn behave(&self, behaviour: HostBehaviour) {
+        *self.0.behaviour.lock().unwrap() = behaviour;
     }
 
     /// All frames that were taken, in order.
@@ -116,15 +116,15 @@ impl Host {
         tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("the host waits in vain");
     }
 
-    fn conduct(&self) -> Conduct {
-        *self.0.conduct.lock().unwrap()
+    fn behaviour(&self) -> HostBehaviour {
+        *self.0.behaviour.lock().unwrap()
     }
 
     async fn serve(self, mut stream: TcpStream, number: usize) {
         self.0.news.notify_waiters();
         let mut buffer = Vec::new();
         loop {
-            if self.conduct() == Conduct::Hang {
+            if self.behaviour() == HostBehaviour::Hang {
                 self.0.refused.fetch_add(1, Ordering::SeqCst);
                 self.0.news.notify_waiters();
                 return;
@@ -135,7 +135,7 @@ impl Host {
                 Err(_) => Peer::Resting,
                 Ok(Ok(0) | Err(_)) => return,
             };
-            if self.conduct() == Conduct::Hang {
+            if self.behaviour() == HostBehaviour::Hang {
                 continue;
             }
             let answers = self.take(&mut buffer, peer, number);
@@ -188,7 +188,7 @@ impl Host {
             again: header.rf,
             sound: true,
         };
-        let wants = header.flag.is_some_and(|flag| flag.wants_answer()) && self.conduct() == Conduct::Answer;
+        let wants = header.flag.is_some_and(|flag| flag.wants_answer()) && self.behaviour() == HostBehaviour::Answer;
         if wants {
             let edition = header.flag.and_then(|flag| flag.edition()).unwrap_or(Edition::V2005);
             let (mn, qn, cn) = (&received.mn, &received.qn, received.cn);

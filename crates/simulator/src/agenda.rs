@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use super::clock::{Clock, DAY, HOUR, MINUTE, period_start};
-use super::dice::Dice;
 use super::fleet::Profile;
+use super::seeded_random::SeededRandom;
 use super::upload::{Kind, Upload};
 use hj212::Edition;
 use hj212_model::message::Timestamp;
@@ -59,14 +59,14 @@ struct Entry {
 }
 
 impl Agenda {
-    pub(crate) fn new(station: &Profile, habits: &Habits, dice: &mut Dice) -> Self {
+    pub(crate) fn new(station: &Profile, habits: &Habits, rng: &mut SeededRandom) -> Self {
         let once = |kind, due| Entry { kind, due, start: Timestamp(0), length: 0, delay: Duration::ZERO };
-        let phase = |dice: &mut Dice, span: Duration| match habits.aligned {
+        let phase = |rng: &mut SeededRandom, span: Duration| match habits.aligned {
             true => Duration::ZERO,
-            false => Duration::from_micros(dice.below(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))),
+            false => Duration::from_micros(rng.below(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))),
         };
         // The first realtime record does not wait for a whole long interval.
-        let mut entries = vec![once(Kind::Realtime, phase(dice, habits.interval))];
+        let mut entries = vec![once(Kind::Realtime, phase(rng, habits.interval))];
         if station.edition != Edition::V2005 {
             entries.push(once(Kind::Boot, Duration::ZERO));
         }
@@ -76,7 +76,7 @@ impl Agenda {
         if station.subject.has_periods() {
             let now = habits.clock.simulated(Duration::ZERO);
             let minutes = i64::from(habits.minutes) * MINUTE;
-            let delay = phase(dice, PERIOD_DELAY_MAX.min(habits.clock.lasts(minutes) / 2));
+            let delay = phase(rng, PERIOD_DELAY_MAX.min(habits.clock.lasts(minutes) / 2));
             for (kind, length) in [(Kind::Minute, minutes), (Kind::Hour, HOUR), (Kind::Day, DAY)] {
                 let start = period_start(now, length);
                 let due = habits.clock.reached(Timestamp(start.0 + length)) + delay;
@@ -205,7 +205,7 @@ mod tests {
             until: options.duration,
             aligned: options.aligned,
         };
-        let mut agenda = Agenda::new(&profile(options, 1), &habits, &mut Dice::new(1, 1));
+        let mut agenda = Agenda::new(&profile(options, 1), &habits, &mut SeededRandom::new(1, 1));
         let mut made = Vec::new();
         let mut now = Duration::ZERO;
         while let Some(due) = agenda.next_due(&habits) {

@@ -15,10 +15,10 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
 
 use super::codec::{HostCodec, Unusable};
-use super::dice::Dice;
 use super::faults::{Fault, FaultSet};
 use super::flight::Sending;
 use super::obey::{CRC_ERROR, MN_ERROR};
+use super::seeded_random::SeededRandom;
 use super::shared::Shared;
 use super::station::{Meaning, Next, Station};
 use super::tally::Count;
@@ -54,7 +54,7 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     number: usize,
     stations: Vec<Station>,
-    dice: Dice,
+    rng: SeededRandom,
     segment: Vec<u8>,
     frame: Vec<u8>,
     fields: Fields,
@@ -62,9 +62,9 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(shared: Arc<Shared>, number: usize, stations: Vec<Station>) -> Self {
-        let dice = Dice::new(shared.options.seed ^ 0x434F_4E4E, number as u64);
+        let rng = SeededRandom::new(shared.options.seed ^ 0x434F_4E4E, number as u64);
         let (segment, frame, fields) = (Vec::new(), Vec::new(), Fields::default());
-        Connection { shared, number, stations, dice, segment, frame, fields }
+        Connection { shared, number, stations, rng, segment, frame, fields }
     }
 
     /// Lives the stations' day until the run ends.
@@ -110,7 +110,7 @@ impl Connection {
                 station.disconnected(now);
             }
             failures = if acked { 0 } else { failures + 1 };
-            sleep(self.shared.pause(failures, &mut self.dice)).await;
+            sleep(self.shared.pause(failures, &mut self.rng)).await;
         }
     }
 
@@ -201,8 +201,8 @@ impl Connection {
         faults: FaultSet,
         write: &mut WriteHalf<'_>,
     ) -> Result<(), End> {
-        let seal = key.map(|key| (key, self.shared.options.conduct.seal_form));
-        let (manner, after) = wire::frame(&mut self.frame, &self.segment, seal, quirks, faults, &mut self.dice);
+        let seal = key.map(|key| (key, self.shared.options.behaviour.seal_form));
+        let (manner, after) = wire::frame(&mut self.frame, &self.segment, seal, quirks, faults, &mut self.rng);
         let limit = self.shared.options.answer_timeout;
         match manner {
             // A host that does not read is a host that does not answer.
@@ -293,7 +293,7 @@ impl Connection {
     /// A bot's conversation.
     async fn babble(&mut self, stream: &mut TcpStream) -> End {
         while self.shared.elapsed() < self.shared.until() {
-            wire::garbage(&mut self.frame, &mut self.dice);
+            wire::garbage(&mut self.frame, &mut self.rng);
             if stream.write_all(&self.frame).await.is_err() {
                 return End::Lost;
             }

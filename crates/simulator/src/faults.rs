@@ -10,7 +10,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-use super::dice::Dice;
+use super::seeded_random::SeededRandom;
 
 /// What a fault belongs to, and so how often it is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +132,13 @@ impl Faults {
     }
 
     /// The station faults of one station.
-    pub(crate) fn of_station(&self, dice: &mut Dice) -> FaultSet {
-        self.draw(Scope::Station, dice)
+    pub(crate) fn of_station(&self, rng: &mut SeededRandom) -> FaultSet {
+        self.draw(Scope::Station, rng)
     }
 
     /// Draws all faults of `scope` once.
-    pub(crate) fn draw(&self, scope: Scope, dice: &mut Dice) -> FaultSet {
-        let drawn = Fault::ALL.iter().filter(|fault| fault.scope() == scope && dice.chance(self.rate(**fault)));
+    pub(crate) fn draw(&self, scope: Scope, rng: &mut SeededRandom) -> FaultSet {
+        let drawn = Fault::ALL.iter().filter(|fault| fault.scope() == scope && rng.chance(self.rate(**fault)));
         drawn.fold(FaultSet::default(), |set, fault| set.with(*fault))
     }
 
@@ -241,8 +241,8 @@ mod tests {
     #[test]
     fn a_rate_is_the_share_that_is_drawn_within_its_scope_only() {
         let faults: Faults = "slow=0.25,half-open=1,noise=1".parse().unwrap();
-        let mut dice = Dice::new(3, 0);
-        let sets: Vec<FaultSet> = (0..4_000).map(|_| faults.of_station(&mut dice)).collect();
+        let mut rng = SeededRandom::new(3, 0);
+        let sets: Vec<FaultSet> = (0..4_000).map(|_| faults.of_station(&mut rng)).collect();
         let slow = sets.iter().filter(|set| set.contains(Fault::Slow)).count();
         assert!((850..1_150).contains(&slow), "{slow}");
         assert!(sets.iter().all(|set| set.contains(Fault::HalfOpen) && !set.contains(Fault::Noise)));

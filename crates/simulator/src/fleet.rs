@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 
 use super::clock::SECOND;
-use super::dice::Dice;
 use super::faults::{Fault, FaultSet};
 use super::options::Options;
+use super::seeded_random::SeededRandom;
 use hj212::Edition;
 use hj212::sm4::Key;
 
@@ -131,22 +131,22 @@ fn logger_id(number: u32) -> String {
 #[must_use]
 pub fn profile(options: &Options, number: u32) -> Profile {
     let (edition, subject) = role(options, number);
-    let mut dice = Dice::new(options.seed, u64::from(number));
-    let seed = dice.roll();
-    let quirks = options.faults.of_station(&mut dice);
+    let mut rng = SeededRandom::new(options.seed, u64::from(number));
+    let seed = rng.roll();
+    let quirks = options.faults.of_station(&mut rng);
     let prefix = match (quirks.contains(Fault::UnknownMn), edition) {
         (false, _) => options.mn_prefix.as_str(),
         (true, Edition::V2005) => "99999",
         (true, Edition::V2017 | Edition::V2025) => "FFFFF",
     };
     let pw = if quirks.contains(Fault::WrongPw) { wrong(&options.password) } else { options.password.clone() };
-    let clock_off = if quirks.contains(Fault::ClockOff) { wrong_clock(&mut dice) } else { 0 };
-    let conduct = &options.conduct;
-    let clock_off = clock_off + conduct.clock_off * SECOND;
+    let clock_off = if quirks.contains(Fault::ClockOff) { wrong_clock(&mut rng) } else { 0 };
+    let behaviour = &options.behaviour;
+    let clock_off = clock_off + behaviour.clock_off * SECOND;
     let newest = edition == Edition::V2025;
     let own = || Key::from_bytes(first_key(seed));
-    let key = (conduct.sealed && newest).then(|| conduct.key.clone().unwrap_or_else(own));
-    let registered = !(conduct.register && newest);
+    let key = (behaviour.sealed && newest).then(|| behaviour.key.clone().unwrap_or_else(own));
+    let registered = !(behaviour.register && newest);
     let mn = if registered { mn(prefix, edition, number) } else { String::new() };
     Profile { number, mn, pw, subject, edition, quirks, seed, clock_off, key, registered }
 }
@@ -168,8 +168,8 @@ pub fn key_text(key: &Key) -> String {
 /// Sixteen letters and digits, as NewSK has them (HJ 212-2025, C.8). Simulated stations have no secrets.
 fn first_key(seed: u64) -> [u8; 16] {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut dice = Dice::new(seed, 0x004B_4559);
-    std::array::from_fn(|_| LETTERS.get(dice.below(62) as usize).copied().unwrap_or(b'0'))
+    let mut rng = SeededRandom::new(seed, 0x004B_4559);
+    std::array::from_fn(|_| LETTERS.get(rng.below(62) as usize).copied().unwrap_or(b'0'))
 }
 
 /// The registry for the fleet of `options`, as TOML: one `[[station]]` a station, with `mn`, `name`, `pw`, `st`, `edition` and
@@ -194,7 +194,7 @@ pub fn stations_toml(options: &Options) -> String {
             number % 4 + 1,
         );
         // The approval of a logger that begins without an MN.
-        if options.conduct.register && edition == Edition::V2025 {
+        if options.behaviour.register && edition == Edition::V2025 {
             let _ = writeln!(text, "hardware = \"{}\"", logger_id(number));
         }
     }
@@ -232,10 +232,10 @@ fn wrong(pw: &str) -> String {
 }
 
 /// Clocks as they are met: a wrong time zone, a flat battery, a slip of weeks or minutes.
-fn wrong_clock(dice: &mut Dice) -> i64 {
+fn wrong_clock(rng: &mut SeededRandom) -> i64 {
     use super::clock::{DAY, HOUR, MINUTE};
     let offs = [-8 * HOUR, 8 * HOUR, -21 * DAY, 47 * MINUTE, -14 * 365 * DAY, 3 * DAY];
-    offs.get(usize::try_from(dice.below(offs.len() as u64)).unwrap_or(0)).copied().unwrap_or(HOUR)
+    offs.get(usize::try_from(rng.below(offs.len() as u64)).unwrap_or(0)).copied().unwrap_or(HOUR)
 }
 
 #[cfg(test)]

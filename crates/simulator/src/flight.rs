@@ -17,8 +17,8 @@ pub(super) struct Flight {
     pub(super) segment: Vec<u8>,
     pub(super) key: Option<Key>,
     pub(super) note: Note,
-    /// The errand it belongs to, if it is a packet of history.
-    pub(super) errand: Option<u64>,
+    /// The command_task it belongs to, if it is a packet of history.
+    pub(super) command_task: Option<u64>,
     pub(super) first_sent: Duration,
     pub(super) deadline: Duration,
     pub(super) sendings: u32,

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! options ─► fleet: who ─► station: what to say when (pure) ─► wire: as it goes out, sealed,   ─► connection: the socket
-//! conduct                    ▲   agenda: which record is due        with its faults                   │
+//! behaviour                    ▲   agenda: which record is due        with its faults                   │
 //!                            │   upload, values, rarities, factors: what stands in it                 │
 //!                            │   obey: what a command means here (orders: the table of commands)      │
-//!                            │   errands: what is said and done to it; history: what was              ▼
+//!                            │   command_tasks: what is said and done to it; history: what was              ▼
 //!                            └──────────────────────────── codec ◄─────────────────────────── the gateway's answers and commands
 //!            run, shared: the fleet's life, the ledger, the tally, the log of commands       throughput: instead of a logger's day
 //! ```
@@ -37,11 +37,9 @@
 mod agenda;
 mod clock;
 pub mod codec;
+mod command_tasks;
 pub mod commands;
-pub mod conduct;
 mod connection;
-mod dice;
-mod errands;
 mod factors;
 pub mod faults;
 pub mod fleet;
@@ -54,8 +52,10 @@ mod orders;
 mod rarities;
 mod recorded;
 mod run;
+mod seeded_random;
 mod shared;
 mod station;
+pub mod station_behaviour;
 mod tally;
 mod throughput;
 mod upload;
@@ -63,12 +63,12 @@ mod values;
 mod wire;
 
 pub use commands::{Change, CommandLog, Event, What};
-pub use conduct::{Conduct, Outage, SealForm};
 pub use faults::{Fault, Faults, FaultsError};
 pub use fleet::{Profile, Subject, key_text, keys, profile, stations_toml};
 pub use ledger::LedgerError;
 pub use options::{OptionError, Options, Rate};
 pub use recorded::{recorded_day, recorded_day_of};
 pub use run::{SimError, Simulation, run, start};
+pub use station_behaviour::{Outage, SealForm, StationBehaviour};
 pub use tally::{AnswerTimes, Counts, PerKind, Progress, Summary};
 pub use upload::Kind;

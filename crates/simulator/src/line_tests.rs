@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::clock::{MINUTE, SECOND, read_stamp, stamp};
 use super::super::commands::{Change, What};
-use super::super::conduct::{Conduct, Outage, SealForm};
 use super::super::fleet::{Subject, profile};
+use super::super::station_behaviour::{Outage, SealForm, StationBehaviour};
 use super::*;
 use hj212::sm4::{self, Key};
 use hj212::{Edition, Fields, Item, Limits, Peer, packet, scan, write};
@@ -26,7 +26,7 @@ struct Master {
 }
 
 /// Options for one station that is quick, and the listener for it.
-async fn bench(edition: Edition, subject: Subject, conduct: Conduct) -> (Options, TcpListener) {
+async fn bench(edition: Edition, subject: Subject, behaviour: StationBehaviour) -> (Options, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = Options {
         connect: listener.local_addr().unwrap().to_string(),
@@ -37,7 +37,7 @@ async fn bench(edition: Edition, subject: Subject, conduct: Conduct) -> (Options
         interval: Duration::from_millis(100),
         reconnect_min: Duration::from_millis(10),
         reconnect_max: Duration::from_millis(20),
-        conduct: Conduct { history_pace: Duration::from_millis(1), ..conduct },
+        behaviour: StationBehaviour { history_pace: Duration::from_millis(1), ..behaviour },
         ..Options::default()
     };
     (options, listener)
@@ -157,7 +157,7 @@ fn now() -> Timestamp {
 #[tokio::test]
 async fn every_edition_obeys_refuses_and_has_nothing_to_tell() {
     for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {
-        let (options, listener) = bench(edition, Subject::Water, Conduct::default()).await;
+        let (options, listener) = bench(edition, Subject::Water, StationBehaviour::default()).await;
         let (simulation, mut master) = meet(&options, listener).await;
         assert_eq!(cns(&master.ask(&options, 1011, "").await), [9011, 1011, 9012], "{edition:?}");
 
@@ -187,7 +187,7 @@ async fn every_edition_obeys_refuses_and_has_nothing_to_tell() {
 
 #[tokio::test]
 async fn what_is_unreadable_or_for_another_is_refused_by_its_number() {
-    let (options, listener) = bench(Edition::V2017, Subject::Water, Conduct::default()).await;
+    let (options, listener) = bench(Edition::V2017, Subject::Water, StationBehaviour::default()).await;
     let (_simulation, mut master) = meet(&options, listener).await;
     let (qn, segment) = master.command(&options, 1061, "");
     let mut frame = Vec::new();
@@ -204,7 +204,7 @@ async fn what_is_unreadable_or_for_another_is_refused_by_its_number() {
 
 #[tokio::test]
 async fn a_connection_lost_after_9011_brings_the_rest_on_the_next_one() {
-    let (mut options, listener) = bench(Edition::V2017, Subject::Water, Conduct::default()).await;
+    let (mut options, listener) = bench(Edition::V2017, Subject::Water, StationBehaviour::default()).await;
     options.faults = "cut=1".parse().unwrap();
     let (_simulation, mut master) = meet(&options, listener).await;
     assert_eq!(cns(&master.ask(&options, 1063, "").await), [9011, 0, 1063, 9012]);
@@ -212,7 +212,7 @@ async fn a_connection_lost_after_9011_brings_the_rest_on_the_next_one() {
 
 #[tokio::test]
 async fn a_resend_is_answered_and_not_carried_out_again() {
-    let (mut options, listener) = bench(Edition::V2025, Subject::Water, Conduct::default()).await;
+    let (mut options, listener) = bench(Edition::V2025, Subject::Water, StationBehaviour::default()).await;
     options.faults = "deaf-once=1".parse().unwrap();
     let (simulation, mut master) = meet(&options, listener).await;
     let (qn, segment) = master.command(&options, 3024, "PolId=w01018");
@@ -228,8 +228,8 @@ async fn a_resend_is_answered_and_not_carried_out_again() {
 
 #[tokio::test]
 async fn a_wrong_clock_is_set_right_by_1012() {
-    let conduct = Conduct { clock_off: -7_200, ..Conduct::default() };
-    let (mut options, listener) = bench(Edition::V2017, Subject::Water, conduct).await;
+    let behaviour = StationBehaviour { clock_off: -7_200, ..StationBehaviour::default() };
+    let (mut options, listener) = bench(Edition::V2017, Subject::Water, behaviour).await;
     options.faults = "ask-time=1".parse().unwrap();
     let (simulation, mut master) = meet(&options, listener).await;
     let asked = master.up_to(1013).await.pop().unwrap();
@@ -249,8 +249,8 @@ async fn a_wrong_clock_is_set_right_by_1012() {
 #[tokio::test]
 async fn keys_rotate_in_both_forms_of_ciphertext() {
     for seal_form in [SealForm::Bytes, SealForm::Printed] {
-        let conduct = Conduct { sealed: true, seal_form, ..Conduct::default() };
-        let (mut options, listener) = bench(Edition::V2025, Subject::Power, conduct).await;
+        let behaviour = StationBehaviour { sealed: true, seal_form, ..StationBehaviour::default() };
+        let (mut options, listener) = bench(Edition::V2025, Subject::Power, behaviour).await;
         options.faults = "ask-key=1".parse().unwrap();
         let (simulation, mut master) = meet(&options, listener).await;
         let old = fleet::keys(&options).pop().unwrap().1;
@@ -288,7 +288,7 @@ async fn keys_rotate_in_both_forms_of_ciphertext() {
 #[tokio::test]
 async fn a_key_is_taken_whatever_its_check() {
     let (options, listener) =
-        bench(Edition::V2025, Subject::Water, Conduct { sealed: true, ..Conduct::default() }).await;
+        bench(Edition::V2025, Subject::Water, StationBehaviour { sealed: true, ..StationBehaviour::default() }).await;
     let (simulation, mut master) = meet(&options, listener).await;
     let old = fleet::keys(&options).pop().unwrap().1;
     let frame = (0..20_000_u32).find_map(|number| {
@@ -308,7 +308,7 @@ async fn a_key_is_taken_whatever_its_check() {
 #[tokio::test]
 async fn throughput_mode_seals_too() {
     let (mut options, listener) =
-        bench(Edition::V2025, Subject::Water, Conduct { sealed: true, ..Conduct::default() }).await;
+        bench(Edition::V2025, Subject::Water, StationBehaviour { sealed: true, ..StationBehaviour::default() }).await;
     options.rate = Some(Rate::Max);
     let (simulation, mut master) = meet(&options, listener).await;
     master.keys = fleet::keys(&options).into_iter().map(|(_, key)| key).collect();
@@ -321,8 +321,8 @@ async fn throughput_mode_seals_too() {
 
 #[tokio::test]
 async fn a_logger_registers_and_uploads_under_the_mn_it_is_given() {
-    let conduct = Conduct { register: true, ..Conduct::default() };
-    let (options, listener) = bench(Edition::V2025, Subject::Condition, conduct).await;
+    let behaviour = StationBehaviour { register: true, ..StationBehaviour::default() };
+    let (options, listener) = bench(Edition::V2025, Subject::Condition, behaviour).await;
     let (simulation, mut master) = meet(&options, listener).await;
     let first = master.next().await.unwrap();
     assert!(first.contains("CN=1001;") && first.contains(";MN=;Flag=9;"), "{first}");
@@ -345,8 +345,8 @@ async fn a_logger_registers_and_uploads_under_the_mn_it_is_given() {
 #[tokio::test]
 async fn what_was_kept_through_an_outage_is_told_when_it_is_asked_for() {
     let offline = Some(Outage { from: Duration::from_secs(1), to: Duration::from_secs(2) });
-    let conduct = Conduct { offline, keeps_history: true, ..Conduct::default() };
-    let (mut options, listener) = bench(Edition::V2017, Subject::Water, conduct).await;
+    let behaviour = StationBehaviour { offline, keeps_history: true, ..StationBehaviour::default() };
+    let (mut options, listener) = bench(Edition::V2017, Subject::Water, behaviour).await;
     options.duration = Duration::from_secs(10);
     options.speed = Some(5_000.0);
     let (simulation, mut master) = meet(&options, listener).await;

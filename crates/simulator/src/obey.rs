@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! command ─► judged: QnRtn=3..9 ──────────────────────────────► 9011
-//!              │ an order of the table        errand: 9011, what changes, values or history, 9012 (or 9013 alone)
-//!              └────────────────────────────► said line by line (`errands`); history goes through the station's one flight
+//!              │ an order of the table        command_task: 9011, what changes, values or history, 9012 (or 9013 alone)
+//!              └────────────────────────────► said line by line (`command_tasks`); history goes through the station's one flight
 //! ```
 //!
 //! What must stay true:
@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::clock::{read_stamp, stamp, stamp_millis};
+use super::command_tasks::{CommandTask, Effect, Line};
 use super::commands::{Change, Event, What};
-use super::errands::{Effect, Errand, Line};
 use super::faults::{Fault, FaultSet, Scope};
 use super::history::History;
 use super::orders::{self, Said};
@@ -44,7 +44,7 @@ pub(crate) const MN_ERROR: u16 = 4;
 /// What a station knows of commands.
 #[derive(Debug, Default)]
 pub(super) struct Obedience {
-    pub(super) errands: VecDeque<Errand>,
+    pub(super) command_tasks: VecDeque<CommandTask>,
     pub(super) heard: VecDeque<Heard>,
     pub(super) settings: BTreeMap<String, String>,
     news: Vec<Event>,
@@ -99,7 +99,7 @@ impl Station {
                 (heard.faults, heard.times)
             }
             None => {
-                let faults = self.rules.faults.draw(Scope::Command, &mut self.dice);
+                let faults = self.rules.faults.draw(Scope::Command, &mut self.rng);
                 let heard = Heard { qn: qn.clone(), cn, times: 1, faults, answers: Vec::new() };
                 self.obedience.heard.push_back(heard);
                 if self.obedience.heard.len() > HEARD_MAX {
@@ -114,31 +114,31 @@ impl Station {
         }
         let first = times == 1 || times == 2 && faults.contains(Fault::DeafOnce);
         let said = Said { area: header.area, fields };
-        let mut errand = self.errand(now, qn, cn, faults);
+        let mut command_task = self.command_task(now, qn, cn, faults);
         if !first {
-            errand.lines = self.said_before(&errand.qn, cn);
+            command_task.lines = self.said_before(&command_task.qn, cn);
         } else if let Some(code) = trouble.or_else(|| self.objection(header, said)) {
             // HJ/T 212-2005 knows 1, 2 and 3 alone.
             let code = if self.profile.edition == Edition::V2005 && code != 3 { 2 } else { code };
-            errand.lines.push_back(Line::Answer(9011, Some(code)));
+            command_task.lines.push_back(Line::Answer(9011, Some(code)));
         } else if let Some(order) = orders::find(cn, self.profile.edition, said) {
-            errand.st = order.st.unwrap_or(errand.st);
+            command_task.st = order.st.unwrap_or(command_task.st);
             if cn == 1002 {
-                errand.mn = header.mn.map(|mn| String::from_utf8_lossy(mn).into_owned());
+                command_task.mn = header.mn.map(|mn| String::from_utf8_lossy(mn).into_owned());
             }
-            errand.lines = self.lines(now, order, header, said, faults);
+            command_task.lines = self.lines(now, order, header, said, faults);
         }
-        self.obedience.errands.push_back(errand);
+        self.obedience.command_tasks.push_back(command_task);
     }
 
-    fn errand(&mut self, now: Duration, qn: String, cn: u16, faults: FaultSet) -> Errand {
+    fn command_task(&mut self, now: Duration, qn: String, cn: u16, faults: FaultSet) -> CommandTask {
         self.obedience.last_errand += 1;
         let number = self.obedience.last_errand;
         let said_qn =
             if faults.contains(Fault::WrongQn) { text(|out| stamp_millis(out, self.new_qn(now))) } else { qn.clone() };
         let due = if faults.contains(Fault::Late) { now + self.rules.late } else { now };
         let (st, lines) = (self.profile.subject.st(), VecDeque::new());
-        Errand { number, qn, said_qn, cn, st, mn: None, faults, lines, due, said_once: false }
+        CommandTask { number, qn, said_qn, cn, st, mn: None, faults, lines, due, said_once: false }
     }
 
     fn said_before(&self, qn: &str, cn: u16) -> VecDeque<Line> {
@@ -177,7 +177,7 @@ impl Station {
     ) -> VecDeque<Line> {
         let end = |code| Line::Answer(9012, Some(code));
         if faults.contains(Fault::Refuse) && order.answers != Answers::Notice
-            || self.obedience.errands.len() >= ERRANDS_MAX
+            || self.obedience.command_tasks.len() >= ERRANDS_MAX
         {
             return VecDeque::from([Line::Answer(9011, Some(2))]);
         }

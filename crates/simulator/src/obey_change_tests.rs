@@ -10,7 +10,7 @@ use super::*;
 #[test]
 fn a_wrong_clock_shows_and_1012_sets_it_right() {
     for seconds in [-90_000_i64, 61] {
-        let mut scene = Scene::new(Edition::V2017, Subject::Water, |options| options.conduct.clock_off = seconds);
+        let mut scene = Scene::new(Edition::V2017, Subject::Water, |options| options.behaviour.clock_off = seconds);
         scene.hear_all();
         let off = scene.ask(1011, "");
         assert!(!off[1].contains("SystemTime=202611231040"), "{off:?}");
@@ -81,8 +81,8 @@ fn a_new_password_holds_after_its_confirmation() {
 fn a_new_key_holds_after_its_confirmation_and_the_packet_in_flight_keeps_the_old_one() {
     let old = Key::from_text("0123456789abcdef").unwrap();
     let mut scene = Scene::new(Edition::V2025, Subject::Water, |options| {
-        options.conduct.sealed = true;
-        options.conduct.key = Some(old.clone());
+        options.behaviour.sealed = true;
+        options.behaviour.key = Some(old.clone());
     });
     scene.hear_all();
     scene.now = Duration::from_secs(31);
@@ -117,7 +117,7 @@ fn a_new_key_holds_after_its_confirmation_and_the_packet_in_flight_keeps_the_old
 
 #[test]
 fn what_is_told_of_the_site_is_sealed_and_answers_are_not() {
-    let mut scene = Scene::new(Edition::V2025, Subject::Water, |options| options.conduct.sealed = true);
+    let mut scene = Scene::new(Edition::V2025, Subject::Water, |options| options.behaviour.sealed = true);
     scene.hear_all();
     let said = scene.ask(3020, "PolId=w01018;InfoId=i13001");
     let sealed: Vec<bool> = said.iter().map(|text| text.starts_with("sealed ")).collect();
@@ -126,7 +126,7 @@ fn what_is_told_of_the_site_is_sealed_and_answers_are_not() {
 
 #[test]
 fn a_logger_without_an_mn_says_who_it_is_and_waits_for_one() {
-    let mut scene = Scene::new(Edition::V2025, Subject::Water, |options| options.conduct.register = true);
+    let mut scene = Scene::new(Edition::V2025, Subject::Water, |options| options.behaviour.register = true);
     let said = scene.hear_all();
     assert_eq!(cns(&said), [1001]);
     assert!(said[0].contains(";MN=;Flag=9;CP=&&i23005-Info=SIM000000000000000000001;i23006-Info="), "{said:?}");
@@ -151,7 +151,7 @@ fn a_logger_without_an_mn_says_who_it_is_and_waits_for_one() {
 
 #[test]
 fn kept_history_is_told_on_demand_alone() {
-    let mut scene = Scene::new(Edition::V2017, Subject::Water, |options| options.conduct.keeps_history = true);
+    let mut scene = Scene::new(Edition::V2017, Subject::Water, |options| options.behaviour.keeps_history = true);
     scene.hear_all();
     scene.station.disconnected(scene.now);
     scene.now = Duration::from_secs(3 * 3600);

@@ -43,10 +43,10 @@ impl Scene {
             resends: 3,
             keep: options.keep,
             pace: options.pace,
-            history: options.conduct.history,
-            history_pace: options.conduct.history_pace,
-            keeps_history: options.conduct.keeps_history,
-            late: options.conduct.late,
+            history: options.behaviour.history,
+            history_pace: options.behaviour.history_pace,
+            keeps_history: options.behaviour.keeps_history,
+            late: options.behaviour.late,
         };
         let mut scene = Scene { station: Station::new(profile(&options, 1), Arc::new(rules), 1), now: Duration::ZERO };
         scene.station.connected(scene.now);
@@ -264,7 +264,7 @@ fn every_kind_of_history_is_told() {
 #[test]
 fn history_is_what_was_uploaded_to_the_byte() {
     for subject in [Subject::Air, Subject::Water] {
-        let mut scene = Scene::new(Edition::V2017, subject, |options| options.conduct.clock_off = 37);
+        let mut scene = Scene::new(Edition::V2017, subject, |options| options.behaviour.clock_off = 37);
         scene.hear_all();
         scene.now = Duration::from_secs(3_700);
         let area = |text: &String| String::from_utf8_lossy(parse(text.as_bytes()).area).into_owned();

@@ -9,9 +9,9 @@ mod check;
 
 pub use check::OptionError;
 
-use super::conduct::Conduct;
 use super::faults::Faults;
 use super::fleet::Subject;
+use super::station_behaviour::StationBehaviour;
 use hj212::Edition;
 use hj212_model::settings::duration;
 
@@ -177,7 +177,7 @@ pub struct Options {
 
     /// How stations take commands.
     #[command(flatten)]
-    pub conduct: Conduct,
+    pub behaviour: StationBehaviour,
 }
 
 impl Default for Options {
@@ -213,7 +213,7 @@ impl Default for Options {
             ledger: None,
             sent: None,
             progress: Duration::from_secs(5),
-            conduct: Conduct::default(),
+            behaviour: StationBehaviour::default(),
         }
     }
 }

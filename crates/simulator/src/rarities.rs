@@ -3,9 +3,9 @@
 use std::io::Write as _;
 
 use super::clock::{DAY, HOUR, MINUTE, SECOND, stamp};
-use super::dice::{mix, unit};
 use super::factors::{Factor, Role, code, factors};
 use super::fleet::Profile;
+use super::seeded_random::{mix, unit};
 use super::values::{course, data_time, shown_start, summary};
 use hj212_model::message::Timestamp;
 

@@ -49,10 +49,10 @@ pub fn recorded_day_of(subject: Subject, edition: Edition, seed: u64) -> Vec<(Ti
         resends: 0,
         keep: options.keep,
         pace: options.pace,
-        history: options.conduct.history,
-        history_pace: options.conduct.history_pace,
+        history: options.behaviour.history,
+        history_pace: options.behaviour.history_pace,
         keeps_history: false,
-        late: options.conduct.late,
+        late: options.behaviour.late,
     };
     let mut station = Station::new(profile(&options, 1), Arc::new(rules), seed);
     let (mut day, mut now, mut segment) = (Vec::new(), Duration::ZERO, Vec::new());

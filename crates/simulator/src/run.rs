@@ -214,10 +214,10 @@ fn rules(options: &Options, clock: Clock, until: Duration) -> Rules {
         resends: options.resends,
         keep: options.keep,
         pace: options.pace,
-        history: options.conduct.history,
-        history_pace: options.conduct.history_pace,
-        keeps_history: options.conduct.keeps_history,
-        late: options.conduct.late,
+        history: options.behaviour.history,
+        history_pace: options.behaviour.history_pace,
+        keeps_history: options.behaviour.keeps_history,
+        late: options.behaviour.late,
     }
 }
 

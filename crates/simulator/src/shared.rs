@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::commands::{Commands, Event, What};
-use super::dice::{Dice, unit};
 use super::faults::Fault;
 use super::fleet::Profile;
 use super::flight::{Note, Sending};
 use super::ledger::{Ledger, LedgerError};
 use super::options::Options;
 use super::run::SimError;
+use super::seeded_random::{SeededRandom, unit};
 use super::tally::{Count, Progress, Tally};
 use hj212_model::message::Timestamp;
 
@@ -54,7 +54,7 @@ impl Shared {
     pub(super) async fn new(options: Options, stop: &CancellationToken) -> Result<Self, SimError> {
         let open = |path: &Option<std::path::PathBuf>| path.as_deref().map(Ledger::open).transpose();
         let (ledger, sent) = (open(&options.ledger)?, open(&options.sent)?);
-        let commands = Commands::new(open(&options.conduct.commands)?);
+        let commands = Commands::new(open(&options.behaviour.commands)?);
         let host = resolve(&options.connect).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = Timestamp(i64::try_from(now.as_micros()).unwrap_or(i64::MAX));
@@ -86,7 +86,11 @@ impl Shared {
 
     /// When stations stop making records.
     pub(crate) fn until(&self) -> Duration {
-        if self.options.duration.is_zero() { Duration::MAX } else { self.options.duration + self.options.conduct.stay }
+        if self.options.duration.is_zero() {
+            Duration::MAX
+        } else {
+            self.options.duration + self.options.behaviour.stay
+        }
     }
 
     /// From when on answer times count in throughput mode.
@@ -116,9 +120,9 @@ impl Shared {
     }
 
     /// The pause before the next attempt after so many failures: doubling, between half and all of it.
-    pub(crate) fn pause(&self, failures: u32, dice: &mut Dice) -> Duration {
+    pub(crate) fn pause(&self, failures: u32, rng: &mut SeededRandom) -> Duration {
         let doubled = self.options.reconnect_min.saturating_mul(1 << failures.min(16));
-        doubled.min(self.options.reconnect_max.max(self.options.reconnect_min)).mul_f64(0.5 + 0.5 * unit(dice.roll()))
+        doubled.min(self.options.reconnect_max.max(self.options.reconnect_min)).mul_f64(0.5 + 0.5 * unit(rng.roll()))
     }
 
     pub(crate) fn count_connection(self: &Arc<Self>) -> Gauge {
@@ -175,12 +179,12 @@ impl Shared {
 
     /// When the time off the line ends that lasts now.
     pub(crate) fn away(&self) -> Option<Duration> {
-        self.options.conduct.offline.and_then(|outage| outage.lasting(self.elapsed()))
+        self.options.behaviour.offline.and_then(|outage| outage.lasting(self.elapsed()))
     }
 
     /// When the time off the line begins; never, if there is none or it is past.
     pub(crate) fn next_away(&self) -> Duration {
-        let outage = self.options.conduct.offline.filter(|outage| self.elapsed() < outage.from);
+        let outage = self.options.behaviour.offline.filter(|outage| self.elapsed() < outage.from);
         outage.map_or(Duration::MAX, |outage| outage.from)
     }
 

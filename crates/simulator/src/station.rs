@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use super::agenda::{Agenda, Habits};
 use super::clock::SECOND;
-use super::dice::Dice;
 use super::faults::{Fault, FaultSet, Faults, Scope};
 use super::fleet::Profile;
 use super::flight::{CRC32, Flight, Note, Sending, answers, qn_text};
 use super::obey::Obedience;
+use super::seeded_random::SeededRandom;
 use super::upload::{Kind, Upload, data_time, segment};
 use super::values::Portion;
 use hj212::sm4::{self, Key};
@@ -54,7 +54,7 @@ pub(crate) struct Station {
     pub(crate) profile: Profile,
     pub(super) rules: Arc<Rules>,
     pub(super) agenda: Agenda,
-    pub(super) dice: Dice,
+    pub(super) rng: SeededRandom,
     pub(super) obedience: Obedience,
     /// How long an answer is waited for and how often a packet is sent again; 1000 sets both.
     pub(super) patience: (Duration, u32),
@@ -111,14 +111,14 @@ pub(crate) enum Meaning {
 
 impl Station {
     pub(crate) fn new(profile: Profile, rules: Arc<Rules>, seed: u64) -> Self {
-        let mut dice = Dice::new(seed ^ 0x5354_4154, u64::from(profile.number));
-        let agenda = Agenda::new(&profile, &rules.habits, &mut dice);
+        let mut rng = SeededRandom::new(seed ^ 0x5354_4154, u64::from(profile.number));
+        let agenda = Agenda::new(&profile, &rules.habits, &mut rng);
         let patience = (rules.answer_timeout, rules.resends);
         Station {
             profile,
             rules,
             agenda,
-            dice,
+            rng,
             obedience: Obedience::default(),
             patience,
             link: Link::Awaited,
@@ -153,10 +153,12 @@ impl Station {
         self.make_due(now);
         self.link = Link::Down;
         let flight = self.flight.take();
-        if let Some((upload, errand)) = flight.as_ref().and_then(|flight| Some((flight.upload, flight.errand?))) {
-            self.untold(upload, errand);
+        if let Some((upload, command_task)) =
+            flight.as_ref().and_then(|flight| Some((flight.upload, flight.command_task?)))
+        {
+            self.untold(upload, command_task);
         }
-        let own = flight.filter(|flight| flight.errand.is_none()).map(|flight| flight.upload);
+        let own = flight.filter(|flight| flight.command_task.is_none()).map(|flight| flight.upload);
         let unanswered = own.into_iter().chain(self.fresh.drain(..)).filter(|upload| !upload.kind.is_momentary());
         if self.rules.keeps_history {
             self.untold += unanswered.count() as u64;
@@ -203,9 +205,9 @@ impl Station {
             flight.sendings += 1;
             out.clear();
             out.extend_from_slice(&flight.segment);
-            return Next::Send(flight.sending(self.rules.faults.draw(Scope::Send, &mut self.dice)));
+            return Next::Send(flight.sending(self.rules.faults.draw(Scope::Send, &mut self.rng)));
         }
-        let Some((upload, errand)) = self.pick(now) else { return self.rest(now) };
+        let Some((upload, command_task)) = self.pick(now) else { return self.rest(now) };
         let qn = self.new_qn(now);
         segment(out, &self.profile, &upload, qn);
         let flight = Flight {
@@ -213,21 +215,21 @@ impl Station {
             segment: out.clone(),
             key: self.profile.key.clone().filter(|_| sm4::is_sealed_command(upload.kind.cn())),
             note: self.note(&upload, qn, CRC32.checksum(out)),
-            errand,
+            command_task,
             first_sent: now,
             deadline: now + self.patience.0,
             sendings: 1,
         };
-        let sending = flight.sending(self.rules.faults.draw(Scope::Send, &mut self.dice));
+        let sending = flight.sending(self.rules.faults.draw(Scope::Send, &mut self.rng));
         if !self.profile.quirks.contains(Fault::NoAckWanted) {
             self.flight = Some(flight);
         }
         Next::Send(sending)
     }
 
-    /// The errand whose packet is in flight.
+    /// The command_task whose packet is in flight.
     pub(super) fn flight_of(&self) -> Option<u64> {
-        self.flight.as_ref()?.errand
+        self.flight.as_ref()?.command_task
     }
 
     /// A record that was made on command goes next.
@@ -249,10 +251,10 @@ impl Station {
         let Some(flight) = self.flight.take_if(|flight| answers(&self.profile, flight, header, fields)) else {
             return Meaning::Stray;
         };
-        let Flight { upload, first_sent, note, errand, .. } = flight;
-        if errand.is_none()
+        let Flight { upload, first_sent, note, command_task, .. } = flight;
+        if command_task.is_none()
             && upload.revision == 0
-            && self.dice.chance(self.rules.faults.rate(Fault::Revision))
+            && self.rng.chance(self.rules.faults.rate(Fault::Revision))
             && matches!(upload.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day)
         {
             self.fresh.push_back(Upload { revision: 1, again: false, ..upload });
@@ -274,8 +276,8 @@ impl Station {
         if let Some(upload) = self.fresh.pop_front() {
             return Some((upload, None));
         }
-        if let Some((upload, errand)) = self.next_of_history(now) {
-            return Some((upload, Some(errand)));
+        if let Some((upload, command_task)) = self.next_of_history(now) {
+            return Some((upload, Some(command_task)));
         }
         if self.kept.is_empty() || now < self.reupload_at {
             return None;
@@ -295,9 +297,9 @@ impl Station {
     }
 
     fn make_due(&mut self, now: Duration) {
-        let Station { agenda, rules, fresh, kept, dice, link, profile, discarded, untold, .. } = self;
+        let Station { agenda, rules, fresh, kept, rng, link, profile, discarded, untold, .. } = self;
         agenda.advance(now, &rules.habits, &mut |upload| {
-            let faults = rules.faults.draw(Scope::Record, dice);
+            let faults = rules.faults.draw(Scope::Record, rng);
             for upload in dressed(upload, faults, profile.edition).into_iter().flatten() {
                 match link {
                     Link::Awaited | Link::Up => fresh.push_back(upload),

@@ -40,10 +40,10 @@ fn station_with(edition: Edition, faults: &str, keep: usize) -> Station {
         resends: 3,
         keep,
         pace: Duration::from_millis(100),
-        history: options.conduct.history,
-        history_pace: options.conduct.history_pace,
+        history: options.behaviour.history,
+        history_pace: options.behaviour.history_pace,
         keeps_history: false,
-        late: options.conduct.late,
+        late: options.behaviour.late,
     };
     Station::new(profile(&options, 1), Arc::new(rules), 1)
 }

@@ -18,10 +18,10 @@ use tokio_util::codec::FramedRead;
 use super::clock::{DAY, MINUTE, SECOND, stamp, stamp_millis};
 use super::codec::HostCodec;
 use super::connection::READ_BUFFER;
-use super::dice::Dice;
 use super::fleet::{Profile, Subject, profile};
 use super::flight::{CRC32, Note};
 use super::options::Options;
+use super::seeded_random::SeededRandom;
 use super::shared::Shared;
 use super::tally::Count;
 use super::upload::{Kind, Upload, segment};
@@ -147,7 +147,7 @@ pub(crate) struct Sender {
     number: usize,
     voices: Vec<Voice>,
     pace: Option<Pace>,
-    dice: Dice,
+    rng: SeededRandom,
     turn: usize,
     last_qn: Timestamp,
     sent: u64,
@@ -166,8 +166,8 @@ struct Packet {
 
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>, number: usize, voices: Vec<Voice>, pace: Option<Pace>) -> Self {
-        let dice = Dice::new(shared.options.seed ^ 0x5345_4E44, number as u64);
-        Sender { shared, number, voices, pace, dice, turn: 0, last_qn: Timestamp(0), sent: 0 }
+        let rng = SeededRandom::new(shared.options.seed ^ 0x5345_4E44, number as u64);
+        Sender { shared, number, voices, pace, rng, turn: 0, last_qn: Timestamp(0), sent: 0 }
     }
 
     /// Sends until the run ends.
@@ -196,7 +196,7 @@ impl Sender {
                 }
             }
             failures += 1;
-            let pause = self.shared.pause(failures, &mut self.dice);
+            let pause = self.shared.pause(failures, &mut self.rng);
             sleep(pause).await;
         }
     }
@@ -260,7 +260,7 @@ impl Sender {
         let voice = self.voices.get_mut(self.turn)?;
         let (kind, time) = voice.speak(text, qn);
         frame.clear();
-        let seal = voice.key.as_ref().map(|key| (key, self.shared.options.conduct.seal_form));
+        let seal = voice.key.as_ref().map(|key| (key, self.shared.options.behaviour.seal_form));
         wire::sound(&mut frame, text, seal);
         let edition = voice.template.edition;
         let (mut note, mut mn) = (None, String::new());

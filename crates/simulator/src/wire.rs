@@ -1,8 +1,8 @@
 //! From a data segment to what really goes over the line, with the faults of the station and of this transmission.
 
-use super::conduct::SealForm;
-use super::dice::Dice;
 use super::faults::{Fault, FaultSet};
+use super::seeded_random::SeededRandom;
+use super::station_behaviour::SealForm;
 use hj212::sm4::{self, GROUP, Key};
 use hj212::{crc, packet, write};
 
@@ -38,14 +38,14 @@ pub(crate) fn frame(
     seal: Seal<'_>,
     station: FaultSet,
     sending: FaultSet,
-    dice: &mut Dice,
+    rng: &mut SeededRandom,
 ) -> (Manner, After) {
     out.clear();
     let mut frame = Vec::with_capacity(segment.len() + 12);
     sound(&mut frame, segment, seal);
-    spoil(&mut frame, segment, station, sending, dice);
+    spoil(&mut frame, segment, station, sending, rng);
     if sending.contains(Fault::Noise) {
-        noise(out, dice);
+        noise(out, rng);
     }
     if sending.contains(Fault::Interleave) {
         let half = frame.len() / 2;
@@ -105,7 +105,7 @@ fn printed(out: &mut Vec<u8>, segment: &[u8], key: &Key) {
 }
 
 /// The faults inside the frame.
-fn spoil(frame: &mut Vec<u8>, segment: &[u8], station: FaultSet, sending: FaultSet, dice: &mut Dice) {
+fn spoil(frame: &mut Vec<u8>, segment: &[u8], station: FaultSet, sending: FaultSet, rng: &mut SeededRandom) {
     let check = frame.len().saturating_sub(6);
     if station.contains(Fault::CrcModbus) {
         let modbus = ::crc::Crc::<u16>::new(&::crc::CRC_16_MODBUS).checksum(segment);
@@ -119,11 +119,11 @@ fn spoil(frame: &mut Vec<u8>, segment: &[u8], station: FaultSet, sending: FaultS
     if sending.contains(Fault::CrcWrong) {
         let digits = frame.get(check..check + 4).and_then(|digits| std::str::from_utf8(digits).ok());
         let said = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0);
-        overwrite(frame, check, format!("{:04X}", said ^ 1 << dice.below(16)).as_bytes());
+        overwrite(frame, check, format!("{:04X}", said ^ 1 << rng.below(16)).as_bytes());
     }
     if sending.contains(Fault::LengthOff) {
-        let by = usize::try_from(dice.below(9)).unwrap_or(0) + 1;
-        let declared = if dice.chance(0.5) { segment.len() + by } else { segment.len().saturating_sub(by) };
+        let by = usize::try_from(rng.below(9)).unwrap_or(0) + 1;
+        let declared = if rng.chance(0.5) { segment.len() + by } else { segment.len().saturating_sub(by) };
         overwrite(frame, 2, format!("{declared:04}").as_bytes());
     }
     if station.contains(Fault::NoCrlf) {
@@ -138,26 +138,26 @@ fn overwrite(frame: &mut [u8], at: usize, digits: &[u8]) {
 }
 
 /// Bytes as modems and bots send them. Never `#`, so that the noise of one frame is noise and not a second fault.
-pub(crate) fn noise(out: &mut Vec<u8>, dice: &mut Dice) {
-    match dice.below(4) {
+pub(crate) fn noise(out: &mut Vec<u8>, rng: &mut SeededRandom) {
+    match rng.below(4) {
         0 => out.extend_from_slice(b"AT+CSQ\r\n+CSQ: 21,99\r\nOK\r\n"),
         1 => out.extend_from_slice(b"\xFE\xFEDTU-ID:13800000000\x00"),
         2 => out.extend_from_slice(b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n"),
         _ => {
-            let length = 1 + dice.below(60);
-            let random = (0..length).map(|_| dice.roll().to_le_bytes()[0]);
+            let length = 1 + rng.below(60);
+            let random = (0..length).map(|_| rng.roll().to_le_bytes()[0]);
             out.extend(random.map(|byte| if byte == b'#' { b'.' } else { byte }));
         }
     }
 }
 
 /// A burst of a bot that knows nothing of HJ 212.
-pub(crate) fn garbage(out: &mut Vec<u8>, dice: &mut Dice) {
+pub(crate) fn garbage(out: &mut Vec<u8>, rng: &mut SeededRandom) {
     out.clear();
-    match dice.below(3) {
+    match rng.below(3) {
         0 => out.extend_from_slice(b"GET /login.action HTTP/1.1\r\nUser-Agent: probe\r\n\r\n"),
         1 => out.extend_from_slice(b"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03"),
-        _ => out.extend((0..1 + dice.below(400)).map(|_| dice.roll().to_le_bytes()[0])),
+        _ => out.extend((0..1 + rng.below(400)).map(|_| rng.roll().to_le_bytes()[0])),
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
     fn sent(faults: &[Fault]) -> Vec<u8> {
         let set = faults.iter().fold(FaultSet::default(), |set, fault| set.with(*fault));
         let mut out = vec![b'x'];
-        frame(&mut out, SEGMENT, None, set, set, &mut Dice::new(1, 1));
+        frame(&mut out, SEGMENT, None, set, set, &mut SeededRandom::new(1, 1));
         out
     }
 
@@ -203,7 +203,7 @@ mod tests {
         let plain = b"QN=20261123120000001;ST=32;CN=2011;PW=123456;MN=021200000000000000000001;Flag=9;CP=&&DataTime=20261123120000;w01018-Rtd=23.1,w01018-Flag=N&&";
         for form in [SealForm::Bytes, SealForm::Printed] {
             let (mut out, none) = (Vec::new(), FaultSet::default());
-            frame(&mut out, plain, Some((&key, form)), none, none, &mut Dice::new(1, 1));
+            frame(&mut out, plain, Some((&key, form)), none, none, &mut SeededRandom::new(1, 1));
             let step = scan(&out, Peer::Resting, &Limits::default());
             let Some(Item::Frame(found)) = step.item else { panic!("{:?}", step.item) };
             assert_eq!(step.used, out.len());
@@ -229,7 +229,7 @@ mod tests {
         for seed in 0..50 {
             let mut out = Vec::new();
             let noisy = FaultSet::default().with(Fault::Noise);
-            frame(&mut out, SEGMENT, None, FaultSet::default(), noisy, &mut Dice::new(seed, 0));
+            frame(&mut out, SEGMENT, None, FaultSet::default(), noisy, &mut SeededRandom::new(seed, 0));
             let (checks, faults) = scanned(&out);
             assert_eq!(checks.iter().filter(|check| check.verdict == Verdict::Right).count(), 1, "seed {seed}");
             assert!(faults >= 1);
@@ -247,7 +247,7 @@ mod tests {
     fn habits_choose_manner_and_end() {
         let with = |fault| {
             let set = FaultSet::default().with(fault);
-            frame(&mut Vec::new(), SEGMENT, None, set, set, &mut Dice::new(1, 1))
+            frame(&mut Vec::new(), SEGMENT, None, set, set, &mut SeededRandom::new(1, 1))
         };
         assert_eq!(with(Fault::Slow), (Manner::Slowly, After::Stay));
         assert_eq!(with(Fault::SplitWrites), (Manner::Bytewise, After::Stay));

@@ -8,14 +8,14 @@ use super::world::World;
 impl World<'_> {
     /// An operator publishes a request.
     pub(super) fn ask(&mut self) {
-        let dice = self.random.below(12);
-        if dice < 4
+        let choice = self.random.below(12);
+        if choice < 4
             && let Some(((mn, id), token)) = self.to_confirm.pop_first()
         {
             let payload = format!(r#"{{"confirm":"{token}","author":"wang","why":"checked"}}"#);
             return self.publish(mn, id, Wants::Confirmation, payload);
         }
-        if dice == 4 && !self.asked.is_empty() {
+        if choice == 4 && !self.asked.is_empty() {
             let which = self.random.below(self.asked.len() as u64) as usize;
             let (mn, id) = self.asked[which].clone();
             return self.publish(mn, id, Wants::Cancellation, r#"{"cancel":true,"author":"li","why":"no"}"#.to_owned());

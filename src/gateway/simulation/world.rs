@@ -328,9 +328,9 @@ impl<'p> World<'p> {
     fn desk(&mut self) -> Result<(), String> {
         for _ in 0..1 + self.random.below(4) {
             let steady = self.steady;
-            let dice = self.random.below(4);
+            let choice = self.random.below(4);
             let Some(node) = &mut self.node else { return Ok(()) };
-            match dice {
+            match choice {
                 0 => {
                     node.hear_news();
                 }

@@ -13,9 +13,9 @@ const QUIET: i64 = 3;
 const SECOND: i64 = 1_000_000;
 
 /// Numbers that follow from a seed (xorshift64*).
-struct Dice(u64);
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn below(&mut self, end: i64) -> i64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -100,8 +100,8 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 impl Life {
-    fn new(number: i64, days: i64, gateway: &[(i64, i64)], dice: &mut Dice) -> Life {
-        let (mut cut, mut mute) = (dice.spans(8, days, 500), dice.spans(4, days, 300));
+    fn new(number: i64, days: i64, gateway: &[(i64, i64)], rng: &mut SeededRandom) -> Life {
+        let (mut cut, mut mute) = (rng.spans(8, days, 500), rng.spans(4, days, 300));
         // The first half hour from this day's noon on at which the gateway is up and stays so.
         let calm = |day: i64| {
             let disturbs = |at: i64| gateway.iter().any(|(from, to)| at - CALM.0 < *to && *from < at + CALM.1);
@@ -131,7 +131,7 @@ impl Life {
             keeps: number % 3 == 0,
             asked: number % 2 == 0,
             registered: number % 5 < 2,
-            returns: 30 + dice.below(17) * 30,
+            returns: 30 + rng.below(17) * 30,
             changes,
             commanded: number % 7 == 2,
         }
@@ -392,12 +392,12 @@ fn judge(life: &Life, gateway: &[(i64, i64)], ledger: &Ledger, seen: &Seen, days
 }
 
 fn month(seed: u64, stations: i64, days: i64) {
-    let mut dice = Dice(seed);
+    let mut rng = SeededRandom(seed);
     let all = days + QUIET;
-    let gateway = dice.spans(9, days, 150);
+    let gateway = rng.spans(9, days, 150);
     let mut sums = [0; 4];
     for number in 0..stations {
-        let life = Life::new(number, days, &gateway, &mut dice);
+        let life = Life::new(number, days, &gateway, &mut rng);
         let (ledger, seen) = play(&life, &gateway, all);
         println!("seed {seed}, station {number}: {} gaps", seen.closed.len());
         judge(&life, &gateway, &ledger, &seen, all).iter().zip(&mut sums).for_each(|(one, sum)| *sum += one);

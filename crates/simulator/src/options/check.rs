@@ -62,9 +62,9 @@ impl Options {
             self.reconnect_max,
             self.pace,
             self.progress,
-            self.conduct.history_pace,
-            self.conduct.late,
-            self.conduct.stay,
+            self.behaviour.history_pace,
+            self.behaviour.late,
+            self.behaviour.stay,
         ];
         if let Some(longest) = times.into_iter().find(|time| *time > TIME_MAX) {
             return wrong("duration", &longest, "no time is longer than 366 days");
@@ -89,14 +89,14 @@ impl Options {
         if self.edition.is_empty() {
             return wrong("edition", &"", "one of 2005, 2017, 2025, or several with commas");
         }
-        if self.conduct.history > HISTORY_MAX {
-            return wrong("history", &self.conduct.history, "at most 31d: more is not asked for at once");
+        if self.behaviour.history > HISTORY_MAX {
+            return wrong("history", &self.behaviour.history, "at most 31d: more is not asked for at once");
         }
         let nothing_known = |edition: &Edition| !self.mix.iter().any(|subject| subject.is_known_to(*edition));
         if !self.mix.is_empty() && self.edition.iter().any(nothing_known) {
             return wrong("mix", &self.mix, "power and condition are known to edition 2025 alone");
         }
-        if (self.conduct.sealed || self.conduct.register) && !self.edition.contains(&Edition::V2025) {
+        if (self.behaviour.sealed || self.behaviour.register) && !self.edition.contains(&Edition::V2025) {
             let years: Vec<&str> = self.edition.iter().map(|edition| edition.year()).collect();
             return wrong("edition", &years, "--sealed and --register need 2025 among them, which brought both");
         }

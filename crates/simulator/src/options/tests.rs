@@ -1,6 +1,6 @@
 //! Command lines, good and bad.
 
-use super::super::conduct::SealForm;
+use super::super::station_behaviour::SealForm;
 use super::*;
 use clap::{CommandFactory, Parser};
 
@@ -35,8 +35,8 @@ fn a_full_line_is_read() {
     assert_eq!(options.effective_speed(), 750.0);
     let options =
         read("--clock-off -90 --offline 10s..40s --keeps-history --edition 2025 --sealed --seal-form printed").unwrap();
-    assert_eq!((options.conduct.clock_off, options.conduct.seal_form), (-90, SealForm::Printed));
-    assert_eq!(options.conduct.offline.map(|outage| outage.to), Some(Duration::from_secs(40)));
+    assert_eq!((options.behaviour.clock_off, options.behaviour.seal_form), (-90, SealForm::Printed));
+    assert_eq!(options.behaviour.offline.map(|outage| outage.to), Some(Duration::from_secs(40)));
     assert_eq!(read("--rate 2.5").unwrap().rate, Some(Rate::PerSecond(2.5)));
     assert_eq!(read("--stations 5 --connections 9").unwrap().station_count(), 9);
     assert_eq!(read("--stations 5 --per-connection 2").unwrap().connection_count(), 3);

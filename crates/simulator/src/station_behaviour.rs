@@ -8,12 +8,12 @@ use super::options::time;
 use hj212::sm4::Key;
 use hj212_model::settings::duration;
 
-/// The options about commands, history, clocks, outages, keys and registration. [`Conduct::default`] is the only source of
+/// The options about commands, history, clocks, outages, keys and registration. [`StationBehaviour::default`] is the only source of
 /// defaults.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 #[group(skip)]
 #[command(next_help_heading = "The road down")]
-pub struct Conduct {
+pub struct StationBehaviour {
     /// How far back the history reaches that a station tells when it is asked (2031, 2041, 2051, 2061, ...), in simulated time;
     /// 0s: it has none and says so. Nothing is stored: each record is made again from the seed.
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = time)]
@@ -69,9 +69,9 @@ pub struct Conduct {
     pub commands: Option<PathBuf>,
 }
 
-impl Default for Conduct {
+impl Default for StationBehaviour {
     fn default() -> Self {
-        Conduct {
+        StationBehaviour {
             history: Duration::from_secs(7 * 86_400),
             history_pace: Duration::from_millis(100),
             stay: Duration::ZERO,

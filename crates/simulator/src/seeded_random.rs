@@ -5,12 +5,12 @@
 
 /// A stream of numbers that follows from its seed alone.
 #[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     /// The stream of `seed` and `subject`: two subjects of one seed have nothing in common.
     pub(crate) fn new(seed: u64, subject: u64) -> Self {
-        Dice(mix(seed ^ mix(subject.wrapping_add(0x9E37_79B9_7F4A_7C15))))
+        SeededRandom(mix(seed ^ mix(subject.wrapping_add(0x9E37_79B9_7F4A_7C15))))
     }
 
     /// The next number.
@@ -51,20 +51,20 @@ mod tests {
     #[test]
     fn the_stream_of_a_seed_never_changes() {
         // The vector of the published generator.
-        let mut dice = Dice(1_234_567);
-        assert_eq!([dice.roll(), dice.roll()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
-        let mut dice = Dice::new(1, 2);
-        let first: Vec<u64> = (0..3).map(|_| dice.below(1_000_000)).collect();
+        let mut rng = SeededRandom(1_234_567);
+        assert_eq!([rng.roll(), rng.roll()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        let mut rng = SeededRandom::new(1, 2);
+        let first: Vec<u64> = (0..3).map(|_| rng.below(1_000_000)).collect();
         assert_eq!(first, [181_188, 806_747, 178_096]);
     }
 
     #[test]
     fn a_rate_is_met_and_certainty_is_free() {
-        let mut dice = Dice::new(7, 7);
-        let hits = (0..10_000).filter(|_| dice.chance(0.2)).count();
+        let mut rng = SeededRandom::new(7, 7);
+        let hits = (0..10_000).filter(|_| rng.chance(0.2)).count();
         assert!((1_800..2_200).contains(&hits), "{hits}");
-        let before = dice.clone().roll();
-        assert!(dice.chance(1.0) && !dice.chance(0.0));
-        assert_eq!(dice.roll(), before);
+        let before = rng.clone().roll();
+        assert!(rng.chance(1.0) && !rng.chance(0.0));
+        assert_eq!(rng.roll(), before);
     }
 }

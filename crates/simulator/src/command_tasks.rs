@@ -1,7 +1,7 @@
-//! Errands: what a station says and does to a command, line by line, beside its uploads.
+//! Tasks: what a station says and does to a command, line by line, beside its uploads.
 //!
 //! What must stay true: 9012 comes after the last packet of history is answered; one packet of history is in flight at a time, and
-//! live records go before it; an errand outlives a lost connection.
+//! live records go before it; an command_task outlives a lost connection.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use hj212::{Edition, PacketFlags};
 
 /// A command that is being carried out.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct CommandTask {
     pub(super) number: u64,
     /// As the command says it, and as it is answered.
     pub(super) qn: String,
@@ -56,14 +56,16 @@ pub(super) enum Effect {
 }
 
 impl Station {
-    /// Says or does what is due of the errands; `None` if nothing is to be said now.
+    /// Says or does what is due of the command_tasks; `None` if nothing is to be said now.
     pub(super) fn say(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Next> {
-        self.obedience.errands.retain(|errand| !errand.lines.is_empty());
+        self.obedience.command_tasks.retain(|command_task| !command_task.lines.is_empty());
         let flight = self.flight_of();
-        for position in 0..self.obedience.errands.len() {
-            while let Some(errand) = self.obedience.errands.get_mut(position).filter(|errand| errand.due <= now) {
-                let flying = flight == Some(errand.number);
-                match errand.lines.front() {
+        for position in 0..self.obedience.command_tasks.len() {
+            while let Some(command_task) =
+                self.obedience.command_tasks.get_mut(position).filter(|command_task| command_task.due <= now)
+            {
+                let flying = flight == Some(command_task.number);
+                match command_task.lines.front() {
                     Some(Line::History(history)) if !flying && history.is_told(&self.profile) => {}
                     Some(Line::Answer(..) | Line::Value(_)) if !flying => {
                         return self.utter(position, now, out);
@@ -71,10 +73,10 @@ impl Station {
                     Some(Line::Effect(_) | Line::Cut) => {}
                     Some(Line::History(_) | Line::Answer(..) | Line::Value(_)) | None => break,
                 }
-                match errand.lines.pop_front() {
+                match command_task.lines.pop_front() {
                     Some(Line::Cut) => return Some(Next::Cut),
                     Some(Line::Effect(effect)) => {
-                        let (qn, cn) = (errand.qn.clone(), errand.cn);
+                        let (qn, cn) = (command_task.qn.clone(), command_task.cn);
                         let change = self.apply(effect, now);
                         self.note_command(now, &qn, cn, What::Obeyed(change));
                     }
@@ -86,22 +88,22 @@ impl Station {
     }
 
     fn utter(&mut self, position: usize, now: Duration, out: &mut Vec<u8>) -> Option<Next> {
-        let errand = self.obedience.errands.get_mut(position)?;
-        let twice = errand.faults.contains(Fault::AnswerTwice);
-        let again = errand.said_once;
-        errand.said_once = twice && !again;
-        let own_cn = errand.cn;
-        let (cn, what, code) = match errand.lines.front()? {
+        let command_task = self.obedience.command_tasks.get_mut(position)?;
+        let twice = command_task.faults.contains(Fault::AnswerTwice);
+        let again = command_task.said_once;
+        command_task.said_once = twice && !again;
+        let own_cn = command_task.cn;
+        let (cn, what, code) = match command_task.lines.front()? {
             Line::Answer(9011, Some(code)) => (9011, What::QnRtn(*code), Some(*code)),
             Line::Answer(9012, Some(code)) => (9012, What::ExeRtn(*code), Some(*code)),
             Line::Answer(cn, code) => (*cn, What::Noticed, *code),
             Line::Value(_) => (own_cn, What::Told, None),
             Line::History(_) | Line::Effect(_) | Line::Cut => return None,
         };
-        errand_segment(&self.profile, errand, out);
-        let qn = errand.qn.clone();
+        errand_segment(&self.profile, command_task, out);
+        let qn = command_task.qn.clone();
         if !twice || again {
-            errand.lines.pop_front();
+            command_task.lines.pop_front();
         }
         if !again {
             self.note_command(now, &qn, own_cn, what);
@@ -159,54 +161,56 @@ impl Station {
         change
     }
 
-    /// The next packet of history and the errand it belongs to.
+    /// The next packet of history and the command_task it belongs to.
     pub(super) fn next_of_history(&mut self, now: Duration) -> Option<(Upload, u64)> {
-        let due = |errand: &&mut Errand| errand.due <= now && matches!(errand.lines.front(), Some(Line::History(_)));
-        let errand = self.obedience.errands.iter_mut().find(due)?;
-        let Some(Line::History(history)) = errand.lines.front_mut() else { return None };
+        let due = |command_task: &&mut CommandTask| {
+            command_task.due <= now && matches!(command_task.lines.front(), Some(Line::History(_)))
+        };
+        let command_task = self.obedience.command_tasks.iter_mut().find(due)?;
+        let Some(Line::History(history)) = command_task.lines.front_mut() else { return None };
         let upload = history.take(&self.profile)?;
-        errand.due = now + self.rules.history_pace;
-        let (qn, cn, number) = (errand.qn.clone(), errand.cn, errand.number);
+        command_task.due = now + self.rules.history_pace;
+        let (qn, cn, number) = (command_task.qn.clone(), command_task.cn, command_task.number);
         self.note_command(now, &qn, cn, What::Told);
         Some((upload, number))
     }
 
     /// A packet of history was not answered: it stays to be told.
     pub(super) fn untold(&mut self, upload: Upload, number: u64) {
-        let errand = self.obedience.errands.iter_mut().find(|errand| errand.number == number);
-        if let Some(Line::History(history)) = errand.and_then(|errand| errand.lines.front_mut()) {
+        let command_task = self.obedience.command_tasks.iter_mut().find(|command_task| command_task.number == number);
+        if let Some(Line::History(history)) = command_task.and_then(|command_task| command_task.lines.front_mut()) {
             history.put_back(upload);
         }
     }
 
-    /// When an errand goes on; nothing of what is due at `now` can be said now.
+    /// When an command_task goes on; nothing of what is due at `now` can be said now.
     pub(super) fn errands_due(&self, now: Duration) -> Option<Duration> {
-        self.obedience.errands.iter().map(|errand| errand.due).filter(|due| *due > now).min()
+        self.obedience.command_tasks.iter().map(|command_task| command_task.due).filter(|due| *due > now).min()
     }
 }
 
-/// Replaces `out` with the segment of the errand's front line.
-fn errand_segment(station: &Profile, errand: &Errand, out: &mut Vec<u8>) {
+/// Replaces `out` with the segment of the command_task's front line.
+fn errand_segment(station: &Profile, command_task: &CommandTask, out: &mut Vec<u8>) {
     let old = station.edition == Edition::V2005;
-    let (cn, body) = match errand.lines.front() {
+    let (cn, body) = match command_task.lines.front() {
         Some(Line::Answer(9011, Some(code))) => (9011, format!("QnRtn={code}")),
         Some(Line::Answer(9012, Some(code))) => (9012, format!("ExeRtn={code}")),
         Some(Line::Answer(cn, _)) => (*cn, String::new()),
-        Some(Line::Value(body)) => (errand.cn, body.clone()),
+        Some(Line::Value(body)) => (command_task.cn, body.clone()),
         Some(Line::History(_) | Line::Effect(_) | Line::Cut) | None => return,
     };
-    let is_value = cn == errand.cn;
-    let join = if body.is_empty() || errand.said_qn.is_empty() { "" } else { ";" };
-    let qn = if errand.said_qn.is_empty() { String::new() } else { format!("QN={}", errand.said_qn) };
+    let is_value = cn == command_task.cn;
+    let join = if body.is_empty() || command_task.said_qn.is_empty() { "" } else { ";" };
+    let qn = if command_task.said_qn.is_empty() { String::new() } else { format!("QN={}", command_task.said_qn) };
     // HJ/T 212-2005 has QN in CP of its answers, and none in what is told.
     let cp = if old && !is_value { format!("{qn}{join}{body}") } else { body };
     let flag = (!(old && is_value)).then(|| PacketFlags(station.edition.flag_bits()));
     let segment = Segment {
-        qn: (!old && !errand.said_qn.is_empty()).then_some(errand.said_qn.as_bytes()),
-        st: Some(if is_value { errand.st.as_bytes() } else { b"91" }),
+        qn: (!old && !command_task.said_qn.is_empty()).then_some(command_task.said_qn.as_bytes()),
+        st: Some(if is_value { command_task.st.as_bytes() } else { b"91" }),
         cn: Some(cn),
         pw: Some(station.pw.as_bytes()),
-        mn: Some(errand.mn.as_deref().unwrap_or(&station.mn).as_bytes()),
+        mn: Some(command_task.mn.as_deref().unwrap_or(&station.mn).as_bytes()),
         flag,
         part: None,
         rf: false,
