@@ -7,7 +7,7 @@ CARGO ?= cargo
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-demo: ## the whole way with no set-up: a broker, the gateway, simulated stations; readings printed live
+demo: ## everything with no set-up: a broker, the gateway, simulated stations; readings printed live
 	$(CARGO) run --quiet --features demo -- demo
 
 test: mosquitto chromium systemd ## all tests, the long ones in their short forms
