@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
+use super::brokers::Brokers;
 use super::connect::{Backoff, Complaints, Failure, Kind, credentials};
 use super::culprit::Cut;
-use super::link::{ConnectionEnding, Link, OVERHEAD, Signal, prepare, unsendable};
+use super::link::{ConnectionEnding, Link, OVERHEAD, Signal, before_accepted, prepare, unsendable};
 use super::trouble::Trouble;
 use super::window::{BrokerReply, Collision, Outgoing, Troubled, Window};
 use super::{Letter, Settings, State, tls};
@@ -152,11 +153,16 @@ impl BrokerTask {
     /// Runs until `stop`.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::new(self.settings.retry_min, self.settings.retry_max);
+        let mut brokers = Brokers::new(&self.settings);
         while !self.stop.is_cancelled() {
             let End::Failed(failure) = self.connection().await else { break };
             let lived = self.connected_at.take().map_or(Duration::ZERO, |at| at.elapsed());
-            let progress = self.failed(&failure, lived);
-            let pause = backoff.pause(failure.kind, lived, progress);
+            let (progress, of_a_message) = self.failed(&failure, lived);
+            let pause = if !of_a_message && brokers.advance(&mut self.settings) {
+                self.settings.retry_min
+            } else {
+                backoff.pause(failure.kind, lived, progress)
+            };
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
@@ -164,8 +170,8 @@ impl BrokerTask {
         }
     }
 
-    /// A connection, or the attempt at one, has failed. Whether the next need not wait.
-    fn failed(&mut self, failure: &Failure, lived: Duration) -> bool {
+    /// A connection, or the attempt at one, has failed. Whether the next need not wait, and whether a message was the reason.
+    fn failed(&mut self, failure: &Failure, lived: Duration) -> (bool, bool) {
         let now = Instant::now();
         // A broker that is slow cuts nothing.
         let is_cut = failure.kind == Kind::Lost && failure.text != NO_ACK;
@@ -190,12 +196,13 @@ impl BrokerTask {
         if at.is_none() {
             self.complain(&failure.text);
         }
+        let of_a_message = at.is_some();
         // While others pass, the broker is not away: it takes a moment to connect again.
         if !(progress && self.state.borrow().is_up() && at.is_some()) {
             let why = at.unwrap_or_else(|| failure.text.clone());
             self.state.send_replace(State::Connecting { last_error: Some(why) });
         }
-        progress
+        (progress, of_a_message)
     }
 
     /// The connection was cut at a message, if that is known; gives it in words.
@@ -265,7 +272,12 @@ impl BrokerTask {
                 }
                 () = tokio::time::sleep_until(wake) => self.late(),
             };
-            if let Some(end) = step.or_else(|| self.progress(&link)) {
+            if let Some(mut end) = step.or_else(|| self.progress(&link)) {
+                if self.phase == Phase::Connecting
+                    && let End::Failed(failure) = end
+                {
+                    end = End::Failed(before_accepted(failure));
+                }
                 return match (end, &tunnel) {
                     (End::Failed(failure), Some(tunnel)) => End::Failed(tunnel.told(failure)),
                     (end, _) => end,

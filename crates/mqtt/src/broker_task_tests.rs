@@ -225,3 +225,47 @@ async fn leaving_says_farewell_and_disconnects() {
 async fn a_farewell_without_acknowledgement_leaves_without_disconnect_so_that_the_broker_publishes_the_will() {
     assert_eq!(life(&[Manner::Silent]).await, [1, 3, 3, 3, CLOSED]);
 }
+
+/// A broker that takes connections and closes them without an answer.
+async fn closing_broker() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = packet(&mut stream).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn when_one_broker_is_left_the_next_of_the_cluster_gets_what_was_not_acknowledged() {
+    let closing = closing_broker().await;
+    let (silent, first) = broker(&[Manner::Silent]).await;
+    let (honest, second) = broker(&[Manner::Honest]).await;
+    let telemetry = Arc::new(Telemetry::default());
+    let also = vec![format!("127.0.0.1:{silent}"), format!("127.0.0.1:{honest}")];
+    let stop = CancellationToken::new();
+    let (outbox, door) = start_quietly(&Settings { also, ..settings(closing) }, telemetry.clone(), stop.clone());
+    all_delivered(&outbox, 100).await;
+    stop.cancel();
+    door.await.unwrap();
+    assert_eq!(payloads(&first.lock().unwrap()[0]), (1..=8).collect::<Vec<_>>());
+    assert_eq!(payloads(&second.lock().unwrap()[0]), (1..=100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_broker_that_closes_before_it_answers_is_told_with_what_may_be_meant() {
+    for version in [Version::V311, Version::V5] {
+        let port = closing_broker().await;
+        let stop = CancellationToken::new();
+        let settings = Settings { version, ..settings(port) };
+        let (outbox, _door) = start_quietly(&settings, Arc::default(), stop.clone());
+        let mut state = outbox.state();
+        let told = state.wait_for(|state| matches!(state, State::Connecting { last_error: Some(_) }));
+        let state = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap().unwrap().clone();
+        let State::Connecting { last_error: Some(error) } = state else { unreachable!("waited for") };
+        assert!(error.contains("version = \"3.1.1\"") && error.contains("[mqtt.tls]"), "{error}");
+        stop.cancel();
+    }
+}

@@ -25,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
+use super::brokers::Brokers;
 use super::connect::{Backoff, Complaints, Credentials, Failure, Kind, credentials};
-use super::link::{failure4, failure5, options4, options5};
+use super::link::{before_accepted, failure4, failure5, options4, options5};
 use super::tls::Tunnel;
 use super::{Settings, Version, tls};
 use hj212_model::telemetry::Telemetry;
@@ -119,12 +120,13 @@ pub fn subscribe(settings: &Settings, wish: Subscription, stop: CancellationToke
 }
 
 async fn run(
-    settings: Settings,
+    mut settings: Settings,
     wish: Subscription,
     sender: mpsc::Sender<Incoming>,
     state: watch::Sender<bool>,
     stop: CancellationToken,
 ) {
+    let mut brokers = Brokers::new(&settings);
     let mut backoff = Backoff::new(settings.retry_min, settings.retry_max);
     let mut complaints = Complaints::default();
     while !stop.is_cancelled() {
@@ -150,9 +152,14 @@ async fn run(
         if complaints.due(&failure.text, Instant::now()) {
             warn!(broker = %format_args!("{}:{}", settings.host, settings.port), "no requests can come in: {}", failure.text);
         }
+        let pause = if brokers.advance(&mut settings) {
+            settings.retry_min
+        } else {
+            backoff.pause(failure.kind, began.elapsed(), false)
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(backoff.pause(failure.kind, began.elapsed(), false)) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -195,10 +202,13 @@ impl SubscriptionLoop {
         let (client, mut eventloop) = v4::AsyncClient::new(options, usize::from(INCOMING_MAX) * 2 + 4);
         let leaving = client.clone();
         let farewell = self.leave_on_stop(move || leaving.try_disconnect().is_ok());
+        let mut accepted = false;
         let failure = loop {
             let then = match eventloop.poll().await {
-                Err(error) => Continuation::Ends(failure4(&error)),
+                Err(error) if accepted => Continuation::Ends(failure4(&error)),
+                Err(error) => Continuation::Ends(before_accepted(failure4(&error))),
                 Ok(v4::Event::Incoming(v4::Packet::ConnAck(_))) => {
+                    accepted = true;
                     let wanted = self.wish.filters.iter();
                     let filters = wanted.map(|f| v4::SubscribeFilter::new(f.clone(), v4::QoS::AtLeastOnce));
                     asked(client.try_subscribe_many(filters).is_ok())
@@ -234,10 +244,13 @@ impl SubscriptionLoop {
         let (client, mut eventloop) = v5::AsyncClient::new(options, usize::from(INCOMING_MAX) * 2 + 4);
         let leaving = client.clone();
         let farewell = self.leave_on_stop(move || leaving.try_disconnect().is_ok());
+        let mut accepted = false;
         let failure = loop {
             let then = match eventloop.poll().await {
-                Err(error) => Continuation::Ends(failure5(&error)),
+                Err(error) if accepted => Continuation::Ends(failure5(&error)),
+                Err(error) => Continuation::Ends(before_accepted(failure5(&error))),
                 Ok(v5::Event::Incoming(v5::Incoming::ConnAck(_))) => {
+                    accepted = true;
                     let qos = v5::mqttbytes::QoS::AtLeastOnce;
                     let filters = self.wish.filters.iter().map(|f| five::Filter {
                         preserve_retain: self.wish.as_published,

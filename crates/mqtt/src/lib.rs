@@ -38,6 +38,8 @@
 //! - On stop: no more is taken or sent, what is under way may still be acknowledged for `drain_max`, then the farewell, then
 //!   DISCONNECT. What was pushed and not sent is not lost: `delivered` has not named it.
 //!
+//! - Several brokers of one cluster (`also`) are tried in turn: the next one when a connection, or the attempt at one, failed for no message's
+//!   reason; the pause grows only once all were tried. See [`brokers`].
 //! - TLS is outside the library ([`tls`]): it speaks plain MQTT to a unix socket of ours.
 //!
 //! # Known of brokers
@@ -49,6 +51,7 @@
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 mod broker_task;
+mod brokers;
 mod connect;
 mod culprit;
 mod inbox;

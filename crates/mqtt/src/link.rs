@@ -380,11 +380,19 @@ fn unreachable_broker(error: &std::io::Error) -> Failure {
     Failure::new(Kind::Unreachable, format!("the broker cannot be reached: {error}"))
 }
 
+/// The same for a connection that ended before the broker had accepted it: what then breaks off is no message's fault.
+pub(super) fn before_accepted(failure: Failure) -> Failure {
+    if failure.kind == Kind::Lost { Failure::new(Kind::Unreachable, CLOSED_UNANSWERED) } else { failure }
+}
+
 fn lost(why: &str) -> Failure {
     Failure::new(Kind::Lost, format!("the connection to the broker was lost: {}", clean(why)))
 }
 
 const NO_ANSWER: &str = "the broker cannot be reached: no answer in time";
+/// Of brokers that close where others refuse: RabbitMQ before 3.13, aedes, NATS, TLS listeners.
+const CLOSED_UNANSWERED: &str = "the broker closed the connection before it answered: if it speaks only MQTT 3.1.1, set version = \"3.1.1\"; \
+     if the port is for TLS, set [mqtt.tls]; else see the broker's log";
 const BAD_CREDENTIALS: &str = "bad user name or password: see username and password_file";
 const NOT_ALLOWED: &str =
     "the broker does not allow this user: see username, password_file and the broker's access list";

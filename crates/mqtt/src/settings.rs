@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::brokers::Address;
 use hj212_certificates::ClientFiles;
 
 /// The edition of MQTT spoken with the broker.
@@ -26,6 +27,8 @@ const PREFIX_MAX: usize = 1024;
 /// The longest host name and the longest part of one.
 const HOST_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
+/// The most brokers in `also`.
+const BROKERS_MAX: usize = 16;
 
 /// Whether `host` is an address, or can be a name.
 fn is_host(host: &str) -> bool {
@@ -62,6 +65,9 @@ pub struct Settings {
     pub host: String,
     /// TCP port of the broker, 1..=65535.
     pub port: u16,
+    /// Further brokers of the same cluster, as `host` or `host:port` (left out: `port`), at most 16. They are tried in turn when one cannot be
+    /// reached, refuses or breaks off; they count as one: what one has acknowledged is not sent to the next.
+    pub also: Vec<String>,
     /// Client identifier; each gateway of a broker needs its own. Not empty.
     pub client_id: String,
     /// First levels of every topic, without a slash at either end.
@@ -106,6 +112,7 @@ impl Default for Settings {
         Settings {
             host: "127.0.0.1".to_owned(),
             port: 1883,
+            also: Vec::new(),
             client_id: "hj212-gateway".to_owned(),
             prefix: "hj212/v1".to_owned(),
             username: None,
@@ -149,6 +156,19 @@ impl Settings {
                     "{}:{} is no address of a broker: write host as a name or an address alone, as \"broker.example\" or \"10.0.0.1\", and its port",
                     shortened(&self.host),
                     self.port
+                ),
+            );
+        }
+        if self.also.len() > BROKERS_MAX {
+            return wrong("also", format!("also names {} brokers: at most {BROKERS_MAX}", self.also.len()));
+        }
+        let unfit = |text: &&String| Address::read(text, self.port).is_none_or(|address| !is_host(&address.host));
+        if let Some(text) = self.also.iter().find(unfit) {
+            let shown = shortened(text);
+            return wrong(
+                "also",
+                format!(
+                    "{shown} is no address of a broker: write \"broker2.example\", \"10.0.0.2:1883\" or \"[fd00::2]:1883\""
                 ),
             );
         }
