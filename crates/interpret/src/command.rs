@@ -175,7 +175,7 @@ impl Interpreter {
         place: JournalRef<'_>,
         out: &mut Vec<Publication>,
     ) {
-        let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
+        let id = format!("{}-{}-{kind}", self.settings.gateway, place.name());
         let event = json!({
             "schema": "hj212.event/1", "id": id, "gateway": self.settings.gateway, "mn": mn, "kind": kind,
             "time": place.time.to_rfc3339(), "detail": detail,

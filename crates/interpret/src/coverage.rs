@@ -103,7 +103,7 @@ fn publish(
             }
         };
         // A round tells of many stations at one record.
-        let id = format!("{}-{}-{}-{kind}-{number}", settings.gateway, place.offset, station.level);
+        let id = format!("{}-{}-{}-{kind}-{number}", settings.gateway, place.name(), station.level);
         let mut body = Vec::with_capacity(512);
         begin(&mut body, &station.head, kind, &id, place);
         write_stretch(&mut body, stretch);

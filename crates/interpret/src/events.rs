@@ -17,6 +17,30 @@ pub(super) struct JournalRef<'a> {
     pub(super) hash: &'a [u8; 32],
 }
 
+impl JournalRef<'_> {
+    /// The record's name in ids.
+    pub(super) fn name(&self) -> RecordName {
+        RecordName::new(self.offset, self.hash)
+    }
+}
+
+/// A record's name in ids: `OFFSET.HASH`, the first four bytes of its chain hash. Offsets alone are the same in two journals, of two gateways
+/// or of one that began anew; the hash depends on the journal's own random id.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RecordName(u64, u32);
+
+impl RecordName {
+    pub(super) fn new(offset: u64, [a, b, c, d, ..]: &[u8; 32]) -> Self {
+        RecordName(offset, u32::from_be_bytes([*a, *b, *c, *d]))
+    }
+}
+
+impl std::fmt::Display for RecordName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:08x}", self.0, self.1)
+    }
+}
+
 /// Appends what every event begins with.
 pub(super) fn begin(out: &mut Vec<u8>, head: &[u8], kind: &str, id: &str, place: JournalRef<'_>) {
     out.extend_from_slice(b"{\"schema\":\"hj212.event/1\",\"id\":");

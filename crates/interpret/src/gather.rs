@@ -185,7 +185,7 @@ impl Interpreter {
         if !pending.is_complete() {
             done.parts_missing += 1;
             let data = String::from_utf8_lossy(&self.id).into_owned();
-            let id = format!("{}-{}-parts-missing-{number}", self.settings.gateway, place.offset);
+            let id = format!("{}-{}-parts-missing-{number}", self.settings.gateway, place.name());
             self.body.clear();
             events::write_parts_missing(&mut self.body, &station.head, &id, place, pending, &data);
             self.push(format!("{}/event/parts-missing", station.topic), false, out);

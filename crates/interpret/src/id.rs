@@ -2,6 +2,7 @@
 //! a station says, an id is one short word.
 
 use super::data::PartNote;
+use super::events::RecordName;
 use super::frame::SourceRecord;
 use super::keys::Sealing;
 use super::station::Station;
@@ -12,12 +13,12 @@ use super::{json, topic};
 pub(super) struct Named<'a> {
     pub(super) st: Option<&'a [u8]>,
     pub(super) cn: Option<u16>,
-    pub(super) offset: u64,
+    pub(super) record: RecordName,
 }
 
 impl<'a> SourceRecord<'a> {
     pub(super) fn named(&self) -> Named<'a> {
-        Named { st: self.st, cn: self.cn, offset: self.place.offset }
+        Named { st: self.st, cn: self.cn, record: self.place.name() }
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) fn write_id(
         }
         (None, None) => {
             id.extend_from_slice(b".@");
-            json::number(id, of.offset);
+            id.extend_from_slice(of.record.to_string().as_bytes());
         }
     }
     id.push(b'.');
@@ -56,19 +57,19 @@ pub(super) fn write_id(
 
 /// The ids under which a record was published as unreadable that is opened with keys of later.
 pub(super) fn replaced(station: &Station, packet: &SourceRecord<'_>) -> Vec<String> {
-    let unreadable = |qn: Option<&[u8]>, offset: u64| {
+    let unreadable = |qn: Option<&[u8]>, record: RecordName| {
         let mut id = Vec::new();
         let qn = qn.filter(|qn| !qn.is_empty());
-        write_id(&mut id, &station.level, Named { offset, ..packet.named() }, None, qn, 0);
+        write_id(&mut id, &station.level, Named { record, ..packet.named() }, None, qn, 0);
         String::from_utf8_lossy(&id).into_owned()
     };
     match packet.parted {
         _ if packet.sealing != Sealing::OpenedLater => Vec::new(),
         PartNote::Merged { heard, .. } => {
             let later = heard.iter().filter(|part| part.sealing == Sealing::OpenedLater);
-            later.map(|part| unreadable(part.qn.as_deref(), part.offset)).collect()
+            later.map(|part| unreadable(part.qn.as_deref(), RecordName::new(part.offset, &part.hash))).collect()
         }
-        PartNote::Whole | PartNote::One { .. } => vec![unreadable(packet.qn, packet.place.offset)],
+        PartNote::Whole | PartNote::One { .. } => vec![unreadable(packet.qn, packet.place.name())],
     }
 }
 
@@ -80,4 +81,20 @@ fn write_level(id: &mut Vec<u8>, text: &[u8]) {
     let mut level = String::new();
     topic::level(&mut level, text);
     id.extend_from_slice(level.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_without_a_time_of_two_journals_have_different_ids_though_their_offsets_coincide() {
+        let id = |hash: u8| {
+            let (mut id, record) = (Vec::new(), RecordName::new(7, &[hash; 32]));
+            write_id(&mut id, "M", Named { st: Some(b"31"), cn: Some(2011), record }, None, None, 1);
+            String::from_utf8(id).unwrap()
+        };
+        assert_eq!(id(0xab), "M.31.2011.@7.abababab.0000000000000001");
+        assert_ne!(id(0xab), id(0xcd));
+    }
 }

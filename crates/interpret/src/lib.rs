@@ -15,8 +15,8 @@
 //!   codes, `parts_bytes_max` for parts, 64 MiB for a context that is being read.
 //!
 //! # Decisions
-//! * A record's id is `{mn}.{st}.{cn}.{time}.{codes}`: time is DataTime (AlarmTime of an alarm event), else `qn` and QN, else `@` and
-//!   the journal offset; codes is the wrapping sum of the FNV-1a hashes of the codes as said. Parts and re-sends share it.
+//! * A record's id is `{mn}.{st}.{cn}.{time}.{codes}`: time is DataTime (AlarmTime of an alarm event), else `qn` and QN, else `@` and the record's name:
+//!   offset and the beginning of its chain hash, for offsets of two journals coincide; codes is the wrapping sum of the FNV-1a hashes of the codes as said. Parts and re-sends share it.
 //! * A record without any time of its own is never taken for a re-send: two equal events are two events.
 //! * An id counts each code once, whatever instruments and items say it.
 //! * A record whose encrypted area was opened has the id that it would have in plain text. One that was unreadable before has another
@@ -243,7 +243,7 @@ impl Interpreter {
         out: &mut Vec<Publication>,
     ) -> Interpreted {
         let mut done = Interpreted::default();
-        self.numbers.begin(offset);
+        self.numbers.begin(events::RecordName::new(offset, hash));
         let (first, before) = (!self.clock.is_known(), self.now);
         let (place, step) = self.pass((offset, time, hash), record, &mut done, out);
         self.let_go(place, out);

@@ -30,7 +30,7 @@ impl Interpreter {
         }
         let gateway = &self.settings.gateway;
         let event = json!({
-            "schema": "hj212.gateway-event/1", "id": format!("{gateway}-{}-{kind}", place.offset), "gateway": gateway,
+            "schema": "hj212.gateway-event/1", "id": format!("{gateway}-{}-{kind}", place.name()), "gateway": gateway,
             "kind": kind, "time": place.time.to_rfc3339(), "detail": detail,
         });
         let mut body = event.to_string().into_bytes();

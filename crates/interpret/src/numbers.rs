@@ -7,17 +7,19 @@
 
 use std::collections::BTreeMap;
 
+use super::events::RecordName;
+
 /// What has been said at the record that is interpreted.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    record: u64,
+    record: RecordName,
     /// By family of messages and station.
     next: BTreeMap<(&'static str, String), u32>,
 }
 
 impl Numbers {
     /// Another record.
-    pub(super) fn begin(&mut self, record: u64) {
+    pub(super) fn begin(&mut self, record: RecordName) {
         self.record = record;
         self.next.clear();
     }
@@ -43,12 +45,12 @@ mod tests {
     #[test]
     fn an_id_names_the_record_and_the_station_and_grows() {
         let mut numbers = Numbers::default();
-        numbers.begin(9);
-        assert_eq!(numbers.id("ah-01", "M1", "mark-begin"), "ah-01-9-M1-mark-begin-0");
-        assert_eq!(numbers.id("ah-01", "M1", "mark-end"), "ah-01-9-M1-mark-end-1");
-        assert_eq!(numbers.id("ah-01", "M2", "mark-begin"), "ah-01-9-M2-mark-begin-0");
+        numbers.begin(RecordName::new(9, &[0xab; 32]));
+        assert_eq!(numbers.id("ah-01", "M1", "mark-begin"), "ah-01-9.abababab-M1-mark-begin-0");
+        assert_eq!(numbers.id("ah-01", "M1", "mark-end"), "ah-01-9.abababab-M1-mark-end-1");
+        assert_eq!(numbers.id("ah-01", "M2", "mark-begin"), "ah-01-9.abababab-M2-mark-begin-0");
         assert_eq!(numbers.next("gaps", "M1"), 0);
-        numbers.begin(10);
-        assert_eq!(numbers.id("ah-01", "M1", "validity"), "ah-01-10-M1-validity-0");
+        numbers.begin(RecordName::new(10, &[0xcd; 32]));
+        assert_eq!(numbers.id("ah-01", "M1", "validity"), "ah-01-10.cdcdcdcd-M1-validity-0");
     }
 }

@@ -34,7 +34,7 @@ impl Interpreter {
         station.online = kind != "offline";
         station.ledger.presence(station.online, place.at);
         station.peer = Some(on.peer.to_string());
-        let id = format!("{}-{}-{kind}", self.settings.gateway, place.offset);
+        let id = format!("{}-{}-{kind}", self.settings.gateway, place.name());
         self.body.clear();
         events::write_presence(&mut self.body, &station.head, kind, &id, place, on, was);
         let topic = format!("{}/event/{kind}", station.topic);

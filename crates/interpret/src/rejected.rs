@@ -1,6 +1,7 @@
 //! The `rejected` body (schema `hj212.rejected/1`): bytes that could not be used, why, and the bytes themselves without their secrets.
 
 use super::data::{optional_name, quoted, write_deviations, write_journal};
+use super::events::RecordName;
 use super::json;
 use super::moment::write_timestamp;
 use hj212::secret::masked;
@@ -18,7 +19,7 @@ pub(super) fn write(
 ) {
     let header = rejected.segment.map(packet::parse).unwrap_or_default();
     out.extend_from_slice(b"{\"schema\":\"hj212.rejected/1\",\"id\":");
-    json::string(out, &format!("{gateway}-{offset}"));
+    json::string(out, &format!("{gateway}-{}", RecordName::new(offset, hash)));
     out.extend_from_slice(b",\"gateway\":");
     json::string(out, gateway);
     out.extend_from_slice(b",\"reason\":\"");

@@ -52,7 +52,7 @@ impl Interpreter {
         let gateway = &self.settings.gateway;
         let body = json!({
             "schema": "hj212.clock-step/1",
-            "id": format!("{gateway}-{}-clock-step", place.offset),
+            "id": format!("{gateway}-{}-clock-step", place.name()),
             "gateway": gateway,
             "from": step.from.to_rfc3339(),
             "to": step.to.to_rfc3339(),
