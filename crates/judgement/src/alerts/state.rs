@@ -1,0 +1,419 @@
+//! Which alerts are open, and what is said of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::calendar::{self, SECOND};
+use super::super::day::Outcome;
+use super::super::decimal::Ratio;
+use super::super::history::Stage;
+use super::super::outlet::{Asked, print};
+use super::super::running::{Possible, Running};
+use super::super::said::{Said, What};
+use super::rules::{Name, Rules};
+use hj212_model::message::Timestamp;
+
+/// Days that an alert shows, the latest.
+pub const DAYS_SHOWN: usize = 31;
+/// Warnings ahead that are remembered as told, so that each is said once a day.
+const PRE_MAX: usize = 64;
+/// How often an alert is looked at while no day changes.
+const LOOK: i64 = 600 * SECOND;
+
+/// A day of a factor, as far as alerts are concerned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in super::super) struct DayResult {
+    pub(in super::super) day: i32,
+    pub(in super::super) stage: Stage,
+    pub(in super::super) outcome: Outcome,
+    pub(in super::super) ratio: Option<Ratio>,
+}
+
+/// An alert that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// The factor.
+    pub code: String,
+    /// The day that it began with.
+    pub first: i32,
+    /// The rank of its colour.
+    pub rank: u8,
+    /// Provisional, until one of its days is settled.
+    pub stage: Stage,
+    /// When it was first said at this rank or a higher one as settled: what is due counts from there.
+    pub since: Option<Timestamp>,
+    /// How often it was said again.
+    pub reminded: u8,
+    /// When last.
+    pub reminded_at: Timestamp,
+    /// The set and version by which it has its colour.
+    set: String,
+    print: u64,
+}
+
+/// The alerts of an outlet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Alerts {
+    open: Vec<Alert>,
+    /// Warnings ahead that were told: rule, factor, day.
+    told: Vec<(String, String, i32)>,
+    looked: Timestamp,
+}
+
+/// What the days of a factor come to.
+#[derive(Debug, Default)]
+struct Course {
+    first: i32,
+    rank: u8,
+    days: Vec<(i32, Option<Ratio>, u8)>,
+    run: u32,
+    settled: bool,
+    met: u32,
+}
+
+impl Alerts {
+    /// Those that are open, in the order of their factors.
+    pub fn open(&self) -> impl Iterator<Item = &Alert> {
+        self.open.iter()
+    }
+
+    /// Whether it is time to look for reminders.
+    pub(in super::super) fn is_due(&self, now: Timestamp) -> bool {
+        !self.open.is_empty() && now.0 >= self.looked.0.saturating_add(LOOK)
+    }
+
+    /// Raises, lowers and ends alerts by what is known of the days now.
+    pub(in super::super) fn follow(
+        &mut self,
+        rules: &Rules,
+        results: &BTreeMap<String, Vec<DayResult>>,
+        asked: &dyn Asked,
+        now: Timestamp,
+        out: &mut Vec<Said>,
+    ) {
+        self.looked = now;
+        let mut exceeded: BTreeMap<i32, u32> = BTreeMap::new();
+        for result in results.values().flatten().filter(|result| result.outcome == Outcome::Exceeded) {
+            *exceeded.entry(result.day).or_default() += 1;
+        }
+        let mut codes: Vec<String> =
+            results.keys().cloned().chain(self.open.iter().map(|alert| alert.code.clone())).collect();
+        codes.sort();
+        codes.dedup();
+        for code in codes {
+            let days = results.get(&code).map_or(&[][..], Vec::as_slice);
+            let before = self.open.iter().position(|alert| alert.code == code);
+            let known = before.and_then(|at| self.open.get(at)).cloned();
+            let (course, ended) = course(rules, days, &exceeded, known.as_ref());
+            match (known, course) {
+                (Some(alert), Some(course)) if course.first == alert.first => {
+                    self.say_again(rules, alert, &course, now, out);
+                }
+                (known, course) => {
+                    if let Some(alert) = known {
+                        self.open.retain(|open| open.code != code);
+                        end(rules, &alert, days, ended, now, out);
+                    }
+                    if let Some(course) = course {
+                        self.begin(rules, &code, &course, now, out);
+                    }
+                }
+            }
+        }
+        self.open.sort_by(|one, other| one.code.cmp(&other.code));
+        self.remind(rules, asked, now, out);
+    }
+
+    fn begin(&mut self, rules: &Rules, code: &str, course: &Course, now: Timestamp, out: &mut Vec<Said>) {
+        let stage = if course.settled { Stage::Settled } else { Stage::Provisional };
+        let mut alert = Alert {
+            code: code.to_owned(),
+            first: course.first,
+            rank: course.rank,
+            stage,
+            since: course.settled.then_some(now),
+            reminded: 0,
+            reminded_at: now,
+            set: format!("{}/{}", rules.set, rules.version),
+            print: 0,
+        };
+        say(rules, &mut alert, course, (None, "exceeded"), now, out);
+        self.open.push(alert);
+    }
+
+    fn say_again(&mut self, rules: &Rules, before: Alert, course: &Course, now: Timestamp, out: &mut Vec<Said>) {
+        let mut alert = before.clone();
+        (alert.rank, alert.stage) = (course.rank, if course.settled { Stage::Settled } else { Stage::Provisional });
+        alert.set = format!("{}/{}", rules.set, rules.version);
+        match alert.stage {
+            Stage::Settled if before.since.is_none() || alert.rank > before.rank => {
+                (alert.since, alert.reminded, alert.reminded_at) = (Some(now), 0, now);
+            }
+            Stage::Settled => {}
+            Stage::Open | Stage::Provisional => alert.since = None,
+        }
+        let why = match alert.rank.cmp(&before.rank) {
+            std::cmp::Ordering::Greater => "raised",
+            std::cmp::Ordering::Less => "lowered",
+            std::cmp::Ordering::Equal if alert.stage > before.stage => "settled",
+            std::cmp::Ordering::Equal => "days",
+        };
+        say(rules, &mut alert, course, (Some(before.rank), why), now, out);
+        if let Some(open) = self.open.iter_mut().find(|open| open.code == before.code) {
+            *open = alert;
+        }
+    }
+
+    /// Says once more what is open and settled, unless the source is out of service.
+    fn remind(&mut self, rules: &Rules, asked: &dyn Asked, now: Timestamp, out: &mut Vec<Said>) {
+        if rules.quiet.iter().any(|mark| asked.holds(mark)) {
+            return;
+        }
+        for alert in self.open.iter_mut().filter(|alert| alert.stage == Stage::Settled) {
+            let Some(colour) = rules.colour(alert.rank) else { continue };
+            let Some(every) = rules.remind.get(&colour.id) else { continue };
+            if alert.reminded >= rules.remind_times || now.0 < alert.reminded_at.0.saturating_add(*every) {
+                continue;
+            }
+            (alert.reminded, alert.reminded_at) = (alert.reminded + 1, now);
+            let detail = json!({
+                "alert": alert.id(), "code": alert.code, "colour": colour.id, "reminder": alert.reminded,
+                "of": rules.remind_times, "told": told(rules, alert),
+                "zh": format!("{}色预警 {} 仍未解除，第 {} 次提醒", colour.zh, alert.code, alert.reminded),
+                "en": format!("the {} alert of {} is still open, reminder {}", colour.id, alert.code, alert.reminded),
+            });
+            out.push(Said::event("alert-reminder", now, detail));
+        }
+    }
+
+    /// Warns ahead that the day that goes on is on its way to exceed; once a day, rule and factor.
+    pub(in super::super) fn on_course(
+        &mut self,
+        rules: &Rules,
+        (code, number): (&str, i32),
+        running: &Running,
+        asked: &dyn Asked,
+        now: Timestamp,
+        out: &mut Vec<Said>,
+    ) {
+        if rules.quiet.iter().any(|mark| asked.holds(mark)) {
+            return;
+        }
+        let value = |name: Name| match name {
+            Name::RunningRatio => running.ratio.map(Ratio::approximate),
+            Name::Hours => Some(f64::from(running.hours)),
+            Name::Ratio | Name::Run | Name::OfMonth | Name::Factors => None,
+        };
+        for pre in rules.pre.iter().filter(|pre| pre.is_reached(&value)) {
+            let key = (pre.id.clone(), code.to_owned(), number);
+            if self.told.contains(&key) {
+                continue;
+            }
+            self.told.retain(|(_, _, day)| *day >= number);
+            if self.told.len() >= PRE_MAX {
+                self.told.remove(0);
+            }
+            self.told.push(key);
+            let detail = json!({
+                "pre": pre.id, "code": code, "day": calendar::text(number), "when": pre.when, "clause": pre.clause,
+                "certainty": pre.certainty, "ratio": running.ratio.map(|ratio| ratio.text(4)), "hours": running.hours,
+                "left": running.left, "possible": running.possible.name(),
+                "rest_max": running.rest_max.map(|value| value.text(6)),
+                "sure": running.possible == Possible::SureToExceed, "zh": pre.zh, "en": pre.en,
+            });
+            out.push(Said::event("alert-ahead", now, detail));
+        }
+    }
+
+    /// Warns ahead that a limit of marks is nearly spent.
+    pub(in super::super) fn limit_near(&mut self, rules: &Rules, detail: &Value, at: Timestamp, out: &mut Vec<Said>) {
+        for pre in rules.pre.iter().filter(|pre| pre.is_of_limits()) {
+            let detail = json!({
+                "pre": pre.id, "limit": detail, "clause": pre.clause, "certainty": pre.certainty, "zh": pre.zh, "en": pre.en,
+            });
+            out.push(Said::event("alert-ahead", at, detail));
+        }
+    }
+}
+
+impl Alert {
+    /// Its id, within its station: `A-20260601-a21026`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("A-{}-{}", calendar::text(self.first).replace('-', ""), self.code.replace('@', "-"))
+    }
+}
+
+/// What the days come to, beginning with what is open; and whether what was open has ended because the limit was met again.
+fn course(
+    rules: &Rules,
+    days: &[DayResult],
+    exceeded: &BTreeMap<i32, u32>,
+    known: Option<&Alert>,
+) -> (Option<Course>, bool) {
+    // What began before the first day that is remembered goes on with the colour that it had.
+    let older = known.filter(|alert| days.first().is_none_or(|first| alert.first < first.day));
+    let mut open: Option<Course> = older.map(|alert| Course {
+        first: alert.first,
+        rank: alert.rank,
+        settled: alert.stage == Stage::Settled,
+        ..Course::default()
+    });
+    let (mut run, mut ended) = (0u32, false);
+    for result in days {
+        match result.outcome {
+            Outcome::Exceeded => {
+                run += 1;
+                let of_month = exceeded.range(..=result.day).filter(|(day, _)| calendar::same_month(**day, result.day));
+                let of_month = u32::try_from(of_month.count()).unwrap_or(u32::MAX);
+                let factors = exceeded.get(&result.day).copied().unwrap_or(0);
+                let value = |name: Name| match name {
+                    Name::Ratio => result.ratio.map(Ratio::approximate),
+                    Name::Run => Some(f64::from(run)),
+                    Name::OfMonth => Some(f64::from(of_month)),
+                    Name::Factors => Some(f64::from(factors)),
+                    Name::RunningRatio | Name::Hours => None,
+                };
+                let reached = rules.colours.iter().rev().find(|colour| colour.is_reached(&value));
+                let Some(colour) = reached else { continue };
+                let course = open.get_or_insert_with(|| Course { first: result.day, ..Course::default() });
+                course.rank = course.rank.max(colour.rank);
+                course.days.push((result.day, result.ratio, colour.rank));
+                (course.run, course.met) = (run, 0);
+                course.settled |= result.stage == Stage::Settled;
+            }
+            Outcome::Met => {
+                run = 0;
+                let Some(course) = open.as_mut().filter(|_| result.stage == Stage::Settled) else { continue };
+                course.met += 1;
+                if course.met >= rules.close_after {
+                    ended |= known.is_some_and(|alert| alert.first == course.first);
+                    open = None;
+                }
+            }
+            Outcome::NotJudged | Outcome::LeftToPeople => {}
+        }
+    }
+    if let Some(course) = &mut open {
+        let more = course.days.len().saturating_sub(DAYS_SHOWN);
+        course.days.drain(..more);
+    }
+    (open, ended)
+}
+
+/// Who is told, and what is due when.
+fn told(rules: &Rules, alert: &Alert) -> Value {
+    let task = rules.colour(alert.rank).and_then(|colour| rules.task(&colour.id));
+    let due = |within| alert.since.map(|since| rules.due(since, within).to_rfc3339());
+    task.map_or(Value::Null, |task| {
+        json!({
+            "to": task.to, "copy": task.copy, "reply_by": due(task.reply), "finish_by": due(task.finish),
+            "clause": task.clause, "certainty": task.certainty,
+        })
+    })
+}
+
+/// Says what an alert is, if that is another than what was said last.
+fn say(
+    rules: &Rules,
+    alert: &mut Alert,
+    course: &Course,
+    (was, why): (Option<u8>, &str),
+    now: Timestamp,
+    out: &mut Vec<Said>,
+) {
+    let Some(colour) = rules.colour(alert.rank) else { return };
+    let days: Vec<Value> = course
+        .days
+        .iter()
+        .map(|(day, ratio, rank)| {
+            let of = rules.colour(*rank).map(|colour| colour.id.as_str());
+            json!({ "day": calendar::text(*day), "ratio": ratio.map(|ratio| ratio.text(4)), "colour": of })
+        })
+        .collect();
+    let seen = print(&json!([alert.rank, alert.stage.name(), days, alert.set]).to_string());
+    if seen == alert.print {
+        return;
+    }
+    alert.print = seen;
+    let was = was.filter(|was| *was != alert.rank).and_then(|was| rules.colour(was)).map(|colour| colour.id.as_str());
+    let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max().map(|ratio| ratio.text(4));
+    let (stage_zh, stage_en) = match alert.stage {
+        Stage::Settled => ("已结算", "settled"),
+        Stage::Open | Stage::Provisional => ("暂定", "provisional"),
+    };
+    let (count, run) = (course.days.len(), course.run);
+    let times = worst.clone().unwrap_or_default();
+    let zh = format!(
+        "{}色预警（{stage_zh}）：{} 自 {} 起超标 {count} 天，连续 {run} 天，最高为限值的 {times} 倍。依据 {}（{}）。",
+        colour.zh,
+        alert.code,
+        calendar::text(alert.first),
+        colour.when,
+        colour.certainty
+    );
+    let en = format!(
+        "{} alert ({stage_en}): {} exceeded its limit on {count} days since {}, {run} in a row, at most {times} times the limit. By {} ({}).",
+        colour.id,
+        alert.code,
+        calendar::text(alert.first),
+        colour.when,
+        colour.certainty
+    );
+    let body = json!({
+        "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why, "stage": alert.stage.name(),
+        "days": days, "run": run, "worst": worst, "told": told(rules, alert),
+        "rule": {
+            "set": rules.set, "version": rules.version, "placeholder": rules.placeholder, "when": colour.when,
+            "clause": colour.clause, "certainty": colour.certainty,
+        },
+        "explain": { "zh": zh, "en": en },
+    });
+    out.push(Said {
+        topic: format!("alert/{}", alert.id()),
+        retain: true,
+        what: What::Schema("alert"),
+        body: Some(body),
+    });
+    let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why,
+        "stage": alert.stage.name(), "zh": zh, "en": en });
+    out.push(Said::event("alert", now, detail));
+}
+
+/// Says that an alert has ended, and why; then nothing of it is retained.
+fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timestamp, out: &mut Vec<Said>) {
+    let still = days.iter().any(|result| result.day == alert.first && result.outcome == Outcome::Exceeded);
+    let (why, zh, en) = match (met, alert.stage) {
+        (true, _) => ("met-again", "已恢复达标", "the limit is met again"),
+        (false, _) if still => ("rules-changed", "预警规则已变更", "the rules of alerts are others"),
+        (false, Stage::Settled) => ("revised", "经修订不再超标", "after a revision nothing exceeds"),
+        (false, Stage::Open | Stage::Provisional) => {
+            ("settled-met", "结算后未超标", "the day did not exceed when it was settled")
+        }
+    };
+    let colour = rules.colour(alert.rank);
+    let was = colour.map(|colour| colour.id.as_str());
+    let name = colour.map_or("", |colour| colour.zh.as_str());
+    let zh = format!("{name}色预警 {} 解除：{zh}。", alert.code);
+    let en = format!("The {} alert of {} is over: {en}.", was.unwrap_or_default(), alert.code);
+    let body = json!({
+        "alert": alert.id(), "code": alert.code, "colour": null, "was": was, "why": why, "stage": alert.stage.name(),
+        "days": [], "run": 0, "worst": null, "told": null,
+        "rule": {
+            "set": rules.set, "version": rules.version, "placeholder": rules.placeholder,
+            "when": colour.map_or("", |colour| colour.when.as_str()),
+            "clause": colour.map_or("", |colour| colour.clause.as_str()),
+            "certainty": colour.map_or("", |colour| colour.certainty.as_str()),
+        },
+        "explain": { "zh": zh, "en": en },
+    });
+    let topic = format!("alert/{}", alert.id());
+    let said = |body| Said { topic: topic.clone(), retain: true, what: What::Schema("alert"), body };
+    out.push(said(Some(body)));
+    let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": null, "was": was, "why": why,
+        "stage": alert.stage.name(), "zh": zh, "en": en });
+    out.push(Said::event("alert", now, detail));
+    out.push(said(None));
+}

@@ -1,0 +1,186 @@
+//! What is remembered of an outlet: the hours of its last days, in few bytes.
+//!
+//! What must stay true: at most [`TRACKS_MAX`] factors of [`DAYS_KEPT`] days of 24 hours; a cell takes 12 bytes; days are in order, each once.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::day::Outcome;
+use super::decimal::{Decimal, Ratio};
+use super::limits::Basis;
+use hj212_marking::Validity;
+
+/// Days whose hours are remembered: a calendar month, and the days in which its last entries and rulings come.
+pub const DAYS_KEPT: usize = 35;
+/// Factors (and values of them) of an outlet that are judged; further limits are told as not judged.
+pub const TRACKS_MAX: usize = 24;
+/// The flow of waste water.
+pub const FLOW: &str = "w00000";
+
+/// What came of one hour of one factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cell {
+    mantissa: i32,
+    digits: u8,
+    has_value: bool,
+    /// 0: no record came; 1: one came and nothing is said of it; then the validities.
+    worth: u8,
+    /// Usable minute means of the hour, where they are known.
+    pub good: u8,
+    /// Minute means that were due; 0: not known.
+    pub due: u8,
+    /// How often its outcome was said again after its day was settled.
+    pub revision: u8,
+}
+
+const WORTHS: [Validity; 6] = [
+    Validity::Valid,
+    Validity::Conditional,
+    Validity::Exempt,
+    Validity::Invalid,
+    Validity::Missing,
+    Validity::Excluded,
+];
+
+impl Cell {
+    /// What came: a value, if it is one, and its worth, if anything is said of it.
+    #[must_use]
+    pub fn new(value: Option<Decimal>, worth: Option<Validity>, minutes: Option<(u32, u32)>) -> Cell {
+        let (mantissa, digits) = value.map_or((0, 0), Decimal::parts);
+        let (good, due) = minutes.unwrap_or_default();
+        let small = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
+        let mut cell = Cell {
+            mantissa,
+            digits,
+            has_value: value.is_some(),
+            good: small(good),
+            due: small(due),
+            ..Cell::default()
+        };
+        cell.set_worth(worth);
+        cell
+    }
+
+    /// Whether a record of the hour came.
+    #[must_use]
+    pub const fn came(self) -> bool {
+        self.worth > 0
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn value(self) -> Option<Decimal> {
+        self.has_value.then(|| Decimal::of(self.mantissa, self.digits))
+    }
+
+    /// What is said of it; `None`: nothing, or no record came.
+    #[must_use]
+    pub fn worth(self) -> Option<Validity> {
+        WORTHS.get(usize::from(self.worth).checked_sub(2)?).copied()
+    }
+
+    /// Says that it is worth something else.
+    pub(super) fn set_worth(&mut self, worth: Option<Validity>) {
+        let place = worth.and_then(|worth| WORTHS.iter().position(|known| *known == worth));
+        self.worth = place.map_or(1, |place| u8::try_from(place + 2).unwrap_or(1));
+    }
+}
+
+/// How far the judgement of a day is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stage {
+    /// The day is not over, or nothing was said of it yet.
+    #[default]
+    Open,
+    /// The day is over; marks may still be entered.
+    Provisional,
+    /// No more marks can be entered for it.
+    Settled,
+}
+
+impl Stage {
+    /// The published name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "running",
+            Self::Provisional => "provisional",
+            Self::Settled => "settled",
+        }
+    }
+}
+
+/// What was said last of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Told {
+    /// How far.
+    pub(super) stage: Stage,
+    /// How often it was said again after it was settled.
+    pub(super) revision: u16,
+    /// The outcome.
+    pub(super) outcome: Option<Outcome>,
+    /// How many times the limit it was.
+    pub(super) ratio: Option<Ratio>,
+    /// A hash of all that was said.
+    pub(super) print: u64,
+}
+
+/// A day of one factor.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Day {
+    /// Its number.
+    pub(super) number: i32,
+    /// Its hours.
+    pub(super) cells: [Cell; 24],
+    /// The mean that the logger reported of the whole day.
+    pub(super) reported: Option<Decimal>,
+    /// What was said of it last.
+    pub(super) told: Told,
+    /// Whether something changed since.
+    pub(super) dirty: bool,
+}
+
+/// The days of one factor and value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Track {
+    /// The canonical code.
+    pub(super) code: String,
+    /// Which value of it.
+    pub(super) basis: Basis,
+    /// In order.
+    pub(super) days: VecDeque<Day>,
+}
+
+impl Track {
+    /// The day of that number, if it is remembered.
+    pub(super) fn day(&self, number: i32) -> Option<&Day> {
+        self.days.binary_search_by_key(&number, |day| day.number).ok().and_then(|at| self.days.get(at))
+    }
+
+    /// The day of that number, a new one if need be; `None`: it is older than what is remembered.
+    pub(super) fn day_mut(&mut self, number: i32) -> Option<&mut Day> {
+        match self.days.binary_search_by_key(&number, |day| day.number) {
+            Ok(at) => self.days.get_mut(at),
+            Err(mut at) => {
+                if self.days.len() >= DAYS_KEPT {
+                    if at == 0 {
+                        return None;
+                    }
+                    self.days.pop_front();
+                    at -= 1;
+                }
+                self.days.insert(at, Day { number, ..Day::default() });
+                self.days.get_mut(at)
+            }
+        }
+    }
+
+    /// Forgets what is older than [`DAYS_KEPT`] days at `today`.
+    pub(super) fn forget(&mut self, today: i32) {
+        let kept = i32::try_from(DAYS_KEPT).unwrap_or(i32::MAX);
+        while self.days.front().is_some_and(|day| day.number <= today.saturating_sub(kept)) {
+            self.days.pop_front();
+        }
+    }
+}

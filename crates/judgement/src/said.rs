@@ -1,0 +1,163 @@
+//! What judgement has to say, ready to be published: topic, schema and body; who publishes adds station, id and place in the journal.
+
+use serde_json::{Value, json};
+
+use super::calendar;
+use super::day::{DayJudged, Outcome, Reason};
+use super::furnace::Windows;
+use super::history::Stage;
+use super::hour::HourJudged;
+use super::limits::Limit;
+use super::running::Running;
+use super::words::{self, Words};
+use hj212_marking::Count;
+use hj212_model::message::Timestamp;
+
+/// A message about an outlet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    /// Below the station's topic: `judgement/day`.
+    pub topic: String,
+    /// Whether the broker keeps it.
+    pub retain: bool,
+    /// Of an event its kind; else the name of the schema.
+    pub what: What,
+    /// The members of the body; `None`: what was retained is cleared.
+    pub body: Option<Value>,
+}
+
+/// What kind of message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A message of its own schema: `hj212.judgement/1`.
+    Schema(&'static str),
+    /// An event of that kind, at that time.
+    Event(&'static str, Timestamp),
+}
+
+impl Said {
+    pub(super) fn event(kind: &'static str, at: Timestamp, detail: Value) -> Said {
+        Said { topic: format!("event/{kind}"), retain: false, what: What::Event(kind, at), body: Some(detail) }
+    }
+}
+
+fn codes(reasons: &[Reason]) -> Vec<&'static str> {
+    reasons.iter().map(|reason| reason.name()).collect()
+}
+
+/// A day of a factor.
+pub(super) fn day(
+    (number, code, limit): (i32, &str, &Limit),
+    (stage, revision): (Stage, u16),
+    judged: &DayJudged,
+) -> Said {
+    let said = words::day((number, code, limit), stage, judged);
+    let text = |value: super::Ratio| value.text(6);
+    let hours = judged.hours;
+    let body = json!({
+        "code": code, "period": "day", "data_time": calendar::start(number).to_rfc3339(),
+        "stage": stage.name(), "revision": revision,
+        "values": {
+            "reported": judged.reported.map(|value| value.to_string()),
+            "marked": judged.marked.map(text), "exempt": judged.exempt.map(text),
+            "between": judged.between.map(|(low, high)| [text(low), text(high)]),
+            "mean": if judged.weighted { "flow-weighted" } else { "arithmetic" },
+            "hours": {
+                "due": hours.due, "came": hours.came, "valid": hours.valid, "conditional": hours.conditional,
+                "exempt": hours.exempt, "excluded": hours.excluded, "invalid": hours.invalid, "missing": hours.missing,
+            },
+        },
+        "limit": limit.view(), "outcome": judged.outcome.name(), "reasons": codes(&judged.reasons),
+        "ratio": judged.ratio.map(|ratio| ratio.text(4)), "multiple": multiple(judged.outcome, judged.ratio),
+        "judged_on": "exempt", "method": METHOD, "explain": said.view(),
+    });
+    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body) }
+}
+
+/// How it was found: by the hours that loggers report, and their worths.
+pub const METHOD: &str = "judgement/1 hours";
+
+/// 超标倍数: how many times the limit it is above it.
+fn multiple(outcome: Outcome, ratio: Option<super::Ratio>) -> Option<String> {
+    let ratio = ratio.filter(|_| outcome == Outcome::Exceeded)?;
+    let thousandths = ratio.rounded(4) - 10_000;
+    super::Ratio::new(thousandths * 100_000, 1).map(|multiple| multiple.text(4))
+}
+
+/// An hour of a factor.
+pub(super) fn hour(
+    (at, code, limit): (Timestamp, &str, &Limit),
+    (stage, revision): (Stage, u8),
+    judged: &HourJudged,
+) -> Said {
+    let text = |value: Option<super::Decimal>| value.map(|value| value.to_string());
+    let body = json!({
+        "code": code, "period": "hour", "data_time": at.to_rfc3339(), "stage": stage.name(), "revision": revision,
+        "values": {
+            "reported": text(judged.reported), "marked": text(judged.marked), "exempt": text(judged.exempt),
+            "minutes": judged.minutes.map(|(good, due)| json!({ "valid": good, "due": due })),
+        },
+        "limit": limit.view(), "outcome": judged.outcome.name(),
+        "reasons": judged.reason.map(Reason::name).into_iter().collect::<Vec<_>>(),
+        "ratio": judged.ratio.map(|ratio| ratio.text(4)), "multiple": multiple(judged.outcome, judged.ratio),
+        "judged_on": "exempt", "method": METHOD, "explain": words::hour((at, code, limit), judged).view(),
+    });
+    Said { topic: "judgement/hour".into(), retain: false, what: What::Schema("judgement"), body: Some(body) }
+}
+
+/// The day that is going on.
+pub(super) fn running((number, code, limit): (i32, &str, &Limit), running: &Running) -> Said {
+    let text = |value: super::Ratio| value.text(6);
+    let body = json!({
+        "code": code, "data_time": calendar::start(number).to_rfc3339(), "mean": running.mean.map(text),
+        "hours": running.hours, "left": running.left, "ratio": running.ratio.map(|ratio| ratio.text(4)),
+        "possible": running.possible.name(), "rest_max": running.rest_max.map(text), "assumes": running.assumes,
+        "limit": limit.view(), "explain": words::running((code, limit), running).view(),
+    });
+    Said { topic: "judgement/running".into(), retain: false, what: What::Schema("judgement-running"), body: Some(body) }
+}
+
+/// The furnace test of a day.
+pub(super) fn furnace(
+    (number, rule, object): (i32, &Count, &str),
+    (stage, revision): (Stage, u16),
+    (windows, outcome): (&Windows, Outcome),
+    reasons: &[Reason],
+) -> Said {
+    let times: Vec<String> = windows.times.iter().map(|time| time.to_rfc3339()).collect();
+    let (code, _) = code_of(&rule.name, object);
+    let body = json!({
+        "code": code, "period": "day", "data_time": calendar::start(number).to_rfc3339(),
+        "stage": stage.name(), "revision": revision, "object": object,
+        "values": {
+            "windows": { "due": super::furnace::WINDOWS, "seen": windows.seen, "low": windows.low, "lifted": windows.lifted },
+            "times": times,
+        },
+        "limit": {
+            "name": rule.name, "max": rule.max.to_string(), "below": rule.below, "clause": rule.clause,
+            "certainty": format!("{:?}", rule.certainty),
+        },
+        "outcome": outcome.name(), "reasons": codes(reasons), "ratio": ratio_of(windows).map(|ratio| ratio.text(4)),
+        "method": "judgement/1 five-minute", "explain": words::furnace((number, rule, object), windows, outcome).view(),
+    });
+    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body) }
+}
+
+/// How a count on a furnace is called where factors stand: `t850@furnace-1`.
+pub(super) fn code_of(rule: &str, object: &str) -> (String, String) {
+    let short = rule.rsplit(':').next().unwrap_or(rule);
+    (format!("{short}@{object}"), short.to_owned())
+}
+
+/// How many times as many windows as are borne were low.
+pub(super) fn ratio_of(windows: &Windows) -> Option<super::Ratio> {
+    super::Ratio::new(i128::from(windows.low) * 1_000_000_000, i128::from(windows.max))
+}
+
+impl Words {
+    /// As published.
+    #[must_use]
+    pub fn view(&self) -> Value {
+        json!({ "zh": self.zh, "en": self.en })
+    }
+}
