@@ -128,22 +128,23 @@ fn of_ends(frame: &Frame<'_>, header: &Header<'_>, body: usize) -> Option<Vec<Ad
         return Some(vec![again(&zh, &en, behind_at + 2, fields, "")]);
     }
     let deviations = header.deviations;
-    if !deviations.contains(Deviation::AreaOpening)
-        || !deviations.contains(Deviation::ClosingOdd)
-        || behind.starts_with(b"&&")
-    {
+    if !deviations.contains(Deviation::ClosingOdd) || behind.starts_with(b"&") && !behind.starts_with(b"& ") {
         return None;
+    }
+    let close = shown(behind.trim_ascii_end());
+    let (close_zh, close_en) =
+        (format!("数据区结尾的 {close} 应为 &&"), format!("the data area is closed by {close}: write &&"));
+    let closed = again(&close_zh, &close_en, behind_at, close, "&&");
+    if !deviations.contains(Deviation::AreaOpening) {
+        return Some(vec![closed]);
     }
     let open = memchr::memrchr(b'=', before).map(|at| at + 1)?;
     let (open_at, open) = (body + open + 1, shown(before.get(open..)?));
-    let close = shown(behind);
     if open.is_empty() || open == "&" {
         return None;
     }
     let (zh, en) = (format!("数据区开头的 {open} 应为 &&"), format!("the data area is opened by {open}: write &&"));
-    let (close_zh, close_en) =
-        (format!("数据区结尾的 {close} 应为 &&"), format!("the data area is closed by {close}: write &&"));
-    Some(vec![again(&zh, &en, open_at, open, "&&"), again(&close_zh, &close_en, behind_at, close, "&&")])
+    Some(vec![again(&zh, &en, open_at, open, "&&"), closed])
 }
 
 fn of_head(frame: &Frame<'_>, body: usize) -> Option<Advice> {

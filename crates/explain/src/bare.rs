@@ -2,7 +2,7 @@
 //! wants to read them, and to know what is missing.
 //!
 //! What must stay true: what the scanner takes for a frame is taken as it says; only in its noise a segment is looked for; a segment alone is
-//! never called usable; the work is linear in the bytes.
+//! never called usable; one that nothing closes ends with its line; the work is linear in the bytes.
 
 use hj212::{Check, Deviation, Deviations, Fault, FaultReason, Frame, Item, Limits, Peer, Step, Verdict, crc, scan};
 
@@ -35,7 +35,7 @@ pub(super) fn is_bare(frame: &Frame<'_>) -> bool {
     frame.raw.as_ptr() == frame.segment.as_ptr()
 }
 
-/// Where in the first `within` bytes a segment begins that is closed in its line.
+/// Where in the first `within` bytes a segment begins.
 fn segment_within(buffer: &[u8], within: usize) -> Option<usize> {
     let mut starts = memchr::memchr_iter(b'=', buffer.get(..within)?).filter_map(|equals| {
         let before = buffer.get(..=equals)?;
@@ -47,7 +47,8 @@ fn segment_within(buffer: &[u8], within: usize) -> Option<usize> {
     starts.find(|at| buffer.get(*at..).and_then(length).is_some())
 }
 
-/// The length of the segment at the front of `bytes`, if it is opened and closed.
+/// The length of the segment at the front of `bytes`, if it is opened: up to the `&&` that closes it, else to the end of its line or to the check
+/// before that, if it is right.
 fn length(bytes: &[u8]) -> Option<usize> {
     let header = bytes.get(..HEADER_MAX).unwrap_or(bytes);
     let opening = memchr::memmem::find(header, b"CP=&&")? + 5;
@@ -58,8 +59,20 @@ fn length(bytes: &[u8]) -> Option<usize> {
     }
     let line = bytes.get(..LINE_MAX).unwrap_or(bytes);
     let line = memchr::memchr2(b'\r', b'\n', line).and_then(|end| line.get(..end)).unwrap_or(line);
-    let closing = memchr::memmem::rfind(line.get(opening..)?, b"&&")?;
-    Some(opening + closing + 2)
+    if let Some(closing) = memchr::memmem::rfind(line.get(opening..)?, b"&&") {
+        return Some(opening + closing + 2);
+    }
+    let line = line.trim_ascii_end();
+    // Nothing but an area is read to the end of the line, and of a wrapped one the `&&` stands in a later line.
+    let later = bytes.get(line.len()..).unwrap_or_default();
+    let later = later.get(..LINE_MAX).unwrap_or(later);
+    let wrapped =
+        memchr::memmem::find(later, b"&&").is_some_and(|at| !later.get(..at).unwrap_or_default().ends_with(b"CP="));
+    if !line.get(opening..)?.contains(&b'=') || wrapped {
+        return None;
+    }
+    let checked = line.split_last_chunk::<4>().filter(|(segment, said)| number(*said) == Some(crc::checksum(segment)));
+    Some(checked.map_or(line.len(), |(segment, _)| segment.len()))
 }
 
 /// The segment at the front of `buffer`, with a check behind it if there is one, as a frame whose head is missing.

@@ -109,8 +109,16 @@ pub fn parse(segment: &[u8]) -> Header<'_> {
     };
     header.sealed = sealed::look(segment, &header);
     // The last byte of ciphertext may be any.
-    if header.sealed.is_none() && matches!(header.area.last(), Some(b'&' | b';')) {
-        header.take_odd_closing();
+    if header.sealed.is_none() {
+        if matches!(header.area.last(), Some(b'&' | b';')) {
+            header.take_odd_closing();
+        }
+        let missing = |which| header.deviations.contains(which);
+        match (missing(Deviation::OpeningMissing), missing(Deviation::ClosingMissing)) {
+            (false, true) => header.take_other_closing(),
+            (true, false) => header.take_other_opening(),
+            (false, false) | (true, true) => {}
+        }
     }
     header
 }
@@ -261,11 +269,32 @@ impl<'a> Header<'a> {
     fn take_odd_closing(&mut self) {
         let mut area = self.area;
         while let Some(shorter) = area.strip_suffix(b"&").or_else(|| area.strip_suffix(b"&amp;")) {
-            area = shorter;
+            // `N& &`, `N&;&`: what stands between two of them is of the closing too.
+            let between = shorter.trim_ascii_end();
+            let between = between.strip_suffix(b";").or_else(|| between.strip_suffix(b",")).unwrap_or(between);
+            area = if between.ends_with(b"&") { between } else { shorter };
         }
         if area.len() < self.area.len() {
             self.area = area;
             self.deviations = self.deviations.without(Deviation::ClosingMissing).union(Deviation::ClosingOdd.into());
+        }
+    }
+
+    /// `CP=&&…$$`: what stands for the closing `&&` is no part of the last value.
+    #[cold]
+    fn take_other_closing(&mut self) {
+        if let Some(area) = pair::before_sign(self.area) {
+            self.area = area;
+            self.deviations = self.deviations.without(Deviation::ClosingMissing).union(Deviation::ClosingOdd.into());
+        }
+    }
+
+    /// `CP=$$…&&`: what stands for the opening `&&` is no part of the first name.
+    #[cold]
+    fn take_other_opening(&mut self) {
+        if let Some(area) = pair::behind_sign(self.area) {
+            self.area = area;
+            self.deviations = self.deviations.without(Deviation::OpeningMissing).union(Deviation::AreaOpening.into());
         }
     }
 
@@ -521,6 +550,32 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(header.area), area, "{segment}");
             assert_eq!(codes(&segment), ["area-opening", "closing-odd"], "{segment}");
             assert_eq!(header.sealed, None);
+        }
+        // One of the two is `&&`.
+        for sign in
+            ["$$", "||", "^^", "@@", "##", "~~", "!!", "%%", "**", "%26%26", "%26", "$", "|", "@", "#", "''", "$ $"]
+        {
+            let closed = format!("{head}&&{area}{sign}");
+            assert_eq!(String::from_utf8_lossy(parse(closed.as_bytes()).area), area, "{closed}");
+            assert_eq!(codes(&closed), ["closing-odd"], "{closed}");
+            let opened = format!("{head}{sign}{area}&&");
+            assert_eq!(String::from_utf8_lossy(parse(opened.as_bytes()).area), area, "{opened}");
+            assert_eq!(codes(&opened), ["area-opening"], "{opened}");
+        }
+        // What a value may end with is left with it.
+        for last in [
+            "w01018-Rtd=***",
+            "w01018-Rtd=--",
+            "w01018-Rtd=12%",
+            "w01018-Rtd=12*",
+            "w01018-Rtd=5.",
+            "i1-Info=//a//",
+            "A|B=1|",
+        ] {
+            let segment = format!("{head}&&DataTime=20260401101500;{last}");
+            let header = parse(segment.as_bytes());
+            assert!(header.area.ends_with(last.as_bytes()), "{segment}");
+            assert_eq!(codes(&segment), ["closing-missing"], "{segment}");
         }
         // JSON, printed ciphertext, and ends that are no pair stay as they are.
         for area in

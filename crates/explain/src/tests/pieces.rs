@@ -93,6 +93,40 @@ fn a_segment_alone_is_read_and_head_and_check_are_named_as_missing() {
 }
 
 #[test]
+fn a_segment_alone_that_nothing_closes_is_read_to_the_end_of_its_line() {
+    for (closing, code, change) in [
+        ("", "closing-missing", "缺少结尾的 &&"),
+        ("&", "closing-odd", "结尾只有一个 &"),
+        ("$$", "closing-odd", "结尾的 $$ 应为 &&"),
+        ("||", "closing-odd", "结尾的 || 应为 &&"),
+        (";", "closing-missing", "缺少结尾的 &&"),
+    ] {
+        let bare = format!("{}{closing}", SEGMENT.strip_suffix("&&").unwrap());
+        let check = format!("{:04X}", crc::checksum(bare.as_bytes()));
+        for (before, behind) in
+            [("", ""), ("", "\r\n"), ("2026-04-01 10:15:00 RX: ", "\n"), ("", &check), ("", &format!("{check}\r\n"))]
+        {
+            let paste = format!("{before}{bare}{behind}");
+            let (_, all) = said(paste.as_bytes());
+            let explained =
+                all.iter().find(|explained| explained.packet.is_some()).unwrap_or_else(|| panic!("{paste}: {all:?}"));
+            let Some(Told::Frame(packet)) = &explained.packet else { panic!("{explained:?}") };
+            assert!(!explained.ok, "{paste}");
+            assert_eq!((packet.mn.as_deref(), packet.length), (Some("88888880000001"), bare.len()), "{paste}");
+            assert!(explained.readings.as_ref().unwrap().get().contains("20.1"), "{paste}");
+            for code in ["start-missing", code] {
+                assert!(explained.deviations.iter().any(|said| said == code), "{paste}: {:?}", explained.deviations);
+            }
+            assert!(changes(explained).contains(change), "{paste}: {}", changes(explained));
+        }
+    }
+    // Two of them in two lines are two.
+    let bare = SEGMENT.strip_suffix("&&").unwrap();
+    let (_, all) = said(format!("{bare}\n{bare}\n").as_bytes());
+    assert_eq!(all.iter().filter(|explained| explained.packet.is_some()).count(), 2, "{all:?}");
+}
+
+#[test]
 fn an_area_alone_is_read_for_a_try_and_said_to_be_one() {
     for paste in [
         "DataTime=20260401101500;w01018-Rtd=20.1,w01018-Flag=N;oops",

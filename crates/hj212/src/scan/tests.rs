@@ -209,6 +209,60 @@ fn kind_7_an_end_with_one_or_three_ampersands_is_an_end() {
     }
 }
 
+/// What is met at the end of an area in place of `&&`; the last ones are no sign at all.
+const AREA_ENDS: [&str; 34] = [
+    "&&", "&", "&&&", "&&&&", "$$", "||", "^^", "@@", "##", "~~", "!!", "%%", "**", "++", "??", "]]", "}}", "``", "''",
+    "\"\"", "%26%26", "%26", "& &", "&;&", "$", "|", "^", "@", "#", "~", ";&&", "&&;", ";", "",
+];
+
+/// A frame whose area ends so, with that length and check.
+fn ended(end: &str, off: isize, check: Option<u16>) -> (String, String, u16) {
+    let segment = SEGMENT.replace("30&&", &format!("30{end}"));
+    let computed = crc::checksum(segment.as_bytes());
+    let declared = segment.len().checked_add_signed(off).unwrap();
+    let check = check.map_or(String::new(), |wrong| format!("{:04X}", computed ^ wrong));
+    (format!("##{declared:04}{segment}{check}\r\n"), segment, computed)
+}
+
+#[test]
+fn kind_7_whatever_ends_an_area_with_length_and_check_right_or_wrong_is_a_frame_of_its_station() {
+    for end in AREA_ENDS {
+        for off in [0, 1, -1, 2, 6, 12, -3, 300] {
+            for check in [Some(0), Some(0x11), Some(0xA5A5), None] {
+                let (stream, segment, computed) = ended(end, off, check);
+                let found = play_cut(format!("{stream}{FRAME}").as_bytes());
+                let [Found::Frame { segment: of, check: said, deviations, .. }, good] = &found[..] else {
+                    panic!("{stream}: {found:?}")
+                };
+                assert!(good.is_good(), "{stream}");
+                let header = packet::parse(of);
+                assert_eq!((header.mn.is_some(), header.cn), (true, Some(1062)), "{stream}");
+                let named = deviations.union(header.deviations);
+                // `&&;` and four digits: the `;` is of the check, or of the area where the length says so.
+                match (check, end) {
+                    (_, "&&;") => {}
+                    (Some(0), _) => {
+                        assert_eq!((said.verdict, said.computed), (Verdict::Right, computed), "{stream}");
+                        assert_eq!(of.as_slice(), segment.as_bytes(), "{stream}");
+                    }
+                    _ => assert_eq!(said.verdict, Verdict::Wrong, "{stream}"),
+                }
+                assert!(off == 0 || named.contains(Deviation::LengthOff), "{stream}: {named:?}");
+                assert!(
+                    check.is_some() || named.contains(Deviation::CrcMissing) || of.len() != segment.len(),
+                    "{stream}"
+                );
+                // Nothing of the end is a part of the last value, or it is told that the end is missing.
+                let whole = header.area.strip_suffix(b";").unwrap_or(header.area) == b"RtdInterval=30";
+                let odd = [Deviation::ClosingOdd, Deviation::ClosingMissing, Deviation::CrcForm];
+                let told = odd.iter().any(|odd| named.contains(*odd));
+                assert!(told || matches!(end, "&&" | ";&&"), "{stream}: {named:?}");
+                assert!(whole || named.contains(Deviation::ClosingMissing), "{stream}: {:?}", header.area);
+            }
+        }
+    }
+}
+
 #[test]
 fn kind_2_a_wrong_length_is_mended_by_the_closing() {
     for declared in ["##0400", "##0099", "##0100", "##0102", "##0103", "##0105", "##0013", "##9999"] {
@@ -568,6 +622,24 @@ proptest! {
         places.sort_unstable();
         prop_assert_eq!(play(places.windows(2).map(|pair| &stream[pair[0]..pair[1]])), whole.clone());
         prop_assert_eq!(play(stream.chunks(1)), whole);
+    }
+
+    #[test]
+    fn an_end_of_any_signs_is_an_end_whatever_length_and_check_say(
+        end in "[&$|^@~!%*+?;,.#{}<>]{0,4}", off in -30isize..600, check in proptest::option::of(any::<u16>()),
+        line in proptest::sample::select(&["\r\n", "\n", "\r\n\r\n"][..]),
+    ) {
+        let (stream, ..) = ended(&end, off, check);
+        let stream = format!("{}{line}{FRAME}", stream.trim_end());
+        let found = play([stream.as_bytes()]);
+        prop_assert!(found.last().is_some_and(Found::is_good), "{}: {:?}", stream, found);
+        let Found::Frame { segment, check: said, .. } = &found[0] else {
+            return Err(TestCaseError::fail(format!("{stream}: {found:?}")));
+        };
+        let header = packet::parse(segment);
+        prop_assert!(header.mn.is_some() && header.cn == Some(1062), "{}", stream);
+        prop_assert!(check != Some(0) || said.verdict == Verdict::Right, "{}: {:?}", stream, said);
+        prop_assert!(check.is_none_or(|wrong| wrong == 0) || said.verdict != Verdict::Right, "{}", stream);
     }
 
     #[test]

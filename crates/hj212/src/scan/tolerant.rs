@@ -11,7 +11,8 @@
 //! 4. the length is off: the first closing (`&&`, check, line end) before the next `##` whose check is right or known;
 //! 5. both are off: the first plain end before the next `##` or the end of what there is, so that the frame is refused by its name and
 //!    not as a heap of bytes. A plain end is a closing that a line end, the next `##` or silence follows; or, in a frame without `&&`, the
-//!    line end that stands last, with a single `&` and four digits before it if they are there.
+//!    line end that stands last. Four digits before it are the check if they are right or a known mistake, or if something that is no letter or
+//!    digit stands before them (`N&59C0`, `N$$59C0`).
 //!
 //! What fits nothing is a fault that ends where the next frame begins.
 
@@ -274,29 +275,33 @@ impl<'a> Begun<'a, '_> {
         if !fits || is_ciphertext(kept) {
             return None;
         }
-        // A single `&` and four digits before the line end are a closing and a check.
-        let single = match kept {
-            [before @ .., b'&', _, _, _, _] if !before.is_empty() => kept.len().checked_sub(4),
-            _ => None,
-        };
-        let end = self.start.body + single.unwrap_or(kept.len());
-        let computed = crc::checksum(self.segment(end));
-        match closing::here(self.buffer, end, self.peer) {
-            Look::Seen(closing) if single.is_some() && closing.ended && closing.has_four_digits() => {
-                let verdict = match self.mistake(self.segment(end), &closing, computed) {
-                    _ if closing.is_right(computed) => Verdict::Right,
-                    Some(mistake) => Verdict::Known(mistake),
-                    None => Verdict::Wrong,
-                };
-                Some(self.frame(end, &closing, computed, verdict, Deviations::NONE))
-            }
-            Look::Seen(_) | Look::Not | Look::Unclear => {
-                let end = self.start.body + kept.len();
-                let deviations = Deviations::from(Deviation::CrcMissing);
-                let closing = Closing { text: &[], said: None, used: limit, ended: true, deviations };
-                Some(self.frame(end, &closing, crc::checksum(kept), Verdict::Wrong, Deviations::NONE))
-            }
+        if let Some(step) = self.digits_at_end(kept) {
+            return Some(step);
         }
+        let end = self.start.body + kept.len();
+        let deviations = Deviations::from(Deviation::CrcMissing);
+        let closing = Closing { text: &[], said: None, used: limit, ended: true, deviations };
+        Some(self.frame(end, &closing, crc::checksum(kept), Verdict::Wrong, Deviations::NONE))
+    }
+
+    /// The frame whose check is the last four bytes of `kept`, where that shows: by its value, or by what stands before it.
+    fn digits_at_end(&self, kept: &[u8]) -> Option<Step<'a>> {
+        let before = kept.split_last_chunk::<4>().filter(|(_, digits)| crc::hexadecimal(*digits).is_some())?.0;
+        let end = self.start.body + before.len();
+        let Look::Seen(closing) = closing::here(self.buffer, end, self.peer) else { return None };
+        if !closing.ended || !closing.has_four_digits() {
+            return None;
+        }
+        let computed = crc::checksum(before);
+        let apart =
+            before.last().is_some_and(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'=' | b'-' | b'.'));
+        let verdict = match self.mistake(before, &closing, computed) {
+            _ if closing.is_right(computed) => Verdict::Right,
+            Some(mistake) => Verdict::Known(mistake),
+            None if apart => Verdict::Wrong,
+            None => return None,
+        };
+        Some(self.frame(end, &closing, computed, verdict, Deviations::NONE))
     }
 
     fn may_grow(&self, reach: usize) -> bool {
