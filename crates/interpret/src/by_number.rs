@@ -3,20 +3,96 @@
 //! Such parts wait each by itself until [`BESIDE`] is over since the first; only then is it looked whether they are one record. What must
 //! stay true: they are put together only where nothing contradicts, and in doubt they stay apart, each published with what is missing:
 //! * all numbers are there, once, and arrived in their order; no part but the first has a DataTime;
+//! * when the last was sent, no later record of this kind can have been there yet ([`Pace`]): else the first part of one record and the
+//!   second of the next look as those of one, if what was between is lost. So records sent late, and kinds that have no period, stay apart;
 //! * QNs that are times follow each other within [`BESIDE`];
 //! * no other part of this kind began within [`BESIDE`] before the first or behind it: of records in haste nobody knows which was lost;
 //! * none of them but the first says what another part has said before: it may have been sent again;
 //! * the station never named its parts: by one QN for a record, or by a DataTime in a later part.
 
 use super::events::JournalRef;
+use super::frame::SourceRecord;
+use super::gather::data_time_of;
 use super::moment::Moment;
-use super::parts::{Part, Pending, Waiting};
+use super::parts::{ArrivedPart, Part, Pending, Waiting};
 use super::station::Station;
 use super::{Interpreted, Interpreter};
-use hj212_model::message::{Publication, Timestamp};
+use hj212_coverage::Grain;
+use hj212_model::message::kind::Span;
+use hj212_model::message::{Kind, Publication, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Parts are put together by their numbers if they come within this time: five seconds, the usual wait for an answer (HJ 212-2017, 6.1).
 pub(super) const BESIDE: i64 = 5 * 1_000_000;
+
+/// The shortest interval of sampled data in seconds (HJ 212-2017, table 9: RtdInterval is 30 to 3600).
+const INSTANT_SECONDS: u32 = 30;
+
+const SECOND: i64 = 1_000_000;
+
+/// How soon after each other a station's records can be sent: what its whole records have shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pace {
+    /// Spans of which a record was sent before its period was over: their DataTime is the end, whatever the standard says.
+    at_end: u8,
+    /// The DataTime of the last sampled record in seconds.
+    sampled: i64,
+    /// The shortest step between two of them in seconds; 0: none was seen.
+    step: u32,
+}
+
+/// The least seconds of the periods of this span, and its bit in [`Pace::at_end`].
+fn period_of(kind: Kind) -> Option<(i64, u8)> {
+    match kind.span() {
+        _ if !kind.is_period() => None,
+        Span::Instant | Span::Timeless => None,
+        Span::Minute => Some((60, 1)),
+        Span::FiveMinutes => Some((300, 2)),
+        Span::Hour => Some((3600, 4)),
+        Span::Day => Some((86_400, 8)),
+    }
+}
+
+impl Pace {
+    /// Notes a record of this DataTime that was sent then, by the station's QN or else the arrival.
+    pub(super) fn note(&mut self, kind: Kind, moment: Moment, sent: Timestamp) {
+        let begins = moment.timestamp().0;
+        if let Some((seconds, bit)) = period_of(kind) {
+            let early = (-60 * SECOND..seconds * SECOND).contains(&sent.0.saturating_sub(begins));
+            self.at_end |= if early { bit } else { 0 };
+        } else if kind == Kind::Realtime {
+            let begins = begins / SECOND;
+            let step = u32::try_from(begins - std::mem::replace(&mut self.sampled, begins)).unwrap_or(0);
+            if step > 0 && (self.step == 0 || step < self.step) {
+                self.step = step;
+            }
+        }
+    }
+
+    /// So long after its DataTime no later record of this kind can have been sent, in microseconds; 0: nobody knows.
+    /// `interval`: how far apart the station's records of this kind are known to be.
+    fn time_alone(self, kind: Kind, interval: Option<u32>) -> i64 {
+        match period_of(kind) {
+            // The next one begins a period later, and is there when that is over.
+            Some((seconds, bit)) => {
+                let long = interval.map_or(seconds, |interval| seconds.max(i64::from(interval)));
+                long * SECOND * if self.at_end & bit == 0 { 2 } else { 1 }
+            }
+            None if kind == Kind::Realtime => {
+                let known = [interval, Some(self.step)].into_iter().flatten().filter(|step| *step > 0);
+                i64::from(known.min().unwrap_or(INSTANT_SECONDS).min(INSTANT_SECONDS)) * SECOND
+            }
+            None => 0,
+        }
+    }
+}
+
+impl ArrivedPart {
+    /// When it was sent by its own word: its QN, if that is a time.
+    fn sent_at(&self) -> Option<Timestamp> {
+        Moment::read(self.name()?).map(Moment::timestamp)
+    }
+}
 
 /// Whether two times are no further from each other than [`BESIDE`].
 fn is_beside(one: Timestamp, other: Timestamp) -> bool {
@@ -34,8 +110,8 @@ impl Waiting {
     pub(super) fn is_latest(&self, of_station: &[u64], part: &Part<'_>, now: Timestamp) -> bool {
         let last = of_station.last().and_then(|number| self.pending.get(number));
         last.is_some_and(|pending| {
-            let same = |heard: &super::parts::ArrivedPart| {
-                (heard.number, heard.content) == (part.number, part.content) && heard.qn.is_none()
+            let same = |heard: &ArrivedPart| {
+                (heard.number, heard.content) == (part.number, part.content) && heard.name().is_none()
             };
             pending.fits(part)
                 && is_beside(pending.since, now)
@@ -72,10 +148,9 @@ impl Waiting {
         let in_order = from < 2 && parts.iter().zip(from..).all(|(part, number)| part.number == number);
         let untimed = parts.iter().skip(1).all(|part| part.time.is_empty());
         let follows = parts.iter().zip(parts.iter().skip(1)).all(|(one, next)| {
-            let time = |qn: &Option<Vec<u8>>| Moment::read(qn.as_deref()?).map(Moment::timestamp);
-            let qns = match (time(&one.qn), time(&next.qn)) {
+            let qns = match (one.sent_at(), next.sent_at()) {
                 (Some(one), Some(next)) => one < next && is_beside(one, next),
-                (None, None) => one.qn.is_none() == next.qn.is_none(),
+                (None, None) => one.name().is_none() == next.name().is_none(),
                 (Some(_), None) | (None, Some(_)) => false,
             };
             one.offset < next.offset && qns
@@ -89,7 +164,13 @@ impl Waiting {
                 said_before(&said) || alike.iter().any(waits)
             })
         });
-        (in_order && untimed && follows && !again).then(|| all.iter().map(|(number, _)| *number).collect())
+        let alone = parts.last().is_some_and(|last| {
+            let area: Vec<u8> = parts.iter().flat_map(|part| part.area.iter().copied()).collect();
+            let begins = data_time_of(&area).and_then(Moment::read_any).map(|time| time.timestamp().0);
+            let sent = last.sent_at().unwrap_or(last.at).0;
+            begins.is_some_and(|begins| sent >= begins - BESIDE && sent < begins.saturating_add(head.alone))
+        });
+        (in_order && untimed && follows && alone && !again).then(|| all.iter().map(|(number, _)| *number).collect())
     }
 
     /// Takes these out as one record.
@@ -97,6 +178,7 @@ impl Waiting {
         let mut all = numbers.iter().filter_map(|number| self.take(*number)).collect::<Vec<_>>().into_iter();
         let mut whole = all.next()?;
         whole.heard.extend(all.flat_map(|pending| pending.heard));
+        whole.by_number = true;
         Some(whole)
     }
 }
@@ -129,6 +211,19 @@ impl Interpreter {
         }
     }
 
+    /// So long after its DataTime no later record of this kind can have been sent, in microseconds; 0: nobody knows.
+    pub(super) fn time_alone(&self, station: &Station, packet: &SourceRecord<'_>) -> i64 {
+        let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
+        let kind = self.context.kind_of(facts, &packet.shown(&station.mn));
+        let grain = match kind {
+            Kind::Realtime => Some(Grain::Realtime),
+            Kind::Minute => Some(Grain::Minute),
+            _ => None,
+        };
+        let interval = grain.and_then(|grain| station.ledger.cadence(grain)).map(|(seconds, _)| seconds);
+        station.pace.time_alone(kind, interval)
+    }
+
     /// The most bytes of a record in parts.
     pub(super) fn part_bytes_max(&self) -> usize {
         usize::try_from(self.settings.parts_record_max).unwrap_or(usize::MAX).min(60 * 1024)
@@ -137,9 +232,8 @@ impl Interpreter {
     /// Notes how the station names its parts.
     pub(super) fn note_names(&self, station: &mut Station, found: Option<u64>, part: &Part<'_>) {
         let later = part.number > 1;
-        let other = |heard: &super::parts::ArrivedPart| {
-            heard.number != part.number && heard.qn.as_deref().is_some_and(|qn| !qn.is_empty() && Some(qn) == part.qn)
-        };
+        let other =
+            |heard: &ArrivedPart| heard.number != part.number && heard.name().is_some_and(|qn| Some(qn) == part.qn);
         let shared =
             found.and_then(|found| self.waiting.pending.get(&found)).is_some_and(|p| p.heard.iter().any(other));
         station.names_parts |= shared || (later && part.time.is_some());

@@ -47,6 +47,7 @@ impl Interpreter {
         out: &mut Vec<Publication>,
         done: &mut Interpreted,
     ) -> bool {
+        let said = parts::Part { qn: said.qn.filter(|qn| self.names_record(station, &said, qn)), ..said };
         let known = if said.time.is_none() { station.part_times.content(said.qn_key()) } else { None };
         // Without a QN it is a re-send only if nothing waits for it.
         let waited_for = said.is_nameless() && self.waiting.is_waited_for(&station.pending, &said, self.elapsed);
@@ -69,6 +70,7 @@ impl Interpreter {
         let part = parts::ArrivedPart {
             number: said.number,
             qn: packet.qn.map(<[u8]>::to_owned),
+            named: said.qn.is_some(),
             rf: packet.rf,
             area: packet.area.to_owned(),
             content: packet.content,
@@ -116,6 +118,8 @@ impl Interpreter {
             cn: said.cn,
             time: said.time.unwrap_or_default().to_owned(),
             count: said.count,
+            alone: self.time_alone(station, packet),
+            by_number: false,
             since: self.elapsed,
             heard: vec![part],
         });
@@ -195,7 +199,7 @@ impl Interpreter {
 }
 
 /// The DataTime of an area, without reading the whole area.
-fn data_time_of(area: &[u8]) -> Option<&[u8]> {
+pub(super) fn data_time_of(area: &[u8]) -> Option<&[u8]> {
     let find = |name: &[u8]| {
         let at = memchr::memmem::find(area, name)?;
         let begins = at == 0 || matches!(area.get(at - 1), Some(b';' | b',' | b' '));

@@ -57,6 +57,7 @@ mod notice;
 mod numbers;
 mod parts;
 mod presence;
+mod qn_use;
 mod reading;
 mod recent;
 mod rejected;

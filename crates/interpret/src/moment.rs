@@ -62,7 +62,8 @@ impl Moment {
 
     /// Reads a time in the standard's form, or in another of the field that has one meaning: 10 to 16 digits (the year with four or
     /// two of them; hours, minutes and seconds as far as they are there; never 11 or 13, of which one number lost a zero), or separated as in ISO 8601
-    /// (`2026-04-01 10:15:00`, `20260401T101500`), in quotes or in full-width digits. A time with `Z` is none: loggers write it behind their own.
+    /// (`2026-04-01 10:15:00`, `20260401T101500`), in quotes or in full-width digits, with `+08:00` behind it. A time with `Z` or another offset is
+    /// none: loggers write them behind Beijing time too.
     pub(super) fn read_any(text: &[u8]) -> Option<Moment> {
         Moment::read(text).or_else(|| Moment::read_odd(text))
     }
@@ -283,7 +284,8 @@ impl Moment {
 
 /// A time without the offset of Beijing behind it.
 fn without_zone(text: &[u8]) -> &[u8] {
-    [&b"+08:00"[..], b"+0800", b"+08"].iter().find_map(|zone| text.strip_suffix(*zone)).unwrap_or(text)
+    let said = [&b"+08:00"[..], b"+0800", b"+08"].iter().find_map(|zone| text.strip_suffix(*zone));
+    said.map_or(text, <[u8]>::trim_ascii_end)
 }
 
 fn days_of(year: u16, month: u8) -> u8 {
@@ -353,6 +355,8 @@ mod tests {
             ("20260401 101500", "2026-04-01T10:15:00+08:00"),
             ("20260401T101500.25+08:00", "2026-04-01T10:15:00.250+08:00"),
             ("20260401101500+0800", "2026-04-01T10:15:00+08:00"),
+            ("2026-04-01 10:15:00 +08:00", "2026-04-01T10:15:00+08:00"),
+            ("2026/04/01 10:15+08", "2026-04-01T10:15:00+08:00"),
             ("20260401101500.0", "2026-04-01T10:15:00.000+08:00"),
             ("20260401101500.1234", "2026-04-01T10:15:00.123+08:00"),
             ("\"20260401101500\"", "2026-04-01T10:15:00+08:00"),
@@ -371,6 +375,12 @@ mod tests {
             "20260401101",
             "2026040110153",
             "20260401T101500Z",
+            "2026-04-01T10:15:00+00:00",
+            "2026-04-01T10:15:00+09:00",
+            "20260401101500-0500",
+            "2026-04-01 10:15:00 UTC+8",
+            "2026-04-01 10:15:00 CST",
+            "20260401101500+8",
             "20260401T10150",
             "20260401101500.",
             "20260401101500.x",

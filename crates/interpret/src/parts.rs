@@ -1,8 +1,8 @@
 //! Records that come in parts (HJ 212-2017, tables C.49 and C.50): kept until they are complete or their time is over.
 //!
 //! Parts belong together by (MN, ST, CN, DataTime); parts without a DataTime of their own, as loggers write them that cut the area
-//! by bytes, by their QN; and where each has a QN of its own, or none, by their numbers: see [`super::by_number`]. How the areas become one is in
-//! [`super::seams`]. What must stay true: no part is put to another record than that of its DataTime or its QN, if it has one that is known;
+//! by bytes, by their QN, where it names a record (see [`super::qn_use`]); and where each has a QN of its own, or none, by their numbers:
+//! see [`super::by_number`]. How the areas become one is in [`super::seams`]. What must stay true: no part is put to another record than that of its DataTime or its QN, if it has one that is known;
 //! where a part is missing, nothing is put together over the gap. Each part is a packet of its own, with its own QN and its own answer, so
 //! nothing waits for this but the publication. Limits, all in [`super::Settings`]: parts of a record, its bytes, records waiting per
 //! station and bytes waiting in all. At a limit the oldest waiting record is published with what is there.
@@ -22,6 +22,8 @@ use hj212_model::message::Timestamp;
 pub(super) struct ArrivedPart {
     pub(super) number: u16,
     pub(super) qn: Option<Vec<u8>>,
+    /// Whether the QN was taken for the name of its record.
+    pub(super) named: bool,
     pub(super) rf: bool,
     pub(super) area: Vec<u8>,
     /// The hash of the area.
@@ -43,6 +45,11 @@ pub(super) struct ArrivedPart {
 }
 
 impl ArrivedPart {
+    /// Its QN, if that names its record.
+    pub(super) fn name(&self) -> Option<&[u8]> {
+        self.qn.as_deref().filter(|qn| self.named && !qn.is_empty())
+    }
+
     /// What it says of its record, which is `pending`.
     pub(super) fn said<'a>(&'a self, pending: &'a Pending) -> Part<'a> {
         Part {
@@ -51,7 +58,7 @@ impl ArrivedPart {
             count: pending.count,
             number: self.number,
             time: Some(pending.time.as_slice()).filter(|time| !time.is_empty()),
-            qn: self.qn.as_deref(),
+            qn: self.name(),
             record: None,
             content: self.content,
         }
@@ -67,6 +74,7 @@ pub(super) struct Part<'a> {
     pub(super) number: u16,
     /// Its DataTime, if it has one.
     pub(super) time: Option<&'a [u8]>,
+    /// Its QN, if that names its record.
     pub(super) qn: Option<&'a [u8]>,
     /// The hash of the DataTime that an earlier part with this QN had.
     pub(super) record: Option<u64>,
@@ -120,6 +128,10 @@ pub(super) struct Pending {
     /// The DataTime of one of its parts; empty while none that came has one.
     pub(super) time: Vec<u8>,
     pub(super) count: u16,
+    /// So long after its DataTime no later record of its kind can have been sent, in microseconds; 0: nobody knows.
+    pub(super) alone: i64,
+    /// Whether its parts were put together by their numbers alone.
+    pub(super) by_number: bool,
     /// When the first part came, by the time that has passed.
     pub(super) since: Timestamp,
     /// In the order of their numbers.
@@ -174,9 +186,7 @@ impl Pending {
             seams.ends_open(out);
         }
         if self.heard.iter().any(|part| part.time.is_empty()) && self.heard.len() > 1 {
-            let qn = self.heard.first().and_then(|part| part.qn.as_deref()).filter(|qn| !qn.is_empty());
-            let same = qn.is_some() && self.heard.iter().all(|part| part.qn.as_deref() == qn);
-            seams.found.insert(if same { Deviation::PartsWithoutTime } else { Deviation::PartsByNumber });
+            seams.found.insert(if self.by_number { Deviation::PartsByNumber } else { Deviation::PartsWithoutTime });
         }
         if self.is_from_zero() {
             seams.found.insert(Deviation::PartsFromZero);
@@ -242,7 +252,7 @@ impl Waiting {
             of_station.iter().copied().find(|number| self.pending.get(number).is_some_and(fits))
         };
         let qn = part.qn.filter(|qn| !qn.is_empty());
-        let has_qn = |pending: &Pending| qn.is_some() && pending.heard.iter().any(|heard| heard.qn.as_deref() == qn);
+        let has_qn = |pending: &Pending| qn.is_some() && pending.heard.iter().any(|heard| heard.name() == qn);
         match part.time {
             Some(time) => find(&|pending| pending.time == time)
                 .or_else(|| find(&|pending| pending.time.is_empty() && has_qn(pending))),

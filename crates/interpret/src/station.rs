@@ -46,6 +46,10 @@ pub(super) struct Station {
     pub(super) part_times: Recent,
     /// Whether its parts were seen to have a QN or a DataTime in common: then their numbers alone never put them together.
     pub(super) names_parts: bool,
+    /// What its QNs stand for.
+    pub(super) qn_use: super::qn_use::QnUse,
+    /// How soon after each other its records can be sent.
+    pub(super) pace: super::by_number::Pace,
     /// QNs met, with the record they stood for.
     pub(super) qns: Recent,
     /// What its records showed of the tables that its codes belong to.

@@ -471,6 +471,51 @@ fn times_in_other_forms_are_named_and_shown() {
 }
 
 #[test]
+fn a_time_with_an_offset_is_that_of_beijing_or_none_and_named() {
+    let forms =
+        ["20260601120000", "2026-06-01T12:00:00", "2026-06-01 12:00:00", "2026/06/01 12:00:00", "20260601T120000.000"];
+    let zones = [
+        ("+08:00", true),
+        ("+0800", true),
+        ("+08", true),
+        (" +08:00", true),
+        ("Z", false),
+        ("z", false),
+        (" Z", false),
+        ("+00:00", false),
+        ("+0000", false),
+        ("-08:00", false),
+        ("+09:00", false),
+        ("+8", false),
+        ("+08:30", false),
+        (" UTC+8", false),
+        (" GMT", false),
+        (" CST", false),
+        ("[Asia/Shanghai]", false),
+    ];
+    for form in forms {
+        for (zone, of_beijing) in zones {
+            for (cn, name) in [(2011, "Rtd"), (2061, "Avg")] {
+                let said = format!("{form}{zone}");
+                let body = published("31", cn, &format!("DataTime={said};a21026-{name}=1,a21026-Flag=N"));
+                let shown = body["data_time"].as_str().map(|time| time.replace(".000", ""));
+                assert_eq!(shown.as_deref(), of_beijing.then_some("2026-06-01T12:00:00+08:00"), "{said}");
+                assert_eq!(body["data_time_text"], said.as_str());
+                assert!(has(&body, "datatime-form"), "{said}");
+                assert_eq!(body["readings"]["a21026"]["valid"], true, "the value is one all the same");
+            }
+        }
+    }
+    // A time of sampling is read alike, or has no value.
+    for (zone, of_beijing) in zones {
+        let said = format!("2026-06-01 12:00:00{zone}");
+        let body = data(&format!("w01018-SampleTime={said},w01018-Rtd=1,w01018-Flag=N"));
+        let read = &body["readings"]["w01018"]["sample_time"];
+        assert_eq!(read, &json!(of_beijing.then_some("2026-06-01T12:00:00+08:00")), "{said}");
+    }
+}
+
+#[test]
 fn separators_in_other_characters_change_no_value() {
     let plain = data("w01018-Rtd=20.1,w01018-Flag=N;w21003-Rtd=2,w21003-Flag=N")["readings"].clone();
     for area in [
@@ -523,7 +568,8 @@ fn parts_are_put_together_by_time_or_qn_at_once() {
     // The same values in the next record are another record.
     let next = "DataTime=20260601112000;a21026-Avg=1";
     assert_eq!(split(&[(a, 2, 1, one), (a, 2, 2, two), (b, 2, 1, next), (b, 2, 2, two)]).len(), 2);
-    // Another QN and no DataTime: it belongs to the record that began beside it, if no other did.
+    // Another QN and no DataTime: it belongs to the record that began beside it, if no other did or can be there yet.
+    let one = "DataTime=20260601115900;a21026-Avg=1";
     assert_eq!(split(&[(a, 2, 1, one), (b, 2, 2, two)]).len(), 0, "not before nothing can contradict");
     let mut player = Player::new(settings());
     for (qn, number, area) in [(a, 1, one), (b, 2, two)] {
@@ -537,6 +583,7 @@ fn parts_are_put_together_by_time_or_qn_at_once() {
     assert!(has(&by_number[0], "parts-by-number"));
     let c = "20260601120000003";
     assert_eq!(split(&[(a, 2, 1, one), (b, 2, 1, other), (c, 2, 2, two)]).len(), 0);
+    let one = "DataTime=20260601110000;a21026-Avg=1";
     // Counted from 0.
     for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
         let parts = order.map(|number| (a, 3, number, [one, "a21002-Avg=2", "a34013-Avg=3"][number]));

@@ -22,7 +22,7 @@ enum Way {
 }
 
 const WAYS: [Way; 5] = [Way::OneQn, Way::OwnQns, Way::NoQn, Way::TimesOneQn, Way::TimesOwnQns];
-const TIME: &str = "DataTime=20260601110000;";
+const TIME: &str = "DataTime=20260601115900;";
 
 /// The frames of `area`, cut at `cuts`.
 fn frames(way: Way, area: &str, cuts: &[usize]) -> Vec<String> {
@@ -132,7 +132,7 @@ fn a_part_sent_again_is_known_in_every_way() {
         let frames = frames(way, AREAS[0], &[40]);
         let twice = [frames.as_slice(), frames.as_slice()].concat();
         assert_eq!(played(&twice).len(), 1, "{way:?}");
-        let next: Vec<String> = frames.iter().map(|f| f.replace("20260601110000", "20260601110100")).collect();
+        let next: Vec<String> = frames.iter().map(|f| f.replace("20260601115900", "20260601120000")).collect();
         let both = [frames.as_slice(), next.as_slice()].concat();
         // Without names nobody knows which of several records at once a part belongs to.
         if !matches!(way, Way::OneQn | Way::OwnQns | Way::NoQn) {
