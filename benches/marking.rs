@@ -15,6 +15,28 @@ const CODES: [&str; 12] =
 const START: i64 = 1_780_243_200_000_000;
 const FRAMES: i64 = 1000;
 
+/// Enters faults of five minutes, half an hour apart, and one that holds.
+fn enter(marks: &mut Marks, plan: &Plan, now: &mut i64, entries: i64) {
+    let mut verdict = Verdict::default();
+    let mut say = |id: String, begin: i64, end: Option<i64>, at: i64| {
+        let time = |at: i64| Timestamp(at).to_rfc3339();
+        let end = end.map_or("null".to_owned(), |end| format!("\"{}\"", time(end)));
+        let text = format!(
+            "{{\"schema\":\"hj212.mark-entry/1\",\"id\":\"{id}\",\"mark\":\"inc19:fault\",\"object\":\"furnace-1\",\"begin\":\"{}\",\"end\":{end},\"reason\":\"r\",\"proof\":\"p\",\"author\":\"a\"}}",
+            time(begin)
+        );
+        let code = |code: &str| Some(code.to_owned());
+        let answer = marks.enter(plan, Timestamp(at), (&id, text.as_bytes()), &code, &mut verdict);
+        assert!(answer.refused.is_none(), "{answer:?}");
+    };
+    for n in 0..entries {
+        let begin = *now + n * 3600_000_000;
+        say(format!("e{n}"), begin, Some(begin + 300_000_000), begin + 400_000_000);
+    }
+    *now += entries * 3600_000_000 + 400_000_000;
+    say("open".to_owned(), *now, None, *now);
+}
+
 fn marking(criterion: &mut Criterion) {
     let book = RuleBook::built_in().unwrap_or_default();
     let alias = |name: &str| (name.to_owned(), name.to_owned());
@@ -34,19 +56,36 @@ fn marking(criterion: &mut Criterion) {
     let plan = Plan::new(&book, Some(&facts), "2017", "air");
     let rules: usize = plan.sets().iter().filter_map(|set| book.sets.get(set)).map(|set| set.rules.len()).sum();
     eprintln!("{rules} rules of {:?}", plan.sets());
-    for (name, flag, stopped) in [("running", "N", false), ("calibrating_and_stopped", "C", true)] {
+    // With every report a letter of every other factor changes, so that marks begin and end all the time.
+    for (name, flag, stopped, entries) in [
+        ("running", "N", false, None),
+        ("calibrating_and_stopped", "C", true, None),
+        ("running_while_an_entry_holds", "N", false, Some(0)),
+        ("running_while_an_entry_holds_after_500", "N", false, Some(500)),
+        ("letters_change_while_an_entry_holds_after_500", "", false, Some(500)),
+    ] {
         let mut group = criterion.benchmark_group("marking");
         group.throughput(Throughput::Elements(FRAMES as u64 * CODES.len() as u64));
         let mut marks = Marks::default();
         let mut verdict = Verdict::default();
         marks.install(&plan, &mut verdict);
         let mut now = START;
+        if let Some(entries) = entries {
+            enter(&mut marks, &plan, &mut now, entries);
+        }
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for n in 0..FRAMES {
                     now += 30_000_000;
                     let text = ["12.5", "12.6", "12.7"][n as usize % 3];
+                    let mut place = n;
                     let readings = CODES.map(|code| {
+                        place += 1;
+                        let flag = match flag {
+                            "" if place % 2 == 0 => "C",
+                            "" => "N",
+                            flag => flag,
+                        };
                         let text = match code {
                             "feed" | "fan" | "burner" if stopped => "0",
                             "temp" if !stopped => "905.5",

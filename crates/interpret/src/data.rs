@@ -15,7 +15,7 @@ use super::report::Report;
 use super::value::Said;
 use hj212::secret::{is_secret, masked, masked_whole, may_hold};
 use hj212::{Deviation, Deviations, Edition};
-use hj212_marking::{Judged, Marks, Validity, Verdict};
+use hj212_marking::{Judged, Mark, Marks, Plan, Standing, Validity, Verdict};
 use hj212_model::message::{Kind, Timestamp};
 
 /// Texts that stand in no field and are published, at most.
@@ -74,7 +74,7 @@ pub(super) fn write(
     envelope: &DataHead<'_>,
     report: &Report<'_>,
     verdict: &Verdict,
-    marks: &Marks,
+    marks: (&Marks, Option<&Plan>),
 ) -> Deviations {
     let mut deviations = envelope.deviations.union(report.deviations);
     write_top(out, envelope, &mut deviations);
@@ -552,10 +552,12 @@ fn write_names(out: &mut Vec<u8>, names: &[String]) {
     out.push(b']');
 }
 
-/// The marks that hold at the station, in short.
-pub(super) fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
+/// The marks that hold at the station, in short; what was annulled does not.
+fn write_marks(out: &mut Vec<u8>, (marks, plan): (&Marks, Option<&Plan>)) {
     out.push(b'[');
-    for (at, mark) in marks.held().filter(|mark| mark.begun).enumerate() {
+    let holds = |mark: &&Mark| mark.begun && mark.standing != Standing::Annulled;
+    let works = |mark: &Mark| plan.map_or(mark.effect().is_some(), |plan| marks.is_effective(plan, mark));
+    for (at, mark) in marks.held().filter(holds).enumerate() {
         out.extend_from_slice(if at > 0 { b",{\"mark\":" } else { b"{\"mark\":" });
         json::string(out, &mark.mark);
         out.extend_from_slice(b",\"object\":");
@@ -566,7 +568,7 @@ pub(super) fn write_marks(out: &mut Vec<u8>, marks: &Marks) {
         json::string(out, &mark.by);
         out.extend_from_slice(b",\"since\":");
         quoted(out, |out| write_timestamp(out, mark.since));
-        if mark.standing.counts() && mark.effect().is_none() {
+        if mark.standing.counts() && !works(mark) {
             out.extend_from_slice(b",\"effective\":false");
         }
         out.push(b'}');

@@ -11,11 +11,11 @@ use super::report::{ReadContext, Torn};
 use super::seams::Seams;
 use super::settings::Settings;
 use super::station::Station;
-use super::{Interpreted, Interpreter, coverage, hash, id, loose, marks, micros, times};
+use super::{Interpreted, Interpreter, coverage, hash, id, loose, marks, micros, qn_use, times};
 use hj212::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
 use hj212_downlink::Step;
 use hj212_model::message::dialect::Shown;
-use hj212_model::message::{Heard, Kind, Publication, registration};
+use hj212_model::message::{Heard, Kind, Publication, Timestamp, registration};
 
 /// QNs remembered per station, to tell different records with one QN.
 const QNS_REMEMBERED_MAX: usize = 16;
@@ -45,7 +45,7 @@ pub(super) struct SourceRecord<'a> {
 
 impl<'a> SourceRecord<'a> {
     /// What it shows of its dialect.
-    fn shown(&self, mn: &'a [u8]) -> Shown<'a> {
+    pub(super) fn shown(&self, mn: &'a [u8]) -> Shown<'a> {
         let (st, cn, deviations, area) = (self.st, self.cn, self.deviations, self.area);
         Shown { flag: self.edition, flagged: self.flagged, st, cn, mn, deviations, area }
     }
@@ -241,6 +241,7 @@ impl Interpreter {
         let replaces = id::replaced(station, packet);
         // Without time and codes the id is that of the unreadable record.
         let revision = revision.saturating_add(u16::from(replaces.iter().any(|id| id.as_bytes() == self.id)));
+        note_times(station, packet, kind, moment, (time, qn), self.elapsed);
         let backfill = times::is_backfill(&self.settings, packet, kind, moment);
         station.habits.learn(packet.st, report.evidence);
         let received = packet.place.at;
@@ -270,7 +271,8 @@ impl Interpreter {
             hash: packet.place.hash,
         };
         self.body.clear();
-        let all = data::write(&mut self.body, &envelope, &report, &self.verdict, &station.marks);
+        let marks = (&station.marks, station.plan.as_deref());
+        let all = data::write(&mut self.body, &envelope, &report, &self.verdict, marks);
         let mut topic = String::with_capacity(station.topic.len() + 20);
         topic.push_str(&station.topic);
         topic.push_str("/data/");
@@ -285,6 +287,27 @@ impl Interpreter {
         let learned = station.learn(&report, self.settings.card_codes_max as usize);
         self.scratch.reuse(report);
         learned
+    }
+}
+
+/// Remembers what the times of a record show of the station: whether its QNs name records, and how soon records follow each other.
+fn note_times(
+    station: &mut Station,
+    packet: &SourceRecord<'_>,
+    kind: Kind,
+    moment: Option<Moment>,
+    (time, qn): (Option<&[u8]>, Option<&[u8]>),
+    now: Timestamp,
+) {
+    if let Some(moment) = moment.filter(|_| !packet.rf) {
+        let said = packet.qn.filter(|_| station.qn_use.is_sound()).and_then(Moment::read);
+        let sent = said.map_or(packet.place.at, Moment::timestamp);
+        station.pace.note(kind, moment, sent);
+    }
+    // Parts were noted when they came.
+    if let Some(qn) = qn.filter(|_| matches!(packet.parted, PartNote::Whole) && kind != Kind::Answer) {
+        let form = qn_use::form(packet.st, packet.cn.unwrap_or_default(), 0);
+        station.qn_use.note(hash::content(qn), form, time.map(hash::content), now);
     }
 }
 

@@ -237,7 +237,8 @@ pub(super) fn publish(
         body.extend_from_slice(b",\"time\":");
         quoted(&mut body, |out| write_timestamp(out, happening.at));
         body.extend_from_slice(b",\"mark\":");
-        body.extend_from_slice(happening.mark.as_ref().map_or(json!(null), Mark::view).to_string().as_bytes());
+        let view = happening.mark.as_ref().map_or(json!(null), |mark| view(station, mark));
+        body.extend_from_slice(view.to_string().as_bytes());
         body.extend_from_slice(b",\"detail\":");
         body.extend_from_slice(happening.detail.to_string().as_bytes());
         write_journal(&mut body, place.offset, place.hash);
@@ -246,11 +247,40 @@ pub(super) fn publish(
         out.push(Publication { topic, payload: Bytes::from(body), retain: false });
         if let Some(mark) = &happening.mark {
             retain(rulings, station, mark, place, out);
+            retain_sharers(rulings, station, mark, place, out);
         }
     }
     for revision in &verdict.revisions {
         let id = numbers.id(&settings.gateway, &station.level, "validity");
         revise(station, revision, &id, place, out);
+    }
+}
+
+/// A mark as published, with what effect it has at this station: a stop that waits for the other furnace of its stack has none.
+fn view(station: &Station, mark: &Mark) -> serde_json::Value {
+    let mut view = mark.view();
+    if station.plan.as_ref().is_some_and(|plan| !station.marks.is_effective(plan, mark)) {
+        view["effective"] = json!(false);
+    }
+    view
+}
+
+/// Publishes again what holds on the other sources behind the stack of a mark: whether it works may be another thing now.
+fn retain_sharers(
+    rulings: &RulesInForce,
+    station: &Station,
+    mark: &Mark,
+    place: JournalRef<'_>,
+    out: &mut Vec<Publication>,
+) {
+    if !mark.validity.needs_confirmation() {
+        return;
+    }
+    let sharers: Vec<&str> = station.plan.iter().flat_map(|plan| plan.sharers_of(&mark.object)).collect();
+    let waits =
+        |held: &&Mark| held.begun && held.validity.needs_confirmation() && sharers.contains(&held.object.as_str());
+    for held in station.marks.held().filter(waits) {
+        retain(rulings, station, held, place, out);
     }
 }
 
@@ -300,14 +330,15 @@ pub(super) fn retain(
     let mut topic = format!("{}/mark/{}/", station.topic, mark.mark.replacen(':', "/", 1));
     topic::level(&mut topic, mark.object.as_bytes());
     let same = |m: &&Mark| m.begun && m.mark == mark.mark && m.object == mark.object;
-    let holds = station.marks.held().filter(same).max_by_key(|m| (m.effect().is_some(), m.said.is_some()));
+    let works = |m: &Mark| station.plan.as_ref().is_none_or(|plan| station.marks.is_effective(plan, m));
+    let holds = station.marks.held().filter(same).max_by_key(|m| (works(m), m.said.is_some()));
     let payload = holds.map_or_else(Bytes::new, |holds| {
         let sharers: Vec<&str> = station.plan.iter().flat_map(|plan| plan.sharers_of(&holds.object)).collect();
         let words = explain_as(&rulings.book, holds, of_shared(holds, &sharers).as_ref());
         let mut body = b"{\"schema\":\"hj212.mark/1\"".to_vec();
         body.extend_from_slice(&station.head);
         body.extend_from_slice(b",\"mark\":");
-        body.extend_from_slice(holds.view().to_string().as_bytes());
+        body.extend_from_slice(view(station, holds).to_string().as_bytes());
         body.extend_from_slice(b",\"explain\":{\"zh\":");
         json::string(&mut body, &words.zh);
         body.extend_from_slice(b",\"en\":");

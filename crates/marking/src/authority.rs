@@ -155,6 +155,7 @@ impl Marks {
             changed.push(mark.clone());
         }
         self.give_back(about);
+        // Restored after its begin it begins now; the sweep tells it.
         let clock = self.now.max(self.swept).max(at);
         for mark in &changed {
             let until = mark.until.map_or(clock, |until| until.0.min(clock));

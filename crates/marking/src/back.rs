@@ -22,6 +22,7 @@ impl Marks {
         if self.swept <= at.saturating_add(SWEEP) && self.now <= furthest && self.heard <= furthest {
             return;
         }
+        self.owe();
         let back = |time: &mut i64| *time = (*time).min(at);
         let hold_back = |hold: &mut Hold| hold.since.iter_mut().chain(&mut hold.ending).for_each(back);
         for time in [&mut self.swept, &mut self.now, &mut self.heard].into_iter().chain(&mut self.gone) {

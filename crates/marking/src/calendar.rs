@@ -38,14 +38,6 @@ fn month_start(year: i32, month: i32) -> i64 {
     start.map_or(i64::MAX, |start| start.as_microsecond() - OFFSET)
 }
 
-/// The start of the first day that is still open at `now`, where a day closes at `hour` o'clock `days` days after it.
-pub(super) fn open_from(now: i64, days: u8, hour: u8) -> i64 {
-    let passed = now - i64::from(days) * DAY - i64::from(hour) * 3600 * SECOND;
-    // At the stroke itself the day is open.
-    let last = floor(passed, DAY);
-    if passed == last { last } else { last + DAY }
-}
-
 /// When the day that holds `at` closes, where a day closes at `hour` o'clock `days` days after it.
 pub(super) fn closes(at: i64, days: u8, hour: u8) -> i64 {
     floor(at, DAY).saturating_add(i64::from(days) * DAY + i64::from(hour) * 3600 * SECOND)
@@ -77,10 +69,5 @@ mod tests {
         assert_eq!(of(Per::Quarter), (at("2026-04-01T00:00:00+08:00"), at("2026-07-01T00:00:00+08:00")));
         assert_eq!(of(Per::Year), (at("2026-01-01T00:00:00+08:00"), at("2027-01-01T00:00:00+08:00")));
         assert_eq!(period(Per::Year, at("2026-12-31T16:30:00Z")).0, at("2027-01-01T00:00:00+08:00"));
-        let open = |now: &'static str| open_from(at(now), 1, 12);
-        assert_eq!(open("2026-05-18T12:00:00+08:00"), at("2026-05-17T00:00:00+08:00"), "until noon of the next day");
-        assert_eq!(open("2026-05-18T12:00:01+08:00"), at("2026-05-18T00:00:00+08:00"));
-        assert_eq!(open("2026-05-18T11:00:00+08:00"), at("2026-05-17T00:00:00+08:00"));
-        assert_eq!(open("2026-05-18T23:59:59+08:00"), at("2026-05-18T00:00:00+08:00"));
     }
 }

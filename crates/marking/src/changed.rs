@@ -7,7 +7,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::calendar;
 use super::entry::{Refusal, refusal};
 use super::mark::{Mark, Standing};
 use super::plan::Plan;
@@ -153,7 +152,7 @@ impl Changed {
 pub(super) fn in_vain(plan: &Plan, mark: &Mark, new: &Ruling) -> Option<Refusal> {
     let late = mark.from > mark.since;
     let gone = late && mark.until.is_some_and(|until| until <= mark.from);
-    let hour = plan.entries.as_ref().map(|entries| (entries.deadline_days, entries.deadline_hour));
+    let hour = plan.entries_of(mark.since.0).map(|entries| (entries.deadline_days, entries.deadline_hour));
     if gone && matches!(new.ruling, Decision::Accept | Decision::Doubt | Decision::Limit) {
         let (days, hour) = hour.unwrap_or_default();
         return Some((
@@ -181,7 +180,5 @@ pub(super) fn in_vain(plan: &Plan, mark: &Mark, new: &Ruling) -> Option<Refusal>
 
 /// The start of the first day that is still open at `now`; of a station without deadlines none is closed.
 pub(super) fn open_day(plan: &Plan, now: i64) -> i64 {
-    plan.entries
-        .as_ref()
-        .map_or(i64::MIN, |entries| calendar::open_from(now, entries.deadline_days, entries.deadline_hour))
+    plan.open_from(now)
 }

@@ -57,13 +57,13 @@ impl<'a> Laid<'a> {
         {
             return None;
         }
-        // What a ruling took away, or came too late for, is no mark over that time.
-        let (begin, end) = mark.window();
-        let lies = clipped(&[(begin, end)], from, to);
+        let kind = plan.marks.get(&mark.mark)?;
+        // What a ruling took away, or came too late for, is no mark over that time; nor is one that the rules no longer have then.
+        let (from, to) = (from.max(kind.dates.from), to.min(kind.dates.until));
+        let lies = clipped(&[mark.window()], from, to);
         if lies.is_empty() {
             return None;
         }
-        let kind = plan.marks.get(&mark.mark)?;
         let by_rule = mark.said.is_none();
         Some(Laid {
             name: &kind.name,
@@ -250,7 +250,7 @@ impl Over {
         }
         worth.max(match rank {
             3 => self.worth_of_day(plan, from),
-            _ => match plan.spare(rank, length) {
+            _ => match plan.spare(rank, (from, length)) {
                 None => self.worst.filter(|_| most(together(&self.lost))),
                 Some((spare, whole)) => match self.fate(from, from + length, spare, whole) {
                     Fate::Good => None,
@@ -276,7 +276,7 @@ impl Over {
 
     /// A day is worth what its hours are.
     fn worth_of_day(&self, plan: &Plan, from: i64) -> Option<Validity> {
-        let (spare, whole) = plan.spare(2, HOUR).unwrap_or((HOUR / 4, false));
+        let (spare, whole) = plan.spare(2, (from, HOUR)).unwrap_or((HOUR / 4, false));
         let (mut lost, mut out) = (0, 0);
         for hour in (0..24).map(|n| from + n * HOUR) {
             if together(&clipped(&self.excluded, hour, hour + HOUR)) >= HOUR / 4 * 3 {
@@ -289,7 +289,7 @@ impl Over {
                 Fate::Short | Fate::Doubtful => out += 1,
             }
         }
-        let needed = plan.period(3).and_then(|period| period.mean.as_ref()).map(|mean| mean.needed);
+        let needed = plan.period(3, from).and_then(|period| period.mean.as_ref()).map(|mean| mean.needed);
         match needed.unwrap_or(Mean::Due(3, 4)) {
             Mean::All => self.worst.filter(|_| lost > 0),
             Mean::Due(good, all) => {

@@ -172,6 +172,10 @@ impl Marks {
         let kept = |key: &String| before.iter().find(|guard| guard.key == *key).cloned();
         let guard = |key: &String| kept(key).unwrap_or_else(|| Guard { key: key.clone(), ..Guard::default() });
         self.guards = plan.watches.iter().map(|watch| guard(&watch.key)).collect();
+        if self.limits != plan.limits_hash() {
+            self.limits = plan.limits_hash();
+            self.owe();
+        }
         self.places = plan.codes.iter().map(|code| self.slot_of(code).unwrap_or(u16::MAX)).collect();
         for slot in &mut self.slots {
             dress(slot, plan);
@@ -249,8 +253,8 @@ impl Marks {
         if !self.scratch.future {
             self.count_wrong(plan, seen, now, out);
         }
-        if self.held.values().any(|mark| mark.said.is_some()) {
-            // How much of a limit is left is asked at every report, not only when some other mark begins.
+        if self.now.max(self.swept) >= self.owed_at && self.held.values().any(|mark| mark.said.is_some()) {
+            // How much of a limit is left is asked when it can be another, not only when some other mark begins.
             self.charge_all(plan, out);
         }
         self.cover(plan, seen, rank, now, out);
@@ -261,6 +265,7 @@ impl Marks {
         }
         self.sweep(plan, seen.at.0, out);
         self.put_right_backdated(plan, out);
+        self.shed(now, out);
     }
 
     /// Takes one value and runs the rules on factors over it.
@@ -397,8 +402,11 @@ impl Marks {
             self.scratch.passing = Some(spare);
         }
         self.scratch.cleared.append(&mut cleared);
-        let known = flag.is_empty() || plan.known_letters & letter != 0 || plan.known_flags.contains(flag);
-        if let Some((name, validity)) = plan.table.get(flag) {
+        let listed = plan.table.get(flag);
+        let in_force = |name: &String| plan.marks.get(name).is_some_and(|kind| kind.dates.hold(now));
+        let gone = listed.is_some_and(|(name, _)| !in_force(name));
+        let known = flag.is_empty() || !gone && (plan.known_letters & letter != 0 || plan.known_flags.contains(flag));
+        if let Some((name, validity)) = listed.filter(|_| !gone) {
             // A letter of the table that no rule on devices is about. What it says of the source, and not of the instrument, is proposed: a
             // logger takes itself out of judgement by no letter.
             let of_source = plan.marks.get(name).is_some_and(|kind| kind.dimension == Dimension::Condition);

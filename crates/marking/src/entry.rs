@@ -177,12 +177,14 @@ impl Marks {
             Ok(mark) => mark,
             Err(why) => return Answer::refusal(id, why),
         };
-        let open =
-            plan.entries.as_ref().map_or(i64::MIN, |e| calendar::open_from(at.0, e.deadline_days, e.deadline_hour));
+        let ruled = entry.supersedes.clone().filter(|id| self.is_ruled(id).is_some());
+        if let (Some(gone), Some(end)) = (ruled, mark.as_ref().and_then(|mark| mark.until)) {
+            return self.end_ruled(plan, &gone, end, (&entry, content), at.0, out);
+        }
         let mut kept = false;
         let (touched, spent) = (self.touched(&entry, mark.as_ref()), self.spent());
         for gone in entry.supersedes.iter().chain(&entry.withdraws) {
-            kept |= self.withdraw(plan, gone, (&entry, mark.as_mut()), (at.0, open), out);
+            kept |= self.withdraw(plan, gone, (&entry, mark.as_mut()), at.0, out);
         }
         let late = kept || mark.as_ref().is_some_and(|mark| mark.late);
         let given = |m: &Mark| Given { mark: m.mark.clone(), object: m.object.clone(), since: m.since, until: m.until };
@@ -257,7 +259,9 @@ impl Marks {
             ));
         }
         let gone = entry.supersedes.iter().map(|id| (id, false)).chain(entry.withdraws.iter().map(|id| (id, true)));
-        if let Some(ruled) = gone.clone().find_map(|(id, _)| self.is_ruled(id)) {
+        // An author may always say that it is over, whatever was ruled about it.
+        let stays = |(id, withdraws): &(&String, bool)| *withdraws || !self.only_ends(entry, id, now);
+        if let Some(ruled) = gone.clone().filter(stays).find_map(|(id, _)| self.is_ruled(id)) {
             return Err(ruled);
         }
         let remembered =
@@ -287,7 +291,8 @@ impl Marks {
             );
             return Err(("object", zh, format!("{en}: it is for objects of kind {}", kind.object)));
         }
-        let proof = plan.entries.as_ref().is_some_and(|entries| entries.proof);
+        let day = calendar::read(&entry.begin).map_or(now, |begin| begin.0);
+        let proof = plan.entries_of(day).is_some_and(|entries| entries.proof);
         if proof && !kind.validity.is_judged() && entry.proof.trim().is_empty() {
             return Err(refusal(
                 "proof-missing",
@@ -310,13 +315,25 @@ impl Marks {
                 "begin and end must be RFC 3339 with an offset",
             ));
         };
-        let end = end.flatten();
+        let mut end = end.flatten();
         if end.is_some_and(|end| end <= begin) || begin.0 > now + AHEAD_MAX {
             return Err(refusal(
                 "interval",
                 "end 须晚于 begin，begin 不得晚于 24 小时后",
                 "end must be after begin, and begin at most 24 h ahead",
             ));
+        }
+        if !kind.dates.hold(begin.0) {
+            return Err((
+                "mark-dates",
+                format!("标记 {} 在 begin 所在时间尚未施行或已废止", entry.mark),
+                format!("mark {} is not in force at begin", entry.mark),
+            ));
+        }
+        // What goes on beyond the time of its mark ends with that.
+        let last = Timestamp(kind.dates.until);
+        if last.0 != i64::MAX && end.is_none_or(|end| end > last) {
+            end = Some(last);
         }
         if end.is_some_and(|end| end.0 <= now && self.memory.is_too_old(end)) {
             return Err(refusal(
@@ -325,8 +342,10 @@ impl Marks {
                 "as many entries as can be remembered are later than this one: one so early cannot be taken any more",
             ));
         }
-        let open = plan.entries.as_ref().map(|e| calendar::open_from(now, e.deadline_days, e.deadline_hour));
-        let from = begin.0.max(open.unwrap_or(i64::MIN));
+        let ends = end.map_or(i64::MAX, |end| end.0);
+        let open = plan.open_within(now, (begin.0, ends));
+        // Where all of its days are closed, the first open day is said.
+        let from = begin.0.max(if open < ends { open } else { open.max(plan.open_from(now)) });
         let mut mark = Mark {
             mark: entry.mark.clone(),
             object: entry.object.clone(),
@@ -367,7 +386,7 @@ impl Marks {
         plan: &Plan,
         id: &str,
         (by, successor): (&Entry, Option<&mut Mark>),
-        (at, open): (i64, i64),
+        at: i64,
         out: &mut Verdict,
     ) -> bool {
         self.used.iter_mut().filter(|used| used.id == id).for_each(|used| used.replaced = Some(by.id.clone()));
@@ -375,6 +394,7 @@ impl Marks {
         let held = key.and_then(|key| self.held.remove(&key));
         let Some(gone) = held.or_else(|| self.memory.take(id)) else { return false };
         let end = gone.until.map_or(i64::MAX, |until| until.0);
+        let open = plan.open_within(at, (gone.since.0, end));
         let closed = gone.since.0.max(gone.from.0) < open.min(end);
         let detail = |kept: Option<i64>| {
             let kept = kept.map(|kept| Timestamp(kept).to_rfc3339());
@@ -401,6 +421,75 @@ impl Marks {
         self.charge(plan, &kept, open.min(end));
         out.add("mark-withdrawn", at, Some(gone), detail(Some(open.min(end))));
         true
+    }
+
+    /// Whether `entry` says of the mark that `gone` made, which has not ended, nothing but when it ends.
+    fn only_ends(&self, entry: &Entry, gone: &str, now: i64) -> bool {
+        let mark = self.held.values().chain(&self.memory.entries).find(|mark| mark.said.is_some() && mark.by == gone);
+        let (begin, end) = (calendar::read(&entry.begin), entry.end.as_deref().and_then(calendar::read));
+        entry.withdraws.is_none()
+            && mark.zip(end).is_some_and(|(mark, end)| {
+                (&mark.mark, &mark.object, Some(mark.since)) == (&entry.mark, &entry.object, begin)
+                    && mark.since < end
+                    && mark.until.is_none_or(|until| end < until && until.0 > now)
+            })
+    }
+
+    /// Ends the mark that `gone` made, about which an authority has ruled. It stays that entry's, and the ruling holds for what is left of it; of days
+    /// that are closed nothing changes.
+    fn end_ruled(
+        &mut self,
+        plan: &Plan,
+        gone: &str,
+        end: Timestamp,
+        (by, content): (&Entry, [u8; 32]),
+        at: i64,
+        out: &mut Verdict,
+    ) -> Answer {
+        let of_it = |mark: &Mark| mark.said.is_some() && mark.by == gone;
+        let key = self.held.iter().find(|(_, mark)| of_it(mark)).map(|(key, _)| key.clone());
+        let held = key.and_then(|key| self.held.remove(&key));
+        let Some(mut mark) = held.or_else(|| self.memory.take(gone)) else {
+            return Answer::refusal(&by.id, no_effect(gone));
+        };
+        let (before, spent) = (mark.clone(), self.spent());
+        let last = mark.until.map_or(i64::MAX, |until| until.0);
+        let open = plan.open_within(at, (end.0, last));
+        let until = if mark.standing.counts() { end.0.max(open.min(last)) } else { end.0 };
+        let late = until > end.0;
+        mark.until = Some(Timestamp(until));
+        self.give_back(gone);
+        out.add(
+            "mark-withdrawn",
+            at,
+            Some(before),
+            json!({ "entry": by.id, "reason": by.reason, "author": by.author, "effective_until": Timestamp(until).to_rfc3339() }),
+        );
+        let given =
+            vec![Given { mark: mark.mark.clone(), object: mark.object.clone(), since: mark.since, until: mark.until }];
+        if until <= at {
+            self.keep(mark.clone());
+            if mark.begun {
+                out.add("mark-end", until, Some(mark.clone()), serde_json::Value::Null);
+            }
+        } else {
+            self.held.insert((mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark.clone());
+        }
+        self.forget_an_id();
+        self.used.push(Used { id: by.id.clone(), content, late, given: given.clone(), replaced: None });
+        let clock = self.now.max(self.swept).max(at);
+        self.charge(plan, &mark, until.min(clock));
+        self.owe();
+        self.charge_all(plan, out);
+        self.settle(plan, at, out);
+        let cause = Cause::Entry(by.id.clone());
+        let touched = (until, last.min(clock.saturating_add(1)));
+        let codes = self.touched_codes(plan, &[(mark.mark.clone(), mark.object.clone())]);
+        self.revise(plan, touched, (&cause, 1..=3), codes.as_deref(), out);
+        self.revise_elsewhere(plan, &spent, (&cause, clock), out);
+        self.tell_broken(plan, touched, out);
+        self.tell_forgotten(at, out);
+        Answer { id: by.id.clone(), refused: None, late, marks: given, changed: None }
     }
 
     /// Makes room for the id of one more entry. Those go first whose marks are forgotten as well, then the oldest that has ended; what people
@@ -469,6 +558,7 @@ impl Marks {
         } else {
             self.held.insert((mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark.clone());
         }
+        self.owe();
         self.charge_all(plan, out);
         self.look_back_from(plan, &mark, at, out);
     }

@@ -91,8 +91,12 @@ impl Marks {
                     mark.standing = Standing::Confirmed;
                 }
                 let kind = if mark.standing == Standing::Proposed { "mark-proposed" } else { "mark-begin" };
+                let limited = mark.is_charged() && plan.limits.iter().any(|limit| limit.marks.contains(&mark.mark));
                 self.held.insert(key, mark.clone());
                 out.add(kind, since, Some(mark), Value::Null);
+                if limited {
+                    self.owe();
+                }
                 self.charge_all(plan, out);
             }
         }
@@ -112,7 +116,10 @@ impl Marks {
         if mark.standing.counts() {
             self.charge(plan, &mark, mark.until.map_or(at, |until| until.0));
         }
-        out.add("mark-end", at, Some(mark.clone()), detail);
+        // What was annulled before its time began never was.
+        if mark.begun {
+            out.add("mark-end", at, Some(mark.clone()), detail);
+        }
         self.settle(plan, at, out);
         self.tell_forgotten(at, out);
         self.look_back(plan, &mark, at, out);

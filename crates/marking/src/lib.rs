@@ -62,6 +62,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod tracks;
+mod weight;
 mod working;
 
 pub use changed::{Changed, Nothing, Works};
@@ -82,4 +83,5 @@ pub use ruling::{Decision, RULINGS_MAX, Role, Ruling};
 pub use source::Source;
 pub use state::*;
 pub use tracks::SPANS_MAX;
+pub use weight::REMEMBERED_BYTES_MAX;
 pub use working::Working;

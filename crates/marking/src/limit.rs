@@ -3,6 +3,9 @@
 //! A limit is used in the order of time, not of entries: what is entered later for an earlier time moves the moment at which it was spent.
 //! What must stay true: a counter that runs is never forgotten for another; what is withdrawn is given back; what one record changes is told
 //! once, as it is in the end. Limits of single occasions (`per = "each"`) are in [`super::occasion`].
+//!
+//! While marks hold they use a limit no faster than time passes. So when something can be told of it next is known, and nothing is counted before
+//! that ([`Marks::charge_all`]): a report costs the same whatever was entered. What changes which marks there are counts at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +42,8 @@ impl Use {
 impl Marks {
     /// Charges what holds as far as it is known, and says what has become of the limits.
     pub(super) fn charge_all(&mut self, plan: &Plan, out: &mut Verdict) {
-        if plan.limits.is_empty() {
+        let clock = self.now.max(self.swept);
+        if plan.limits.is_empty() || clock < self.owed_at {
             return;
         }
         let limited = |mark: &Mark| plan.limits.iter().any(|limit| limit.marks.contains(&mark.mark));
@@ -49,7 +53,48 @@ impl Marks {
         for used in open {
             self.use_up(plan, &used);
         }
-        self.settle(plan, self.now.max(self.swept), out);
+        self.settle(plan, clock, out);
+        self.owed_at = self.next_owed(plan, clock);
+    }
+
+    /// Another mark holds, or one that holds is another: what is used is counted when it is next asked.
+    pub(super) fn owe(&mut self) {
+        self.owed_at = i64::MIN;
+    }
+
+    /// When something can next become of a limit, if nothing but time passes: a threshold is reached, a calendar period ends, a mark begins, or
+    /// the dates of the limit do.
+    fn next_owed(&self, plan: &Plan, clock: i64) -> i64 {
+        let mut next = i64::MAX;
+        for mark in self.held.values().filter(|mark| mark.is_charged()) {
+            for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&mark.mark)) {
+                let (begin, _) = mark.window();
+                let turns = [begin, limit.dates.from, limit.dates.until];
+                next = turns.into_iter().filter(|turn| *turn > clock).fold(next, i64::min);
+                let left = |used: i64| {
+                    [limit.warn, limit.max].into_iter().filter(|bound| *bound >= used).map(|bound| bound - used).min()
+                };
+                if limit.per == Per::Each {
+                    let of = self.occasions.get(&(limit.name.clone(), mark.object.clone()));
+                    let own = of.into_iter().flatten().find(|o| o.from <= begin && begin < o.to);
+                    // A spent occasion is told; one that is just as long as its limit is spent with the next moment. What begins now may
+                    // go on with another occasion.
+                    let due = match own {
+                        None => (begin <= clock).then(|| clock.saturating_add(1)),
+                        Some(occasion) if occasion.spent => None,
+                        Some(occasion) => left(occasion.used).map(|left| clock + left.max(1)),
+                    };
+                    next = next.min(due.unwrap_or(i64::MAX));
+                    continue;
+                }
+                let (start, end) = calendar::period(limit.per, clock);
+                let counter = self.counters.get(&(limit.name.clone(), mark.object.clone(), start));
+                let used = counter.map_or(0, Counter::used);
+                let due = left(used).filter(|_| used < limit.max).map(|left| clock + left.max(1));
+                next = next.min(end).min(due.unwrap_or(i64::MAX));
+            }
+        }
+        next
     }
 
     /// Up to when a mark that holds is counted. What a hand entered goes on although the station is silent; what a rule found, as far as it
@@ -89,6 +134,7 @@ impl Marks {
 
     /// What an entry used is given back: it is withdrawn, or superseded.
     pub(super) fn give_back(&mut self, who: &str) {
+        self.owe();
         self.counters.values_mut().for_each(|counter| counter.forget(who));
         self.scratch.due.extend(self.occasions.keys().map(|(_, object)| object.clone()));
     }

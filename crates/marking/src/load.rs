@@ -173,8 +173,8 @@ impl Reader<'_> {
             let what = format!("schema = {:?} is not known", file.schema.get_ref());
             self.problem(&file.schema.span(), what, "this version reads \"marks/1\"");
         }
-        if let Some(row) = file.entries.as_ref().filter(|_| file.set.is_none()) {
-            book.entries = Some(self.entries(row));
+        if file.set.is_none() {
+            book.entries.extend(self.all_entries(&file.entries));
         }
         for row in &file.signal {
             self.id(&row.id);
@@ -212,6 +212,7 @@ impl Reader<'_> {
             self.id(&row.id);
             let name = format!("{}:{}", set.get_ref(), row.id.get_ref());
             self.clause(&format!("mark {name}"), &row.source);
+            let dates = self.dates(&format!("mark {name}"), row.from.as_ref(), row.until.as_ref());
             for code in row.factors.iter().filter(|code| !is_code(codes, code.get_ref())) {
                 let what = format!("mark {name}: unknown factor {:?}", code.get_ref());
                 self.problem(&code.span(), what, "use a code of config/factors.csv");
@@ -240,6 +241,7 @@ impl Reader<'_> {
                 factors: row.factors.iter().map(|code| code.get_ref().clone()).collect(),
                 signals: row.signals.clone(),
                 ruling: row.ruling,
+                dates,
                 counts: row.counts,
             };
             if book.marks.insert(name.clone(), kind).is_some() {

@@ -107,6 +107,14 @@ impl Memory {
         }
     }
 
+    /// Forgets the oldest eighth of the spans, to save bytes; whether there was something to forget.
+    pub(super) fn shed(&mut self) -> bool {
+        let before = self.tracks.eighth();
+        let gone = self.tracks.age(before);
+        (0..gone).for_each(|_| self.forget("episode/bytes", before));
+        gone > 0
+    }
+
     /// Whether an entry that ended then would be forgotten at once.
     pub(super) fn is_too_old(&self, end: Timestamp) -> bool {
         let later = |mark: &&Mark| mark.ruled.is_some() || mark.until.is_none_or(|until| until > end);
@@ -133,6 +141,11 @@ impl Memory {
     /// What was forgotten before its time since this was last asked.
     pub(super) fn told(&mut self) -> Vec<Value> {
         let tell = |(what, count, until): (String, u32, i64)| {
+            let until_text = || Timestamp(until).to_rfc3339();
+            if let Some(what) = what.strip_suffix("/bytes") {
+                let bound = super::weight::REMEMBERED_BYTES_MAX;
+                return json!({ "what": what, "count": count, "until": until_text(), "bound_bytes": bound });
+            }
             let bound = match what.as_str() {
                 "entry" => ENTRIES_ENDED_MAX,
                 "entry-id" => super::state::ENTRY_IDS_MAX,
@@ -140,7 +153,7 @@ impl Memory {
                 "ruling" => super::ruling::RULINGS_MAX,
                 _ => SPANS_MAX,
             };
-            json!({ "what": what, "count": count, "until": Timestamp(until).to_rfc3339(), "bound": bound })
+            json!({ "what": what, "count": count, "until": until_text(), "bound": bound })
         };
         std::mem::take(&mut self.forgotten).into_iter().map(tell).collect()
     }

@@ -27,20 +27,20 @@ use hj212_model::message::{Kind, Timestamp};
 pub const KEPT: [i64; 3] = [10, 7 * 24 + 1, 42];
 
 impl Plan {
-    /// The rule by which a period of this rank is judged.
-    pub(super) fn period(&self, rank: u8) -> Option<&Period> {
+    /// The rule by which a period of this rank is judged that begins at `at`.
+    pub(super) fn period(&self, rank: u8, at: i64) -> Option<&Period> {
         let of = match rank {
             1 => "minute",
             2 => "hour",
             3 => "day",
             _ => return None,
         };
-        self.periods.iter().find(|period| period.of == of)
+        self.periods.iter().find(|period| period.of == of && period.dates.hold(at))
     }
 
-    /// How much of a period of this rank its mean can spare, and whether what is excluded counts against that.
-    pub(super) fn spare(&self, rank: u8, length: i64) -> Option<(i64, bool)> {
-        let period = self.period(rank)?;
+    /// How much of a period of this rank and begin its mean can spare, and whether what is excluded counts against that.
+    pub(super) fn spare(&self, rank: u8, (at, length): (i64, i64)) -> Option<(i64, bool)> {
+        let period = self.period(rank, at)?;
         let of = |good: u32, all: u32| length / i64::from(all.max(1)) * i64::from(all.saturating_sub(good));
         Some(match (period.mean.as_ref().map(|mean| mean.needed), period.flag.as_ref().map(|flag| flag.needed)) {
             (Some(Mean::All), _) | (None, Some(Good::All)) => (0, false),
@@ -121,7 +121,8 @@ impl Marks {
             self.minutes.note(now);
         }
         self.count(plan, seen, rank, now, out);
-        let Some((period, length)) = self.length_of(rank).and_then(|length| Some((plan.period(rank)?, length))) else {
+        let Some((period, length)) = self.length_of(rank).and_then(|length| Some((plan.period(rank, now)?, length)))
+        else {
             return;
         };
         let laid = self.laid(plan, now, now + length);
@@ -162,6 +163,9 @@ impl Marks {
             let mean = period.mean.as_ref().map(|asked| (asked, asked.needed.verdict(counted)));
             if let Some((_, fate)) = mean.filter(|_| knows) {
                 judged.validity = judged.validity.max(fate.validity());
+            }
+            if reading.none {
+                judged.validity = judged.validity.map(Validity::of_nothing);
             }
             let (valid, needed, clause) = match (mean, flag) {
                 (Some((asked, fate)), _) => (matches!(fate, Fate::Good | Fate::Doubtful), &asked.text, &asked.clause),
@@ -219,7 +223,7 @@ impl Marks {
         asking: Asking<'_>,
         period: (u8, i64, i64),
     ) -> Option<Validity> {
-        let asked = plan.period(period.0)?.mean.as_ref()?;
+        let asked = plan.period(period.0, period.1)?.mean.as_ref()?;
         let reading = Reading { code: &slot.code, text: "0", judged: None, none: false, flag: None };
         let (counted, _) = self.counted(plan, laid, slot, &reading, asking, period).filter(|(_, knows)| *knows)?;
         asked.needed.verdict(counted).validity()
@@ -245,7 +249,7 @@ impl Marks {
             let Some(slot) = self.slots.get_mut(usize::from(*home)) else { continue };
             let Some(tally) = slot.tallies.get_mut(place) else { continue };
             let said = Said { validity: *base, letter: plan.said.of(reading.flag) };
-            if said.validity.is_none() && (said.letter != Letter::None || plan.period(rank + 1).is_none()) {
+            if said.validity.is_none() && (said.letter != Letter::None || plan.period(rank + 1, start).is_none()) {
                 continue;
             }
             if let Some((from, shape)) = tally.count((&mut *over, *home), (start, length), now, said, kept) {
@@ -274,12 +278,12 @@ fn overlay(
     rank: u8,
     start: i64,
 ) {
-    let mean_of_hour = plan.period(2).and_then(|period| period.mean.as_ref());
+    let mean_of_hour = plan.period(2, start).and_then(|period| period.mean.as_ref());
     if over.is_empty() && (minutes.is_none() || mean_of_hour.is_none()) {
         return;
     }
     let step = places.step;
-    let (spare, whole) = plan.spare(rank - 1, step).unwrap_or((step / 4, false));
+    let (spare, whole) = plan.spare(rank - 1, (start, step)).unwrap_or((step / 4, false));
     let mut changed = *places;
     for (bit, offset) in places.due() {
         let from = start + offset;

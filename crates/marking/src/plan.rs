@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest, Sha256};
+
 use super::calendar;
 use super::emission::Limited;
 use super::expr::{Expr, Test};
@@ -156,8 +158,10 @@ pub struct Plan {
     pub(super) counts: Vec<Count>,
     /// Letters of the set of flags that no rule on factors is about: the mark, and what it makes of a reading.
     pub(super) table: BTreeMap<String, (String, Validity)>,
+    /// Those that prevail first; which one holds follows from the date.
     pub(super) periods: Vec<Period>,
-    pub(super) entries: Option<Entries>,
+    /// The same.
+    pub(super) entries: Vec<Entries>,
     pub(super) marks: BTreeMap<String, MarkKind>,
     pub(super) known_flags: BTreeSet<String>,
     /// Those of them that are one capital letter, as bits.
@@ -188,8 +192,48 @@ impl Plan {
     /// Until when marks may be entered for the day that holds `at`; without a rule for it noon of the next day.
     #[must_use]
     pub fn entries_close(&self, at: Timestamp) -> Timestamp {
-        let (days, hour) = self.entries.as_ref().map_or((1, 12), |e| (e.deadline_days, e.deadline_hour));
+        let (days, hour) = self.entries_of(at.0).map_or((1, 12), |e| (e.deadline_days, e.deadline_hour));
         Timestamp(calendar::closes(at.0, days, hour))
+    }
+
+    /// A number for the limits.
+    pub(super) fn limits_hash(&self) -> u64 {
+        let digest = Sha256::digest(format!("{:?}", self.limits));
+        digest.first_chunk::<8>().map_or(0, |eight| u64::from_le_bytes(*eight))
+    }
+
+    /// What is said of entries for the day that holds `at`.
+    pub(super) fn entries_of(&self, at: i64) -> Option<&Entries> {
+        self.entries.iter().find(|entries| entries.dates.hold(at))
+    }
+
+    /// Whether the day that holds `at` is closed at `now`. At the stroke itself it is open.
+    fn is_closed(&self, at: i64, now: i64) -> bool {
+        self.entries_of(at).is_some_and(|e| calendar::closes(at, e.deadline_days, e.deadline_hour) < now)
+    }
+
+    /// The first moment from which on all days are open at `now`; `i64::MIN`: none was ever closed.
+    pub(super) fn open_from(&self, now: i64) -> i64 {
+        self.open_within(now, (i64::MIN, i64::MAX))
+    }
+
+    /// The same of the days of `from..to` alone: the end of the last one that is closed.
+    pub(super) fn open_within(&self, now: i64, (from, to): (i64, i64)) -> i64 {
+        const DAY: i64 = 86_400_000_000;
+        let last = calendar::floor(now.min(to.saturating_sub(1)), DAY);
+        // A day is closed after 32 days at most, if there is a deadline for it.
+        for back in 0..=33 {
+            let day = last - back * DAY;
+            if day.saturating_add(DAY) <= from {
+                return i64::MIN;
+            }
+            if self.is_closed(day, now) {
+                return day + DAY;
+            }
+        }
+        let older = last - 33 * DAY;
+        let ends = self.entries.iter().filter(|e| e.dates.from < older).map(|e| e.dates.until.min(older));
+        ends.max().filter(|end| *end > from).unwrap_or(i64::MIN)
     }
 
     /// The rules of a station: the sets it names, and those of its edition.
@@ -208,7 +252,7 @@ impl Plan {
         let number = |text: &String| text.parse().ok();
         let mut plan = Plan {
             sets: sets.iter().map(|set| set.name.clone()).collect(),
-            entries: overlays_first(&sets).find_map(|set| set.entries.clone()).or_else(|| book.entries.clone()),
+            entries: overlays_first(&sets).flat_map(|set| &set.entries).chain(&book.entries).cloned().collect(),
             medium: medium.to_owned(),
             ranges: facts.ranges.iter().filter_map(|(c, (l, h))| Some((c.clone(), (number(l)?, number(h)?)))).collect(),
             ..Plan::default()
@@ -239,7 +283,9 @@ impl Plan {
                 plan.other_flags = Some((set.name.clone(), validity));
             }
             for rule in &set.rules {
-                plan.arm(book, facts, changed(rule, &changes));
+                for piece in changed(rule, &changes) {
+                    plan.arm(book, facts, &piece, piece.dates == rule.dates);
+                }
             }
             for conflict in &set.conflicts {
                 plan.watch(book, facts, conflict);
@@ -256,11 +302,7 @@ impl Plan {
         plan.read_letters();
         plan.looks_at_silence = plan.area_rules.iter().any(|armed| armed.of_silence);
         let periods = overlays_first(&sets).flat_map(|set| &set.periods).filter(|period| period.medium == medium);
-        for period in periods {
-            if !plan.periods.iter().any(|known| known.of == period.of) {
-                plan.periods.push(period.clone());
-            }
-        }
+        plan.periods = periods.cloned().collect();
         plan
     }
 
@@ -272,7 +314,7 @@ impl Plan {
             && self.watches.is_empty()
             && self.periods.is_empty()
             && self.other_flags.is_none()
-            && self.entries.is_none()
+            && self.entries.is_empty()
     }
 
     /// The letters of the set of flags for which no rule on a factor looks.
@@ -361,11 +403,14 @@ impl Plan {
         self.facilities.iter().enumerate().filter(fits).map(|(at, (id, ..))| (id.clone(), Some(at))).collect()
     }
 
-    fn arm(&mut self, book: &RuleBook, facts: &StationFacts, rule: Option<&Rule>) {
-        let Some(rule) = rule.filter(|rule| rule.medium.as_ref().is_none_or(|medium| *medium == self.medium)) else {
-            return;
-        };
+    /// `whole`: it holds over all of the time of the rule as written.
+    fn arm(&mut self, book: &RuleBook, facts: &StationFacts, rule: &Rule, whole: bool) {
         let Some(kind) = book.marks.get(&rule.mark) else { return };
+        let dates = rule.dates.and(kind.dates);
+        if rule.medium.as_ref().is_some_and(|medium| *medium != self.medium) || dates.is_never() {
+            return;
+        }
+        let rule = &Rule { dates, ..rule.clone() };
         let objects = match kind.object.as_str() {
             OBJECT_FACTOR => vec![(String::new(), None, None)],
             OBJECT_PARAMETER => {
@@ -397,7 +442,9 @@ impl Plan {
             }
             let of_silence = rule.when.tests().iter().any(|test| test.is_of_silence());
             let of_link = rule.when.tests().iter().any(|test| matches!(test, Test::Offline(_)));
-            let key = format!("{}@{}#{object}", rule.name, rule.version);
+            // Of a rule that others take the place of for a while each part has a state of its own.
+            let part = if whole { String::new() } else { format!("~{}", rule.dates.until) };
+            let key = format!("{}@{}{part}#{object}", rule.name, rule.version);
             let (letters, letters_unstated) = (letters(&when), letters_unstated(&when));
             let of_value = when.tests().iter().all(|test| {
                 matches!(test, Test::Flag(Sig::Own, _) | Test::Over(Sig::Own) | Test::Under(Sig::Own))
@@ -545,15 +592,55 @@ fn is_of(kind: &MarkKind, names: &BTreeSet<String>) -> bool {
     kind.signals.is_empty() || kind.signals.iter().any(|signal| names.contains(signal))
 }
 
-/// The rule as the overlays leave it.
-fn changed<'r>(rule: &'r Rule, changes: &[&'r Change]) -> Option<&'r Rule> {
-    let change = changes.iter().rev().find(|change| match change {
-        Change::Override(new) => new.name == rule.name,
-        Change::Disable(name, _) => *name == rule.name,
-    });
-    match change {
-        None => Some(rule),
-        Some(Change::Override(new)) => Some(new),
-        Some(Change::Disable(..)) => None,
+/// The rule as the overlays leave it, by time: what ends stands before what begins then. Of two changes of one time the later prevails.
+fn changed(rule: &Rule, changes: &[&Change]) -> Vec<Rule> {
+    let mut pieces = vec![rule.clone()];
+    for change in changes {
+        let (dates, new) = match change {
+            Change::Override(new) if new.name == rule.name => (new.dates, Some(new.as_ref())),
+            Change::Disable(name, _, dates) if *name == rule.name => (*dates, None),
+            Change::Override(_) | Change::Disable(..) => continue,
+        };
+        let left = |piece: &Rule| piece.dates.without(dates).map(|dates| Rule { dates, ..piece.clone() });
+        pieces = pieces.iter().flat_map(left).filter(|piece| !piece.dates.is_never()).chain(new.cloned()).collect();
+    }
+    pieces.sort_by_key(|piece| piece.dates.from);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> i64 {
+        calendar::read(text).map_or(0, |at| at.0)
+    }
+
+    fn entries(days: u8, hour: u8, from: &str, until: &str) -> Entries {
+        let day = |text: &str, otherwise: i64| calendar::day(text).unwrap_or(otherwise);
+        let dates = Dates { from: day(from, i64::MIN), until: day(until, i64::MAX) };
+        Entries { deadline_days: days, deadline_hour: hour, proof: false, clause: "c".into(), dates }
+    }
+
+    #[test]
+    fn a_day_is_open_until_its_own_deadline() {
+        let plan = Plan { entries: vec![entries(1, 12, "", "")], ..Plan::default() };
+        let open = |now: &str| plan.open_from(at(now));
+        assert_eq!(open("2026-05-18T12:00:00+08:00"), at("2026-05-17T00:00:00+08:00"), "until noon of the next day");
+        assert_eq!(open("2026-05-18T12:00:01+08:00"), at("2026-05-18T00:00:00+08:00"));
+        assert_eq!(open("2026-05-18T11:00:00+08:00"), at("2026-05-17T00:00:00+08:00"));
+        assert_eq!(open("2026-05-18T23:59:59+08:00"), at("2026-05-18T00:00:00+08:00"));
+        assert_eq!(Plan::default().open_from(at("2026-05-18T12:00:00+08:00")), i64::MIN);
+        // Three days until the 15th, then noon; after the 20th nothing is said.
+        let dated = vec![entries(3, 0, "", "2026-05-15"), entries(1, 12, "2026-05-15", "2026-05-20")];
+        let plan = Plan { entries: dated, ..Plan::default() };
+        let within = |now: &str, from: &str, to: &str| plan.open_within(at(now), (at(from), at(to)));
+        let (now, of_old) = ("2026-05-16T23:00:00+08:00", ("2026-05-14T01:00:00+08:00", "2026-05-14T02:00:00+08:00"));
+        assert_eq!(within(now, of_old.0, of_old.1), i64::MIN, "the 14th is open until the 17th");
+        let of_new = ("2026-05-15T01:00:00+08:00", "2026-05-15T02:00:00+08:00");
+        assert_eq!(within(now, of_new.0, of_new.1), at("2026-05-16T00:00:00+08:00"));
+        assert_eq!(plan.open_from(at(now)), at("2026-05-16T00:00:00+08:00"));
+        let later = at("2026-08-01T00:00:00+08:00");
+        assert_eq!(plan.open_from(later), at("2026-05-20T00:00:00+08:00"), "of days after that nothing is said");
     }
 }

@@ -104,6 +104,49 @@ pub(super) struct Ledger<T> {
     worth_index: Index<T>,
 }
 
+/// What has a weight in bytes in a snapshot.
+pub(super) trait Weighs {
+    /// About so many bytes.
+    fn weight(&self) -> usize;
+}
+
+impl Weighs for Worth {
+    fn weight(&self) -> usize {
+        10 + bytes_of(self.cleared)
+    }
+}
+
+/// The bytes of a number as a snapshot has it.
+pub(super) const fn bytes_of(number: u64) -> usize {
+    let bits = 64 - number.leading_zeros() as usize;
+    if bits == 0 { 1 } else { bits.div_ceil(7) }
+}
+
+impl<T: Copy + Ord + Weighs> Ledger<T> {
+    /// About how many bytes all of it takes in a snapshot.
+    pub(super) fn weight(&self) -> usize {
+        let wide = if self.worths.len() > 127 { 2 } else { 1 };
+        self.runs.len() * 4
+            + self.cells * wide
+            + self.rows.len() * 2
+            + self.worths.iter().map(Weighs::weight).sum::<usize>()
+    }
+
+    /// How many things there are that differ.
+    pub(super) fn len(&self) -> usize {
+        self.runs.len() + self.worths.len()
+    }
+
+    /// Forgets the oldest eighth of the runs, to save bytes: how many periods, and the end of the last.
+    pub(super) fn shed(&mut self) -> (u32, i64) {
+        let eighth = (self.runs.len() / 8).max(1).min(self.runs.len());
+        let gone: Vec<Run> = self.runs.drain(..eighth).collect();
+        self.sort_out();
+        let until = gone.last().map_or(0, |run| run.end().saturating_mul(self.length) - OFFSET);
+        (gone.iter().map(|run| run.count).sum(), until)
+    }
+}
+
 impl<T: Copy + Ord> Ledger<T> {
     /// Where the run stands that holds a period, or before which it belongs.
     fn place(&self, number: i64) -> (usize, bool) {

@@ -12,7 +12,8 @@
 //! | not known yet (a finer value) | by the finer value of particulates: exempt, or conditional | the same |
 //!
 //! What must stay true: what comes first, entry or value, the particulates or the others, in one report or in several, does not matter:
-//! finer values are put right when the hour is known. A broken condition is told once a period, whichever came first.
+//! finer values are put right when the hour is known. A broken condition is told once a period, whichever came first: the value as the logger
+//! sent it, by its own letter, decides that, and not what people entered about its instrument. An entry hides no lead.
 
 use serde_json::json;
 
@@ -204,7 +205,7 @@ impl Marks {
             let length = published.length();
             let broken = |start: &i64| {
                 published.of(usize::from(slot), *start, length).is_some_and(|worth| {
-                    let usable = worth.said.is_none_or(Validity::is_usable);
+                    let usable = worth.own.is_none_or(Validity::is_usable) && !worth.none;
                     usable && worth.over & !worth.told & bit8(number) != 0 && require.dates.hold(*start)
                 })
             };

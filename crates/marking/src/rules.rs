@@ -219,6 +219,8 @@ pub struct MarkKind {
     pub signals: Vec<String>,
     /// Whether it takes effect only when an authority has accepted it.
     pub ruling: bool,
+    /// When it is one: by the time of what it is about.
+    pub dates: Dates,
     /// Of a letter: what it says of the value for the share of normal ones (HJ 212-2017, notes to C.16 to C.18) and for the mean.
     pub counts: Counts,
 }
@@ -299,6 +301,31 @@ impl Dates {
     #[must_use]
     pub const fn hold(self, at: i64) -> bool {
         self.from <= at && at < self.until
+    }
+
+    /// When both hold.
+    #[must_use]
+    pub fn and(self, other: Dates) -> Dates {
+        Dates { from: self.from.max(other.from), until: self.until.min(other.until) }
+    }
+
+    /// When it holds and `other` does not: before it, and after it.
+    #[must_use]
+    pub fn without(self, other: Dates) -> [Dates; 2] {
+        let before = Dates { until: self.until.min(other.from), ..self };
+        [before, Dates { from: self.from.max(other.until), ..self }]
+    }
+
+    /// Whether it never holds.
+    #[must_use]
+    pub const fn is_never(self) -> bool {
+        self.from >= self.until
+    }
+
+    /// Whether there is a time at which both hold.
+    #[must_use]
+    pub fn meets(self, other: Dates) -> bool {
+        !self.and(other).is_never()
     }
 
     /// Whether it always holds.
@@ -410,6 +437,8 @@ pub struct Period {
     pub strict: Option<Good>,
     /// When its mean is valid.
     pub mean: Option<Asked<Mean>>,
+    /// When it holds: of periods that begin then.
+    pub dates: Dates,
 }
 
 /// A condition of exemptions: where it is broken, they do not work (GB 18485: particulates at most 150 mg/m³).
@@ -527,15 +556,17 @@ pub struct Entries {
     pub proof: bool,
     /// Its clause.
     pub clause: String,
+    /// Of which days it says so.
+    pub dates: Dates,
 }
 
 /// What an overlay changes in rules of other sets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// The rule is replaced by this one.
+    /// The rule is replaced by this one, as long as this one holds.
     Override(Box<Rule>),
-    /// The rule does not apply, by this clause.
-    Disable(String, String),
+    /// The rule does not apply, by this clause, at these times.
+    Disable(String, String, Dates),
 }
 
 /// A rule set.
@@ -569,8 +600,8 @@ pub struct RuleSet {
     pub bases: Vec<Basis>,
     /// Values that may be wrong only so often.
     pub counts: Vec<Count>,
-    /// Until when marks may be entered.
-    pub entries: Option<Entries>,
+    /// Until when marks may be entered; of days that none of them is about nothing is said.
+    pub entries: Vec<Entries>,
     /// What it changes elsewhere.
     pub changes: Vec<Change>,
     /// Whether it lies over other sets: what it says of deadlines and periods prevails.
@@ -595,7 +626,7 @@ pub struct RuleBook {
     /// All signals.
     pub signals: BTreeMap<String, Signal>,
     /// Until when marks may be entered where no set of a station says it.
-    pub entries: Option<Entries>,
+    pub entries: Vec<Entries>,
 }
 
 impl RuleBook {

@@ -51,6 +51,28 @@ fn excuses(laid: &[Laid<'_>], object: &str) -> (Vec<Span>, Vec<Span>) {
 }
 
 impl Marks {
+    /// Whether a mark has the effect that it says on any factor now, or had it at its end. One that waits for another source behind its stack
+    /// has none.
+    #[must_use]
+    pub fn is_effective(&self, plan: &Plan, mark: &Mark) -> bool {
+        if mark.effect().is_none() {
+            return false;
+        }
+        let Some(kind) = plan.marks.get(&mark.mark) else { return true };
+        if kind.dimension != Dimension::Condition || !mark.validity.needs_confirmation() {
+            return true;
+        }
+        let clock = self.now.max(self.swept);
+        let at = mark.until.map_or(clock, |until| clock.min(until.0 - 1)).max(mark.since.0);
+        let waits = |other: &&str| {
+            let (strong, weak) = self.excuses(plan, other, at, at + 1);
+            strong.is_empty() && weak.is_empty()
+        };
+        let waiting: Vec<&str> = plan.sharers_of(&mark.object).filter(waits).collect();
+        let alone = |code: &str| !plan.sharers(&mark.object, Some(code)).any(|other| waiting.contains(&other));
+        waiting.is_empty() || self.codes().any(|code| plan.covers(kind, &mark.object, code) && alone(code))
+    }
+
     /// When between `from` and `to` `object` is out of service, or said to be; and when it is exempt.
     pub(super) fn excuses(&self, plan: &Plan, object: &str, from: i64, to: i64) -> (Vec<Span>, Vec<Span>) {
         if from >= to { (Vec::new(), Vec::new()) } else { excuses(&self.laid(plan, from, to), object) }

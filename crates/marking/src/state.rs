@@ -225,6 +225,10 @@ impl Slot {
     /// Takes a value as the latest.
     pub(super) fn take(&mut self, value: Option<f64>, reading: &Reading<'_>, now: i64, heard: i64) {
         let (text, flag) = (reading.text, reading.flag.unwrap_or_default());
+        if now - self.at > self.stale_after() {
+            // What it was meanwhile nobody knows.
+            (self.same_since, self.zero_since) = (now, None);
+        }
         if self.text != text || self.at == 0 {
             self.text.clear();
             self.text.push_str(text);
@@ -429,6 +433,12 @@ pub struct Marks {
     pub(super) counters: BTreeMap<(String, String, i64), Counter>,
     /// Of limits on each occasion: by limit and object.
     pub(super) occasions: Occasions,
+    /// Before this, by the clock of marks, nothing can have become of a limit.
+    pub(super) owed_at: i64,
+    /// Of which limits: [`Plan::limits_hash`].
+    pub(super) limits: u64,
+    /// How many spans and runs there were when their weight was last looked at.
+    pub(super) weighed: usize,
     /// Accepted entries, in the order in which they came.
     pub(super) used: Vec<Used>,
     /// Since when the station has no connection, by arrival; `None`: it has one, or nothing is known.

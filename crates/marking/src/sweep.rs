@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::calendar;
 use super::engine::{SWEEP, Verdict};
 use super::plan::Plan;
 use super::state::*;
@@ -43,7 +42,10 @@ impl Marks {
             self.areas(plan, at, false, true, out);
         }
         self.missing(plan, at, out);
-        let come = |(_, mark): &(&(String, String, String), &Mark)| !mark.begun && mark.since.0 <= at;
+        // What was annulled before its time begins nothing; restored, it begins then.
+        let come = |(_, mark): &(&(String, String, String), &Mark)| {
+            !mark.begun && mark.since.0 <= at && mark.standing != Standing::Annulled
+        };
         let come: Vec<_> = self.held.iter().filter(come).map(|(key, _)| key.clone()).collect();
         for key in come {
             let Some(mark) = self.held.get_mut(&key) else { continue };
@@ -60,10 +62,8 @@ impl Marks {
             let until = self.held.get(&key).and_then(|mark| mark.until).map_or(at, |until| until.0);
             self.end(plan, &key, until, Value::Null, out);
         }
-        if let Some(entries) = plan.entries.as_ref().filter(|_| plan.watches.iter().any(|watch| watch.conflict.shared))
-        {
-            let open = calendar::open_from(at, entries.deadline_days, entries.deadline_hour);
-            self.watch_shared(plan, open, at, out);
+        if !plan.entries.is_empty() && plan.watches.iter().any(|watch| watch.conflict.shared) {
+            self.watch_shared(plan, plan.open_from(at), at, out);
         }
         self.charge_all(plan, out);
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expr::SECOND;
 use super::plan::Letter;
-use super::published::Ledger;
+use super::published::{Ledger, Weighs, bytes_of};
 use super::rules::Validity;
 
 /// Distances remembered: the shortest that is among them twice is the step. With so many longer ones it has changed.
@@ -88,6 +88,13 @@ pub(super) struct Shape {
 
 /// The finer values of the periods that are over, of all codes.
 pub(super) type Counts = Ledger<Shape>;
+
+impl Weighs for Shape {
+    fn weight(&self) -> usize {
+        let Shape { seen, bad, doubt, out, odd, aside, mute, typed } = *self;
+        [seen, bad, doubt, out, odd, aside, mute, typed].into_iter().map(bytes_of).sum()
+    }
+}
 
 /// The finer values of one code.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

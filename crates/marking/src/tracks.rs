@@ -65,8 +65,15 @@ impl Tracks {
         self.spans.is_empty() && self.fresh.is_empty()
     }
 
+    /// About how many bytes all of it takes in a snapshot.
+    pub(super) fn weight(&self) -> usize {
+        let members: usize = self.sets.iter().map(|set| set.len() * 3 / 2 + 2).sum();
+        let tracks: usize =
+            self.of.iter().map(|track| track.mark.len() + track.object.len() + track.by.len() + 8).sum();
+        self.spans.len() * 8 + members + tracks
+    }
+
     /// How many spans there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.spans.len() + self.fresh.len()
     }

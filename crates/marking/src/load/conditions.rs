@@ -47,6 +47,7 @@ impl Reader<'_> {
             let absent =
                 row.absent.as_ref().map_or_else(|| mark.clone(), |said| self.mark_of(book, &set.name, &owner, said));
             let (Some(kind), Some(of_absence)) = (book.marks.get(&mark), book.marks.get(&absent)) else { continue };
+            let dates = dates.and(kind.dates).and(of_absence.dates);
             let absent = (absent, of_absence.validity);
             set.bases.push(Basis {
                 mark,

@@ -32,7 +32,13 @@ impl Reader<'_> {
             }
             let when = row.when.as_ref().map(|said| (said, self.condition(before, &owner, said)));
             let until = row.until.as_ref().map(|said| (said, self.condition(before, &owner, said)));
-            let mut rule = Rule { version: row.version, clause: row.clause.get_ref().clone(), ..old };
+            let dates = self.dates(&owner, row.from.as_ref(), row.before.as_ref());
+            if !dates.is_never() && !dates.meets(old.dates) {
+                let what = format!("{owner}: the rule does not hold at that time");
+                self.problem(&row.rule.span(), what, "give it dates within those of the rule");
+            }
+            let dates = dates.and(old.dates);
+            let mut rule = Rule { version: row.version, clause: row.clause.get_ref().clone(), dates, ..old };
             if let Some((said, Some(read))) = when {
                 (rule.when_text, rule.when) = (said.get_ref().clone(), read);
             }
@@ -45,16 +51,18 @@ impl Reader<'_> {
             if row.end_after.is_some() {
                 rule.end_after = self.time(&owner, row.end_after.as_ref());
             }
-            self.changed_once(&row.rule, &changes);
+            self.changed_once(&row.rule, &changes, rule.dates);
             changes.push(Change::Override(Box::new(rule)));
         }
         for row in &file.disable {
             match find(row.rule.get_ref()) {
                 None => self.no_rule(&row.rule),
                 Some(old) => {
-                    self.clause(&format!("disable of {}", old.name), &row.clause);
-                    self.changed_once(&row.rule, &changes);
-                    changes.push(Change::Disable(old.name, row.clause.get_ref().clone()));
+                    let owner = format!("disable of {}", old.name);
+                    self.clause(&owner, &row.clause);
+                    let dates = self.dates(&owner, row.from.as_ref(), row.until.as_ref());
+                    self.changed_once(&row.rule, &changes, dates);
+                    changes.push(Change::Disable(old.name, row.clause.get_ref().clone(), dates));
                 }
             }
         }
@@ -63,11 +71,11 @@ impl Reader<'_> {
         }
     }
 
-    fn changed_once(&mut self, said: &Spanned<String>, changes: &[Change]) {
+    fn changed_once(&mut self, said: &Spanned<String>, changes: &[Change], dates: Dates) {
         let name = said.get_ref();
         let is = |change: &Change| match change {
-            Change::Override(rule) => rule.name == *name,
-            Change::Disable(other, _) => other == name,
+            Change::Override(rule) => rule.name == *name && rule.dates.meets(dates),
+            Change::Disable(other, _, then) => other == name && then.meets(dates),
         };
         if changes.iter().any(is) {
             self.problem(&said.span(), format!("rule {name} is changed twice"), "keep one override or disable of it");
@@ -82,11 +90,15 @@ impl Reader<'_> {
     /// Marks that nothing can set, conditions that cannot come true, rules of a group that can be true together.
     pub(super) fn reachable(&mut self, book: &RuleBook, file: &File) {
         let Some(set) = file.set.as_ref().and_then(|set| book.sets.get(set.get_ref())) else { return };
-        let changed = |name: &str| {
-            set.changes.iter().find_map(|change| match change {
-                Change::Override(rule) if rule.name == name => Some(rule.as_ref()),
+        // What stands in the place of a rule: overrides of it, and itself where they leave some of its time.
+        let changed = |rule: &'_ Rule| -> Vec<Rule> {
+            let of = |change: &Change| match change {
+                Change::Override(new) if new.name == rule.name => Some(new.as_ref().clone()),
                 Change::Override(_) | Change::Disable(..) => None,
-            })
+            };
+            let new: Vec<Rule> = set.changes.iter().filter_map(of).collect();
+            let whole = new.iter().any(|new| new.dates == rule.dates);
+            new.into_iter().chain((!whole).then(|| rule.clone())).collect()
         };
         let places: BTreeMap<String, Range<usize>> = file
             .rule
@@ -110,9 +122,10 @@ impl Reader<'_> {
                 self.problem(place, what, "correct the numbers of until");
             }
             let home = rule.name.split(':').next().and_then(|home| book.sets.get(home));
-            let others = home.iter().flat_map(|home| &home.rules).map(|other| changed(&other.name).unwrap_or(other));
-            let shares = |other: &&Rule| {
+            let others = home.iter().flat_map(|home| &home.rules).flat_map(changed);
+            let shares = |other: &Rule| {
                 other.group == rule.group
+                    && other.dates.meets(rule.dates)
                     && kind_of(book, &other.mark) == kind_of(book, &rule.mark)
                     && (other.medium == rule.medium || other.medium.is_none() || rule.medium.is_none())
             };

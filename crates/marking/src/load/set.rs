@@ -29,7 +29,7 @@ impl Reader<'_> {
             requires: Vec::new(),
             bases: Vec::new(),
             counts: Vec::new(),
-            entries: None,
+            entries: self.all_entries(&file.entries),
             changes: Vec::new(),
             overlay: file.overlay || !(file.overrides.is_empty() && file.disable.is_empty()),
         };
@@ -57,12 +57,11 @@ impl Reader<'_> {
             self.clause(&owner, &row.clause);
             self.one_of(&owner, &row.of, &["minute", "hour", "day"]);
             self.one_of(&owner, &row.medium, &["air", "water"]);
-            let twice = set.periods.iter().any(|p| p.of == *row.of.get_ref() && p.medium == *row.medium.get_ref());
+            let dates = self.dates(&owner, row.from.as_ref(), row.until.as_ref());
+            let same = |p: &&Period| p.of == *row.of.get_ref() && p.medium == *row.medium.get_ref();
+            let twice = set.periods.iter().filter(same).any(|p| p.dates.meets(dates));
             self.once(&row.of, &format!("{owner} of {}", row.medium.get_ref()), twice);
-            set.periods.extend(self.period(&owner, row));
-        }
-        if let Some(row) = &file.entries {
-            set.entries = Some(self.entries(row));
+            set.periods.extend(self.period(&owner, row, dates));
         }
         if book.sets.insert(set_name.clone(), set).is_some() {
             self.problem(
@@ -73,7 +72,18 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn entries(&mut self, row: &EntriesRow) -> Entries {
+    /// What a file says of deadlines: of any day once.
+    pub(super) fn all_entries(&mut self, rows: &[EntriesRow]) -> Vec<Entries> {
+        let mut all: Vec<Entries> = Vec::new();
+        for row in rows {
+            let one = self.entries(row);
+            self.once(&row.clause, "entries", all.iter().any(|other| other.dates.meets(one.dates)));
+            all.push(one);
+        }
+        all
+    }
+
+    fn entries(&mut self, row: &EntriesRow) -> Entries {
         self.clause("entries", &row.clause);
         let (days, hour) = (row.deadline_days, row.deadline_hour);
         if days > 31 || hour > 23 {
@@ -81,11 +91,12 @@ impl Reader<'_> {
             self.problem(&row.clause.span(), what, "write 0 to 31 days and 0 to 23 o'clock");
         }
         let clause = row.clause.get_ref().clone();
-        Entries { deadline_days: days, deadline_hour: hour, proof: row.proof, clause }
+        let dates = self.dates("entries", row.from.as_ref(), row.until.as_ref());
+        Entries { deadline_days: days, deadline_hour: hour, proof: row.proof, clause, dates }
     }
 
     /// What a period needs, for its flag and for its mean.
-    fn period(&mut self, owner: &str, row: &PeriodRow) -> Option<Period> {
+    fn period(&mut self, owner: &str, row: &PeriodRow, dates: Dates) -> Option<Period> {
         let share = |text: &str| {
             let (good, all) = text.split_once('/')?;
             Some((good.parse::<u32>().ok()?, all.parse::<u32>().ok()?)).filter(|(good, all)| *good > 0 && good <= all)
@@ -142,6 +153,7 @@ impl Reader<'_> {
             }),
             strict: strict.and_then(good),
             mean: mean.map(|(needed, text)| asked(needed, text, mean_clause, certainty)),
+            dates,
         })
     }
 
@@ -231,6 +243,11 @@ impl Reader<'_> {
             self.problem(&row.when.span(), what, "name a signal");
         }
         let dates = self.dates(&owner, row.from.as_ref(), row.before.as_ref());
+        let never = kind.is_some_and(|kind| !kind.dates.meets(dates)) && !dates.is_never();
+        if let Some(kind) = kind.filter(|_| never) {
+            let what = format!("{owner}: {} is no mark at the time of this rule", kind.name);
+            self.problem(&row.id.span(), what, "give both dates that meet");
+        }
         let (begin_after, end_after) =
             (self.time(&owner, row.begin_after.as_ref()), self.time(&owner, row.end_after.as_ref()));
         Some(Rule {

@@ -4,7 +4,11 @@
 //! that a problem can name file, line, key, value and remedy. A new key is a line of the table; what it means is read in
 //! [`crate::load`].
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::{Certainty, Dimension, Effect, Per, Validity};
@@ -27,6 +31,29 @@ fn yes() -> bool {
 
 fn nearly() -> u8 {
     80
+}
+
+/// A table, or an array of them.
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<EntriesRow>, D::Error> {
+    struct Rows;
+
+    impl<'de> Visitor<'de> for Rows {
+        type Value = Vec<EntriesRow>;
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("a table [entries], or tables [[entries]]")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            EntriesRow::deserialize(MapAccessDeserializer::new(map)).map(|row| vec![row])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, rows: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(rows))
+        }
+    }
+
+    from.deserialize_any(Rows)
 }
 
 rows! {
@@ -66,8 +93,9 @@ rows! {
         basis: Vec<BasisRow>,
         #[serde(default)]
         count: Vec<CountRow>,
-        #[serde(default)]
-        entries: Option<EntriesRow>,
+        /// One table, or several with their dates.
+        #[serde(default, deserialize_with = "one_or_more")]
+        entries: Vec<EntriesRow>,
         #[serde(default, rename = "override")]
         overrides: Vec<OverrideRow>,
         #[serde(default)]
@@ -108,6 +136,8 @@ rows! {
         ruling: bool,
         #[serde(default)]
         counts: super::Counts,
+        from: Option<Said>,
+        until: Option<Said>,
     }
 
     /// A rule that sets a mark.
@@ -183,6 +213,8 @@ rows! {
         /// Those of `mean`, where they are others.
         mean_clause: Option<Said>,
         mean_certainty: Option<Certainty>,
+        from: Option<Said>,
+        until: Option<Said>,
     }
 
     /// A condition of exemptions.
@@ -251,6 +283,8 @@ rows! {
         #[serde(default)]
         proof: bool,
         clause: Said,
+        from: Option<Said>,
+        until: Option<Said>,
     }
 
     /// What an overlay changes in a rule of another set.
@@ -262,11 +296,16 @@ rows! {
         begin_after: Option<Said>,
         end_after: Option<Said>,
         clause: Said,
+        from: Option<Said>,
+        /// The first day on which it holds no more; `until` is the condition of the end.
+        before: Option<Said>,
     }
 
     /// A rule of another set that an overlay takes out.
     DisableRow {
         rule: Said,
         clause: Said,
+        from: Option<Said>,
+        until: Option<Said>,
     }
 }

@@ -60,8 +60,40 @@ fn sixteen_factors_that_share_no_rhythm_stay_bounded_and_what_is_forgotten_is_to
     let mix = |minute: i64, n: usize| ((minute * 2_654_435_761 + n as i64 * 40_503) >> 7) % 10 < 3;
     let (bytes, forgotten) = week(mix);
     println!("no rhythm: {bytes} bytes, {forgotten} times forgotten");
-    assert!(bytes < 1024 * 1024, "{bytes} bytes");
-    assert!(forgotten > 0, "more than the bounds hold: it is told");
+    assert!(bytes < STATE_MAX, "{bytes} bytes");
+    assert!(forgotten > 0, "more than the bound holds: it is told");
+}
+
+/// What two hundred reports of eight factors cost, of which every other has another letter each time, after `entries` of a limited mark and
+/// while one holds.
+fn reports_after(entries: usize) -> Duration {
+    let mut player = day_of(8);
+    burst(&mut player, entries, ("inc19:fault", "furnace-1"), 5);
+    player.by_hand("inc19:fault", "furnace-1", 3 * HOUR, "holds");
+    let begin = player.now;
+    let codes: Vec<String> = (0..8).map(|n| format!("a2{n:04}")).collect();
+    let at = Instant::now();
+    for n in 0..200i64 {
+        player.now = begin + (n + 1) * 30 * expr::SECOND;
+        let flag = |code: usize| if (n as usize + code).is_multiple_of(2) { "D" } else { "N" };
+        let readings: Vec<Reading<'_>> = codes
+            .iter()
+            .enumerate()
+            .map(|(n, c)| Reading { code: c, text: "5", judged: None, none: false, flag: Some(flag(n)) })
+            .collect();
+        let data = Some(Timestamp(player.now));
+        let seen = Observation { at: Timestamp(player.now), data, kind: Kind::Realtime, readings: &readings };
+        player.marks.observe(&player.plan, &seen, &mut Verdict::default());
+    }
+    at.elapsed()
+}
+
+#[test]
+fn a_report_costs_no_more_because_much_was_entered() {
+    let least = |entries: usize| (0..3).map(|_| reports_after(entries)).min().unwrap();
+    let (few, many) = (least(4), least(480));
+    println!("200 reports while a fault holds: {few:?} after four entries, {many:?} after 480");
+    assert!(many < few * 3 + Duration::from_millis(40), "{few:?}, then {many:?}");
 }
 
 /// A station with a day of minutes and hours of `codes` factors.

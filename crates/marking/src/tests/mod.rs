@@ -16,6 +16,8 @@ mod rulings;
 mod scenarios;
 mod spans;
 mod table;
+mod used;
+mod values;
 mod year;
 
 const MINUTE: i64 = 60 * expr::SECOND;

@@ -343,3 +343,168 @@ fn minutes_that_come_late_put_right_the_hour_that_they_belong_to() {
     (0..16).for_each(|minute| station.minute(60 + minute, "D"));
     assert_eq!(station.righted(), [so2(1, (Some(Validity::Valid), Some(Validity::Invalid)))]);
 }
+
+#[test]
+fn an_entry_that_is_annulled_before_its_time_never_begins() {
+    for restored in [false, true] {
+        let mut station = Station::new("inc19");
+        station.player.restored = restored;
+        station.hour(0, &[("a21026", "30", "N")]);
+        assert_eq!(station.entry("e1", "inc19:fault", (3, Some(6)), &[]).refused, None);
+        station.rule("r1", "city", "e1", "annul", None);
+        station.player.quiet(8 * HOUR);
+        let told = |station: &Station, kind: &str| {
+            let of_it = |h: &&Happening| h.kind == kind && h.mark.as_ref().is_some_and(|mark| mark.by == "e1");
+            station.player.happenings.iter().filter(of_it).count()
+        };
+        let of_it = |station: &Station| (told(station, "mark-begin"), told(station, "mark-end"));
+        assert_eq!((of_it(&station), told(&station, "mark-ruled")), ((0, 0), 1));
+        // Restored within its time it begins then, from its own begin on.
+        let mut station = Station::new("inc19");
+        station.player.restored = restored;
+        station.hour(0, &[("a21026", "30", "N")]);
+        station.entry("e1", "inc19:fault", (3, Some(6)), &[]);
+        station.rule("r1", "city", "e1", "annul", None);
+        station.player.quiet(4 * HOUR);
+        assert_eq!(of_it(&station), (0, 0));
+        station.rule("r2", "city", "e1", "restore", None);
+        station.player.quiet(4 * HOUR);
+        assert_eq!(of_it(&station), (1, 1));
+        let began =
+            station.player.happenings.iter().find(|h| h.kind == "mark-begin" && h.mark.as_ref().unwrap().by == "e1");
+        let began = began.unwrap();
+        assert_eq!(began.at.0, start() + 3 * HOUR);
+    }
+}
+
+#[test]
+fn an_author_can_end_what_was_doubted_limited_or_annulled_and_nothing_else() {
+    for (ruling, within) in [("doubt", None), ("limit", Some((1, 9))), ("annul", None)] {
+        let mut station = Station::new("inc19");
+        for n in 0..4 {
+            station.hour(n, &[("a21026", "400", "N")]);
+        }
+        assert_eq!(station.entry("e1", "inc19:fault", (0, None), &[]).refused, None);
+        assert_eq!(station.rule("r1", "city", "e1", ruling, within).refused, None);
+        station.righted();
+        let code = |answer: Answer| answer.refused.map(|(code, ..)| code);
+        let gone = [("supersedes", "e1")];
+        // Not longer, not elsewhere, not away: that would undo what was ruled.
+        assert_eq!(code(station.entry("x1", "inc19:fault", (1, Some(3)), &gone)), Some("ruled"), "{ruling}");
+        assert_eq!(code(station.entry("x2", "inc19:start", (0, Some(3)), &gone)), Some("ruled"), "{ruling}");
+        assert_eq!(code(station.entry("x3", "inc19:fault", (0, None), &gone)), Some("ruled"), "{ruling}");
+        let withdraws = station.entry("x4", "", (0, None), &[("withdraws", "e1"), ("begin", ""), ("object", "")]);
+        assert_eq!(code(withdraws), Some("ruled"), "{ruling}");
+        // But that it is over.
+        let ended = station.entry("e2", "inc19:fault", (0, Some(3)), &gone);
+        assert_eq!((ended.refused, ended.late), (None, false), "{ruling}");
+        assert_eq!(ended.marks[0].until.map(|until| until.0), Some(start() + 3 * HOUR));
+        let mark = station.player.marks.ended().find(|mark| mark.by == "e1").cloned().unwrap();
+        assert_eq!(mark.until.map(|until| until.0), Some(start() + 3 * HOUR), "{ruling}");
+        assert_eq!(mark.ruled.as_ref().map(|ruled| ruled.id.as_str()), Some("r1"), "the ruling holds for what is left");
+        assert!(!station.player.marks.held().any(|mark| mark.by == "e1"));
+        let hours: Vec<i64> = station.righted().into_iter().map(|(hour, ..)| hour).collect();
+        assert_eq!(hours, if ruling == "annul" { vec![] } else { vec![3] }, "{ruling}: what lies after its end");
+        // It has ended: neither later nor earlier any more. The same again does nothing; the authority can still take the ruling back.
+        assert_eq!(code(station.entry("e3", "inc19:fault", (0, Some(4)), &gone)), Some("ruled"));
+        assert_eq!(code(station.entry("e4", "inc19:fault", (0, Some(2)), &gone)), Some("ruled"));
+        assert_eq!(code(station.entry("e2", "inc19:fault", (0, Some(3)), &gone)), None);
+        assert_eq!(station.rule("r2", "city", "e1", "restore", None).refused, None, "{ruling}");
+        let mark = station.player.marks.ended().find(|mark| mark.by == "e1").unwrap();
+        assert_eq!(
+            (mark.until.map(|until| until.0), mark.effect()),
+            (Some(start() + 3 * HOUR), Some(Validity::Exempt))
+        );
+    }
+}
+
+#[test]
+fn what_a_doubted_entry_did_in_closed_days_stays_when_its_author_ends_it() {
+    let mut station = Station::new("inc19");
+    station.hour(0, &[("a21026", "400", "N")]);
+    station.entry("e1", "inc19:fault", (0, None), &[]);
+    station.rule("r1", "city", "e1", "doubt", None);
+    // After noon of the second day: the first day is closed.
+    station.player.now = start() + 30 * HOUR;
+    let ended = station.entry("e2", "inc19:fault", (0, Some(2)), &[("supersedes", "e1")]);
+    assert_eq!((ended.refused, ended.late), (None, true));
+    assert_eq!(ended.marks[0].until.map(|until| until.0), Some(start() + 16 * HOUR), "the end of the closed day");
+    // An entry that was annulled has no effect in closed days that could stay.
+    let mut station = Station::new("inc19");
+    station.entry("e1", "inc19:fault", (0, None), &[]);
+    station.rule("r1", "city", "e1", "annul", None);
+    station.player.now = start() + 30 * HOUR;
+    let ended = station.entry("e2", "inc19:fault", (0, Some(2)), &[("supersedes", "e1")]);
+    assert_eq!((ended.late, ended.marks[0].until.map(|until| until.0)), (false, Some(start() + 2 * HOUR)));
+}
+
+#[test]
+fn a_reading_without_a_value_is_never_called_usable_whatever_is_ruled() {
+    for (mark, ruling) in
+        [("inc19:off", "annul"), ("inc19:off", "doubt"), ("inc19:fault", "annul"), ("inc19:fault", "doubt")]
+    {
+        let mut station = Station::new("inc19");
+        // A furnace that stood for twenty minutes of an hour: the mean is short by what is excluded, and people must rule.
+        for minute in 0..60 {
+            station.minute(minute, "N");
+        }
+        let at = |minutes: i64| Timestamp(start() + minutes * MINUTE).to_rfc3339();
+        let (begin, end) = (at(0), at(20));
+        station.entry("e1", mark, (0, None), &[("begin", &begin), ("end", &end)]);
+        let readings = [
+            Reading { code: "a21026", text: "", judged: None, none: true, flag: Some("N") },
+            Reading { code: "a34013", text: "5", judged: None, none: false, flag: Some("N") },
+        ];
+        station.player.now = start() + HOUR + MINUTE;
+        let seen = Observation {
+            at: Timestamp(station.player.now),
+            data: Some(Timestamp(start())),
+            kind: Kind::Hour,
+            readings: &readings,
+        };
+        let mut out = Verdict::default();
+        station.player.marks.observe(&station.player.plan, &seen, &mut out);
+        let usable = |validity: Option<Validity>| validity.is_some_and(Validity::is_usable);
+        assert!(!usable(out.readings[0].validity), "{mark}: {:?}", out.readings[0]);
+        let mut all = out.revisions;
+        station.rule("r1", "city", "e1", ruling, None);
+        station.rule("r2", "province", "e1", "accept", None);
+        station.rule("r3", "province", "e1", "restore", None);
+        all.append(&mut station.revisions);
+        let of_hour = all.iter().filter(|revision| revision.kind == Kind::Hour).flat_map(|r| &r.readings);
+        for reading in of_hour.filter(|reading| reading.code == "a21026") {
+            assert!(!usable(reading.was) && !usable(reading.is), "{mark} {ruling}: {reading:?}");
+        }
+        let plan = &station.player.plan;
+        let now = station.player.marks.worth_now(plan, "a21026", Kind::Hour, Timestamp(start()), Some(Validity::Valid));
+        assert!(!usable(now), "{mark} {ruling}: {now:?}");
+    }
+}
+
+#[test]
+fn a_stop_that_waits_for_the_other_furnace_is_not_effective() {
+    let mut facts = rig("inc19");
+    facts.facilities = ["furnace-1", "furnace-2"].map(|name| facility(name, "furnace", "temp=t")).into();
+    let mut player = Player::new(&book(), &facts, "2017", "air");
+    let effective = |player: &Player| -> Vec<(String, bool)> {
+        let of = |mark: &Mark| (mark.object.clone(), player.marks.is_effective(&player.plan, mark));
+        player.marks.held().filter(|mark| mark.said.is_some()).map(of).collect()
+    };
+    player.by_hand("inc19:off", "furnace-1", 5 * HOUR, "stopped");
+    player.steps("x3 a21026=5/N", "", "");
+    assert_eq!(effective(&player), [("furnace-1".to_owned(), false)]);
+    player.by_hand("inc19:off", "furnace-2", 2 * HOUR, "stopped");
+    player.steps("a21026=5/N", "", "");
+    assert_eq!(effective(&player), [("furnace-1".to_owned(), true), ("furnace-2".to_owned(), true)]);
+    player.steps("x150 a21026=5/N", "", "");
+    assert_eq!(effective(&player), [("furnace-1".to_owned(), false)], "the other burns again");
+    // What a furnace emits alone is its own.
+    facts.facilities[0].factors = vec!["a21026".into(), "a21002".into()];
+    facts.facilities[1].factors = vec!["a21026".into()];
+    let mut player = Player::new(&book(), &facts, "2017", "air");
+    player.by_hand("inc19:off", "furnace-1", 5 * HOUR, "stopped");
+    player.steps("x3 a21026=5/N", "", "");
+    assert_eq!(effective(&player), [("furnace-1".to_owned(), false)], "only what both emit was heard");
+    player.steps("x3 a21026=5/N a21002=5/N", "", "");
+    assert_eq!(effective(&player), [("furnace-1".to_owned(), true)]);
+}

@@ -19,6 +19,8 @@ struct Case {
     facts: StationFacts,
     edition: String,
     medium: String,
+    /// A rule file besides those that are built in.
+    file: Option<String>,
     lines: Vec<(usize, String)>,
 }
 
@@ -55,6 +57,7 @@ fn read(text: &str) -> Vec<Case> {
                 }
                 case.facts.facilities.push(facility);
             }
+            "file" => case.file = Some(words[1].to_owned()),
             "without" => case.facts.without.push(words[1].into()),
             "range" => drop(case.facts.ranges.insert(words[1].into(), (words[2].into(), words[3].into()))),
             _ => case.lines.push((number + 1, line.to_owned())),
@@ -336,9 +339,15 @@ fn every_case_comes_out_as_the_texts_say_over_snapshots_and_beside_noise_too() {
     let (mut wrong, mut count) = (Vec::new(), 0);
     for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "txt")) {
         for case in read(&std::fs::read_to_string(file).unwrap()) {
+            let own = case.file.as_ref().map(|name| {
+                let text = std::fs::read_to_string(file.with_file_name(name)).unwrap();
+                let files: Vec<_> = built_in_texts().into_iter().chain([(name.clone(), text)]).collect();
+                RuleBook::load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+            });
+            let book = own.as_ref().unwrap_or(&book);
             for how in [How::Plain, How::Restored, How::Noisy] {
                 let name = file.file_name().unwrap().to_string_lossy().into_owned();
-                wrong.extend(play(&book, &case, how).into_iter().map(|line| format!("{name}, {line}")));
+                wrong.extend(play(book, &case, how).into_iter().map(|line| format!("{name}, {line}")));
                 count += 1;
             }
         }
