@@ -215,11 +215,8 @@ impl Interpreter {
     pub(super) fn time_alone(&self, station: &Station, packet: &SourceRecord<'_>) -> i64 {
         let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let kind = self.context.kind_of(facts, &packet.shown(&station.mn));
-        let grain = match kind {
-            Kind::Realtime => Some(Grain::Realtime),
-            Kind::Minute => Some(Grain::Minute),
-            _ => None,
-        };
+        let grains = [(Kind::Realtime, Grain::Realtime), (Kind::Minute, Grain::Minute)];
+        let grain = grains.into_iter().find(|(known, _)| *known == kind).map(|(_, grain)| grain);
         let interval = grain.and_then(|grain| station.ledger.cadence(grain)).map(|(seconds, _)| seconds);
         station.pace.time_alone(kind, interval)
     }

@@ -212,7 +212,7 @@ fn kind_7_an_end_with_one_or_three_ampersands_is_an_end() {
 /// What is met at the end of an area in place of `&&`; the last ones are no sign at all.
 const AREA_ENDS: [&str; 33] = [
     "&&", "&", "&&&", "&&&&", "$$", "||", "^^", "@@", "##", "~~", "!!", "%%", "**", "++", "??", "]]", "}}", "``", "''",
-    "\"\"", "%26%26", "%26", "& &", "&;&", "$", "|", "^", "@", "#", "~", ";&&", "&&;", ";", "",
+    "\"\"", "%26%26", "%26", "& &", "&;&", "$", "|", "^", "@", "#", "~", ";&&", ";", "",
 ];
 
 /// A frame whose area ends so, with that length and check.
