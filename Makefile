@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test lint long bench mosquitto chromium systemd deny clean
+.PHONY: help demo test lint long bench mosquitto chromium systemd deny haproxy clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -10,10 +10,10 @@ help: ## this list
 demo: ## everything with no set-up: a broker, the gateway, simulated stations; readings printed live
 	$(CARGO) run --quiet --features demo -- demo
 
-test: mosquitto chromium systemd ## all tests, the long ones in their short forms
+test: mosquitto haproxy chromium systemd ## all tests, the long ones in their short forms
 	@begun=$$(date +%s); \
 	$(CARGO) build --features demo --all-targets && built=$$(date +%s) && \
-	MOSQUITTO_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast; \
+	MOSQUITTO_REQUIRED=1 HAPROXY_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast; \
 	code=$$?; ended=$$(date +%s); \
 	echo "make test: $$((ended - begun)) s, of which $$((ended - $${built:-$$ended})) s testing, at a load of $$(cut -d ' ' -f 1 /proc/loadavg)"; \
 	exit $$code
@@ -33,6 +33,9 @@ bench: ## every bench, a few minutes
 
 mosquitto: ## the real broker that the tests talk to
 	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || deploy/install-mosquitto
+
+haproxy: ## the real load balancer that the tests go through
+	@PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || deploy/install-haproxy
 
 chromium: ## the real browser that looks at the status page
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || deploy/install-chromium

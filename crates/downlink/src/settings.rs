@@ -41,6 +41,9 @@ pub struct Settings {
     pub execution_timeout: Duration,
     /// How many ids are remembered, so that none is used twice.
     pub ids_max: usize,
+    /// Whether requests for stations that are not connected here are left alone, without a status: for several gateways that listen to the
+    /// same requests. Those about a request that was taken here are always looked at.
+    pub only_connected: bool,
     /// Whether a logger that asks to be registered (1001, HJ 212-2025, C.2) and whose hardware number stands with a station is
     /// given that station's MN (1002). The row in the station file is the approval.
     pub registration: bool,
@@ -142,6 +145,7 @@ impl Default for Settings {
             resends: 3,
             execution_timeout: Duration::from_secs(60),
             ids_max: 10_000,
+            only_connected: false,
             registration: true,
             first_contact: FirstContact::default(),
             clock: Clocks::default(),

@@ -101,6 +101,9 @@ impl Interpreter {
         let Some(mut document) = step.status(place.time) else { return };
         // A refusal about an id that is in use has a place of its own: it hides no status.
         let beside = matches!(step, Step::Refused { shown: false, .. });
+        if let Some(own) = document.as_object_mut() {
+            own.insert("gateway".into(), self.settings.gateway.as_str().into());
+        }
         if let (Some(own), Some(story)) = (document.as_object_mut(), story.filter(|_| !beside)) {
             story.add_to(own);
             if let Step::Ended { outcome: Outcome::Done, .. } = step

@@ -24,7 +24,7 @@ impl JournalRef<'_> {
     }
 }
 
-/// A record's name in ids: `OFFSET.HASH`, the first four bytes of its chain hash. Offsets alone are the same in two journals, of two gateways
+/// A record's name in ids: `OFFSET-HASH`, the first four bytes of its chain hash. Offsets alone are the same in two journals, of two gateways
 /// or of one that began anew; the hash depends on the journal's own random id.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RecordName(u64, u32);
@@ -37,7 +37,7 @@ impl RecordName {
 
 impl std::fmt::Display for RecordName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:08x}", self.0, self.1)
+        write!(f, "{}-{:08x}", self.0, self.1)
     }
 }
 

@@ -94,7 +94,7 @@ mod tests {
             write_id(&mut id, "M", Named { st: Some(b"31"), cn: Some(2011), record }, None, None, 1);
             String::from_utf8(id).unwrap()
         };
-        assert_eq!(id(0xab), "M.31.2011.@7.abababab.0000000000000001");
+        assert_eq!(id(0xab), "M.31.2011.@7-abababab.0000000000000001");
         assert_ne!(id(0xab), id(0xcd));
     }
 }

@@ -46,11 +46,11 @@ mod tests {
     fn an_id_names_the_record_and_the_station_and_grows() {
         let mut numbers = Numbers::default();
         numbers.begin(RecordName::new(9, &[0xab; 32]));
-        assert_eq!(numbers.id("ah-01", "M1", "mark-begin"), "ah-01-9.abababab-M1-mark-begin-0");
-        assert_eq!(numbers.id("ah-01", "M1", "mark-end"), "ah-01-9.abababab-M1-mark-end-1");
-        assert_eq!(numbers.id("ah-01", "M2", "mark-begin"), "ah-01-9.abababab-M2-mark-begin-0");
+        assert_eq!(numbers.id("ah-01", "M1", "mark-begin"), "ah-01-9-abababab-M1-mark-begin-0");
+        assert_eq!(numbers.id("ah-01", "M1", "mark-end"), "ah-01-9-abababab-M1-mark-end-1");
+        assert_eq!(numbers.id("ah-01", "M2", "mark-begin"), "ah-01-9-abababab-M2-mark-begin-0");
         assert_eq!(numbers.next("gaps", "M1"), 0);
         numbers.begin(RecordName::new(10, &[0xcd; 32]));
-        assert_eq!(numbers.id("ah-01", "M1", "validity"), "ah-01-10.cdcdcdcd-M1-validity-0");
+        assert_eq!(numbers.id("ah-01", "M1", "validity"), "ah-01-10-cdcdcdcd-M1-validity-0");
     }
 }

@@ -89,6 +89,7 @@ counters! {
     DownlinkSent, "downlink_sent", "frames sent to stations because of a command, resends among them";
     DownlinkUnposted, "downlink_unposted", "frames for stations that do not read; they are sent again after the time-out";
     DownlinkRefused, "downlink_refused", "requests for commands that were refused";
+    DownlinkElsewhere, "downlink_elsewhere", "requests left to other gateways, for the station is not connected here (only_connected)";
     DownlinkStrange, "downlink_strange", "answers of stations to nothing we asked, or in no readable form";
     MqttPublished, "mqtt_published", "messages handed to the broker";
     MqttAcknowledged, "mqtt_acknowledged", "messages acknowledged by the broker";

@@ -224,6 +224,10 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
             // Somebody clears what was kept under this topic.
             return incoming.taken();
         }
+        if self.desk.is_for_others(mn, id, self.outgoing.contains_key(mn)) {
+            self.telemetry.count(Counter::DownlinkElsewhere);
+            return incoming.taken();
+        }
         let resolved = self.secrets.as_ref().map_or(Ok(None), |secrets| secrets.resolve(mn, incoming.payload()));
         let (unreadable, resolved) = match resolved {
             Ok(resolved) => (None, resolved),

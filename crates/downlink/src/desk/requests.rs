@@ -49,6 +49,12 @@ impl Desk {
         }
     }
 
+    /// Whether the request `id` of a station that is connected here or not is another gateway's: see [`crate::Settings::only_connected`].
+    #[must_use]
+    pub fn is_for_others(&self, mn: &str, id: &str, connected: bool) -> bool {
+        self.settings.only_connected && !connected && !self.used.contains(&(mn.to_owned(), id.to_owned()))
+    }
+
     /// Refuses a request for a reason that the caller knows. The effects hold its audit step.
     pub fn refuse(&mut self, ask: &Ask<'_>, reason: Refusal) -> Vec<Effect> {
         self.refused(ask, said_author(ask), reason.into())
