@@ -30,10 +30,10 @@ fn enter(marks: &mut Marks, plan: &Plan, now: &mut i64, entries: i64) {
         assert!(answer.refused.is_none(), "{answer:?}");
     };
     for n in 0..entries {
-        let begin = *now + n * 3600_000_000;
+        let begin = *now + n * 3_600_000_000;
         say(format!("e{n}"), begin, Some(begin + 300_000_000), begin + 400_000_000);
     }
-    *now += entries * 3600_000_000 + 400_000_000;
+    *now += entries * 3_600_000_000 + 400_000_000;
     say("open".to_owned(), *now, None, *now);
 }
 
