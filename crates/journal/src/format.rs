@@ -180,7 +180,8 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// The name of the segment whose first record is `first`.
-pub(super) fn segment_name(first: u64) -> String {
+#[must_use]
+pub fn segment_name(first: u64) -> String {
     format!("{first:020}.seg")
 }
 

@@ -77,7 +77,7 @@ pub fn verify(disk: Arc<dyn Disk>, dir: &Path) -> Result<Report, ReadError> {
 /// The hash that the oldest record continues, as its segment's header says; lists damaged headers.
 fn first_hash(disk: &dyn Disk, dir: &Path, report: &mut Report) -> Result<Option<Hash>, ReadError> {
     let mut oldest = None;
-    for first in segments(disk, dir)? {
+    for first in names(disk, dir)? {
         let header = header(disk, dir, first)?;
         if header.is_none() {
             report.headers.push(segment_name(first));
@@ -87,7 +87,15 @@ fn first_hash(disk: &dyn Disk, dir: &Path, report: &mut Report) -> Result<Option
     Ok(oldest.flatten())
 }
 
-fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, ReadError> {
+/// The first offsets of the segments in `dir`, oldest first, whatever is in them.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<Offset>, ReadError> {
+    Ok(names(disk, dir)?.into_iter().map(Offset).collect())
+}
+
+fn names(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, ReadError> {
     list_segments(disk, dir).map_err(|source| ReadError { path: dir.to_path_buf(), source })
 }
 
@@ -138,7 +146,7 @@ pub fn id(disk: &dyn Disk, dir: &Path) -> Result<Option<[u8; 16]>, ReadError> {
 /// If the disk refuses.
 pub fn stats(disk: Arc<dyn Disk>, dir: &Path) -> Result<Stats, ReadError> {
     let (mut files, mut file_bytes) = (0, 0);
-    for first in segments(disk.as_ref(), dir)? {
+    for first in names(disk.as_ref(), dir)? {
         let path = dir.join(segment_name(first));
         // One that retention took meanwhile does not count.
         if let Ok(length) = disk.open(&path, Access::Read).and_then(|file| file.len()) {
@@ -190,7 +198,7 @@ pub struct Span {
 /// # Errors
 /// If the disk refuses.
 pub fn spans(disk: &dyn Disk, dir: &Path) -> Result<Vec<Span>, ReadError> {
-    let firsts = segments(disk, dir)?;
+    let firsts = names(disk, dir)?;
     let mut spans = Vec::with_capacity(firsts.len());
     for (at, first) in firsts.iter().enumerate() {
         let next = firsts.get(at + 1).copied().map(Offset);
@@ -208,7 +216,7 @@ pub fn spans(disk: &dyn Disk, dir: &Path) -> Result<Vec<Span>, ReadError> {
 /// If the disk refuses.
 pub fn offset_at(disk: Arc<dyn Disk>, dir: &Path, time: Timestamp) -> Result<Offset, ReadError> {
     let mut from = Offset(0);
-    for first in segments(disk.as_ref(), dir)? {
+    for first in names(disk.as_ref(), dir)? {
         match header(disk.as_ref(), dir, first)? {
             Some(header) if header.created < time => from = Offset(first),
             Some(_) => break,

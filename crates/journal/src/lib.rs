@@ -97,7 +97,8 @@
 //!
 //! A sealed segment goes when all its records are delivered ([`Journal::delivered`]), none is held ([`Journal::keep_from`]), and it
 //! is outside the replay window: sealed longer than `keep` ago, or the journal is larger than `keep_size`, what the gateway keeps beside
-//! the segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs.
+//! the segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs. Where segments are archived,
+//! one that has no copy there is held as well, on a full disk too.
 //!
 //! Age goes by what is believed of the wall clock ([`hj212_model::clock::belief`]), begun with the date of the newest segment and carried on by the
 //! monotonic clock, and so do the dates in headers: a clock that jumps ahead ages nothing until it has stayed there for ten minutes, and
@@ -143,7 +144,8 @@ use hj212_model::telemetry::Telemetry;
 
 pub use disk::{Access, DirLock, Disk, DiskFile, OsDisk};
 pub use format::BODY_MAX;
-pub use inspect::{BrokenChain, Report, Span, Stats, id, offset_at, spans, stats, verify};
+pub use format::segment_name;
+pub use inspect::{BrokenChain, Report, Span, Stats, id, offset_at, segments, spans, stats, verify};
 pub use reader::{GapCause, ReadError, ReadItem, Reader, Stored};
 pub use recovery::{Damage, Recovery};
 pub use slots::Slots;
@@ -412,7 +414,7 @@ impl Journal {
     }
 
     /// Says that `holder` needs the records from `floor` on after a restart, and none before: those are held, whatever their age.
-    /// Until it is called, everything is held. `Offset(u64::MAX)` holds none.
+    /// Until it is called, everything is held (not so for [`Holder::Archive`]). `Offset(u64::MAX)` holds none.
     pub fn keep_from(&self, holder: Holder, floor: Offset) {
         self.shared.hold(holder, floor.0);
     }

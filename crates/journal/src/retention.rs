@@ -2,7 +2,8 @@
 //!
 //! What must stay true: no undelivered or held record is ever removed, and the newest segment never. What a restart needs is held
 //! from the first moment of a run: a holder that has not spoken yet holds everything. A segment that only a holder keeps is made
-//! known ([`super::Journal::is_held_back`]), so that the holder writes down what it needs and lets go.
+//! known ([`super::Journal::is_held_back`]), so that the holder writes down what it needs and lets go; not one that waits for its copy in the
+//! archive, for which nobody can write down anything.
 //! None goes for its age by a date that is not believed.
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Tele
             break;
         }
         if held {
-            shared.held_back.store(true, Ordering::Relaxed);
+            shared.note_held(oldest_last(shared));
             break;
         }
         if !remove(shared, oldest, telemetry) {
@@ -43,7 +44,7 @@ pub(super) fn expire(shared: &Arc<Shared>, settings: &Settings, telemetry: &Tele
 pub(super) fn make_room(shared: &Arc<Shared>, telemetry: &Telemetry) -> bool {
     let Some((oldest, held)) = removable(shared) else { return false };
     if held {
-        shared.held_back.store(true, Ordering::Relaxed);
+        shared.note_held(oldest_last(shared));
         return false;
     }
     if !remove(shared, oldest, telemetry) {
@@ -63,6 +64,11 @@ fn removable(shared: &Shared) -> Option<(Span, bool)> {
     let (oldest, next) = (segments.first()?, segments.get(1)?);
     let last = next.first - 1;
     (last <= delivered && last <= shared.durable()).then_some((*oldest, last >= floor))
+}
+
+/// The last record of the oldest segment.
+fn oldest_last(shared: &Shared) -> u64 {
+    shared.segments().get(1).map_or(0, |next| next.first - 1)
 }
 
 /// Whether the oldest segment was sealed longer ago than `keep`: when the one after it was made, and not before itself. What has no date that

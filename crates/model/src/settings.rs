@@ -1,18 +1,20 @@
 //! How durations and sizes are written in configuration files: `"30s"`, `"64MiB"`. Shared by every module's settings.
 
-/// A [`std::time::Duration`] as `"200ms"`, `"30s"`, `"5min"`, `"2h"`, `"7d"`.
+/// A [`std::time::Duration`] as `"200ms"`, `"30s"`, `"5min"`, `"2h"`, `"7d"`, `"5y"`. A year is 366 days: what must be kept for years is never
+/// kept too short.
 pub mod duration {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
     use std::time::Duration;
 
-    const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    const UNITS: [(&str, u64); 6] =
+        [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("y", 366 * 86_400_000)];
 
     /// Reads a whole number and its unit.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(from)?;
         parse(&text).ok_or_else(|| {
             D::Error::custom(format!(
-                "\"{text}\" is no duration: write a whole number and a unit (ms, s, min, h, d), as \"30s\""
+                "\"{text}\" is no duration: write a whole number and a unit (ms, s, min, h, d, y), as \"30s\""
             ))
         })
     }
@@ -90,7 +92,7 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_come_back_as_written() {
-        for text in ["200ms", "30s", "5min", "2h", "7d"] {
+        for text in ["200ms", "30s", "5min", "2h", "7d", "5y"] {
             assert_eq!(duration::format(duration::parse(text).unwrap()), text);
         }
         for text in ["512B", "64KiB", "64MiB", "20GiB"] {
