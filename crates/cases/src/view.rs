@@ -1,0 +1,67 @@
+//! Cases and answers as they are published (schemas `hj212.case/1`, `hj212.case-step-status/1`), and in lines for people.
+
+use serde_json::{Value, json};
+
+use super::case::{Case, Taken};
+use super::machine::{Answer, Told};
+use super::rules::Rules;
+use hj212_model::message::Timestamp;
+
+fn time(at: Option<Timestamp>) -> Value {
+    at.map_or(Value::Null, |at| at.to_rfc3339().into())
+}
+
+impl Taken {
+    fn view(&self) -> Value {
+        json!({
+            "id": self.id, "step": self.step.name(), "role": self.role.map(|role| role.name()), "author": self.author,
+            "from": self.from.name(), "to": self.to.name(), "at": self.at.to_rfc3339(), "offset": self.offset, "text": self.text,
+            "cause": self.cause, "files": self.files, "marks": self.marks,
+        })
+    }
+}
+
+impl Case {
+    /// The case as it is published, without what the gateway puts before and behind it.
+    #[must_use]
+    pub fn view(&self, rules: &Rules) -> Value {
+        let known = self.due.is_none_or(|due| rules.days().knows(due));
+        json!({
+            "id": self.id, "outlet": self.outlet, "code": self.code, "colour": self.colour.name(), "colour_zh": self.colour.zh(),
+            "state": self.state.name(), "state_zh": self.state.zh(), "next": self.state.whose().map(|role| role.name()),
+            "opened": self.opened.to_rfc3339(), "since": self.since.to_rfc3339(), "due": time(self.due), "overdue": self.overdue,
+            "rule": { "set": rules.set, "clause": self.clause, "certainty": self.certainty, "calendar": if known { "table" } else { "weekends" } },
+            "extended": self.extended, "returned": self.returned, "relapses": self.relapses,
+            "law": self.law.as_ref().map(|law| json!({ "since": law.since.to_rfc3339(), "number": law.number })),
+            "alerts": self.alerts, "steps": self.steps, "history": self.history.iter().map(Taken::view).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Answer {
+    /// `accepted` or `refused`.
+    #[must_use]
+    pub const fn state(&self) -> &'static str {
+        if self.taken.is_ok() { "accepted" } else { "refused" }
+    }
+
+    /// What is published of it, without what the gateway puts before and behind it.
+    #[must_use]
+    pub fn view(&self) -> (Value, Value) {
+        match &self.taken {
+            Ok((case, state)) => (Value::Null, json!({ "id": case, "state": state.name() })),
+            Err(refusal) => (json!({ "code": refusal.code, "zh": refusal.zh, "en": refusal.en }), Value::Null),
+        }
+    }
+}
+
+impl Told {
+    /// What the event says.
+    #[must_use]
+    pub fn view(&self) -> Value {
+        json!({
+            "case": self.case, "state": self.state.name(), "colour": self.colour.name(), "due": time(self.due), "level": self.level,
+            "to": self.to.iter().map(|role| role.name()).collect::<Vec<_>>(),
+        })
+    }
+}
