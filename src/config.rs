@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::gateway;
 use crate::http;
 use crate::net;
+use hj212_archive as archive;
 use hj212_certificates as certificates;
 use hj212_coverage as coverage;
 use hj212_downlink as downlink;
@@ -37,6 +38,8 @@ pub struct Config {
     pub listen: net::Settings,
     /// Where what they say is kept.
     pub journal: journal::Settings,
+    /// Where sealed segments of the journal are kept for years.
+    pub archive: archive::Settings,
     /// Where it is published.
     pub mqtt: mqtt::Settings,
     /// Where operators look.
@@ -57,6 +60,8 @@ pub struct Config {
     pub dictionary: Dictionary,
     /// What readings are marked by.
     pub marking: Marking,
+    /// Whether steps of cases are taken.
+    pub cases: Cases,
     /// The keys that stations were given by other means.
     pub keys: Keys,
     /// What is logged.
@@ -109,6 +114,14 @@ pub struct Marking {
     pub files: Vec<PathBuf>,
     /// Whether marks entered by hand are taken over MQTT. A change needs a restart.
     pub entries: bool,
+}
+
+/// `[cases]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cases {
+    /// Whether steps of cases are taken over MQTT. A change needs a restart.
+    pub steps: bool,
 }
 
 /// `[keys]`
@@ -286,6 +299,7 @@ impl Config {
         self.stations.files.iter_mut().for_each(anchor);
         self.marking.files.iter_mut().for_each(anchor);
         anchor(&mut self.journal.dir);
+        anchor(&mut self.archive.dir);
         anchor(&mut self.dictionary.file);
         anchor(&mut self.keys.file);
         anchor(&mut self.command.secrets);

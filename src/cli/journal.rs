@@ -1,14 +1,13 @@
-//! `journal verify|stats|dump`: looks into a journal, beside a running gateway too. Nothing is written.
+//! `journal verify|stats|dump`: looks into a journal and its archive, beside a running gateway too. Nothing is written.
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::{CONFIG, IO, complain};
 use crate::config;
 use hj212::secret::shown;
 use hj212_downlink::Step;
-use hj212_journal::{self as journal, GapCause, Offset, OsDisk, ReadItem, Reader};
+use hj212_journal::{self as journal, GapCause, Offset, ReadItem, Reader};
 use hj212_model::message::{Presence, Record, Timestamp};
 
 #[derive(Debug, clap::Subcommand)]
@@ -60,12 +59,12 @@ impl Place {
 
 #[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn journal(command: &Command) -> u8 {
-    let disk = Arc::new(OsDisk);
     let (Command::Verify(place) | Command::Stats(place) | Command::Dump { place, .. }) = command;
     let dir = match place.folder() {
         Ok(dir) => dir,
         Err(code) => return code,
     };
+    let disk = hj212_archive::reading(&dir);
     match command {
         Command::Verify(_) => match journal::verify(disk, &dir) {
             Ok(report) => {
@@ -133,6 +132,8 @@ fn counted(stats: &journal::Stats) -> String {
     ];
     for (kind, count) in stats.kinds.iter().enumerate().filter(|(_, count)| **count > 0) {
         let name = match kind {
+            12 => "case-step",
+            14 => "anchor",
             24 => "notice",
             25 => "dead-letter",
             22 => "registry",
@@ -150,7 +151,7 @@ fn broken(dir: &std::path::Path, error: &dyn std::fmt::Display) -> u8 {
 }
 
 fn dump(dir: &std::path::Path, from: Offset, count: u64, json: bool) -> u8 {
-    let mut reader = match Reader::open(Arc::new(OsDisk), dir, from) {
+    let mut reader = match Reader::open(hj212_archive::reading(dir), dir, from) {
         Ok(reader) => reader,
         Err(error) => return broken(dir, &error),
     };
@@ -210,10 +211,15 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
             let id = format!("{} {} {}", mn.escape_default(), role.escape_default(), id.escape_default());
             ("mark-ruling", format!("{id}: {}", shown(json)))
         }
+        Record::CaseStep { mn, role, id, json } => {
+            let id = format!("{} {} {}", mn.escape_default(), role.escape_default(), id.escape_default());
+            ("case-step", format!("{id}: {}", shown(json)))
+        }
         Record::MarkEntry { mn, id, json } => {
             ("mark-entry", format!("{} {}: {}", mn.escape_default(), id.escape_default(), shown(json)))
         }
         Record::Notice(json) => ("notice", shown(json)),
+        Record::Anchor(json) => ("anchor", shown(json)),
         Record::DeadLetter(letter) => (
             "dead-letter",
             format!("of record {} {} {} bytes: {}", letter.of, letter.topic.escape_debug(), letter.bytes, letter.why),

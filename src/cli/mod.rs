@@ -3,6 +3,7 @@
 //! Exit codes (sysexits): 0 done, 1 found something wrong (`decode`, `send`, `journal verify`), 64 usage, 69 something needed is not there,
 //! 70 a fault of ours, 74 input or output failed, 75 try again later, 78 the configuration is bad.
 
+mod cases;
 mod check;
 mod command;
 mod commands;
@@ -10,6 +11,7 @@ mod decode;
 #[cfg(feature = "demo")]
 mod demo;
 mod encode;
+mod evidence;
 mod factors;
 mod gaps;
 mod journal;
@@ -104,6 +106,12 @@ enum Command {
     /// Looks into a journal; works beside a running gateway
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Cases from the alert to the close: list, show, take a step (案件闭环)
+    #[command(subcommand)]
+    Cases(cases::Command),
+    /// A station's records with proof, in a file that anybody can check offline (证据包)
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     /// Says why readings are marked, from the journal (标记说明)
     #[command(subcommand)]
     Marks(marks::Command),
@@ -139,6 +147,8 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => keys::keys(&command),
         Command::Gaps(options) => gaps::gaps(&options),
         Command::Journal(command) => journal::journal(&command),
+        Command::Cases(command) => cases::cases(&command),
+        Command::Evidence(command) => evidence::evidence(&command),
         Command::Marks(command) => marks::marks(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),

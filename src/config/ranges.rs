@@ -61,6 +61,8 @@ const RANGES: &[(&str, Kind, u64, u64)] = &[
     ("journal.queue_max", Count, 1, 10_000_000),
     ("journal.batch_records_max", Count, 1, 1_000_000),
     ("journal.batch_bytes_max", Size, 1, GIB),
+    ("archive.keep", Time, DAY, 36_500 * DAY),
+    ("archive.level", Count, 1, 19),
     ("mqtt.port", Count, 1, 65_535),
     ("mqtt.keep_alive", Time, 5 * SECOND, 18 * HOUR),
     ("mqtt.window", Count, 1, 65_535),

@@ -63,6 +63,15 @@ pub(super) fn check_folders(path: &Path, text: &str, config: &Config) -> Vec<Pro
         // It will be made, or the start says why it cannot.
         Err(_) => {}
     }
+    let archive = &config.archive.dir;
+    if !archive.as_os_str().is_empty() {
+        let remedy = "name a folder of its own, best on another disk, as \"/srv/hj212-archive\" · 写一个单独的目录,最好在另一块盘上";
+        if archive == dir {
+            wrong("archive.dir", archive, "another folder than journal.dir · 不得与 journal.dir 相同", remedy);
+        } else if std::fs::metadata(archive).is_ok_and(|found| !found.is_dir()) {
+            wrong("archive.dir", archive, "a folder: this is a file · 须为目录,现为文件", remedy);
+        }
+    }
     let secrets = &config.command.secrets;
     let remedy = "make the folder, readable by the gateway's user alone, or leave command.secrets out · 创建该目录(仅网关用户可读),或删去此项";
     if config.command.enabled && !secrets.as_os_str().is_empty() {

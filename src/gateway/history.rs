@@ -247,8 +247,10 @@ impl History {
             | Record::Command(_)
             | Record::Notice(_)
             | Record::DeadLetter(_)
+            | Record::Anchor(_)
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
+            | Record::CaseStep { .. }
             | Record::Started(_)
             | Record::Stopped => {
                 return;

@@ -1,4 +1,4 @@
-//! Marks entered by hand and what authorities rule about them: from the broker into the journal, as they came. Whether one is good is judged
+//! Marks entered by hand, what authorities rule about them, and steps of cases: from the broker into the journal, as they came. Whether one is good is judged
 //! where the journal is interpreted, and answered from there. The role of a ruling is a level of its topic, so that the broker's access list
 //! decides who speaks as county, city or province.
 //!
@@ -41,6 +41,10 @@ pub(super) async fn run(mut inbox: Inbox, prefix: String, journal: Arc<Journal>,
             [mn, "mark-ruling", role, id] => {
                 tracing::info!(mn = %short(mn).escape_debug(), role = %short(role).escape_debug(), id = %short(id).escape_debug(), "an authority ruled about a mark");
                 Some(Record::MarkRuling { mn, role, id, json: &incoming.payload })
+            }
+            [mn, "case-step", role, id] => {
+                tracing::info!(mn = %short(mn).escape_debug(), role = %short(role).escape_debug(), id = %short(id).escape_debug(), "a step of a case came");
+                Some(Record::CaseStep { mn, role, id, json: &incoming.payload })
             }
             _ => None,
         };

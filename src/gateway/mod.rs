@@ -11,10 +11,12 @@
 //! [`DRAIN_MAX`], the broker is told, the journal is closed. What was not delivered is delivered after the next start.
 
 mod announce;
+mod archive;
 mod command_desk;
 pub mod context;
 pub mod delivery;
 pub mod derived;
+pub mod evidence;
 mod history;
 pub mod json_members;
 pub mod key_overview;
@@ -121,6 +123,8 @@ pub struct Running {
     /// Cancelled when the connection to the broker may close.
     farewell: CancellationToken,
     listeners: tokio::task::JoinSet<()>,
+    /// Ends with `stop`, between two chunks.
+    archiver: Option<std::thread::JoinHandle<()>>,
     uplink: std::thread::JoinHandle<()>,
     door: tokio::task::JoinHandle<()>,
 }
@@ -147,6 +151,8 @@ impl Running {
         let Loaded { config, registry, factors, rules, keys, .. } = loaded;
         let telemetry = Arc::new(Telemetry::default());
         let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
+        // First of all: until the others have spoken, the journal holds everything.
+        let archiver = start_archiver(&config, &journal, &telemetry, &stop)?;
         let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
         // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
         derived.forget_beyond(journal.recovered().last)?;
@@ -245,7 +251,7 @@ impl Running {
         shared.remember_haunts(learned::load_haunts(&derived));
         shared.replace_keys(keys::by_station(&keys));
         let mut tasks = tokio::task::JoinSet::new();
-        if config.marking.entries {
+        if config.marking.entries || config.cases.steps {
             take_entries(&config, &journal, &mut tasks, &stop);
         }
         if let Some(ordered) = ordered {
@@ -312,6 +318,7 @@ impl Running {
             last_record,
             farewell,
             listeners: tasks,
+            archiver,
             uplink,
             door,
         })
@@ -388,6 +395,11 @@ impl Running {
             Ok(Err(_)) => tracing::error!("the MQTT door ended in a panic"),
             Err(_) => tracing::warn!("the broker does not let go; the connection is cut"),
         }
+        if let Some(archiver) = self.archiver {
+            // It stopped when the gateway did; a disk that does not answer is not waited for.
+            let ended = tokio::task::spawn_blocking(move || archiver.join());
+            let _ = tokio::time::timeout_at(stopped + END_MAX, ended).await;
+        }
         if !drained.is_finished() {
             let _ = tokio::time::timeout(Duration::from_millis(200), drained).await;
         }
@@ -431,6 +443,30 @@ fn confirmed_by_consumer(
     mqtt::Relay { outbox, settings, offered, journal: id, confirmations, telemetry: Arc::clone(telemetry) }.start()
 }
 
+/// Starts what archives, if anything is to be archived.
+fn start_archiver(
+    config: &Config,
+    journal: &Arc<Journal>,
+    telemetry: &Arc<Telemetry>,
+    stop: &CancellationToken,
+) -> std::io::Result<Option<std::thread::JoinHandle<()>>> {
+    if config.archive.dir.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let archiver = archive::Archiver {
+        disk: Arc::new(OsDisk),
+        journal: Arc::clone(journal),
+        dir: config.journal.dir.clone(),
+        settings: config.archive.clone(),
+        reserve: config.journal.reserve,
+        gateway: config.gateway.id.clone(),
+        telemetry: Arc::clone(telemetry),
+        now: Box::new(clock::now),
+        stop: stop.clone(),
+    };
+    archiver.start().map(Some)
+}
+
 /// Takes marks entered by hand from the broker.
 fn take_entries(
     config: &Config,
@@ -439,7 +475,10 @@ fn take_entries(
     stop: &CancellationToken,
 ) {
     let prefix = &config.mqtt.prefix;
-    let filters = vec![format!("{prefix}/+/mark-entry/+"), format!("{prefix}/+/mark-ruling/+/+")];
+    let marks = [format!("{prefix}/+/mark-entry/+"), format!("{prefix}/+/mark-ruling/+/+")];
+    let steps = [format!("{prefix}/+/case-step/+/+")];
+    let marks = marks.into_iter().filter(|_| config.marking.entries);
+    let filters = marks.chain(steps.into_iter().filter(|_| config.cases.steps)).collect();
     let wish = mqtt::Subscription { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());

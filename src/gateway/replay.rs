@@ -124,7 +124,7 @@ fn broken(dir: &Path, error: &dyn std::fmt::Display) -> ReplayError {
 /// Restores the newest checkpoint at or before the range's beginning and gives a reader that stands behind it.
 fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), ReplayError> {
     let (dir, settings) = (&config.journal.dir, super::interpretation(config));
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let disk: Arc<dyn Disk> = hj212_archive::reading(dir);
     let Some(id) = journal::id(&*disk, dir).map_err(|error| broken(dir, &error))? else {
         return Err(broken(dir, &"there is none"));
     };
@@ -141,7 +141,16 @@ fn start(config: &Config, range: &Range) -> Result<(Interpreter, Reader), Replay
     let first =
         derived.checkpoints_from_oldest().find_map(|(_, state)| Interpreter::restore(settings.clone(), &state).ok());
     interpreter.know_keys(first.into_iter().flat_map(|first| first.keys()));
-    interpreter.know_keys(keys_told(Reader::open(Arc::clone(&disk), dir, Offset(0)), dir)?);
+    // Of years in the archive, only what comes from here on is searched for keys: others are given with the range.
+    let kept: Arc<dyn Disk> = Arc::new(OsDisk);
+    let oldest = journal::segments(&*kept, dir).map_err(|error| broken(dir, &error))?.first().copied();
+    let keys_from = oldest.map_or(Offset(0), |oldest| if from < oldest { from } else { Offset(0) });
+    let told = if keys_from == Offset(0) {
+        Reader::open(kept, dir, keys_from)
+    } else {
+        Reader::open(Arc::clone(&disk), dir, keys_from)
+    };
+    interpreter.know_keys(keys_told(told, dir)?);
     let reader = Reader::open(disk, dir, from).map_err(|error| broken(dir, &error))?;
     Ok((interpreter, reader))
 }

@@ -37,6 +37,12 @@ impl Interpreter {
         if self.rulings.texts.is_empty() { built_in_texts() } else { self.rulings.texts.clone() }
     }
 
+    /// What is registered of the station `mn`, as JSON; no password is in it.
+    #[must_use]
+    pub fn registration(&self, mn: &str) -> Option<String> {
+        serde_json::to_string(self.context.facts(mn)?).ok()
+    }
+
     fn planned(&self, mn: &str) -> Option<(&Station, &Plan)> {
         let station = self.stations.get(*self.by_mn.get(mn.as_bytes())? as usize)?;
         Some((station, station.plan.as_deref()?))

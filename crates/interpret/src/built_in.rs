@@ -7,10 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::factors::Dictionary;
+use hj212_cases::Rules;
 use hj212_marking::RuleBook;
 
 static DICTIONARY: LazyLock<Arc<Dictionary>> = LazyLock::new(|| Arc::new(Dictionary::new(&BTreeMap::new())));
 static RULES: LazyLock<Option<Arc<RuleBook>>> = LazyLock::new(|| RuleBook::built_in().ok().map(Arc::new));
+
+static CASES: LazyLock<Rules> = LazyLock::new(Rules::built_in);
+
+/// Deadlines of cases and working days.
+pub(super) fn cases() -> &'static Rules {
+    &CASES
+}
 
 /// The dictionary with the operator's names and units, by code.
 pub(super) fn dictionary(overrides: &BTreeMap<String, (String, String)>) -> Arc<Dictionary> {

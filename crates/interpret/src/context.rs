@@ -259,9 +259,11 @@ impl Interpreter {
             | Record::Stopped
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
+            | Record::CaseStep { .. }
             | Record::Command(_)
             | Record::Notice(_)
-            | Record::DeadLetter(_) => false,
+            | Record::DeadLetter(_)
+            | Record::Anchor(_) => false,
         }
     }
 
@@ -287,9 +289,11 @@ impl Interpreter {
             | Record::Stopped
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
+            | Record::CaseStep { .. }
             | Record::Command(_)
             | Record::Notice(_)
-            | Record::DeadLetter(_) => None,
+            | Record::DeadLetter(_)
+            | Record::Anchor(_) => None,
         };
         let Some((context, name)) = found else { return false };
         // Nobody has spoken yet: there is no card to publish and no mark to judge again.

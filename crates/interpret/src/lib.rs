@@ -31,6 +31,7 @@ mod answers;
 mod asked;
 mod built_in;
 mod by_number;
+mod cases;
 mod codes;
 mod command;
 mod context;
@@ -169,6 +170,7 @@ pub struct Interpreter {
     /// The numbers of stations that are not registered, and the bytes that they take.
     strangers: std::collections::BTreeMap<u32, u64>,
     stories: OpenCommands,
+    cases: hj212_cases::Cases,
     rulings: RulesInForce,
     keys: Keys,
     verdict: Verdict,
@@ -201,6 +203,7 @@ impl Interpreter {
             flood: flood::Flood::default(),
             strangers: std::collections::BTreeMap::new(),
             stories: OpenCommands::default(),
+            cases: hj212_cases::Cases::default(),
             rulings: RulesInForce::new(std::collections::BTreeMap::new()),
             keys: Keys::default(),
             verdict: Verdict::default(),
@@ -223,6 +226,7 @@ impl Interpreter {
         self.swept = Timestamp(0);
         self.round = coverage::Round::default();
         self.stories = OpenCommands::default();
+        self.cases = hj212_cases::Cases::default();
         self.flood = flood::Flood::default();
     }
 
@@ -255,6 +259,7 @@ impl Interpreter {
         self.sweep(place, out);
         self.clear_statuses(out);
         self.round(place, &mut done, out);
+        self.pass_cases(place, out);
         match record {
             Record::Frame(heard) => self.on_frame(heard, place, out, &mut done),
             Record::Rejected(rejected) => self.on_rejected(rejected, place, out),
@@ -288,6 +293,8 @@ impl Interpreter {
             Record::Notice(notice) => self.on_notice(notice, place, out),
             // What was set aside is said by a notice.
             Record::DeadLetter(_) => {}
+            Record::Anchor(anchor) => self.on_anchor(anchor, out),
+            Record::CaseStep { mn, role, id, json } => self.on_case_step((mn, role, id, json), place, out),
             Record::Started(_) | Record::Stopped => {}
         }
         self.hold_back(from, out);
@@ -315,6 +322,14 @@ impl Interpreter {
 
     fn push(&self, topic: String, retain: bool, out: &mut Vec<Publication>) {
         out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain });
+    }
+
+    /// Publishes an anchor as it was signed: a byte more, and nobody could check it.
+    fn on_anchor(&self, anchor: &[u8], out: &mut Vec<Publication>) {
+        let mut topic = format!("{}/gateway/", self.settings.prefix);
+        topic::level(&mut topic, self.settings.gateway.as_bytes());
+        topic.push_str("/anchor");
+        out.push(Publication { topic, payload: Bytes::copy_from_slice(anchor), retain: true });
     }
 
     fn on_rejected(&mut self, rejected: &Rejected<'_>, place: JournalRef<'_>, out: &mut Vec<Publication>) {

@@ -24,7 +24,7 @@ use hj212_model::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 21;
+const LAYOUT: u16 = 22;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -45,6 +45,7 @@ struct State<'a> {
     flood: &'a super::flood::Flood,
     strangers: &'a BTreeMap<u32, u64>,
     keys: BTreeMap<&'a str, Vec<Kept>>,
+    cases: &'a hj212_cases::Cases,
 }
 
 /// The same, owned by the reader.
@@ -66,6 +67,7 @@ struct Restored {
     flood: super::flood::Flood,
     strangers: BTreeMap<u32, u64>,
     keys: BTreeMap<String, Vec<Kept>>,
+    cases: hj212_cases::Cases,
 }
 
 /// A snapshot that cannot be used. The journal still can: read it from its beginning.
@@ -102,6 +104,7 @@ impl Interpreter {
             round: &self.round,
             rules: &self.rulings.texts,
             keys: self.keys.kept(),
+            cases: &self.cases,
             stories: &self.stories,
             flood: &self.flood,
             strangers: &self.strangers,
@@ -138,6 +141,7 @@ impl Interpreter {
             flood: restored.flood,
             strangers: restored.strangers,
             stories: restored.stories,
+            cases: restored.cases,
             rulings,
             swept: restored.swept,
             round: restored.round,

@@ -12,6 +12,7 @@ use hj212::{Deviation, Edition, sm4, write};
 use hj212_downlink as downlink;
 use hj212_model::message::{Heard, Peering, Presence, RejectReason, Rejected};
 
+mod cases;
 mod field;
 mod follow;
 mod ids;
@@ -252,7 +253,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 12]);
+struct Schemas([(&'static str, jsonschema::Validator); 15]);
 
 impl Schemas {
     fn new() -> Schemas {
@@ -270,6 +271,9 @@ impl Schemas {
                 "validity",
                 "gateway-event",
                 "clock-step",
+                "case",
+                "case-step-status",
+                "anchor",
             ]
             .map(|name| (name, schema(name))),
         )
@@ -283,6 +287,7 @@ impl Schemas {
                 publication.topic.ends_with("/station")
                     || publication.topic.contains("/mark/")
                     || publication.topic.contains("/completeness/")
+                    || publication.topic.contains("/case/")
                     || publication.topic.ends_with("/status"),
                 "{}",
                 publication.topic
@@ -297,7 +302,10 @@ impl Schemas {
             schema.iter_errors(&body).map(|e| format!("{} at {}", e, e.instance_path())).collect();
         assert!(errors.is_empty(), "{errors:?}\n{text}");
         let beside = publication.topic.ends_with("/refused");
-        assert_eq!(publication.retain, ["station", "mark", "command", "completeness"].contains(&name) && !beside);
+        assert_eq!(
+            publication.retain,
+            ["station", "mark", "command", "completeness", "case", "anchor"].contains(&name) && !beside
+        );
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
             "data" => levels.len() == 5 && levels[3] == "data" && body["kind"] == levels[4],
@@ -319,6 +327,9 @@ impl Schemas {
             "validity" => levels.len() == 5 && levels[3] == "validity" && body["kind"] == levels[4],
             "station" => levels.len() == 4 && levels[3] == "station",
             "gateway-event" => levels[2..5] == ["gateway", "ah-01", "event"] && body["kind"] == levels[5],
+            "anchor" => levels[2..] == ["gateway", "ah-01", "anchor"],
+            "case" => levels.len() == 5 && levels[3] == "case" && body["id"] == levels[4],
+            "case-step-status" => levels.len() == 7 && levels[3] == "case-step" && levels[6] == "status",
             "clock-step" => levels[2..] == ["gateway", "ah-01", "clock-step"],
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };

@@ -31,10 +31,12 @@ impl Interpreter {
             | Record::RegistryChange { .. }
             | Record::Notice(_)
             | Record::DeadLetter(_)
+            | Record::Anchor(_)
             | Record::Tick
             | Record::Stopped
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
+            | Record::CaseStep { .. }
             | Record::Command(_) => Seen::Record,
         };
         let step = self.clock.see(time, seen);

@@ -64,6 +64,10 @@ counters! {
     JournalLost, "journal_lost", "records found damaged when the journal was opened";
     JournalExpired, "journal_expired", "delivered segments removed";
     JournalDroppedEarly, "journal_dropped_early", "delivered segments removed before their time because the disk was full";
+    ArchivedSegments, "archived_segments", "sealed segments copied to the archive";
+    ArchivedBytes, "archived_bytes", "bytes of these copies";
+    ArchiveExpired, "archive_expired", "copies removed from the archive because their time was over";
+    ArchiveErrors, "archive_errors", "tries at the archive that failed (full, unreadable); the journal keeps what has no copy";
     UplinkRecords, "uplink_records", "records interpreted";
     UplinkResent, "uplink_resent", "exact re-sends not published again";
     UplinkRevisions, "uplink_revisions", "records published again with changed values";

@@ -13,12 +13,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::json_members::{members, readings};
 use crate::config::Config;
 use hj212_interpret::{self as interpret, Interpreter};
-use hj212_journal::{self as journal, Offset, OsDisk, ReadItem, Reader};
+use hj212_journal::{self as journal, Offset, ReadItem, Reader};
 use hj212_marking::{Mark, RuleBook, Validity, Working};
 use hj212_model::message::{Kind, Timestamp};
 
@@ -386,7 +385,7 @@ pub fn list(
 fn first(dir: &Path) -> Result<Option<(Offset, Timestamp)>, MarksError> {
     let broken =
         |error: journal::ReadError| MarksError::Journal { dir: dir.display().to_string(), error: error.to_string() };
-    let mut reader = Reader::open(Arc::new(OsDisk), dir, Offset(0)).map_err(broken)?;
+    let mut reader = Reader::open(hj212_archive::reading(dir), dir, Offset(0)).map_err(broken)?;
     while let Some(item) = reader.next().map_err(broken)? {
         if let ReadItem::Record(stored) = item {
             return Ok(Some((stored.offset, stored.time)));

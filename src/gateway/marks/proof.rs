@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::MarksError;
 use hj212::secret::shown;
-use hj212_journal::{self as journal, Hash, Offset, OsDisk, ReadItem, Reader};
+use hj212_journal::{self as journal, Hash, Offset, ReadItem, Reader};
 use hj212_model::message::{Publication, Record, Timestamp};
 
 /// A record of the journal.
@@ -21,7 +20,7 @@ pub struct Proof {
     pub offset: Offset,
     /// When it was written.
     pub time: Timestamp,
-    /// What it is: `frame`, `mark-entry`, `mark-ruling`.
+    /// What it is: `frame`, `mark-entry`, `mark-ruling`, `case-step`.
     pub kind: &'static str,
     /// Its place in the chain.
     pub hash: Hash,
@@ -72,7 +71,7 @@ impl Places {
             Record::MarkRuling { id, .. } if accepted() => {
                 self.rulings.entry((*id).to_owned()).or_insert(offset);
             }
-            Record::MarkEntry { .. } | Record::MarkRuling { .. } => {}
+            Record::MarkEntry { .. } | Record::MarkRuling { .. } | Record::CaseStep { .. } => {}
             Record::Frame(_)
             | Record::Rejected(_)
             | Record::Presence(_)
@@ -85,7 +84,8 @@ impl Places {
             | Record::Stopped
             | Record::Command(_)
             | Record::Notice(_)
-            | Record::DeadLetter(_) => {}
+            | Record::DeadLetter(_)
+            | Record::Anchor(_) => {}
         }
     }
 }
@@ -97,7 +97,8 @@ impl Places {
 pub fn proof(dir: &Path, offset: Offset) -> Result<Option<Proof>, MarksError> {
     let broken =
         |error: journal::ReadError| MarksError::Journal { dir: dir.display().to_string(), error: error.to_string() };
-    let mut reader = Reader::open(Arc::new(OsDisk), dir, Offset(offset.0.saturating_sub(1).max(1))).map_err(broken)?;
+    let mut reader =
+        Reader::open(hj212_archive::reading(dir), dir, Offset(offset.0.saturating_sub(1).max(1))).map_err(broken)?;
     let mut previous = None;
     while let Some(item) = reader.next().map_err(broken)? {
         let ReadItem::Record(stored) = item else {
@@ -116,6 +117,7 @@ pub fn proof(dir: &Path, offset: Offset) -> Result<Option<Proof>, MarksError> {
             Record::Frame(heard) => ("frame", heard.raw, Some(heard.from.peer.to_string())),
             Record::MarkEntry { json, .. } => ("mark-entry", *json, None),
             Record::MarkRuling { json, .. } => ("mark-ruling", *json, None),
+            Record::CaseStep { json, .. } => ("case-step", *json, None),
             Record::Rejected(_)
             | Record::Presence(_)
             | Record::Context { .. }
@@ -127,7 +129,8 @@ pub fn proof(dir: &Path, offset: Offset) -> Result<Option<Proof>, MarksError> {
             | Record::Stopped
             | Record::Command(_)
             | Record::Notice(_)
-            | Record::DeadLetter(_) => return Ok(None),
+            | Record::DeadLetter(_)
+            | Record::Anchor(_) => return Ok(None),
         };
         return Ok(Some(Proof {
             offset,

@@ -8,7 +8,7 @@ use crate::gateway::derived::Derived;
 use crate::gateway::past;
 use hj212::packet;
 use hj212_interpret::{self as interpret, Interpreter};
-use hj212_journal::{self as journal, Disk, Offset, OsDisk, ReadItem, Reader, Stored};
+use hj212_journal::{self as journal, Disk, Offset, ReadItem, Reader, Stored};
 use hj212_model::message::{Presence, Publication, Record, Timestamp};
 
 /// What is seen of a record.
@@ -57,7 +57,7 @@ pub(super) fn walk(
         dir: dir.display().to_string(),
         error: error.to_string(),
     };
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let disk: Arc<dyn Disk> = hj212_archive::reading(dir);
     let Some(id) = journal::id(&*disk, dir).map_err(|error| broken(&error))? else {
         return Err(broken(&"there is none"));
     };
@@ -95,8 +95,12 @@ fn concerning<'r>(mn: &str, record: Record<'r>) -> Record<'r> {
             Presence::Online { mn: of, .. } | Presence::Offline { mn: of, .. } => *of == mn,
             Presence::Takeover { mn: of, .. } | Presence::CloneSuspected { mn: of, .. } => *of == mn,
         },
-        Record::MarkEntry { mn: of, .. } | Record::MarkRuling { mn: of, .. } => *of == mn,
-        Record::Rejected(_) | Record::Command(_) | Record::Notice(_) | Record::DeadLetter(_) => false,
+        Record::MarkEntry { mn: of, .. } | Record::MarkRuling { mn: of, .. } | Record::CaseStep { mn: of, .. } => {
+            *of == mn
+        }
+        Record::Rejected(_) | Record::Command(_) | Record::Notice(_) | Record::DeadLetter(_) | Record::Anchor(_) => {
+            false
+        }
         Record::Context { .. }
         | Record::Registry { .. }
         | Record::RegistryChange { .. }

@@ -16,6 +16,9 @@
 //! 7 stopped   empty
 //! 8 mark entry  length of MN u16 | MN | length of id u16 | id | the entry as it came, JSON (schema `hj212.mark-entry/1`)
 //!             MN and id as in the topic; of an entry longer than MARK_ENTRY_MAX the first MARK_ENTRY_MAX + 1 bytes: it is refused
+//! 12 case step  as 11: length of MN u16 | MN | length of role u16 | role | length of id u16 | id | the step as it came, JSON
+//!             (schema `hj212.case-step/1`)
+//! 14 anchor   the signed anchor as it is published, JSON (schema `hj212.anchor/1`)
 //! 20 clock    monotonic i64: microseconds on the run's monotonic clock, counted from any point. Every few seconds of a run; the record's
 //!             time is the wall clock of the same moment. Bytes behind it are of later versions and passed over
 //! 10 command  a step of a command's life, JSON (see the module `downlink`); passwords and keys may stand in it
@@ -118,12 +121,25 @@ pub enum Record<'a> {
         /// The ruling as it came.
         json: &'a [u8],
     },
+    /// A step of a case, before it was judged.
+    CaseStep {
+        /// The station, as in the topic.
+        mn: &'a str,
+        /// As whom it was said, as in the topic: `enterprise`, `operator`, `county`, `city`, `province`.
+        role: &'a str,
+        /// The step's id, as in the topic.
+        id: &'a str,
+        /// The step as it came.
+        json: &'a [u8],
+    },
     /// A step of a command's life, as JSON. Not to be printed: passwords and keys may stand in it.
     Command(&'a [u8]),
     /// What the gateway says of itself, JSON.
     Notice(&'a [u8]),
     /// A message that the broker would not take.
     DeadLetter(DeadLetter<'a>),
+    /// What binds all records of a day: a signed anchor, JSON.
+    Anchor(&'a [u8]),
 }
 
 /// A message that was set aside, because the broker would not take it and others had to go on.
@@ -301,9 +317,11 @@ impl<'a> Record<'a> {
             Self::Stopped => 7,
             Self::MarkEntry { .. } => 8,
             Self::MarkRuling { .. } => 11,
+            Self::CaseStep { .. } => 12,
             Self::Command(_) => 10,
             Self::Notice(_) => 24,
             Self::DeadLetter(_) => 25,
+            Self::Anchor(_) => 14,
             Self::Registry { .. } => 22,
             Self::RegistryChange { .. } => 23,
             Self::Clock(_) => 20,
@@ -358,12 +376,12 @@ impl<'a> Record<'a> {
                 put_text(out, id);
                 out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
             }
-            Self::MarkRuling { mn, role, id, json } => {
+            Self::MarkRuling { mn, role, id, json } | Self::CaseStep { mn, role, id, json } => {
                 [mn, role, id].into_iter().for_each(|text| put_text(out, text));
                 out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
             }
             Self::Command(step) => out.extend_from_slice(step),
-            Self::Notice(json) => out.extend_from_slice(json),
+            Self::Notice(json) | Self::Anchor(json) => out.extend_from_slice(json),
             Self::DeadLetter(letter) => {
                 out.extend_from_slice(&letter.of.to_le_bytes());
                 out.extend_from_slice(&letter.tries.to_le_bytes());
@@ -390,6 +408,7 @@ impl<'a> Record<'a> {
             7 => Some(Record::Stopped),
             8 => take_mark_entry(body),
             10 => Some(Record::Command(body)),
+            14 => Some(Record::Anchor(body)),
             24 => Some(Record::Notice(body)),
             25 => take_dead_letter(body),
             22 => take_context(body).map(|(name, part, parts, json)| Record::Registry { name, part, parts, json }),
@@ -398,7 +417,8 @@ impl<'a> Record<'a> {
                 Some(Record::RegistryChange { base: *base, name, part, parts, json })
             }),
             20 => body.first_chunk().map(|monotonic| Record::Clock(i64::from_le_bytes(*monotonic))),
-            11 => take_mark_ruling(body),
+            11 => take_mark_ruling(body).map(|(mn, role, id, json)| Record::MarkRuling { mn, role, id, json }),
+            12 => take_mark_ruling(body).map(|(mn, role, id, json)| Record::CaseStep { mn, role, id, json }),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
@@ -518,10 +538,11 @@ fn take_dead_letter(body: &[u8]) -> Option<Record<'_>> {
     Some(Record::DeadLetter(DeadLetter { of, tries, retain: retain == 1, bytes, why, topic, body: cursor.0 }))
 }
 
-fn take_mark_ruling(body: &[u8]) -> Option<Record<'_>> {
+/// MN, role and id as in the topic, and what came: of a ruling, of a step of a case.
+fn take_mark_ruling(body: &[u8]) -> Option<(&str, &str, &str, &[u8])> {
     let mut cursor = Cursor(body);
     let (mn, role, id) = (cursor.text()?, cursor.text()?, cursor.text()?);
-    Some(Record::MarkRuling { mn, role, id, json: cursor.0 })
+    Some((mn, role, id, cursor.0))
 }
 
 fn take_context(body: &[u8]) -> Option<([u8; 32], u32, u32, &[u8])> {
@@ -584,6 +605,8 @@ mod tests {
         round_trip(&Record::MarkRuling { mn: "", role: "", id: "", json: b"" });
         round_trip(&Record::Command(b"{}"));
         round_trip(&Record::Notice(b"{}"));
+        round_trip(&Record::Anchor(b"{}"));
+        round_trip(&Record::CaseStep { mn: "A", role: "county", id: "S-1", json: b"{}" });
         let letter =
             DeadLetter { of: 7, tries: 5, retain: true, bytes: 2, why: "NotAuthorized", topic: "a/b", body: b"{}" };
         round_trip(&Record::DeadLetter(letter));

@@ -1,0 +1,284 @@
+//! `cases list|show|step`: cases from the journal, and a step of one through the broker (案件闭环).
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{CONFIG, FAULT, IO, UNAVAILABLE, USAGE, complain, log, say};
+use crate::config::{self, Config};
+use crate::gateway::ledgers;
+use hj212_cases::{Case, Role, Rules, Step};
+use hj212_model::clock;
+use hj212_model::message::{Publication, Timestamp};
+use hj212_mqtt::{self as mqtt, Subscription};
+
+/// How long an answer is waited for.
+const WAIT: Duration = Duration::from_secs(20);
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Cases that are not ended, one a line (案件列表)
+    List {
+        /// The gateway's configuration: its journal
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only this station's
+        #[arg(long, value_name = "MN")]
+        mn: Option<String>,
+        /// Ended ones of the last 35 days as well
+        #[arg(long)]
+        all: bool,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// A case with its steps (案件详情)
+    Show {
+        /// The gateway's configuration: its journal
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The station
+        #[arg(long, value_name = "MN")]
+        mn: String,
+        /// The case
+        case: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes a step, through the broker as anybody else does (办理)
+    Step(Box<Stepping>),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Stepping {
+    /// The gateway's configuration: its broker
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The station
+    #[arg(long, value_name = "MN")]
+    mn: String,
+    /// In whose name: enterprise, operator, county, city, province
+    #[arg(long, value_name = "ROLE")]
+    role: String,
+    /// The case
+    case: String,
+    /// What: open sign reply done accept return extend void to-law close comment
+    step: String,
+    /// Who
+    #[arg(long, value_name = "NAME")]
+    author: String,
+    /// Why, or what was done
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    text: String,
+    /// Of extend: until when, RFC 3339
+    #[arg(long, value_name = "T")]
+    planned: Option<String>,
+    /// Of to-law: the number of the file
+    #[arg(long, value_name = "NUMBER", default_value = "")]
+    number: String,
+    /// Of open: the outlet
+    #[arg(long, value_name = "OUTLET", default_value = "")]
+    outlet: String,
+    /// Of open: the factor
+    #[arg(long, value_name = "CODE", default_value = "")]
+    code: String,
+    /// Of open: blue, yellow, orange, red
+    #[arg(long, value_name = "COLOUR")]
+    colour: Option<String>,
+    /// The step's id; left out: made from the time
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+}
+
+pub(super) fn cases(command: &Command) -> u8 {
+    let (Command::List { config, .. } | Command::Show { config, .. }) = command else {
+        let Command::Step(stepping) = command else { return USAGE };
+        return step(stepping);
+    };
+    let loaded = match config::load(config) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems);
+            return CONFIG;
+        }
+    };
+    let interpreter = match ledgers::read(&loaded.config) {
+        Ok(interpreter) => interpreter,
+        Err(error) => {
+            complain(&error);
+            return IO;
+        }
+    };
+    match command {
+        Command::List { mn, all, json, .. } => {
+            let wanted = interpreter
+                .cases()
+                .all()
+                .filter(|case| mn.as_ref().is_none_or(|mn| *mn == case.mn) && (*all || !case.state.is_end()));
+            let mut text = String::new();
+            for case in wanted {
+                text += &if *json { document(case).to_string() } else { line(case, interpreter.time()) };
+                text.push('\n');
+            }
+            say(&text)
+        }
+        Command::Show { mn, case, json, .. } => match interpreter.cases().get(mn, case) {
+            None => {
+                complain(&format!("站点 {mn} 没有案件 {case}。no case {case} of {mn}; cases list --all shows all"));
+                1
+            }
+            Some(case) if *json => say(&format!("{}\n", document(case))),
+            Some(case) => say(&told(case, interpreter.time())),
+        },
+        Command::Step(_) => USAGE,
+    }
+}
+
+fn document(case: &Case) -> Value {
+    let mut view = case.view(&Rules::built_in());
+    if let Some(view) = view.as_object_mut() {
+        view.insert("mn".into(), case.mn.clone().into());
+    }
+    view
+}
+
+fn short(at: Timestamp) -> String {
+    at.to_rfc3339().get(..16).unwrap_or_default().replace('T', " ")
+}
+
+fn line(case: &Case, now: Timestamp) -> String {
+    let due = case.due.map_or_else(|| "—".to_owned(), short);
+    let late = if case.due.is_some_and(|due| due < now) { " 逾期 overdue" } else { "" };
+    let next = case.state.whose().map_or("—", Role::zh);
+    format!(
+        "{}  {}  {}  {} {}  {}  待办 {next}  截止 {due}{late}",
+        case.id,
+        case.mn,
+        case.colour.zh(),
+        case.outlet,
+        case.code,
+        case.state.zh()
+    )
+}
+
+fn told(case: &Case, now: Timestamp) -> String {
+    let mut text = line(case, now) + "\n";
+    let _ = writeln!(
+        text,
+        "时限依据 {} ({}); 立案 {}; 退回 {} 次, 复发 {} 次, 延期 {}",
+        case.clause,
+        case.certainty,
+        short(case.opened),
+        case.returned,
+        case.relapses,
+        if case.extended { "是" } else { "否" }
+    );
+    if let Some(law) = &case.law {
+        let number = if law.number.is_empty() { "案号未填" } else { &law.number };
+        let _ = writeln!(text, "移交立案 {} {number}", short(law.since));
+    }
+    for taken in &case.history {
+        let role = taken.role.map_or("网关", Role::zh);
+        let _ = writeln!(
+            text,
+            "{:>10}  {}  {role} {}  {}: {} → {}  {}",
+            taken.offset,
+            short(taken.at),
+            taken.author,
+            taken.step.zh(),
+            taken.from.zh(),
+            taken.to.zh(),
+            taken.text
+        );
+        for file in &taken.files {
+            let _ = writeln!(text, "            附件 {} {} 字节 SHA-256 {}", file.name, file.bytes, file.sha256);
+        }
+    }
+    text
+}
+
+fn step(options: &Stepping) -> u8 {
+    let loaded = match config::load(&options.config) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            complain(&problems);
+            return CONFIG;
+        }
+    };
+    if Role::named(&options.role).is_none() || Step::named(&options.step).is_none() {
+        complain(
+            &"--role is enterprise, operator, county, city or province; the step open, sign, reply, done, accept, return, extend, void, to-law, close or comment",
+        );
+        return USAGE;
+    }
+    if options.mn.is_empty() || options.mn.contains(['/', '+', '#']) {
+        complain(&format!("{}: this is no MN", options.mn));
+        return USAGE;
+    }
+    log::start(&loaded.config.log);
+    let id = options.id.clone().unwrap_or_else(|| format!("S-{}", clock::now().0));
+    let mut body = json!({
+        "schema": "hj212.case-step/1", "id": id, "case": options.case, "step": options.step, "author": options.author,
+        "text": options.text, "number": options.number, "outlet": options.outlet, "code": options.code,
+    });
+    if let Some(planned) = &options.planned {
+        body["planned"] = planned.clone().into();
+    }
+    if let Some(colour) = &options.colour {
+        body["colour"] = colour.clone().into();
+    }
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
+        return FAULT;
+    };
+    runtime.block_on(send(&loaded.config, options, &id, &body))
+}
+
+async fn send(config: &Config, options: &Stepping, id: &str, body: &Value) -> u8 {
+    let mut settings = config.mqtt.clone();
+    settings.client_id = format!("{}-case-{}", settings.client_id, std::process::id());
+    let topic = format!("{}/{}/case-step/{}/{id}", settings.prefix, options.mn, options.role);
+    let stop = CancellationToken::new();
+    let filters = vec![format!("{topic}/status")];
+    let wish = Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false };
+    let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
+    let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+    let deadline = tokio::time::Instant::now() + WAIT;
+    let mut subscribed = inbox.subscribed();
+    let code = 'said: {
+        if !matches!(tokio::time::timeout_at(deadline, subscribed.wait_for(|granted| *granted)).await, Ok(Ok(_))) {
+            complain(&format!("the broker at {}:{} cannot be reached", settings.host, settings.port));
+            break 'said UNAVAILABLE;
+        }
+        let payload = bytes::Bytes::from(body.to_string());
+        if outbox.push(Publication { topic, payload, retain: false }).await.is_err() {
+            break 'said UNAVAILABLE;
+        }
+        let Ok(Some(status)) = tokio::time::timeout_at(deadline, inbox.next()).await else {
+            complain(
+                &"no gateway has answered yet: is [cases] steps = true where it runs? The step waits at the broker and may still be taken",
+            );
+            break 'said UNAVAILABLE;
+        };
+        let document: Value = serde_json::from_slice(&status.payload).unwrap_or_default();
+        status.taken();
+        if document["state"] == "accepted" {
+            break 'said say(&format!(
+                "{id} accepted 已受理: {}\n",
+                document["case"]["state"].as_str().unwrap_or_default()
+            ));
+        }
+        let why = &document["why"];
+        let word = |key: &str| why[key].as_str().unwrap_or_default().to_owned();
+        complain(&format!("{id} refused 未受理 ({}): {}。{}", word("code"), word("zh"), word("en")));
+        1
+    };
+    stop.cancel();
+    drop(outbox);
+    mqtt::left(listening).await;
+    let _ = door.await;
+    code
+}
