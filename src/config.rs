@@ -24,6 +24,7 @@ use hj212_downlink as downlink;
 use hj212_downlink::{StationKey, keyfile};
 use hj212_interpret as interpret;
 use hj212_journal as journal;
+use hj212_judgement as judgement;
 use hj212_marking::{self as marking, RuleBook};
 use hj212_model::registry::{self, Problem, Registry, Unknown};
 use hj212_mqtt as mqtt;
@@ -62,6 +63,12 @@ pub struct Config {
     pub marking: Marking,
     /// Whether steps of cases are taken.
     pub cases: Cases,
+    /// Whether hours and days are judged.
+    pub judgement: judgement::Settings,
+    /// Named limits of one's own.
+    pub limits: LimitFiles,
+    /// What is said of days that exceed.
+    pub alerts: Alerts,
     /// The keys that stations were given by other means.
     pub keys: Keys,
     /// What is logged.
@@ -124,6 +131,26 @@ pub struct Cases {
     pub steps: bool,
 }
 
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitFiles {
+    /// Tables of emission limits (CSV) that add to the built-in ones or replace those of the same name.
+    pub files: Vec<PathBuf>,
+}
+
+/// `[alerts]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// Whether days that exceed are said as alerts.
+    pub enabled: bool,
+    /// A rule file of one's own; none: the one that is built in.
+    pub files: Vec<PathBuf>,
+    /// Whether thresholds are taken that stand in for ones that nobody has published.
+    pub accept_placeholders: bool,
+}
+
 /// `[keys]`
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -170,6 +197,8 @@ pub struct Loaded {
     pub factors: BTreeMap<String, (String, String)>,
     /// The marking rules in force, file name to text.
     pub rules: BTreeMap<String, String>,
+    /// The rules of alerts in force, file name to text; none: no alerts.
+    pub alerts: BTreeMap<String, String>,
     /// The station files that were read.
     pub station_files: Vec<PathBuf>,
     /// The keys of the key file. Nothing prints them.
@@ -199,7 +228,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     config.anchor(path.parent().unwrap_or(Path::new(".")));
     problems.extend(ranges::check_disk(path, &text, &config));
     problems.extend(words::check_folders(path, &text, &config));
-    let (registry, station_files) = match load_stations(&config.stations) {
+    let (registry, station_files) = match load_stations(&config.stations, &config.limits) {
         Ok(loaded) => loaded,
         Err(found) => {
             problems.extend(found);
@@ -218,6 +247,13 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     problems.extend(check_conversions(&registry, &factors, &station_files));
     let rules = match load_rules(&config.marking, &registry) {
         Ok(rules) => rules,
+        Err(found) => {
+            problems.extend(found);
+            BTreeMap::new()
+        }
+    };
+    let alerts = match load_alerts(&config.alerts) {
+        Ok(alerts) => alerts,
         Err(found) => {
             problems.extend(found);
             BTreeMap::new()
@@ -246,7 +282,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    Ok(Loaded { config, registry, factors, rules, station_files, keys })
+    Ok(Loaded { config, registry, factors, rules, alerts, station_files, keys })
 }
 
 /// Reads the key file at `path`; no keys if `path` is empty.
@@ -298,6 +334,8 @@ impl Config {
         };
         self.stations.files.iter_mut().for_each(anchor);
         self.marking.files.iter_mut().for_each(anchor);
+        self.limits.files.iter_mut().for_each(anchor);
+        self.alerts.files.iter_mut().for_each(anchor);
         anchor(&mut self.journal.dir);
         anchor(&mut self.archive.dir);
         anchor(&mut self.dictionary.file);
@@ -373,6 +411,13 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "only with command.enabled: what is missing is asked for by commands",
         "set enabled = true in [command], too",
     );
+    rule(
+        !config.alerts.enabled || config.judgement.enabled,
+        "alerts.enabled",
+        "true",
+        "only with judgement.enabled: alerts follow from what is judged",
+        "set enabled = true in [judgement], too",
+    );
     for (key, value, must) in config.command.wrong() {
         let key = format!("command.{key}");
         problems.push(Problem::of_key(path, text, &key, &value, must, "leave it out for the default"));
@@ -405,10 +450,21 @@ fn read(path: &Path) -> Result<String, Problem> {
     })
 }
 
-fn load_stations(settings: &Stations) -> Result<(Registry, Vec<PathBuf>), Vec<Problem>> {
+fn load_stations(settings: &Stations, limits: &LimitFiles) -> Result<(Registry, Vec<PathBuf>), Vec<Problem>> {
     let mut problems = Vec::new();
+    let mut own = Vec::new();
+    for file in &limits.files {
+        match read(file) {
+            Ok(text) => own.push((file.display().to_string(), text)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let tables = registry::LimitTables::read(&own).unwrap_or_else(|found| {
+        problems.extend(found);
+        registry::LimitTables::default()
+    });
     let (files, texts) = read_all(&settings.files, "stations.files", &mut problems);
-    match registry::load(&texts, settings.unknown) {
+    match registry::load_with(&texts, settings.unknown, &tables) {
         Ok(registry) if problems.is_empty() => Ok((registry, files)),
         Ok(_) => Err(problems),
         Err(found) => {
@@ -490,6 +546,41 @@ fn load_rules(settings: &Marking, registry: &Registry) -> Result<BTreeMap<String
         }
     }
     if problems.is_empty() { Ok(rules) } else { Err(problems) }
+}
+
+/// The rule file of alerts in force: one's own, or the built-in one if its placeholders are accepted.
+fn load_alerts(settings: &Alerts) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    if !settings.enabled {
+        return Ok(BTreeMap::new());
+    }
+    let mut problems = Vec::new();
+    let (_, own) = read_all(&settings.files, "alerts.files", &mut problems);
+    let name =
+        |file: &str| Path::new(file).file_name().map_or(file.to_owned(), |name| name.to_string_lossy().into_owned());
+    let texts: BTreeMap<String, String> = if own.is_empty() {
+        judgement::alerts::built_in_texts()
+    } else {
+        own.into_iter().map(|(file, text)| (name(&file), text)).collect()
+    };
+    if texts.len() > 1 {
+        problems.push(Problem::of_file(
+            Path::new("alerts.files"),
+            "several rule files of alerts",
+            "name one: all colours stand in it",
+        ));
+    }
+    for (file, text) in &texts {
+        match judgement::alerts::Rules::read(file, text) {
+            Err(found) => problems.extend(found),
+            Ok(rules) if rules.placeholder && !settings.accept_placeholders => problems.push(Problem::of_file(
+                Path::new(file),
+                "its thresholds are placeholders: the province's are published nowhere (阈值为占位值)",
+                &format!("name your own file in alerts.files, or write {}", judgement::alerts::WAIVER),
+            )),
+            Ok(_) => {}
+        }
+    }
+    if problems.is_empty() { Ok(texts) } else { Err(problems) }
 }
 
 /// `path` itself, or the `*.toml` files of the folder `path` in the order of their names.

@@ -3,6 +3,7 @@
 //! Exit codes (sysexits): 0 done, 1 found something wrong (`decode`, `send`, `journal verify`), 64 usage, 69 something needed is not there,
 //! 70 a fault of ours, 74 input or output failed, 75 try again later, 78 the configuration is bad.
 
+mod alerts;
 mod cases;
 mod check;
 mod command;
@@ -15,6 +16,7 @@ mod evidence;
 mod factors;
 mod gaps;
 mod journal;
+mod judge;
 mod keys;
 mod letters;
 mod log;
@@ -112,6 +114,12 @@ enum Command {
     /// A station's records with proof, in a file that anybody can check offline (证据包)
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Says whether limits were met, from the journal (达标判定)
+    #[command(subcommand)]
+    Judge(judge::Command),
+    /// The alerts that are open (预警)
+    #[command(subcommand)]
+    Alerts(alerts::Command),
     /// Says why readings are marked, from the journal (标记说明)
     #[command(subcommand)]
     Marks(marks::Command),
@@ -149,6 +157,8 @@ pub fn main() -> ExitCode {
         Command::Journal(command) => journal::journal(&command),
         Command::Cases(command) => cases::cases(&command),
         Command::Evidence(command) => evidence::evidence(&command),
+        Command::Judge(command) => judge::judge(&command),
+        Command::Alerts(command) => alerts::alerts(&command),
         Command::Marks(command) => marks::marks(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),

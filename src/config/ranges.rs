@@ -130,6 +130,7 @@ const RANGES: &[(&str, Kind, u64, u64)] = &[
     ("recall.open_max", Count, 1, 1_000_000),
     ("recall.settle", Time, 0, 40 * DAY),
     ("recall.quiet", Time, 0, 40 * DAY),
+    ("judgement.settle_spread", Time, 0, 6 * HOUR),
     ("recall.retry_min", Time, SECOND, 40 * DAY),
     ("recall.retry_max", Time, SECOND, 40 * DAY),
     ("recall.attempts_max", Count, 1, 20),

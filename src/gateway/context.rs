@@ -131,15 +131,22 @@ pub(super) fn is_readable(journal: &Journal, first: u64, last: u64) -> bool {
 fn rows(context: &Context) -> impl Iterator<Item = (String, Vec<u8>)> {
     let factors = context.factors.iter().map(|(code, row)| (format!("f{code}"), serde_json::to_vec(row)));
     let rules = context.rules.iter().map(|(file, text)| (format!("r{file}"), serde_json::to_vec(text)));
+    let alerts = context.alerts.iter().map(|(file, text)| (format!("a{file}"), serde_json::to_vec(text)));
     let stations = context.stations.iter().map(|(mn, facts)| (format!("s{mn}"), Ok(short(facts))));
     let dialects = context.dialects.iter().map(|(name, row)| (format!("d{name}"), serde_json::to_vec(row)));
-    dialects.chain(factors).chain(rules).chain(stations).map(|(key, json)| (key, json.unwrap_or_default()))
+    alerts
+        .chain(dialects)
+        .chain(factors)
+        .chain(rules)
+        .chain(stations)
+        .map(|(key, json)| (key, json.unwrap_or_default()))
 }
 
 /// The JSON of one row of a context.
 fn row(context: &Context, key: &str) -> Option<Vec<u8>> {
     let (what, key) = key.split_at_checked(1)?;
     match what {
+        "a" => serde_json::to_vec(context.alerts.get(key)?).ok(),
         "d" => serde_json::to_vec(context.dialects.get(key)?).ok(),
         "f" => serde_json::to_vec(context.factors.get(key)?).ok(),
         "r" => serde_json::to_vec(context.rules.get(key)?).ok(),
@@ -165,15 +172,16 @@ fn short(facts: &StationFacts) -> Vec<u8> {
 /// The rows as records of a change of `base`, or of the whole; and the name of what they make. `None`: a row is too long for that.
 fn pieces(rows: impl Iterator<Item = (String, Vec<u8>)>, base: Option<[u8; 32]>) -> Option<(Vec<Encoded>, [u8; 32])> {
     let mut pieces = Vec::new();
-    let mut open: [Vec<u8>; 4] = Default::default();
+    let mut open: [Vec<u8>; 5] = Default::default();
     let mut size = 0;
     for (key, json) in rows {
         if key.len() + json.len() > ROW_MAX {
             return None;
         }
         let (what, key) = key.split_at_checked(1)?;
-        let [dialects, factors, rules, stations] = &mut open;
+        let [alerts, dialects, factors, rules, stations] = &mut open;
         let map = match what {
+            "a" => alerts,
             "d" => dialects,
             "f" => factors,
             "r" => rules,
@@ -208,9 +216,9 @@ fn pieces(rows: impl Iterator<Item = (String, Vec<u8>)>, base: Option<[u8; 32]>)
 }
 
 /// The open maps as one object; they begin anew.
-fn close(open: &mut [Vec<u8>; 4]) -> Vec<u8> {
+fn close(open: &mut [Vec<u8>; 5]) -> Vec<u8> {
     let mut piece = Vec::new();
-    for (name, map) in ["dialects", "factors", "rules", "stations"].iter().zip(open) {
+    for (name, map) in ["alerts", "dialects", "factors", "rules", "stations"].iter().zip(open) {
         if map.is_empty() {
             continue;
         }

@@ -148,7 +148,7 @@ impl Running {
         log: Option<LogSwitch>,
         stop: CancellationToken,
     ) -> Result<Running, StartError> {
-        let Loaded { config, registry, factors, rules, keys, .. } = loaded;
+        let Loaded { config, registry, factors, rules, alerts, keys, .. } = loaded;
         let telemetry = Arc::new(Telemetry::default());
         let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
         // First of all: until the others have spoken, the journal holds everything.
@@ -159,7 +159,7 @@ impl Running {
         derived.prepare();
         let base = uplink::Base::find(&derived, &interpretation(&config));
         let (stations, dialects) = (registry.facts(), registry.dialects());
-        let mut context = Context { stations, factors, rules, dialects, ..Context::default() };
+        let mut context = Context { stations, factors, rules, alerts, dialects, ..Context::default() };
         let announcer = Arc::new(Announcer::new(Arc::clone(&journal), derived.clone()));
         let monotonic = Monotonic::default();
         announcer.start(&context, &keys, base.known(), monotonic)?;
@@ -578,7 +578,8 @@ fn note_expiry(telemetry: &Telemetry, certificates: &[Option<Arc<net::Certificat
 /// The settings of the interpretation, with what other sections say of it.
 fn interpretation(config: &Config) -> interpret::Settings {
     let (prefix, gateway) = (config.mqtt.prefix.clone(), config.gateway.id.clone());
-    interpret::Settings { prefix, gateway, coverage: config.recall.clone(), ..config.interpret.clone() }
+    let (coverage, judgement) = (config.recall.clone(), config.judgement.clone());
+    interpret::Settings { prefix, gateway, coverage, judgement, ..config.interpret.clone() }
 }
 
 /// `record` as it is appended now.

@@ -169,6 +169,7 @@ impl Interpreter {
         change.stations.retain(|mn, facts| facts.as_ref() != self.context.stations.get(mn));
         change.factors.retain(|code, row| row.as_ref() != self.context.factors.get(code));
         change.rules.retain(|file, text| text.as_ref() != self.context.rules.get(file));
+        change.alerts.retain(|file, text| text.as_ref() != self.context.alerts.get(file));
         let changed: Vec<String> = change.stations.keys().cloned().collect();
         let (renamed, ruled) = (!change.factors.is_empty(), !change.rules.is_empty());
         change.apply(&mut self.context);
@@ -190,6 +191,7 @@ impl Interpreter {
         if renamed {
             self.dictionary = super::built_in::dictionary(&self.context.factors);
         }
+        self.judging.replace(&self.context.alerts);
         self.count_strangers();
         for mn in changed {
             let Some(number) = self.station_of(mn.as_bytes()) else { continue };
@@ -301,6 +303,7 @@ impl Interpreter {
         if !context.rules.is_empty() {
             self.rulings.replace(&context.rules);
         }
+        self.judging.replace(&context.alerts);
         self.context = context;
         self.context_name = name;
         true

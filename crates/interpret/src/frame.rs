@@ -11,7 +11,7 @@ use super::report::{ReadContext, Torn};
 use super::seams::Seams;
 use super::settings::Settings;
 use super::station::Station;
-use super::{Interpreted, Interpreter, coverage, hash, id, loose, marks, micros, qn_use, times};
+use super::{Interpreted, Interpreter, coverage, hash, id, judgement, loose, marks, micros, qn_use, times};
 use hj212::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
 use hj212_downlink::Step;
 use hj212_model::message::dialect::Shown;
@@ -280,7 +280,11 @@ impl Interpreter {
         out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain: false });
         done.deviations = done.deviations.union(all);
         station.count(all);
-        marks::publish(&self.settings, &self.rulings, station, &self.verdict, (packet.place, &mut self.numbers), out);
+        // The hour is taken before what follows from it is: a revision of an earlier hour comes behind it.
+        let (judged, means) = ((&self.settings, &self.judging), (&report, &self.verdict));
+        judgement::heard(judged, station, (kind, moment), means, (packet.place, &mut self.numbers), out);
+        let rules = (&self.settings, &self.rulings, &self.judging);
+        marks::tell(rules, station, &self.verdict, (packet.place, &mut self.numbers), out);
         let told = (packet.st, kind, moment, backfill);
         let counting = coverage::Counting { settings: &self.settings, facts, outages: self.round.outages() };
         coverage::arrived(counting, station, told, (packet.place, &mut self.numbers), done, out);

@@ -49,6 +49,7 @@ mod hash;
 mod id;
 mod items;
 mod json;
+mod judgement;
 mod keys;
 mod loose;
 mod marks;
@@ -81,6 +82,7 @@ mod under_way;
 mod value;
 mod worth;
 
+pub use judgement::DayKnown;
 pub use keys::Area;
 pub use settings::Settings;
 pub use snapshot::RestoreError;
@@ -101,6 +103,7 @@ use hj212_downlink::Step;
 use hj212_marking::Verdict;
 use hj212_model::clock::belief::Belief;
 use hj212_model::message::{Context, Publication, Record, Rejected, StationFacts, Timestamp};
+use judgement::Judging;
 use keys::Keys;
 use marks::RulesInForce;
 use parts::Waiting;
@@ -172,6 +175,7 @@ pub struct Interpreter {
     stories: OpenCommands,
     cases: hj212_cases::Cases,
     rulings: RulesInForce,
+    judging: Judging,
     keys: Keys,
     verdict: Verdict,
     numbers: numbers::Numbers,
@@ -187,6 +191,7 @@ impl Interpreter {
         let context = Context::default();
         Interpreter {
             dictionary: built_in::dictionary(&context.factors),
+            judging: Judging::new(&settings, &context.alerts),
             settings,
             context,
             run: Run::default(),

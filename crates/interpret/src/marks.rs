@@ -10,6 +10,7 @@ use serde_json::json;
 use super::data::{quoted, write_journal};
 use super::events::JournalRef;
 use super::factors::Medium;
+use super::judgement::{self, Judging};
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::report::Report;
@@ -218,8 +219,20 @@ fn paces(ledger: &Ledger) -> Paces {
         .map(|grain| ledger.cadence(grain).map(|(seconds, origin)| (seconds, of(origin))))
 }
 
+/// Publishes what happened to a station's marks, and what judgement makes of it.
+pub(super) fn tell(
+    (settings, rulings, judging): (&Settings, &RulesInForce, &Judging),
+    station: &mut Station,
+    verdict: &Verdict,
+    (place, numbers): (JournalRef<'_>, &mut Numbers),
+    out: &mut Vec<Publication>,
+) {
+    publish(settings, rulings, station, verdict, (place, numbers), out);
+    judgement::follow(settings, judging, station, verdict, (place, numbers), out);
+}
+
 /// Publishes what happened to a station's marks: an event each, and the retained mark.
-pub(super) fn publish(
+fn publish(
     settings: &Settings,
     rulings: &RulesInForce,
     station: &Station,
@@ -360,9 +373,11 @@ impl Interpreter {
         self.swept = self.elapsed;
         let mut verdict = std::mem::take(&mut self.verdict);
         for station in &mut self.stations {
+            let places = (place, &mut self.numbers);
+            judgement::advance(&self.settings, &self.judging, station, self.now, places, out);
             let Some(plan) = station.plan.clone() else { continue };
             station.marks.tick(&plan, self.now, &mut verdict);
-            publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
+            tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
         }
         self.verdict = verdict;
     }
@@ -392,7 +407,7 @@ impl Interpreter {
             let mut verdict = Verdict::default();
             station.marks.install(&plan, &mut verdict);
             station.plan = Some(plan);
-            publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
+            tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
         }
     }
 
@@ -472,7 +487,7 @@ impl Interpreter {
         let said = station.marks.enter(&plan, place.at, (id, entry), &code, &mut verdict);
         verdict.happenings.splice(0..0, changed);
         answer(station, ("mark-entry", None), &said, place, out);
-        publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
+        tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
     }
 
     /// Takes what an authority ruled about a mark entered by hand: publishes the answer on `{mn}/mark-ruling/{role}/{id}/status`, and what
@@ -498,7 +513,7 @@ impl Interpreter {
         let mut verdict = Verdict::default();
         let said = station.marks.rule(&plan, place.at, (role, id, ruling), &mut verdict);
         answer(station, ("mark-ruling", Some(role)), &said, place, out);
-        publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
+        tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
     }
 
     /// Takes that a station came or went, for the rules that look at its connection.
@@ -507,7 +522,7 @@ impl Interpreter {
         let plan = station.plan.clone().unwrap_or_default();
         let mut verdict = Verdict::default();
         station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.at, &mut verdict);
-        publish(&self.settings, &self.rulings, station, &verdict, (place, &mut self.numbers), out);
+        tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
     }
 }
 

@@ -204,6 +204,12 @@ impl<'a> Report<'a> {
         self.cells(reading).find(is).map(|cell| self.published(reading, cell))
     }
 
+    /// The sum of `reading` over its period (Cou), if it was said.
+    pub(super) fn total(&self, reading: &Reading<'a>) -> Option<Cow<'a, [u8]>> {
+        let is = |cell: &&Cell<'a>| !cell.earlier && cell.name.is_some_and(|name| name.snake == "cou");
+        self.cells(reading).find(is).map(|cell| self.published(reading, cell))
+    }
+
     /// The value of a cell in the unit that is published.
     fn published(&self, reading: &Reading<'a>, cell: &Cell<'a>) -> Cow<'a, [u8]> {
         match reading.multiplier().filter(|_| cell.is_converted()) {

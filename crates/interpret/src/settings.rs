@@ -17,6 +17,9 @@ pub struct Settings {
     /// When records are missing, and whether they are asked for. Set from `[recall]`.
     #[serde(skip)]
     pub coverage: hj212_coverage::Settings,
+    /// Whether hours and days are judged. Set from `[judgement]`.
+    #[serde(skip)]
+    pub judgement: hj212_judgement::Settings,
     /// How long a split record waits for its missing parts before it is published without them. 1s to 1d.
     #[serde(with = "hj212_model::settings::duration")]
     pub parts_max_wait: Duration,
@@ -78,6 +81,7 @@ impl Default for Settings {
             prefix: "hj212/v1".to_owned(),
             gateway: "gateway".to_owned(),
             coverage: hj212_coverage::Settings::default(),
+            judgement: hj212_judgement::Settings::default(),
             parts_max_wait: minutes(5),
             parts_max: 64,
             parts_record_max: 60 * 1024,

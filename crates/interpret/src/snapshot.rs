@@ -24,7 +24,7 @@ use hj212_model::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 22;
+const LAYOUT: u16 = 23;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -138,6 +138,7 @@ impl Interpreter {
             rulings.renew(station, facts);
         }
         Ok(Interpreter {
+            judging: super::judgement::Judging::new(&settings, &restored.context.alerts),
             flood: restored.flood,
             strangers: restored.strangers,
             stories: restored.stories,

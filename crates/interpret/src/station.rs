@@ -62,6 +62,8 @@ pub(super) struct Station {
     pub(super) pending: Vec<u64>,
     /// What its readings are worth.
     pub(super) marks: hj212_marking::Marks,
+    /// What its hours and days come to.
+    pub(super) outlet: hj212_judgement::Outlet,
     /// What is known of its clock.
     pub(super) clock: super::under_way::Clock,
     /// What has arrived and what is missing.
@@ -70,6 +72,9 @@ pub(super) struct Station {
     pub(super) proposed: BTreeMap<String, super::follow::Proposed>,
     /// The edition and the medium whose rules are in force.
     pub(super) ruled: Option<(String, String)>,
+    /// Its emission limits, as far as hours and days are judged by them.
+    #[serde(skip)]
+    pub(super) limits: Option<std::sync::Arc<hj212_judgement::Limits>>,
     /// The rules in force.
     #[serde(skip)]
     pub(super) plan: Option<std::sync::Arc<hj212_marking::Plan>>,
@@ -99,6 +104,7 @@ impl Station {
     pub(super) fn dress(&mut self, settings: &Settings, context: &Context) {
         let mn = std::str::from_utf8(&self.mn).unwrap_or_default();
         let (facts, former) = (context.facts(mn), context.registered_as(mn));
+        self.limits = super::judgement::limits_of(facts);
         self.level.clear();
         topic::level(&mut self.level, &self.mn);
         self.topic = format!("{}/{}", settings.prefix, self.level);

@@ -16,6 +16,7 @@ mod cases;
 mod field;
 mod follow;
 mod ids;
+mod judgement;
 mod keys;
 mod outages;
 mod parts;
@@ -253,7 +254,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 15]);
+struct Schemas([(&'static str, jsonschema::Validator); 18]);
 
 impl Schemas {
     fn new() -> Schemas {
@@ -274,6 +275,9 @@ impl Schemas {
                 "case",
                 "case-step-status",
                 "anchor",
+                "judgement",
+                "judgement-running",
+                "alert",
             ]
             .map(|name| (name, schema(name))),
         )
@@ -288,6 +292,7 @@ impl Schemas {
                     || publication.topic.contains("/mark/")
                     || publication.topic.contains("/completeness/")
                     || publication.topic.contains("/case/")
+                    || publication.topic.contains("/alert/")
                     || publication.topic.ends_with("/status"),
                 "{}",
                 publication.topic
@@ -304,7 +309,7 @@ impl Schemas {
         let beside = publication.topic.ends_with("/refused");
         assert_eq!(
             publication.retain,
-            ["station", "mark", "command", "completeness", "case", "anchor"].contains(&name) && !beside
+            ["station", "mark", "command", "completeness", "case", "anchor", "alert"].contains(&name) && !beside
         );
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
@@ -325,6 +330,9 @@ impl Schemas {
             "mark-entry-status" => levels.len() == 6 && levels[3] == "mark-entry" && levels[5] == "status",
             "mark-ruling-status" => levels.len() == 7 && levels[3] == "mark-ruling" && levels[4] == body["role"],
             "validity" => levels.len() == 5 && levels[3] == "validity" && body["kind"] == levels[4],
+            "judgement" => levels.len() == 5 && levels[3] == "judgement" && body["period"] == levels[4],
+            "judgement-running" => levels[3..] == ["judgement", "running"],
+            "alert" => levels.len() == 5 && levels[3] == "alert" && body["alert"] == levels[4],
             "station" => levels.len() == 4 && levels[3] == "station",
             "gateway-event" => levels[2..5] == ["gateway", "ah-01", "event"] && body["kind"] == levels[5],
             "anchor" => levels[2..] == ["gateway", "ah-01", "anchor"],

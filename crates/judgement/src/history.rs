@@ -1,6 +1,6 @@
 //! What is remembered of an outlet: the hours of its last days, in few bytes.
 //!
-//! What must stay true: at most [`TRACKS_MAX`] factors of [`DAYS_KEPT`] days of 24 hours; a cell takes 12 bytes; days are in order, each once.
+//! What must stay true: at most [`TRACKS_MAX`] factors of [`DAYS_KEPT`] days of 24 hours; a cell takes 8 bytes; days are in order, each once.
 
 use std::collections::VecDeque;
 
@@ -18,21 +18,22 @@ pub const TRACKS_MAX: usize = 24;
 /// The flow of waste water.
 pub const FLOW: &str = "w00000";
 
-/// What came of one hour of one factor.
+/// What came of one hour of one factor, in eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cell {
     mantissa: i32,
-    digits: u8,
-    has_value: bool,
-    /// 0: no record came; 1: one came and nothing is said of it; then the validities.
-    worth: u8,
+    /// Digits after the point, and [`VALUE`] if there is a value.
+    form: u8,
+    /// Below 8 the worth (0: no record came; 1: one came and nothing is said of it; then the validities); above it how often it was said again
+    /// after its day was settled.
+    state: u8,
     /// Usable minute means of the hour, where they are known.
     pub good: u8,
     /// Minute means that were due; 0: not known.
     pub due: u8,
-    /// How often its outcome was said again after its day was settled.
-    pub revision: u8,
 }
+
+const VALUE: u8 = 0x80;
 
 const WORTHS: [Validity; 6] = [
     Validity::Valid,
@@ -44,20 +45,14 @@ const WORTHS: [Validity; 6] = [
 ];
 
 impl Cell {
-    /// What came: a value, if it is one, and its worth, if anything is said of it.
+    /// What came: a value, if it is one, its worth, if anything is said of it, and usable minute means and those due, where they are known.
     #[must_use]
     pub fn new(value: Option<Decimal>, worth: Option<Validity>, minutes: Option<(u32, u32)>) -> Cell {
         let (mantissa, digits) = value.map_or((0, 0), Decimal::parts);
         let (good, due) = minutes.unwrap_or_default();
         let small = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
-        let mut cell = Cell {
-            mantissa,
-            digits,
-            has_value: value.is_some(),
-            good: small(good),
-            due: small(due),
-            ..Cell::default()
-        };
+        let form = digits | if value.is_some() { VALUE } else { 0 };
+        let mut cell = Cell { mantissa, form, state: 0, good: small(good), due: small(due) };
         cell.set_worth(worth);
         cell
     }
@@ -65,25 +60,37 @@ impl Cell {
     /// Whether a record of the hour came.
     #[must_use]
     pub const fn came(self) -> bool {
-        self.worth > 0
+        self.state & 7 > 0
     }
 
     /// Its value.
     #[must_use]
     pub fn value(self) -> Option<Decimal> {
-        self.has_value.then(|| Decimal::of(self.mantissa, self.digits))
+        (self.form & VALUE != 0).then(|| Decimal::of(self.mantissa, self.form & !VALUE))
     }
 
     /// What is said of it; `None`: nothing, or no record came.
     #[must_use]
     pub fn worth(self) -> Option<Validity> {
-        WORTHS.get(usize::from(self.worth).checked_sub(2)?).copied()
+        WORTHS.get(usize::from(self.state & 7).checked_sub(2)?).copied()
+    }
+
+    /// How often it was said again after its day was settled; 31: so often or oftener.
+    #[must_use]
+    pub const fn revision(self) -> u8 {
+        self.state >> 3
+    }
+
+    /// The same, said so often again.
+    pub(super) const fn revised(self, times: u8) -> Cell {
+        let times = if times > 31 { 31 } else { times };
+        Cell { state: self.state & 7 | times << 3, ..self }
     }
 
     /// Says that it is worth something else.
     pub(super) fn set_worth(&mut self, worth: Option<Validity>) {
         let place = worth.and_then(|worth| WORTHS.iter().position(|known| *known == worth));
-        self.worth = place.map_or(1, |place| u8::try_from(place + 2).unwrap_or(1));
+        self.state = self.state & !7 | place.map_or(1, |place| u8::try_from(place + 2).unwrap_or(1));
     }
 }
 

@@ -34,6 +34,7 @@ mod limits;
 mod outlet;
 mod running;
 mod said;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -47,4 +48,5 @@ pub use limits::{Basis, Limit, Limits, Period};
 pub use outlet::{Asked, Heard, Held, Mean, Outcomes, Outlet, Picture};
 pub use running::{Possible, Running};
 pub use said::{METHOD, Said, What};
+pub use settings::Settings;
 pub use words::Words;

@@ -240,7 +240,7 @@ impl Outlet {
                 continue;
             }
             if stage == Stage::Settled {
-                cell.revision = cell.revision.saturating_add(1);
+                *cell = cell.revised(cell.revision() + 1);
             }
             let cell = *cell;
             day.dirty = true;
@@ -337,7 +337,7 @@ impl Outlet {
 
     /// Lets time pass: judges what is over, settles what is closed, says again what is another, and raises and lowers alerts.
     pub fn advance(&mut self, held: &Held<'_>, now: Timestamp, out: &mut Vec<Said>) {
-        if held.limits.is_empty() && self.furnaces.is_empty() && self.tracks.is_empty() {
+        if held.limits.is_empty() && self.is_empty() {
             return;
         }
         let today = calendar::day_of(now);
@@ -547,6 +547,12 @@ impl Outlet {
         self.results().into_iter().map(|(code, days)| (code, each(days))).collect()
     }
 
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tracks.is_empty() && self.furnaces.is_empty() && self.alerts.open().next().is_none()
+    }
+
     /// The alerts that are open.
     #[must_use]
     pub fn alerts(&self) -> &Alerts {
@@ -569,12 +575,11 @@ impl Outlet {
 fn put(day: &mut Day, hour: usize, mut cell: Cell) -> bool {
     let settled = day.told.stage == Stage::Settled;
     let Some(place) = day.cells.get_mut(hour) else { return false };
-    cell.revision = place.revision;
+    cell = cell.revised(place.revision());
     if *place == cell {
         return false;
     }
-    cell.revision = cell.revision.saturating_add(u8::from(settled));
-    *place = cell;
+    *place = cell.revised(place.revision() + u8::from(settled));
     day.dirty = true;
     true
 }
@@ -590,7 +595,7 @@ fn say_hour(
     let Some(limit) = limits.on(code, Period::Hour, number).filter(|limit| limit.basis == basis) else { return };
     let stage = if stage == Stage::Settled { stage } else { Stage::Provisional };
     let judged = hour::judge(limit, cell);
-    out.push(said::hour((calendar::hour(number, hour), code, limit), (stage, cell.revision), &judged));
+    out.push(said::hour((calendar::hour(number, hour), code, limit), (stage, cell.revision()), &judged));
 }
 
 /// When a day is settled, its hours that are not plainly met are said once more.
@@ -601,7 +606,7 @@ fn say_settled_hours(limits: &Limits, track: &Track, day: &Day, out: &mut Vec<Sa
         let judged = hour::judge(limit, *cell);
         if matches!(judged.outcome, Outcome::Exceeded | Outcome::LeftToPeople) {
             let at = calendar::hour(day.number, hour);
-            out.push(said::hour((at, &track.code, limit), (Stage::Settled, cell.revision), &judged));
+            out.push(said::hour((at, &track.code, limit), (Stage::Settled, cell.revision()), &judged));
         }
     }
 }

@@ -88,8 +88,15 @@ impl Marks {
 }
 
 impl Plan {
+    /// The counts that hold for the station.
+    #[must_use]
+    pub fn counts(&self) -> &[Count] {
+        &self.counts
+    }
+
     /// The facilities for which `code` is the counted signal; where none has it, the outlet for the rule's own code.
-    fn counted_on(&self, rule: &Count, code: &str) -> Vec<String> {
+    #[must_use]
+    pub fn counted_on(&self, rule: &Count, code: &str) -> Vec<String> {
         let named: Vec<&(String, BTreeMap<String, String>)> =
             self.aliases.iter().filter(|(_, aliases)| aliases.contains_key(&rule.signal)).collect();
         if named.is_empty() {

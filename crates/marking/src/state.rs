@@ -515,6 +515,21 @@ impl Marks {
         self.memory.marks().chain(self.held.values()).filter(within).filter(about)
     }
 
+    /// Whether one of these marks has effect on the object at a time.
+    #[must_use]
+    pub fn has_effect(&self, object: &str, marks: &[String], at: Timestamp) -> bool {
+        let on = |mark: &&Mark| mark.object == object && marks.contains(&mark.mark);
+        self.held.values().chain(self.memory.marks()).filter(on).any(|mark| mark.works_at(at.0))
+    }
+
+    /// How many hours of a whole day the station measures a factor; `None`: that is not known yet.
+    #[must_use]
+    pub fn hours_due(&self, code: &str) -> Option<u32> {
+        let slot = self.slots.get(usize::from(*self.index.get(code)?))?;
+        let step = slot.tallies.last()?.step()?.max(super::effect::HOUR);
+        u32::try_from((super::effect::DAY + step / 2) / step).ok().filter(|due| (1..=24).contains(due))
+    }
+
     /// The entry by which another one was withdrawn or superseded.
     #[must_use]
     pub fn replaced_by(&self, entry: &str) -> Option<&str> {

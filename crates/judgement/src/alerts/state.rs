@@ -59,6 +59,8 @@ pub struct Alerts {
     open: Vec<Alert>,
     /// Warnings ahead that were told: rule, factor, day.
     told: Vec<(String, String, i32)>,
+    /// Alerts that were said, of the days that are remembered: factor, first and last day.
+    said: Vec<(String, i32, i32)>,
     looked: Timestamp,
 }
 
@@ -106,7 +108,21 @@ impl Alerts {
             let days = results.get(&code).map_or(&[][..], Vec::as_slice);
             let before = self.open.iter().position(|alert| alert.code == code);
             let known = before.and_then(|at| self.open.get(at)).cloned();
-            let (course, ended) = course(rules, days, &exceeded, known.as_ref());
+            let (course, closed) = course(rules, days, &exceeded, known.as_ref());
+            let ended = known.as_ref().is_some_and(|alert| closed.iter().any(|course| course.first == alert.first));
+            // What was found to exceed when later days had met the limit already is said all the same, once.
+            for past in &closed {
+                let said = |(known, first, last): &(String, i32, i32)| {
+                    *known == code && (*first..=*last).contains(&past.first)
+                };
+                let said = self.said.iter().any(said);
+                if !said && past.settled {
+                    self.begin(rules, &code, past, now, out);
+                    if let Some(alert) = self.open.pop() {
+                        end(rules, &alert, days, true, now, out);
+                    }
+                }
+            }
             match (known, course) {
                 (Some(alert), Some(course)) if course.first == alert.first => {
                     self.say_again(rules, alert, &course, now, out);
@@ -114,6 +130,10 @@ impl Alerts {
                 (known, course) => {
                     if let Some(alert) = known {
                         self.open.retain(|open| open.code != code);
+                        if !ended {
+                            // It was taken back: should its days exceed after all, that is to be said anew.
+                            self.said.retain(|(known, first, _)| *known != code || *first != alert.first);
+                        }
                         end(rules, &alert, days, ended, now, out);
                     }
                     if let Some(course) = course {
@@ -123,6 +143,8 @@ impl Alerts {
             }
         }
         self.open.sort_by(|one, other| one.code.cmp(&other.code));
+        let oldest = results.values().filter_map(|days| days.first()).map(|result| result.day).min();
+        self.said.retain(|(.., last)| oldest.is_some_and(|oldest| *last >= oldest));
         self.remind(rules, asked, now, out);
     }
 
@@ -140,7 +162,17 @@ impl Alerts {
             print: 0,
         };
         say(rules, &mut alert, course, (None, "exceeded"), now, out);
+        self.note_said(&alert, course);
         self.open.push(alert);
+    }
+
+    /// Remembers which days of a factor an alert was said of.
+    fn note_said(&mut self, alert: &Alert, course: &Course) {
+        let last = course.days.last().map_or(alert.first, |(day, ..)| *day);
+        match self.said.iter_mut().find(|(code, first, _)| *code == alert.code && *first == alert.first) {
+            Some((.., known)) => *known = last.max(*known),
+            None => self.said.push((alert.code.clone(), alert.first, last)),
+        }
     }
 
     fn say_again(&mut self, rules: &Rules, before: Alert, course: &Course, now: Timestamp, out: &mut Vec<Said>) {
@@ -161,6 +193,7 @@ impl Alerts {
             std::cmp::Ordering::Equal => "days",
         };
         say(rules, &mut alert, course, (Some(before.rank), why), now, out);
+        self.note_said(&alert, course);
         if let Some(open) = self.open.iter_mut().find(|open| open.code == before.code) {
             *open = alert;
         }
@@ -242,17 +275,24 @@ impl Alert {
     /// Its id, within its station: `A-20260601-a21026`.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("A-{}-{}", calendar::text(self.first).replace('-', ""), self.code.replace('@', "-"))
+        // It is a level of a topic, whatever the code is.
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        let code: String = self.code.chars().map(plain).collect();
+        format!("A-{}-{code}", calendar::text(self.first).replace('-', ""))
     }
 }
 
-/// What the days come to, beginning with what is open; and whether what was open has ended because the limit was met again.
+/// What the days come to, beginning with what is open; and what has ended within them because the limit was met again.
 fn course(
     rules: &Rules,
     days: &[DayResult],
     exceeded: &BTreeMap<i32, u32>,
     known: Option<&Alert>,
-) -> (Option<Course>, bool) {
+) -> (Option<Course>, Vec<Course>) {
+    // Of a factor that is judged no more nothing goes on.
+    if days.is_empty() {
+        return (None, Vec::new());
+    }
     // What began before the first day that is remembered goes on with the colour that it had.
     let older = known.filter(|alert| days.first().is_none_or(|first| alert.first < first.day));
     let mut open: Option<Course> = older.map(|alert| Course {
@@ -261,7 +301,7 @@ fn course(
         settled: alert.stage == Stage::Settled,
         ..Course::default()
     });
-    let (mut run, mut ended) = (0u32, false);
+    let (mut run, mut closed) = (0u32, Vec::new());
     for result in days {
         match result.outcome {
             Outcome::Exceeded => {
@@ -289,8 +329,7 @@ fn course(
                 let Some(course) = open.as_mut().filter(|_| result.stage == Stage::Settled) else { continue };
                 course.met += 1;
                 if course.met >= rules.close_after {
-                    ended |= known.is_some_and(|alert| alert.first == course.first);
-                    open = None;
+                    closed.extend(open.take());
                 }
             }
             Outcome::NotJudged | Outcome::LeftToPeople => {}
@@ -300,7 +339,7 @@ fn course(
         let more = course.days.len().saturating_sub(DAYS_SHOWN);
         course.days.drain(..more);
     }
-    (open, ended)
+    (open, closed)
 }
 
 /// Who is told, and what is due when.
@@ -387,6 +426,7 @@ fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timesta
     let still = days.iter().any(|result| result.day == alert.first && result.outcome == Outcome::Exceeded);
     let (why, zh, en) = match (met, alert.stage) {
         (true, _) => ("met-again", "已恢复达标", "the limit is met again"),
+        (false, _) if days.is_empty() => ("no-limit", "不再登记限值", "no limit is registered any more"),
         (false, _) if still => ("rules-changed", "预警规则已变更", "the rules of alerts are others"),
         (false, Stage::Settled) => ("revised", "经修订不再超标", "after a revision nothing exceeds"),
         (false, Stage::Open | Stage::Provisional) => {

@@ -127,3 +127,35 @@ fn several_factors_and_many_days_of_a_month_are_seen() {
     let colours: Vec<&str> = raised.iter().map(|line| line.split(' ').nth(1).unwrap()).collect();
     assert_eq!(colours, ["blue", "blue", "blue", "blue", "blue", "red"]);
 }
+
+#[test]
+fn what_is_found_after_the_limit_was_met_again_is_said_once() {
+    let mut player = player();
+    let high: Vec<_> = (0..4).map(|hour| (hour, "900", Validity::Valid)).collect();
+    player.day(SO2, "2026-06-01", "60", &high);
+    for hour in 0..4 {
+        let time = at(&format!("2026-06-01 {hour}"));
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Exempt), &mut Vec::new());
+    }
+    for day in 2..=9 {
+        player.day(SO2, &format!("2026-06-{day:02}"), "60", &[]);
+    }
+    for hour in 0..4 {
+        let time = at(&format!("2026-06-01 {hour}"));
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Valid), &mut Vec::new());
+    }
+    player.to(player.now);
+    // (4 × 900 + 20 × 60) / 24 = 200
+    let wanted = [
+        "a21026 orange exceeded provisional",
+        "a21026 - settled-met provisional",
+        "a21026 orange exceeded settled",
+        "a21026 - met-again settled",
+    ];
+    assert_eq!(said(&player), wanted);
+    for day in 10..=45 {
+        player.to(Timestamp(at("2026-06-01").0 + day * DAY));
+    }
+    assert_eq!(said(&player).len(), 4, "not again when its days are forgotten one by one");
+    assert_eq!(player.outlet.alerts().open().count(), 0);
+}

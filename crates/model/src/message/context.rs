@@ -21,6 +21,9 @@ pub struct Context {
     /// The marking rules in force, file name to text; none: those built in.
     #[serde(default)]
     pub rules: BTreeMap<String, String>,
+    /// The rules of alerts in force, file name to text; none: no alerts.
+    #[serde(default)]
+    pub alerts: BTreeMap<String, String>,
     /// What command codes mean in the dialects that stations have or show.
     #[serde(default)]
     pub dialects: BTreeMap<String, Reading>,
@@ -115,6 +118,8 @@ pub struct ContextChange {
     pub factors: BTreeMap<String, Option<(String, String)>>,
     /// Rule files by name.
     pub rules: BTreeMap<String, Option<String>>,
+    /// Rule files of alerts by name.
+    pub alerts: BTreeMap<String, Option<String>>,
     /// Dialects by name.
     pub dialects: BTreeMap<String, Option<Reading>>,
 }
@@ -125,6 +130,7 @@ impl ContextChange {
         self.stations.extend(piece.stations);
         self.factors.extend(piece.factors);
         self.rules.extend(piece.rules);
+        self.alerts.extend(piece.alerts);
         self.dialects.extend(piece.dialects);
     }
 
@@ -149,6 +155,7 @@ impl ContextChange {
         each(self.stations, &mut context.stations);
         each(self.factors, &mut context.factors);
         each(self.rules, &mut context.rules);
+        each(self.alerts, &mut context.alerts);
         each(self.dialects, &mut context.dialects);
     }
 }

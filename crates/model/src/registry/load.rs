@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::tables::LimitTables;
 use super::units::{self, Wanted};
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
 use crate::message::{Conversion, EmissionLimit, Facility, StationFacts};
@@ -62,6 +63,8 @@ struct Row {
     #[serde(default)]
     limit: Vec<Spanned<LimitRow>>,
     #[serde(default)]
+    limits_of: Vec<Spanned<NamedLimits>>,
+    #[serde(default)]
     ranges: BTreeMap<String, [f64; 2]>,
     #[serde(default)]
     without: Vec<String>,
@@ -104,8 +107,27 @@ pub(super) struct LimitRow {
     pub(super) certainty: String,
 }
 
+/// One `[[station.limits_of]]`: limits by the name of their standard.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedLimits {
+    standard: String,
+    scope: String,
+    #[serde(default)]
+    codes: Vec<String>,
+    basis: Option<String>,
+    decimals: Option<u8>,
+    from: Option<String>,
+    until: Option<String>,
+}
+
 /// Reads station files, given as (name, text). All problems of all files are reported.
 pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Vec<Problem>> {
+    load_with(files, unknown, &LimitTables::read(&[])?)
+}
+
+/// The same, with these tables of emission limits.
+pub fn load_with(files: &[(String, String)], unknown: Unknown, tables: &LimitTables) -> Result<Registry, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut parsed = Vec::new();
     for (name, text) in files {
@@ -121,7 +143,7 @@ pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Ve
     // Where each MN stands. Lines are counted only for what is wrong: counting them for every station takes seconds.
     let mut places: HashMap<String, (&str, &str, Range<usize>)> = HashMap::new();
     for (name, text, file) in parsed {
-        let mut reader = Reader { name, text, problems: Vec::new() };
+        let mut reader = Reader { name, text, tables, problems: Vec::new() };
         for row in file.station {
             let (mn, here) = (row.mn.get_ref().clone(), row.mn.span());
             if let Some((file, of, place)) = places.get(&mn) {
@@ -156,6 +178,7 @@ pub fn is_mn(mn: &str) -> bool {
 struct Reader<'f> {
     name: &'f str,
     text: &'f str,
+    tables: &'f LimitTables,
     problems: Vec<Problem>,
 }
 
@@ -243,7 +266,7 @@ impl Reader<'_> {
             meanings: row.meanings,
             rules: row.rules,
             facilities,
-            emission: self.emission(row.limit),
+            emission: self.all_limits(row.limit, row.limits_of),
             limits: row.limits.into_iter().map(|(code, limit)| (code, limit.to_string())).collect(),
             ranges: row
                 .ranges
@@ -299,6 +322,38 @@ impl Reader<'_> {
             facilities.push(Facility { id, kind, factors: row.factors, aliases: row.aliases });
         }
         facilities
+    }
+
+    /// Emission limits, those that the row says itself first.
+    fn all_limits(&mut self, rows: Vec<Spanned<LimitRow>>, named: Vec<Spanned<NamedLimits>>) -> Vec<EmissionLimit> {
+        let mut limits = self.emission(rows);
+        for spanned in named {
+            let place = spanned.span();
+            let NamedLimits { standard, scope, codes, basis, decimals, from, until } = spanned.into_inner();
+            let found = self.tables.of(&standard, &scope, &codes);
+            let whole = codes.iter().all(|code| found.iter().any(|limit| limit.code == *code));
+            let what = format!("limits_of: {standard}, {scope}, {}: not all of it stands in a table", codes.join(", "));
+            self.rule_at(&place, !found.is_empty() && whole, what, "see config/limits; scopes are written as there");
+            for limit in found {
+                let row = LimitRow {
+                    code: limit.code,
+                    max: limit.max.parse().unwrap_or(f64::NAN),
+                    of: limit.of,
+                    basis: basis.clone().unwrap_or(limit.basis),
+                    decimals,
+                    name: limit.name,
+                    from: from.clone(),
+                    until: until.clone(),
+                    clause: limit.clause,
+                    certainty: limit.certainty,
+                };
+                let before = limits.len();
+                limits.extend(self.emission(vec![Spanned::new(place.clone(), row)]));
+                // As the table says it, not as a number would be written.
+                limits.iter_mut().skip(before).for_each(|new| new.max.clone_from(&limit.max));
+            }
+        }
+        limits
     }
 
     /// Emission limits with period, basis, decimals and days.

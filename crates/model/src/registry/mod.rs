@@ -6,6 +6,7 @@
 mod dialect;
 mod load;
 mod problem;
+mod tables;
 mod units;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,8 +22,9 @@ use crate::message::dialect::{Reading, Shown};
 use hj212::{Deviations, Edition, Header};
 
 pub use dialect::{AnswerWhen, Dialect, Dialects};
-pub use load::{MN_MAX, is_mn, load};
+pub use load::{MN_MAX, is_mn, load, load_with};
 pub use problem::Problem;
+pub use tables::{LIMITS_BUILT_IN, LimitTables};
 
 /// What happens to an MN that is not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

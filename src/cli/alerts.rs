@@ -1,0 +1,80 @@
+//! `alerts`: which alerts are open at the end of the journal.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::judge::known;
+use super::say;
+use hj212_judgement::calendar;
+use hj212_model::message::Timestamp;
+
+#[derive(Debug, clap::Subcommand)]
+#[command(
+    after_help = "Reads the journal to its end; works beside a running gateway.\n未解除的预警。见 docs/judgement.md。"
+)]
+pub(super) enum Command {
+    /// Lists the alerts that are open, the worst first (列出未解除的预警)
+    List {
+        /// The gateway's configuration
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only this station
+        #[arg(long, value_name = "MN")]
+        mn: Option<String>,
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn alerts(command: &Command) -> u8 {
+    let Command::List { config, mn, json } = command;
+    let interpreter = match known(config) {
+        Ok(interpreter) => interpreter,
+        Err(code) => return code,
+    };
+    let rules = interpreter.alert_rules();
+    let mut found: Vec<_> =
+        interpreter.open_alerts().filter(|(of, _)| mn.as_ref().is_none_or(|mn| mn.as_str() == *of)).collect();
+    found.sort_by(|(one, a), (two, b)| (b.rank, one, &a.code).cmp(&(a.rank, two, &b.code)));
+    let colour = |rank: u8| rules.and_then(|rules| rules.colour(rank));
+    let due = |since: Option<Timestamp>, rank: u8| {
+        let task = rules.and_then(|rules| rules.task(&rules.colour(rank)?.id));
+        task.zip(rules).zip(since).map(|((task, rules), since)| {
+            (task.to.clone(), rules.due(since, task.reply).to_rfc3339(), rules.due(since, task.finish).to_rfc3339())
+        })
+    };
+    if *json {
+        let view = |(mn, alert): &(std::borrow::Cow<'_, str>, &hj212_judgement::alerts::Alert)| {
+            let due = due(alert.since, alert.rank);
+            json!({
+                "mn": mn, "alert": alert.id(), "code": alert.code, "colour": colour(alert.rank).map(|c| &c.id),
+                "stage": alert.stage.name(), "since": calendar::text(alert.first), "to": due.as_ref().map(|d| &d.0),
+                "reply_by": due.as_ref().map(|d| &d.1), "finish_by": due.as_ref().map(|d| &d.2),
+            })
+        };
+        return say(&format!("{}\n", json!(found.iter().map(view).collect::<Vec<_>>())));
+    }
+    let mut text = String::new();
+    if rules.is_some_and(|rules| rules.placeholder) {
+        text.push_str("注意：预警阈值为占位值。\nNote: the thresholds are placeholders.\n");
+    }
+    for (mn, alert) in &found {
+        let (zh, id) = colour(alert.rank).map_or(("", ""), |colour| (colour.zh.as_str(), colour.id.as_str()));
+        let (first, stage) = (calendar::text(alert.first), alert.stage.name());
+        let _ = writeln!(text, "{zh} {id:<7} {mn}  {:<10}  {}  自 since {first}  {stage}", alert.code, alert.id());
+        if let Some((to, reply, finish)) = due(alert.since, alert.rank) {
+            let _ = writeln!(text, "    {to}: 答复期限 reply by {reply}；整改期限 finish by {finish}");
+        }
+    }
+    if found.is_empty() {
+        text.push_str(if rules.is_none() {
+            "未启用预警。\nAlerts are off ([alerts] enabled = false).\n"
+        } else {
+            "没有未解除的预警。\nNo alerts are open.\n"
+        });
+    }
+    say(&text)
+}
