@@ -131,6 +131,7 @@ fn loaded(folder: &std::path::Path, mqtt: u16) -> Loaded {
     let stations: String = (0..CONNECTIONS).map(|n| format!("[[station]]\nmn = \"{}\"\n", mn(n))).collect();
     let registry = registry::load(&[("stations".into(), stations)], Unknown::Reject).unwrap();
     Loaded {
+        alerts: Default::default(),
         config,
         registry,
         factors: Default::default(),

@@ -67,6 +67,7 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     let registered = [("the demo's stations".to_owned(), sim::stations_toml(&stations))];
     let registry = registry::load(&registered, registry::Unknown::Reject).map_err(crate::config::Problems)?;
     let loaded = Loaded {
+        alerts: Default::default(),
         config,
         registry,
         factors: Default::default(),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 use super::data::{quoted, write_journal};
 use super::events::JournalRef;
@@ -17,11 +18,14 @@ use super::numbers::Numbers;
 use super::report::Report;
 use super::station::Station;
 use super::worth::Worth;
-use super::{Interpreter, Settings, hash, json, micros};
+use super::{Interpreter, Settings, hash, json as text, micros};
 use hj212_judgement::alerts::{Alert, Rules};
 use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Limits, Mean, Outcome, Picture, Said, Stage, What};
 use hj212_marking::{Happening, Mark, Plan, Validity, Verdict};
 use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
+
+/// Entries that stand in the judgement of a day, at most.
+const MARKS_SHOWN: usize = 64;
 
 /// What judgement goes by, for all stations.
 #[derive(Debug, Default)]
@@ -158,7 +162,7 @@ pub(super) fn heard(
         return;
     };
     let plan = station.plan.clone().unwrap_or_default();
-    if station.limits.is_none() && plan.counts().is_empty() {
+    if if of.is_some() { station.limits.is_none() } else { plan.counts().is_empty() } {
         return;
     }
     with(settings, judging, station, place.at, (place, numbers), out, |outlet, held, said| {
@@ -274,17 +278,20 @@ fn publish(
         What::Schema(schema) => {
             let id = numbers.id(&settings.gateway, &station.level, schema);
             body.extend_from_slice(format!("{{\"schema\":\"hj212.{schema}/1\",\"id\":").as_bytes());
-            json::string(&mut body, &id);
+            text::string(&mut body, &id);
             body.extend_from_slice(&station.head);
             body.extend_from_slice(&station.shown);
             for (name, member) in members.as_object().into_iter().flatten() {
                 body.extend_from_slice(format!(",\"{name}\":{member}").as_bytes());
             }
+            if let Some((code, day)) = &said.of {
+                body.extend_from_slice(format!(",\"marks\":{}", marks_of(station, code, *day)).as_bytes());
+            }
         }
         What::Event(kind, at) => {
             let id = numbers.id(&settings.gateway, &station.level, kind);
             body.extend_from_slice(b"{\"schema\":\"hj212.event/1\",\"id\":");
-            json::string(&mut body, &id);
+            text::string(&mut body, &id);
             body.extend_from_slice(&station.head);
             body.extend_from_slice(format!(",\"kind\":\"{kind}\",\"time\":").as_bytes());
             quoted(&mut body, |out| write_timestamp(out, at));
@@ -294,6 +301,28 @@ fn publish(
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
     out.push(Publication { topic, payload: Bytes::from(body), retain: said.retain });
+}
+
+/// What people entered over a day of a factor, and what authorities ruled about it.
+fn marks_of(station: &Station, code: &str, day: i32) -> Value {
+    let plan = station.plan.clone().unwrap_or_default();
+    let (from, to) = (judgement::calendar::start(day), judgement::calendar::start(day.saturating_add(1)));
+    let last = Timestamp(to.0 - 1);
+    let entered = station.marks.over(&plan, Some(code), from, last).filter(|mark| mark.said.is_some());
+    let view = |mark: &Mark| {
+        let ruling = mark
+            .ruled
+            .as_ref()
+            .map(|ruled| json!({ "id": ruled.id, "role": ruled.role.name(), "ruling": ruled.ruling.name() }));
+        let covered = mark.overlap(from.0, to.0) / judgement::calendar::SECOND / 60;
+        json!({
+            "mark": mark.mark, "object": mark.object, "entry": mark.by, "standing": mark.standing.name(),
+            "validity": mark.validity.name(), "effective": mark.effect().is_some(), "late": mark.late, "minutes": covered, "ruling": ruling,
+        })
+    };
+    let mut all: Vec<Value> = entered.take(MARKS_SHOWN).map(view).collect();
+    all.sort_by_cached_key(Value::to_string);
+    Value::Array(all)
 }
 
 /// What is known of an outlet's day, for those who ask.

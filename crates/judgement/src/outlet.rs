@@ -348,7 +348,7 @@ impl Outlet {
             self.advance_track(held, at, today, now, out);
         }
         self.advance_furnaces(held, today, now, out);
-        let Some(rules) = held.alerts else { return };
+        let Some(rules) = held.alerts else { return self.alerts.off(now, out) };
         if out.len() > begun || self.alerts.is_due(now) {
             let results = self.results();
             self.alerts.follow(rules, &results, held.asked, now, out);

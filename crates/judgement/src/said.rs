@@ -24,6 +24,8 @@ pub struct Said {
     pub what: What,
     /// The members of the body; `None`: what was retained is cleared.
     pub body: Option<Value>,
+    /// The factor and the day that a judgement is about: who publishes adds the marks over it.
+    pub of: Option<(String, i32)>,
 }
 
 /// What kind of message it is.
@@ -37,7 +39,13 @@ pub enum What {
 
 impl Said {
     pub(super) fn event(kind: &'static str, at: Timestamp, detail: Value) -> Said {
-        Said { topic: format!("event/{kind}"), retain: false, what: What::Event(kind, at), body: Some(detail) }
+        Said {
+            topic: format!("event/{kind}"),
+            retain: false,
+            what: What::Event(kind, at),
+            body: Some(detail),
+            of: None,
+        }
     }
 }
 
@@ -71,7 +79,8 @@ pub(super) fn day(
         "ratio": judged.ratio.map(|ratio| ratio.text(4)), "multiple": multiple(judged.outcome, judged.ratio),
         "judged_on": "exempt", "method": METHOD, "explain": said.view(),
     });
-    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body) }
+    let of = Some((code.to_owned(), number));
+    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body), of }
 }
 
 /// How it was found: by the hours that loggers report, and their worths.
@@ -102,7 +111,7 @@ pub(super) fn hour(
         "ratio": judged.ratio.map(|ratio| ratio.text(4)), "multiple": multiple(judged.outcome, judged.ratio),
         "judged_on": "exempt", "method": METHOD, "explain": words::hour((at, code, limit), judged).view(),
     });
-    Said { topic: "judgement/hour".into(), retain: false, what: What::Schema("judgement"), body: Some(body) }
+    Said { topic: "judgement/hour".into(), retain: false, what: What::Schema("judgement"), body: Some(body), of: None }
 }
 
 /// The day that is going on.
@@ -114,7 +123,13 @@ pub(super) fn running((number, code, limit): (i32, &str, &Limit), running: &Runn
         "possible": running.possible.name(), "rest_max": running.rest_max.map(text), "assumes": running.assumes,
         "limit": limit.view(), "explain": words::running((code, limit), running).view(),
     });
-    Said { topic: "judgement/running".into(), retain: false, what: What::Schema("judgement-running"), body: Some(body) }
+    Said {
+        topic: "judgement/running".into(),
+        retain: false,
+        what: What::Schema("judgement-running"),
+        body: Some(body),
+        of: None,
+    }
 }
 
 /// The furnace test of a day.
@@ -140,7 +155,7 @@ pub(super) fn furnace(
         "outcome": outcome.name(), "reasons": codes(reasons), "ratio": ratio_of(windows).map(|ratio| ratio.text(4)),
         "method": "judgement/1 five-minute", "explain": words::furnace((number, rule, object), windows, outcome).view(),
     });
-    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body) }
+    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body), of: None }
 }
 
 /// How a count on a furnace is called where factors stand: `t850@furnace-1`.

@@ -199,6 +199,20 @@ impl Alerts {
         }
     }
 
+    /// No rules of alerts are in force any more: what is open is over.
+    pub(in super::super) fn off(&mut self, now: Timestamp, out: &mut Vec<Said>) {
+        for alert in std::mem::take(&mut self.open) {
+            let detail = json!({
+                "alert": alert.id(), "code": alert.code, "colour": null, "was": null, "why": "switched-off",
+                "stage": alert.stage.name(), "zh": format!("预警已停用，{} 的预警随之解除。", alert.code),
+                "en": format!("Alerts were switched off, and that of {} with them.", alert.code),
+            });
+            out.push(Said::event("alert", now, detail));
+            let topic = format!("alert/{}", alert.id());
+            out.push(Said { topic, retain: true, what: What::Schema("alert"), body: None, of: None });
+        }
+    }
+
     /// Says once more what is open and settled, unless the source is out of service.
     fn remind(&mut self, rules: &Rules, asked: &dyn Asked, now: Timestamp, out: &mut Vec<Said>) {
         if rules.quiet.iter().any(|mark| asked.holds(mark)) {
@@ -415,6 +429,7 @@ fn say(
         retain: true,
         what: What::Schema("alert"),
         body: Some(body),
+        of: None,
     });
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why,
         "stage": alert.stage.name(), "zh": zh, "en": en });
@@ -450,7 +465,7 @@ fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timesta
         "explain": { "zh": zh, "en": en },
     });
     let topic = format!("alert/{}", alert.id());
-    let said = |body| Said { topic: topic.clone(), retain: true, what: What::Schema("alert"), body };
+    let said = |body| Said { topic: topic.clone(), retain: true, what: What::Schema("alert"), body, of: None };
     out.push(said(Some(body)));
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": null, "was": was, "why": why,
         "stage": alert.stage.name(), "zh": zh, "en": en });
