@@ -172,8 +172,8 @@ impl Marks {
         let kept = |key: &String| before.iter().find(|guard| guard.key == *key).cloned();
         let guard = |key: &String| kept(key).unwrap_or_else(|| Guard { key: key.clone(), ..Guard::default() });
         self.guards = plan.watches.iter().map(|watch| guard(&watch.key)).collect();
-        if self.limits != plan.limits_hash() {
-            self.limits = plan.limits_hash();
+        if self.limits != plan.limits_hash {
+            self.limits = plan.limits_hash;
             self.owe();
         }
         self.places = plan.codes.iter().map(|code| self.slot_of(code).unwrap_or(u16::MAX)).collect();

@@ -151,6 +151,8 @@ pub struct Plan {
     pub(super) looks_at_silence: bool,
     pub(super) watches: Vec<Watch>,
     pub(super) limits: Vec<Limit>,
+    /// A number for all of them.
+    pub(super) limits_hash: u64,
     /// Conditions of exemptions.
     pub(super) requires: Vec<Require>,
     /// What other values rest on.
@@ -194,12 +196,6 @@ impl Plan {
     pub fn entries_close(&self, at: Timestamp) -> Timestamp {
         let (days, hour) = self.entries_of(at.0).map_or((1, 12), |e| (e.deadline_days, e.deadline_hour));
         Timestamp(calendar::closes(at.0, days, hour))
-    }
-
-    /// A number for the limits.
-    pub(super) fn limits_hash(&self) -> u64 {
-        let digest = Sha256::digest(format!("{:?}", self.limits));
-        digest.first_chunk::<8>().map_or(0, |eight| u64::from_le_bytes(*eight))
     }
 
     /// What is said of entries for the day that holds `at`.
@@ -303,6 +299,8 @@ impl Plan {
         plan.looks_at_silence = plan.area_rules.iter().any(|armed| armed.of_silence);
         let periods = overlays_first(&sets).flat_map(|set| &set.periods).filter(|period| period.medium == medium);
         plan.periods = periods.cloned().collect();
+        let digest = Sha256::digest(format!("{:?}", plan.limits));
+        plan.limits_hash = digest.first_chunk::<8>().map_or(0, |eight| u64::from_le_bytes(*eight));
         plan
     }
 

@@ -435,7 +435,7 @@ pub struct Marks {
     pub(super) occasions: Occasions,
     /// Before this, by the clock of marks, nothing can have become of a limit.
     pub(super) owed_at: i64,
-    /// Of which limits: [`Plan::limits_hash`].
+    /// Of which limits, as a number.
     pub(super) limits: u64,
     /// How many spans and runs there were when their weight was last looked at.
     pub(super) weighed: usize,
