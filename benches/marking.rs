@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212_marking::{Marks, Observation, Plan, Reading, RuleBook, Verdict};
+use hj212_marking::{MarkVerdict, Marks, Observation, Plan, Reading, RuleBook};
 use hj212_model::message::{Facility, Kind, StationFacts, Timestamp};
 
 const CODES: [&str; 12] =
@@ -67,7 +67,7 @@ fn marking(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group("marking");
         group.throughput(Throughput::Elements(FRAMES as u64 * CODES.len() as u64));
         let mut marks = Marks::default();
-        let mut verdict = Verdict::default();
+        let mut verdict = MarkVerdict::default();
         marks.install(&plan, &mut verdict);
         let mut now = START;
         if let Some(entries) = entries {

@@ -5,6 +5,7 @@
 //! one of them (a test compares); relative paths are relative to the configuration file; secrets come from files.
 
 mod ranges;
+pub mod uplink;
 mod words;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway;
 use crate::http;
 use crate::net;
 use hj212_archive as archive;
@@ -48,7 +48,7 @@ pub struct Config {
     /// Who may tell stations what.
     pub command: downlink::Settings,
     /// How the journal is read out and how far.
-    pub uplink: gateway::uplink::Settings,
+    pub uplink: uplink::Settings,
     /// When something counts as delivered.
     pub delivery: hj212_mqtt::Delivery,
     /// How what is read becomes messages.

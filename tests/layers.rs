@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has spoken")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use regex::Regex;
 
 /// The layers of the gateway's own modules. A module uses modules of lower layers only; lib.rs has the same table in words. Crates
 /// cannot be circular: cargo sees to that.
@@ -12,9 +15,8 @@ const LAYERS: &[(u8, &[&str])] = &[(0, &["board", "net", "http"]), (1, &["config
 const SIBLINGS: &[(&str, &str)] = &[
     // The page shows the board.
     ("http", "board"),
-    // The gateway is built from the configuration; each part's settings are the part's own.
+    // The gateway is built from the configuration.
     ("gateway", "config"),
-    ("config", "gateway"),
 ];
 
 /// Crates that decide and calculate: no runtime, no clock, no files.
@@ -56,11 +58,10 @@ fn lines(file: &Path) -> Vec<String> {
 }
 
 fn is_test(file: &Path) -> bool {
-    file.components().any(|c| c.as_os_str() == "tests")
-        || file
-            .file_name()
-            .and_then(|n| n.to_str())
-            .is_some_and(|n| n == "tests.rs" || n == "fixtures.rs" || n.ends_with("_tests.rs"))
+    file.components().any(|c| ["tests", "simulation"].iter().any(|name| c.as_os_str() == *name))
+        || file.file_name().and_then(|n| n.to_str()).is_some_and(|n| {
+            ["tests.rs", "fixtures.rs", "dialogues.rs", "simulation.rs"].contains(&n) || n.ends_with("_tests.rs")
+        })
 }
 
 /// Each file of one folder: its module, its path, its lines.
@@ -268,4 +269,235 @@ fn nothing_in_a_checkpoint_leaves_members_out() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a file uses: by its `use` lines, and in all.
+struct Used {
+    lines: Vec<Vec<String>>,
+    all: Vec<Vec<String>>,
+}
+
+impl Used {
+    fn of(text: &str) -> Used {
+        let lines = uses(text);
+        Used { all: lines.iter().cloned().chain(paths(text)).collect(), lines }
+    }
+}
+
+/// The modules of one crate (or of `src`) without their tests.
+struct Files(BTreeMap<Vec<String>, Used>);
+
+impl Files {
+    fn of(folder: &Path) -> Files {
+        let mut files = Vec::new();
+        sources(folder, &mut files);
+        let own = files.into_iter().filter(|file| !is_test(file) && file.file_name().unwrap() != "main.rs");
+        let named = own.map(|file| {
+            let inner = file.strip_prefix(folder).unwrap().with_extension("");
+            let mut path: Vec<String> = inner.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+            path.pop_if(|last| ["lib", "mod"].contains(&last.as_str()));
+            let text: String = lines(&file).iter().map(|line| format!("{line}\n")).collect();
+            (path, Used::of(&text))
+        });
+        Files(named.collect())
+    }
+
+    /// A path as it is written in `module`, from the root; `None`: it leads out of the crate.
+    fn absolute(&self, module: &[String], path: &[String]) -> Option<Vec<String>> {
+        let mut at = module.to_vec();
+        let mut rest = path;
+        match path.first()?.as_str() {
+            "crate" => (at, rest) = (Vec::new(), &path[1..]),
+            "self" => rest = &path[1..],
+            "super" => {
+                while rest.first().is_some_and(|part| part == "super") {
+                    at.pop()?;
+                    rest = &rest[1..];
+                }
+            }
+            child => {
+                let inner: Vec<String> = at.iter().cloned().chain([child.to_owned()]).collect();
+                self.0.get(&inner)?;
+            }
+        }
+        at.extend(rest.iter().cloned());
+        Some(at)
+    }
+
+    /// The file that a path written in `module` leads to: the last module of it, or where that module has the name from.
+    fn target(&self, module: &[String], path: &[String], depth: u32) -> Option<Vec<String>> {
+        let whole = self.absolute(module, path)?;
+        let mut at = 0;
+        while at < whole.len() && self.0.contains_key(&whole[..=at]) {
+            at += 1;
+        }
+        let found = whole[..at].to_vec();
+        let from = whole.get(at).filter(|_| depth < 5).and_then(|name| {
+            let given = self.0.get(&found)?.lines.iter().find(|given| given.last() == Some(name))?;
+            self.target(&found, given, depth + 1)
+        });
+        Some(from.unwrap_or(found))
+    }
+
+    /// What each file uses of others of the crate. What a module uses of those around it, whose part it is, does not count.
+    fn edges(&self) -> BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> {
+        let of = |module: &Vec<String>, used: &Used| {
+            let named = used.all.iter();
+            named
+                .filter_map(|path| self.target(module, path, 0))
+                .filter(|to| self.0.contains_key(to) && !module.starts_with(to))
+                .collect()
+        };
+        self.0.iter().map(|(module, used)| (module, of(module, used))).collect()
+    }
+}
+
+/// The paths of the `use` lines of a text, one a name.
+fn uses(text: &str) -> Vec<Vec<String>> {
+    let line = Regex::new(r"\buse\s+([^;]+);").unwrap();
+    line.captures_iter(text)
+        .flat_map(|found| spread(&found[1].split_whitespace().collect::<Vec<_>>().join(" ")))
+        .collect()
+}
+
+/// Paths written out where they are used.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let path = Regex::new(r"\b(?:crate|super|self)(?:::\w+)+").unwrap();
+    path.find_iter(text).map(|found| found.as_str().split("::").map(str::to_owned).collect()).collect()
+}
+
+/// `a::{b, c::{d as e}}` as `a::b`, `a::c::d`.
+fn spread(tree: &str) -> Vec<Vec<String>> {
+    let tree = tree.trim();
+    let Some((before, list)) = tree.split_once('{') else {
+        let plain = tree.split(" as ").next().unwrap();
+        let mut path: Vec<String> = plain.split("::").map(|part| part.trim().to_owned()).collect();
+        path.pop_if(|last| last == "self" && plain.contains("::"));
+        return vec![path];
+    };
+    let (mut depth, mut from, mut all) = (0, 0, Vec::new());
+    // A sentence, and no list of names.
+    let Some(list) = list.trim_end().strip_suffix('}') else { return Vec::new() };
+    for (at, c) in list.char_indices().chain([(list.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let item = list[from..at].trim();
+                from = (at + 1).min(list.len());
+                if !item.is_empty() {
+                    all.extend(spread(&format!("{before}{item}")));
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The files from which and to which there is a way, for each that is on a circle.
+fn circles(edges: &BTreeMap<&Vec<String>, BTreeSet<Vec<String>>>) -> BTreeSet<BTreeSet<Vec<String>>> {
+    let reached = |from: &Vec<String>| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![from.clone()]);
+        while let Some(next) = open.pop() {
+            open.extend(edges.get(&next).into_iter().flatten().filter(|to| seen.insert((*to).clone())).cloned());
+        }
+        seen
+    };
+    let all: BTreeMap<&Vec<String>, BTreeSet<Vec<String>>> = edges.keys().map(|file| (*file, reached(file))).collect();
+    let on = all.iter().filter(|(file, reached)| reached.contains(**file));
+    on.map(|(file, reached)| reached.iter().filter(|other| all[other].contains(*file)).cloned().collect()).collect()
+}
+
+/// A file that uses another is not used by it, by any way: each can be read after those that it uses.
+#[test]
+fn files_use_each_other_without_circles() {
+    let mut found = Vec::new();
+    let mut files = 0;
+    for (name, folder) in folders() {
+        let crate_files = Files::of(&folder);
+        files += crate_files.0.len();
+        let edges = crate_files.edges();
+        for circle in circles(&edges) {
+            let name = name.as_deref().unwrap_or("src");
+            for file in &circle {
+                let of: Vec<String> =
+                    edges[file].iter().filter(|to| circle.contains(*to)).map(|to| to.join("/")).collect();
+                found.push(format!("{name}: {} -> {}", file.join("/"), of.join(", ")));
+            }
+        }
+    }
+    assert!(files > 300, "the sources were not found: {files}");
+    assert!(found.is_empty(), "circles of files:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_circle_of_files_is_noticed() {
+    let file = |name: &str, text: &str| (vec![name.to_owned()], Used::of(text));
+    let files = |b: &str| {
+        Files(
+            [
+                (Vec::new(), Used::of("mod a;\nmod b;\nmod c;\npub use c::{C as D, E};\n")),
+                file("a", "use super::b::{self, B};\n"),
+                file("b", b),
+                file("c", "use crate::a::A;\n"),
+            ]
+            .into(),
+        )
+    };
+    assert_eq!(circles(&files("use super::Root;\n").edges()).len(), 0);
+    for b in [
+        "use super::c;\n",
+        "use super::{\n    E,\n    F,\n};\n",
+        "fn b() {\n    super::c::c()\n}\n",
+        "use crate::a::A;\n",
+    ] {
+        assert_eq!(circles(&files(b).edges()).len(), 1, "{b}");
+    }
+}
+
+/// The names of types, and the files that have a type of this name.
+fn types() -> BTreeMap<String, BTreeSet<String>> {
+    let line = Regex::new(r"(?m)^\s*(?:pub(?:\([\w: ]+\))? )?(?:struct|enum|trait) (\w+)").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, folder) in folders() {
+        for (_, file, lines) in modules(&folder) {
+            let (text, name) = (lines.join("\n"), file.strip_prefix(root).unwrap().display().to_string());
+            for found in line.captures_iter(&text) {
+                all.entry(found[1].to_owned()).or_default().insert(name.clone());
+            }
+        }
+    }
+    all
+}
+
+/// One meaning a name. What means several things since before this test stands in `tests/names.txt`, and becomes fewer: a name that is not in
+/// the list is given to one type alone, and one that has only one meaning left is taken from the list.
+#[test]
+fn a_name_of_a_type_means_one_thing() {
+    let all = types();
+    assert!(all.len() > 500, "the types were not found: {}", all.len());
+    let several: BTreeMap<_, _> = all.into_iter().filter(|(_, files)| files.len() > 1).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/names.txt");
+    let listed: BTreeMap<String, usize> = std::fs::read_to_string(&path)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.split_once(' ').map(|(count, name)| (name.to_owned(), count.parse().unwrap())))
+        .collect();
+    let more: Vec<String> = several
+        .iter()
+        .filter(|(name, files)| files.len() > listed.get(*name).copied().unwrap_or(1))
+        .map(|(name, files)| format!("{name}: {files:?}"))
+        .collect();
+    assert!(more.is_empty(), "these names mean another thing already:\n{}", more.join("\n"));
+    let now: String = several.iter().map(|(name, files)| format!("{} {name}\n", files.len())).collect();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &now).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        stored == now,
+        "fewer names mean several things: UPDATE=1 cargo test --test layers takes them from tests/names.txt"
+    );
 }

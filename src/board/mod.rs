@@ -11,11 +11,14 @@ mod query;
 mod row_snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use hj212_model::message::{Publication, StationFacts};
+use hj212_coverage::DayCount;
+use hj212_interpret::{CardContent, DataContent, EventKind, Says, StationEvent, TypedPublication};
+use hj212_model::message::{RejectReason, StationFacts};
 use offset::Offsets;
 pub use query::{Only, Query};
 pub use row_snapshot::Page;
@@ -38,6 +41,9 @@ pub const ROWS_MAX: usize = 200;
 /// A station's clock that is further off than this needs a look, milliseconds.
 pub const CLOCK_OFF: i64 = 600_000;
 
+// One station alone never fills the board.
+const _: () = assert!(ROW_BYTES_MAX < BYTES_MAX && EVENTS_MAX < REJECTED_MAX);
+
 /// One station.
 #[derive(Debug, Default)]
 struct Row {
@@ -51,25 +57,26 @@ struct Row {
     since: String,
     /// How far its clock was from ours lately.
     offsets: Offsets,
-    /// What was expected and what arrived of each kind of report, by day.
-    completeness: BTreeMap<String, Bytes>,
+    /// What was expected and what arrived of each kind of report, by day, and the newest day.
+    completeness: BTreeMap<&'static str, (Bytes, Option<DayCount>)>,
     /// Its gaps, requests, keys and clock, as the interpretation has them.
     under_way: Bytes,
     /// The card as it was last published.
-    card: Bytes,
+    card: Option<(Bytes, CardContent)>,
     /// The last message of each kind of report.
-    latest: BTreeMap<String, Bytes>,
+    latest: BTreeMap<&'static str, (Bytes, DataContent)>,
     /// Reports that were not kept for their length.
     not_kept: u64,
     /// The kind that came last.
-    last_kind: String,
+    last_kind: &'static str,
     events: VecDeque<Bytes>,
+    /// Marks that hold, by topic.
     marks: BTreeMap<String, Bytes>,
     /// Whether the last report had deviations.
     odd: bool,
     refused: u64,
     /// The last refusal, until a report comes after it.
-    refusal: Option<Bytes>,
+    refusal: Option<(Bytes, RejectReason)>,
     /// The last refusals, the newest first, whatever came since.
     refusals: VecDeque<Bytes>,
 }
@@ -77,7 +84,6 @@ struct Row {
 /// See the head of the file.
 #[derive(Debug)]
 pub struct Board {
-    prefix: String,
     rows: BTreeMap<String, Row>,
     /// Bytes of all rows' latest reports.
     bytes: usize,
@@ -85,11 +91,10 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board for topics that begin with `prefix`, with every registered station on it.
+    /// A board with every registered station on it.
     #[must_use]
-    pub fn new(prefix: &str, stations: &BTreeMap<String, StationFacts>) -> Board {
-        let mut board =
-            Board { prefix: format!("{prefix}/"), rows: BTreeMap::new(), bytes: 0, rejected: VecDeque::new() };
+    pub fn new(stations: &BTreeMap<String, StationFacts>) -> Board {
+        let mut board = Board { rows: BTreeMap::new(), bytes: 0, rejected: VecDeque::new() };
         board.register(stations);
         board
     }
@@ -107,43 +112,44 @@ impl Board {
     }
 
     /// Takes note of what was published.
-    pub fn published(&mut self, publication: &Publication) {
-        let Some(rest) = publication.topic.strip_prefix(&self.prefix) else { return };
-        let mut levels = rest.splitn(3, '/');
-        let (Some(mn), Some(what)) = (levels.next(), levels.next()) else { return };
-        let rest = levels.next().unwrap_or_default();
-        if mn == "gateway" {
-            if rest == "rejected" {
-                self.rejected(&publication.payload);
+    pub fn published(&mut self, published: &TypedPublication) {
+        let payload = published.payload.clone();
+        let Some(mn) = published.station.as_deref() else {
+            if let Says::Rejected { mn, reason } = &published.content {
+                self.rejected(payload, mn.as_deref(), *reason);
             }
             return;
-        }
-        let payload = publication.payload.clone();
-        if what == "station" && payload.is_empty() && self.rows.get(mn).is_some_and(|row| !row.registered) {
+        };
+        if matches!(published.content, Says::Card(None)) && self.rows.get(mn).is_some_and(|row| !row.registered) {
             // Nobody remembers it any more.
             self.bytes -= self.rows.remove(mn).map_or(0, |row| row.bytes());
             return;
         }
         let all = self.bytes;
         let Some(row) = self.row(mn) else { return };
-        match what {
-            "station" => row.card = payload,
-            "data" => {
+        match &published.content {
+            Says::Card(card) => row.card = card.as_ref().map(|card| (payload, (**card).clone())),
+            Says::Data(data) => {
                 let before = row.bytes();
-                row.report(rest, payload, BYTES_MAX.saturating_sub(all - before));
+                row.report(data, payload, BYTES_MAX.saturating_sub(all - before));
                 let after = row.bytes();
                 self.bytes = all - before + after;
             }
-            "event" => row.event(rest, payload),
-            "completeness" => row.complete(rest, payload),
-            "mark" => {
-                if payload.is_empty() {
-                    row.marks.remove(rest);
-                } else {
-                    row.marks.insert(rest.to_owned(), payload);
-                }
-            }
-            _ => {}
+            Says::Event(event) => row.event(event, payload),
+            Says::Completeness(grain, newest) => row.complete(grain.name(), newest.as_deref(), payload),
+            Says::Mark(true) => drop(row.marks.insert(published.topic.clone(), payload)),
+            Says::Mark(false) => drop(row.marks.remove(&published.topic)),
+            Says::Validity(_)
+            | Says::EntryStatus(_)
+            | Says::RulingStatus { .. }
+            | Says::CommandStatus
+            | Says::CommandRefused
+            | Says::Rejected { .. }
+            | Says::Anchor
+            | Says::Case
+            | Says::CaseStatus
+            | Says::Judged { .. }
+            | Says::Gateway => {}
         }
     }
 
@@ -164,17 +170,16 @@ impl Board {
         self.rows.get_mut(mn)
     }
 
-    fn rejected(&mut self, payload: &Bytes) {
-        self.rejected.push_front(payload.clone());
-        self.rejected.truncate(REJECTED_MAX);
-        let body: Value = serde_json::from_slice(payload).unwrap_or_default();
+    fn rejected(&mut self, payload: Bytes, mn: Option<&str>, reason: RejectReason) {
         // Only of those who are registered: anybody can invent an MN.
-        if let Some(row) = body["mn"].as_str().and_then(|mn| self.rows.get_mut(mn)) {
+        if let Some(row) = mn.and_then(|mn| self.rows.get_mut(mn)) {
             row.refused += 1;
-            row.refusal = Some(payload.clone());
+            row.refusal = Some((payload.clone(), reason));
             row.refusals.push_front(payload.clone());
             row.refusals.truncate(EVENTS_MAX);
         }
+        self.rejected.push_front(payload);
+        self.rejected.truncate(REJECTED_MAX);
     }
 
     /// The last rejected messages, the newest first.
@@ -224,15 +229,22 @@ impl Board {
         let raw = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
         let list = |bodies: Vec<String>| format!("[{}]", bodies.join(","));
         let latest: Vec<String> =
-            row.latest.iter().map(|(kind, body)| format!("{}:{}", json!(kind), raw(body))).collect();
-        text.push_str(&format!(",\"card\":{},\"latest\":{{{}}}", raw_or_null(&row.card), latest.join(",")));
+            row.latest.iter().map(|(kind, (body, _))| format!("{}:{}", json!(kind), raw(body))).collect();
+        text.push_str(&format!(
+            ",\"card\":{},\"latest\":{{{}}}",
+            raw_or_null(row.card.as_ref().map(|(body, _)| body)),
+            latest.join(",")
+        ));
         text.push_str(&format!(",\"not_kept\":{}", row.not_kept));
         text.push_str(&format!(",\"events\":{}", list(row.events.iter().map(raw).collect())));
         text.push_str(&format!(",\"marks\":{}", list(row.marks.values().map(raw).collect())));
-        text.push_str(&format!(",\"completeness\":{}", list(row.completeness.values().map(raw).collect())));
-        text.push_str(&format!(",\"under_way\":{}", raw_or_null(&row.under_way)));
+        text.push_str(&format!(
+            ",\"completeness\":{}",
+            list(row.completeness.values().map(|(body, _)| raw(body)).collect())
+        ));
+        text.push_str(&format!(",\"under_way\":{}", raw_or_null(Some(&row.under_way).filter(|view| !view.is_empty()))));
         text.push_str(&format!(",\"refusals\":{}", list(row.refusals.iter().map(raw).collect())));
-        text.push_str(&format!(",\"refusal_said\":{}}}", row.refusal.as_ref().map_or("null".into(), raw)));
+        text.push_str(&format!(",\"refusal_said\":{}}}", raw_or_null(row.refusal.as_ref().map(|(body, _)| body))));
         Some(text)
     }
 
@@ -242,56 +254,62 @@ impl Board {
     }
 }
 
+/// The board of several threads. It is consistent after every single step, so a thread that fell over it does not matter.
+#[must_use]
+pub fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Row {
     fn bytes(&self) -> usize {
-        self.latest.values().map(Bytes::len).sum()
+        self.latest.values().map(|(body, _)| body.len()).sum()
     }
 
     /// Takes a report; all of them together may have `most` bytes.
-    fn report(&mut self, kind: &str, payload: Bytes, most: usize) {
-        // A member that is not empty; the bodies are written by us, without spaces.
-        self.odd = memchr::memmem::find(&payload, b"\"deviations\":[\"").is_some();
+    fn report(&mut self, data: &DataContent, payload: Bytes, most: usize) {
+        let kind = data.kind.name();
+        self.odd = !data.deviations.is_empty();
         self.refusal = None;
-        self.offsets.note(&payload);
-        kind.clone_into(&mut self.last_kind);
+        self.offsets.note(data);
+        self.last_kind = kind;
         if self.latest.len() < KINDS_MAX || self.latest.contains_key(kind) {
-            self.latest.insert(kind.to_owned(), payload);
+            self.latest.insert(kind, (payload, data.clone()));
         }
         let most = most.min(ROW_BYTES_MAX);
         while self.bytes() > most {
             // The newest goes last.
-            let largest = self.latest.iter().max_by_key(|(other, body)| (*other != kind, body.len()));
-            let Some(largest) = largest.map(|(kind, _)| kind.clone()) else { break };
-            self.latest.remove(&largest);
+            let largest = self.latest.iter().max_by_key(|(other, (body, _))| (**other != kind, body.len()));
+            let Some(largest) = largest.map(|(kind, _)| *kind) else { break };
+            self.latest.remove(largest);
             self.not_kept += 1;
         }
     }
 
-    fn event(&mut self, kind: &str, payload: Bytes) {
+    fn event(&mut self, event: &StationEvent, payload: Bytes) {
         let was = self.online;
-        match kind {
-            "online" | "takeover" | "clone-suspected" => self.online = true,
-            "offline" => self.online = false,
-            _ => {}
+        match event.kind {
+            EventKind::Online | EventKind::Takeover | EventKind::CloneSuspected => self.online = true,
+            EventKind::Offline => self.online = false,
+            EventKind::Mark(_) | EventKind::Limit | EventKind::UnderWay | EventKind::Other => {}
         }
         if was != self.online {
-            parsed(&payload)["time"].as_str().unwrap_or_default().clone_into(&mut self.since);
+            self.since = event.time.to_rfc3339();
         }
         self.events.push_front(payload);
         self.events.truncate(EVENTS_MAX);
     }
 
-    fn complete(&mut self, kind: &str, payload: Bytes) {
+    fn complete(&mut self, kind: &'static str, newest: Option<&DayCount>, payload: Bytes) {
         if payload.is_empty() {
             self.completeness.remove(kind);
-        } else if self.completeness.len() < KINDS_MAX || self.completeness.contains_key(kind) {
-            self.completeness.insert(kind.to_owned(), payload);
+        } else {
+            self.completeness.insert(kind, (payload, newest.cloned()));
         }
     }
 
     /// Whether nothing of it is known, from before a restart neither.
     fn is_unheard(&self) -> bool {
-        self.latest.is_empty() && (self.card.is_empty() || self.card.windows(16).any(|w| w == b"\"last_seen\":null"))
+        self.latest.is_empty() && self.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none())
     }
 
     /// Registered and away, refused since its last report, departing from the standard, or with a clock that is off.
@@ -314,16 +332,20 @@ impl Row {
             refused: self.refused,
             marks: self.marks.len(),
             clock: self.offsets.median(),
-            card: self.card.clone(),
-            last: self.latest.get(&self.last_kind).cloned(),
-            refusal: self.refusal.clone(),
-            completeness: self.completeness.clone(),
+            card: self.card.as_ref().map(|(_, card)| card.clone()),
+            last: self.latest.get(self.last_kind).map(|(_, data)| data.clone()),
+            refusal: self.refusal.as_ref().map(|(_, reason)| *reason),
+            newest_days: self
+                .completeness
+                .iter()
+                .filter_map(|(kind, (_, newest))| Some((*kind, newest.clone()?)))
+                .collect(),
         }
     }
 }
 
-fn raw_or_null(body: &Bytes) -> String {
-    if body.is_empty() { "null".into() } else { String::from_utf8_lossy(body).into_owned() }
+fn raw_or_null(body: Option<&Bytes>) -> String {
+    body.map_or_else(|| "null".into(), |body| String::from_utf8_lossy(body).into_owned())
 }
 
 fn parsed(body: &Bytes) -> Value {

@@ -5,6 +5,9 @@
 //! with the QN of old, so messages that are marked as backfill count only if nothing else came for [`FRESH_WITHIN`] messages: then it is
 //! the clock that is slow.
 
+use hj212_interpret::{DataContent, Qn};
+use hj212_model::message::Timestamp;
+use hj212_model::message::time::BEIJING_OFFSET_SECONDS;
 use jiff::civil::DateTime;
 
 /// Offsets remembered of a station.
@@ -31,10 +34,10 @@ pub(super) struct Offsets {
 }
 
 impl Offsets {
-    /// Takes note of a data message.
-    pub(super) fn note(&mut self, body: &[u8]) {
-        let Some(off) = ahead(body) else { return };
-        if member(body, b"\"backfill\":").is_some_and(|rest| rest.starts_with(b"true")) {
+    /// Takes note of a record.
+    pub(super) fn note(&mut self, data: &DataContent) {
+        let Some(off) = data.qn.as_ref().and_then(|qn| ahead(qn, data.received)) else { return };
+        if data.backfill {
             self.stale = self.stale.saturating_add(1);
             self.backfill.push(off);
         } else {
@@ -66,47 +69,25 @@ impl Ring {
     }
 }
 
-/// Milliseconds from the arrival to QN, both in Beijing time. The bodies are written by us, without spaces and with these members
-/// before all texts of the station but QN.
-fn ahead(body: &[u8]) -> Option<i64> {
-    let qn = digits(member(body, b"\"qn\":\"")?.split(|b| *b == b'"').next()?)?;
-    let arrival = member(body, b"\"received_at\":\"")?.split(|b| *b == b'+').next()?;
-    Some(civil(&qn)? - civil(&digits(arrival)?)?)
-}
-
-/// What stands behind the first `key`.
-fn member<'a>(body: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    let at = memchr::memmem::find(body, key)?;
-    body.get(at + key.len()..)
-}
-
-/// The 17 digits of `YYYYMMDDhhmmssZZZ`, whatever stands between them.
-fn digits(text: &[u8]) -> Option<[u32; 17]> {
-    let mut found = [0; 17];
-    let mut digits = text.iter().filter(|b| b.is_ascii_digit()).map(|b| u32::from(b - b'0'));
-    for place in &mut found {
-        *place = digits.next()?;
-    }
-    digits.next().is_none().then_some(found)
-}
-
-/// Milliseconds of a civil time since an arbitrary day; both sides are of one zone.
-fn civil(digits: &[u32; 17]) -> Option<i64> {
-    let number = |from: usize, to: usize| digits.get(from..to).map(|d| d.iter().fold(0, |sum, d| sum * 10 + d));
-    let part = |from: usize| i8::try_from(number(from, from + 2)?).ok();
-    let year = i16::try_from(number(0, 4)?).ok()?;
-    let time = DateTime::new(year, part(4)?, part(6)?, part(8)?, part(10)?, part(12)?, 0).ok()?;
-    let second = jiff::tz::Offset::UTC.to_timestamp(time).ok()?.as_second();
-    Some(second * 1000 + i64::from(number(14, 17)?))
+/// Milliseconds from the arrival to QN, which is Beijing time.
+fn ahead(qn: &Qn, received: Timestamp) -> Option<i64> {
+    let digits = i64::try_from(qn.digits()?).ok()?;
+    // Of `YYYYMMDDhhmmssZZZ`, the two digits with so many behind them; they fit.
+    let two = |behind: u32| (digits / 10i64.pow(behind) % 100) as i8;
+    let year = i16::try_from(digits / 10i64.pow(13)).ok()?;
+    let time = DateTime::new(year, two(11), two(9), two(7), two(5), two(3), 0).ok()?;
+    let second = jiff::tz::Offset::UTC.to_timestamp(time).ok()?.as_second() - i64::from(BEIJING_OFFSET_SECONDS);
+    Some(second * 1000 + digits % 1000 - received.0.div_euclid(1000))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hj212_model::message::Kind;
 
-    fn body(qn: &str, received_at: &str, backfill: bool) -> Vec<u8> {
-        format!("{{\"mn\":\"A\",\"qn\":\"{qn}\",\"received_at\":\"{received_at}\",\"backfill\":{backfill}}}")
-            .into_bytes()
+    fn body(qn: &str, received_at: &str, backfill: bool) -> DataContent {
+        let received: jiff::Timestamp = received_at.parse().unwrap();
+        crate::board::tests::data(Kind::Realtime, Some(qn), Timestamp(received.as_microsecond()), backfill)
     }
 
     #[test]
@@ -142,7 +123,7 @@ mod tests {
         for qn in ["", "x", "2026010100001000", "202601010000100000", "20261301000010000", "20260101006010000"] {
             offsets.note(&body(qn, "2026-01-01T00:00:10.000+08:00", false));
         }
-        offsets.note(b"{\"qn\":null}");
+        offsets.note(&crate::board::tests::data(Kind::Realtime, None, Timestamp(0), false));
         assert_eq!(offsets.median(), None);
         offsets.note(&body("00010101000000000", "2026-01-01T00:00:10.000+08:00", false));
         assert!(offsets.median().unwrap() < -2000 * 365 * 86_400_000, "a clock that was never set");

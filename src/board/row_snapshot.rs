@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
+
+use hj212_coverage::DayCount;
+use hj212_interpret::{CardContent, DataContent};
+use hj212_model::message::{RejectReason, Timestamp};
 
 /// A page of the board.
 #[derive(Debug)]
@@ -38,46 +40,23 @@ pub(super) struct RowSnapshot {
     pub(super) refused: u64,
     pub(super) marks: usize,
     pub(super) clock: Option<i64>,
-    pub(super) card: Bytes,
-    pub(super) last: Option<Bytes>,
-    pub(super) refusal: Option<Bytes>,
-    pub(super) completeness: BTreeMap<String, Bytes>,
-}
-
-/// What a row shows of the card.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Card {
-    peer: Value,
-    last_seen: Value,
-    deviations: Value,
-}
-
-/// What a row shows of the last report; its readings, most of the body, are passed over.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Last {
-    kind: Value,
-    data_time: Value,
-    received_at: Value,
-    qn: Value,
-    backfill: Value,
-    deviations: Value,
-}
-
-/// What a row shows of the last refusal.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Refusal {
-    reason: Value,
+    pub(super) card: Option<CardContent>,
+    pub(super) last: Option<DataContent>,
+    pub(super) refusal: Option<RejectReason>,
+    /// What arrived of the newest day that has ended, by kind.
+    pub(super) newest_days: BTreeMap<&'static str, DayCount>,
 }
 
 impl RowSnapshot {
     /// As it is shown.
     pub(super) fn view(&self) -> Value {
-        let card: Card = read(&self.card);
-        let last: Last = self.last.as_ref().map(read).unwrap_or_default();
-        let refusal: Refusal = self.refusal.as_ref().map(read).unwrap_or_default();
+        let card = self.card.as_ref();
+        let last = self.last.as_ref();
+        let counts = |card: &CardContent| -> Value {
+            card.deviations.iter().map(|(deviation, count)| (deviation.code(), json!(count))).collect()
+        };
+        let odd = last.filter(|_| self.odd).map(|last| last.deviation_codes().collect::<Vec<_>>());
+        let days: Value = self.newest_days.iter().map(|(kind, day)| (*kind, shown(day))).collect();
         json!({
             "mn": self.mn,
             "name": self.name,
@@ -86,35 +65,29 @@ impl RowSnapshot {
             "online": self.online,
             "since": self.since,
             "fails": self.fails,
-            "peer": card.peer,
-            "last_seen": card.last_seen,
-            "deviations": card.deviations,
-            "kind": last.kind,
-            "data_time": last.data_time,
-            "received_at": last.received_at,
-            "qn": last.qn,
-            "backfill": last.backfill,
+            "peer": card.and_then(|card| card.peer.as_deref()),
+            "last_seen": card.and_then(|card| card.last_seen).map(Timestamp::to_rfc3339),
+            "deviations": card.map(counts),
+            "kind": last.map(|last| last.kind.name()),
+            "data_time": last.and_then(|last| last.data_time).map(|time| time.to_string()),
+            "received_at": last.map(|last| last.received.to_rfc3339()),
+            "qn": last.and_then(|last| last.qn.as_ref()).map(ToString::to_string),
+            "backfill": last.map(|last| last.backfill),
             "clock_ms": self.clock,
-            "complete": self.newest_day(),
-            "now_odd": if self.odd { last.deviations } else { Value::Null },
+            "complete": days,
+            "now_odd": odd,
             "marks_held": self.marks,
             "refused": self.refused,
-            "refusal": refusal.reason,
+            "refusal": self.refusal.map(RejectReason::code),
         })
-    }
-
-    /// Of the newest day of each kind: what was expected and what arrived.
-    fn newest_day(&self) -> Value {
-        let newest = |body: &Bytes| {
-            let body: Value = read(body);
-            let days = body["days"].as_array()?;
-            days.iter().max_by_key(|day| day["day"].as_str().unwrap_or_default().to_owned()).cloned()
-        };
-        self.completeness.iter().filter_map(|(kind, body)| Some((kind.clone(), newest(body)?))).collect()
     }
 }
 
-/// The body, or nothing if it is none of ours.
-fn read<T: Default + for<'a> Deserialize<'a>>(body: &Bytes) -> T {
-    serde_json::from_slice(body).unwrap_or_default()
+/// A day as it is published.
+fn shown(day: &DayCount) -> Value {
+    let rate = (u64::from(day.there) * 10_000).checked_div(u64::from(day.owed()));
+    json!({
+        "day": day.day, "expected": day.expected, "there": day.there, "gateway_down": day.gateway_down,
+        "rate": rate.map(|rate| rate as f64 / 10_000.0),
+    })
 }

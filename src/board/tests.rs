@@ -1,9 +1,49 @@
 //! What is on the board after what was published.
 
 use super::*;
+use hj212::{Deviation, Deviations};
+use hj212_coverage::Grain;
+use hj212_interpret::Qn;
+use hj212_model::message::{Kind, Publication, Timestamp};
 
-fn said(topic: &str, body: &Value) -> Publication {
-    Publication { topic: format!("hj212/v1/{topic}"), payload: Bytes::from(body.to_string()), retain: false }
+/// 2026-11-23T10:40:00+08:00
+const TIME: Timestamp = Timestamp(1_795_401_600_000_000);
+const MINUTE: i64 = 60_000_000;
+
+fn said(mn: &str, content: Says, body: &Value) -> TypedPublication {
+    let publication =
+        Publication { topic: format!("hj212/v1/{mn}"), payload: Bytes::from(body.to_string()), retain: false };
+    TypedPublication { publication, station: Some(mn.into()), content }
+}
+
+pub(super) fn data(kind: Kind, qn: Option<&str>, received: Timestamp, backfill: bool) -> DataContent {
+    let plain = |qn: &str| qn.parse().ok().filter(|_| qn.len() == 17).map(Qn::Plain);
+    DataContent {
+        kind,
+        revision: 0,
+        data_time: None,
+        received,
+        qn: qn.map(|qn| plain(qn).unwrap_or_else(|| Qn::Odd(qn.into()))),
+        backfill,
+        deviations: Deviations::NONE,
+        length_off: None,
+    }
+}
+
+fn report(mn: &str, kind: Kind, body: &Value) -> TypedPublication {
+    said(mn, Says::Data(data(kind, None, TIME, false)), body)
+}
+
+fn event(mn: &str, kind: EventKind, time: Timestamp, body: &Value) -> TypedPublication {
+    said(mn, Says::Event(StationEvent { kind, time }), body)
+}
+
+fn refused(mn: &str, reason: RejectReason) -> TypedPublication {
+    let content = Says::Rejected { mn: Some(mn.into()), reason };
+    TypedPublication {
+        station: None,
+        ..said("gateway/g/rejected", content, &json!({ "mn": mn, "reason": reason.code() }))
+    }
 }
 
 fn board() -> Board {
@@ -13,7 +53,7 @@ fn board() -> Board {
         ..StationFacts::default()
     };
     let stations = [("A1".to_owned(), facts("电厂", "340100")), ("B2".to_owned(), facts("水厂", "340200"))];
-    Board::new("hj212/v1", &stations.into())
+    Board::new(&stations.into())
 }
 
 fn of(board: &Board, mn: &str) -> Value {
@@ -36,8 +76,8 @@ fn registered_stations_are_shown_before_they_speak() {
 #[test]
 fn pages_are_searched_and_filtered() {
     let mut board = board();
-    board.published(&said("A1/event/online", &json!({})));
-    board.published(&said("A1/data/realtime", &json!({ "kind": "realtime", "deviations": [] })));
+    board.published(&event("A1", EventKind::Online, TIME, &json!({})));
+    board.published(&report("A1", Kind::Realtime, &json!({ "kind": "realtime", "deviations": [] })));
     let found_by = |query| found(&board, query);
     assert_eq!(found_by(Query { text: "水".into(), ..Query::default() }), ["B2"]);
     assert_eq!(found_by(Query { text: "a1".into(), ..Query::default() }), ["A1"]);
@@ -51,24 +91,32 @@ fn pages_are_searched_and_filtered() {
 #[test]
 fn a_refusal_shows_until_a_report_comes() {
     let mut board = board();
-    board.published(&said("gateway/g/rejected", &json!({ "mn": "A1", "reason": "pw-wrong" })));
-    board.published(&said("gateway/g/rejected", &json!({ "mn": "never-registered", "reason": "mn-unknown" })));
+    board.published(&refused("A1", RejectReason::PwWrong));
+    board.published(&refused("never-registered", RejectReason::MnUnknown));
     assert_eq!(of(&board, "A1")["refusal"], "pw-wrong");
+    assert_eq!(of(&board, "A1")["refusal_said"]["reason"], "pw-wrong");
     assert!(board.station("never-registered").is_none());
     assert_eq!(board.refusals().len(), 2);
-    board.published(&said("A1/data/minute", &json!({ "kind": "minute", "deviations": ["crc-lowercase"] })));
+    let mut odd = data(Kind::Minute, None, TIME, false);
+    odd.deviations = Deviations::from(Deviation::CrcLowercase).union(Deviation::LengthOff.into());
+    odd.length_off = Some(2);
+    board.published(&said("A1", Says::Data(odd), &json!({ "kind": "minute" })));
     let station = of(&board, "A1");
     assert_eq!((&station["refusal"], &station["refused"]), (&Value::Null, &json!(1)));
-    assert_eq!(station["now_odd"], json!(["crc-lowercase"]));
+    let mut shown: Vec<&str> =
+        station["now_odd"].as_array().unwrap().iter().map(|code| code.as_str().unwrap()).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, ["crc-lowercase", "length-off-by-2"]);
 }
 
 #[test]
 fn what_is_kept_is_bounded() {
     let mut board = board();
+    assert!(Kind::ALL.len() > KINDS_MAX);
     for number in 0..1000 {
-        board.published(&said("A1/event/parts-missing", &json!({ "n": number })));
-        board.published(&said(&format!("A1/data/kind{number}"), &json!({})));
-        board.published(&said("gateway/g/rejected", &json!({})));
+        board.published(&event("A1", EventKind::Other, TIME, &json!({ "n": number })));
+        board.published(&report("A1", Kind::ALL[number % Kind::ALL.len()], &json!({})));
+        board.published(&refused("nobody", RejectReason::MnUnknown));
     }
     let station = of(&board, "A1");
     assert_eq!(station["events"].as_array().unwrap().len(), EVENTS_MAX);
@@ -80,31 +128,43 @@ fn what_is_kept_is_bounded() {
 #[test]
 fn stations_that_are_registered_no_more_go() {
     let mut board = board();
-    board.published(&said("C3/event/online", &json!({})));
+    board.published(&event("C3", EventKind::Online, TIME, &json!({})));
     board.register(&[("B2".to_owned(), StationFacts::default())].into());
     assert_eq!(found(&board, Query::default()), ["B2", "C3"]);
+}
+
+/// A registered number is a registered number, whatever its topics are called.
+#[test]
+fn a_station_that_is_called_gateway_has_one_row() {
+    let mut board = Board::new(&[("gateway".to_owned(), StationFacts::default())].into());
+    board.published(&event("gateway", EventKind::Online, TIME, &json!({})));
+    assert_eq!(found(&board, Query::default()), ["gateway"]);
+    assert_eq!(of(&board, "gateway")["online"], true);
 }
 
 #[test]
 fn clocks_completeness_and_presence_are_told() {
     let mut board = board();
-    board.published(&said("A1/event/online", &json!({ "time": "2026-11-23T10:40:00.000+08:00" })));
-    board.published(&said("A1/event/takeover", &json!({ "time": "2026-11-23T10:41:00.000+08:00" })));
-    let body = r#"{"mn":"A1","qn":"20261123111500000","kind":"minute","received_at":"2026-11-23T10:45:00.000+08:00","backfill":false,"deviations":[]}"#;
-    let minute = |kind: &str| Publication {
-        topic: format!("hj212/v1/A1/{kind}/minute"),
-        payload: Bytes::from_static(body.as_bytes()),
-        retain: false,
-    };
-    board.published(&minute("data"));
-    let days = json!([{ "day": "2026-11-22", "expected": 144, "there": 140 }, { "day": "2026-11-21", "expected": 144, "there": 1 }]);
-    board.published(&said("A1/completeness/minute", &json!({ "kind": "minute", "days": days })));
+    board.published(&event("A1", EventKind::Online, TIME, &json!({})));
+    board.published(&event("A1", EventKind::Takeover, Timestamp(TIME.0 + MINUTE), &json!({})));
+    let minute = data(Kind::Minute, Some("20261123111500000"), Timestamp(TIME.0 + 5 * MINUTE), false);
+    board.published(&said("A1", Says::Data(minute), &json!({ "kind": "minute" })));
+    let newest = DayCount { day: "2026-11-22".into(), expected: 144, there: 140, gateway_down: 0, ended: true };
+    let days = json!([{ "day": "2026-11-21", "expected": 144, "there": 1 }, { "day": "2026-11-22", "expected": 144, "there": 140 }]);
+    let content = Says::Completeness(Grain::Minute, Some(Box::new(newest)));
+    board.published(&said("A1", content, &json!({ "kind": "minute", "days": days })));
     let station = of(&board, "A1");
     assert_eq!(station["since"], "2026-11-23T10:40:00.000+08:00", "it has been here all the time");
     assert_eq!((&station["clock_ms"], &station["fails"]), (&json!(1_800_000), &json!(true)));
-    assert_eq!(station["complete"]["minute"]["there"], 140);
+    assert_eq!((&station["qn"], &station["backfill"]), (&json!("20261123111500000"), &json!(false)));
+    assert_eq!(station["received_at"], "2026-11-23T10:45:00.000+08:00");
+    assert_eq!(
+        (&station["complete"]["minute"]["there"], &station["complete"]["minute"]["rate"]),
+        (&json!(140), &json!(0.9722))
+    );
     assert_eq!(station["completeness"][0]["days"], days);
-    let gone = Publication { topic: "hj212/v1/A1/completeness/minute".into(), payload: Bytes::new(), retain: true };
+    let mut gone = said("A1", Says::Completeness(Grain::Minute, None), &json!({}));
+    gone.publication.payload = Bytes::new();
     board.published(&gone);
     assert_eq!(of(&board, "A1")["completeness"], json!([]));
 }
@@ -112,9 +172,9 @@ fn clocks_completeness_and_presence_are_told() {
 #[test]
 fn numbers_are_shown_as_they_were_written() {
     let mut board = board();
-    let body = r#"{"kind":"realtime","readings":{"a21026":{"rtd":35.20}}}"#;
-    let payload = Bytes::from_static(body.as_bytes());
-    board.published(&Publication { topic: "hj212/v1/A1/data/realtime".into(), payload, retain: false });
+    let mut minute = report("A1", Kind::Realtime, &json!({}));
+    minute.publication.payload = Bytes::from_static(br#"{"kind":"realtime","readings":{"a21026":{"rtd":35.20}}}"#);
+    board.published(&minute);
     assert!(board.station("A1").unwrap().contains("\"rtd\":35.20"));
 }
 
@@ -122,20 +182,22 @@ fn numbers_are_shown_as_they_were_written() {
 fn large_reports_are_kept_within_bounds_and_what_is_not_is_counted() {
     let mut board = board();
     let large =
-        |kind: &str, length: usize| said(&format!("A1/data/{kind}"), &json!({ "kind": kind, "x": "x".repeat(length) }));
-    for kind in ["minute", "hour", "day"] {
+        |kind: Kind, length: usize| report("A1", kind, &json!({ "kind": kind.name(), "x": "x".repeat(length) }));
+    for kind in [Kind::Minute, Kind::Hour, Kind::Day] {
         board.published(&large(kind, 200 << 10));
     }
     let shown = of(&board, "A1");
     assert_eq!(shown["latest"].as_object().unwrap().len(), 2, "the newest is among them");
     assert!(shown["latest"]["day"].is_object() && shown["not_kept"] == 1);
-    board.published(&large("hour", ROW_BYTES_MAX));
+    board.published(&large(Kind::Hour, ROW_BYTES_MAX));
     assert!(of(&board, "A1")["latest"].get("hour").is_none());
     assert_eq!(board.bytes, board.rows.values().map(Row::bytes).sum::<usize>());
     // A station that nobody remembers any more leaves the board; a registered one stays.
     for mn in ["X", "A1"] {
-        board.published(&said(&format!("{mn}/data/hour"), &json!({})));
-        board.published(&Publication { payload: Bytes::new(), ..said(&format!("{mn}/station"), &json!({})) });
+        board.published(&report(mn, Kind::Hour, &json!({})));
+        let mut card = said(mn, Says::Card(None), &json!({}));
+        card.publication.payload = Bytes::new();
+        board.published(&card);
     }
     assert!(board.station("X").is_none() && board.station("A1").is_some());
     assert_eq!(board.bytes, board.rows.values().map(Row::bytes).sum::<usize>());

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CONFIG, FAULT, USAGE, complain, log};
 use crate::config::{self, Config};
 use hj212_downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
-use hj212_model::message::Publication;
+use hj212_model::message::{Publication, Topic};
 use hj212_mqtt::{self as mqtt, Subscription};
 
 /// Nothing answered: the broker or the gateway is away (EX_UNAVAILABLE).
@@ -209,10 +209,11 @@ enum Gateway {
 async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Options) -> u8 {
     let mut settings = config.mqtt.clone();
     settings.client_id = format!("{}-command-{}", settings.client_id, std::process::id());
-    let topic = format!("{}/{mn}/command/{id}", settings.prefix);
-    let gateway_topic = format!("{}/gateway/{}/status", settings.prefix, config.gateway.id);
+    let of_station = Topic::of_station(&settings.prefix, mn.as_bytes());
+    let (topic, refused) = (of_station.command(id), of_station.command_refused(id));
+    let gateway_topic = Topic::of_gateway(&settings.prefix, &config.gateway.id).status();
     let stop = CancellationToken::new();
-    let filters = vec![format!("{topic}/status"), format!("{topic}/refused"), gateway_topic.clone()];
+    let filters = vec![of_station.command_status(id), refused.clone(), gateway_topic.clone()];
     let wish = Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
     let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
@@ -249,7 +250,7 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
             }
             heard = true;
             show(&document, options.json, &mut answers);
-            if topic.ends_with("/refused") {
+            if topic == refused {
                 break 'asked UNWELL;
             }
             match document["state"].as_str().unwrap_or_default() {

@@ -401,6 +401,21 @@ mod tests {
     }
 
     #[test]
+    fn what_claims_to_know_records_beyond_the_end_is_taken_back() {
+        let disk = SimDisk::new(1, 1 << 24);
+        let own = derived(&disk, 1);
+        own.prepare();
+        own.store_cursor(Offset(20)).unwrap();
+        [10, 15, 20].iter().for_each(|offset| own.store_checkpoint(Offset(*offset), b"state").unwrap());
+        own.forget_beyond(Offset(20)).unwrap();
+        assert_eq!((own.cursor(), own.checkpoints().len()), (Offset(20), 3), "the end itself is known");
+        own.forget_beyond(Offset(15)).unwrap();
+        assert_eq!(own.cursor(), Offset(15));
+        assert_eq!(derived(&disk, 1).cursor(), Offset(15), "on disk too");
+        assert_eq!(own.checkpoints(), [Offset(10), Offset(15)]);
+    }
+
+    #[test]
     fn checkpoints_are_bounded_in_number_and_bytes_and_the_newest_stay() {
         let disk = SimDisk::new(1, 1 << 26);
         let own = derived(&disk, 1);

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use hj212::{Deviations, Fields, Seal, packet, secret};
 use hj212_downlink::StationKey;
-use hj212_interpret::{self as interpret, Area, Interpreter};
+use hj212_interpret::{self as interpret, Area, Interpreter, Says, TypedPublication};
 use hj212_journal::{self as journal, Disk, Hash, Offset, OsDisk, ReadError, ReadItem, Reader, Span};
 use hj212_model::clock;
 use hj212_model::message::{Context, Record, Timestamp, kind};
@@ -312,9 +312,9 @@ impl History {
     }
 
     /// Takes the values of sampled and minute data into the series; gives names and units of the codes.
-    fn values(&mut self, published: &[hj212_model::message::Publication]) -> BTreeMap<String, (String, String)> {
+    fn values(&mut self, published: &[TypedPublication]) -> BTreeMap<String, (String, String)> {
         let mut names = BTreeMap::new();
-        for publication in published {
+        for publication in published.iter().filter(|said| matches!(said.content, Says::Data(_))) {
             let Ok(body) = serde_json::from_slice::<PublishedReading<'_>>(&publication.payload) else { continue };
             let several = body.instruments.len() > 1;
             let own = body.readings.into_iter().map(|(code, reading)| (code.clone(), code, String::new(), reading));

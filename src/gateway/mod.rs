@@ -29,6 +29,7 @@ mod liveness;
 mod mark_entries;
 pub mod marks;
 mod past;
+pub mod progress;
 mod reload;
 pub mod replay;
 pub mod requests;
@@ -56,7 +57,7 @@ use hj212_interpret as interpret;
 use hj212_journal::{self as journal, Entry, Holder, Journal, Offset, OsDisk};
 use hj212_model::clock;
 use hj212_model::clock::Monotonic;
-use hj212_model::message::{Context, Publication, Record};
+use hj212_model::message::{Context, Publication, Record, Topic};
 use hj212_model::telemetry::{Counter, Expiry, Telemetry};
 use hj212_mqtt as mqtt;
 use liveness::Liveness;
@@ -75,6 +76,13 @@ const DOORS_MAX: Duration = Duration::from_millis(2000);
 const DRAIN_MAX: Duration = Duration::from_millis(2500);
 /// When a stop is over, whatever anybody does.
 const END_MAX: Duration = Duration::from_millis(4600);
+
+// SIGTERM leaves within 5 s, as the README says: each stage has its time within the next.
+const _: () = assert!(
+    DOORS_MAX.as_millis() < DRAIN_MAX.as_millis()
+        && DRAIN_MAX.as_millis() < END_MAX.as_millis()
+        && END_MAX.as_millis() < 5000
+);
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +112,7 @@ pub struct Running {
     telemetry: Arc<Telemetry>,
     journal: Arc<Journal>,
     shared: Arc<ListenerState>,
-    progress: Arc<uplink::Progress>,
+    progress: Arc<progress::Progress>,
     broker: tokio::sync::watch::Receiver<mqtt::State>,
     board: Arc<Mutex<Board>>,
     announcer: Arc<Announcer>,
@@ -163,7 +171,7 @@ impl Running {
         let announcer = Arc::new(Announcer::new(Arc::clone(&journal), derived.clone()));
         let monotonic = Monotonic::default();
         announcer.start(&context, &keys, base.known(), monotonic)?;
-        let board = Arc::new(Mutex::new(Board::new(&config.mqtt.prefix, &context.stations)));
+        let board = Arc::new(Mutex::new(Board::new(&context.stations)));
         context.stations.clear();
         if !config.command.enabled {
             journal.keep_from(Holder::Commands, Offset(u64::MAX));
@@ -205,14 +213,14 @@ impl Running {
             derived: derived.clone(),
             telemetry: Arc::clone(&telemetry),
             shown: Arc::clone(&dead),
-            own: format!("{}/gateway/", config.mqtt.prefix),
+            own: Topic::of_gateways(&config.mqtt.prefix),
         };
         // It ends with the connection to the broker.
         tokio::spawn(keeper.run(letters));
         let broker = outbox.state();
         let outbox = confirmed_by_consumer(&config, outbox, &journal, &telemetry, &farewell);
         let last_record = CancellationToken::new();
-        let progress = Arc::new(uplink::Progress::default());
+        let progress = Arc::new(progress::Progress::default());
         let (orders, ordered) =
             config.command.enabled.then(|| tokio::sync::mpsc::channel(command_desk::ORDERS_MAX)).unzip();
         let renew = Arc::new(tokio::sync::Notify::new());
@@ -350,7 +358,7 @@ impl Running {
 
     /// How far the journal is published.
     #[must_use]
-    pub fn progress(&self) -> &Arc<uplink::Progress> {
+    pub fn progress(&self) -> &Arc<progress::Progress> {
         &self.progress
     }
 
@@ -419,9 +427,9 @@ fn confirmed_by_consumer(
     if config.delivery.confirm == mqtt::Confirm::Broker {
         return outbox;
     }
-    let own = format!("{}/gateway/{}", config.mqtt.prefix, config.gateway.id);
+    let own = Topic::of_gateway(&config.mqtt.prefix, &config.gateway.id);
     let id: String = journal.id().iter().map(|byte| format!("{byte:02x}")).collect();
-    let filters = vec![format!("{own}/delivered/{}", config.delivery.consumer)];
+    let filters = vec![own.delivered(&config.delivery.consumer)];
     let wish = mqtt::Subscription { filters, suffix: "-confirm".into(), session: ENTRIES_SESSION, as_published: false };
     let (mut inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (confirm, confirmations) = tokio::sync::watch::channel(0);
@@ -439,7 +447,7 @@ fn confirmed_by_consumer(
         stopped.cancelled().await;
         mqtt::left(door).await;
     });
-    let (settings, offered) = (config.delivery.clone(), format!("{own}/offered"));
+    let (settings, offered) = (config.delivery.clone(), own.offered());
     mqtt::Relay { outbox, settings, offered, journal: id, confirmations, telemetry: Arc::clone(telemetry) }.start()
 }
 
@@ -625,7 +633,7 @@ fn status(prefix: &str, gateway: &str, secrets: Option<&secrets::Secrets>) -> (P
             body["seal_key"] = secrets.public().into();
         }
         Publication {
-            topic: format!("{prefix}/gateway/{gateway}/status"),
+            topic: Topic::of_gateway(prefix, gateway).status(),
             payload: Bytes::from(body.to_string()),
             retain: true,
         }

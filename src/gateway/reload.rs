@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use super::Running;
-use super::view::open;
+use crate::board::lock;
 use crate::config::{self, Config, Loaded};
 use crate::net;
 use hj212_certificates as certificates;
@@ -69,7 +69,7 @@ impl Running {
             changes.extend(self.take_keys(keys));
             None
         };
-        open(&self.board).register(&context.stations);
+        lock(&self.board).register(&context.stations);
         context.stations.clear();
         self.shared.replace_registry(registry);
         self.shared.replace_settings(config.listen.clone());

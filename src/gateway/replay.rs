@@ -24,7 +24,7 @@ use crate::config::Config;
 use hj212::SealForm;
 use hj212::sm4::Key;
 use hj212_downlink::{StationKey, Step};
-use hj212_interpret::Interpreter;
+use hj212_interpret::{Interpreter, TypedPublication};
 use hj212_journal::{self as journal, Disk, GapCause, Offset, OsDisk, ReadItem, Reader};
 use hj212_model::message::{Publication, Record, Timestamp};
 use hj212_model::telemetry::Telemetry;
@@ -173,15 +173,33 @@ fn keys_told(reader: Result<Reader, impl std::fmt::Display>, dir: &Path) -> Resu
     Ok(keys)
 }
 
+/// What each retained topic that was published says at the end of the journal, if it changed after the range.
+#[derive(Debug, Default)]
+struct Retained(BTreeMap<String, Option<Publication>>);
+
+impl Retained {
+    /// Takes a publication; gives it back if it is to be published now.
+    fn take(&mut self, publication: Publication, within: bool) -> Option<Publication> {
+        if !within {
+            if let Some(last) = self.0.get_mut(&publication.topic) {
+                *last = Some(publication);
+            }
+            return None;
+        }
+        if publication.retain {
+            self.0.insert(publication.topic.clone(), None);
+        }
+        Some(publication)
+    }
+}
+
 struct Pass {
     range: Range,
-    station: Option<String>,
     outbox: Outbox,
     envelope: SizeGuard,
     telemetry: Arc<Telemetry>,
-    publications: Vec<Publication>,
-    /// What each retained topic that was published says at the end of the journal, if it changed after the range.
-    retained: BTreeMap<String, Option<Publication>>,
+    publications: Vec<TypedPublication>,
+    retained: Retained,
     summary: Summary,
     seq: u64,
 }
@@ -189,13 +207,12 @@ struct Pass {
 impl Pass {
     fn new(config: &Config, range: &Range, outbox: Outbox) -> Self {
         Pass {
-            station: range.mn.as_ref().map(|mn| format!("{}/{mn}/", config.mqtt.prefix)),
             range: range.clone(),
             outbox,
             envelope: SizeGuard::of(config),
             telemetry: Arc::default(),
             publications: Vec::new(),
-            retained: BTreeMap::new(),
+            retained: Retained::default(),
             summary: Summary::default(),
             seq: 0,
         }
@@ -205,19 +222,11 @@ impl Pass {
         self.summary.records += 1;
         let within =
             self.range.since.is_none_or(|since| time >= since) && self.range.until.is_none_or(|until| time < until);
-        for publication in self.publications.drain(..) {
-            if self.station.as_ref().is_some_and(|station| !publication.topic.starts_with(station)) {
+        for TypedPublication { publication, station, .. } in self.publications.drain(..) {
+            if self.range.mn.as_ref().is_some_and(|mn| station.as_deref() != Some(mn.as_str())) {
                 continue;
             }
-            if !within {
-                if let Some(last) = self.retained.get_mut(&publication.topic) {
-                    *last = Some(publication);
-                }
-                continue;
-            }
-            if publication.retain {
-                self.retained.insert(publication.topic.clone(), None);
-            }
+            let Some(publication) = self.retained.take(publication, within) else { continue };
             let publication = self.envelope.fit(publication, offset, &self.telemetry);
             self.seq = self.outbox.push(publication).await.map_err(|_| ReplayError::Stopped)?;
             self.summary.published += 1;
@@ -227,10 +236,36 @@ impl Pass {
 
     /// Publishes the last state of retained topics; gives the last sequence number.
     async fn settle_retained(&mut self) -> Result<u64, ReplayError> {
-        for publication in std::mem::take(&mut self.retained).into_values().flatten() {
+        for publication in std::mem::take(&mut self.retained).0.into_values().flatten() {
             self.seq = self.outbox.push(publication).await.map_err(|_| ReplayError::Stopped)?;
             self.summary.published += 1;
         }
         Ok(self.seq)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retained_topics_are_brought_to_their_last_state_and_others_are_left() {
+        let says = |topic: &str, body: &'static str, retain| Publication {
+            topic: topic.to_owned(),
+            payload: bytes::Bytes::from_static(body.as_bytes()),
+            retain,
+        };
+        let mut retained = Retained::default();
+        assert!(retained.take(says("a/station", "before", true), false).is_none());
+        assert!(retained.take(says("a/station", "then", true), true).is_some());
+        assert!(retained.take(says("a/data", "then", false), true).is_some());
+        assert!(retained.take(says("b/station", "then", true), true).is_some());
+        for (topic, body) in
+            [("a/station", "later"), ("a/data", "later"), ("c/station", "later"), ("a/station", "last")]
+        {
+            assert!(retained.take(says(topic, body, topic != "a/data"), false).is_none());
+        }
+        let last: Vec<Publication> = retained.0.into_values().flatten().collect();
+        assert_eq!(last, [says("a/station", "last", true)]);
     }
 }

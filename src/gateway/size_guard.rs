@@ -5,11 +5,13 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use hj212_journal::Offset;
-use hj212_model::message::Publication;
+use hj212_model::message::{Publication, Topic};
 use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Bytes of a PUBLISH packet besides topic and body: the fixed header, lengths, packet id, properties.
 const OVERHEAD: u64 = 32;
+// What passes here passes the client too.
+const _: () = assert!(OVERHEAD >= hj212_mqtt::OVERHEAD);
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ pub(super) struct SizeGuard {
 impl SizeGuard {
     pub(super) fn of(config: &Config) -> SizeGuard {
         let gateway = config.gateway.id.clone();
-        let topic = format!("{}/gateway/{gateway}/oversize", config.mqtt.prefix);
+        let topic = Topic::of_gateway(&config.mqtt.prefix, &gateway).oversize();
         SizeGuard { packet_max: config.mqtt.packet_max, topic, gateway }
     }
 

@@ -24,28 +24,31 @@
 //! In the journal's folder: `cursor` (see [`hj212_journal::Slots`]), `state-<offset, 20 digits>` (see [`hj212_interpret`]) and `state.spare`;
 //! [`super::derived`] has the rest.
 
+pub(super) mod catch_up;
+
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+pub(super) use catch_up::{Base, foresee_in};
+use catch_up::{Patience, catch_up, take_early};
 
 use super::command_desk::Order;
 use super::context;
 use super::delivery::{Delivery, Due};
 use super::derived::{CHECKPOINTS_MAX, Derived};
-use super::liveness::Liveness;
+use super::progress::{Ending, Progress};
 use super::size_guard::SizeGuard;
-use super::view::open;
-use crate::board::Board;
-use hj212_downlink::StationKey;
-use hj212_interpret::{self as interpret, Interpreted, Interpreter};
+use crate::board::{Board, lock};
+use crate::config::uplink::Settings;
+use hj212_interpret::{self as interpret, Interpreted, Interpreter, TypedPublication};
 use hj212_journal::{GapCause, Health, Holder, Journal, Offset, ReadError, ReadItem, Reader};
-use hj212_model::message::{Publication, Record, Timestamp};
+use hj212_model::message::{Record, Timestamp};
 use hj212_model::telemetry::{Counter, Telemetry};
 use hj212_mqtt::{Closed, Outbox};
 
@@ -58,74 +61,6 @@ const READ_PATIENCE: Duration = Duration::from_secs(6);
 
 /// How often the thread shows that it lives while it waits for the broker.
 const PULSE: Duration = Duration::from_secs(5);
-
-/// How the cursor is kept.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// The cursor is written at most this often; what it lags behind is published again after a crash.
-    #[serde(with = "hj212_model::settings::duration")]
-    pub cursor_every: Duration,
-    /// A checkpoint of the interpreter's state is taken after this many records; a start interprets at most about twice as many.
-    pub checkpoint_every: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings { cursor_every: Duration::from_millis(500), checkpoint_every: 200_000 }
-    }
-}
-
-/// How far the journal is read and delivered; offsets of records.
-#[derive(Debug)]
-pub struct Progress {
-    /// The last record interpreted.
-    pub interpreted: AtomicU64,
-    /// The last record such that it and all before are delivered.
-    pub delivered: AtomicU64,
-    /// When that record arrived, microseconds since 1970.
-    pub delivered_time: AtomicI64,
-    /// Whether the thread has ended.
-    pub ended: AtomicBool,
-    /// The stations' keys that the journal has told by then, to show what was encrypted.
-    pub keys: Mutex<Vec<StationKey>>,
-    /// When the thread last did something, if only to wait.
-    pub(super) pulse: Liveness,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Progress {
-            interpreted: AtomicU64::new(0),
-            delivered: AtomicU64::new(0),
-            delivered_time: AtomicI64::new(0),
-            ended: AtomicBool::new(false),
-            keys: Mutex::default(),
-            pulse: Liveness::new(),
-        }
-    }
-}
-
-/// Says that the thread has ended, however it does.
-struct Ending(Arc<Progress>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Progress {
-    fn know(&self, keys: Vec<StationKey>) {
-        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
-    }
-
-    /// What opens the frames of `mn`.
-    pub(super) fn keys_of(&self, mn: &str) -> Vec<StationKey> {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().filter(|key| key.mn == mn).cloned().collect()
-    }
-}
 
 /// What the uplink needs.
 pub struct Uplink {
@@ -148,39 +83,6 @@ pub struct Uplink {
     pub(super) orders: Option<tokio::sync::mpsc::Sender<Order>>,
     /// Set when no more records will come: drain what is there, then end.
     pub(super) stop: CancellationToken,
-}
-
-/// The state that interpretation begins with: the newest checkpoint not beyond the cursor that can be read, or none.
-#[derive(Debug)]
-pub struct Base {
-    cursor: Offset,
-    interpreter: Interpreter,
-    checkpoint: Option<Offset>,
-    /// Whether there were checkpoints, none of which could be used.
-    unusable: bool,
-}
-
-impl Base {
-    /// Looks for it beside the journal.
-    pub(super) fn find(derived: &Derived, settings: &interpret::Settings) -> Base {
-        let cursor = derived.cursor();
-        let mut unusable = derived.newest().0.is_some();
-        for (offset, state) in derived.checkpoints_up_to(cursor) {
-            match Interpreter::restore(settings.clone(), &state) {
-                Ok(interpreter) => return Base { cursor, interpreter, checkpoint: Some(offset), unusable: false },
-                Err(error) => {
-                    unusable = true;
-                    tracing::warn!(offset = offset.0, %error, "a checkpoint is passed over");
-                }
-            }
-        }
-        Base { cursor, interpreter: Interpreter::new(settings.clone()), checkpoint: None, unusable }
-    }
-
-    /// The record that the checkpoint stands behind.
-    pub(super) fn known(&self) -> Option<Offset> {
-        self.checkpoint
-    }
 }
 
 impl std::fmt::Debug for Uplink {
@@ -217,7 +119,7 @@ struct UplinkTask {
     delivered: watch::Receiver<u64>,
     advanced: Arc<Notify>,
     delivery: Delivery,
-    publications: Vec<Publication>,
+    publications: Vec<TypedPublication>,
     /// The last sequence number handed to the outbox.
     seq: u64,
     /// The last record read, and its time.
@@ -446,17 +348,17 @@ impl UplinkTask {
     async fn publish(&mut self) -> Result<(), Closed> {
         let mut changed = BTreeSet::new();
         for publication in &self.publications {
-            changed.extend(interpret::concerns(publication, &self.shared.interpret.prefix));
+            changed.extend(publication.concerns());
         }
         for mn in changed {
             if let Some(view) = self.interpreter.under_way(mn) {
-                open(&self.shared.board).under_way(mn, Bytes::from(view.to_string()));
+                lock(&self.shared.board).under_way(mn, Bytes::from(view.to_string()));
             }
         }
-        for publication in self.publications.drain(..) {
-            open(&self.shared.board).published(&publication);
-            let publication = self.shared.envelope.fit(publication, self.position, &self.shared.telemetry);
-            let mut pushed = std::pin::pin!(self.shared.outbox.push_of(publication, self.position.0));
+        for published in self.publications.drain(..) {
+            lock(&self.shared.board).published(&published);
+            let fitting = self.shared.envelope.fit(published.publication, self.position, &self.shared.telemetry);
+            let mut pushed = std::pin::pin!(self.shared.outbox.push_of(fitting, self.position.0));
             self.seq = loop {
                 tokio::select! {
                     pushed = &mut pushed => break pushed?,
@@ -570,63 +472,6 @@ impl UplinkTask {
     }
 }
 
-/// Brings the interpreter to the state it had after the record at the cursor; nothing is published. Gives the last record seen; `None` if the
-/// stop came before it was known what holds.
-async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter, Offset, bool)> {
-    let Base { cursor, mut interpreter, checkpoint, unusable } = base;
-    let before = Offset(shared.journal.first().0.saturating_sub(1));
-    let mut position = checkpoint.unwrap_or(before);
-    if checkpoint.is_none() && before.0 > 0 {
-        shared.telemetry.count(Counter::UplinkStateLost);
-        tracing::error!(
-            oldest = before.next().0,
-            unusable,
-            "the state of the interpretation is lost: there is no checkpoint that can be read, and the records before the oldest are no longer \
-             kept. Split records, marks, gaps and statuses that began before it are not continued; the registry holds from the beginning"
-        );
-        foresee(shared, &mut interpreter).await?;
-    }
-    let mut reader = shared.journal.reader(Offset(position.0 + 1));
-    let mut patience = Patience::default();
-    let mut unpublished = Vec::new();
-    let mut hidden = false;
-    if checkpoint.is_none() && position > cursor && cursor.0 > 0 {
-        report_lost(shared, &reader, (cursor.next(), position), GapCause::Removed);
-    }
-    while position < cursor {
-        match reader.next() {
-            Ok(Some(ReadItem::Record(stored))) => {
-                let (offset, _) = interpret(&mut interpreter, &stored, &mut unpublished);
-                position = offset;
-                shared.progress.pulse.beat();
-                let mut board = open(&shared.board);
-                unpublished.drain(..).for_each(|publication| board.published(&publication));
-            }
-            Ok(Some(ReadItem::Gap { first, last, cause })) => {
-                position = last;
-                // What was delivered is not lost to anyone; what comes behind the cursor never was.
-                if last > cursor {
-                    report_lost(shared, &reader, (first.max(cursor.next()), last), cause);
-                    hidden |= context::is_among(&shared.derived, first, last);
-                }
-            }
-            Ok(None) => break,
-            Err(error) => {
-                // Going on without would be going on with another state.
-                tracing::error!(%error, after = position.0, "the journal cannot be read while rebuilding the state");
-                patience.wait(shared, &mut reader, &error).await?;
-            }
-        }
-    }
-    // What was retained before the checkpoint is not published again, and is what holds all the same.
-    interpreter.retell(&mut unpublished);
-    let mut board = open(&shared.board);
-    unpublished.drain(..).for_each(|publication| board.published(&publication));
-    interpreter.all_under_way().for_each(|(mn, view)| board.under_way(mn, Bytes::from(view.to_string())));
-    drop(board);
-    Some((interpreter, position, hidden))
-}
-
 /// Records that were never delivered and cannot be read any more: named, counted, and their bytes kept if there are any. Retention removes
 /// none of them, so a file that is not there was taken away.
 fn report_lost(shared: &Uplink, reader: &Reader, (first, last): (Offset, Offset), cause: GapCause) {
@@ -650,92 +495,11 @@ fn report_lost(shared: &Uplink, reader: &Reader, (first, last): (Offset, Offset)
     }
 }
 
-/// How often reading has failed while the state is rebuilt.
-#[derive(Debug, Default)]
-struct Patience {
-    tries: u32,
-}
-
-impl Patience {
-    /// Waits before the next try; lets `reader` pass over a place that stays unreadable while the disk stores records. `None`: the stop.
-    async fn wait(&mut self, shared: &Uplink, reader: &mut Reader, error: &ReadError) -> Option<()> {
-        shared.telemetry.count(Counter::JournalErrors);
-        shared.progress.pulse.beat();
-        self.tries += 1;
-        let works = shared.journal.tail().durable() > shared.journal.recovered().last;
-        if self.tries >= READ_TRIES && works && error.is_of_the_medium() {
-            self.tries = 0;
-            tracing::error!(%error, "the disk cannot read this place; going on behind it");
-            shared.telemetry.count(Counter::JournalUnreadable);
-            reader.pass_unreadable();
-        }
-        tokio::select! {
-            () = shared.stop.cancelled() => None,
-            () = tokio::time::sleep(shared.settings.cursor_every.min(PULSE)) => Some(()),
-        }
-    }
-}
-
-/// Puts the first context that the journal still holds in force from its beginning: nothing is published without a registry. The wait ends when
-/// there is one, for the start journals one (see [`super::announce`]), or with the stop.
-async fn foresee(shared: &Uplink, interpreter: &mut Interpreter) -> Option<()> {
-    let mut reader = shared.journal.reader(Offset(0));
-    let mut patience = Patience::default();
-    loop {
-        shared.progress.pulse.beat();
-        match foresee_in(&mut reader, interpreter) {
-            Ok(true) => return Some(()),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "the journal cannot be read for the registry; trying again");
-                patience.wait(shared, &mut reader, &error).await?;
-            }
-        }
-        tokio::select! {
-            () = shared.stop.cancelled() => return None,
-            () = tokio::time::sleep(shared.settings.cursor_every) => {}
-        }
-    }
-}
-
-/// The same with what `reader` finds up to the end; whether there was a context. For every reading of a journal whose beginning is gone
-/// without a checkpoint: they all begin alike.
-pub(super) fn foresee_in(reader: &mut Reader, interpreter: &mut Interpreter) -> Result<bool, ReadError> {
-    while let Some(item) = reader.next()? {
-        if let ReadItem::Record(stored) = item
-            && matches!(stored.kind, 4 | 22)
-            && let Ok(record) = Record::decode(stored.kind, stored.body)
-            && interpreter.foresee(&record)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Puts the first whole context that `reader` finds in force; whether there was one.
-fn take_early(
-    reader: &mut Reader,
-    interpreter: &mut Interpreter,
-    out: &mut Vec<Publication>,
-) -> Result<bool, ReadError> {
-    while let Some(item) = reader.next()? {
-        if let ReadItem::Record(stored) = item
-            && matches!(stored.kind, 4 | 22)
-            && let Ok(record) = Record::decode(stored.kind, stored.body)
-            && interpreter.take_early((stored.offset.0, stored.time, &stored.hash), &record, out)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// One record through the interpreter. A record that cannot be decoded is of a newer version: it is passed over, and said.
 pub(super) fn interpret(
     interpreter: &mut Interpreter,
     stored: &hj212_journal::Stored<'_>,
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) -> (Offset, Interpreted) {
     match Record::decode(stored.kind, stored.body) {
         Ok(record) => (stored.offset, interpreter.on_record(stored.offset.0, stored.time, &stored.hash, &record, out)),

@@ -15,7 +15,8 @@ use super::*;
 use crate::gateway::announce::Announcer;
 use crate::gateway::command_desk::{Became, StepStore};
 use hj212::{Deviations, write};
-use hj212_downlink::{Origin, Step};
+use hj212_downlink::{Origin, StationKey, Step};
+use hj212_interpret::Says;
 use hj212_journal::sim_disk::{Operation, Refusal, SimDisk};
 use hj212_journal::{self as journal, Entry};
 use hj212_model::message::{Context, Heard, Peering, StationFacts};
@@ -135,7 +136,7 @@ impl World {
                 Ok(Some(ReadItem::Record(stored))) => {
                     let (offset, _) = interpret(&mut life.interpreter, &stored, &mut out);
                     life.position = offset;
-                    for publication in out.drain(..).filter(|said| said.topic.contains("/data/")) {
+                    for publication in out.drain(..).filter(|said| matches!(said.content, Says::Data(_))) {
                         if offset > life.cursor {
                             let body: serde_json::Value = serde_json::from_slice(&publication.payload).unwrap();
                             let name = body["station"]["name"].as_str().unwrap_or("nobody").to_owned();

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use super::history;
 use super::letters::Letters;
 use super::liveness::Liveness;
-use super::uplink::Progress;
-use crate::board::{Board, Query};
+use super::progress::Progress;
+use crate::board::{Board, Query, lock};
 use crate::http::{Check, Refused, View};
 use crate::net::ListenerState;
 use hj212::Deviation;
@@ -60,11 +60,6 @@ pub(super) struct GatewayView {
 /// Changes `log.level`; gives the one of before.
 pub type LogSwitch = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
-/// The board is consistent after every single step.
-pub(super) fn open(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    board.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl std::fmt::Debug for GatewayView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GatewayView").field("gateway", &self.gateway).finish_non_exhaustive()
@@ -106,7 +101,7 @@ impl GatewayView {
             return (counts.clone(), regions.clone());
         }
         let (counts, regions) = {
-            let board = open(&self.board);
+            let board = lock(&self.board);
             (board.counts(), json!(board.regions()))
         };
         *counted = Some((Instant::now(), counts.clone(), regions.clone()));
@@ -258,7 +253,7 @@ impl View for GatewayView {
         let (mut online, mut refused) = (Text::default(), Text::default());
         online.metric("gauge", "station_online", "1 while the station is connected");
         refused.metric("counter", "station_refused", "frames of the station that were refused");
-        open(&self.board).figures(|mn, is_online, count| {
+        lock(&self.board).figures(|mn, is_online, count| {
             // An MN is letters, digits, '_' and '-': nothing to escape.
             let label = format!("{{mn=\"{mn}\"}}");
             online.line("station_online", &label, u64::from(is_online));
@@ -304,12 +299,12 @@ impl View for GatewayView {
 
     fn stations(&self, query: &Query) -> Value {
         // Written when the board is free again.
-        let page = open(&self.board).page(query);
+        let page = lock(&self.board).page(query);
         page.view()
     }
 
     fn station(&self, mn: &str) -> Option<String> {
-        open(&self.board).station(mn)
+        lock(&self.board).station(mn)
     }
 
     fn history(&self, mn: &str, hours: u32) -> String {
@@ -323,7 +318,7 @@ impl View for GatewayView {
     }
 
     fn rejected(&self) -> Value {
-        Value::Array(open(&self.board).refusals())
+        Value::Array(lock(&self.board).refusals())
     }
 
     fn token_file(&self) -> Option<&Path> {

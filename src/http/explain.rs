@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use super::serve::is_own;
+use super::host::is_own;
 use hj212_explain::{self as explain, Desk, Explained};
 
 /// The longest paste in bytes.

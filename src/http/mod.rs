@@ -21,6 +21,7 @@
 mod change;
 mod connections;
 mod explain;
+mod host;
 mod page;
 mod serve;
 

@@ -1,7 +1,6 @@
 //! Routes and answers.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Listener};
+use super::host::is_own;
 use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, explain, page};
 use crate::board::Query;
 
@@ -90,18 +90,6 @@ async fn known(State(names): State<Arc<[String]>>, request: Request, next: Next)
     }
     let what = "this server is known by its address and as localhost; name others in http.names\n";
     (StatusCode::MISDIRECTED_REQUEST, what).into_response()
-}
-
-/// Whether the server is known by this name.
-pub(super) fn is_own(host: &str, names: &[String]) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((name, _)) => name,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name.is_empty()
-        || name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok()
-        || names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
 fn checked(checks: &[Check]) -> Response {
@@ -183,20 +171,4 @@ async fn live(State(server): State<Server>, Asked(query): Asked<Query>) -> Respo
             Some((Ok::<_, Infallible>(event), (server, query, viewer, false)))
         });
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_own;
-
-    #[test]
-    fn only_addresses_and_localhost_are_names_of_the_door() {
-        for own in ["127.0.0.1:9080", "localhost", "LOCALHOST:80", "[::1]:9080", "[::1]", "10.0.0.1", ""] {
-            assert!(is_own(own, &[]), "{own}");
-        }
-        assert!(is_own("GW.example:9080", &["gw.example".to_owned()]));
-        for foreign in ["rebind.example:9080", "gateway.example", "localhost.example", "127.0.0.1.example:80"] {
-            assert!(!is_own(foreign, &["gw.example".to_owned()]), "{foreign}");
-        }
-    }
 }

@@ -24,7 +24,7 @@ use hj212::{Deviation, Deviations, Edition, Frame, Header, Item, Limits, Peer, p
 use hj212_journal::{Entry, Offset, Unstored};
 use hj212_model::message::{Heard, Record, RejectReason, Rejected};
 use hj212_model::registry::{self, CrcPolicy};
-use hj212_model::session::{self, Moved, Reply, Verdict};
+use hj212_model::session::{self, FrameVerdict, Moved, Reply};
 use hj212_model::telemetry::{Counter, Timing};
 
 /// Bytes taken from the socket at a time.
@@ -297,7 +297,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             |station| shared.keys_of(station),
         );
         match verdict {
-            Verdict::Refused { reason, detail } => {
+            FrameVerdict::Refused { reason, detail } => {
                 shared.telemetry.count(Counter::FramesRejected);
                 if reason == RejectReason::CrcMismatch && sm4::looks_sealed(frame) {
                     self.tell_damaged(frame, &header);
@@ -305,7 +305,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 shared.append(moved.map(|entry| (entry, StoredNotice::nobody())));
                 self.refuse(reason, detail, Some(frame.segment), frame.raw);
             }
-            Verdict::Accepted { station, dialect, mut deviations } => {
+            FrameVerdict::Accepted { station, dialect, mut deviations } => {
                 if std::mem::take(&mut self.after_fault) {
                     deviations.insert(Deviation::NoiseBefore);
                 }
@@ -353,16 +353,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let registry = shared.registered();
         let row = registry.find(moved.mn.as_bytes())?;
         let whole = match frame.check.verdict {
-            hj212::Verdict::Right => true,
-            hj212::Verdict::Sealed => {
+            hj212::CrcVerdict::Right => true,
+            hj212::CrcVerdict::Sealed => {
                 let (keys, form) = (shared.keys_of(row), row.facts.seal.unwrap_or_default());
                 sm4::open_as(form, frame.segment, frame.check.said, keys.iter()).is_ok()
             }
-            hj212::Verdict::Known(mistake) => {
+            hj212::CrcVerdict::Known(mistake) => {
                 let learned = shared.learned_of(row);
                 learned.seen >= session::LEARN_AFTER && learned.mistake == Some(mistake)
             }
-            hj212::Verdict::Wrong => false,
+            hj212::CrcVerdict::Wrong => false,
         };
         (whole && row.allows(from)).then_some(moved)
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::time::Instant;
 
-use hj212::{Deviation, FaultReason, Frame, Item, Limits, Peer, Verdict, scan};
+use hj212::{CrcVerdict, Deviation, FaultReason, Frame, Item, Limits, Peer, scan};
 
 /// What the alarm meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,9 +169,9 @@ fn is_finished(frame: &Frame<'_>) -> bool {
     let ended = !frame.deviations.contains(Deviation::EndingMissing);
     let odd = frame.deviations.contains(Deviation::CrcMissing) || frame.deviations.contains(Deviation::CrcForm);
     match frame.check.verdict {
-        Verdict::Right | Verdict::Known(_) => true,
-        Verdict::Sealed => ended || !odd,
-        Verdict::Wrong => ended || (!odd && frame.has_four_digits()),
+        CrcVerdict::Right | CrcVerdict::Known(_) => true,
+        CrcVerdict::Sealed => ended || !odd,
+        CrcVerdict::Wrong => ended || (!odd && frame.has_four_digits()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hj212::{Edition, Fields, Item, Limits, Peer, Verdict, packet, scan, write};
+use hj212::{CrcVerdict, Edition, Fields, Item, Limits, Peer, packet, scan, write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -158,7 +158,7 @@ impl Host {
                     self.hear(frame.raw, frame.segment, connection, &mut answers);
                 }
                 Some(Item::Frame(frame)) => {
-                    assert_ne!(frame.check.verdict, Verdict::Right);
+                    assert_ne!(frame.check.verdict, CrcVerdict::Right);
                     self.0.unsound.fetch_add(1, Ordering::SeqCst);
                 }
                 Some(Item::Fault(_)) => {

@@ -46,10 +46,11 @@ use hj212_model::message::{Kind, Timestamp};
 use local::{DAY, Local};
 pub use plan::{ASKED_MAX, Recall};
 use plan::{Ask, Asking};
+pub use presence::DAYS_MAX;
 use presence::Presence;
 pub use presence::{ABSENCES_MAX, OUTAGES_MAX, Outages, RETURN_MAX};
 pub use settings::{Settings, Window};
-pub use track::{DAYS_MAX, GAP_DAYS_MAX, HOLES_MAX, IntervalOrigin};
+pub use track::{GAP_DAYS_MAX, HOLES_MAX, IntervalOrigin};
 use track::{Track, Wanted, Witness};
 
 /// How fine records are. The order is that of the ledger.

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Cause;
 use super::local::{self, DAY, Local};
-use super::track::DAYS_MAX;
 use hj212_model::message::Timestamp;
 
+/// Days that are looked back over; what is missing longer is given up.
+pub const DAYS_MAX: u32 = 35;
 /// Outages of the gateway that are kept apart, within the days that are looked back over.
 pub const OUTAGES_MAX: usize = 512;
 /// Absences of a station that are kept apart.
@@ -25,6 +26,7 @@ pub const RETURN_MAX: u32 = 600;
 const ON_THE_WAY: u32 = 120;
 /// Stations whose connection ended so shortly before the gateway stopped were sent away by it.
 const STOPPING_MAX: u32 = 10;
+const _: () = assert!(STOPPING_MAX < ON_THE_WAY && ON_THE_WAY < RETURN_MAX);
 
 /// When the gateway took nothing: rising, apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

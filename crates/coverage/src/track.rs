@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::cadence::{self, Cadence};
 use super::local::{self, DAY, Local};
-use super::presence::{Outages, Presence};
+use super::presence::{DAYS_MAX, Outages, Presence};
 use super::{Cause, DayCount, Grain, Happening, OpenGap, Reason, Rest, Settings, Stretch};
 use hj212_downlink::Outcome;
 
 /// Stretches of missing records kept apart per station and kind; beyond, the oldest are only counted.
 pub const HOLES_MAX: usize = 64;
-/// Days that are looked back over; what is missing longer is given up.
-pub const DAYS_MAX: u32 = 35;
+
 /// No gap is longer: what was due before is not looked for.
 pub const GAP_DAYS_MAX: u32 = 90;
+const _: () = assert!(DAYS_MAX < GAP_DAYS_MAX, "a day that is counted lies within what a gap may be long");
 /// How late records may be as a rule (batches, a clock that is behind) without being missing for that alone.
 const LAG_MAX: u32 = 2 * 3600;
 /// DataTimes further in the future are not taken for the ledger.

@@ -12,6 +12,7 @@ use super::settings::Clocks;
 const KEPT: usize = 9;
 /// So many are needed.
 const NEEDED: usize = 5;
+const _: () = assert!(NEEDED <= KEPT);
 /// So many milliseconds from the median at most is more than half of them: a slow line makes no more of a difference.
 const AGREE: u64 = 5_000;
 /// Instruments whose requests for the time are remembered.

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::desk::GIVEN_MAX;
 use super::keys::KEYS_MAX;
-use super::step::{KeyState, Origin, Outcome, Step};
+use super::keys::KeyState;
+use super::step::{Origin, Outcome, Step};
 use hj212_model::message::Timestamp;
 
 /// An ended request: how it was asked and how it ended is all that is kept, and of a set clock that it was sent.

@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::Value;
 
 use super::keys;
+use super::keys::KeyState;
 use super::lane::{Exchange, Lane, Place};
 use super::lanes::{Hold, Lanes};
 use super::moment::{Moment, Steady};
 use super::settings::Settings;
-use super::step::{KeyNotice, KeyState, Origin, Outcome, Step};
+use super::step::{KeyNotice, Origin, Outcome, Step};
 use super::table::SET_KEY;
 use super::{Address, KeyRing};
 pub use follow::Followed;

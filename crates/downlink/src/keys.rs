@@ -8,11 +8,25 @@
 //! * what goes to the station is sealed under the key that it last used, as far as anything has told: a frame that the key opened, the
 //!   station's own word that it took one (9012), or a registration that is newer than both.
 
-use super::step::KeyState;
 use hj212::sm4::Key;
+use serde::{Deserialize, Serialize};
 
 /// So many keys of a station are kept.
 pub const KEYS_MAX: usize = 8;
+
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyState {
+    /// Made, perhaps given.
+    Offered,
+    /// Something was opened with it, or it was registered.
+    Proven,
+    /// Given up. Versions before 0.2 wrote this when the station refused a key, and held it no more; what a journal of theirs gives stays so.
+    Dropped,
+    /// The station refused it. It is not offered again, and is still tried when no other key opens a frame.
+    Refused,
+}
 
 /// A key and whose it is, as files and histories tell of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,12 +59,12 @@ mod tests;
 mod value;
 
 pub use desk::{Desk, Effect, Followed, Spoken, Tally};
-pub use keys::{KeyRing, StationKey};
+pub use keys::{KeyRing, KeyState, StationKey};
 pub use moment::{Moment, Steady};
 pub use refusal::{About, Refusal};
 pub use request::{Ask, REQUEST_MAX, is_id};
 pub use settings::{Allow, Clocks, FirstContact, KeyCare, Link, Policy, Settings};
-pub use step::{KeyNotice, KeyState, Origin, Outcome, Step};
+pub use step::{KeyNotice, Origin, Outcome, Step};
 pub use value::AREA_MAX;
 
 use hj212::Edition;

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use super::moment::{Moment, later};
 use super::refusal::{About, Fault, Refusal};
 use hj212_model::message::Timestamp;
+pub use hj212_model::message::topic::is_id;
 
 /// The longest request in bytes.
 pub const REQUEST_MAX: usize = 8 * 1024;
-/// The longest id, author and reason in bytes.
-const ID_MAX: usize = 64;
+/// The longest author and reason in bytes.
 const AUTHOR_MAX: usize = 64;
 const WHY_MAX: usize = 512;
 /// What stands before the role in an author that the broker vouches for; in full width and small it looks the same.
@@ -161,11 +161,4 @@ impl Request {
         let until = ask.left.map_or(own, |left| own.min(later(now.wall, left)));
         if until <= now.wall { Err(Refusal::Overdue) } else { Ok(until) }
     }
-}
-
-/// Whether `id` may be a level of a topic.
-#[must_use]
-pub fn is_id(id: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=ID_MAX).contains(&id.len()) && id.bytes().all(fits)
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::keys::{self, StationKey};
+use super::keys::{self, KeyState, StationKey};
 use super::refusal::{About, Refusal};
 use hj212::Edition;
 use hj212_model::message::Timestamp;
@@ -73,20 +73,6 @@ impl Outcome {
             Self::Unregistered => "unregistered",
         }
     }
-}
-
-/// What is known of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyState {
-    /// Made, perhaps given.
-    Offered,
-    /// Something was opened with it, or it was registered.
-    Proven,
-    /// Given up. Versions before 0.2 wrote this when the station refused a key, and held it no more; what a journal of theirs gives stays so.
-    Dropped,
-    /// The station refused it. It is not offered again, and is still tried when no other key opens a frame.
-    Refused,
 }
 
 /// What else is to be known of a key.

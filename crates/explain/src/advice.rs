@@ -3,7 +3,7 @@
 //! What must stay true: every change names what stands there as it can be seen (a line end as `\\r\\n`), what should stand there, and why;
 //! nothing is called a number that is not there.
 
-use hj212::{Deviation, Frame, Header, Verdict, envelope, secret};
+use hj212::{CrcVerdict, Deviation, Frame, Header, envelope, secret};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub fn advice(frame: &Frame<'_>, header: &Header<'_>) -> Vec<Advice> {
     let mut all = Vec::new();
     let body = frame.segment.as_ptr().addr().saturating_sub(frame.raw.as_ptr().addr());
     // Nearly every frame of a recording is in order, and is not looked at again.
-    let right = frame.check.verdict == Verdict::Right && frame.deviations.is_empty() && header.deviations.is_empty();
+    let right = frame.check.verdict == CrcVerdict::Right && frame.deviations.is_empty() && header.deviations.is_empty();
     let structure = matches!(header.area.first(), Some(b'{' | b'[' | b'<' | b' '));
     if right && header.cn.is_some() && !structure && long_number(header).is_none() {
         return all;
@@ -326,7 +326,7 @@ fn of_check(frame: &Frame<'_>, end: usize) -> Option<Advice> {
             en: format!("the CRC is missing: add {computed} (4 characters) at character {}", end + 1),
         });
     }
-    if said == computed || frame.check.verdict == Verdict::Sealed {
+    if said == computed || frame.check.verdict == CrcVerdict::Sealed {
         return None;
     }
     let decimal = |text: &str| text.parse::<u32>().is_ok_and(|number| number == u32::from(frame.check.computed));
@@ -341,7 +341,7 @@ fn of_check(frame: &Frame<'_>, end: usize) -> Option<Advice> {
         (":CRC 只写四位十六进制数,不带名称", ": the CRC is four hexadecimal digits, without a name")
     } else if digits.len() < said.len() && said.starts_with([';', ',', ':', '=']) {
         (":&& 与 CRC 之间不能有标点", ": no punctuation stands between && and the CRC")
-    } else if frame.check.verdict == Verdict::Right {
+    } else if frame.check.verdict == CrcVerdict::Right {
         (
             ":数值正确,写法应为四位大写十六进制",
             ": the number is right; it is written as four hexadecimal digits in upper case",

@@ -4,7 +4,7 @@
 //! What must stay true: what the scanner takes for a frame is taken as it says; only in its noise a segment is looked for; a segment alone is
 //! never called usable; one that nothing closes ends with its line; the work is linear in the bytes.
 
-use hj212::{Check, Deviation, Deviations, Fault, FaultReason, Frame, Item, Limits, Peer, Step, Verdict, crc, scan};
+use hj212::{Check, CrcVerdict, Deviation, Deviations, Fault, FaultReason, Frame, Item, Limits, Peer, Step, crc, scan};
 
 /// The names that a header begins with.
 const FIRST_NAMES: [&[u8]; 5] = [b"QN=", b"ST=", b"CN=", b"PW=", b"MN="];
@@ -88,7 +88,7 @@ fn frame(buffer: &[u8]) -> Option<Step<'_>> {
     if said.is_none() {
         deviations.insert(Deviation::CrcMissing);
     }
-    let verdict = if said == Some(computed) { Verdict::Right } else { Verdict::Wrong };
+    let verdict = if said == Some(computed) { CrcVerdict::Right } else { CrcVerdict::Wrong };
     let check = Check { said: said.unwrap_or(0), computed, verdict };
     let frame = Frame { raw: buffer.get(..used)?, segment, declared: 0, check, deviations };
     Some(Step { used, item: Some(Item::Frame(frame)) })

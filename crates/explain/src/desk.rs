@@ -12,13 +12,13 @@ use super::seal::{self, Known};
 use super::{Sealed, advice, bare};
 use hj212::sm4::CheckedOver;
 use hj212::{
-    Check, Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, SealForm, Spoken, Verdict, crc, envelope,
-    packet, secret, sm4,
+    Check, CrcVerdict, Deviation, Deviations, Edition, Fault, Frame, Header, Item, Part, SealForm, Spoken, crc,
+    envelope, packet, secret, sm4,
 };
 use hj212_downlink::StationKey;
-use hj212_interpret::{self as interpret, Interpreter};
+use hj212_interpret::{self as interpret, Interpreter, Says, TypedPublication};
 use hj212_model::message::dialect::Shown;
-use hj212_model::message::{Heard, Peering, Publication, Record, RejectReason, Timestamp, kind};
+use hj212_model::message::{Heard, Peering, Record, RejectReason, Timestamp, kind};
 use hj212_model::registry::{self, Dialects};
 
 /// A day in microseconds: longer than any part is waited for.
@@ -38,7 +38,7 @@ pub struct Desk {
     /// The form of encryption that all stations are taken to be registered with.
     form: Option<SealForm>,
     dialects: Dialects,
-    published: Vec<Publication>,
+    published: Vec<TypedPublication>,
 }
 
 /// What is said of a frame, or of bytes that are none.
@@ -249,20 +249,22 @@ impl Desk {
         let sealed = seal::sealed(frame, &header, &known);
         let damaged = sealed.as_ref().is_some_and(|sealed| sealed.missing.contains(&"whole"));
         let (crc, known) = match frame.check.verdict {
-            Verdict::Right => ("right", None),
-            Verdict::Known(mistake) => (mistake.code(), Some(mistake)),
-            Verdict::Wrong => ("wrong", None),
-            Verdict::Sealed => ("sealed", None),
+            CrcVerdict::Right => ("right", None),
+            CrcVerdict::Known(mistake) => (mistake.code(), Some(mistake)),
+            CrcVerdict::Wrong => ("wrong", None),
+            CrcVerdict::Sealed => ("sealed", None),
         };
-        let unspoken = frame.check.verdict == Verdict::Sealed && !spoken;
+        let unspoken = frame.check.verdict == CrcVerdict::Sealed && !spoken;
         let (crc, known) = if unspoken { ("wrong", Some(Deviation::SealedUnspoken)) } else { (crc, known) };
         let refused = match frame.check.verdict {
-            Verdict::Known(_) | Verdict::Wrong => Some(RejectReason::CrcMismatch),
-            Verdict::Sealed if unspoken || damaged => Some(RejectReason::CrcMismatch),
-            Verdict::Right | Verdict::Sealed if header.cn.is_none() => Some(RejectReason::CnMissing),
-            Verdict::Right | Verdict::Sealed if header.mn.is_none_or(<[u8]>::is_empty) => Some(RejectReason::MnMissing),
-            Verdict::Right | Verdict::Sealed if !header.mn.is_none_or(is_mn) => Some(RejectReason::MnUnknown),
-            Verdict::Right | Verdict::Sealed => None,
+            CrcVerdict::Known(_) | CrcVerdict::Wrong => Some(RejectReason::CrcMismatch),
+            CrcVerdict::Sealed if unspoken || damaged => Some(RejectReason::CrcMismatch),
+            CrcVerdict::Right | CrcVerdict::Sealed if header.cn.is_none() => Some(RejectReason::CnMissing),
+            CrcVerdict::Right | CrcVerdict::Sealed if header.mn.is_none_or(<[u8]>::is_empty) => {
+                Some(RejectReason::MnMissing)
+            }
+            CrcVerdict::Right | CrcVerdict::Sealed if !header.mn.is_none_or(is_mn) => Some(RejectReason::MnUnknown),
+            CrcVerdict::Right | CrcVerdict::Sealed => None,
         };
         let changes = advice(frame, &header).into_iter();
         let changes = changes.map(|a| Change { at: a.at, from: a.from, to: a.to, zh: a.zh, en: a.en }).collect();
@@ -296,7 +298,7 @@ impl Desk {
     /// Reads a data area that stands alone as that of a record of sampled values, and says what stands around an area.
     fn area(&mut self, area: &[u8], explained: &mut Explained, now: Timestamp) {
         let segment = [b"CN=2011;MN=0;CP=&&", area, b"&&"].concat();
-        let check = Check { said: 0, computed: 0, verdict: Verdict::Wrong };
+        let check = Check { said: 0, computed: 0, verdict: CrcVerdict::Wrong };
         let frame = Frame { raw: &segment, segment: &segment, declared: 0, check, deviations: Deviations::NONE };
         let body = self.published(&frame, &packet::parse(&segment), now);
         explained.readings = body.readings;
@@ -328,7 +330,7 @@ impl Desk {
             // A part of a split record is given up waiting for the others, and shown alone.
             interpreter.on_record(2, Timestamp(now.0.saturating_add(DAY)), &[0; 32], &Record::Tick, out);
         }
-        let data = out.iter().find(|publication| publication.topic.contains("/data/"));
+        let data = out.iter().find(|said| matches!(said.content, Says::Data(_)));
         let mut body: Body = data.and_then(|data| serde_json::from_slice(&data.payload).ok()).unwrap_or_default();
         // A pasted frame has no time of arrival that its clock could be compared with.
         let of_arrival = [Deviation::ClockOff.code(), Deviation::DataTimeFuture.code()];
@@ -459,7 +461,7 @@ fn is_mn(mn: &[u8]) -> bool {
 /// Whether the frame has a check that can be read.
 fn is_said(frame: &Frame<'_>) -> bool {
     let odd = [Deviation::CrcMissing, Deviation::CrcForm].iter().any(|odd| frame.deviations.contains(*odd));
-    !odd || frame.check.said != 0 || frame.check.verdict == Verdict::Right
+    !odd || frame.check.said != 0 || frame.check.verdict == CrcVerdict::Right
 }
 
 /// The clause in the edition of the frame: the tables of 2017 stand in 2025 too, and came from 2005.

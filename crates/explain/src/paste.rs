@@ -5,7 +5,7 @@ mod wrap;
 
 use std::borrow::Cow;
 
-use hj212::{Deviation, Frame, Item, Verdict};
+use hj212::{CrcVerdict, Deviation, Frame, Item};
 
 use super::bare;
 
@@ -192,13 +192,15 @@ fn worth(bytes: &[u8]) -> Worth {
         match step.item {
             Some(Item::Frame(frame)) if bare::is_bare(&frame) => worth.bare += 1,
             Some(Item::Frame(Frame { segment, check, deviations, .. })) => match check.verdict {
-                Verdict::Sealed if is_broken(segment) => worth.whole += 1,
-                Verdict::Sealed if deviations.contains(Deviation::LengthOff) => worth.known += 1,
+                CrcVerdict::Sealed if is_broken(segment) => worth.whole += 1,
+                CrcVerdict::Sealed if deviations.contains(Deviation::LengthOff) => worth.known += 1,
                 // One check in 65,536 is right by chance.
-                Verdict::Right if deviations.contains(Deviation::LengthOff) && is_broken(segment) => worth.whole += 1,
-                Verdict::Right | Verdict::Sealed => worth.right += 1,
-                Verdict::Known(_) => worth.known += 1,
-                Verdict::Wrong => (worth.whole, worth.wrong) = (worth.whole + 1, worth.wrong + 1),
+                CrcVerdict::Right if deviations.contains(Deviation::LengthOff) && is_broken(segment) => {
+                    worth.whole += 1
+                }
+                CrcVerdict::Right | CrcVerdict::Sealed => worth.right += 1,
+                CrcVerdict::Known(_) => worth.known += 1,
+                CrcVerdict::Wrong => (worth.whole, worth.wrong) = (worth.whole + 1, worth.wrong + 1),
             },
             Some(Item::Fault(fault)) if fault.segment.is_some() => {
                 (worth.begun, worth.wrong) = (worth.begun + 1, worth.wrong + 1)

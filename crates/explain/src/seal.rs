@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use hj212::seal_form::{Padding, Writing};
 use hj212::sm4::{self, Key};
-use hj212::{Frame, Header, Seal, SealForm, Verdict};
+use hj212::{CrcVerdict, Frame, Header, Seal, SealForm};
 
 /// What is said of the encryption of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -101,7 +101,7 @@ pub(super) fn sealed(frame: &Frame<'_>, header: &Header<'_>, known: &Known<'_>) 
     }
     if !known.spoken {
         // A right check over what was sent lets the frame in, whatever its area holds.
-        let (so_zh, so_en) = if frame.check.verdict == Verdict::Right {
+        let (so_zh, so_en) = if frame.check.verdict == CrcVerdict::Right {
             (
                 "CRC 按密文计算且正确,报文照收,但数据区按明文读不出任何字段",
                 "the CRC over what was sent is right, so the frame is taken, and its area is read as plain text in which no field is found",

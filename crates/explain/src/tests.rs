@@ -1,7 +1,7 @@
 //! Pastes of `fixtures/pastes`, each with what a person needs.
 
 use super::*;
-use hj212::{Item, Limits, Peer, Verdict, packet, scan};
+use hj212::{CrcVerdict, Item, Limits, Peer, packet, scan};
 
 /// The checks of all frames in `bytes`, and what the changes say to write.
 fn found(bytes: &[u8]) -> (String, Vec<String>) {
@@ -12,10 +12,10 @@ fn found(bytes: &[u8]) -> (String, Vec<String>) {
         rest = &rest[step.used.max(1)..];
         if let Some(Item::Frame(frame)) = step.item {
             checks.push(match frame.check.verdict {
-                Verdict::Right => "right",
-                Verdict::Wrong => "wrong",
-                Verdict::Sealed => "sealed",
-                Verdict::Known(mistake) => mistake.code(),
+                CrcVerdict::Right => "right",
+                CrcVerdict::Wrong => "wrong",
+                CrcVerdict::Sealed => "sealed",
+                CrcVerdict::Known(mistake) => mistake.code(),
             });
             changes.extend(advice(&frame, &packet::parse(frame.segment)).into_iter().map(|advice| advice.to));
         }

@@ -72,7 +72,7 @@ pub fn bytes_of(frame: &str) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::write::Segment;
-    use crate::{Deviation, Fields, Frame, Item, Limits, Peer, Verdict, packet, scan};
+    use crate::{CrcVerdict, Deviation, Fields, Frame, Item, Limits, Peer, packet, scan};
 
     fn only_frame(fixture: &Fixture) -> Frame<'_> {
         let step = scan(&fixture.frame, Peer::Sending, &Limits::default());
@@ -86,7 +86,7 @@ mod tests {
         for fixture in all() {
             let frame = only_frame(&fixture);
             let sealed = fixture.clause.contains("ciphertext");
-            let verdict = if sealed { Verdict::Sealed } else { Verdict::Right };
+            let verdict = if sealed { CrcVerdict::Sealed } else { CrcVerdict::Right };
             assert_eq!(frame.check.verdict, verdict, "{}", fixture.place);
             let header = packet::parse(frame.segment);
             assert_eq!(header.cn, Some(fixture.cn), "{}", fixture.place);
@@ -123,7 +123,7 @@ mod tests {
             };
             let mut again = Vec::new();
             segment.frame(&mut again);
-            if frame.check.verdict == Verdict::Right {
+            if frame.check.verdict == CrcVerdict::Right {
                 assert_eq!(again, fixture.frame, "{}", fixture.place);
             } else {
                 // The check of an encrypted frame is over the plain text; all else is the same.

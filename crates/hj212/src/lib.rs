@@ -60,6 +60,7 @@ pub mod edition;
 #[cfg(any(test, feature = "fixtures"))]
 #[doc(hidden)]
 pub mod fixtures;
+mod header;
 pub mod packet;
 pub mod scan;
 pub mod seal_form;
@@ -72,7 +73,7 @@ pub mod write;
 pub use area::{Field, Fields, tidied};
 pub use deviation::{Deviation, Deviations};
 pub use edition::Edition;
-pub use packet::{Header, PacketFlags, Part};
-pub use scan::{Check, Envelope, Fault, FaultReason, Frame, Item, Limits, Peer, Step, Verdict, envelope, scan};
+pub use header::{Header, PacketFlags, Part, Seal};
+pub use scan::{Check, CrcVerdict, Envelope, Fault, FaultReason, Frame, Item, Limits, Peer, Step, envelope, scan};
 pub use seal_form::SealForm;
-pub use sealed::{Seal, Spoken};
+pub use sealed::Spoken;

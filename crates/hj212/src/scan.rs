@@ -96,17 +96,17 @@ impl Frame<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
     /// The value that stands in the frame; 0 where there is none to be read (`crc-missing`, `crc-form`), which is never
-    /// [`Verdict::Right`].
+    /// [`CrcVerdict::Right`].
     pub said: u16,
     /// The value computed over the segment.
     pub computed: u16,
     /// How the two compare.
-    pub verdict: Verdict,
+    pub verdict: CrcVerdict,
 }
 
 /// How a frame's CRC compares with the computed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum CrcVerdict {
     /// It is right.
     Right,
     /// It is what a known mistake gives; the deviation names it.
@@ -217,7 +217,7 @@ fn exact<'a>(buffer: &'a [u8], limits: &Limits) -> Option<Step<'a>> {
         deviations.insert(Deviation::SegmentLong);
     }
     let used = declared + 12;
-    let check = Check { said, computed, verdict: Verdict::Right };
+    let check = Check { said, computed, verdict: CrcVerdict::Right };
     let frame = Frame { raw: buffer.get(..used)?, segment, declared, check, deviations };
     Some(Step { used, item: Some(Item::Frame(frame)) })
 }

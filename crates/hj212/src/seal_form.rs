@@ -9,7 +9,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Deviation;
-use super::sm4::GROUP;
+
+/// The length of a group and of a key in bytes.
+pub const GROUP: usize = 16;
 
 /// How ciphertext is written, where it is neither bytes nor `{0xE4,0x3E,…}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,10 +246,16 @@ fn hex(text: &[u8]) -> Option<Vec<u8>> {
             return None;
         }
         for pair in pairs {
-            bytes.push(super::sm4::hex_byte(pair)?);
+            bytes.push(hex_byte(pair)?);
         }
     }
     Some(bytes)
+}
+
+pub(super) fn hex_byte(digits: &[u8]) -> Option<u8> {
+    let [high, low] = digits else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 #[cfg(test)]

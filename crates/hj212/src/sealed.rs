@@ -22,13 +22,10 @@
 //! * JSON and XML are text, whatever they hold: they begin with signs of their own.
 //! * Separators and equals signs in full width are read as plain ones before the first name is looked at.
 
-use super::packet::{Header, PacketFlags};
-use super::seal_form::{SealForm, Writing};
+use super::header::{Header, PacketFlags, Seal};
+use super::seal_form::{GROUP, SealForm};
 use super::value::{self, Spelling};
-use super::{Deviation, Edition, sm4};
-
-/// One group of SM4: the shortest area that can hold ciphertext.
-const GROUP: usize = sm4::GROUP;
+use super::{Deviation, Edition};
 
 /// So many bytes that decode are believed to be text.
 const TEXT_MIN: usize = 3 * GROUP;
@@ -38,27 +35,6 @@ const SHORT_MAX: usize = 4 * GROUP;
 
 /// The longest name of a field.
 const NAME_MAX: usize = 16;
-
-/// What is encrypted about a data area.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seal {
-    /// The area holds ciphertext as bytes.
-    Bytes,
-    /// The area holds ciphertext printed as `{0xE4,0x3E,…}`.
-    Text {
-        /// The length of the segment with the ciphertext as bytes, which is that of the plain one.
-        plain: usize,
-    },
-    /// The area is printed so, but holds no whole groups: something of it is missing.
-    Torn,
-    /// The area is text that may be ciphertext in base64 or hexadecimal.
-    Written {
-        /// In which.
-        writing: Writing,
-        /// The length of the segment with the ciphertext as bytes.
-        plain: usize,
-    },
-}
 
 /// Who says that a station encrypts, besides the looks of its data areas.
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,21 +61,10 @@ impl Spoken {
     }
 }
 
-impl Seal {
-    /// Whether the looks of the area are enough to take it for encrypted. Else Flag, the registration or a key must say so too.
-    #[must_use]
-    pub const fn is_told_by_looks(self) -> bool {
-        !matches!(self, Self::Written { .. })
-    }
-
-    /// Whether a frame whose head declares `length` has the length that it had before its area was encrypted and written so: filling up
-    /// made it longer by up to a group.
-    pub(super) fn had_length(self, length: usize) -> bool {
-        match self {
-            Self::Text { plain } | Self::Written { plain, .. } => (length..=length + GROUP).contains(&plain),
-            Self::Bytes | Self::Torn => false,
-        }
-    }
+/// Whether a command's data area is to be sealed (HJ 212-2025, 6.4.4): data, keys, site information.
+#[must_use]
+pub const fn is_sealed_command(cn: u16) -> bool {
+    matches!(cn, 2000..=2999 | 1014 | 3020)
 }
 
 /// What is encrypted about the area of `segment`, whose header was read; `None`: it is plain.
@@ -121,7 +86,7 @@ fn look_closely(segment: &[u8], header: &Header<'_>) -> Option<Seal> {
         let plain = segment.len() - header.area.len() + groups + remainder;
         return Some(if whole { Seal::Text { plain } } else { Seal::Torn });
     }
-    if !header.cn.is_some_and(sm4::is_sealed_command) {
+    if !header.cn.is_some_and(is_sealed_command) {
         return None;
     }
     let is_plain =

@@ -17,12 +17,11 @@ use sm4::Sm4;
 use sm4::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::seal_form::{Padding, SealForm, Writing};
+pub use super::seal_form::GROUP;
+use super::seal_form::{Padding, SealForm, Writing, hex_byte};
+pub use super::sealed::is_sealed_command;
 use super::{Deviation, Seal, crc, packet, scan, sealed};
 pub use damaged::is_damaged;
-
-/// The length of a group and of a key in bytes.
-pub const GROUP: usize = 16;
 
 /// A key of 16 bytes. Never printed; wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -164,12 +163,6 @@ impl Key {
             }
         }
     }
-}
-
-/// Whether a command's data area is to be sealed (HJ 212-2025, 6.4.4): data, keys, site information.
-#[must_use]
-pub const fn is_sealed_command(cn: u16) -> bool {
-    matches!(cn, 2000..=2999 | 1014 | 3020)
 }
 
 /// Appends the frame of the plain `segment` with its area sealed as bytes: the check is that of the plain text, and the length is the
@@ -325,12 +318,6 @@ fn printed(area: &[u8]) -> Result<Option<Vec<u8>>, Unsealed> {
     }
     bytes.extend_from_slice(remainder);
     Ok(Some(bytes))
-}
-
-pub(super) fn hex_byte(digits: &[u8]) -> Option<u8> {
-    let [high, low] = digits else { return None };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 mod damaged;

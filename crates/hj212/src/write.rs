@@ -185,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Item, Limits, Peer, Verdict, packet, scan};
+    use crate::{CrcVerdict, Item, Limits, Peer, packet, scan};
 
     const MN: &[u8] = b"010000A8900016F000169DC0";
 
@@ -292,7 +292,7 @@ mod tests {
             let step = scan(&wire, Peer::Sending, &Limits::default());
             let Some(Item::Frame(frame)) = step.item else { panic!("{step:?}") };
             prop_assert_eq!(frame.raw, &wire[..]);
-            prop_assert_eq!(frame.check.verdict, Verdict::Right);
+            prop_assert_eq!(frame.check.verdict, CrcVerdict::Right);
             prop_assert!(frame.deviations.is_empty());
             let header = packet::parse(frame.segment);
             let read = Segment {

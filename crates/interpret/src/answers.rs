@@ -4,15 +4,15 @@
 //! What must stay true: it follows from the records alone; what is remembered of a station is of a fixed size; a lost answer now and then
 //! proposes nothing, for the next record that is sent once begins the count anew.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::events::JournalRef;
+use super::remembered::Resends;
 use super::station::Station;
-use super::{Interpreter, hash};
+use super::{Interpreter, TypedPublication, hash};
 use hj212::{Edition, Header};
 use hj212_model::message::dialect::{Reading, Shown};
-use hj212_model::message::{Context, Kind, Publication, StationFacts, Timestamp};
+use hj212_model::message::{Context, Kind, StationFacts, Timestamp};
 
 /// So many re-sends in a row propose a dialect. Boxes of vapour recovery send a record three times at most, so the row may go over
 /// several records, of which each was sent again.
@@ -20,21 +20,6 @@ const AGAIN_MAX: u8 = 3;
 
 /// Two frames further apart are no re-send, in microseconds: ten minutes.
 const APART_MAX: i64 = 600_000_000;
-
-/// What is remembered of a station's last upload.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Resends {
-    /// Its QN and data as a hash.
-    last: u64,
-    /// When it came last, by the time that has passed.
-    at: i64,
-    /// Whether it came more than once.
-    again: bool,
-    /// Re-sends in a row.
-    count: u8,
-    /// The dialect that was proposed.
-    proposed: String,
-}
 
 impl Resends {
     /// Notes an upload; whether enough were sent again in a row.
@@ -102,7 +87,7 @@ impl Interpreter {
         kind: Kind,
         shown: &Shown<'_>,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let qn = hash::content(header.qn.unwrap_or_default());
         // What answers a request is not answered itself.

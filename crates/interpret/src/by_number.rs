@@ -11,15 +11,15 @@
 //! * the station never named its parts: by one QN for a record, or by a DataTime in a later part.
 
 use super::events::JournalRef;
-use super::frame::SourceRecord;
 use super::gather::data_time_of;
 use super::moment::Moment;
 use super::parts::{ArrivedPart, Part, Pending, Waiting};
+use super::source_record::SourceRecord;
 use super::station::Station;
-use super::{Interpreted, Interpreter};
+use super::{Interpreted, Interpreter, TypedPublication};
 use hj212_coverage::Grain;
 use hj212_model::message::kind::Span;
-use hj212_model::message::{Kind, Publication, Timestamp};
+use hj212_model::message::{Kind, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Parts are put together by their numbers if they come within this time: five seconds, the usual wait for an answer (HJ 212-2017, 6.1).
@@ -185,7 +185,12 @@ impl Waiting {
 
 impl Interpreter {
     /// Puts parts together by their numbers whose time to contradict is over.
-    pub(super) fn join_by_number(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+    pub(super) fn join_by_number(
+        &mut self,
+        place: JournalRef<'_>,
+        out: &mut Vec<TypedPublication>,
+        done: &mut Interpreted,
+    ) {
         while let Some(first) = self.waiting.next_begun(self.elapsed) {
             let Some(home) = self.waiting.pending.get(&first).map(|pending| pending.station as usize) else { continue };
             let Some(station) = self.stations.get(home) else { continue };

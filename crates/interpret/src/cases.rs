@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use super::data::write_journal;
 use super::events::JournalRef;
-use super::{Interpreter, built_in, topic};
+use super::{EventKind, Interpreter, Says, StationEvent, TypedPublication, built_in};
 use hj212_cases::{Answer, Case, Cases, Effect, Opening, Place, Told};
-use hj212_model::message::Publication;
 
 impl Interpreter {
     /// All cases.
@@ -23,7 +22,7 @@ impl Interpreter {
         &mut self,
         (mn, role, id, json): (&str, &str, &str, &[u8]),
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let known = self.context.facts(mn).is_some();
         let here = Place { offset: place.offset, at: place.at };
@@ -37,7 +36,7 @@ impl Interpreter {
         &mut self,
         opening: &Opening<'_>,
         (offset, time, hash): (u64, hj212_model::message::Timestamp, &[u8; 32]),
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let place = JournalRef { offset, time, at: self.now, hash };
         let effects = self.cases.alerted(built_in::cases(), opening, Place { offset, at: self.now });
@@ -52,19 +51,20 @@ impl Interpreter {
     }
 
     /// Lets time pass for all cases.
-    pub(super) fn pass_cases(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn pass_cases(&mut self, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let effects = self.cases.pass(built_in::cases(), self.now);
         if !effects.is_empty() {
             self.tell_cases(effects, place, out);
         }
     }
 
-    fn tell_cases(&self, effects: Vec<Effect>, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    fn tell_cases(&self, effects: Vec<Effect>, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         for effect in effects {
             match effect {
                 Effect::Changed(case) => self.publish_case(&case, place, out),
                 Effect::Forgotten { mn, id } => {
-                    out.push(Publication { topic: self.case_topic(&mn, &id), payload: Bytes::new(), retain: true });
+                    let (name, topic) = self.named(&mn);
+                    out.push(TypedPublication::of(&name, topic.case(&id), Bytes::new(), Says::Case));
                 }
                 Effect::Told(told) => self.push_case_event(&told, place, out),
             }
@@ -72,33 +72,23 @@ impl Interpreter {
     }
 
     /// Many cases may be told of at one record: the event's id has the case in it.
-    fn push_case_event(&self, told: &Told, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    fn push_case_event(&self, told: &Told, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let body = json!({
             "schema": "hj212.event/1", "id": format!("{}-{}-{}-{}", self.settings.gateway, place.name(), told.what, told.case),
             "gateway": self.settings.gateway, "mn": told.mn, "kind": told.what, "time": place.time.to_rfc3339(), "detail": told.view(),
         });
-        let mut topic = format!("{}/", self.settings.prefix);
-        topic::level(&mut topic, told.mn.as_bytes());
-        topic.push_str("/event/");
-        topic.push_str(told.what);
-        self.push_with_journal(topic, body, false, place, out);
+        let (name, topic) = self.named(&told.mn);
+        let event = StationEvent { kind: EventKind::named(told.what), time: place.time };
+        out.push(TypedPublication::of(&name, topic.event(told.what), with_journal(&body, place), Says::Event(event)));
     }
 
-    fn case_topic(&self, mn: &str, id: &str) -> String {
-        let mut topic = format!("{}/", self.settings.prefix);
-        topic::level(&mut topic, mn.as_bytes());
-        // Ids of cases are letters, digits, '.', '-' and '_'.
-        topic.push_str("/case/");
-        topic.push_str(id);
-        topic
-    }
-
-    fn publish_case(&self, case: &Case, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    fn publish_case(&self, case: &Case, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let mut body = json!({ "schema": "hj212.case/1", "gateway": self.settings.gateway, "mn": case.mn });
         if let (Some(body), Value::Object(view)) = (body.as_object_mut(), case.view(built_in::cases())) {
             body.extend(view);
         }
-        self.push_with_journal(self.case_topic(&case.mn, &case.id), body, true, place, out);
+        let (name, topic) = self.named(&case.mn);
+        out.push(TypedPublication::of(&name, topic.case(&case.id), with_journal(&body, place), Says::Case));
     }
 
     fn answer_step(
@@ -106,40 +96,24 @@ impl Interpreter {
         (mn, role): (&str, &str),
         answer: &Answer,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
-        let mut topic = format!("{}/", self.settings.prefix);
-        topic::level(&mut topic, mn.as_bytes());
-        topic.push_str("/case-step/");
-        topic::level(&mut topic, role.as_bytes());
-        topic.push('/');
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if (1..=64).contains(&answer.id.len()) && answer.id.bytes().all(plain) {
-            topic.push_str(&answer.id);
-        } else {
-            topic::level(&mut topic, answer.id.as_bytes());
-        }
-        topic.push_str("/status");
         let (why, case) = answer.view();
         let body = json!({
             "schema": "hj212.case-step-status/1", "gateway": self.settings.gateway, "mn": mn, "role": role, "id": answer.id,
             "state": answer.state(), "why": why, "case": case,
         });
-        self.push_with_journal(topic, body, false, place, out);
+        let (name, topic) = self.named(mn);
+        let topic = topic.entry_status("case-step", Some(role), &answer.id);
+        out.push(TypedPublication::of(&name, topic, with_journal(&body, place), Says::CaseStatus));
     }
+}
 
-    fn push_with_journal(
-        &self,
-        topic: String,
-        body: Value,
-        retain: bool,
-        place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
-    ) {
-        let mut body = body.to_string().into_bytes();
-        body.pop();
-        write_journal(&mut body, place.offset, place.hash);
-        body.push(b'}');
-        out.push(Publication { topic, payload: Bytes::from(body), retain });
-    }
+/// The body with where it comes from in the journal.
+fn with_journal(body: &Value, place: JournalRef<'_>) -> Bytes {
+    let mut body = body.to_string().into_bytes();
+    body.pop();
+    write_journal(&mut body, place.offset, place.hash);
+    body.push(b'}');
+    Bytes::from(body)
 }

@@ -5,7 +5,7 @@
 
 use foldhash::HashMap;
 
-use super::factors::Medium;
+use super::factor::Medium;
 use super::hash::fnv;
 
 #[derive(Debug, Clone, Default)]

@@ -5,6 +5,7 @@
 //! oldest given up first. An ended request's document is cleared after `status_kept`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,11 @@ use serde_json::{Value, json};
 
 use super::data::write_journal;
 use super::events::JournalRef;
-use super::{Interpreter, topic};
+use super::{EventKind, Interpreter, Says, StationEvent, TypedPublication};
 use hj212::secret::masked;
 use hj212_downlink::{Outcome, Step};
-use hj212_model::message::{Publication, Timestamp};
+use hj212_model::message::topic::station_name;
+use hj212_model::message::{Timestamp, Topic};
 
 /// Open requests remembered, of all stations.
 const OPEN_MAX: usize = 50_000;
@@ -66,7 +68,7 @@ pub(super) struct OpenCommands {
 
 impl Interpreter {
     /// A step of a request, of a key or of a clock.
-    pub(super) fn on_step(&mut self, step: &Step, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn on_step(&mut self, step: &Step, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         match step {
             Step::Clock { mn, offset_ms, within } => {
                 let kind = if *within { "clock-right" } else { "clock-drift" };
@@ -93,7 +95,7 @@ impl Interpreter {
         }
     }
 
-    fn on_request_step(&mut self, step: &Step, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    fn on_request_step(&mut self, step: &Step, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let (Some(id), mn) = (step.id(), step.mn()) else { return };
         let key = (mn.to_owned(), id.to_owned());
         self.stories.note(&key, step, place.time);
@@ -117,12 +119,12 @@ impl Interpreter {
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
         if beside {
-            let topic = self.status_topic(mn, id, "refused");
-            out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+            let (name, topic) = self.named(mn);
+            out.push(TypedPublication::of(&name, topic.command_refused(id), Bytes::from(body), Says::CommandRefused));
             return self.push_step_event(mn, "command", &in_event(step, id, None), place, out);
         }
-        let topic = self.status_topic(mn, id, "status");
-        out.push(Publication { topic, payload: Bytes::from(body), retain: true });
+        let (name, topic) = self.named(mn);
+        out.push(TypedPublication::of(&name, topic.command_status(id), Bytes::from(body), Says::CommandStatus));
         if let (Step::Ended { outcome: Outcome::Done, .. }, Some(proposal)) =
             (step, story.and_then(CommandState::registration))
         {
@@ -142,32 +144,27 @@ impl Interpreter {
     }
 
     /// Clears documents that have been kept long enough.
-    pub(super) fn clear_statuses(&mut self, out: &mut Vec<Publication>) {
+    pub(super) fn clear_statuses(&mut self, out: &mut Vec<TypedPublication>) {
         let kept = i64::try_from(self.settings.status_kept.as_micros()).unwrap_or(i64::MAX);
         while self.stories.kept.front().is_some_and(|(at, ..)| self.elapsed.0.saturating_sub(at.0) >= kept) {
             self.clear_oldest(out);
         }
     }
 
-    fn clear_oldest(&mut self, out: &mut Vec<Publication>) {
+    fn clear_oldest(&mut self, out: &mut Vec<TypedPublication>) {
         let Some((_, mn, id)) = self.stories.kept.pop_front() else { return };
         // An id is used once, so nothing newer stands there.
-        out.push(Publication { topic: self.status_topic(&mn, &id, "status"), payload: Bytes::new(), retain: true });
+        let (name, topic) = self.named(&mn);
+        out.push(TypedPublication::of(&name, topic.command_status(&id), Bytes::new(), Says::CommandStatus));
     }
 
-    fn status_topic(&self, mn: &str, id: &str, last: &str) -> String {
-        let mut topic = format!("{}/", self.settings.prefix);
-        topic::level(&mut topic, mn.as_bytes());
-        topic.push_str("/command/");
-        if hj212_downlink::is_id(id) {
-            topic.push_str(id);
-        } else {
-            // Refused for its form; what stands here can be no other request's id.
-            topic::level(&mut topic, format!("%{id}").as_bytes());
+    /// Name and topics of a station, remembered or not.
+    pub(super) fn named(&self, mn: &str) -> (Arc<str>, Topic) {
+        let known = self.by_mn.get(mn.as_bytes()).and_then(|number| self.stations.get(*number as usize));
+        match known.filter(|station| station.mn == mn.as_bytes()) {
+            Some(station) => (Arc::clone(&station.name), station.topic.clone()),
+            None => (station_name(mn.as_bytes()).into(), Topic::of_station(&self.settings.prefix, mn.as_bytes())),
         }
-        topic.push('/');
-        topic.push_str(last);
-        topic
     }
 
     pub(super) fn push_step_event(
@@ -176,7 +173,7 @@ impl Interpreter {
         kind: &str,
         detail: &Value,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let id = format!("{}-{}-{kind}", self.settings.gateway, place.name());
         let event = json!({
@@ -187,11 +184,9 @@ impl Interpreter {
         body.pop();
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
-        let mut topic = format!("{}/", self.settings.prefix);
-        topic::level(&mut topic, mn.as_bytes());
-        topic.push_str("/event/");
-        topic.push_str(kind);
-        out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+        let (name, topic) = self.named(mn);
+        let event = StationEvent { kind: EventKind::named(kind), time: place.time };
+        out.push(TypedPublication::of(&name, topic.event(kind), Bytes::from(body), Says::Event(event)));
     }
 }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::events::JournalRef;
-use super::{Interpreted, Interpreter, coverage};
-use hj212_model::message::{Context, ContextChange, Publication, Record};
+use super::{Interpreted, Interpreter, Says, TypedPublication, coverage};
+use hj212_model::message::{Context, ContextChange, Record};
 
 /// The longest context that is put together: 10,000 stations take a few MiB.
 pub(super) const CONTEXT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -124,7 +124,7 @@ impl Interpreter {
         &mut self,
         piece: &Piece<'_>,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         match self.statement.gather(piece) {
@@ -143,7 +143,7 @@ impl Interpreter {
         context: Context,
         name: [u8; 32],
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let mut before = std::mem::replace(&mut self.context, context);
@@ -163,7 +163,7 @@ impl Interpreter {
         mut change: ContextChange,
         name: [u8; 32],
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         change.stations.retain(|mn, facts| facts.as_ref() != self.context.stations.get(mn));
@@ -185,7 +185,7 @@ impl Interpreter {
         renamed: bool,
         ruled: bool,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         if renamed {
@@ -207,8 +207,7 @@ impl Interpreter {
             }
             if gone && !station.online {
                 station.carded = None;
-                let topic = format!("{}/station", station.topic);
-                out.push(Publication { topic, payload: Bytes::new(), retain: true });
+                out.push(TypedPublication::of(&station.name, station.topic.card(), Bytes::new(), Says::Card(None)));
             } else {
                 self.publish_card_of(number, out);
             }
@@ -234,7 +233,7 @@ impl Interpreter {
         &mut self,
         (offset, time, hash): (u64, hj212_model::message::Timestamp, &[u8; 32]),
         record: &Record<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) -> bool {
         let place = JournalRef { offset, time, at: self.now, hash };
         let mut done = Interpreted::default();

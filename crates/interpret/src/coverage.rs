@@ -12,12 +12,12 @@ use super::events::{JournalRef, begin};
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::station::Station;
-use super::{Interpreted, Interpreter, Settings, json};
+use super::{EventKind, Interpreted, Interpreter, Says, Settings, StationEvent, TypedPublication, json};
 use hj212_coverage::{Arrival, Cause, Grain, Happening, Ledger, Outages, Recall, Stretch};
 use hj212_downlink as downlink;
 use hj212_marking::{Mark, Marks};
 use hj212_model::clock::belief::Step;
-use hj212_model::message::{Kind, Publication, Record, StationFacts, Timestamp};
+use hj212_model::message::{Kind, Record, StationFacts, Timestamp};
 
 /// How often time passes for the ledgers, in microseconds of the time that has passed.
 const ROUND: i64 = 60_000_000;
@@ -65,7 +65,7 @@ pub(super) fn arrived(
     (st, kind, moment, backfill): (Option<&[u8]>, Kind, Option<Moment>, bool),
     (place, numbers): (JournalRef<'_>, &mut Numbers),
     done: &mut Interpreted,
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     let (Some(grain), Some(moment)) = (Grain::of(kind), moment) else { return };
     let own = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
@@ -90,7 +90,7 @@ fn publish(
     happenings: &[Happening],
     (place, numbers): (JournalRef<'_>, &mut Numbers),
     done: &mut Interpreted,
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     for happening in happenings {
         let number = numbers.next("gaps", &station.level);
@@ -132,8 +132,9 @@ fn publish(
         write_marks_over(&mut body, &station.marks, stretch);
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
-        let topic = format!("{}/event/{kind}", station.topic);
-        out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+        let event = StationEvent { kind: EventKind::UnderWay, time: place.time };
+        let (topic, content) = (station.topic.event(kind), Says::Event(event));
+        out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
     }
 }
 
@@ -206,7 +207,7 @@ fn write_data_time(out: &mut Vec<u8>, time: Timestamp) {
 }
 
 /// Says again what is retained of a station.
-pub(super) fn retell(station: &Station, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+pub(super) fn retell(station: &Station, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
     for grain in Grain::ALL {
         if station.ledger.days(grain).any(|day| day.ended) {
             publish_days(station, grain, place, out);
@@ -215,7 +216,7 @@ pub(super) fn retell(station: &Station, place: JournalRef<'_>, out: &mut Vec<Pub
 }
 
 /// Publishes the days of one grain that have ended (schema `hj212.completeness/1`).
-fn publish_days(station: &Station, grain: Grain, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+fn publish_days(station: &Station, grain: Grain, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
     let mut body = b"{\"schema\":\"hj212.completeness/1\"".to_vec();
     body.extend_from_slice(&station.head);
     body.extend_from_slice(b",\"kind\":");
@@ -239,11 +240,9 @@ fn publish_days(station: &Station, grain: Grain, place: JournalRef<'_>, out: &mu
     body.push(b']');
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
-    out.push(Publication { topic: topic_of_days(station, grain), payload: Bytes::from(body), retain: true });
-}
-
-fn topic_of_days(station: &Station, grain: Grain) -> String {
-    format!("{}/completeness/{}", station.topic, grain.name())
+    let newest = station.ledger.days(grain).filter(|day| day.ended).last().map(Box::new);
+    let (topic, content) = (station.topic.completeness(grain.name()), Says::Completeness(grain, newest));
+    out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
 }
 
 /// Appends `there` of what the station answers for as a number from 0 to 1 of four decimals, cut, so that only what is complete is 1; null of nothing.
@@ -255,10 +254,11 @@ fn write_rate(out: &mut Vec<u8>, there: u32, expected: u32) {
 }
 
 /// Forgets what was counted of a station that is registered no more.
-pub(super) fn forget(station: &mut Station, out: &mut Vec<Publication>) {
+pub(super) fn forget(station: &mut Station, out: &mut Vec<TypedPublication>) {
     let ledger = std::mem::take(&mut station.ledger);
     for grain in ledger.grains().filter(|grain| ledger.days(*grain).any(|day| day.ended)) {
-        out.push(Publication { topic: topic_of_days(station, grain), payload: Bytes::new(), retain: true });
+        let (topic, content) = (station.topic.completeness(grain.name()), Says::Completeness(grain, None));
+        out.push(TypedPublication::of(&station.name, topic, Bytes::new(), content));
     }
 }
 
@@ -270,7 +270,7 @@ impl Interpreter {
         record: &Record<'_>,
         (first, before, step): (bool, Timestamp, Option<Step>),
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let now = self.now;
         if now < before {
@@ -299,7 +299,7 @@ impl Interpreter {
     }
 
     /// Lets time pass for the ledgers, about once a minute, as many stations at a time as give [`PER_RECORD_MAX`] publications.
-    pub(super) fn round(&mut self, place: JournalRef<'_>, done: &mut Interpreted, out: &mut Vec<Publication>) {
+    pub(super) fn round(&mut self, place: JournalRef<'_>, done: &mut Interpreted, out: &mut Vec<TypedPublication>) {
         let due = self.elapsed.0.saturating_sub(self.round.begun.0) >= ROUND;
         let first = match self.round.next.take() {
             Some(next) => next,
@@ -328,7 +328,7 @@ impl Interpreter {
         step: &downlink::Step,
         place: JournalRef<'_>,
         done: &mut Interpreted,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let number = self.by_mn.get(step.mn().as_bytes());
         let Some(station) = number.and_then(|number| self.stations.get_mut(*number as usize)) else { return };

@@ -15,7 +15,7 @@ use super::report::Report;
 use super::value::Said;
 use hj212::secret::{is_secret, masked, masked_whole, may_hold};
 use hj212::{Deviation, Deviations, Edition};
-use hj212_marking::{Judged, Mark, Marks, Plan, Standing, Validity, Verdict};
+use hj212_marking::{Judged, Mark, MarkVerdict, Marks, Plan, Standing, Validity};
 use hj212_model::message::{Kind, Timestamp};
 
 /// Texts that stand in no field and are published, at most.
@@ -73,7 +73,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     envelope: &DataHead<'_>,
     report: &Report<'_>,
-    verdict: &Verdict,
+    verdict: &MarkVerdict,
     marks: (&Marks, Option<&Plan>),
 ) -> Deviations {
     let mut deviations = envelope.deviations.union(report.deviations);
@@ -203,7 +203,7 @@ pub(super) fn numbers(out: &mut Vec<u8>, numbers: impl Iterator<Item = u64>) {
 fn write_readings(
     out: &mut Vec<u8>,
     report: &Report<'_>,
-    verdict: &Verdict,
+    verdict: &MarkVerdict,
     instrument: Option<u32>,
     deviations: &mut Deviations,
 ) {
@@ -222,7 +222,7 @@ fn write_readings(
 }
 
 /// Appends what was said of each instrument, if any is named: its fields of the record, and its readings.
-fn write_instruments(out: &mut Vec<u8>, report: &Report<'_>, verdict: &Verdict, deviations: &mut Deviations) {
+fn write_instruments(out: &mut Vec<u8>, report: &Report<'_>, verdict: &MarkVerdict, deviations: &mut Deviations) {
     if report.instruments.is_empty() {
         return;
     }

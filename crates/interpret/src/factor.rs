@@ -2,6 +2,14 @@
 
 use super::json;
 
+/// Water or air, as far as ST tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    Water,
+    Air,
+    Unknown,
+}
+
 /// A unit that depends on the station.
 pub(super) const UNIT_BY_STATION: &str = "?";
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use foldhash::HashMap;
 
 use super::codes::{Codes, both, is_bare, mistyped, pack, with_device_number, with_letters};
-use super::factor::{Collision, Factor, Meaning};
+use super::factor::{Collision, Factor, Meaning, Medium};
 use super::rows::{Row, Rows};
 use super::table;
 use super::tables::{Choice, Evidence, Fields, Known, Tables, decide};
@@ -27,14 +27,6 @@ use hj212::Edition;
 
 /// The longest name of the field.
 const ALIAS_MAX: usize = 8;
-
-/// Water or air, as far as ST tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Medium {
-    Water,
-    Air,
-    Unknown,
-}
 
 /// What ST says of a station (HJ 212-2017, 6.6.1, table 5; `config/systems.csv`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,17 +9,17 @@
 //! * what waits is in the snapshot, so that a restart loses none of it; it is bounded by the marks that a station can have.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Interpreter;
 use super::events::JournalRef;
-use hj212_model::message::Publication;
+use super::{EventKind, Interpreter, Says, StationEvent, TypedPublication};
 
 const MINUTE: i64 = 60_000_000;
 
-/// A station's share of this minute, by the level of its topics.
+/// A station's share of this minute, by its name.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Share {
     minute: i64,
@@ -34,24 +34,34 @@ struct Share {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Flood(BTreeMap<String, Share>);
 
-/// The station's level of a topic about a mark, and whether it is a retained one.
-fn about_mark<'t>(topic: &'t str, prefix: &str) -> Option<(&'t str, bool)> {
-    let mut levels = topic.strip_prefix(prefix)?.strip_prefix('/')?.splitn(3, '/');
-    let (station, what, rest) = (levels.next()?, levels.next()?, levels.next()?);
-    match what {
-        "mark" => Some((station, true)),
-        "event" if ["mark-", "limit-", "flag-", "count-exceeded"].iter().any(|of| rest.starts_with(of)) => {
-            Some((station, false))
-        }
-        _ => None,
-    }
+/// The station of a publication about a mark, and whether it is a retained one.
+fn about_mark(published: &TypedPublication) -> Option<(&Arc<str>, bool)> {
+    let retained = match &published.content {
+        Says::Mark(_) => true,
+        Says::Event(StationEvent { kind: EventKind::Mark(_) | EventKind::Limit, .. }) => false,
+        Says::Data(_)
+        | Says::Card(_)
+        | Says::Event(_)
+        | Says::Completeness(..)
+        | Says::Validity(_)
+        | Says::EntryStatus(_)
+        | Says::RulingStatus { .. }
+        | Says::CommandStatus
+        | Says::CommandRefused
+        | Says::Rejected { .. }
+        | Says::Anchor
+        | Says::Case
+        | Says::CaseStatus
+        | Says::Judged { .. }
+        | Says::Gateway => return None,
+    };
+    Some((published.station.as_ref()?, retained))
 }
 
 impl Interpreter {
     /// Holds back what is beyond a station's share of what was added to `out` behind `from`.
-    pub(super) fn hold_back(&mut self, from: usize, out: &mut Vec<Publication>) {
-        let prefix = self.settings.prefix.as_str();
-        if out.iter().skip(from).all(|said| about_mark(&said.topic, prefix).is_none()) {
+    pub(super) fn hold_back(&mut self, from: usize, out: &mut Vec<TypedPublication>) {
+        if out.iter().skip(from).all(|said| about_mark(said).is_none()) {
             return;
         }
         let minute = self.elapsed.0.div_euclid(MINUTE);
@@ -63,10 +73,10 @@ impl Interpreter {
             if place <= from {
                 return true;
             }
-            let Some((station, retained)) = about_mark(&publication.topic, prefix) else { return true };
-            let share = match flood.get_mut(station) {
+            let Some((station, retained)) = about_mark(publication) else { return true };
+            let share = match flood.get_mut(&**station) {
                 Some(share) => share,
-                None => flood.entry(station.to_owned()).or_insert(Share { minute, ..Share::default() }),
+                None => flood.entry(station.to_string()).or_insert(Share { minute, ..Share::default() }),
             };
             if share.said < most {
                 share.said += 1;
@@ -82,18 +92,19 @@ impl Interpreter {
     }
 
     /// Says what was held back in minutes that are over.
-    pub(super) fn let_go(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn let_go(&mut self, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let minute = self.elapsed.0.div_euclid(MINUTE);
         let over: Vec<(String, Share)> = self.flood.0.extract_if(.., |_, share| share.minute != minute).collect();
-        for (level, share) in over {
+        for (name, share) in over {
             if share.held == 0 && share.states.is_empty() {
                 continue;
             }
-            let states = share.states.len();
+            let (states, shown): (usize, Arc<str>) = (share.states.len(), name.as_str().into());
             for (topic, payload) in share.states {
-                out.push(Publication { topic, payload: payload.into(), retain: true });
+                let content = Says::Mark(!payload.is_empty());
+                out.push(TypedPublication::of(&shown, topic, payload.into(), content));
             }
-            let Some(station) = self.stations.iter().find(|station| station.level == level) else { continue };
+            let Some(station) = self.stations.iter().find(|station| *station.name == *name) else { continue };
             let mn = String::from_utf8_lossy(&station.mn).into_owned();
             let detail = json!({ "events": share.held, "marks": states, "per_minute": self.settings.marks_per_minute });
             self.push_step_event(&mn, "marks-limited", &detail, place, out);

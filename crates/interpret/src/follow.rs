@@ -10,22 +10,14 @@
 //! its card); it follows from the records alone. A station that was told its new MN goes on being counted where it was: its ledger moves with
 //! it, so that no gap is told of a station that is there. One that merely shows another MN is counted apart until somebody says what it is.
 
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::events::JournalRef;
-use super::{Interpreted, Interpreter, coverage};
+use super::remembered::Proposed;
+use super::{Interpreted, Interpreter, TypedPublication, coverage};
 use hj212::packet;
 use hj212_downlink::{Outcome, Step};
-use hj212_model::message::{Publication, StationFacts};
-
-/// A value that the registration should have, and the one that it had when that was proposed, in seconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Proposed {
-    pub(super) value: String,
-    registered: Option<u32>,
-}
+use hj212_model::message::StationFacts;
 
 fn interval(facts: Option<&StationFacts>, field: &str) -> Option<u32> {
     let facts = facts?;
@@ -45,7 +37,7 @@ impl Interpreter {
         &mut self,
         step: &Step,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         match step {
@@ -95,7 +87,7 @@ impl Interpreter {
         mn: &str,
         new: &str,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         if self.context.stations.contains_key(new) || self.context.facts(mn).is_none() {
@@ -122,7 +114,7 @@ impl Interpreter {
         mn: &str,
         new: &str,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         if self.context.followed.get(new).is_some_and(|of| of == mn) {
@@ -137,7 +129,7 @@ impl Interpreter {
         &mut self,
         mns: impl IntoIterator<Item = &'m str>,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let known = |mn: &&str| self.by_mn.contains_key(mn.as_bytes());
@@ -165,7 +157,7 @@ impl Interpreter {
         changed
     }
 
-    fn propose(&mut self, mn: &str, field: &'static str, value: String, out: &mut Vec<Publication>) {
+    fn propose(&mut self, mn: &str, field: &'static str, value: String, out: &mut Vec<TypedPublication>) {
         let registered = interval(self.context.facts(mn), field);
         let number = self.by_mn.get(mn.as_bytes()).copied();
         let Some(number) = number.filter(|_| self.context.facts(mn).is_some()) else { return };
@@ -190,7 +182,7 @@ impl Interpreter {
     }
 
     /// A station that was told this MN is heard under it for the first time: what is counted of it goes on.
-    pub(super) fn inherit(&mut self, number: u32, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn inherit(&mut self, number: u32, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let Some(station) = self.stations.get(number as usize) else { return };
         let mn = std::str::from_utf8(&station.mn).unwrap_or_default();
         let (Some(old), true) = (self.context.followed.get(mn), station.last_seen.is_none()) else { return };
@@ -201,7 +193,7 @@ impl Interpreter {
         let Some(old) = old.filter(|old| old.ledger.grains().next().is_some()) else { return };
         let mut cleared = Vec::new();
         coverage::retell(old, place, &mut cleared);
-        out.extend(cleared.into_iter().map(|said| Publication { payload: Bytes::new(), ..said }));
+        out.extend(cleared.into_iter().map(TypedPublication::cleared));
         let ledger = std::mem::take(&mut old.ledger);
         if let Some(station) = self.stations.get_mut(number as usize) {
             station.ledger = ledger;

@@ -4,52 +4,27 @@ use bytes::Bytes;
 
 use super::data::{self, DataHead, PartNote};
 use super::events::JournalRef;
-use super::keys::Sealing;
 use super::moment::Moment;
 use super::recent::Known;
-use super::report::{ReadContext, Torn};
+use super::report::ReadContext;
 use super::seams::Seams;
 use super::settings::Settings;
+use super::source_record::SourceRecord;
 use super::station::Station;
-use super::{Interpreted, Interpreter, coverage, hash, id, judgement, loose, marks, micros, qn_use, times};
+use super::{
+    DataContent, Interpreted, Interpreter, Qn, Says, TypedPublication, coverage, hash, id, judgement, loose, marks,
+    micros, qn_use, times,
+};
 use hj212::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
 use hj212_downlink::Step;
 use hj212_model::message::dialect::Shown;
-use hj212_model::message::{Heard, Kind, Publication, Timestamp, registration};
+use hj212_model::message::{Heard, Kind, Timestamp, registration};
 
 /// QNs remembered per station, to tell different records with one QN.
 const QNS_REMEMBERED_MAX: usize = 16;
 
 /// QNs of requests to a station that are remembered, to know its answers.
 const ASKED_REMEMBERED_MAX: usize = 16;
-
-/// One record of a station, in one piece or put together.
-pub(super) struct SourceRecord<'a> {
-    pub(super) st: Option<&'a [u8]>,
-    pub(super) cn: Option<u16>,
-    pub(super) qn: Option<&'a [u8]>,
-    pub(super) rf: bool,
-    pub(super) edition: Option<Edition>,
-    /// Whether it has a Flag.
-    pub(super) flagged: bool,
-    pub(super) area: &'a [u8],
-    pub(super) parted: PartNote<'a>,
-    pub(super) sealing: Sealing,
-    pub(super) deviations: Deviations,
-    pub(super) length_off: Option<u32>,
-    pub(super) content: u64,
-    /// Where its area was cut that cannot be put together.
-    pub(super) torn: &'a [Torn],
-    pub(super) place: JournalRef<'a>,
-}
-
-impl<'a> SourceRecord<'a> {
-    /// What it shows of its dialect.
-    pub(super) fn shown(&self, mn: &'a [u8]) -> Shown<'a> {
-        let (st, cn, deviations, area) = (self.st, self.cn, self.deviations, self.area);
-        Shown { flag: self.edition, flagged: self.flagged, st, cn, mn, deviations, area }
-    }
-}
 
 impl Interpreter {
     /// Remembers the QN of a request that was sent to a station: the answers carry it.
@@ -70,7 +45,7 @@ impl Interpreter {
         &mut self,
         heard: &Heard<'_>,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let header = packet::parse(heard.segment);
@@ -108,7 +83,7 @@ impl Interpreter {
         header: &Header<'_>,
         heard: &Heard<'_>,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
@@ -188,7 +163,7 @@ impl Interpreter {
         &mut self,
         station: &mut Station,
         packet: &SourceRecord<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) -> bool {
         let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
@@ -273,11 +248,18 @@ impl Interpreter {
         self.body.clear();
         let marks = (&station.marks, station.plan.as_deref());
         let all = data::write(&mut self.body, &envelope, &report, &self.verdict, marks);
-        let mut topic = String::with_capacity(station.topic.len() + 20);
-        topic.push_str(&station.topic);
-        topic.push_str("/data/");
-        topic.push_str(kind.name());
-        out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain: false });
+        let content = Says::Data(DataContent {
+            kind,
+            revision,
+            data_time: moment,
+            received: packet.place.time,
+            qn: packet.qn.map(Qn::of),
+            backfill,
+            deviations: all,
+            length_off: packet.length_off,
+        });
+        let (topic, body) = (station.topic.data(kind), Bytes::copy_from_slice(&self.body));
+        out.push(TypedPublication::of(&station.name, topic, body, content));
         done.deviations = done.deviations.union(all);
         station.count(all);
         // The hour is taken before what follows from it is: a revision of an earlier hour comes behind it.

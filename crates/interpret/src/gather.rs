@@ -4,15 +4,16 @@
 //! What must stay true: a part is published once, with the others or in what there is of them; which parts wait depends on the records
 //! before alone.
 
+use bytes::Bytes;
+
 use super::data::PartNote;
 use super::events::{self, JournalRef};
-use super::frame::SourceRecord;
 use super::keys::Sealing;
 use super::parts::{self, Joined, Pending};
+use super::source_record::SourceRecord;
 use super::station::Station;
-use super::{Interpreted, Interpreter, hash, micros};
+use super::{EventKind, Interpreted, Interpreter, Says, StationEvent, TypedPublication, hash, micros};
 use hj212::{Deviation, Header};
-use hj212_model::message::Publication;
 
 /// Parts remembered per station, to tell late re-sends of single parts.
 const PARTS_REMEMBERED_MAX: usize = 64;
@@ -44,7 +45,7 @@ impl Interpreter {
         packet: &SourceRecord<'_>,
         said: parts::Part<'_>,
         owner: Option<u32>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) -> bool {
         let said = parts::Part { qn: said.qn.filter(|qn| self.names_record(station, &said, qn)), ..said };
@@ -128,7 +129,7 @@ impl Interpreter {
     }
 
     /// Gives up the parts whose time is over, and the oldest while there are too many bytes.
-    pub(super) fn expire(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>, done: &mut Interpreted) {
+    pub(super) fn expire(&mut self, place: JournalRef<'_>, out: &mut Vec<TypedPublication>, done: &mut Interpreted) {
         self.join_by_number(place, out, done);
         while let Some((number, since)) = self.waiting.oldest() {
             let late = self.elapsed.0.saturating_sub(since.0) >= micros(self.settings.parts_max_wait);
@@ -154,7 +155,7 @@ impl Interpreter {
         number: u64,
         pending: &Pending,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) -> bool {
         station.pending.retain(|waiting| *waiting != number);
@@ -192,7 +193,9 @@ impl Interpreter {
             let id = format!("{}-{}-parts-missing-{number}", self.settings.gateway, place.name());
             self.body.clear();
             events::write_parts_missing(&mut self.body, &station.head, &id, place, pending, &data);
-            self.push(format!("{}/event/parts-missing", station.topic), false, out);
+            let event = StationEvent { kind: EventKind::Other, time: place.time };
+            let (topic, body) = (station.topic.event("parts-missing"), Bytes::copy_from_slice(&self.body));
+            out.push(TypedPublication::of(&station.name, topic, body, Says::Event(event)));
         }
         learned
     }

@@ -3,16 +3,7 @@
 //! None of them has to withstand an attacker: two records of one station are compared with each other, never with another
 //! station's, and the journal keeps both.
 
-/// FNV-1a, 64 bits: the hash of a name in a published id.
-pub(super) const fn fnv(bytes: &[u8]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut at = 0;
-    while at < bytes.len() {
-        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0000_0100_0000_01b3);
-        at += 1;
-    }
-    hash
-}
+pub(super) use hj212_model::message::topic::fnv;
 
 /// A content hash, eight bytes a step.
 pub(super) fn content(bytes: &[u8]) -> u64 {

@@ -3,24 +3,11 @@
 
 use super::data::PartNote;
 use super::events::RecordName;
-use super::frame::SourceRecord;
+use super::json;
 use super::keys::Sealing;
+use super::source_record::{Named, SourceRecord};
 use super::station::Station;
-use super::{json, topic};
-
-/// What of a packet stands in an id.
-#[derive(Clone, Copy)]
-pub(super) struct Named<'a> {
-    pub(super) st: Option<&'a [u8]>,
-    pub(super) cn: Option<u16>,
-    pub(super) record: RecordName,
-}
-
-impl<'a> SourceRecord<'a> {
-    pub(super) fn named(&self) -> Named<'a> {
-        Named { st: self.st, cn: self.cn, record: self.place.name() }
-    }
-}
+use hj212_model::message::topic;
 
 /// Writes the id of a record: see Decisions at the head of the module.
 pub(super) fn write_id(

@@ -7,10 +7,9 @@
 
 use super::codes::key;
 use super::hash::fnv;
-use super::reading::{Cell, Reading};
+use super::reading::{Cell, Reading, Worth};
 use super::report::{FIELDS_OF_ITEM_MAX, Report};
 use super::value::Why;
-use super::worth::Worth;
 use hj212::Deviation;
 
 impl<'a> Report<'a> {

@@ -15,14 +15,14 @@ use super::data::{quoted, write_journal};
 use super::events::JournalRef;
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
+use super::reading::Worth;
 use super::report::Report;
 use super::station::Station;
-use super::worth::Worth;
-use super::{Interpreter, Settings, hash, json as text, micros};
+use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, hash, json as text, micros};
 use hj212_judgement::alerts::{Alert, Rules};
 use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Limits, Mean, Outcome, Picture, Said, Stage, What};
-use hj212_marking::{Happening, Mark, Plan, Validity, Verdict};
-use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
+use hj212_marking::{Happening, Mark, MarkVerdict, Plan, Validity};
+use hj212_model::message::{Kind, StationFacts, Timestamp};
 
 /// Entries that stand in the judgement of a day, at most.
 const MARKS_SHOWN: usize = 64;
@@ -97,7 +97,7 @@ fn with(
     station: &mut Station,
     now: Timestamp,
     (place, numbers): (JournalRef<'_>, &mut Numbers),
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
     judge: impl FnOnce(&mut judgement::Outlet, &Held<'_>, &mut Vec<Said>),
 ) {
     if !judging.enabled {
@@ -150,9 +150,9 @@ pub(super) fn heard(
     (settings, judging): (&Settings, &Judging),
     station: &mut Station,
     (kind, moment): (Kind, Option<Moment>),
-    (report, verdict): (&Report<'_>, &Verdict),
+    (report, verdict): (&Report<'_>, &MarkVerdict),
     (place, numbers): (JournalRef<'_>, &mut Numbers),
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     let of = mean_of(kind);
     let five = kind == Kind::Furnace;
@@ -212,9 +212,9 @@ pub(super) fn follow(
     settings: &Settings,
     judging: &Judging,
     station: &mut Station,
-    verdict: &Verdict,
+    verdict: &MarkVerdict,
     (place, numbers): (JournalRef<'_>, &mut Numbers),
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     let nothing = verdict.revisions.is_empty() && verdict.happenings.is_empty();
     if nothing || !judging.enabled || (station.limits.is_none() && station.outlet.is_empty()) {
@@ -253,7 +253,7 @@ pub(super) fn advance(
     station: &mut Station,
     now: Timestamp,
     (place, numbers): (JournalRef<'_>, &mut Numbers),
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     if station.limits.is_none() && station.outlet.is_empty() {
         return;
@@ -266,11 +266,15 @@ fn publish(
     station: &Station,
     said: Said,
     (place, numbers): (JournalRef<'_>, &mut Numbers),
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
-    let topic = format!("{}/{}", station.topic, said.topic);
+    let topic = station.topic.judged(&said.topic);
+    let content = match said.what {
+        What::Event(kind, time) => Says::Event(StationEvent { kind: EventKind::named(kind), time }),
+        What::Schema(_) => Says::Judged { retained: said.retain },
+    };
     let Some(members) = said.body else {
-        out.push(Publication { topic, payload: Bytes::new(), retain: said.retain });
+        out.push(TypedPublication::of(&station.name, topic, Bytes::new(), content));
         return;
     };
     let mut body = Vec::new();
@@ -300,7 +304,7 @@ fn publish(
     }
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
-    out.push(Publication { topic, payload: Bytes::from(body), retain: said.retain });
+    out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
 }
 
 /// What people entered over a day of a factor, and what authorities ruled about it.

@@ -59,16 +59,19 @@ mod notice;
 mod numbers;
 mod parts;
 mod presence;
+mod published;
 mod qn_use;
 mod reading;
 mod recent;
 mod rejected;
+mod remembered;
 mod report;
 mod resolve;
 mod rows;
 mod seams;
 mod settings;
 mod snapshot;
+mod source_record;
 mod station;
 mod strangers;
 pub mod table;
@@ -77,16 +80,19 @@ mod tables;
 mod tests;
 mod times;
 mod timing;
-mod topic;
 mod under_way;
 mod value;
 mod worth;
 
 pub use judgement::DayKnown;
 pub use keys::Area;
+pub use published::{
+    CardContent, DataContent, EntryContent, EventKind, MarkEvent, Moment, Qn, Says, StationEvent, TypedPublication,
+    ValidityContent,
+};
 pub use settings::Settings;
 pub use snapshot::RestoreError;
-pub use under_way::{GAPS_SHOWN_MAX, REQUESTS_SHOWN_MAX, concerns};
+pub use under_way::{GAPS_SHOWN_MAX, REQUESTS_SHOWN_MAX};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,11 +104,11 @@ use command::OpenCommands;
 use context::{Gathered, Piece, Run, Statement};
 use events::JournalRef;
 use factors::Dictionary;
-use hj212::Deviations;
+use hj212::{Deviations, packet};
 use hj212_downlink::Step;
-use hj212_marking::Verdict;
+use hj212_marking::MarkVerdict;
 use hj212_model::clock::belief::Belief;
-use hj212_model::message::{Context, Publication, Record, Rejected, StationFacts, Timestamp};
+use hj212_model::message::{Context, Record, Rejected, StationFacts, Timestamp, Topic};
 use judgement::Judging;
 use keys::Keys;
 use marks::RulesInForce;
@@ -177,7 +183,7 @@ pub struct Interpreter {
     rulings: RulesInForce,
     judging: Judging,
     keys: Keys,
-    verdict: Verdict,
+    verdict: MarkVerdict,
     numbers: numbers::Numbers,
     scratch: ReportBuffers,
     body: Vec<u8>,
@@ -211,7 +217,7 @@ impl Interpreter {
             cases: hj212_cases::Cases::default(),
             rulings: RulesInForce::new(std::collections::BTreeMap::new()),
             keys: Keys::default(),
-            verdict: Verdict::default(),
+            verdict: MarkVerdict::default(),
             numbers: numbers::Numbers::default(),
             scratch: ReportBuffers::default(),
             body: Vec::new(),
@@ -250,7 +256,7 @@ impl Interpreter {
         time: Timestamp,
         hash: &[u8; 32],
         record: &Record<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) -> Interpreted {
         let mut done = Interpreted::default();
         self.numbers.begin(events::RecordName::new(offset, hash));
@@ -325,26 +331,24 @@ impl Interpreter {
         Some(number)
     }
 
-    fn push(&self, topic: String, retain: bool, out: &mut Vec<Publication>) {
-        out.push(Publication { topic, payload: Bytes::copy_from_slice(&self.body), retain });
+    /// The topics of this gateway.
+    fn topic(&self) -> Topic {
+        Topic::of_gateway(&self.settings.prefix, &self.settings.gateway)
     }
 
     /// Publishes an anchor as it was signed: a byte more, and nobody could check it.
-    fn on_anchor(&self, anchor: &[u8], out: &mut Vec<Publication>) {
-        let mut topic = format!("{}/gateway/", self.settings.prefix);
-        topic::level(&mut topic, self.settings.gateway.as_bytes());
-        topic.push_str("/anchor");
-        out.push(Publication { topic, payload: Bytes::copy_from_slice(anchor), retain: true });
+    fn on_anchor(&self, anchor: &[u8], out: &mut Vec<TypedPublication>) {
+        out.push(TypedPublication::of_gateway(self.topic().anchor(), Bytes::copy_from_slice(anchor), Says::Anchor));
     }
 
-    fn on_rejected(&mut self, rejected: &Rejected<'_>, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    fn on_rejected(&mut self, rejected: &Rejected<'_>, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         self.body.clear();
         let JournalRef { offset, time, hash, .. } = place;
         rejected::write(&mut self.body, &self.settings.gateway, rejected, time, offset, hash);
-        let mut topic = format!("{}/gateway/", self.settings.prefix);
-        topic::level(&mut topic, self.settings.gateway.as_bytes());
-        topic.push_str("/rejected");
-        self.push(topic, false, out);
+        let mn = rejected.segment.and_then(|segment| packet::parse(segment).mn);
+        let mn = mn.and_then(|mn| std::str::from_utf8(mn).ok()).map(Box::from);
+        let content = Says::Rejected { mn, reason: rejected.reason };
+        out.push(TypedPublication::of_gateway(self.topic().rejected(), Bytes::copy_from_slice(&self.body), content));
     }
 }
 

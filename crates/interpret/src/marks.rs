@@ -9,22 +9,25 @@ use serde_json::json;
 
 use super::data::{quoted, write_journal};
 use super::events::JournalRef;
-use super::factors::Medium;
+use super::factor::Medium;
 use super::judgement::{self, Judging};
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
+use super::reading::Worth;
 use super::report::Report;
 use super::station::Station;
-use super::worth::Worth;
-use super::{Interpreted, Interpreter, Settings, built_in, json, topic};
+use super::{
+    EntryContent, EventKind, Interpreted, Interpreter, MarkEvent, Says, Settings, StationEvent, TypedPublication,
+    ValidityContent, built_in, json,
+};
 use hj212::Edition;
 use hj212::secret::{masked_whole, may_hold};
 use hj212_coverage::{Grain, IntervalOrigin, Ledger};
 use hj212_marking::{
-    Answer, Changed, Happening, Link, Mark, Observation, PaceOf, Paces, Plan, Reading, Revision, RuleBook, SWEEP,
-    Validity, Verdict, explain_as, is_id, of_shared,
+    Answer, Changed, Happening, Link, Mark, MarkVerdict, Observation, PaceOf, Paces, Plan, Reading, Revision, RuleBook,
+    SWEEP, Validity, explain_as, of_shared,
 };
-use hj212_model::message::{Kind, Publication, StationFacts, Timestamp};
+use hj212_model::message::{Kind, StationFacts, Timestamp};
 
 /// The rules in force, and the plans that many stations share.
 #[derive(Debug, Default)]
@@ -102,7 +105,7 @@ impl RulesInForce {
     pub(super) fn renew(&mut self, station: &mut Station, facts: Option<&StationFacts>) {
         let Some(ruled) = station.ruled.clone() else { return };
         let plan = self.plan(facts, &ruled);
-        station.marks.install(&plan, &mut Verdict::default());
+        station.marks.install(&plan, &mut MarkVerdict::default());
         station.plan = Some(plan);
     }
 
@@ -127,7 +130,7 @@ impl RulesInForce {
         ruled: (String, String),
     ) -> (Arc<Plan>, Vec<Happening>) {
         let plan = self.plan(facts, &ruled);
-        let mut changed = Verdict::default();
+        let mut changed = MarkVerdict::default();
         station.marks.install(&plan, &mut changed);
         (station.plan, station.ruled) = (Some(Arc::clone(&plan)), Some(ruled));
         (plan, changed.happenings)
@@ -140,7 +143,7 @@ impl RulesInForce {
         facts: Option<&StationFacts>,
         told: RecordFacts,
         report: &Report<'_>,
-        verdict: &mut Verdict,
+        verdict: &mut MarkVerdict,
     ) {
         verdict.readings.clear();
         verdict.happenings.clear();
@@ -223,9 +226,9 @@ fn paces(ledger: &Ledger) -> Paces {
 pub(super) fn tell(
     (settings, rulings, judging): (&Settings, &RulesInForce, &Judging),
     station: &mut Station,
-    verdict: &Verdict,
+    verdict: &MarkVerdict,
     (place, numbers): (JournalRef<'_>, &mut Numbers),
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     publish(settings, rulings, station, verdict, (place, numbers), out);
     judgement::follow(settings, judging, station, verdict, (place, numbers), out);
@@ -236,9 +239,9 @@ fn publish(
     settings: &Settings,
     rulings: &RulesInForce,
     station: &Station,
-    verdict: &Verdict,
+    verdict: &MarkVerdict,
     (place, numbers): (JournalRef<'_>, &mut Numbers),
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     for happening in &verdict.happenings {
         let id = numbers.id(&settings.gateway, &station.level, happening.kind);
@@ -256,8 +259,9 @@ fn publish(
         body.extend_from_slice(happening.detail.to_string().as_bytes());
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
-        let topic = format!("{}/event/{}", station.topic, happening.kind);
-        out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+        let event = StationEvent { kind: event_kind(happening), time: happening.at };
+        let (topic, content) = (station.topic.event(happening.kind), Says::Event(event));
+        out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
         if let Some(mark) = &happening.mark {
             retain(rulings, station, mark, place, out);
             retain_sharers(rulings, station, mark, place, out);
@@ -284,7 +288,7 @@ fn retain_sharers(
     station: &Station,
     mark: &Mark,
     place: JournalRef<'_>,
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
     if !mark.validity.needs_confirmation() {
         return;
@@ -297,8 +301,26 @@ fn retain_sharers(
     }
 }
 
+/// What an event about a mark is, for those who look at it.
+fn event_kind(happening: &Happening) -> EventKind {
+    let detail = |key: &str| happening.detail[key].as_str().unwrap_or_default().to_owned();
+    let entry = || happening.mark.as_ref().filter(|mark| mark.said.is_some()).map(|mark| mark.by.clone());
+    match happening.kind {
+        "mark-withdrawn" => {
+            EventKind::Mark(MarkEvent::Withdrawn { entry: entry().unwrap_or_default(), by: detail("entry") })
+        }
+        "mark-ruled" => EventKind::Mark(MarkEvent::Ruled {
+            entry: entry().unwrap_or_default(),
+            role: detail("role"),
+            id: detail("id"),
+            ruling: detail("ruling"),
+        }),
+        kind => EventKind::named(kind),
+    }
+}
+
 /// Publishes the worth of a period that was published with another before.
-fn revise(station: &Station, revision: &Revision, id: &str, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+fn revise(station: &Station, revision: &Revision, id: &str, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
     let kind = revision.kind.name();
     let mut body = b"{\"schema\":\"hj212.validity/1\",\"id\":".to_vec();
     json::string(&mut body, id);
@@ -324,11 +346,10 @@ fn revise(station: &Station, revision: &Revision, id: &str, place: JournalRef<'_
     body.push(b'}');
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
-    out.push(Publication {
-        topic: format!("{}/validity/{kind}", station.topic),
-        payload: Bytes::from(body),
-        retain: false,
-    });
+    let readings = revision.readings.iter().map(|reading| (reading.code.clone(), reading.was, reading.is)).collect();
+    let content = ValidityContent { kind: revision.kind, data_time: revision.data_time, readings };
+    let (topic, content) = (station.topic.validity(revision.kind), Says::Validity(Box::new(content)));
+    out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
 }
 
 /// The retained topic of a mark on an object: what holds now, what has effect before what has none, entries before rules; empty if nothing
@@ -338,10 +359,8 @@ pub(super) fn retain(
     station: &Station,
     mark: &Mark,
     place: JournalRef<'_>,
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
-    let mut topic = format!("{}/mark/{}/", station.topic, mark.mark.replacen(':', "/", 1));
-    topic::level(&mut topic, mark.object.as_bytes());
     let same = |m: &&Mark| m.begun && m.mark == mark.mark && m.object == mark.object;
     let works = |m: &Mark| station.plan.as_ref().is_none_or(|plan| station.marks.is_effective(plan, m));
     let holds = station.marks.held().filter(same).max_by_key(|m| (works(m), m.said.is_some()));
@@ -361,12 +380,13 @@ pub(super) fn retain(
         body.push(b'}');
         Bytes::from(body)
     });
-    out.push(Publication { topic, payload, retain: true });
+    let (topic, content) = (station.topic.mark(&mark.mark, &mark.object), Says::Mark(!payload.is_empty()));
+    out.push(TypedPublication::of(&station.name, topic, payload, content));
 }
 
 impl Interpreter {
     /// Lets time pass for all stations: silence, ends of entries, limits. At most once a minute of the time that has passed.
-    pub(super) fn sweep(&mut self, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn sweep(&mut self, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         if self.elapsed.0.saturating_sub(self.swept.0) < SWEEP {
             return;
         }
@@ -388,7 +408,7 @@ impl Interpreter {
         all: bool,
         changed: &[String],
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let all = all && self.context.rules != self.rulings.texts && {
@@ -404,7 +424,7 @@ impl Interpreter {
                 continue;
             };
             let plan = self.rulings.plan(self.context.facts(mn), &ruled);
-            let mut verdict = Verdict::default();
+            let mut verdict = MarkVerdict::default();
             station.marks.install(&plan, &mut verdict);
             station.plan = Some(plan);
             tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
@@ -464,7 +484,7 @@ impl Interpreter {
         &mut self,
         (mn, id, entry): (&str, &str, &[u8]),
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let facts = self.context.facts(mn);
         let known = facts.is_some() || self.by_mn.contains_key(mn.as_bytes());
@@ -474,7 +494,7 @@ impl Interpreter {
             let stranger = Station::new(mn.as_bytes(), &self.settings, &self.context);
             return answer(&stranger, ("mark-entry", None), &Answer::unknown_station(id), place, out);
         };
-        let mut verdict = Verdict::default();
+        let mut verdict = MarkVerdict::default();
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
         let medium = self.dictionary.system(registered, registered).medium;
         let (plan, changed) = self.rulings.ruled(station, facts, medium);
@@ -496,7 +516,7 @@ impl Interpreter {
         &mut self,
         (mn, role, id, ruling): (&str, &str, &str, &[u8]),
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) {
         let number = self.by_mn.get(mn.as_bytes()).copied();
         let Some(station) = number.and_then(|number| self.stations.get_mut(number as usize)) else {
@@ -505,22 +525,24 @@ impl Interpreter {
             let mut stranger = Station::new(mn.as_bytes(), &self.settings, &self.context);
             let said = match facts {
                 None => Answer::unknown_station(id),
-                Some(_) => stranger.marks.rule(&Plan::default(), place.at, (role, id, ruling), &mut Verdict::default()),
+                Some(_) => {
+                    stranger.marks.rule(&Plan::default(), place.at, (role, id, ruling), &mut MarkVerdict::default())
+                }
             };
             return answer(&stranger, ("mark-ruling", Some(role)), &said, place, out);
         };
         let plan = station.plan.clone().unwrap_or_default();
-        let mut verdict = Verdict::default();
+        let mut verdict = MarkVerdict::default();
         let said = station.marks.rule(&plan, place.at, (role, id, ruling), &mut verdict);
         answer(station, ("mark-ruling", Some(role)), &said, place, out);
         tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
     }
 
     /// Takes that a station came or went, for the rules that look at its connection.
-    pub(super) fn link(&mut self, number: u32, up: bool, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn link(&mut self, number: u32, up: bool, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let Some(station) = self.stations.get_mut(number as usize) else { return };
         let plan = station.plan.clone().unwrap_or_default();
-        let mut verdict = Verdict::default();
+        let mut verdict = MarkVerdict::default();
         station.marks.link(&plan, if up { Link::Up } else { Link::Down }, place.at, &mut verdict);
         tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
     }
@@ -532,19 +554,8 @@ fn answer(
     (kind, role): (&str, Option<&str>),
     said: &Answer,
     place: JournalRef<'_>,
-    out: &mut Vec<Publication>,
+    out: &mut Vec<TypedPublication>,
 ) {
-    let mut topic = format!("{}/{kind}/", station.topic);
-    if let Some(role) = role {
-        topic::level(&mut topic, role.as_bytes());
-        topic.push('/');
-    }
-    if is_id(&said.id) {
-        topic.push_str(&said.id);
-    } else {
-        topic::level(&mut topic, said.id.as_bytes());
-    }
-    topic.push_str("/status");
     let mut body = format!("{{\"schema\":\"hj212.{kind}-status/1\"").into_bytes();
     body.extend_from_slice(&station.head);
     if let Some(role) = role {
@@ -565,5 +576,14 @@ fn answer(
     }
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
-    out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+    let accepted = said.refused.is_none();
+    let content = match role {
+        Some(_) => Says::RulingStatus { accepted },
+        None => {
+            let (id, marks) = (said.id.clone(), !said.marks.is_empty());
+            Says::EntryStatus(Box::new(EntryContent { id, accepted, marks, late: said.late }))
+        }
+    };
+    let topic = station.topic.entry_status(kind, role, &said.id);
+    out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
 }

@@ -21,7 +21,7 @@ const FAR: i64 = 3653 * DAY_SECONDS * SECOND;
 
 /// A time of the station's calendar, to the millisecond if it was said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment {
+pub struct Moment {
     year: u16,
     month: u8,
     day: u8,
@@ -245,7 +245,8 @@ impl Moment {
     }
 
     /// The point in time, read as Beijing time.
-    pub(super) fn timestamp(self) -> Timestamp {
+    #[must_use]
+    pub fn timestamp(self) -> Timestamp {
         let days = time::days(self.year.into(), self.month.into(), self.day.into());
         let seconds =
             days * DAY_SECONDS + i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second)
@@ -279,6 +280,15 @@ impl Moment {
             digits(out, u32::from(milli), 3);
         }
         out.extend_from_slice(b"+08:00");
+    }
+}
+
+impl std::fmt::Display for Moment {
+    /// As it is published.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = Vec::new();
+        self.write(&mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
     }
 }
 

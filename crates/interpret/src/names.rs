@@ -75,6 +75,9 @@ names! {
     "TotalNum", "total_num", Number;
 }
 
+// One bit each in a `u64`.
+const _: () = assert!(NAMES.len() <= 64);
+
 /// The bits of the names of marks in [`Reading::met`].
 pub(super) const FLAGS: u64 = {
     let (mut bits, mut at) = (0, 0);

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use super::data::write_journal;
 use super::events::JournalRef;
-use super::{Interpreter, topic};
-use hj212_model::message::Publication;
+use super::{Interpreter, Says, TypedPublication};
 
 #[derive(Deserialize)]
 struct Notice {
@@ -20,7 +19,7 @@ struct Notice {
 
 impl Interpreter {
     /// Says what a notice says: of a station on its topic, of the gateway on the gateway's.
-    pub(super) fn on_notice(&self, notice: &[u8], place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn on_notice(&self, notice: &[u8], place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let Ok(Notice { kind, mn, detail }) = serde_json::from_slice(notice) else { return };
         if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') {
             return;
@@ -37,10 +36,6 @@ impl Interpreter {
         body.pop();
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
-        let mut topic = format!("{}/gateway/", self.settings.prefix);
-        topic::level(&mut topic, gateway.as_bytes());
-        topic.push_str("/event/");
-        topic.push_str(&kind);
-        out.push(Publication { topic, payload: Bytes::from(body), retain: false });
+        out.push(TypedPublication::of_gateway(self.topic().event(&kind), Bytes::from(body), Says::Gateway));
     }
 }

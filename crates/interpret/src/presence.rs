@@ -1,16 +1,23 @@
 //! Stations that come and go, and their cards.
 
+use bytes::Bytes;
+
 use super::events::{self, JournalRef};
 use super::station::Station;
-use super::{Interpreted, Interpreter, coverage, marks};
-use hj212_model::message::{Peering, Presence, Publication, Timestamp};
+use super::{EventKind, Interpreted, Interpreter, Says, StationEvent, TypedPublication, coverage, marks};
+use hj212_model::message::{Peering, Presence, Timestamp};
+
+fn card(station: &Station, body: Bytes) -> TypedPublication {
+    let content = Says::Card(Some(Box::new(station.card_content())));
+    TypedPublication::of(&station.name, station.topic.card(), body, content)
+}
 
 impl Interpreter {
     pub(super) fn on_presence(
         &mut self,
         presence: &Presence<'_>,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let (kind, mn, on, was): (&str, &str, Peering, Option<Peering>) = match *presence {
@@ -37,8 +44,9 @@ impl Interpreter {
         let id = format!("{}-{}-{kind}", self.settings.gateway, place.name());
         self.body.clear();
         events::write_presence(&mut self.body, &station.head, kind, &id, place, on, was);
-        let topic = format!("{}/event/{kind}", station.topic);
-        self.push(topic, false, out);
+        let event = StationEvent { kind: EventKind::named(kind), time: place.time };
+        let (topic, body) = (station.topic.event(kind), Bytes::copy_from_slice(&self.body));
+        out.push(TypedPublication::of(&station.name, topic, body, Says::Event(event)));
         if let Some(number) = number {
             self.publish_card_of(number, out);
             self.link(number, kind != "offline", place, out);
@@ -46,7 +54,7 @@ impl Interpreter {
     }
 
     /// After a start or a stop no station is connected.
-    pub(super) fn on_restart(&mut self, at: Timestamp, out: &mut Vec<Publication>) {
+    pub(super) fn on_restart(&mut self, at: Timestamp, out: &mut Vec<TypedPublication>) {
         for number in 0..u32::try_from(self.stations.len()).unwrap_or(u32::MAX) {
             self.stations.get_mut(number as usize).into_iter().for_each(|station| {
                 station.marks.restart(at);
@@ -58,15 +66,15 @@ impl Interpreter {
         }
     }
 
-    pub(super) fn publish_card(&mut self, station: &mut Station, out: &mut Vec<Publication>) {
+    pub(super) fn publish_card(&mut self, station: &mut Station, out: &mut Vec<TypedPublication>) {
         station.carded = Some(self.elapsed);
         let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         self.body.clear();
         station.write_card(&mut self.body, facts, &self.dictionary, &self.context);
-        self.push(format!("{}/station", station.topic), true, out);
+        out.push(card(station, Bytes::copy_from_slice(&self.body)));
     }
 
-    pub(super) fn publish_card_of(&mut self, number: u32, out: &mut Vec<Publication>) {
+    pub(super) fn publish_card_of(&mut self, number: u32, out: &mut Vec<TypedPublication>) {
         let Some(mut station) = self.stations.get_mut(number as usize).map(std::mem::take) else { return };
         self.publish_card(&mut station, out);
         if let Some(back) = self.stations.get_mut(number as usize) {
@@ -76,7 +84,7 @@ impl Interpreter {
 
     /// Says again what is retained at the broker of every station: its card, the marks that hold, its completeness. For who has nothing else to
     /// go by; it names no record, changes nothing, and is not to be published.
-    pub fn retell(&self, out: &mut Vec<Publication>) {
+    pub fn retell(&self, out: &mut Vec<TypedPublication>) {
         let place = JournalRef { offset: 0, time: self.now, at: self.now, hash: &[0; 32] };
         for station in self.stations.iter().filter(|station| station.carded.is_some()) {
             self.retell_one(station, place, out);
@@ -84,11 +92,11 @@ impl Interpreter {
     }
 
     /// The same of one station.
-    pub(super) fn retell_one(&self, station: &Station, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    pub(super) fn retell_one(&self, station: &Station, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let facts = self.context.facts(std::str::from_utf8(&station.mn).unwrap_or_default());
         let mut card = Vec::new();
         station.write_card(&mut card, facts, &self.dictionary, &self.context);
-        out.push(Publication { topic: format!("{}/station", station.topic), payload: card.into(), retain: true });
+        out.push(self::card(station, card.into()));
         for mark in station.marks.held() {
             marks::retain(&self.rulings, station, mark, place, out);
         }

@@ -8,7 +8,6 @@ use super::convert::Multiplier;
 use super::factor::{Factor, Meaning};
 use super::names::{Class, FLAGS, Name, same_snake};
 use super::value::{self, Said, Why};
-use super::worth::Worth;
 use hj212_model::message::Conversion;
 
 /// One field of a reading.
@@ -55,6 +54,29 @@ impl Cell<'_> {
             (Some(one), Some(other)) => std::ptr::eq(one, other),
             (None, None) => same_snake(self.said, other.said),
             _ => false,
+        }
+    }
+}
+
+/// What there is of a value in a reading, from the worst.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// None: never valid, whoever says nothing of it.
+    #[default]
+    None,
+    /// Something, and nobody can say if it is a value.
+    Doubtful,
+    /// A value.
+    There,
+}
+
+impl Worth {
+    /// What a reading of this worth can be called, if flag and marks say `usable`.
+    pub(super) const fn valid(self, usable: Option<bool>) -> Option<bool> {
+        match (usable, self) {
+            (Some(true), Worth::There) => Some(true),
+            (Some(true), Worth::Doubtful) | (None, Worth::Doubtful | Worth::There) => None,
+            (Some(true) | None, Worth::None) | (Some(false), _) => Some(false),
         }
     }
 }

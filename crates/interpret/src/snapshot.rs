@@ -17,7 +17,7 @@ use super::parts::Waiting;
 use super::report::ReportBuffers;
 use super::station::Station;
 use super::{Interpreter, Settings, built_in};
-use hj212_marking::Verdict;
+use hj212_marking::MarkVerdict;
 use hj212_model::clock::belief::Belief;
 use hj212_model::message::{Context, Timestamp};
 
@@ -146,7 +146,7 @@ impl Interpreter {
             rulings,
             swept: restored.swept,
             round: restored.round,
-            verdict: Verdict::default(),
+            verdict: MarkVerdict::default(),
             numbers: super::numbers::Numbers::default(),
             keys: Keys::restore(restored.keys),
             dictionary: built_in::dictionary(&restored.context.factors),

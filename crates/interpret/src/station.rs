@@ -1,10 +1,10 @@
 //! What is remembered of a station, and its retained card (schema `hj212.station/1`).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
 use super::factor::write_head;
 use super::factors::{Dictionary, System};
 use super::json;
@@ -13,9 +13,9 @@ use super::recent::Recent;
 use super::report::Report;
 use super::resolve::meaning_of;
 use super::tables::Habits;
-use super::topic;
+use super::{CardContent, Settings};
 use hj212::{Deviations, Edition};
-use hj212_model::message::{Context, StationFacts, Timestamp};
+use hj212_model::message::{Context, StationFacts, Timestamp, Topic, topic};
 
 /// How many different sets of codes are remembered as already on the card.
 const SETS_MAX: usize = 16;
@@ -55,7 +55,7 @@ pub(super) struct Station {
     /// What its records showed of the tables that its codes belong to.
     pub(super) habits: Habits,
     /// Whether it takes our answers.
-    pub(super) resends: super::answers::Resends,
+    pub(super) resends: super::remembered::Resends,
     /// QNs of the last requests to it.
     pub(super) asked: VecDeque<u64>,
     /// Numbers of the records that wait for parts.
@@ -65,11 +65,11 @@ pub(super) struct Station {
     /// What its hours and days come to.
     pub(super) outlet: hj212_judgement::Outlet,
     /// What is known of its clock.
-    pub(super) clock: super::under_way::Clock,
+    pub(super) clock: super::remembered::Clock,
     /// What has arrived and what is missing.
     pub(super) ledger: hj212_coverage::Ledger,
     /// What its registration should say by now, by field.
-    pub(super) proposed: BTreeMap<String, super::follow::Proposed>,
+    pub(super) proposed: BTreeMap<String, super::remembered::Proposed>,
     /// The edition and the medium whose rules are in force.
     pub(super) ruled: Option<(String, String)>,
     /// Its emission limits, as far as hours and days are judged by them.
@@ -77,17 +77,20 @@ pub(super) struct Station {
     pub(super) limits: Option<std::sync::Arc<hj212_judgement::Limits>>,
     /// The rules in force.
     #[serde(skip)]
-    pub(super) plan: Option<std::sync::Arc<hj212_marking::Plan>>,
-    /// `{prefix}/{mn}`
+    pub(super) plan: Option<Arc<hj212_marking::Plan>>,
+    /// What its topics begin with.
     #[serde(skip)]
-    pub(super) topic: String,
+    pub(super) topic: Topic,
+    /// Its name for people.
+    #[serde(skip)]
+    pub(super) name: Arc<str>,
     /// `,"gateway":…,"mn":…`
     #[serde(skip)]
     pub(super) head: Vec<u8>,
     /// `,"station":{…}`
     #[serde(skip)]
     pub(super) shown: Vec<u8>,
-    /// The last level of `topic`.
+    /// The level of its topics.
     #[serde(skip)]
     pub(super) level: String,
 }
@@ -107,7 +110,8 @@ impl Station {
         self.limits = super::judgement::limits_of(facts);
         self.level.clear();
         topic::level(&mut self.level, &self.mn);
-        self.topic = format!("{}/{}", settings.prefix, self.level);
+        self.topic = Topic::of_station(&settings.prefix, &self.mn);
+        self.name = topic::station_name(&self.mn).into();
         self.head.clear();
         self.head.extend_from_slice(b",\"gateway\":");
         json::string(&mut self.head, &settings.gateway);
@@ -203,6 +207,14 @@ impl Station {
             json::number(out, count);
         }
         out.extend_from_slice(b"}}");
+    }
+
+    /// What the card says that a list of stations shows.
+    pub(super) fn card_content(&self) -> CardContent {
+        let counts = self.counts.iter();
+        let known =
+            counts.filter_map(|(number, count)| Some((hj212::Deviation::from_number(u32::from(*number))?, *count)));
+        CardContent { peer: self.peer.clone(), last_seen: self.last_seen, deviations: known.collect() }
     }
 
     /// What the registration should say, if it does not: the MN that the station has now or is registered under, and its intervals.

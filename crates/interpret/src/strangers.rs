@@ -6,12 +6,11 @@
 //! published, what is retained of it at the broker is cleared, an event says so (`station-forgotten`), and it is counted. Its next
 //! frame makes it a new station. Registered stations are never forgotten for them.
 
-use bytes::Bytes;
 use serde_json::json;
 
 use super::events::JournalRef;
-use super::{Interpreted, Interpreter};
-use hj212_model::message::{Publication, Timestamp};
+use super::{Interpreted, Interpreter, TypedPublication};
+use hj212_model::message::Timestamp;
 
 /// Bytes that a station takes however little it has said: measured, with its rows beside the interpretation.
 pub(super) const WEIGHT_MIN: u64 = 10 << 10;
@@ -44,7 +43,7 @@ impl Interpreter {
         &mut self,
         mn: &[u8],
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let fit = usize::try_from(self.settings.unregistered_bytes_max / PLACE).unwrap_or(usize::MAX);
@@ -76,7 +75,7 @@ impl Interpreter {
         &mut self,
         number: u32,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
         let Some(station) = self.stations.get(number as usize).filter(|_| self.strangers.contains_key(&number)) else {
@@ -103,7 +102,7 @@ impl Interpreter {
         number: u32,
         detail: &serde_json::Value,
         place: JournalRef<'_>,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) -> Option<Vec<u8>> {
         let mut station = self.stations.get_mut(number as usize).map(std::mem::take)?;
@@ -116,7 +115,7 @@ impl Interpreter {
         }
         let mut retained = Vec::new();
         self.retell_one(&station, place, &mut retained);
-        out.extend(retained.into_iter().map(|said| Publication { payload: Bytes::new(), ..said }));
+        out.extend(retained.into_iter().map(TypedPublication::cleared));
         let name = String::from_utf8_lossy(&station.mn).into_owned();
         self.push_step_event(&name, "station-forgotten", detail, place, out);
         Some(station.mn)

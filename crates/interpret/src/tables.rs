@@ -22,7 +22,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::factors::Medium;
+use super::factor::Medium;
 
 /// So many ST of one MN are remembered.
 const HABITS_MAX: usize = 4;

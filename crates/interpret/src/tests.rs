@@ -12,6 +12,7 @@ use hj212::{Deviation, Edition, sm4, write};
 use hj212_downlink as downlink;
 use hj212_model::message::{Heard, Peering, Presence, RejectReason, Rejected};
 
+mod beside;
 mod cases;
 mod field;
 mod follow;
@@ -198,7 +199,7 @@ fn settings() -> Settings {
 struct Player {
     interpreter: Interpreter,
     offset: u64,
-    out: Vec<Publication>,
+    out: Vec<TypedPublication>,
     done: Vec<Interpreted>,
 }
 
@@ -223,7 +224,7 @@ impl Player {
     }
 }
 
-fn played(steps: &[Step]) -> Vec<Publication> {
+fn played(steps: &[Step]) -> Vec<TypedPublication> {
     let mut player = Player::new(settings());
     player.play(steps);
     player.out
@@ -284,7 +285,7 @@ impl Schemas {
     }
 
     /// Holds a publication against the schema it names.
-    fn check(&self, publication: &Publication) {
+    fn check(&self, publication: &TypedPublication) {
         if publication.payload.is_empty() {
             assert!(publication.retain);
             assert!(
@@ -569,8 +570,8 @@ fn a_station_whose_flags_toggle_is_published_in_its_share_and_ends_in_the_right_
         let text = format!("QN={time}001;ST=31;CN=2011;MN=M1;Flag=5;CP=&&DataTime={time}{area}&&");
         frame_step(Timestamp(noon().0 + second * 1_000_000), text.as_bytes())
     };
-    let about_marks = |said: &&Publication| said.topic.contains("/mark/") || said.topic.contains("/event/mark-");
-    let retained = |out: &[Publication]| {
+    let about_marks = |said: &&TypedPublication| said.topic.contains("/mark/") || said.topic.contains("/event/mark-");
+    let retained = |out: &[TypedPublication]| {
         let mut retained = std::collections::BTreeMap::new();
         for said in out.iter().filter(|said| said.topic.contains("/mark/")) {
             retained.insert(said.topic.clone(), said.payload.clone());
@@ -635,7 +636,7 @@ fn proposed(registered: &str, frames: &[(&str, usize)]) -> Vec<(String, String)>
     player.out.iter().for_each(|publication| schemas.check(publication));
     let events = player.out.iter().filter(|said| said.topic.ends_with("/event/dialect-proposed"));
     let detail =
-        |said: &Publication| serde_json::from_slice::<serde_json::Value>(&said.payload).unwrap()["detail"].clone();
+        |said: &TypedPublication| serde_json::from_slice::<serde_json::Value>(&said.payload).unwrap()["detail"].clone();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     events.map(detail).map(|detail| (text(&detail["dialect"]), text(&detail["why"]))).collect()
 }

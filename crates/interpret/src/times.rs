@@ -1,9 +1,9 @@
 //! What is odd about the times of a record, and whether it comes late.
 
-use super::frame::SourceRecord;
 use super::micros;
 use super::moment::Moment;
 use super::settings::Settings;
+use super::source_record::SourceRecord;
 use hj212::{Deviation, Deviations};
 use hj212_model::message::Kind;
 use hj212_model::message::kind::Span;

@@ -3,13 +3,14 @@
 //! What must stay true: what is believed depends on the records before alone; each step of the believed date is told once, on
 //! `{prefix}/gateway/{gateway}/clock-step` (schema `hj212.clock-step/1`).
 
+use bytes::Bytes;
 use serde_json::json;
 
 use super::data::write_journal;
 use super::events::JournalRef;
-use super::{Interpreted, Interpreter, topic};
+use super::{Interpreted, Interpreter, Says, TypedPublication};
 use hj212_model::clock::belief::{Seen, Step};
-use hj212_model::message::{Publication, Record, Timestamp};
+use hj212_model::message::{Record, Timestamp};
 
 impl Interpreter {
     /// Takes the wall clock of a record, and tells of the step if the date was set.
@@ -18,7 +19,7 @@ impl Interpreter {
         (offset, time, hash): (u64, Timestamp, &'h [u8; 32]),
         record: &Record<'_>,
         done: &mut Interpreted,
-        out: &mut Vec<Publication>,
+        out: &mut Vec<TypedPublication>,
     ) -> (JournalRef<'h>, Option<Step>) {
         let seen = match record {
             Record::Clock(monotonic) => Seen::Reading(*monotonic),
@@ -50,7 +51,7 @@ impl Interpreter {
         (place, step)
     }
 
-    fn tell_step(&mut self, step: Step, place: JournalRef<'_>, out: &mut Vec<Publication>) {
+    fn tell_step(&mut self, step: Step, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let gateway = &self.settings.gateway;
         let body = json!({
             "schema": "hj212.clock-step/1",
@@ -65,10 +66,8 @@ impl Interpreter {
         self.body.pop();
         write_journal(&mut self.body, place.offset, place.hash);
         self.body.push(b'}');
-        let mut topic = format!("{}/gateway/", self.settings.prefix);
-        topic::level(&mut topic, gateway.as_bytes());
-        topic.push_str("/clock-step");
-        self.push(topic, false, out);
+        let body = Bytes::copy_from_slice(&self.body);
+        out.push(TypedPublication::of_gateway(self.topic().clock_step(), body, Says::Gateway));
     }
 
     /// By how many microseconds the host's clock is ahead of what is believed, while it is doubted.

@@ -4,28 +4,19 @@
 //! What must stay true: no key, no password and no word that confirms a request is in it; it is bounded ([`GAPS_SHOWN_MAX`],
 //! [`REQUESTS_SHOWN_MAX`]), and says how much it leaves out.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Interpreter;
+use super::remembered::Clock;
 use super::station::Station;
 use hj212_coverage::{Cause, OpenGap, Rest};
 use hj212_downlink::{KeyState, Step};
-use hj212_model::message::{Publication, Timestamp};
+use hj212_model::message::Timestamp;
 
 /// Gaps shown of a station, the newest.
 pub const GAPS_SHOWN_MAX: usize = 32;
 /// Open requests shown of a station, the newest.
 pub const REQUESTS_SHOWN_MAX: usize = 32;
-
-/// What was last said of a station's clock, and last done about it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Clock {
-    /// When it was said, how far it was off in milliseconds, and whether that is within bounds.
-    said: Option<(Timestamp, i64, bool)>,
-    /// When a request to set it ended, and whether it was done.
-    set: Option<(Timestamp, bool)>,
-}
 
 impl Interpreter {
     /// Notes what a step tells of a station's clock. To be called before the step ends its request.
@@ -109,13 +100,4 @@ impl Interpreter {
             "attempts": gap.attempts, "growing": gap.stretch.growing, "state": gap.rest.map(Rest::code), "marks": marks,
         })
     }
-}
-
-/// The last level of the station's topic, if a publication says that something under way has changed.
-#[must_use]
-pub fn concerns<'a>(publication: &'a Publication, prefix: &str) -> Option<&'a str> {
-    let rest = publication.topic.strip_prefix(prefix)?.strip_prefix('/')?;
-    let (mn, what) = rest.split_once('/')?;
-    let changes = ["event/gap", "event/command", "event/key", "event/clock-", "command/", "completeness/"];
-    changes.iter().any(|change| what.starts_with(change)).then_some(mn)
 }

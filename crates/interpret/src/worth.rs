@@ -12,31 +12,8 @@
 use super::factors::Dictionary;
 use super::moment::Moment;
 use super::names::{Class, Name};
-use super::reading::{Cell, Reading};
+use super::reading::{Cell, Reading, Worth};
 use super::value::{self, Said, Why};
-
-/// What there is of a value in a reading, from the worst.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Worth {
-    /// None: never valid, whoever says nothing of it.
-    #[default]
-    None,
-    /// Something, and nobody can say if it is a value.
-    Doubtful,
-    /// A value.
-    There,
-}
-
-impl Worth {
-    /// What a reading of this worth can be called, if flag and marks say `usable`.
-    pub(super) const fn valid(self, usable: Option<bool>) -> Option<bool> {
-        match (usable, self) {
-            (Some(true), Worth::There) => Some(true),
-            (Some(true), Worth::Doubtful) | (None, Worth::Doubtful | Worth::There) => None,
-            (Some(true) | None, Worth::None) | (Some(false), _) => Some(false),
-        }
-    }
-}
 
 /// What a field can be for its reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,6 +20,9 @@ pub(super) const RECORD_HEADER: usize = 64;
 pub const BODY_MAX: usize = 2 * 1024 * 1024;
 /// Records start at multiples of this.
 pub(super) const ALIGN: usize = 8;
+// Records begin on aligned places, and so does what follows the headers.
+const _: () =
+    assert!(SEGMENT_HEADER.is_multiple_of(ALIGN) && RECORD_HEADER.is_multiple_of(ALIGN) && ALIGN.is_power_of_two());
 
 static CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
 

@@ -18,6 +18,8 @@ const CHUNK: usize = 512 * 1024;
 const BLOCK: usize = 4096;
 /// So often a block is tried before it counts as unreadable.
 const BLOCK_TRIES: u32 = 3;
+// What cannot be read is tried by blocks of a chunk.
+const _: () = assert!(CHUNK.is_multiple_of(BLOCK));
 /// How much is compared with zeros at a time.
 const ZEROS: [u8; 4096] = [0; 4096];
 

@@ -26,6 +26,12 @@ const MAGIC: [u8; 8] = *b"HJGWSLOT";
 const SLOT: usize = 44;
 const POSITIONS: [u64; 2] = [0, 4096];
 const LENGTH: u64 = 8192;
+// Two slots in sectors of their own: a torn write of one leaves the other.
+const _: () = assert!(
+    POSITIONS[0] + SLOT as u64 <= POSITIONS[1]
+        && POSITIONS[1] + SLOT as u64 <= LENGTH
+        && POSITIONS[1].is_multiple_of(4096)
+);
 
 /// A number in a file of its own; see the head of the file.
 #[derive(Debug)]

@@ -25,6 +25,7 @@ use hj212_model::telemetry::{Counter, Telemetry, Timing};
 pub const FAILURES_MAX: u32 = 3;
 /// How many bytes of bodies may wait for the disk, beside `queue_max`.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+const _: () = assert!(QUEUE_BYTES_MAX > 2 * BODY_MAX, "the longest record finds room in the queue");
 /// How often room is looked for on a full disk.
 const RETRY_FULL: Duration = Duration::from_millis(500);
 /// How often a failing disk is tried.

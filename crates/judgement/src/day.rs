@@ -12,43 +12,16 @@
 //! * which ruling would be made about a `conditional` hour is not guessed: an outcome stands only where all rulings lead to it;
 //! * the order of hours does not matter, and sums are exact.
 
-use serde::{Deserialize, Serialize};
-
 use super::decimal::{Decimal, Ratio};
 use super::history::{Cell, Day};
 use super::limits::Limit;
+use super::outcome::Outcome;
 use hj212_marking::Validity;
 
 /// Valid hours that the day of a gas needs.
 const GAS_HOURS: u32 = 20;
 /// Three quarters of what is due: waste water.
 const WATER_SHARE: (u32, u32) = (3, 4);
-
-/// Whether a limit was met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Outcome {
-    /// 达标
-    Met,
-    /// 超标
-    Exceeded,
-    /// There is no effective mean to be compared (不判定).
-    NotJudged,
-    /// Texts differ, or an authority must rule (待人工认定).
-    LeftToPeople,
-}
-
-impl Outcome {
-    /// The published name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Met => "met",
-            Self::Exceeded => "exceeded",
-            Self::NotJudged => "not-judged",
-            Self::LeftToPeople => "left-to-people",
-        }
-    }
-}
 
 /// Why there is no outcome, or what to know of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,17 +6,15 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::day::Outcome;
 use super::decimal::{Decimal, Ratio};
 use super::limits::Basis;
+use super::outcome::Outcome;
 use hj212_marking::Validity;
 
 /// Days whose hours are remembered: a calendar month, and the days in which its last entries and rulings come.
 pub const DAYS_KEPT: usize = 35;
 /// Factors (and values of them) of an outlet that are judged; further limits are told as not judged.
 pub const TRACKS_MAX: usize = 24;
-/// The flow of waste water.
-pub const FLOW: &str = "w00000";
 
 /// What came of one hour of one factor, in eight bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

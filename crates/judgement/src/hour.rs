@@ -2,10 +2,11 @@
 //!
 //! What must stay true: an hour has the value that its logger reported of it, or none; what it is worth decides which of the three values it is.
 
-use super::day::{Outcome, Reason};
+use super::day::Reason;
 use super::decimal::{Decimal, Ratio};
 use super::history::Cell;
 use super::limits::Limit;
+use super::outcome::Outcome;
 use hj212_marking::Validity;
 
 /// An hour, judged.

@@ -24,6 +24,7 @@
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 pub mod alerts;
+mod asked;
 pub mod calendar;
 mod day;
 mod decimal;
@@ -31,6 +32,7 @@ mod furnace;
 mod history;
 mod hour;
 mod limits;
+mod outcome;
 mod outlet;
 mod running;
 mod said;
@@ -39,13 +41,16 @@ mod settings;
 mod tests;
 mod words;
 
-pub use day::{DayJudged, Hours, Outcome, Reason};
+pub use asked::Asked;
+pub use day::{DayJudged, Hours, Reason};
 pub use decimal::{Decimal, Ratio};
 pub use furnace::{FURNACES_MAX, Windows};
-pub use history::{Cell, DAYS_KEPT, FLOW, Stage, TRACKS_MAX};
+pub use history::{Cell, DAYS_KEPT, Stage, TRACKS_MAX};
 pub use hour::HourJudged;
+pub use limits::FLOW;
 pub use limits::{Basis, Limit, Limits, Period};
-pub use outlet::{Asked, Heard, Held, Mean, Outcomes, Outlet, Picture};
+pub use outcome::Outcome;
+pub use outlet::{Heard, Held, Mean, Outcomes, Outlet, Picture};
 pub use running::{Possible, Running};
 pub use said::{METHOD, Said, What};
 pub use settings::Settings;

@@ -7,6 +7,9 @@ use super::calendar;
 use super::decimal::Decimal;
 use hj212_model::message::{EmissionLimit, StationFacts};
 
+/// The flow of waste water.
+pub const FLOW: &str = "w00000";
+
 /// The period whose mean a limit is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Period {
@@ -131,7 +134,7 @@ impl Limits {
     pub fn new(facts: &StationFacts) -> Limits {
         let mut all: Vec<Limit> = facts.emission.iter().filter_map(Limit::new).collect();
         all.sort_by(|one, other| (&one.code, one.period).cmp(&(&other.code, other.period)));
-        Limits { all, without_flow: facts.without.iter().any(|code| code == super::history::FLOW) }
+        Limits { all, without_flow: facts.without.iter().any(|code| code == FLOW) }
     }
 
     /// Whether there is nothing to judge by.

@@ -12,17 +12,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::alerts::{self, Alerts, DayResult};
+use super::asked::Asked;
 use super::calendar::{self, HOUR};
-use super::day::{DayJudged, Looked, Outcome, Reason, Weights};
+use super::day::{DayJudged, Looked, Reason, Weights};
 use super::decimal::{Decimal, Ratio};
 use super::furnace::{FURNACES_MAX, Furnace, WINDOWS, Windows};
-use super::history::{Cell, DAYS_KEPT, Day, FLOW, Stage, TRACKS_MAX, Told, Track};
+use super::history::{Cell, DAYS_KEPT, Day, Stage, TRACKS_MAX, Told, Track};
 use super::hour::{self, HourJudged};
+use super::limits::FLOW;
 use super::limits::{Basis, Limit, Limits, Period};
+use super::outcome::Outcome;
 use super::running::{self, Running};
 use super::said::{self, Said};
 use hj212_marking::{Count, Validity};
 use hj212_model::message::Timestamp;
+use hj212_model::message::topic::fnv;
 
 /// A day whose last hour did not come is judged so long after its end.
 const OVERDUE: i64 = HOUR;
@@ -57,20 +61,6 @@ pub struct Heard<'a> {
     pub worth: Option<Validity>,
     /// Usable minute means and those that were due, where they are known.
     pub minutes: Option<(u32, u32)>,
-}
-
-/// What judgement asks of the marks and the plan of the station.
-pub trait Asked {
-    /// Until when marks may be entered for the day that holds `at`.
-    fn closes(&self, at: Timestamp) -> Timestamp;
-    /// What an hour is worth of which no record came.
-    fn worth(&self, code: &str, hour: Timestamp) -> Option<Validity>;
-    /// How many hours of a whole day the station measures this factor.
-    fn due(&self, code: &str) -> u32;
-    /// Whether one of these marks has effect on the object at a time.
-    fn lifted(&self, object: &str, marks: &[String], at: Timestamp) -> bool;
-    /// Whether a mark of that name has effect now, on whatever object.
-    fn holds(&self, mark: &str) -> bool;
 }
 
 /// What holds for an outlet, besides what is remembered of it.
@@ -132,11 +122,6 @@ pub struct Picture {
 
 fn decimal(text: Option<&str>) -> Option<Decimal> {
     text.and_then(Decimal::parse)
-}
-
-/// FNV-1a.
-pub(super) fn print(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Whether it is a factor of waste water.
@@ -401,7 +386,7 @@ impl Outlet {
             if let Some(limit) = limit {
                 let judged = self.judge(held, track, day, limit);
                 let seen = said::day((day.number, &track.code, limit), (Stage::Open, 0), &judged);
-                let print = print(&seen.body.map(|body| body.to_string()).unwrap_or_default());
+                let print = fnv(seen.body.map(|body| body.to_string()).unwrap_or_default().as_bytes());
                 if stage > told.stage || print != told.print {
                     told.revision += u16::from(told.stage == Stage::Settled);
                     told = Told { stage, outcome: Some(judged.outcome), ratio: judged.ratio, print, ..told };
@@ -437,7 +422,7 @@ impl Outlet {
                 let (outcome, reasons) = judge_windows(&windows);
                 let place = (day.number, rule, furnace.object.as_str());
                 let seen = said::furnace(place, (Stage::Open, 0), (&windows, outcome), &reasons);
-                let print = print(&seen.body.map(|body| body.to_string()).unwrap_or_default());
+                let print = fnv(seen.body.map(|body| body.to_string()).unwrap_or_default().as_bytes());
                 if stage > day.told.stage || print != day.told.print {
                     let revision = day.told.revision + u16::from(day.told.stage == Stage::Settled);
                     let ratio = said::ratio_of(&windows);

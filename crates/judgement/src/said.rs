@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::calendar;
-use super::day::{DayJudged, Outcome, Reason};
+use super::day::{DayJudged, Reason};
 use super::furnace::Windows;
 use super::history::Stage;
 use super::hour::HourJudged;
 use super::limits::Limit;
+use super::outcome::Outcome;
 use super::running::Running;
 use super::words::{self, Words};
 use hj212_marking::Count;

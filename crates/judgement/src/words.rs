@@ -1,11 +1,12 @@
 //! What was judged, in words: Chinese for those who act on it, English beside it.
 
 use super::calendar;
-use super::day::{DayJudged, Outcome, Reason};
+use super::day::{DayJudged, Reason};
 use super::furnace::Windows;
 use super::history::Stage;
 use super::hour::HourJudged;
 use super::limits::Limit;
+use super::outcome::Outcome;
 use super::running::{Possible, Running};
 use hj212_marking::Count;
 use hj212_model::message::Timestamp;

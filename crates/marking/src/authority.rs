@@ -6,15 +6,17 @@
 
 use serde_json::{Value, json};
 
-use super::changed::{Changed, in_vain, open_day};
-use super::engine::{Happening, Verdict};
+use super::changed::{Changed, open_day};
+use super::decision::Decision;
 use super::entry::Answer;
 use super::mark::{Mark, Ruled, Standing};
 use super::plan::Plan;
-use super::revise::Cause;
+use super::refusal::{Refusal, refusal};
+use super::revision::Cause;
 use super::rules::Validity;
-use super::ruling::{Decision, Ruling, read};
+use super::ruling::{Ruling, read};
 use super::state::*;
+use super::verdict::{Happening, MarkVerdict};
 use hj212_model::message::Timestamp;
 
 impl Ruling {
@@ -70,7 +72,7 @@ impl Marks {
         plan: &Plan,
         at: Timestamp,
         (role, id, body): (&str, &str, &[u8]),
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) -> Answer {
         out.clear();
         let new = match read(role, id, body, at) {
@@ -111,7 +113,7 @@ impl Marks {
     }
 
     /// Why nothing can be ruled about an entry whose mark is not remembered.
-    fn nothing_left(&self, entry: &str) -> super::entry::Refusal {
+    fn nothing_left(&self, entry: &str) -> super::refusal::Refusal {
         let Some(used) = self.used.iter().find(|used| used.id == entry) else {
             return ("unknown-entry", format!("没有该 id 的人工标记：{entry}"), format!("there is no entry {entry}"));
         };
@@ -142,7 +144,7 @@ impl Marks {
         (about, before): (&str, &Mark),
         detail: &mut Value,
         (at, cause): (i64, &Cause),
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) -> Changed {
         let holds = self.rulings.in_force(about).cloned();
         let spent = self.spent();
@@ -208,7 +210,7 @@ impl Marks {
     }
 
     /// Why an entry that authorities have ruled about cannot be replaced or withdrawn any more; `None`: it can.
-    pub(super) fn is_ruled(&self, entry: &str) -> Option<super::entry::Refusal> {
+    pub(super) fn is_ruled(&self, entry: &str) -> Option<super::refusal::Refusal> {
         let holds = self.rulings.in_force(entry)?;
         (holds.ruling != Decision::Accept).then(|| {
             let (role, ruling) = (holds.role, holds.ruling);
@@ -226,11 +228,33 @@ impl Marks {
     }
 }
 
-/// Why something was refused because nothing would come of it.
-pub(super) fn no_effect(entry: &str) -> super::entry::Refusal {
-    (
-        "no-effect",
-        format!("{entry} 已过保存期，撤回不会产生任何效力"),
-        format!("{entry} is no longer remembered: its withdrawal would change nothing"),
-    )
+/// Why nothing could come of a ruling about this entry, if so: it came too late for all of its time, or what the ruling leaves of it lies
+/// outside of the time in which it has effect.
+fn in_vain(plan: &Plan, mark: &Mark, new: &Ruling) -> Option<Refusal> {
+    let late = mark.from > mark.since;
+    let gone = late && mark.until.is_some_and(|until| until <= mark.from);
+    let hour = plan.entries_of(mark.since.0).map(|entries| (entries.deadline_days, entries.deadline_hour));
+    if gone && matches!(new.ruling, Decision::Accept | Decision::Doubt | Decision::Limit) {
+        let (days, hour) = hour.unwrap_or_default();
+        return Some((
+            "late-entry",
+            format!(
+                "{} 填报时所涉日期均已逾期（标记日后第 {days} 日 {hour} 时截止），自始没有效力；认可、存疑或限定时段都不能补救",
+                new.about
+            ),
+            format!(
+                "{} came after the deadline for all of its time ({hour}:00, {days} day(s) after the day): it never had effect, and accept, doubt or limit cannot mend that",
+                new.about
+            ),
+        ));
+    }
+    let (from, to) = new.within?;
+    let (begin, end) = (mark.since.0.max(mark.from.0), mark.until.map_or(i64::MAX, |until| until.0));
+    (from.0.max(begin) >= to.0.min(end)).then(|| {
+        refusal(
+            "outside",
+            "from 至 to 与该标记有效力的时段没有重合；如要全部取消，请用 annul",
+            "from and to lie outside of the time in which the entry has effect: to take away all of it, rule \"annul\"",
+        )
+    })
 }

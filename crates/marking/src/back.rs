@@ -3,8 +3,8 @@
 //! What must stay true: no time remembered of a station is further ahead of the believed date than [`AHEAD`], one sweep later at most. So a
 //! wrong clock silences no rule for longer than it is wrong. Marks that have begun or ended stay as they were told.
 
-use super::engine::SWEEP;
 use super::state::*;
+use super::verdict::SWEEP;
 use hj212_model::message::Timestamp;
 
 /// How far ahead of the date remembered times may be: data times are taken up to five minutes ahead of their arrival.

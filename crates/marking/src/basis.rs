@@ -8,12 +8,12 @@
 
 use super::calendar;
 use super::effect::{Asking, Laid, Over};
-use super::engine::{Observation, Reading, Verdict};
 use super::plan::Plan;
 use super::published::Worth;
 use super::require::{BITS, bit8};
 use super::rules::*;
 use super::state::*;
+use super::verdict::{MarkVerdict, Observation, Reading};
 use hj212_model::message::Kind;
 
 /// How it is with what a value rests on.
@@ -76,7 +76,7 @@ impl Marks {
         seen: &Observation<'_>,
         (rank, now, length): (u8, i64, i64),
         bases: &mut [Option<Validity>],
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) {
         let mut rests = std::mem::take(&mut self.scratch.rests);
         rests.clear();
@@ -116,7 +116,7 @@ impl Marks {
         seen: &Observation<'_>,
         (rank, now, length): (u8, i64, i64),
         bases: &[Option<Validity>],
-        out: &Verdict,
+        out: &MarkVerdict,
     ) -> (Base, Base) {
         if let Some(at) = seen.readings.iter().position(|reading| reading.code == basis.factor) {
             let fits = seen.readings.get(at).is_some_and(|reading| plan.bits_unfit(reading) & bit8(number) == 0);

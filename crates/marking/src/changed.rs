@@ -7,12 +7,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::entry::{Refusal, refusal};
 use super::mark::{Mark, Standing};
 use super::plan::Plan;
-use super::revise::Revision;
+use super::revision::Revision;
 use super::rules::Validity;
-use super::ruling::{Decision, Ruling};
 use hj212_model::message::{Kind, Timestamp};
 
 /// The effect of an entry.
@@ -145,37 +143,6 @@ impl Changed {
             "nothing": nothing,
         })
     }
-}
-
-/// Why nothing could come of a ruling about this entry, if so: it came too late for all of its time, or what the ruling leaves of it lies
-/// outside of the time in which it has effect.
-pub(super) fn in_vain(plan: &Plan, mark: &Mark, new: &Ruling) -> Option<Refusal> {
-    let late = mark.from > mark.since;
-    let gone = late && mark.until.is_some_and(|until| until <= mark.from);
-    let hour = plan.entries_of(mark.since.0).map(|entries| (entries.deadline_days, entries.deadline_hour));
-    if gone && matches!(new.ruling, Decision::Accept | Decision::Doubt | Decision::Limit) {
-        let (days, hour) = hour.unwrap_or_default();
-        return Some((
-            "late-entry",
-            format!(
-                "{} 填报时所涉日期均已逾期（标记日后第 {days} 日 {hour} 时截止），自始没有效力；认可、存疑或限定时段都不能补救",
-                new.about
-            ),
-            format!(
-                "{} came after the deadline for all of its time ({hour}:00, {days} day(s) after the day): it never had effect, and accept, doubt or limit cannot mend that",
-                new.about
-            ),
-        ));
-    }
-    let (from, to) = new.within?;
-    let (begin, end) = (mark.since.0.max(mark.from.0), mark.until.map_or(i64::MAX, |until| until.0));
-    (from.0.max(begin) >= to.0.min(end)).then(|| {
-        refusal(
-            "outside",
-            "from 至 to 与该标记有效力的时段没有重合；如要全部取消，请用 annul",
-            "from and to lie outside of the time in which the entry has effect: to take away all of it, rule \"annul\"",
-        )
-    })
 }
 
 /// The start of the first day that is still open at `now`; of a station without deadlines none is closed.

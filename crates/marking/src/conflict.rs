@@ -7,11 +7,11 @@
 
 use serde_json::{Value, json};
 
-use super::engine::{HOLD_GAP_MAX, Verdict};
 use super::expr::Expr;
 use super::plan::{Plan, Sig, Watch};
 use super::spans::minus;
 use super::state::*;
+use super::verdict::{HOLD_GAP_MAX, MarkVerdict};
 use hj212_model::message::Timestamp;
 
 impl Guard {
@@ -34,7 +34,7 @@ impl Guard {
 
 impl Marks {
     /// Looks for conflicts that happen now.
-    pub(super) fn watch(&mut self, plan: &Plan, now: i64, out: &mut Verdict) {
+    pub(super) fn watch(&mut self, plan: &Plan, now: i64, out: &mut MarkVerdict) {
         for (number, watch) in plan.watches.iter().enumerate().filter(|(_, watch)| !watch.conflict.shared) {
             let holds = |m: &&Mark, name: &str| m.mark == name && m.object == watch.object && m.overlap(now, now) > 0;
             let mark = self.held.values().find(|m| holds(m, &watch.conflict.mark)).cloned();
@@ -61,7 +61,7 @@ impl Marks {
     }
 
     /// Looks for conflicts over the whole time of `mark`, known at `at`.
-    pub(super) fn look_back(&mut self, plan: &Plan, mark: &Mark, at: i64, out: &mut Verdict) {
+    pub(super) fn look_back(&mut self, plan: &Plan, mark: &Mark, at: i64, out: &mut MarkVerdict) {
         for (number, watch) in plan.watches.iter().enumerate() {
             let about = watch.conflict.mark == mark.mark && watch.object == mark.object;
             if !about || watch.conflict.shared || mark.met.contains(&watch.conflict.name) {
@@ -91,7 +91,7 @@ impl Marks {
     }
 
     /// Looks back over what an entry concerns: its own mark, and marks that must not lie within it.
-    pub(super) fn look_back_from(&mut self, plan: &Plan, entered: &Mark, at: i64, out: &mut Verdict) {
+    pub(super) fn look_back_from(&mut self, plan: &Plan, entered: &Mark, at: i64, out: &mut MarkVerdict) {
         self.look_back(plan, entered, at, out);
         let watched = |m: &Mark| {
             plan.watches.iter().any(|w| w.conflict.mark == m.mark && w.conflict.within.as_ref() == Some(&entered.mark))
@@ -106,7 +106,7 @@ impl Marks {
 
     /// Looks for marks that take out of judgement what a facility without such a mark emits too. That is known only of days for which nothing
     /// can be entered any more: those before `open`.
-    pub(super) fn watch_shared(&mut self, plan: &Plan, open: i64, at: i64, out: &mut Verdict) {
+    pub(super) fn watch_shared(&mut self, plan: &Plan, open: i64, at: i64, out: &mut MarkVerdict) {
         for watch in plan.watches.iter().filter(|watch| watch.conflict.shared) {
             let name = &watch.conflict.name;
             let concerns =

@@ -5,51 +5,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::calendar;
-use super::effect::DAY;
-use super::engine::{Observation, Verdict};
-use super::expr::SECOND;
+use super::expr::DAY;
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
+use super::verdict::{MarkVerdict, Observation};
+use super::wrong::{STEP, Wrong};
 use hj212_model::message::Timestamp;
 use hj212_model::message::kind::Span;
 
-const STEP: i64 = 300 * SECOND;
-
-/// The wrong values of one day, a bit for each five minutes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Wrong {
-    day: i64,
-    bits: [u64; 5],
-    told: bool,
-}
-
-impl Wrong {
-    fn set(&mut self, number: usize, is: bool) {
-        let Some(word) = self.bits.get_mut(number / 64) else { return };
-        let bit = 1u64 << (number % 64);
-        *word = if is { *word | bit } else { *word & !bit };
-    }
-
-    fn count(&self) -> u32 {
-        self.bits.iter().map(|word| word.count_ones()).sum()
-    }
-
-    fn times(&self) -> Vec<Value> {
-        let is = |number: &usize| self.bits.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1);
-        (0..288).filter(is).map(|n| Timestamp(self.day + n as i64 * STEP).to_rfc3339().into()).collect()
-    }
-}
-
-/// By count and object: the latest day.
-pub(super) type Wrongs = BTreeMap<(String, String), Wrong>;
-
 impl Marks {
-    pub(super) fn count_wrong(&mut self, plan: &Plan, seen: &Observation<'_>, now: i64, out: &mut Verdict) {
+    pub(super) fn count_wrong(&mut self, plan: &Plan, seen: &Observation<'_>, now: i64, out: &mut MarkVerdict) {
         if seen.kind.span() != Span::FiveMinutes || plan.counts.is_empty() {
             return;
         }

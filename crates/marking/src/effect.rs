@@ -13,17 +13,13 @@
 //! * what takes the value that another rests on takes the other too ([`super::basis`]);
 //! * many entries of one mark on one object cost no more than one: what lies over a time is laid once, its spans joined.
 
-use super::engine::{Observation, Reading, Verdict};
-use super::expr::SECOND;
+use super::expr::{DAY, HOUR};
 use super::plan::Plan;
-use super::require::Met;
 use super::rules::*;
 use super::spans::{Span, clipped, cut, joined, minus, together};
 use super::state::*;
 use super::tracks::Track;
-
-pub(super) const HOUR: i64 = 3600 * SECOND;
-pub(super) const DAY: i64 = 24 * HOUR;
+use super::verdict::{MarkVerdict, Observation, Reading};
 
 /// All marks of one kind on one object, over a time.
 #[derive(Clone)]
@@ -188,6 +184,15 @@ pub(super) struct Asking<'q> {
 /// Every condition is met.
 pub(super) fn kept(_: usize, _: i64) -> Met {
     Met::Kept
+}
+
+/// How it is with a condition in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    Kept,
+    Broken,
+    /// Its value is not there, cannot be used, or is not known yet.
+    NotShown,
 }
 
 /// The time that marks take of one code.
@@ -384,7 +389,7 @@ impl Marks {
     }
 
     /// Adds to the judgements of a report the marks that hold or held over its readings.
-    pub(super) fn cover(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
+    pub(super) fn cover(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut MarkVerdict) {
         let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(1);
         self.keep_letters(plan, seen, (rank, now, length));
         let mut bases = std::mem::take(&mut self.scratch.bases);
@@ -444,7 +449,7 @@ impl Marks {
         (rank, now, length): (u8, i64, i64),
         laid: &[Laid<'_>],
         bases: &mut [Option<Validity>],
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) {
         let people = laid.iter().any(|mark| !mark.by_rule);
         for (at, ((reading, judged), base)) in seen.readings.iter().zip(&mut out.readings).zip(bases).enumerate() {

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::engine::Verdict;
 use super::memory::SPANS_KEPT;
 use super::plan::Plan;
-use super::revise::Cause;
+use super::revision::Cause;
 use super::spans::{Span, clipped, joined, minus};
 use super::state::*;
+use super::verdict::MarkVerdict;
 
 /// When marks exempt nothing because their limit is spent: by mark, object, entry and begin; those that have no such time are left out.
 pub(super) type Spent = BTreeMap<(String, String, String, i64), Vec<Span>>;
@@ -35,7 +35,7 @@ impl Marks {
         plan: &Plan,
         before: &Spent,
         (cause, clock): (&Cause, i64),
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) {
         let after = self.spent();
         if *before == after {

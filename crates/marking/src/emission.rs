@@ -7,9 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::calendar;
-use super::engine::Reading;
 use super::rules::Dates;
-use super::state::{RUN_GAP_MAX, RUNS_MAX, Slot};
+use super::verdict::Reading;
 use hj212_model::message::EmissionLimit;
 
 /// A limit, ready to be compared with.
@@ -55,7 +54,7 @@ impl Limited {
     }
 
     /// The value that is compared, if it is above the limit.
-    fn exceeded<'r>(&self, reading: &Reading<'r>) -> Option<&'r str> {
+    pub(super) fn exceeded<'r>(&self, reading: &Reading<'r>) -> Option<&'r str> {
         let numeric = |text: &&str| text.parse::<f64>().is_ok();
         let text = match self.converted {
             Some(true) => reading.judged.filter(numeric)?,
@@ -80,33 +79,6 @@ pub(super) struct Above {
     pub(super) limit: String,
     /// What the limit is called; empty: it has no name.
     pub(super) name: String,
-}
-
-impl Slot {
-    /// Compares a value of `rank` with the limits of its code; `drives`: it is of the finest kind and the latest.
-    pub(super) fn exceed(&mut self, reading: &Reading<'_>, rank: u8, now: i64, drives: bool) {
-        for limit in &self.limits {
-            let meant = limit.rank.map_or(drives, |of| of == rank);
-            let Some(text) = limit.exceeded(reading).filter(|_| meant && limit.dates.hold(now)) else { continue };
-            let same = |run: &&mut Above| run.limit == limit.text && run.name == limit.name;
-            let gap = RUN_GAP_MAX.max(if rank == 3 { super::effect::DAY } else { 0 });
-            match self.above.iter_mut().rev().find(same).filter(|run| now - run.last <= gap) {
-                // Said again, or late: the run is as long as it was.
-                Some(run) if now <= run.last => {}
-                Some(run) => {
-                    run.last = now;
-                    text.clone_into(&mut run.value);
-                }
-                None => {
-                    if self.above.len() >= RUNS_MAX {
-                        self.above.remove(0);
-                    }
-                    let (limit, name) = (limit.text.clone(), limit.name.clone());
-                    self.above.push(Above { first: now, last: now, value: text.to_owned(), limit, name });
-                }
-            }
-        }
-    }
 }
 
 /// A decimal rounded to so many digits after the point, half to even (GB/T 8170-2008).

@@ -11,21 +11,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::authority::no_effect;
 use super::calendar;
 use super::changed::Changed;
-use super::engine::Verdict;
 use super::expr::SECOND;
+use super::memory::ENTRY_IDS_MAX;
 use super::plan::Plan;
-use super::revise::Cause;
+use super::refusal::no_effect;
+use super::refusal::{Refusal, TEXT_MAX, refusal};
+use super::revision::Cause;
 use super::rules::OBJECT_FACTOR;
 use super::state::*;
+use super::verdict::MarkVerdict;
+use hj212_model::message::topic::is_id;
 use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
 
-/// The longest text in an entry, bytes.
-pub(super) const TEXT_MAX: usize = 2000;
-/// The longest id.
-const ID_MAX: usize = 64;
 /// The longest name of a mark, an object, another entry.
 const NAME_MAX: usize = 128;
 /// How far in the future an entry may begin.
@@ -101,22 +100,9 @@ impl Answer {
     }
 }
 
-pub(super) type Refusal = (&'static str, String, String);
-
-/// Whether `id` may be an entry's: a level of a topic.
-#[must_use]
-pub fn is_id(id: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    (1..=ID_MAX).contains(&id.len()) && id.bytes().all(fits)
-}
-
 /// SHA-256 of what an entry says, whatever its spaces and the order of its keys.
 fn content(entry: &Entry) -> [u8; 32] {
     Sha256::digest(serde_json::to_vec(entry).unwrap_or_default()).into()
-}
-
-pub(super) fn refusal(code: &'static str, zh: &str, en: &str) -> Refusal {
-    (code, zh.to_owned(), en.to_owned())
 }
 
 /// Reads an entry as far as that needs no station.
@@ -150,7 +136,7 @@ impl Marks {
         at: Timestamp,
         (id, body): (&str, &[u8]),
         code: &dyn Fn(&str) -> Option<String>,
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) -> Answer {
         out.clear();
         let mut entry = match read(id, body) {
@@ -387,7 +373,7 @@ impl Marks {
         id: &str,
         (by, successor): (&Entry, Option<&mut Mark>),
         at: i64,
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) -> bool {
         self.used.iter_mut().filter(|used| used.id == id).for_each(|used| used.replaced = Some(by.id.clone()));
         let key = self.held.iter().find(|(_, mark)| mark.said.is_some() && mark.by == id).map(|(key, _)| key.clone());
@@ -444,7 +430,7 @@ impl Marks {
         end: Timestamp,
         (by, content): (&Entry, [u8; 32]),
         at: i64,
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) -> Answer {
         let of_it = |mark: &Mark| mark.said.is_some() && mark.by == gone;
         let key = self.held.iter().find(|(_, mark)| of_it(mark)).map(|(key, _)| key.clone());
@@ -513,7 +499,7 @@ impl Marks {
     }
 
     /// Says what the bounds of memory took before its time.
-    pub(super) fn tell_forgotten(&mut self, at: i64, out: &mut Verdict) {
+    pub(super) fn tell_forgotten(&mut self, at: i64, out: &mut MarkVerdict) {
         for detail in self.memory.told() {
             out.add("marks-forgotten", at, None, detail);
         }
@@ -531,7 +517,7 @@ impl Marks {
             .for_each(|mark| mark.standing = Standing::Proposed);
     }
 
-    fn put(&mut self, plan: &Plan, mark: Mark, at: i64, out: &mut Verdict) {
+    fn put(&mut self, plan: &Plan, mark: Mark, at: i64, out: &mut MarkVerdict) {
         let (from, to) = (mark.since.0.max(mark.from.0), mark.until.map_or(i64::MAX, |until| until.0));
         if mark.begun {
             out.add("mark-begin", mark.since.0, Some(mark.clone()), serde_json::Value::Null);

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::emission::Above;
-use super::engine::{BEFORE, Verdict};
 use super::expr::{SECOND, Test};
 use super::plan::{Armed, Plan, Sig};
 use super::rules::*;
 use super::state::*;
+use super::verdict::{BEFORE, MarkVerdict};
 use hj212_model::message::Timestamp;
 
 impl Marks {
-    pub(super) fn areas(&mut self, plan: &Plan, now: i64, gap: bool, silent: bool, out: &mut Verdict) {
+    pub(super) fn areas(&mut self, plan: &Plan, now: i64, gap: bool, silent: bool, out: &mut MarkVerdict) {
         for (number, armed) in plan.area_rules.iter().enumerate() {
             if silent != armed.of_silence {
                 continue;
@@ -42,7 +42,7 @@ impl Marks {
         }
     }
 
-    pub(super) fn turn(&mut self, plan: &Plan, armed: &Armed, object: &str, turn: Turn, out: &mut Verdict) {
+    pub(super) fn turn(&mut self, plan: &Plan, armed: &Armed, object: &str, turn: Turn, out: &mut MarkVerdict) {
         let key = (armed.kind.name.clone(), object.to_owned(), armed.rule.name.clone());
         if let Turn::Begins(at) | Turn::Ends(at) | Turn::Lapses(at) = turn
             && at < self.scratch.at
@@ -108,7 +108,7 @@ impl Marks {
         key: &(String, String, String),
         at: i64,
         detail: Value,
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) {
         let Some(mut mark) = self.held.remove(key) else { return };
         mark.until = Some(Timestamp(at.max(mark.since.0)));

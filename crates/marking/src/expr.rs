@@ -31,6 +31,10 @@ pub const TESTS_MAX: usize = 32;
 pub const TREND_MAX: i64 = 3600 * SECOND;
 /// Microseconds of a second.
 pub const SECOND: i64 = 1_000_000;
+/// An hour, µs.
+pub(super) const HOUR: i64 = 3600 * SECOND;
+/// A day, µs.
+pub(super) const DAY: i64 = 24 * HOUR;
 
 /// A condition over names, or over whatever names were resolved to.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,17 +7,17 @@
 //! While marks hold they use a limit no faster than time passes. So when something can be told of it next is known, and nothing is counted before
 //! that ([`Marks::charge_all`]): a report costs the same whatever was entered. What changes which marks there are counts at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::calendar;
-use super::engine::Verdict;
 use super::expr::SECOND;
 use super::occasion::Occasion;
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
+use super::verdict::MarkVerdict;
 use hj212_model::message::Timestamp;
 
 /// What has become of a limit: the event, who used it last and up to when, whether it is spent, the rest.
@@ -41,7 +41,7 @@ impl Use {
 
 impl Marks {
     /// Charges what holds as far as it is known, and says what has become of the limits.
-    pub(super) fn charge_all(&mut self, plan: &Plan, out: &mut Verdict) {
+    pub(super) fn charge_all(&mut self, plan: &Plan, out: &mut MarkVerdict) {
         let clock = self.now.max(self.swept);
         if plan.limits.is_empty() || clock < self.owed_at {
             return;
@@ -141,7 +141,7 @@ impl Marks {
 
     /// Says what has become of the limits since this was last done: nearly spent, spent, free again. Once for all that one record changed, so
     /// that what is given back and used again in one breath is not told.
-    pub(super) fn settle(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
+    pub(super) fn settle(&mut self, plan: &Plan, at: i64, out: &mut MarkVerdict) {
         let mut told = Vec::new();
         let mut objects: BTreeSet<String> = BTreeSet::new();
         let mut empty = Vec::new();
@@ -308,6 +308,3 @@ fn set_without(gone: &[Gone<'_>], mark: &mut Mark, to: i64) -> Vec<(Timestamp, T
     mark.spent = without.iter().any(|(from, over)| from.0 <= last && last < over.0);
     std::mem::replace(&mut mark.without, without)
 }
-
-/// What was used of limits, by limit and object.
-pub(super) type Occasions = BTreeMap<(String, String), Vec<Occasion>>;

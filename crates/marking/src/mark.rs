@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::decision::{Decision, Role};
 use super::rules::*;
-use super::ruling::{Decision, Role};
 use hj212_model::message::Timestamp;
 
 /// Whether a mark takes effect.

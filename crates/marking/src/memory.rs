@@ -15,8 +15,13 @@ use super::expr::SECOND;
 use super::mark::{Mark, Standing};
 use super::spans::Span;
 use super::tracks::{SPANS_MAX, Track, Tracks};
-use hj212_model::message::Timestamp;
+use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
 
+/// Ids of accepted entries remembered per station. The oldest are forgotten first and can then no longer be superseded or withdrawn; an id
+/// whose mark is still remembered stays used all the same.
+pub const ENTRY_IDS_MAX: usize = 512;
+/// Rulings remembered per station; the oldest that hold no more go first, and of a station whose rulings all hold further ones are refused.
+pub const RULINGS_MAX: usize = 256;
 /// Ended marks of people remembered per station.
 pub const ENTRIES_ENDED_MAX: usize = 512;
 /// The bytes of text of all of them together.
@@ -25,6 +30,9 @@ pub const ENTRIES_BYTES_MAX: usize = 512 * 1024;
 pub const EPISODES_MAX: usize = 64;
 /// How long a span is remembered, by data time: longer than anything that is reported or corrected.
 pub const SPANS_KEPT: i64 = 42 * 86_400 * SECOND;
+
+// The longest entry finds room among those that are remembered, and the five weeks that periods are looked back over are kept whole.
+const _: () = assert!(MARK_ENTRY_MAX < ENTRIES_BYTES_MAX && SPANS_KEPT > 35 * 86_400 * SECOND);
 
 /// What is remembered of ended marks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -148,9 +156,9 @@ impl Memory {
             }
             let bound = match what.as_str() {
                 "entry" => ENTRIES_ENDED_MAX,
-                "entry-id" => super::state::ENTRY_IDS_MAX,
+                "entry-id" => ENTRY_IDS_MAX,
                 "published-period" | "counted-period" => super::published::RUNS_KEPT_MAX,
-                "ruling" => super::ruling::RULINGS_MAX,
+                "ruling" => RULINGS_MAX,
                 _ => SPANS_MAX,
             };
             json!({ "what": what, "count": count, "until": until_text(), "bound": bound })

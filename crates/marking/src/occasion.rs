@@ -7,6 +7,8 @@
 //! What must stay true: an occasion depends on which marks there are, not on the order in which they came; what is too late, annulled, cut
 //! by a ruling or waits for one is no part of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::rules::*;
@@ -104,6 +106,9 @@ impl Marks {
         occasions(spans, limit.apart)
     }
 }
+
+/// What was used of limits, by limit and object.
+pub(super) type Occasions = BTreeMap<(String, String), Vec<Occasion>>;
 
 #[cfg(test)]
 mod tests {

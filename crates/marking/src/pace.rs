@@ -4,46 +4,13 @@
 //! (registered, set by command, learned) holds here too. Until it knows one, and where its learned one is shorter than what was seen of late, the
 //! distances of the last reports hold, so that nobody is called silent by a guess. The evidence names the interval and where it comes from.
 
-use serde::{Deserialize, Serialize};
-
 use super::expr::SECOND;
+use super::paces::{PaceOf, Paces};
 use super::state::*;
 use super::tally::Steps;
 
 /// A kind of data that is silent for so long is no longer the finest that the station sends.
 const PACE_KEPT: i64 = 86_400 * SECOND;
-
-/// Where an interval comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PaceOf {
-    /// The kind of data has it: hours, days.
-    Fixed,
-    /// The station's registration says it.
-    Registered,
-    /// The gateway set it by command.
-    Set,
-    /// The ledger of missing records learned it.
-    Learned,
-    /// It was seen between the last reports.
-    Seen,
-}
-
-impl PaceOf {
-    /// As evidence names it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Fixed => "interval_of_kind",
-            Self::Registered => "interval_registered",
-            Self::Set => "interval_set",
-            Self::Learned => "interval_learned",
-            Self::Seen => "interval_seen",
-        }
-    }
-}
-
-/// Intervals that the ledger of missing records knows, of sampled data, minutes, hours and days; in seconds.
-pub type Paces = [Option<(u32, PaceOf)>; 4];
 
 impl Marks {
     /// Takes what the ledger of missing records knows of the station's intervals.

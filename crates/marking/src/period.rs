@@ -15,12 +15,13 @@
 use serde_json::json;
 
 use super::calendar;
-use super::effect::{Asking, Fate, HOUR, Laid, Over, kept};
-use super::engine::{FlagCheck, Happening, Observation, Reading, Recomputed, Verdict};
+use super::effect::{Asking, Fate, Laid, Over, kept};
+use super::expr::HOUR;
 use super::plan::{Letter, Plan};
 use super::rules::*;
 use super::state::*;
 use super::tally::{Counted, Lettered, Places, Said, Shape};
+use super::verdict::{FlagCheck, Happening, MarkVerdict, Observation, Reading, Recomputed};
 use hj212_model::message::{Kind, Timestamp};
 
 /// Periods whose finer values are remembered: minutes (of samples), hours (of minutes: a week), days (of hours: six weeks).
@@ -113,7 +114,7 @@ impl Fate {
 
 impl Marks {
     /// Counts values for the next coarser period, and judges a period by its finer values.
-    pub(super) fn periods(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
+    pub(super) fn periods(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut MarkVerdict) {
         if plan.periods.is_empty() || !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
             return;
         }
@@ -239,7 +240,7 @@ impl Marks {
         }
     }
 
-    fn count(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut Verdict) {
+    fn count(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut MarkVerdict) {
         let Some(length) = self.length_of(rank + 1) else { return };
         let place = usize::from(rank);
         let (start, kept) = (calendar::floor(now, length), KEPT.get(place).copied().unwrap_or(1));

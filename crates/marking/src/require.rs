@@ -18,28 +18,23 @@
 use serde_json::json;
 
 use super::calendar;
-use super::effect::{Asking, DAY, HOUR, Laid, over_time};
-use super::engine::{Observation, Reading, Verdict};
+use super::effect::Met;
+use super::effect::{Asking, Laid, over_time};
+use super::expr::{DAY, HOUR};
 use super::plan::Plan;
 use super::published::Worth;
 use super::rules::*;
 use super::spans::Span;
 use super::state::*;
+use super::verdict::{MarkVerdict, Observation, Reading};
 use hj212_model::message::Timestamp;
 
 /// Values that broke a condition, remembered for the event that may come of them; older ones are told without their value.
 pub const BREAKS_MAX: usize = 64;
 /// Conditions and bases that are remembered with a period.
 pub(super) const BITS: usize = 8;
-
-/// How it is with a condition in a period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Met {
-    Kept,
-    Broken,
-    /// Its value is not there, cannot be used, or is not known yet.
-    NotShown,
-}
+// One bit each in a byte.
+const _: () = assert!(BITS == u8::BITS as usize);
 
 /// The bit of the number of a condition or a basis.
 pub(super) fn bit8(number: usize) -> u8 {
@@ -130,7 +125,7 @@ impl Marks {
     }
 
     /// Asks of a report of sampled values how it is with the conditions of exemptions: by the hour where it is known, else by the latest value.
-    pub(super) fn require_now(&self, plan: &Plan, seen: &Observation<'_>, now: i64, out: &mut Verdict) {
+    pub(super) fn require_now(&self, plan: &Plan, seen: &Observation<'_>, now: i64, out: &mut MarkVerdict) {
         if !out.readings.iter().any(|judged| judged.validity == Some(Validity::Exempt)) {
             return;
         }
@@ -197,7 +192,7 @@ impl Marks {
     }
 
     /// Tells of conditions that are broken in `from..to` under a mark that exempts; once a period.
-    pub(super) fn tell_broken(&mut self, plan: &Plan, (from, to): (i64, i64), out: &mut Verdict) {
+    pub(super) fn tell_broken(&mut self, plan: &Plan, (from, to): (i64, i64), out: &mut MarkVerdict) {
         for (number, require) in plan.requires.iter().enumerate().take(BITS) {
             let place = usize::from(require.rank()) - 1;
             let Some(slot) = self.index.get(&require.factor).copied() else { continue };

@@ -12,80 +12,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::calendar;
 use super::effect::{Asking, Laid, over_time};
-use super::engine::{Observation, Reading, Verdict};
+use super::expr::DAY;
 use super::expr::SECOND;
+use super::memory::SPANS_KEPT;
 use super::plan::Plan;
 use super::published::Worth;
+use super::revision::{Cause, Revised, Revision};
 use super::rules::*;
 use super::state::*;
+use super::verdict::{MarkVerdict, Observation, Reading};
 use hj212_model::message::{Kind, Timestamp};
 
 /// Periods that one cause may revise.
 pub const REVISED_MAX: usize = 4096;
 /// How long published periods can be put right, µs: minutes a week, hours and days as long as spans of marks are remembered.
-const KEPT_FOR: [i64; 3] = [7 * super::effect::DAY, super::memory::SPANS_KEPT, super::memory::SPANS_KEPT];
+const KEPT_FOR: [i64; 3] = [7 * DAY, SPANS_KEPT, SPANS_KEPT];
 /// The length of minute data while the station's own is not known.
 const MINUTE: i64 = 60 * SECOND;
 
 /// How many periods of a kind are remembered.
 pub(super) fn kept(place: usize, length: i64) -> i64 {
     KEPT_FOR.get(place).copied().unwrap_or(0) / length.max(1)
-}
-
-/// Why something published is put right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// An entry by hand, a correction or a withdrawal of one: its id.
-    Entry(String),
-    /// What an authority ruled: role and id.
-    Ruling(&'static str, String),
-    /// Finer values, or what it rests on, that came late or were corrected.
-    Values,
-    /// A mark of a rule that began or ended earlier than it was found.
-    Mark(String),
-}
-
-impl Cause {
-    /// As published.
-    #[must_use]
-    pub fn view(&self) -> Value {
-        match self {
-            Self::Entry(id) => json!({ "kind": "entry", "id": id }),
-            Self::Ruling(role, id) => json!({ "kind": "ruling", "role": role, "id": id }),
-            Self::Values => json!({ "kind": "values" }),
-            Self::Mark(mark) => json!({ "kind": "mark", "id": mark }),
-        }
-    }
-}
-
-/// The worth of one published period, put right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision {
-    /// What period: minute, hour, day.
-    pub kind: Kind,
-    /// Its start.
-    pub data_time: Timestamp,
-    /// Why.
-    pub cause: Cause,
-    /// The codes whose worth is another now.
-    pub readings: Vec<Revised>,
-}
-
-/// The worth of one reading of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revised {
-    /// The code.
-    pub code: String,
-    /// What was published last.
-    pub was: Option<Validity>,
-    /// What it is.
-    pub is: Option<Validity>,
-    /// The marks on it now; without those of its own flag.
-    pub marks: Vec<String>,
 }
 
 /// What is put right of one period: its rank, when it begins, and what by code.
@@ -112,7 +63,7 @@ impl Marks {
         seen: &Observation<'_>,
         rank: u8,
         now: i64,
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) {
         let Some(at) = usize::from(rank).checked_sub(1).filter(|_| is_period(seen.kind)) else { return };
         let Some(length) = self.published_length(rank) else { return };
@@ -169,7 +120,7 @@ impl Marks {
         plan: &Plan,
         seen: &Observation<'_>,
         (rank, start, length): (u8, i64, i64),
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) {
         let place = usize::from(rank) - 1;
         if !plan.requires.is_empty() && out.readings.iter().any(|judged| judged.validity == Some(Validity::Exempt)) {
@@ -213,7 +164,7 @@ impl Marks {
     }
 
     /// Puts right what was published of the periods that these values belong to, if they came after it.
-    pub(super) fn came_late(&mut self, plan: &Plan, rank: u8, now: i64, out: &mut Verdict) {
+    pub(super) fn came_late(&mut self, plan: &Plan, rank: u8, now: i64, out: &mut MarkVerdict) {
         if self.published_to.iter().skip(usize::from(rank)).all(|until| now >= *until) {
             return;
         }
@@ -223,7 +174,7 @@ impl Marks {
     }
 
     /// Puts right what was published under marks that were found to begin or end earlier than they were found.
-    pub(super) fn put_right_backdated(&mut self, plan: &Plan, out: &mut Verdict) {
+    pub(super) fn put_right_backdated(&mut self, plan: &Plan, out: &mut MarkVerdict) {
         for (mark, from, to) in std::mem::take(&mut self.scratch.shifted) {
             self.revise(plan, (from, to), (&Cause::Mark(mark), 1..=3), None, out);
         }
@@ -270,7 +221,7 @@ impl Marks {
         (from, to): (i64, i64),
         (cause, ranks): (&Cause, RangeInclusive<u8>),
         only: Option<&[u16]>,
-        out: &mut Verdict,
+        out: &mut MarkVerdict,
     ) {
         let all: Vec<u16> = (0..).zip(&self.slots).map(|(at, _)| at).collect();
         let slots = only.unwrap_or(&all);
@@ -412,7 +363,7 @@ impl Marks {
         own: Option<Validity>,
     ) -> Option<Validity> {
         let place = self.index.get(code).copied()?;
-        let rank = super::engine::rank(kind);
+        let rank = super::verdict::rank(kind);
         let known = usize::from(rank).checked_sub(1).and_then(|place| self.published.get(place));
         let known = known.filter(|_| is_period(kind));
         if let Some(worth) = known.and_then(|known| known.of(usize::from(place), at.0, known.length())) {

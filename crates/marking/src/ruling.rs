@@ -24,101 +24,11 @@ use sha2::{Digest, Sha256};
 
 use super::calendar;
 use super::changed::Changed;
-use super::entry::{TEXT_MAX, is_id, refusal};
+use super::decision::{Decision, Role};
+use super::memory::RULINGS_MAX;
+use super::refusal::{TEXT_MAX, refusal};
+use hj212_model::message::topic::is_id;
 use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
-
-/// Rulings remembered per station; the oldest that hold no more go first, and of a station whose rulings all hold further ones are refused.
-pub const RULINGS_MAX: usize = 256;
-
-/// Who rules, the lowest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// 县(区)
-    County,
-    /// 市
-    City,
-    /// 省
-    Province,
-}
-
-impl Role {
-    /// All roles, the lowest first.
-    pub const ALL: [Role; 3] = [Role::County, Role::City, Role::Province];
-
-    /// As a level of the topic.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::County => "county",
-            Self::City => "city",
-            Self::Province => "province",
-        }
-    }
-
-    /// In Chinese.
-    #[must_use]
-    pub const fn zh(self) -> &'static str {
-        match self {
-            Self::County => "县(区)级",
-            Self::City => "市级",
-            Self::Province => "省级",
-        }
-    }
-
-    fn named(name: &str) -> Option<Role> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-}
-
-/// What is ruled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decision {
-    /// It stands as entered.
-    Accept,
-    /// It is left to people.
-    Doubt,
-    /// It never had effect.
-    Annul,
-    /// It stands within a time.
-    Limit,
-    /// The ruling before is taken back.
-    Restore,
-}
-
-impl Decision {
-    /// As written.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Accept => "accept",
-            Self::Doubt => "doubt",
-            Self::Annul => "annul",
-            Self::Limit => "limit",
-            Self::Restore => "restore",
-        }
-    }
-
-    /// The decision of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Decision> {
-        let all = [Self::Accept, Self::Doubt, Self::Annul, Self::Limit, Self::Restore];
-        all.into_iter().find(|decision| decision.name() == name)
-    }
-
-    /// In Chinese.
-    #[must_use]
-    pub const fn zh(self) -> &'static str {
-        match self {
-            Self::Accept => "认可",
-            Self::Doubt => "存疑",
-            Self::Annul => "撤销",
-            Self::Limit => "限定时段",
-            Self::Restore => "恢复原标记",
-        }
-    }
-}
 
 /// A ruling as written (schema `hj212.mark-ruling/1`).
 #[derive(Debug, Deserialize, Serialize)]
@@ -170,7 +80,7 @@ pub struct Ruling {
 }
 
 /// What `role`/`id` rules, as far as that needs no station.
-pub(super) fn read(role: &str, id: &str, body: &[u8], at: Timestamp) -> Result<Ruling, super::entry::Refusal> {
+pub(super) fn read(role: &str, id: &str, body: &[u8], at: Timestamp) -> Result<Ruling, super::refusal::Refusal> {
     let Some(role) = Role::named(role) else {
         return Err(refusal(
             "role",
@@ -227,7 +137,7 @@ pub(super) fn read(role: &str, id: &str, body: &[u8], at: Timestamp) -> Result<R
 }
 
 /// From and to, which a `limit` must have and nothing else may.
-fn within(written: &Written) -> Result<Option<(Timestamp, Timestamp)>, super::entry::Refusal> {
+fn within(written: &Written) -> Result<Option<(Timestamp, Timestamp)>, super::refusal::Refusal> {
     let time = || {
         refusal(
             "time",
@@ -277,7 +187,7 @@ impl Rulings {
     }
 
     /// What a new ruling meets here: `Ok(false)` if it came before, `Ok(true)` if it is to be taken.
-    pub(super) fn judge(&self, new: &Ruling) -> Result<bool, super::entry::Refusal> {
+    pub(super) fn judge(&self, new: &Ruling) -> Result<bool, super::refusal::Refusal> {
         if let Some(known) = self.0.iter().find(|known| known.id == new.id) {
             return if known.content == new.content {
                 Ok(false)

@@ -6,28 +6,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::count::Wrongs;
 use super::emission::{Above, Limited};
-use super::engine::{HOLD_GAP_MAX, Reading};
 use super::expr::{Expr, Op, SECOND, Test};
-use super::limit::Occasions;
 pub use super::mark::*;
 use super::memory::Memory;
-use super::pace::Paces;
+use super::occasion::Occasions;
+use super::paces::Paces;
 use super::plan::{Plan, Sig};
 use super::published::{Published, Worth};
 use super::rules::Validity;
 use super::ruling::Rulings;
 use super::tally::{Counts, Places, Steps, Tally};
+use super::verdict::{HOLD_GAP_MAX, Reading};
+use super::wrong::Wrongs;
 use hj212_model::message::Timestamp;
 
 /// Codes followed per station; readings of further ones are judged by their own flags only.
 pub const CODES_MAX: usize = 256;
 /// Entries per station that may hold at one time; further ones are refused.
 pub const ENTRIES_MAX: usize = 256;
-/// Ids of accepted entries remembered per station. The oldest are forgotten first and can then no longer be superseded or withdrawn; an id
-/// whose mark is still remembered stays used all the same.
-pub const ENTRY_IDS_MAX: usize = 512;
+
 /// Runs above emission limits remembered per code, the latest.
 pub const RUNS_MAX: usize = 16;
 /// Intervals remembered per conflict and object in which its condition held; the oldest are forgotten first.
@@ -40,8 +38,7 @@ pub const COUNTERS_MAX: usize = 256;
 pub const SPANS_APART_MAX: usize = 128;
 /// Values kept for trends, and how far they are apart at least.
 pub const TREND_POINTS_MAX: usize = 16;
-/// Values above a limit that are further apart are two runs.
-pub(super) const RUN_GAP_MAX: i64 = 3600 * SECOND;
+
 const TREND_STEP: i64 = 300 * SECOND;
 
 /// How long a condition has held.

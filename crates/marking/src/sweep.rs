@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::engine::{SWEEP, Verdict};
 use super::plan::Plan;
 use super::state::*;
+use super::verdict::{MarkVerdict, SWEEP};
 use hj212_model::message::Timestamp;
 
 impl Marks {
     /// Lets time pass: silence, ends of entries, limits.
-    pub fn tick(&mut self, plan: &Plan, at: Timestamp, out: &mut Verdict) {
+    pub fn tick(&mut self, plan: &Plan, at: Timestamp, out: &mut MarkVerdict) {
         out.clear();
         self.ceiling = None;
         self.scratch.at = at.0;
@@ -18,7 +18,7 @@ impl Marks {
     }
 
     /// Takes that the station came or went.
-    pub fn link(&mut self, plan: &Plan, link: Link, at: Timestamp, out: &mut Verdict) {
+    pub fn link(&mut self, plan: &Plan, link: Link, at: Timestamp, out: &mut MarkVerdict) {
         out.clear();
         self.scratch.at = at.0;
         match link {
@@ -31,7 +31,7 @@ impl Marks {
         self.put_right_backdated(plan, out);
     }
 
-    pub(super) fn sweep(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
+    pub(super) fn sweep(&mut self, plan: &Plan, at: i64, out: &mut MarkVerdict) {
         let at = self.ceiling.take().map_or(at, |ceiling| at.min(ceiling));
         self.bring_back(at);
         if at - self.swept < SWEEP {
@@ -69,7 +69,7 @@ impl Marks {
     }
 
     /// Runs the rules on factors that can become true without a report.
-    pub(super) fn missing(&mut self, plan: &Plan, at: i64, out: &mut Verdict) {
+    pub(super) fn missing(&mut self, plan: &Plan, at: i64, out: &mut MarkVerdict) {
         let silent: Vec<usize> =
             plan.factor_rules.iter().enumerate().filter(|(_, armed)| armed.of_silence).map(|(n, _)| n).collect();
         if silent.is_empty() {

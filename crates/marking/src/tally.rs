@@ -19,6 +19,7 @@ use super::rules::Validity;
 const STEPS_KEPT: usize = 8;
 /// Distances that must be known before the step is.
 const STEPS_NEEDED: usize = 3;
+const _: () = assert!(STEPS_NEEDED <= STEPS_KEPT);
 /// The places of a period: finer values closer together share one.
 const PLACES: i64 = 60;
 

@@ -5,8 +5,8 @@
 //! they were last weighed; the oldest eighth of the largest goes first, and what goes is told (`marks-forgotten`). When they are weighed follows
 //! from what is remembered alone, so a restored state forgets the same.
 
-use super::engine::Verdict;
 use super::state::*;
+use super::verdict::MarkVerdict;
 
 /// The most that episodes and periods of a station may take in a snapshot, bytes.
 pub const REMEMBERED_BYTES_MAX: usize = 44 * 1024;
@@ -23,7 +23,7 @@ impl Marks {
     }
 
     /// Forgets the oldest of what there is most of, as long as it is too much.
-    pub(super) fn shed(&mut self, at: i64, out: &mut Verdict) {
+    pub(super) fn shed(&mut self, at: i64, out: &mut MarkVerdict) {
         let things = self.things();
         self.weighed = self.weighed.min(things);
         if things < self.weighed + LOOK_EVERY {

@@ -7,14 +7,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::effect::Met;
 use super::effect::{Laid, Over};
-use super::engine::{Reading, rank};
 use super::explain::{Words, in_words};
 use super::plan::Plan;
-use super::require::Met;
 use super::rules::*;
 use super::spans::{joined, minus, together};
 use super::state::*;
+use super::verdict::{Reading, rank};
 use hj212_model::message::{Kind, Timestamp};
 
 /// What a mark makes of the readings of a factor over a time.

@@ -50,6 +50,7 @@
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
+mod address;
 mod broker_task;
 mod brokers;
 mod connect;
@@ -73,6 +74,7 @@ use broker_task::{BrokerTask, StatusMessages};
 use hj212_model::message::Publication;
 use hj212_model::telemetry::Telemetry;
 pub use inbox::{INCOMING_MAX, Inbox, Incoming, Subscription, left, subscribe};
+pub use link::OVERHEAD;
 pub use relay::{Confirm, Delivery, Relay, confirmed};
 pub use settings::{Settings, Version, WrongSetting};
 

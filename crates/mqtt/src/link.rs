@@ -19,7 +19,7 @@ use super::{Settings, Version};
 use hj212_model::message::Publication;
 
 /// Bytes of a PUBLISH packet besides topic and payload, at most: header, lengths, packet id, no properties.
-pub(super) const OVERHEAD: u64 = 16;
+pub const OVERHEAD: u64 = 16;
 /// The largest "remaining length" of MQTT (3.1.1, 2.2.3).
 const PACKET_LIMIT: u64 = 268_435_455;
 

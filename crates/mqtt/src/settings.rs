@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::brokers::Address;
+use super::address::Address;
 use hj212_certificates::ClientFiles;
 
 /// The edition of MQTT spoken with the broker.

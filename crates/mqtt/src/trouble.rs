@@ -31,7 +31,7 @@ const FORGET: Duration = Duration::from_secs(1800);
 const REMEMBERED_MAX: usize = 4096;
 
 #[derive(Debug, Clone, Copy)]
-struct Topic {
+struct TopicTrouble {
     /// When a message of it was last refused.
     refused: Instant,
     /// When one was last taken, after the first refusal.
@@ -54,7 +54,7 @@ pub(super) struct Trouble {
     /// Levels of the prefix; the level behind them is the source.
     levels: usize,
     tries_max: u32,
-    topics: BTreeMap<String, Topic>,
+    topics: BTreeMap<String, TopicTrouble>,
     sources: BTreeMap<String, Source>,
     /// When the broker last took anything, a status among it.
     anything: Option<Instant>,
@@ -87,7 +87,7 @@ impl Trouble {
         self.forget(now);
         if self.topics.len() < REMEMBERED_MAX || self.topics.contains_key(topic) {
             let known =
-                self.topics.entry(topic.to_owned()).or_insert(Topic { refused: now, taken: None, set_aside: 0 });
+                self.topics.entry(topic.to_owned()).or_insert(TopicTrouble { refused: now, taken: None, set_aside: 0 });
             known.refused = now;
         }
         if let Some(source) = self.source(topic)

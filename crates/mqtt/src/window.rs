@@ -25,6 +25,7 @@ const HELD: usize = 2;
 const HELD_BYTES: usize = 64 << 20;
 /// From the oldest publication held to the newest taken, in windows: how far others may overtake a refused one.
 const SPAN: usize = 16;
+const _: () = assert!(HELD < SPAN, "what is held is part of what is looked at");
 
 /// What a send carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,10 @@
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::Decoder;
 
-use hj212::{FaultReason, Item, Limits, Peer, Verdict, scan};
+use hj212::{CrcVerdict, FaultReason, Item, Limits, Peer, scan};
+
+/// What the read buffer starts with: an answer is shorter than this.
+pub(crate) const READ_BUFFER: usize = 256;
 
 /// Decodes what a host sends.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,8 +40,8 @@ impl HostCodec {
                 None => None,
                 Some(Item::Fault(fault)) => Some(Err(Unusable::Fault(fault.reason))),
                 Some(Item::Frame(frame)) => Some(match frame.check.verdict {
-                    Verdict::Right => Ok(Bytes::copy_from_slice(frame.segment)),
-                    Verdict::Known(_) | Verdict::Wrong | Verdict::Sealed => {
+                    CrcVerdict::Right => Ok(Bytes::copy_from_slice(frame.segment)),
+                    CrcVerdict::Known(_) | CrcVerdict::Wrong | CrcVerdict::Sealed => {
                         Err(Unusable::Check { segment: Bytes::copy_from_slice(frame.segment), said: frame.check.said })
                     }
                 }),

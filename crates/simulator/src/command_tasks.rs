@@ -3,57 +3,17 @@
 //! What must stay true: 9012 comes after the last packet of history is answered; one packet of history is in flight at a time, and
 //! live records go before it; an command_task outlives a lost connection.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::command_state::{CommandTask, Effect, Line, SETTINGS_MAX};
 use super::commands::{Change, What};
-use super::faults::{Fault, FaultSet};
+use super::faults::Fault;
 use super::fleet::Profile;
-use super::history::History;
-use super::obey::SETTINGS_MAX;
 use super::station::{Next, Station};
 use super::upload::{Kind, Upload};
-use hj212::sm4::{self, Key};
+use hj212::sm4;
 use hj212::write::Segment;
 use hj212::{Edition, PacketFlags};
-
-/// A command that is being carried out.
-#[derive(Debug)]
-pub(super) struct CommandTask {
-    pub(super) number: u64,
-    /// As the command says it, and as it is answered.
-    pub(super) qn: String,
-    pub(super) said_qn: String,
-    pub(super) cn: u16,
-    pub(super) st: &'static str,
-    pub(super) mn: Option<String>,
-    pub(super) faults: FaultSet,
-    pub(super) lines: VecDeque<Line>,
-    pub(super) due: Duration,
-    /// The front line was said once of two times.
-    pub(super) said_once: bool,
-}
-
-/// What is said or done next.
-#[derive(Debug)]
-pub(super) enum Line {
-    /// 9011, 9012 or 9013, with its code.
-    Answer(u16, Option<u16>),
-    /// A data area under the command's own CN.
-    Value(String),
-    History(History),
-    Effect(Effect),
-    /// The connection is dropped.
-    Cut,
-}
-
-/// What changes, with what must not be told.
-#[derive(Debug)]
-pub(super) enum Effect {
-    Plain(Change),
-    Password(String),
-    Key(Key),
-}
 
 impl Station {
     /// Says or does what is due of the command_tasks; `None` if nothing is to be said now.

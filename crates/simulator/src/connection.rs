@@ -14,7 +14,7 @@ use tokio::net::tcp::WriteHalf;
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
 
-use super::codec::{HostCodec, Unusable};
+use super::codec::{HostCodec, READ_BUFFER, Unusable};
 use super::faults::{Fault, FaultSet};
 use super::flight::Sending;
 use super::obey::{CRC_ERROR, MN_ERROR};
@@ -25,9 +25,6 @@ use super::tally::Count;
 use super::wire::{self, After, Manner};
 use hj212::sm4::Key;
 use hj212::{Fields, Header, crc, packet};
-
-/// What the read buffer starts with: an answer is shorter than this.
-pub(crate) const READ_BUFFER: usize = 256;
 
 /// How often a bot sends a burst.
 const GARBAGE_INTERVAL: Duration = Duration::from_secs(1);

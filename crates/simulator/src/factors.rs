@@ -1,6 +1,7 @@
 //! What simulated stations measure: factors with their codes in all editions, and around what they move.
 
-use super::fleet::{Profile, Subject};
+use super::fleet::Profile;
+use super::subject::Subject;
 use hj212::Edition;
 
 /// One factor of a station.

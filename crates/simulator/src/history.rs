@@ -1,7 +1,8 @@
 //! The records of a past time, one after the other: never stored, for each follows from the seed and its time.
 
 use super::clock::period_start;
-use super::fleet::{Profile, Subject};
+use super::fleet::Profile;
+use super::subject::Subject;
 use super::upload::{Kind, Upload, shown};
 use hj212_model::message::Timestamp;
 

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::clock::{MINUTE, SECOND, read_stamp, stamp};
 use super::super::commands::{Change, What};
-use super::super::fleet::{Subject, profile};
+use super::super::fleet::profile;
 use super::super::station_behaviour::{Outage, SealForm, StationBehaviour};
+use super::super::subject::Subject;
 use super::*;
 use hj212::sm4::{self, Key};
 use hj212::{Edition, Fields, Item, Limits, Peer, packet, scan, write};

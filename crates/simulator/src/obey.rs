@@ -10,11 +10,11 @@
 //! * a command with a QN that was heard before is not carried out again: what was said to it is said again;
 //! * what a command changes is changed before its 9012, a password and a key after it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::clock::{read_stamp, stamp, stamp_millis};
-use super::command_tasks::{CommandTask, Effect, Line};
+use super::command_state::{CommandTask, Effect, Heard, Line};
 use super::commands::{Change, Event, What};
 use super::faults::{Fault, FaultSet, Scope};
 use super::history::History;
@@ -33,33 +33,10 @@ const ERRANDS_MAX: usize = 8;
 /// So many commands are remembered by their QN.
 const HEARD_MAX: usize = 32;
 
-/// So many settings are remembered.
-pub(super) const SETTINGS_MAX: usize = 64;
-
 /// The command cannot be read for a wrong check.
 pub(crate) const CRC_ERROR: u16 = 9;
 /// The command is for a station that is not here.
 pub(crate) const MN_ERROR: u16 = 4;
-
-/// What a station knows of commands.
-#[derive(Debug, Default)]
-pub(super) struct Obedience {
-    pub(super) command_tasks: VecDeque<CommandTask>,
-    pub(super) heard: VecDeque<Heard>,
-    pub(super) settings: BTreeMap<String, String>,
-    news: Vec<Event>,
-    last_errand: u64,
-}
-
-/// A command that was heard.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) qn: String,
-    pub(super) cn: u16,
-    times: u32,
-    faults: FaultSet,
-    pub(super) answers: Vec<(u16, Option<u16>)>,
-}
 
 /// What is told to a command that asks.
 enum Told {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::super::commands::Change;
-use super::super::super::fleet::Subject;
 use super::super::super::station::Next;
+use super::super::super::subject::Subject;
 use super::*;
 
 #[test]

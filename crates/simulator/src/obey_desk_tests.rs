@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use super::super::super::fleet::Subject;
+use super::super::super::subject::Subject;
 use super::*;
 use hj212_downlink::{Address, Allow, Ask, Desk, Effect, Moment, Settings, Steady};
 

@@ -10,10 +10,10 @@ mod check;
 pub use check::OptionError;
 
 use super::faults::Faults;
-use super::fleet::Subject;
 use super::station_behaviour::StationBehaviour;
+use super::subject::Subject;
+use super::words::time;
 use hj212::Edition;
-use hj212_model::settings::duration;
 
 /// The arguments of a run. [`Options::default`] is the only source of defaults.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -265,11 +265,6 @@ impl Options {
             None => (DAY_AND_HOUR / self.duration.as_secs_f64()).max(1.0),
         }
     }
-}
-
-pub(super) fn time(text: &str) -> Result<Duration, String> {
-    duration::parse(text)
-        .ok_or_else(|| format!("\"{text}\" is no duration: write a whole number and a unit (ms, s, min, h, d), as 30s"))
 }
 
 fn edition(text: &str) -> Result<Edition, String> {

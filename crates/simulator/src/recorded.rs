@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::agenda::Habits;
 use super::clock::Clock;
 use super::faults::Faults;
-use super::fleet::{Subject, profile};
+use super::fleet::profile;
 use super::options::Options;
 use super::station::{Next, Rules, Station};
+use super::subject::Subject;
 use hj212::{Edition, Fields, Header};
 use hj212_model::message::Timestamp;
 

@@ -11,9 +11,9 @@ use super::agenda::Habits;
 use super::clock::Clock;
 use super::commands::CommandLog;
 use super::connection::Connection;
+use super::error::SimError;
 use super::fleet;
-use super::ledger::LedgerError;
-use super::options::{OptionError, Options, Rate};
+use super::options::{Options, Rate};
 use super::shared::Shared;
 use super::station::{Rules, Station};
 use super::tally::{Progress, Summary};
@@ -21,25 +21,6 @@ use super::throughput::{Pace, Sender, Templates};
 
 /// How often a 2025 station beats while it has nothing else to say. The standard names no period.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Why a run could not be made or was broken off.
-#[derive(Debug, thiserror::Error)]
-pub enum SimError {
-    /// An option cannot be obeyed.
-    #[error(transparent)]
-    Option(#[from] OptionError),
-    /// The address means nothing.
-    #[error("--connect {connect}: {error}; write a host and a port, as 127.0.0.1:9002")]
-    Address {
-        /// What was given.
-        connect: String,
-        /// What the resolver says.
-        error: std::io::Error,
-    },
-    /// The ledger cannot be kept.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
 
 /// Runs the stations of `options` until their time is over or `stop` is cancelled, and tells `progress` every
 /// [`Options::progress`] how it goes. Needs a tokio runtime with I/O and time.

@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::commands::{Commands, Event, What};
+use super::error::SimError;
 use super::faults::Fault;
 use super::fleet::Profile;
 use super::flight::{Note, Sending};
 use super::ledger::{Ledger, LedgerError};
 use super::options::Options;
-use super::run::SimError;
 use super::seeded_random::{SeededRandom, unit};
 use super::tally::{Count, Progress, Tally};
 use hj212_model::message::Timestamp;

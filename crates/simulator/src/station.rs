@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use super::agenda::{Agenda, Habits};
 use super::clock::SECOND;
+use super::command_state::Obedience;
 use super::faults::{Fault, FaultSet, Faults, Scope};
 use super::fleet::Profile;
 use super::flight::{CRC32, Flight, Note, Sending, answers, qn_text};
-use super::obey::Obedience;
 use super::seeded_random::SeededRandom;
 use super::upload::{Kind, Upload, data_time, segment};
 use super::values::Portion;

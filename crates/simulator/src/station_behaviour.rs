@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::options::time;
+use super::words::time;
 use hj212::sm4::Key;
 use hj212_model::settings::duration;
 

@@ -1,7 +1,8 @@
 //! The station's judgement, without sockets and without waiting.
 
-use super::super::fleet::{Subject, profile};
+use super::super::fleet::profile;
 use super::super::options::Options;
+use super::super::subject::Subject;
 use super::*;
 use crate::clock::Clock;
 use hj212::packet::parse;

@@ -16,13 +16,13 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::codec::FramedRead;
 
 use super::clock::{DAY, MINUTE, SECOND, stamp, stamp_millis};
-use super::codec::HostCodec;
-use super::connection::READ_BUFFER;
-use super::fleet::{Profile, Subject, profile};
+use super::codec::{HostCodec, READ_BUFFER};
+use super::fleet::{Profile, profile};
 use super::flight::{CRC32, Note};
 use super::options::Options;
 use super::seeded_random::SeededRandom;
 use super::shared::Shared;
+use super::subject::Subject;
 use super::tally::Count;
 use super::upload::{Kind, Upload, segment};
 use super::wire;

@@ -234,8 +234,9 @@ fn area(out: &mut Vec<u8>, station: &Profile, upload: &Upload) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fleet::{Subject, profile};
+    use super::super::fleet::profile;
     use super::super::options::Options;
+    use super::super::subject::Subject;
     use super::*;
     use hj212::Fields;
     use hj212::packet::parse;

@@ -12,8 +12,9 @@ use std::io::Write as _;
 
 use super::clock::{DAY, HOUR, MINUTE, SECOND, period_start, stamp, time_of_day};
 use super::factors::{AIR, CONDITIONS, Factor, ORGANICS, REFERENCE_OXYGEN, Role, code, factors};
-use super::fleet::{Profile, Subject};
+use super::fleet::Profile;
 use super::seeded_random::{mix, unit};
+use super::subject::Subject;
 use hj212::Edition;
 use hj212_model::message::Timestamp;
 

@@ -164,7 +164,7 @@ pub(crate) fn garbage(out: &mut Vec<u8>, rng: &mut SeededRandom) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hj212::{Check, Item, Limits, Peer, Verdict, scan};
+    use hj212::{Check, CrcVerdict, Item, Limits, Peer, scan};
 
     const SEGMENT: &[u8] =
         b"QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&";
@@ -219,7 +219,7 @@ mod tests {
         assert!(sent(&[Fault::CrcModbus]).ends_with(b"&&0759\r\n"));
         assert!(sent(&[Fault::NoCrlf]).ends_with(b"&&1C80"));
         let (checks, _) = scanned(&sent(&[Fault::CrcWrong]));
-        assert!(checks.iter().all(|check| check.verdict != Verdict::Right && check.said != check.computed));
+        assert!(checks.iter().all(|check| check.verdict != CrcVerdict::Right && check.said != check.computed));
         assert!(!sent(&[Fault::LengthOff]).starts_with(b"##0101"));
         assert_eq!(scanned(&sent(&[Fault::Duplicate])).0.len(), 2);
     }
@@ -231,7 +231,7 @@ mod tests {
             let noisy = FaultSet::default().with(Fault::Noise);
             frame(&mut out, SEGMENT, None, FaultSet::default(), noisy, &mut SeededRandom::new(seed, 0));
             let (checks, faults) = scanned(&out);
-            assert_eq!(checks.iter().filter(|check| check.verdict == Verdict::Right).count(), 1, "seed {seed}");
+            assert_eq!(checks.iter().filter(|check| check.verdict == CrcVerdict::Right).count(), 1, "seed {seed}");
             assert!(faults >= 1);
         }
     }

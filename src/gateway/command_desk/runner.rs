@@ -154,8 +154,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     /// When something must happen although nobody says anything.
     pub(in crate::gateway) fn wake(&self) -> Steady {
         let keep = self.kept_at.after(self.keep_every());
-        let Some(due) = self.desk.next_due() else { return keep };
-        due.max(self.refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
+        wake_at(self.desk.next_due(), self.refused_at, keep)
     }
 
     /// How old the file may get, by what it does not say.
@@ -457,4 +456,25 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
 
 fn entry(step: &Step, time: Timestamp) -> Entry {
     Entry { time, ..record(&Record::Command(&step.encode())) }
+}
+
+/// When what is `due` is looked at: at once, or a while after the journal refused something; at the latest when the file is to be kept.
+fn wake_at(due: Option<Steady>, refused_at: Option<Steady>, keep: Steady) -> Steady {
+    let Some(due) = due else { return keep };
+    due.max(refused_at.map_or(due, |at| at.after(AGAIN))).min(keep)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_journal_refused_is_tried_again_after_a_pause() {
+        let at = |seconds: i64| Steady(seconds * 1_000_000);
+        assert_eq!(wake_at(None, None, at(15)), at(15));
+        assert_eq!(wake_at(Some(at(3)), None, at(15)), at(3));
+        assert_eq!(wake_at(Some(at(3)), Some(at(3)), at(15)), at(3).after(AGAIN), "no busy loop");
+        assert_eq!(wake_at(Some(at(9)), Some(at(3)), at(15)), at(9));
+        assert_eq!(wake_at(Some(at(3)), Some(at(3)), at(3)), at(3));
+    }
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use super::later::Later;
 use super::{BESIDE_MAX, DAY, HOUR, MarksError, NEAR_MAX, Question, Report, SECOND};
-use crate::gateway::json_members::{members, readings};
+use crate::gateway::json_members::readings;
+use hj212_interpret::{Says, TypedPublication};
 use hj212_journal::{Offset, Stored};
 use hj212_marking::Mark;
 use hj212_model::message::kind::Span;
-use hj212_model::message::{Kind, Publication, Timestamp};
+use hj212_model::message::{Kind, Timestamp};
 
 /// What was found so far: the best report of each kind.
 pub(super) struct Found<'q> {
@@ -29,8 +30,8 @@ impl<'q> Found<'q> {
         self.reports.is_empty()
     }
 
-    pub(super) fn take(&mut self, stored: &Stored<'_>, publication: &Publication) {
-        let Some(report) = self.read(stored, publication) else { return };
+    pub(super) fn take(&mut self, stored: &Stored<'_>, published: &TypedPublication) {
+        let Some(report) = self.read(stored, published) else { return };
         let at = self.question.at;
         if report.data_time <= at {
             self.before = self.before.max(Some(report.data_time));
@@ -61,16 +62,12 @@ impl<'q> Found<'q> {
         chosen
     }
 
-    pub(super) fn read(&self, stored: &Stored<'_>, publication: &Publication) -> Option<Report> {
-        publication.topic.contains("/data/").then_some(())?;
-        let body = std::str::from_utf8(&publication.payload).ok()?;
-        let parts: BTreeMap<&str, &str> = members(body).collect();
-        let text = |key| Some(parts.get(key)?.trim_matches('"'));
+    pub(super) fn read(&self, stored: &Stored<'_>, published: &TypedPublication) -> Option<Report> {
+        let Says::Data(data) = &published.content else { return None };
         // Parts of other stations that a checkpoint still waited for are published on the way.
-        (text("mn")? == self.question.mn).then_some(())?;
-        let data_time: jiff::Timestamp = text("data_time")?.parse().ok()?;
-        let data_time = Timestamp(data_time.as_microsecond());
-        let kind = Kind::of(text("cn")?.parse().ok()?);
+        (published.station.as_deref()? == self.question.mn).then_some(())?;
+        let body = std::str::from_utf8(&published.payload).ok()?;
+        let (data_time, kind) = (data.data_time?.timestamp(), data.kind);
         self.question.kind.is_none_or(|wanted| wanted == kind).then_some(())?;
         let length = match kind.span() {
             Span::Instant | Span::Timeless => 0,

@@ -4,13 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::walk::Seen;
 use super::{Report, ruled};
-use hj212_interpret::Interpreter;
+use hj212_interpret::{EventKind, Interpreter, MarkEvent, Moment, Says, StationEvent};
 use hj212_marking::Validity;
-use hj212_model::message::{Publication, Timestamp};
+use hj212_model::message::Timestamp;
 
 /// Later happenings shown of one report; of more it is said that there are more.
 pub const LATER_MAX: usize = 16;
@@ -66,55 +64,42 @@ impl Later {
 /// Takes what a record gave that came after `report` was looked at.
 pub(super) fn take(report: &mut Report, mn: &str, interpreter: &Interpreter, seen: &Seen<'_>) {
     let Seen::After { stored, published, .. } = seen else { return };
-    let told = ["/status", "/event/mark-withdrawn", "/event/mark-ruled", "/validity/", "/data/"];
-    for publication in published.iter().filter(|p| told.iter().any(|part| p.topic.contains(part))) {
-        let Some(body) = read(publication, mn) else { continue };
-        let text = |at: &str| body.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let what = if publication.topic.contains("/mark-entry/") {
-            let id = text("/id");
-            let marks = body["marks"].as_array().is_some_and(|marks| !marks.is_empty());
-            let known = report.marks.iter().any(|(_, marks)| marks.iter().any(|mark| mark.by == id));
-            let new = body["state"] == "accepted" && marks && !known && is_about(report, mn, interpreter, &id);
-            if !new {
-                continue;
+    let about = |report: &Report, entry: &str| is_about(report, mn, interpreter, entry);
+    for said in published.iter().filter(|said| said.station.as_deref() == Some(mn)) {
+        let what = match &said.content {
+            Says::EntryStatus(entry) => {
+                let known = report.marks.iter().any(|(_, marks)| marks.iter().any(|mark| mark.by == entry.id));
+                let new = entry.accepted && entry.marks && !known && about(report, &entry.id);
+                new.then(|| What::Entered(entry.id.clone(), entry.late))
             }
-            What::Entered(id, body["late"] == true)
-        } else if publication.topic.ends_with("/event/mark-withdrawn") {
-            let id = text("/mark/entry/id");
-            if !is_about(report, mn, interpreter, &id) {
-                continue;
+            Says::Event(StationEvent { kind: EventKind::Mark(MarkEvent::Withdrawn { entry, by }), .. }) => {
+                about(report, entry).then(|| What::Withdrawn(entry.clone(), by.clone()))
             }
-            What::Withdrawn(id, text("/detail/entry"))
-        } else if publication.topic.ends_with("/event/mark-ruled") {
-            let id = text("/mark/entry/id");
-            if !is_about(report, mn, interpreter, &id) {
-                continue;
+            Says::Event(StationEvent {
+                kind: EventKind::Mark(MarkEvent::Ruled { entry, role, id, ruling }), ..
+            }) => about(report, entry).then(|| What::Ruled(role.clone(), id.clone(), ruling.clone(), entry.clone())),
+            Says::Data(data) => {
+                let time = data.data_time.map(Moment::timestamp);
+                let same = (data.kind, time) == (report.kind, Some(report.data_time));
+                same.then(|| What::Corrected(u64::from(data.revision)))
             }
-            What::Ruled(text("/detail/role"), text("/detail/id"), text("/detail/ruling"), id)
-        } else if same_period(report, &body) && publication.topic.contains("/data/") {
-            What::Corrected(body["revision"].as_u64().unwrap_or_default())
-        } else if same_period(report, &body) && publication.topic.contains("/validity/") {
-            let validity = |code: &str, at: &str| {
-                let name = body["readings"][code].pointer(at).and_then(Value::as_str);
-                name.and_then(Validity::named)
-            };
-            let codes = report.marks.iter().map(|(code, _)| ruled(report.kind, code).to_owned());
-            let codes: BTreeSet<String> = codes.collect();
-            for code in codes.into_iter().filter(|code| body["readings"].get(code).is_some()) {
-                let (was, is) = (validity(&code, "/was/validity"), validity(&code, "/validity"));
-                report.later.add(stored.time, stored.offset.0, What::Worth(code, was, is));
+            Says::Validity(now) => {
+                if (now.kind, now.data_time) == (report.kind, report.data_time) {
+                    let codes = report.marks.iter().map(|(code, _)| ruled(report.kind, code).to_owned());
+                    let codes: BTreeSet<String> = codes.collect();
+                    for code in codes {
+                        let Some((_, was, is)) = now.readings.iter().find(|(of, ..)| *of == code) else { continue };
+                        report.later.add(stored.time, stored.offset.0, What::Worth(code, *was, *is));
+                    }
+                }
+                None
             }
-            continue;
-        } else {
-            continue;
+            _ => None,
         };
-        report.later.add(stored.time, stored.offset.0, what);
+        if let Some(what) = what {
+            report.later.add(stored.time, stored.offset.0, what);
+        }
     }
-}
-
-fn read(publication: &Publication, mn: &str) -> Option<Value> {
-    let body: Value = serde_json::from_slice(&publication.payload).ok()?;
-    (body["mn"] == mn).then_some(body)
 }
 
 /// Whether an entry is about a reading of the report: it was shown with it, or is laid over it now.
@@ -129,9 +114,4 @@ fn is_about(report: &Report, mn: &str, interpreter: &Interpreter, entry: &str) -
                 .marks_over(mn, Some(ruled(report.kind, code)), report.data_time, end)
                 .is_some_and(|marks| marks.iter().any(is))
     })
-}
-
-fn same_period(report: &Report, body: &Value) -> bool {
-    let time = body["data_time"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    body["kind"] == report.kind.name() && time.is_some_and(|time| time.as_microsecond() == report.data_time.0)
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use super::json_members::{members, readings};
 use crate::config::Config;
-use hj212_interpret::{self as interpret, Interpreter};
+use hj212_interpret::{self as interpret, EventKind, Interpreter, MarkEvent, Says, StationEvent, TypedPublication};
 use hj212_journal::{self as journal, Offset, ReadItem, Reader};
 use hj212_marking::{Mark, RuleBook, Validity, Working};
 use hj212_model::message::{Kind, Timestamp};
@@ -206,7 +206,7 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
                 answer.places.note(stored.offset, record, published);
                 published.iter().for_each(|publication| found.take(stored, publication));
                 // The memory of ended episodes is bounded: what ends is kept as it ends.
-                if published.iter().any(|p| p.topic.ends_with("/event/mark-end")) {
+                if published.iter().any(|said| mark_event(said) == Some(&MarkEvent::Ended)) {
                     let ended = interpreter.marks_over(mn, None, around.0, around.1).unwrap_or_default();
                     for mark in ended.into_iter().filter(|mark| mark.said.is_none() && mark.until.is_some()) {
                         if episodes.len() < EPISODES_KEPT_MAX {
@@ -239,6 +239,14 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
     answer.sources.started = walked.started;
     answer.begin = begin.map(|(_, time)| time).filter(|_| !walked.whole);
     nothing.map_or(Ok(answer), Err)
+}
+
+/// What happened to a mark, if that is what a publication says.
+fn mark_event(published: &TypedPublication) -> Option<&MarkEvent> {
+    match &published.content {
+        Says::Event(StationEvent { kind: EventKind::Mark(event), .. }) => Some(event),
+        _ => None,
+    }
 }
 
 /// Episodes that have ended, by begin, mark, object and rule.
@@ -356,7 +364,7 @@ pub fn list(
         // The memory of ended marks is bounded: what ends is kept as it ends.
         if let Seen::After { published, .. } = seen
             && range.is_some()
-            && published.iter().any(|p| p.topic.contains("/event/mark-"))
+            && published.iter().any(|said| mark_event(said).is_some())
         {
             keep(interpreter.marks_over(mn, None, all_time.0, until).unwrap_or_default());
         }

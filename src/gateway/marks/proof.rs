@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use super::MarksError;
 use hj212::secret::shown;
+use hj212_interpret::{Says, TypedPublication};
 use hj212_journal::{self as journal, Hash, Offset, ReadItem, Reader};
-use hj212_model::message::{Publication, Record, Timestamp};
+use hj212_model::message::{Record, Timestamp};
 
 /// A record of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +59,11 @@ pub struct Places {
 
 impl Places {
     /// Takes a record and what came of it: of those under one id the first that was accepted is the one that counts.
-    pub(super) fn note(&mut self, offset: Offset, record: &Record<'_>, published: &[Publication]) {
-        let accepted = |publication: &Publication| {
-            publication.topic.ends_with("/status")
-                && memchr::memmem::find(&publication.payload, b"\"state\":\"accepted\"").is_some()
+    pub(super) fn note(&mut self, offset: Offset, record: &Record<'_>, published: &[TypedPublication]) {
+        let accepted = |said: &TypedPublication| match &said.content {
+            Says::EntryStatus(entry) => entry.accepted,
+            Says::RulingStatus { accepted } => *accepted,
+            _ => false,
         };
         let accepted = || published.iter().any(accepted);
         match record {

@@ -7,9 +7,9 @@ use super::MarksError;
 use crate::gateway::derived::Derived;
 use crate::gateway::past;
 use hj212::packet;
-use hj212_interpret::{self as interpret, Interpreter};
+use hj212_interpret::{self as interpret, Interpreter, TypedPublication};
 use hj212_journal::{self as journal, Disk, Offset, ReadItem, Reader, Stored};
-use hj212_model::message::{Presence, Publication, Record, Timestamp};
+use hj212_model::message::{Presence, Record, Timestamp};
 
 /// What is seen of a record.
 pub(super) enum Seen<'a> {
@@ -22,7 +22,7 @@ pub(super) enum Seen<'a> {
         /// What it is; the passing of time, if it is about another station.
         record: &'a Record<'a>,
         /// What came of it.
-        published: &'a [Publication],
+        published: &'a [TypedPublication],
     },
 }
 

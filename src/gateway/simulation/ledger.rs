@@ -7,9 +7,9 @@ use super::Planted;
 use super::node::settings;
 use hj212::packet;
 use hj212_downlink::{Step, created_at};
-use hj212_interpret::Interpreter;
+use hj212_interpret::{Interpreter, Says};
 use hj212_journal::{GapCause, ReadItem, Reader};
-use hj212_model::message::{Record, Timestamp};
+use hj212_model::message::{Kind, Record, Timestamp};
 
 /// A frame goes out so often at most: once, and three times again.
 const SENDINGS_MAX: u8 = 4;
@@ -140,7 +140,7 @@ impl Ledger {
         self.interpreter.on_record(offset, time, chain, record, &mut out);
         let mut all = Vec::with_capacity(out.len());
         for said in out {
-            self.data += u64::from(said.topic.ends_with("/data/realtime"));
+            self.data += u64::from(matches!(&said.content, Says::Data(data) if data.kind == Kind::Realtime));
             let is_closed = said.payload.windows(16).any(|text| text == b"\"readable\":false");
             self.unreadable += u64::from(is_closed);
             let hash = if self.planted == Planted::OtherRegistry {

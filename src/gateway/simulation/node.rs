@@ -221,7 +221,7 @@ impl Node {
                 let learned = |_: &_| Default::default();
                 let keys = |station: &_| self.door.keys_of(station);
                 match session::judge(&frame, &header, address, &registry, learned, |_, _| {}, keys) {
-                    session::Verdict::Accepted { station, dialect, deviations } => {
+                    session::FrameVerdict::Accepted { station, dialect, deviations } => {
                         let from = Peering { connection, peer: (address, 7000).into() };
                         let record = Record::Frame(Heard { from, deviations, segment: frame.segment, raw: frame.raw });
                         let outcome = self.append(now, &[record]).first().copied().flatten();
@@ -233,7 +233,7 @@ impl Node {
                         }
                         taken.push(Taken { segment: frame.segment.to_vec(), outcome });
                     }
-                    session::Verdict::Refused { reason, .. } => {
+                    session::FrameVerdict::Refused { reason, .. } => {
                         let said = String::from_utf8_lossy(frame.segment).into_owned();
                         return Err(format!("a frame of a registered station is refused ({}): {said}", reason.code()));
                     }
@@ -320,7 +320,7 @@ impl Node {
             Ok(None) | Err(_) => return Ok(false),
         };
         for publication in out {
-            self.seq = self.window.push(publication, self.position.0);
+            self.seq = self.window.push(publication.publication, self.position.0);
         }
         self.delivery.handed(self.position, time, self.seq);
         if self.delivery.wants_state() {

@@ -36,7 +36,7 @@ fn good(number: usize) -> Vec<u8> {
 }
 
 /// What a connection takes of writes at their times: (when, the segment) of each frame; and when it was closed, if it was.
-fn play(writes: &[(Duration, Vec<u8>)], end: Duration) -> (Vec<(Duration, String, Verdict)>, Option<Duration>) {
+fn play(writes: &[(Duration, Vec<u8>)], end: Duration) -> (Vec<(Duration, String, CrcVerdict)>, Option<Duration>) {
     let start = Instant::now();
     let limits = Limits::default();
     let mut front = Front::new(start);
@@ -102,7 +102,7 @@ fn all_good_are_within(most: Duration, frames: &[(Vec<u8>, bool)], apart: Durati
     for (at, bytes) in wanted {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let found =
-            taken.iter().find(|(_, segment, verdict)| *verdict == Verdict::Right && text.contains(segment.as_str()));
+            taken.iter().find(|(_, segment, verdict)| *verdict == CrcVerdict::Right && text.contains(segment.as_str()));
         let Some((when, ..)) = found else {
             return Err(TestCaseError::fail(format!("never taken: {text} of {taken:?}")));
         };
@@ -121,7 +121,7 @@ fn three_frames_in_one_write_of_which_two_declare_far_too_much() {
     let (taken, closed) = play(&[(Duration::ZERO, all)], Duration::from_secs(60));
     assert_eq!(closed, None);
     assert_eq!(taken.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [PAUSE; 3]);
-    assert!(taken.iter().all(|(_, _, verdict)| *verdict == Verdict::Right));
+    assert!(taken.iter().all(|(_, _, verdict)| *verdict == CrcVerdict::Right));
 }
 
 #[test]

@@ -6,11 +6,12 @@
 use super::{Desk, Effect, key_step, of};
 use crate::Address;
 use crate::keys::KeyRing;
+use crate::keys::KeyState;
 use crate::lane::key_area;
 use crate::moment::{self, Moment, micros};
 use crate::refusal::{Fault, Refusal};
 use crate::request::{Ask, Request, is_id, is_own_id};
-use crate::step::{KeyNotice, KeyState, Origin, Outcome, Step};
+use crate::step::{KeyNotice, Origin, Outcome, Step};
 use crate::table::SET_KEY;
 use hj212::sm4::Key;
 

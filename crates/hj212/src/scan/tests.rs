@@ -29,7 +29,7 @@ impl Found {
     }
 
     fn is_good(&self) -> bool {
-        matches!(self, Found::Frame { check: Check { verdict: Verdict::Right, .. }, .. })
+        matches!(self, Found::Frame { check: Check { verdict: CrcVerdict::Right, .. }, .. })
     }
 }
 
@@ -74,7 +74,7 @@ fn play_cut(stream: &[u8]) -> Vec<Found> {
 }
 
 /// The only frame in a stream: verdict and codes.
-fn one(stream: &[u8]) -> (Verdict, Vec<&'static str>) {
+fn one(stream: &[u8]) -> (CrcVerdict, Vec<&'static str>) {
     let found = play_cut(stream);
     let [Found::Frame { check, deviations, .. }] = &found[..] else { panic!("{found:?}") };
     (check.verdict, deviations.iter().map(Deviation::code).collect())
@@ -121,17 +121,17 @@ fn all_fixtures_in_one_stream_are_found_in_order() {
 fn kind_1_lengths_with_other_than_four_digits() {
     let short = "ST=32;CN=9014;CP=&&&&";
     let check = format!("{:04X}\r\n", crc::checksum(short.as_bytes()));
-    assert_eq!(one(&forged("##21", short.as_bytes(), &check)), (Verdict::Right, vec!["length-digits"]));
-    assert_eq!(one(&forged("##101", SEGMENT.as_bytes(), "1C80\r\n")), (Verdict::Right, vec!["length-digits"]));
-    assert_eq!(one(&forged("##000101", SEGMENT.as_bytes(), "1C80\r\n")), (Verdict::Right, vec!["length-digits"]));
-    assert_eq!(one(&forged("##00010101", SEGMENT.as_bytes(), "1C80\r\n")), (Verdict::Right, vec!["head-8-digits"]));
-    assert_eq!(one(&forged("##", SEGMENT.as_bytes(), "1C80\r\n")), (Verdict::Right, vec!["length-digits"]));
+    assert_eq!(one(&forged("##21", short.as_bytes(), &check)), (CrcVerdict::Right, vec!["length-digits"]));
+    assert_eq!(one(&forged("##101", SEGMENT.as_bytes(), "1C80\r\n")), (CrcVerdict::Right, vec!["length-digits"]));
+    assert_eq!(one(&forged("##000101", SEGMENT.as_bytes(), "1C80\r\n")), (CrcVerdict::Right, vec!["length-digits"]));
+    assert_eq!(one(&forged("##00010101", SEGMENT.as_bytes(), "1C80\r\n")), (CrcVerdict::Right, vec!["head-8-digits"]));
+    assert_eq!(one(&forged("##", SEGMENT.as_bytes(), "1C80\r\n")), (CrcVerdict::Right, vec!["length-digits"]));
 }
 
 #[test]
 fn kind_1_a_length_of_any_number_of_digits_is_a_head_where_a_name_follows() {
     for digits in ["", "1", "10", "101", "0101", "00101", "000101", "123456", "0000101", "123456789", "000000000101"] {
-        for (check, verdict) in [("1C80", Verdict::Right), ("1C81", Verdict::Wrong)] {
+        for (check, verdict) in [("1C80", CrcVerdict::Right), ("1C81", CrcVerdict::Wrong)] {
             let stream = forged(&format!("##{digits}"), SEGMENT.as_bytes(), &format!("{check}\r\n"));
             let (found, codes) = one(&stream);
             assert_eq!(found, verdict, "{digits}");
@@ -144,7 +144,9 @@ fn kind_1_a_length_of_any_number_of_digits_is_a_head_where_a_name_follows() {
         let found = play_cut(&stream);
         assert!(found.last().is_some_and(Found::is_good), "{noise}: {found:?}");
         assert!(
-            !found.iter().any(|found| matches!(found, Found::Frame { check, .. } if check.verdict != Verdict::Right))
+            !found
+                .iter()
+                .any(|found| matches!(found, Found::Frame { check, .. } if check.verdict != CrcVerdict::Right))
         );
     }
 }
@@ -154,7 +156,7 @@ fn kind_3_a_check_with_a_name_or_a_mark_before_it_is_an_end_without_a_check() {
     for check in [";1C80", ",1C80", ":1C80", "=1C80", "CRC=1C80", "crc:1C80", "CRC16=1C80", "CRC=7296"] {
         for head in ["##0101", "##0103"] {
             let (verdict, codes) = one(&forged(head, SEGMENT.as_bytes(), &format!("{check}\r\n")));
-            assert_eq!(verdict, Verdict::Wrong, "{check}");
+            assert_eq!(verdict, CrcVerdict::Wrong, "{check}");
             assert!(codes.contains(&"crc-form"), "{check} {codes:?}");
         }
     }
@@ -172,7 +174,7 @@ fn kind_3_where_the_length_is_right_the_area_ends_there_whatever_stands_for_the_
             };
             assert_eq!(
                 (segment.as_slice(), check.verdict, check.said),
-                (SEGMENT.as_bytes(), Verdict::Wrong, 0),
+                (SEGMENT.as_bytes(), CrcVerdict::Wrong, 0),
                 "{tail}"
             );
             let codes: Vec<_> = deviations.iter().map(Deviation::code).collect();
@@ -195,7 +197,7 @@ fn kind_7_an_end_with_one_or_three_ampersands_is_an_end() {
         let segment = SEGMENT.replace("30&&", &format!("30{end}"));
         let right = crc::checksum(segment.as_bytes());
         for declared in [segment.len(), segment.len() + 1, 400] {
-            for (check, verdict) in [(right, Verdict::Right), (right ^ 0x11, Verdict::Wrong)] {
+            for (check, verdict) in [(right, CrcVerdict::Right), (right ^ 0x11, CrcVerdict::Wrong)] {
                 let stream = format!("##{declared:04}{segment}{check:04X}\r\n{FRAME}");
                 let found = play_cut(stream.as_bytes());
                 let [Found::Frame { segment: of, check, .. }, good] = &found[..] else { panic!("{stream}: {found:?}") };
@@ -264,7 +266,7 @@ fn kind_7_whatever_ends_an_area_with_length_and_check_right_or_wrong_is_a_frame_
 fn kind_2_a_wrong_length_is_mended_by_the_closing() {
     for declared in ["##0400", "##0099", "##0100", "##0102", "##0103", "##0105", "##0013", "##9999"] {
         let stream = forged(declared, SEGMENT.as_bytes(), "1C80\r\n");
-        assert_eq!(one(&stream), (Verdict::Right, vec!["length-off"]), "{declared}");
+        assert_eq!(one(&stream), (CrcVerdict::Right, vec!["length-off"]), "{declared}");
         let followed = play_cut(&[&stream[..], FRAME.as_bytes()].concat());
         assert_eq!(followed.iter().filter(|found| found.is_good()).count(), 2, "{declared}: {followed:?}");
     }
@@ -272,11 +274,11 @@ fn kind_2_a_wrong_length_is_mended_by_the_closing() {
     let text = "ST=32;CN=3020;PW=1;MN=1;Flag=4;CP=&&i11001-Info=//清洗管路//&&";
     let check = format!("{:04X}\r\n", crc::checksum(text.as_bytes()));
     let declared = format!("##{:04}", text.chars().count());
-    assert_eq!(one(&forged(&declared, text.as_bytes(), &check)), (Verdict::Right, vec!["length-off"]));
+    assert_eq!(one(&forged(&declared, text.as_bytes(), &check)), (CrcVerdict::Right, vec!["length-off"]));
     // The mistake of the check is known even so.
     assert_eq!(
         one(&forged("##0400", SEGMENT.as_bytes(), "0759\r\n")),
-        (Verdict::Known(Deviation::CrcModbus), vec!["length-off"])
+        (CrcVerdict::Known(Deviation::CrcModbus), vec!["length-off"])
     );
 }
 
@@ -289,16 +291,16 @@ fn kinds_3_and_4_checks_known_to_be_mistaken_are_named() {
         ("1234", Deviation::CrcDummy),
     ] {
         let stream = forged("##0101", SEGMENT.as_bytes(), &format!("{digits}\r\n"));
-        assert_eq!(one(&stream), (Verdict::Known(mistake), vec![]));
+        assert_eq!(one(&stream), (CrcVerdict::Known(mistake), vec![]));
     }
-    assert_eq!(one(FRAME.replace("1C80", "1c80").as_bytes()), (Verdict::Right, vec!["crc-lowercase"]));
-    assert_eq!(one(FRAME.replace("1C80", "1C81").as_bytes()), (Verdict::Wrong, vec![]));
+    assert_eq!(one(FRAME.replace("1C80", "1c80").as_bytes()), (CrcVerdict::Right, vec!["crc-lowercase"]));
+    assert_eq!(one(FRAME.replace("1C80", "1C81").as_bytes()), (CrcVerdict::Wrong, vec![]));
     let small =
         (0..).map(|n| format!("ST=32;CP=&&N={n}&&")).find(|segment| crc::checksum(segment.as_bytes()) < 0x100).unwrap();
     let declared = format!("##{:04}", small.len());
     let digits = format!("{:X}\r\n", crc::checksum(small.as_bytes()));
     let stream = forged(&declared, small.as_bytes(), &digits);
-    assert_eq!(one(&stream), (Verdict::Right, vec!["crc-leading-zeros"]));
+    assert_eq!(one(&stream), (CrcVerdict::Right, vec!["crc-leading-zeros"]));
     assert_eq!(play_cut(&[&stream[..], FRAME.as_bytes()].concat()).len(), 2);
 }
 
@@ -318,7 +320,7 @@ fn kind_5_endings() {
         ("  ", vec!["ending-missing", "ending-spaces"]),
     ] {
         let stream = format!("{body}{ending}");
-        assert_eq!(one(stream.as_bytes()), (Verdict::Right, codes), "{ending:?}");
+        assert_eq!(one(stream.as_bytes()), (CrcVerdict::Right, codes), "{ending:?}");
         let twice = play_cut(format!("{stream}{stream}").as_bytes());
         assert_eq!(twice.iter().filter(|found| found.is_good()).count(), 2, "{ending:?}: {twice:?}");
         assert_eq!(twice.len(), 2, "{ending:?}: {twice:?}");
@@ -328,7 +330,7 @@ fn kind_5_endings() {
 #[test]
 fn kind_6_a_missing_start_is_found_by_the_length_and_a_name() {
     let bare = &FRAME[2..];
-    assert_eq!(one(bare.as_bytes()), (Verdict::Right, vec!["start-missing"]));
+    assert_eq!(one(bare.as_bytes()), (CrcVerdict::Right, vec!["start-missing"]));
     for before in ["#", "noise ", "\r\n\0", FRAME] {
         let found = play_cut(format!("{before}{bare}").as_bytes());
         assert!(found.last().unwrap().is_good(), "{before:?}: {found:?}");
@@ -337,16 +339,16 @@ fn kind_6_a_missing_start_is_found_by_the_length_and_a_name() {
 
 #[test]
 fn kind_7_spaces_before_the_check_are_read_over() {
-    assert_eq!(one(FRAME.replace("1C80", " 1C80").as_bytes()), (Verdict::Right, vec!["spaces"]));
+    assert_eq!(one(FRAME.replace("1C80", " 1C80").as_bytes()), (CrcVerdict::Right, vec!["spaces"]));
     let open = SEGMENT.trim_end_matches('&');
     let check = format!("{:04X}\r\n", crc::checksum(open.as_bytes()));
-    assert_eq!(one(&forged("##0099", open.as_bytes(), &check)), (Verdict::Right, vec![]));
+    assert_eq!(one(&forged("##0099", open.as_bytes(), &check)), (CrcVerdict::Right, vec![]));
 }
 
 #[test]
 fn kind_19_long_segments_are_taken_up_to_the_limit() {
     let long = format!("ST=32;CP=&&{}&&", "a21026-Rtd=1.0;".repeat(100));
-    assert_eq!(one(&framed(&long)), (Verdict::Right, vec!["segment-long"]));
+    assert_eq!(one(&framed(&long)), (CrcVerdict::Right, vec!["segment-long"]));
     let limits = Limits { segment_max: 1024 };
     let found = play_within([&framed(&long)[..], FRAME.as_bytes()], &limits);
     assert!(matches!(&found[0], Found::Fault { reason: FaultReason::TooLong, .. }), "{found:?}");
@@ -416,7 +418,7 @@ fn ciphertext_is_framed_by_length_whatever_it_holds() {
     assert_ne!(crc::checksum(&harmless), 0x2200);
     let found = play_cut(&[&stream[..], FRAME.as_bytes()].concat());
     let Found::Frame { raw, check, .. } = &found[0] else { panic!("{found:?}") };
-    assert_eq!((raw, check.verdict), (&stream, Verdict::Sealed));
+    assert_eq!((raw, check.verdict), (&stream, CrcVerdict::Sealed));
     assert!(found[1].is_good());
 }
 
@@ -448,7 +450,7 @@ fn damaged_plain_frames_are_wrong_and_never_taken_for_encrypted() {
             }
             for found in play([&bytes[..]]) {
                 if let Found::Frame { check, .. } = found {
-                    assert_ne!(check.verdict, Verdict::Sealed, "seed {seed}");
+                    assert_ne!(check.verdict, CrcVerdict::Sealed, "seed {seed}");
                 }
             }
         }
@@ -480,7 +482,7 @@ fn heavier_damage_makes_no_plain_frame_encrypted() {
                 }
                 let found = play([&bytes[..]]);
                 let sealed =
-                    |found: &Found| matches!(found, Found::Frame { check, .. } if check.verdict == Verdict::Sealed);
+                    |found: &Found| matches!(found, Found::Frame { check, .. } if check.verdict == CrcVerdict::Sealed);
                 taken += usize::from(found.iter().any(sealed));
             }
             // What is left of its names decides: damage must hit them all, and the text between them.
@@ -504,7 +506,7 @@ fn printed_ciphertext_with_something_missing_is_wrong_and_comes_again() {
     let at = text.find(",0x").unwrap();
     let torn = format!("{}{}", &text[..at], &text[at + 5..]);
     for found in play([torn.as_bytes()]) {
-        assert!(!matches!(found, Found::Frame { check, .. } if check.verdict == Verdict::Sealed), "{found:?}");
+        assert!(!matches!(found, Found::Frame { check, .. } if check.verdict == CrcVerdict::Sealed), "{found:?}");
     }
 }
 
@@ -514,7 +516,7 @@ fn ciphertext_of_commands_that_are_not_encrypted_is_wrong() {
     let mut bytes = hex.frame;
     let at = memchr::memmem::find(&bytes, b"CN=2051").unwrap();
     bytes[at + 3..at + 7].copy_from_slice(b"3019");
-    assert_eq!(one(&bytes).0, Verdict::Wrong);
+    assert_eq!(one(&bytes).0, CrcVerdict::Wrong);
 }
 
 #[test]
@@ -652,7 +654,7 @@ proptest! {
             wanted.push(frame);
         }
         let good: Vec<Vec<u8>> = play([&stream[..]]).into_iter().filter_map(|found| match found {
-            Found::Frame { raw, check: Check { verdict: Verdict::Right, .. }, .. } => Some(raw),
+            Found::Frame { raw, check: Check { verdict: CrcVerdict::Right, .. }, .. } => Some(raw),
             _ => None,
         }).collect();
         prop_assert_eq!(good, wanted);

@@ -19,7 +19,7 @@
 use super::super::{Deviation, Deviations, PacketFlags, Seal, crc, packet, sm4};
 use super::closing::{self, Closing};
 use super::start::{self, Look, Start};
-use super::{Check, Fault, FaultReason, Frame, Item, Limits, NOISE_PIECE, Peer, SEGMENT_STANDARD, Step, Verdict};
+use super::{Check, CrcVerdict, Fault, FaultReason, Frame, Item, Limits, NOISE_PIECE, Peer, SEGMENT_STANDARD, Step};
 
 /// Nothing can be said before more bytes are there.
 const MORE: Step<'_> = Step { used: 0, item: None };
@@ -118,7 +118,9 @@ impl<'a> Begun<'a, '_> {
             return self.search();
         }
         match closing::tail(self.buffer, end, self.peer) {
-            Look::Seen(closing) => self.frame(end, &closing, crc::checksum(segment), Verdict::Wrong, Deviations::NONE),
+            Look::Seen(closing) => {
+                self.frame(end, &closing, crc::checksum(segment), CrcVerdict::Wrong, Deviations::NONE)
+            }
             Look::Unclear => MORE,
             Look::Not => self.search(),
         }
@@ -140,7 +142,7 @@ impl<'a> Begun<'a, '_> {
         };
         let computed = crc::checksum(self.segment(end));
         if closing.is_right(computed) {
-            return Look::Seen(self.frame(end, &closing, computed, Verdict::Right, Deviations::NONE));
+            return Look::Seen(self.frame(end, &closing, computed, CrcVerdict::Right, Deviations::NONE));
         }
         Look::Not
     }
@@ -154,22 +156,22 @@ impl<'a> Begun<'a, '_> {
         }
         let computed = crc::checksum(segment);
         if closing.is_right(computed) {
-            return self.frame(end, &closing, computed, Verdict::Right, Deviations::NONE);
+            return self.frame(end, &closing, computed, CrcVerdict::Right, Deviations::NONE);
         }
         let seal = if closed && closing.said.is_some() { packet::parse(segment).sealed } else { None };
         if self.another_begins_before(end, seal) {
             return self.search();
         }
         match (seal, self.mistake(segment, &closing, computed)) {
-            (Some(Seal::Bytes), _) => self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE),
+            (Some(Seal::Bytes), _) => self.frame(end, &closing, computed, CrcVerdict::Sealed, Deviations::NONE),
             (Some(Seal::Text { .. }), _) => {
-                self.frame(end, &closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into())
+                self.frame(end, &closing, computed, CrcVerdict::Sealed, Deviation::ParenthesesSealed.into())
             }
             (Some(Seal::Written { .. }), mistake) if mistake.is_none() || says_2025(segment) => {
-                self.frame(end, &closing, computed, Verdict::Sealed, Deviations::NONE)
+                self.frame(end, &closing, computed, CrcVerdict::Sealed, Deviations::NONE)
             }
-            (_, Some(mistake)) => self.frame(end, &closing, computed, Verdict::Known(mistake), Deviations::NONE),
-            _ if closed && closing.ended => self.frame(end, &closing, computed, Verdict::Wrong, Deviations::NONE),
+            (_, Some(mistake)) => self.frame(end, &closing, computed, CrcVerdict::Known(mistake), Deviations::NONE),
+            _ if closed && closing.ended => self.frame(end, &closing, computed, CrcVerdict::Wrong, Deviations::NONE),
             _ => self.with_tail(end),
         }
     }
@@ -265,7 +267,7 @@ impl<'a> Begun<'a, '_> {
     /// The frame that ends before `limit`, where the next begins or nothing more is, though no check speaks for it.
     fn plain_end(&self, plain: Option<(usize, Closing<'a>, u16)>, limit: usize) -> Option<Step<'a>> {
         if let Some((end, closing, computed)) = plain {
-            return Some(self.frame(end, &closing, computed, Verdict::Wrong, Deviations::NONE));
+            return Some(self.frame(end, &closing, computed, CrcVerdict::Wrong, Deviations::NONE));
         }
         // No `&&` closes it: what is left is the line end that stands last.
         let begun = self.buffer.get(self.start.body..limit)?;
@@ -281,7 +283,7 @@ impl<'a> Begun<'a, '_> {
         let end = self.start.body + kept.len();
         let deviations = Deviations::from(Deviation::CrcMissing);
         let closing = Closing { text: &[], said: None, used: limit, ended: true, deviations };
-        Some(self.frame(end, &closing, crc::checksum(kept), Verdict::Wrong, Deviations::NONE))
+        Some(self.frame(end, &closing, crc::checksum(kept), CrcVerdict::Wrong, Deviations::NONE))
     }
 
     /// The frame whose check is the last four bytes of `kept`, where that shows: by its value, or by what stands before it.
@@ -296,9 +298,9 @@ impl<'a> Begun<'a, '_> {
         let apart =
             before.last().is_some_and(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'=' | b'-' | b'.'));
         let verdict = match self.mistake(before, &closing, computed) {
-            _ if closing.is_right(computed) => Verdict::Right,
-            Some(mistake) => Verdict::Known(mistake),
-            None if apart => Verdict::Wrong,
+            _ if closing.is_right(computed) => CrcVerdict::Right,
+            Some(mistake) => CrcVerdict::Known(mistake),
+            None if apart => CrcVerdict::Wrong,
             None => return None,
         };
         Some(self.frame(end, &closing, computed, verdict, Deviations::NONE))
@@ -312,7 +314,7 @@ impl<'a> Begun<'a, '_> {
     fn at_found_place(&self, end: usize, closing: &Closing<'a>, computed: u16, tried: &mut usize) -> Option<Step<'a>> {
         let segment = self.segment(end);
         if closing.is_right(computed) {
-            return Some(self.frame(end, closing, computed, Verdict::Right, Deviations::NONE));
+            return Some(self.frame(end, closing, computed, CrcVerdict::Right, Deviations::NONE));
         }
         if *tried == MISTAKES_TRIED_MAX {
             return None;
@@ -322,19 +324,25 @@ impl<'a> Begun<'a, '_> {
         let mistake = self.mistake(segment, closing, computed);
         match header.sealed.filter(|_| closing.said.is_some()) {
             Some(Seal::Text { .. }) => {
-                return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviation::ParenthesesSealed.into()));
+                return Some(self.frame(
+                    end,
+                    closing,
+                    computed,
+                    CrcVerdict::Sealed,
+                    Deviation::ParenthesesSealed.into(),
+                ));
             }
             Some(Seal::Written { .. }) if mistake.is_none() || says_2025(segment) => {
-                return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviations::NONE));
+                return Some(self.frame(end, closing, computed, CrcVerdict::Sealed, Deviations::NONE));
             }
             // Filled up to whole groups after its length was written.
             Some(Seal::Bytes) if self.is_filled_up(segment, header.area, closing) => {
-                return Some(self.frame(end, closing, computed, Verdict::Sealed, Deviations::NONE));
+                return Some(self.frame(end, closing, computed, CrcVerdict::Sealed, Deviations::NONE));
             }
             _ => {}
         }
         let mistake = mistake?;
-        Some(self.frame(end, closing, computed, Verdict::Known(mistake), Deviations::NONE))
+        Some(self.frame(end, closing, computed, CrcVerdict::Known(mistake), Deviations::NONE))
     }
 
     /// Whether the declared length is that of `segment` before its area, as ciphertext bytes, was filled up to whole groups.
@@ -346,7 +354,7 @@ impl<'a> Begun<'a, '_> {
     }
 
     /// The length that the head is taken to say of a segment, and what is odd about it.
-    fn length_of(&self, segment: &[u8], verdict: Verdict) -> (usize, Deviations) {
+    fn length_of(&self, segment: &[u8], verdict: CrcVerdict) -> (usize, Deviations) {
         let start = &self.start;
         let declared = start.declared.unwrap_or(0);
         match (start.declared, start.other) {
@@ -354,7 +362,7 @@ impl<'a> Begun<'a, '_> {
             (Some(_), _) if declared == segment.len() => (declared, start.deviations),
             (Some(_), Some((other, odd))) if other == segment.len() => (other, odd.into()),
             // The length may be that of the plain text, as in the standard's own print.
-            (Some(_), _) if verdict == Verdict::Sealed && is_plain_length(segment, declared) => {
+            (Some(_), _) if verdict == CrcVerdict::Sealed && is_plain_length(segment, declared) => {
                 (declared, start.deviations)
             }
             // Five digits whose fifth is 0 are a form, not a length ten times too long.
@@ -369,20 +377,29 @@ impl<'a> Begun<'a, '_> {
         self.buffer.get(self.start.body..end).unwrap_or_default()
     }
 
-    fn frame(&self, end: usize, closing: &Closing<'a>, computed: u16, verdict: Verdict, more: Deviations) -> Step<'a> {
+    fn frame(
+        &self,
+        end: usize,
+        closing: &Closing<'a>,
+        computed: u16,
+        verdict: CrcVerdict,
+        more: Deviations,
+    ) -> Step<'a> {
         let segment = self.segment(end);
         let (declared, of_length) = self.length_of(segment, verdict);
         let mut deviations = of_length.union(closing.deviations).union(more);
         if segment.len() > SEGMENT_STANDARD {
             deviations.insert(Deviation::SegmentLong);
         }
-        if verdict != Verdict::Wrong && closing.is_short() {
+        if verdict != CrcVerdict::Wrong && closing.is_short() {
             deviations.insert(Deviation::CrcLeadingZeros);
         }
         let raw = self.buffer.get(..closing.used).unwrap_or(self.buffer);
         let said = match verdict {
-            Verdict::Known(Deviation::CrcBinary) => computed,
-            Verdict::Right | Verdict::Known(_) | Verdict::Wrong | Verdict::Sealed => closing.said.unwrap_or(0),
+            CrcVerdict::Known(Deviation::CrcBinary) => computed,
+            CrcVerdict::Right | CrcVerdict::Known(_) | CrcVerdict::Wrong | CrcVerdict::Sealed => {
+                closing.said.unwrap_or(0)
+            }
         };
         let check = Check { said, computed, verdict };
         let frame = Frame { raw, segment, declared, check, deviations };

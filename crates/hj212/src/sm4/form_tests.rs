@@ -4,7 +4,7 @@
 
 use super::*;
 #[cfg(test)]
-use crate::{Item, Limits, Peer, Verdict, scan};
+use crate::{CrcVerdict, Item, Limits, Peer, scan};
 
 /// One way of sending an encrypted area.
 #[derive(Debug, Clone, Copy)]
@@ -175,7 +175,11 @@ fn every_form_is_framed_told_and_opened_where_it_is_registered_and_nowhere_else(
             assert_eq!(found.raw.len(), wire.len(), "{way:?} {area}");
             // There are 256 checks: that over the plain text is that over the wire at times.
             let right = found.check.said == found.check.computed;
-            assert_eq!(found.check.verdict, if right { Verdict::Right } else { Verdict::Sealed }, "{way:?} {area}");
+            assert_eq!(
+                found.check.verdict,
+                if right { CrcVerdict::Right } else { CrcVerdict::Sealed },
+                "{way:?} {area}"
+            );
             assert!(right || way.check != "wire", "{way:?} {area}");
             assert!(looks_sealed(&found), "{way:?} {area}");
             let (segment, said) = (found.segment, found.check.said);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Item, Limits, Peer, Seal, Verdict, fixtures};
+use crate::{CrcVerdict, Item, Limits, Peer, Seal, fixtures};
 
 fn key() -> Key {
     Key::from_text("0000000000000000").unwrap()
@@ -112,7 +112,7 @@ fn no_sealed_frame_is_misframed_whatever_its_ciphertext_holds() {
             let Some(Item::Frame(found)) = step.item else { panic!("frame {number}: {step:?}") };
             assert_eq!((step.used, found.segment), (length, &wire[6..length - 6]), "frame {number}");
             assert!(
-                matches!(found.check.verdict, Verdict::Sealed | Verdict::Right),
+                matches!(found.check.verdict, CrcVerdict::Sealed | CrcVerdict::Right),
                 "frame {number}: {:?}",
                 found.check
             );
@@ -154,7 +154,7 @@ fn a_frame_cut_off_in_its_ciphertext_does_not_swallow_the_next() {
             let step = scan::scan(&wire, Peer::Sending, &Limits::default());
             if let Some(Item::Frame(found)) = step.item {
                 // One of the 256 values of the check is right by chance, and what is checked is believed.
-                assert_eq!(found.check.verdict, Verdict::Right, "kept {kept}: {step:?}");
+                assert_eq!(found.check.verdict, CrcVerdict::Right, "kept {kept}: {step:?}");
                 by_chance += 1;
                 continue;
             }

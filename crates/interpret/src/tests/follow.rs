@@ -81,7 +81,7 @@ fn begun(stations: &[(&str, StationFacts)]) -> Vec<Step> {
 }
 
 /// What is published, the same with a snapshot between any two records.
-fn published(steps: &[Step]) -> Vec<Publication> {
+fn published(steps: &[Step]) -> Vec<TypedPublication> {
     let mut whole = Player::new(settings());
     whole.play(steps);
     let mut pieces = Player::new(settings());
@@ -96,14 +96,14 @@ fn published(steps: &[Step]) -> Vec<Publication> {
 }
 
 /// The last body on a topic that ends so.
-fn last(published: &[Publication], topic: &str) -> serde_json::Value {
+fn last(published: &[TypedPublication], topic: &str) -> serde_json::Value {
     let own =
         published.iter().rfind(|publication| publication.topic.ends_with(topic) && !publication.payload.is_empty());
     own.map_or(serde_json::Value::Null, |publication| serde_json::from_slice(&publication.payload).unwrap())
 }
 
 /// The name of the station under `B` and the MN that it is from.
-fn named(published: &[Publication]) -> (String, String) {
+fn named(published: &[TypedPublication]) -> (String, String) {
     let data = last(published, "/B/data/minute");
     let text = |key: &str| data["station"][key].as_str().unwrap_or_default().to_owned();
     (text("name"), text("proposed_from"))

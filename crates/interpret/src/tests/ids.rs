@@ -9,7 +9,7 @@ use super::*;
 struct Said(BTreeMap<(String, String, String), (String, String)>);
 
 impl Said {
-    fn take(&mut self, publication: &Publication) -> Result<(), String> {
+    fn take(&mut self, publication: &TypedPublication) -> Result<(), String> {
         let Ok(body) = serde_json::from_slice::<serde_json::Value>(&publication.payload) else { return Ok(()) };
         let schema = body["schema"].as_str().unwrap_or_default();
         if !["data", "event", "validity", "gateway-event", "clock-step"]

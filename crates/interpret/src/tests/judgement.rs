@@ -229,8 +229,8 @@ fn judging() -> Settings {
     Settings { judgement, ..settings() }
 }
 
-fn bodies(out: &[Publication], level: &str) -> Vec<Value> {
-    let of = |said: &&Publication| said.topic.contains(level) && !said.payload.is_empty();
+fn bodies(out: &[TypedPublication], level: &str) -> Vec<Value> {
+    let of = |said: &&TypedPublication| said.topic.contains(level) && !said.payload.is_empty();
     out.iter().filter(of).map(|said| serde_json::from_slice(&said.payload).unwrap()).collect()
 }
 
@@ -239,7 +239,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// The colour of each day that stands in an alert that was not taken back.
-fn colours(out: &[Publication]) -> BTreeMap<(String, String), String> {
+fn colours(out: &[TypedPublication]) -> BTreeMap<(String, String), String> {
     let mut by_alert: BTreeMap<String, (usize, Vec<(String, String, String)>)> = BTreeMap::new();
     for (number, body) in bodies(out, "/alert/").into_iter().enumerate() {
         let id = text(&body["alert"]).to_owned();
@@ -261,7 +261,7 @@ fn colours(out: &[Publication]) -> BTreeMap<(String, String), String> {
 }
 
 /// The table of a case: of each day and factor what it was settled as, and what it is in the end.
-fn table(name: &str, out: &[Publication]) -> Vec<String> {
+fn table(name: &str, out: &[TypedPublication]) -> Vec<String> {
     let colours = colours(out);
     let mut settled: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
     for body in bodies(out, "/judgement/day") {

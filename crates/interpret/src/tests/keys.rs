@@ -64,7 +64,7 @@ fn what_was_stored_before_its_key_is_read_by_who_knows_the_key_of_later() {
     live.out.iter().chain(&again.out).for_each(|publication| schemas.check(publication));
     // What was readable is said again byte for byte.
     let said = |player: &Player, at: usize| {
-        let data: Vec<Publication> = player.out.iter().filter(|p| p.topic.contains("/data/")).cloned().collect();
+        let data: Vec<TypedPublication> = player.out.iter().filter(|p| p.topic.contains("/data/")).cloned().collect();
         data[at].clone()
     };
     assert_eq!((said(&live, 0), said(&live, 3)), (said(&again, 0), said(&again, 3)));

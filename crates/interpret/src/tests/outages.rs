@@ -69,7 +69,7 @@ impl Journal {
     }
 
     /// What is published, the same with snapshots in between and without.
-    fn published(&self) -> Vec<Publication> {
+    fn published(&self) -> Vec<TypedPublication> {
         let mut whole = Player::new(settings());
         whole.play(&self.steps);
         let mut pieces = Player::new(settings());
@@ -85,12 +85,12 @@ impl Journal {
     }
 }
 
-fn bodies(published: &[Publication], topic: &str) -> Vec<serde_json::Value> {
+fn bodies(published: &[TypedPublication], topic: &str) -> Vec<serde_json::Value> {
     let own = published.iter().filter(|publication| publication.topic.ends_with(topic));
     own.map(|publication| serde_json::from_slice(&publication.payload).unwrap()).collect()
 }
 
-fn gaps(published: &[Publication]) -> Vec<(String, String, u64)> {
+fn gaps(published: &[TypedPublication]) -> Vec<(String, String, u64)> {
     let text = |gap: &serde_json::Value, key: &str| gap[key].as_str().unwrap().to_owned();
     let gaps = bodies(published, "/event/gap");
     gaps.iter()
@@ -275,6 +275,6 @@ fn what_is_under_way_is_shown_without_anything_secret() {
     assert_eq!(restored.under_way("A"), Some(view.clone()));
     assert_eq!(restored.all_under_way().collect::<Vec<_>>(), [("A", view)]);
     let gap = player.out.iter().find(|publication| publication.topic.ends_with("/event/gap")).unwrap();
-    assert_eq!(concerns(gap, "hj212/v1"), Some("A"));
-    assert_eq!(player.out.iter().filter(|p| p.topic.contains("/data/")).find_map(|p| concerns(p, "hj212/v1")), None);
+    assert_eq!(gap.concerns(), Some("A"));
+    assert_eq!(player.out.iter().filter(|p| p.topic.contains("/data/")).find_map(|p| p.concerns()), None);
 }

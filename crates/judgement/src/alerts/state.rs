@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::super::asked::Asked;
 use super::super::calendar::{self, SECOND};
-use super::super::day::Outcome;
 use super::super::decimal::Ratio;
 use super::super::history::Stage;
-use super::super::outlet::{Asked, print};
+use super::super::outcome::Outcome;
 use super::super::running::{Possible, Running};
 use super::super::said::{Said, What};
 use super::rules::{Name, Rules};
 use hj212_model::message::Timestamp;
+use hj212_model::message::topic::fnv;
 
 /// Days that an alert shows, the latest.
 pub const DAYS_SHOWN: usize = 31;
@@ -386,7 +387,7 @@ fn say(
             json!({ "day": calendar::text(*day), "ratio": ratio.map(|ratio| ratio.text(4)), "colour": of })
         })
         .collect();
-    let seen = print(&json!([alert.rank, alert.stage.name(), days, alert.set]).to_string());
+    let seen = fnv(json!([alert.rank, alert.stage.name(), days, alert.set]).to_string().as_bytes());
     if seen == alert.print {
         return;
     }

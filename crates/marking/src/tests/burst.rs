@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::effect::{DAY, HOUR};
+use super::super::expr::{DAY, HOUR};
 use super::*;
 
 /// The most that a station's state may take after a week of sixteen factors that are blown back, whatever the rhythm: docs/marking.md.
@@ -25,7 +25,7 @@ fn week(bad: impl Fn(i64, usize) -> bool) -> (usize, usize) {
             .map(|(n, code)| Reading { code, text: &text, judged: None, none: false, flag: Some(flag(n)) })
             .collect();
         let seen = Observation { at: Timestamp(now), data: Some(Timestamp(at)), kind, readings: &readings };
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         player.marks.observe(&player.plan, &seen, &mut out);
         forgotten += out.happenings.iter().filter(|h| h.kind == "marks-forgotten").count();
     };
@@ -83,7 +83,7 @@ fn reports_after(entries: usize) -> Duration {
             .collect();
         let data = Some(Timestamp(player.now));
         let seen = Observation { at: Timestamp(player.now), data, kind: Kind::Realtime, readings: &readings };
-        player.marks.observe(&player.plan, &seen, &mut Verdict::default());
+        player.marks.observe(&player.plan, &seen, &mut MarkVerdict::default());
     }
     at.elapsed()
 }
@@ -111,7 +111,7 @@ fn day_of(codes: usize) -> Player {
                 .map(|(c, t, f)| Reading { code: c, text: t, judged: None, none: false, flag: f.as_deref() })
                 .collect();
             let seen = Observation { at: Timestamp(player.now), data: Some(Timestamp(at)), kind, readings: &readings };
-            player.marks.observe(&player.plan, &seen, &mut Verdict::default());
+            player.marks.observe(&player.plan, &seen, &mut MarkVerdict::default());
         };
         say(Kind::Minute, begin + minute * MINUTE);
         if minute % 60 == 59 {

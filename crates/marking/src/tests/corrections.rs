@@ -170,7 +170,13 @@ fn a_mark_on_a_code_that_nobody_knows_is_refused() {
     let code = |said: &str| matches!(said, "SO2" | "a21026").then(|| "a21026".to_owned());
     let mut enter = |id: &str, object: &str| {
         let text = entry(id, object);
-        player.marks.enter(&player.plan, Timestamp(player.now), (id, text.as_bytes()), &code, &mut Verdict::default())
+        player.marks.enter(
+            &player.plan,
+            Timestamp(player.now),
+            (id, text.as_bytes()),
+            &code,
+            &mut MarkVerdict::default(),
+        )
     };
     for (id, object) in [("e1", "nonsense/+#"), ("e2", ""), ("e3", "f2")] {
         assert_eq!(enter(id, object).refused.unwrap().0, "object", "{object}");

@@ -72,7 +72,7 @@ impl Player {
     fn new(book: &RuleBook, facts: &StationFacts, edition: &str, medium: &str) -> Player {
         let plan = Plan::new(book, Some(facts), edition, medium);
         let mut marks = Marks::default();
-        marks.install(&plan, &mut Verdict::default());
+        marks.install(&plan, &mut MarkVerdict::default());
         let now = Timestamp(super::calendar::read("2026-03-02T08:00:00+08:00").unwrap().0).0;
         Player {
             plan,
@@ -91,7 +91,7 @@ impl Player {
         if self.restored {
             let bytes = postcard::to_allocvec(&self.marks).unwrap();
             self.marks = postcard::from_bytes(&bytes).unwrap();
-            self.marks.install(&self.plan, &mut Verdict::default());
+            self.marks.install(&self.plan, &mut MarkVerdict::default());
         }
     }
 
@@ -102,7 +102,7 @@ impl Player {
             .map(|(c, t, f)| Reading { code: c, text: t, judged: None, none: false, flag: f.as_deref() })
             .collect();
         let at = Timestamp(self.now);
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         self.marks.observe(&self.plan, &Observation { at, data: Some(at), kind, readings: &readings }, &mut out);
         self.judged.extend(values.iter().map(|(code, ..)| code.clone()).zip(out.readings));
         self.revisions.extend(out.revisions);
@@ -113,7 +113,7 @@ impl Player {
         for _ in 0..span / MINUTE {
             self.restore();
             self.now += MINUTE;
-            let mut out = Verdict::default();
+            let mut out = MarkVerdict::default();
             self.marks.tick(&self.plan, Timestamp(self.now), &mut out);
             self.revisions.extend(out.revisions);
             self.happenings.extend(out.happenings);
@@ -122,7 +122,7 @@ impl Player {
 
     fn enter(&mut self, text: &str) -> Answer {
         self.restore();
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         let read: Option<serde_json::Value> = serde_json::from_str(text).ok();
         let id = read.and_then(|read| Some(read.get("id")?.as_str()?.to_owned())).unwrap_or_default();
         let answer = self.marks.enter(
@@ -140,7 +140,7 @@ impl Player {
 
     fn rule(&mut self, (role, id): (&str, &str), text: &str) -> Answer {
         self.restore();
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         let answer = self.marks.rule(&self.plan, Timestamp(self.now), (role, id, text.as_bytes()), &mut out);
         self.happenings.extend(out.happenings);
         self.revisions.extend(out.revisions);
@@ -160,7 +160,7 @@ impl Player {
         for step in text.split('|').map(str::trim) {
             if let "down" | "up" = step {
                 self.restore();
-                let mut out = Verdict::default();
+                let mut out = MarkVerdict::default();
                 let link = if step == "up" { Link::Up } else { Link::Down };
                 self.marks.link(&self.plan, link, Timestamp(self.now), &mut out);
                 self.happenings.extend(out.happenings);
@@ -457,7 +457,7 @@ fn changed_rules_end_their_marks_and_leave_the_others() {
     player.steps("x9/10min f=0 b=0 t=100 n=0 a21026=1/D", "", "");
     assert_eq!(player.marks.held().count(), 2);
     let plan = Plan::new(&book, Some(&rig("inc19,example-province")), "2017", "air");
-    let mut out = Verdict::default();
+    let mut out = MarkVerdict::default();
     player.marks.install(&plan, &mut out);
     let ended: Vec<_> = out
         .happenings

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::effect::{DAY, HOUR};
+use super::super::expr::{DAY, HOUR};
 use super::*;
 
 const MARKS: [(&str, &str); 5] = [
@@ -34,7 +34,7 @@ fn play(things: &[Comes], restored: bool) -> Vec<(Option<Validity>, Option<bool>
         let dust = Reading { code: "a34013", ..reading };
         let seen =
             Observation { at: Timestamp(player.now), data: Some(Timestamp(data)), kind, readings: &[reading, dust] };
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         player.marks.observe(&player.plan, &seen, &mut out);
         let judged = out.readings.remove(0);
         let mean = judged.recomputed.map(|mean| mean.valid);
@@ -135,7 +135,7 @@ fn in_the_end(packets: &[Packet], restored: bool) -> (Vec<Option<Validity>>, Vec
     let say = |player: &mut Player, kind: Kind, data: i64, readings: &[Reading<'_>]| {
         player.restore();
         let seen = Observation { at: Timestamp(player.now), data: Some(Timestamp(data)), kind, readings };
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         player.marks.observe(&player.plan, &seen, &mut out);
         player.happenings.extend(out.happenings);
     };

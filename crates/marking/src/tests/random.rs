@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::super::effect::{DAY, HOUR};
+use super::super::expr::{DAY, HOUR};
 use super::*;
 
 /// One thing that happens: minutes after the one before, what, and a number.
@@ -67,7 +67,7 @@ impl World {
         }
         let seen =
             Observation { at: Timestamp(self.player.now), data: Some(Timestamp(data)), kind, readings: &readings };
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         self.player.marks.observe(&self.player.plan, &seen, &mut out);
         for judged in out.readings.iter().take(2) {
             self.said.push(format!("{kind:?} {data} {:?} {:?} {:?}", judged.validity, judged.marks, judged.proposed));
@@ -75,7 +75,7 @@ impl World {
         self.note(out);
     }
 
-    fn note(&mut self, out: Verdict) {
+    fn note(&mut self, out: MarkVerdict) {
         for mut happening in out.happenings {
             if let Some(detail) = happening.detail.as_object_mut() {
                 detail.remove("changed");
@@ -107,7 +107,7 @@ impl World {
         let id = format!("e{number}");
         let text = serde_json::json!({ "schema": "hj212.mark-entry/1", "id": id, "mark": mark, "object": object,
             "begin": begin, "end": end, "reason": "r", "proof": "p", "author": "a" });
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         let now = Timestamp(self.player.now);
         let code = |code: &str| Some(code.to_owned());
         self.player.restore();
@@ -123,7 +123,7 @@ impl World {
         let id = format!("r{}", self.said.len());
         let text = serde_json::json!({ "schema": "hj212.mark-ruling/1", "id": id, "about": format!("e{}", number / 2 * 2),
             "ruling": what, "reason": "r", "author": "a" });
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         self.player.restore();
         let answer = self.player.marks.rule(
             &self.player.plan,
@@ -138,7 +138,7 @@ impl World {
 
     fn tick(&mut self) {
         self.player.restore();
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         self.player.marks.tick(&self.player.plan, Timestamp(self.player.now), &mut out);
         self.note(out);
     }

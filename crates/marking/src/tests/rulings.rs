@@ -35,7 +35,7 @@ impl Station {
             .collect();
         self.player.now = self.player.now.max(data + long + 5 * MINUTE);
         let at = Timestamp(self.player.now);
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         let seen = Observation { at, data: Some(Timestamp(data)), kind, readings: &readings };
         self.player.marks.observe(&self.player.plan, &seen, &mut out);
         let own = values.iter().filter(|(code, ..)| self.dusty || *code != "a34013");
@@ -57,7 +57,7 @@ impl Station {
             kind: Kind::Minute,
             readings: &readings,
         };
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         self.player.marks.observe(&self.player.plan, &seen, &mut out);
         self.take(out.happenings, out.revisions);
     }
@@ -79,7 +79,7 @@ impl Station {
             "begin": at(from), "end": to.map(at), "reason": "log book", "proof": "p", "author": "Wang" });
         more.iter().for_each(|(key, value)| text[*key] = (*value).into());
         self.player.restore();
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         let now = Timestamp(self.player.now);
         let code = |code: &str| Some(code.to_owned());
         let answer =
@@ -103,7 +103,7 @@ impl Station {
             (text["from"], text["to"]) = (at(from).into(), at(to).into());
         }
         self.player.restore();
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         let now = Timestamp(self.player.now);
         let answer = self.player.marks.rule(&self.player.plan, now, (role, id, text.to_string().as_bytes()), &mut out);
         self.take(out.happenings, out.revisions);
@@ -278,7 +278,7 @@ fn a_ruled_entry_is_not_pushed_out_by_its_author_and_what_would_be_forgotten_at_
 fn a_report_from_the_future_drives_nothing() {
     let mut station = Station::new("h17");
     let readings = [Reading { code: "a21026", text: "50.0", judged: None, none: false, flag: Some("N") }];
-    let mut out = Verdict::default();
+    let mut out = MarkVerdict::default();
     for ahead in [HOUR, 3 * HOUR, 10 * 365 * 24 * HOUR] {
         for kind in [Kind::Realtime, Kind::Minute, Kind::Hour] {
             let at = Timestamp(start() + 20 * HOUR);
@@ -462,7 +462,7 @@ fn a_reading_without_a_value_is_never_called_usable_whatever_is_ruled() {
             kind: Kind::Hour,
             readings: &readings,
         };
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         station.player.marks.observe(&station.player.plan, &seen, &mut out);
         let usable = |validity: Option<Validity>| validity.is_some_and(Validity::is_usable);
         assert!(!usable(out.readings[0].validity), "{mark}: {:?}", out.readings[0]);

@@ -1,7 +1,7 @@
 //! Plays `fixtures/marking/scenarios`: what a station said, and what must follow by the texts. Each case is played as it stands, over a
 //! snapshot before every record, and beside the noise of other factors: the verdicts are the same.
 
-use super::super::effect::{DAY, HOUR};
+use super::super::expr::{DAY, HOUR};
 use super::*;
 
 /// How a case is played.
@@ -141,7 +141,7 @@ impl Played {
             .collect();
         self.player.now = self.player.now.max(self.clock + length);
         let (at, data) = (Timestamp(self.player.now), Some(Timestamp(self.clock)));
-        let mut out = Verdict::default();
+        let mut out = MarkVerdict::default();
         self.player.marks.observe(&self.player.plan, &Observation { at, data, kind, readings: &readings }, &mut out);
         for ((code, ..), judged) in said.iter().zip(out.readings).take(wanted) {
             self.last.insert(code.clone(), judged);

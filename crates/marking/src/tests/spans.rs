@@ -103,7 +103,7 @@ fn an_exceedance_by_the_converted_value_is_evidence_of_a_device_mark_too() {
     let reading = Reading { code: "a21026", text: "60", judged: Some("180"), none: false, flag: Some("N") };
     let at = Timestamp(player.now);
     let seen = Observation { at, data: Some(at), kind: Kind::Realtime, readings: &[reading] };
-    player.marks.observe(&player.plan, &seen, &mut Verdict::default());
+    player.marks.observe(&player.plan, &seen, &mut MarkVerdict::default());
     player.now += 5 * MINUTE;
     player.by_hand("dev22:fault", "a21026", HOUR, "log book");
     let exceeded = &player.marks.held().next().unwrap().exceedances;
@@ -143,7 +143,7 @@ fn silence_ends_when_something_is_heard_whatever_its_data_time() {
     assert!(player.marks.held().any(|mark| mark.by == "dev22:silence"));
     let (at, data) = (Timestamp(player.now), Timestamp(player.now - 50 * MINUTE));
     let readings = [Reading { code: "a21026", text: "5", judged: None, none: false, flag: Some("N") }];
-    let mut out = Verdict::default();
+    let mut out = MarkVerdict::default();
     player.marks.observe(
         &player.plan,
         &Observation { at, data: Some(data), kind: Kind::Realtime, readings: &readings },
@@ -161,7 +161,7 @@ fn a_mark_of_a_facility_that_is_renamed_ends() {
     assert!(player.has(&["mark-proposed"], "inc19:off", "furnace-1"));
     let mut facts = rig("inc19");
     facts.facilities.iter_mut().filter(|f| f.id == "furnace-1").for_each(|f| f.id = "furnace-9".into());
-    let mut out = Verdict::default();
+    let mut out = MarkVerdict::default();
     player.marks.install(&Plan::new(&book, Some(&facts), "2017", "air"), &mut out);
     assert!(out.happenings.iter().any(|h| h.kind == "mark-end"));
     assert_eq!(player.marks.held().count(), 0);
@@ -249,7 +249,7 @@ fn a_limit_is_compared_with_values_of_its_own_period_basis_and_days_alone() {
         player.report(Kind::Minute, &value("a21026", "N"));
         let reading = Reading { code: "a21026", text, judged, none: false, flag: Some("N") };
         let seen = Observation { at, data: Some(at), kind, readings: &[reading] };
-        player.marks.observe(&player.plan, &seen, &mut Verdict::default());
+        player.marks.observe(&player.plan, &seen, &mut MarkVerdict::default());
         player.now += 5 * MINUTE;
         player.by_hand("inc19:fault", "furnace-1", HOUR, "log book");
         let mark = player.marks.held().find(|mark| mark.said.is_some()).unwrap();

@@ -36,7 +36,7 @@ const RULINGS: [Said; 6] = [
 fn at(station: &mut Station, hours: i64) {
     let wanted = start() + hours * HOUR;
     station.player.now = station.player.now.max(wanted);
-    let mut out = Verdict::default();
+    let mut out = MarkVerdict::default();
     station.player.marks.tick(&station.player.plan, Timestamp(wanted), &mut out);
 }
 

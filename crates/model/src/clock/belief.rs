@@ -46,6 +46,9 @@ pub const UNSEEN_MAX: i64 = 6 * HOUR;
 pub const CONFIRM: i64 = 10 * 60 * SECOND;
 /// The longest silence that is believed of a wall clock alone, where there are no readings.
 pub const ALONE_MAX: i64 = 7 * 24 * HOUR;
+
+// What is near is ahead of nothing; a doubted clock is confirmed long before it counts as unseen, and that long before it is believed alone.
+const _: () = assert!(NEAR < LEAD && LEAD < CONFIRM && CONFIRM < UNSEEN_MAX && UNSEEN_MAX < ALONE_MAX);
 /// No clock before 2005-01-01T00:00:00Z is believed: the first edition of HJ 212 is of that year.
 pub const LOWEST: Timestamp = Timestamp(1_104_537_600 * SECOND);
 /// No clock from 2100-01-01T00:00:00Z on is believed.

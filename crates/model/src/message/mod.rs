@@ -7,6 +7,7 @@ pub mod publication;
 pub mod record;
 pub mod registration;
 pub mod time;
+pub mod topic;
 
 pub use context::{Context, ContextChange, Conversion, EmissionLimit, Facility, StationFacts};
 pub use kind::Kind;
@@ -16,3 +17,4 @@ pub use record::{
     RejectReason, Rejected, notice,
 };
 pub use time::Timestamp;
+pub use topic::Topic;

@@ -49,6 +49,9 @@ pub const MARK_ENTRY_MAX: usize = 16 * 1024;
 /// The longest message that is kept when it is set aside, bytes; of a longer one only its topic is kept, and the record it came of.
 pub const DEAD_LETTER_MAX: usize = 1024 * 1024;
 
+// What is kept of something refused holds the longest frame of the standard, whatever stands before it.
+const _: () = assert!(REJECTED_KEPT_MAX > 9999 + 64 && MARK_ENTRY_MAX < DEAD_LETTER_MAX);
+
 /// A record's meaning, borrowed from its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record<'a> {

@@ -16,6 +16,8 @@ use hj212::{Edition, SealForm};
 
 /// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
 pub const MN_MAX: usize = 64;
+// A registered MN stands in topics whole.
+const _: () = assert!(MN_MAX <= crate::message::topic::LEVEL_MAX);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -63,7 +63,7 @@ impl Learned {
 
 /// What is to be done with a frame.
 #[derive(Debug, Clone)]
-pub enum Verdict {
+pub enum FrameVerdict {
     /// It is kept as the station's word and answered in this dialect.
     Accepted {
         /// Whose it is.
@@ -93,8 +93,8 @@ pub fn judge(
     learned: impl FnOnce(&Station) -> Learned,
     remember: impl FnOnce(&Station, Learned),
     keys: impl FnOnce(&Station) -> Arc<[Key]>,
-) -> Verdict {
-    let refused = |reason, detail| Verdict::Refused { reason, detail };
+) -> FrameVerdict {
+    let refused = |reason, detail| FrameVerdict::Refused { reason, detail };
     let mn = header.mn.filter(|mn| !mn.is_empty());
     let registration = registration::hardware(header).filter(|_| mn.is_none_or(|mn| registry.find(mn).is_none()));
     let approved = registration.and_then(|number| registry.of_hardware(number));
@@ -116,7 +116,7 @@ pub fn judge(
         return refused(RejectReason::NetworkForbidden, frame.deviations);
     }
     let mut state = learned(&station);
-    let keys = if frame.check.verdict == hj212::Verdict::Sealed { keys(&station) } else { Arc::default() };
+    let keys = if frame.check.verdict == hj212::CrcVerdict::Sealed { keys(&station) } else { Arc::default() };
     let sealed = may_be_sealed(&station, frame, header, registry, &keys);
     let crc = crc_of(frame, station.crc, sealed, &mut state);
     remember(&station, state);
@@ -124,7 +124,7 @@ pub fn judge(
         Ok(found) => found,
         Err(detail) => return refused(RejectReason::CrcMismatch, frame.deviations.union(detail)),
     };
-    if frame.check.verdict == hj212::Verdict::Sealed
+    if frame.check.verdict == hj212::CrcVerdict::Sealed
         && station.crc != CrcPolicy::Off
         && sm4::is_damaged(frame.segment, frame.check.said, keys.iter())
     {
@@ -138,12 +138,12 @@ pub fn judge(
     }
     let dialect = dialect_of(&station, frame, header, registry);
     let deviations = frame.deviations.union(found).union(against_registration(&station, header));
-    Verdict::Accepted { station, dialect, deviations }
+    FrameVerdict::Accepted { station, dialect, deviations }
 }
 
 /// Whether anything but the looks of its data area says that the frame may be encrypted.
 fn may_be_sealed(station: &Station, frame: &Frame<'_>, header: &Header<'_>, registry: &Registry, keys: &[Key]) -> bool {
-    if frame.check.verdict != hj212::Verdict::Sealed {
+    if frame.check.verdict != hj212::CrcVerdict::Sealed {
         return false;
     }
     let shown = || registry.recognised(station, header, frame.deviations).map(|dialect| dialect.edition);
@@ -154,16 +154,16 @@ fn may_be_sealed(station: &Station, frame: &Frame<'_>, header: &Header<'_>, regi
 /// The deviations of an acceptable CRC, or what is known of one that is not.
 fn crc_of(frame: &Frame<'_>, policy: CrcPolicy, sealed: bool, learned: &mut Learned) -> Result<Deviations, Deviations> {
     let found = match frame.check.verdict {
-        hj212::Verdict::Right => {
+        hj212::CrcVerdict::Right => {
             learned.right(frame);
             return Ok(Deviations::NONE);
         }
-        hj212::Verdict::Sealed if sealed => return Ok(Deviations::NONE),
-        hj212::Verdict::Known(mistake) => Some(mistake),
-        hj212::Verdict::Wrong | hj212::Verdict::Sealed => None,
+        hj212::CrcVerdict::Sealed if sealed => return Ok(Deviations::NONE),
+        hj212::CrcVerdict::Known(mistake) => Some(mistake),
+        hj212::CrcVerdict::Wrong | hj212::CrcVerdict::Sealed => None,
     };
     let mut named = found.map_or(Deviations::NONE, Deviations::from);
-    if frame.check.verdict == hj212::Verdict::Sealed {
+    if frame.check.verdict == hj212::CrcVerdict::Sealed {
         named.insert(Deviation::SealedUnspoken);
     }
     match policy {

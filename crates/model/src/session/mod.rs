@@ -11,7 +11,7 @@ mod reply;
 
 pub use changed_mn::{HEARD_ADDRESSES_MAX, HeardAddresses, Moved, OTHERS_MAX};
 pub use directory::{ALTERNATION_WINDOW, ALTERNATIONS, Directory, Move};
-pub use judge::{LEARN_AFTER, Learned, Verdict, judge};
+pub use judge::{FrameVerdict, LEARN_AFTER, Learned, judge};
 pub use reply::Reply;
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ fn played_with(bytes: &[u8], address: &str, learned: &mut Learned, keys: &[Key])
     let before = *learned;
     let from = address.parse().unwrap();
     match judge(&frame, &header, from, &stations(), |_| before, |_, after| *learned = after, |_| keys.into()) {
-        Verdict::Refused { reason, detail } => format!("refused {} {detail:?}", reason.code()),
-        Verdict::Accepted { dialect, .. } => match Reply::to(&header, &dialect) {
+        FrameVerdict::Refused { reason, detail } => format!("refused {} {detail:?}", reason.code()),
+        FrameVerdict::Accepted { dialect, .. } => match Reply::to(&header, &dialect) {
             None => "silent".into(),
             Some(reply) => {
                 let text = String::from_utf8(reply.frame).unwrap();
@@ -222,8 +222,8 @@ fn heard_as(bytes: &[u8], seal: Option<SealForm>, keys: &[Key]) -> String {
     let header = packet::parse(frame.segment);
     let address = "127.0.0.1".parse().unwrap();
     match judge(&frame, &header, address, &registry, |_| Learned::default(), |_, _| (), |_| keys.into()) {
-        Verdict::Refused { reason, .. } => format!("refused {}", reason.code()),
-        Verdict::Accepted { .. } => "accepted".into(),
+        FrameVerdict::Refused { reason, .. } => format!("refused {}", reason.code()),
+        FrameVerdict::Accepted { .. } => "accepted".into(),
     }
 }
 
@@ -351,8 +351,8 @@ fn what_the_field_sends_is_taken_or_refused_by_its_name() {
         let address = "127.0.0.1".parse().unwrap();
         let (found, of_check) =
             match judge(&frame, &header, address, &registry, |_| Learned::default(), |_, _| (), |_| Arc::default()) {
-                Verdict::Refused { reason, detail } => (format!("refused {}", reason.code()), detail),
-                Verdict::Accepted { dialect, deviations, .. } => match Reply::to(&header, &dialect) {
+                FrameVerdict::Refused { reason, detail } => (format!("refused {}", reason.code()), detail),
+                FrameVerdict::Accepted { dialect, deviations, .. } => match Reply::to(&header, &dialect) {
                     Some(_) => ("answered".to_owned(), deviations),
                     None => ("silent".to_owned(), deviations),
                 },
@@ -434,7 +434,7 @@ fn unregistered(head: &str, segment: &str) -> Option<(String, String)> {
         |_, _| (),
         |_| Arc::default(),
     );
-    let Verdict::Accepted { dialect, .. } = verdict else { panic!("{verdict:?}") };
+    let FrameVerdict::Accepted { dialect, .. } = verdict else { panic!("{verdict:?}") };
     let answer = Reply::to(&header, &dialect)?;
     Some((dialect.name.clone(), String::from_utf8(answer.frame).unwrap()))
 }
@@ -524,14 +524,14 @@ fn a_destroyed_area_is_sealed_only_where_flag_of_its_edition_registration_or_key
                 let keys = |_: &_| if *keyed { Arc::from([key.clone()]) } else { Arc::default() };
                 let case = format!("{facts} {keyed} {st} {mn} {flag} {policy}");
                 match judge(&frame, &header, from, &registry, |_| Learned::default(), |_, _| (), keys) {
-                    Verdict::Accepted { deviations, .. } if policy == "off" && !wanted => {
+                    FrameVerdict::Accepted { deviations, .. } if policy == "off" && !wanted => {
                         assert!(deviations.contains(Deviation::SealedUnspoken), "{case}: the damage is named");
                         assert!(deviations.contains(Deviation::CrcUnchecked), "{case}");
                     }
-                    Verdict::Accepted { deviations, .. } => {
+                    FrameVerdict::Accepted { deviations, .. } => {
                         assert!(*wanted && !deviations.contains(Deviation::SealedUnspoken), "{case}");
                     }
-                    Verdict::Refused { reason, detail } => {
+                    FrameVerdict::Refused { reason, detail } => {
                         assert!(!wanted && policy != "off", "{case}");
                         assert_eq!(reason, RejectReason::CrcMismatch);
                         assert!(detail.contains(Deviation::SealedUnspoken), "{case}");
@@ -588,7 +588,7 @@ recognise = [{ head = ["blank", "separator"], st = ["32"] }]
         let header = packet::parse(frame.segment);
         let from = "127.0.0.1".parse().unwrap();
         let verdict = judge(&frame, &header, from, &registry, |_| Learned::default(), |_, _| (), |_| Arc::default());
-        let Verdict::Accepted { dialect, .. } = verdict else { panic!("{head}: {verdict:?}") };
+        let FrameVerdict::Accepted { dialect, .. } = verdict else { panic!("{head}: {verdict:?}") };
         assert_eq!(dialect.name == "makers-own", own, "{head}");
         assert_eq!(Reply::to(&header, &dialect).is_some(), own, "{head}");
     }
