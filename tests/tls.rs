@@ -369,7 +369,12 @@ fn whoever_says_nothing_does_not_keep_the_gateway() {
     let mut held = secured(port, &authority);
     assert!(answered(&mut held, &scene, "20261123100000").unwrap());
     let silent: Vec<TcpStream> = [port, balanced, scene.gateway.listen.port()].map(dial).into();
-    std::thread::sleep(Duration::from_millis(100));
+    // An address takes connections in the order in which they come: those that are silent were taken before these that are answered.
+    assert!(answered(&mut secured(port, &authority), &scene, "20261123100100").unwrap());
+    let mut balanced = dial(balanced);
+    balanced.write_all(b"PROXY TCP4 203.0.113.7 198.51.100.1 40001 9002\r\n").unwrap();
+    assert!(answered(&mut balanced, &scene, "20261123100200").unwrap());
+    assert!(answered(&mut dial(scene.gateway.listen.port()), &scene, "20261123100300").unwrap());
     let (took, good) = scene.gateway.stop();
     assert!(good && took < Duration::from_secs(15), "{took:?}");
     drop((silent, held));
@@ -397,6 +402,12 @@ fn behind_a_load_balancer_the_station_s_own_address_is_kept() {
         let mut bare = dial(refused);
         assert!(!answered(&mut bare, &scene, "20261123100300").unwrap_or(false), "without a header nothing is taken");
     }
+    let mut claimed = dial(strict);
+    claimed.write_all(b"PROXY TCP4 203.0.113.9 198.51.100.1 40001 9002\r\n").unwrap();
+    assert!(
+        !answered(&mut claimed, &scene, "20261123100300").unwrap_or(false),
+        "nobody else is believed where others come from"
+    );
     let mut late = dial(port);
     late.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     late.write_all(b"PROXY TCP4 203").unwrap();

@@ -48,7 +48,8 @@ impl TypedPublication {
 
     /// What the gateway says.
     pub(super) fn of_gateway(topic: String, payload: Bytes, content: Says) -> TypedPublication {
-        TypedPublication { publication: Publication { topic, payload, retain: false }, station: None, content }
+        let retain = content.is_retained();
+        TypedPublication { publication: Publication { topic, payload, retain }, station: None, content }
     }
 
     /// What clears it at the broker.
@@ -87,7 +88,6 @@ impl TypedPublication {
             | Says::EntryStatus(_)
             | Says::RulingStatus { .. }
             | Says::Rejected { .. }
-            | Says::CaseStatus
             | Says::Anchor
             | Says::Case
             | Says::CaseStatus
@@ -165,6 +165,7 @@ impl Says {
             | Says::RulingStatus { .. }
             | Says::CommandRefused
             | Says::Rejected { .. }
+            | Says::CaseStatus
             | Says::Gateway => false,
         }
     }
