@@ -17,7 +17,7 @@ const FRAMES: i64 = 1000;
 
 /// Enters faults of five minutes, half an hour apart, and one that holds.
 fn enter(marks: &mut Marks, plan: &Plan, now: &mut i64, entries: i64) {
-    let mut verdict = Verdict::default();
+    let mut verdict = MarkVerdict::default();
     let mut say = |id: String, begin: i64, end: Option<i64>, at: i64| {
         let time = |at: i64| Timestamp(at).to_rfc3339();
         let end = end.map_or("null".to_owned(), |end| format!("\"{}\"", time(end)));

@@ -30,7 +30,7 @@ pub struct TypedPublication {
 impl Deref for TypedPublication {
     type Target = Publication;
 
-    fn deref(&self) -> &TypedPublication {
+    fn deref(&self) -> &Publication {
         &self.publication
     }
 }

@@ -241,10 +241,10 @@ fn kind_7_whatever_ends_an_area_with_length_and_check_right_or_wrong_is_a_frame_
                 assert_eq!((header.mn.is_some(), header.cn), (true, Some(1062)), "{stream}");
                 let named = deviations.union(header.deviations);
                 if check == Some(0) {
-                    assert_eq!((said.verdict, said.computed), (Verdict::Right, computed), "{stream}");
+                    assert_eq!((said.verdict, said.computed), (CrcVerdict::Right, computed), "{stream}");
                     assert_eq!(of.as_slice(), segment.as_bytes(), "{stream}");
                 } else {
-                    assert_eq!(said.verdict, Verdict::Wrong, "{stream}");
+                    assert_eq!(said.verdict, CrcVerdict::Wrong, "{stream}");
                 }
                 assert!(off == 0 || named.contains(Deviation::LengthOff), "{stream}: {named:?}");
                 assert!(
@@ -637,8 +637,8 @@ proptest! {
         };
         let header = packet::parse(segment);
         prop_assert!(header.mn.is_some() && header.cn == Some(1062), "{}", stream);
-        prop_assert!(check != Some(0) || said.verdict == Verdict::Right, "{}: {:?}", stream, said);
-        prop_assert!(check.is_none_or(|wrong| wrong == 0) || said.verdict != Verdict::Right, "{}", stream);
+        prop_assert!(check != Some(0) || said.verdict == CrcVerdict::Right, "{}: {:?}", stream, said);
+        prop_assert!(check.is_none_or(|wrong| wrong == 0) || said.verdict != CrcVerdict::Right, "{}", stream);
     }
 
     #[test]
