@@ -14,13 +14,13 @@ use super::events::JournalRef;
 use super::gather::data_time_of;
 use super::moment::Moment;
 use super::parts::{ArrivedPart, Part, Pending, Waiting};
+use super::remembered::Pace;
 use super::source_record::SourceRecord;
 use super::station::Station;
 use super::{Interpreted, Interpreter, TypedPublication};
 use hj212_coverage::Grain;
 use hj212_model::message::kind::Span;
 use hj212_model::message::{Kind, Timestamp};
-use serde::{Deserialize, Serialize};
 
 /// Parts are put together by their numbers if they come within this time: five seconds, the usual wait for an answer (HJ 212-2017, 6.1).
 pub(super) const BESIDE: i64 = 5 * 1_000_000;
@@ -29,17 +29,6 @@ pub(super) const BESIDE: i64 = 5 * 1_000_000;
 const INSTANT_SECONDS: u32 = 30;
 
 const SECOND: i64 = 1_000_000;
-
-/// How soon after each other a station's records can be sent: what its whole records have shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Pace {
-    /// Spans of which a record was sent before its period was over: their DataTime is the end, whatever the standard says.
-    at_end: u8,
-    /// The DataTime of the last sampled record in seconds.
-    sampled: i64,
-    /// The shortest step between two of them in seconds; 0: none was seen.
-    step: u32,
-}
 
 /// The least seconds of the periods of this span, and its bit in [`Pace::at_end`].
 fn period_of(kind: Kind) -> Option<(i64, u8)> {

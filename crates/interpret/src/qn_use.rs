@@ -10,13 +10,10 @@
 //!
 //! What a QN names nothing of is told by its numbers alone, if at all: see [`super::by_number`].
 
-use std::collections::VecDeque;
-
-use serde::{Deserialize, Serialize};
-
 use super::by_number::BESIDE;
 use super::moment::Moment;
 use super::parts::{Part, Pending};
+use super::remembered::{QnUse, QnUsed};
 use super::station::Station;
 use super::{Interpreter, hash};
 use hj212_model::message::Timestamp;
@@ -33,25 +30,6 @@ const QNS_MAX: usize = 16;
 const SOON: i64 = 29 * 1_000_000;
 
 const DAY: u64 = 86_400_000_000;
-
-/// What the last QNs of a station stood for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct QnUse {
-    last: VecDeque<Use>,
-    /// How many different ones came since one stood for two records, up to [`SOUND`]; below 0 after that.
-    sound: i8,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Use {
-    qn: u64,
-    /// ST, CN and the count of parts.
-    form: u64,
-    /// The hash of the DataTime; 0: it had none yet.
-    time: u64,
-    /// When it came first, by the time that has passed.
-    since: Timestamp,
-}
 
 /// What may be believed of a station's QNs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +54,7 @@ impl QnUse {
             if self.last.len() >= QNS_MAX {
                 self.last.pop_front();
             }
-            self.last.push_back(Use { qn, form, time: time.unwrap_or(0), since: now });
+            self.last.push_back(QnUsed { qn, form, time: time.unwrap_or(0), since: now });
             self.sound = self.sound.saturating_add(1).min(SOUND);
             return;
         };

@@ -47,9 +47,9 @@ pub(super) struct Station {
     /// Whether its parts were seen to have a QN or a DataTime in common: then their numbers alone never put them together.
     pub(super) names_parts: bool,
     /// What its QNs stand for.
-    pub(super) qn_use: super::qn_use::QnUse,
+    pub(super) qn_use: super::remembered::QnUse,
     /// How soon after each other its records can be sent.
-    pub(super) pace: super::by_number::Pace,
+    pub(super) pace: super::remembered::Pace,
     /// QNs met, with the record they stood for.
     pub(super) qns: Recent,
     /// What its records showed of the tables that its codes belong to.
