@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -20,9 +19,9 @@ use super::report::Report;
 use super::station::Station;
 use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, hash, json as text, micros};
 use hj212_judgement::alerts::{Alert, Rules};
-use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Limits, Mean, Outcome, Picture, Said, Stage, What};
+use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Mean, Outcome, Picture, Said, Stage, What};
 use hj212_marking::{Happening, Mark, MarkVerdict, Plan, Validity};
-use hj212_model::message::{Kind, StationFacts, Timestamp};
+use hj212_model::message::{Kind, Timestamp};
 
 /// Entries that stand in the judgement of a day, at most.
 const MARKS_SHOWN: usize = 64;
@@ -83,11 +82,6 @@ impl Asked for Ask<'_> {
     fn holds(&self, mark: &str) -> bool {
         self.station.marks.held().any(|held| held.mark == mark && held.works_at(self.now.0))
     }
-}
-
-/// The limits that are registered for a station; none: there is nothing to judge by.
-pub(super) fn limits_of(facts: Option<&StationFacts>) -> Option<Arc<Limits>> {
-    facts.map(Limits::new).filter(|limits| !limits.is_empty()).map(Arc::new)
 }
 
 /// Runs `judge` over what is remembered of an outlet, and publishes what it has to say.

@@ -107,7 +107,7 @@ impl Station {
     pub(super) fn dress(&mut self, settings: &Settings, context: &Context) {
         let mn = std::str::from_utf8(&self.mn).unwrap_or_default();
         let (facts, former) = (context.facts(mn), context.registered_as(mn));
-        self.limits = super::judgement::limits_of(facts);
+        self.limits = limits_of(facts);
         self.level.clear();
         topic::level(&mut self.level, &self.mn);
         self.topic = Topic::of_station(&settings.prefix, &self.mn);
@@ -275,6 +275,11 @@ impl Station {
 }
 
 /// Appends `"name","tags":{…}`.
+/// The limits that are registered for a station; none: there is nothing to judge by.
+fn limits_of(facts: Option<&StationFacts>) -> Option<Arc<hj212_judgement::Limits>> {
+    facts.map(hj212_judgement::Limits::new).filter(|limits| !limits.is_empty()).map(Arc::new)
+}
+
 fn write_name_and_tags(out: &mut Vec<u8>, facts: Option<&StationFacts>) {
     json::optional(out, facts.map(|facts| facts.name.as_str()).filter(|name| !name.is_empty()));
     out.extend_from_slice(b",\"tags\":{");

@@ -523,8 +523,8 @@ impl Marks {
     #[must_use]
     pub fn hours_due(&self, code: &str) -> Option<u32> {
         let slot = self.slots.get(usize::from(*self.index.get(code)?))?;
-        let step = slot.tallies.last()?.step()?.max(super::effect::HOUR);
-        u32::try_from((super::effect::DAY + step / 2) / step).ok().filter(|due| (1..=24).contains(due))
+        let step = slot.tallies.last()?.step()?.max(super::expr::HOUR);
+        u32::try_from((super::expr::DAY + step / 2) / step).ok().filter(|due| (1..=24).contains(due))
     }
 
     /// The entry by which another one was withdrawn or superseded.
