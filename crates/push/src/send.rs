@@ -1,0 +1,185 @@
+//! One attempt: a request and its answer, or a mail.
+//!
+//! What must stay true: the host is the one of the configured address; nothing that the other side says leads to another; an answer is read up to
+//! [`ANSWER_MAX`]; whatever happens, the attempt ends within [`ATTEMPT_MAX`].
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, Uri, header};
+use hyper_util::rt::TokioIo;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::form::{form, outcome, text, title};
+use super::queue::{Item, Outcome};
+use super::settings::{Kind, Mail, Sink};
+use super::{ANSWER_MAX, ATTEMPT_MAX};
+use hj212_certificates::{self as certificates, ClientFiles};
+
+/// Why an attempt failed, without any secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Trouble(pub String);
+
+/// Tries to send `item` at `now` (milliseconds since 1970): what became of it, and why if it was not taken.
+pub async fn send(sink: &Sink, item: &Item, now: i64) -> (Outcome, Option<Trouble>) {
+    let attempt = async {
+        match (sink.kind, &sink.mail) {
+            (Kind::Mail, Some(mail)) => mailed(sink, mail, item).await,
+            _ => posted(sink, item, now).await,
+        }
+    };
+    match tokio::time::timeout(ATTEMPT_MAX, attempt).await {
+        Ok(Ok((Outcome::Taken, _))) => (Outcome::Taken, None),
+        Ok(Ok((outcome, said))) => (outcome, Some(Trouble(said))),
+        Ok(Err(trouble)) => (Outcome::Away, Some(trouble)),
+        Err(_) => (Outcome::Away, Some(Trouble(format!("no answer within {} s", ATTEMPT_MAX.as_secs())))),
+    }
+}
+
+/// A file's bytes, read beside the runtime.
+async fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let file = file.to_path_buf();
+    tokio::task::spawn_blocking(move || std::fs::read(file)).await.map_err(std::io::Error::other)?
+}
+
+/// The only line of a file.
+async fn line(file: &Path) -> Result<Vec<u8>, Trouble> {
+    if file.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    match read(file).await {
+        Ok(text) => Ok(text.trim_ascii().to_vec()),
+        Err(error) => Err(Trouble(format!("{}: {error}", file.display()))),
+    }
+}
+
+fn trouble(what: &str) -> impl Fn(&dyn std::fmt::Display) -> Trouble + '_ {
+    move |error| Trouble(format!("{what}: {error}"))
+}
+
+async fn posted(sink: &Sink, item: &Item, now: i64) -> Result<(Outcome, String), Trouble> {
+    let url = if sink.url.is_empty() {
+        String::from_utf8(line(&sink.url_file).await?).map_err(|_| Trouble("the address is no text".into()))?
+    } else {
+        sink.url.clone()
+    };
+    let secret = line(&sink.secret_file).await?;
+    let form = form(sink.kind, item, &secret, now);
+    // The address may be a secret: no error shows it.
+    let uri: Uri = url.parse().map_err(|_| Trouble("the address cannot be read: write https://HOST/PATH".into()))?;
+    let (Some(host), Some(scheme)) = (uri.host().map(str::to_owned), uri.scheme_str()) else {
+        return Err(Trouble("the address has no host: write https://HOST/PATH".into()));
+    };
+    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let mut path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    if !form.query.is_empty() {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.push_str(&form.query);
+    }
+    let authority = uri.authority().map_or(host.as_str(), |authority| {
+        // A password in an address is nobody's host.
+        authority.as_str().rsplit('@').next().unwrap_or_default()
+    });
+    let mut request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(header::HOST, authority)
+        .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .header(header::USER_AGENT, concat!("hj212-gateway/", env!("CARGO_PKG_VERSION")))
+        .header(header::CONNECTION, "close");
+    for (name, value) in &form.headers {
+        request = request.header(*name, value);
+    }
+    let request = request.body(Full::new(Bytes::from(form.body))).map_err(|error| trouble("the request")(&error))?;
+    let tcp = TcpStream::connect((bare.as_str(), port)).await.map_err(|error| trouble("cannot be reached")(&error))?;
+    let (status, body) = if scheme == "https" {
+        let files = ClientFiles { ca: sink.ca.clone(), ..ClientFiles::default() };
+        let read = tokio::task::spawn_blocking(move || certificates::client(&files)).await;
+        let (config, _) =
+            read.map_err(|error| trouble("certificates")(&error))?.map_err(|wrong| trouble("certificates")(&wrong))?;
+        let server = ServerName::try_from(bare).map_err(|error| trouble("the host's name")(&error))?;
+        let stream = TlsConnector::from(config).connect(server, tcp).await;
+        exchanged(stream.map_err(|error| Trouble(certificates::explain(&error, "the server")))?, request).await?
+    } else {
+        exchanged(tcp, request).await?
+    };
+    let said = String::from_utf8_lossy(body.get(..body.len().min(200)).unwrap_or_default()).escape_debug().to_string();
+    Ok((outcome(sink.kind, status, &body), format!("it answered {status}: {said}")))
+}
+
+/// Sends the request and reads the answer.
+async fn exchanged<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), Trouble>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(ANSWER_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| trouble("the connection")(&error))?;
+    // It ends with the exchange, or with this future.
+    let talking = AbortOnDrop(tokio::spawn(connection));
+    let answer = sender.send_request(request).await.map_err(|error| trouble("the exchange")(&error))?;
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+    drop(talking);
+    // Of an answer that is too long or cut, the status counts, and of robots nothing.
+    Ok((status, body.map(|body| body.to_bytes()).unwrap_or_default()))
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn mailed(sink: &Sink, mail: &Mail, item: &Item) -> Result<(Outcome, String), Trouble> {
+    let address = |text: &str| -> Result<Mailbox, Trouble> {
+        text.parse().map_err(|_| Trouble(format!("{} is no address", text.escape_debug())))
+    };
+    let mut message = Message::builder().from(address(&mail.from)?).subject(title(item));
+    for to in &mail.to {
+        message = message.to(address(to)?);
+    }
+    let message = message.body(text(item)).map_err(|error| trouble("the mail")(&error))?;
+    let mut parameters = TlsParameters::builder(mail.host.clone());
+    if let Some(ca) = &sink.ca {
+        let pem = read(ca).await.map_err(|error| trouble("ca")(&error))?;
+        let certificate = Certificate::from_pem(&pem).map_err(|error| trouble("ca")(&error))?;
+        parameters = parameters.add_root_certificate(certificate);
+    }
+    let tls = match mail.security.as_str() {
+        "none" => Tls::None,
+        security => {
+            let parameters = parameters.build_rustls().map_err(|error| trouble("TLS")(&error))?;
+            if security == "tls" { Tls::Wrapper(parameters) } else { Tls::Required(parameters) }
+        }
+    };
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)
+        .port(mail.port)
+        .tls(tls)
+        .timeout(Some(ATTEMPT_MAX));
+    if !mail.username.is_empty() {
+        let password = String::from_utf8(line(&mail.password_file).await?)
+            .map_err(|_| Trouble("the password is no text".into()))?;
+        transport = transport.credentials(Credentials::new(mail.username.clone(), password));
+    }
+    match transport.build().send(message).await {
+        Ok(_) => Ok((Outcome::Taken, String::new())),
+        // A permanent answer to an address or a password may be put right any day: it counts as a refusal of this mail.
+        Err(error) if error.is_permanent() => Ok((Outcome::Refused, error.to_string())),
+        Err(error) => Err(trouble("the mail server")(&error)),
+    }
+}
