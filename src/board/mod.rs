@@ -255,7 +255,6 @@ impl Board {
 }
 
 /// The board of several threads. It is consistent after every single step, so a thread that fell over it does not matter.
-#[must_use]
 pub fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
     board.lock().unwrap_or_else(PoisonError::into_inner)
 }

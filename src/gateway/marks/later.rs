@@ -66,6 +66,7 @@ pub(super) fn take(report: &mut Report, mn: &str, interpreter: &Interpreter, see
     let Seen::After { stored, published, .. } = seen else { return };
     let about = |report: &Report, entry: &str| is_about(report, mn, interpreter, entry);
     for said in published.iter().filter(|said| said.station.as_deref() == Some(mn)) {
+        #[allow(clippy::wildcard_enum_match_arm, reason = "all else says nothing of a report")]
         let what = match &said.content {
             Says::EntryStatus(entry) => {
                 let known = report.marks.iter().any(|(_, marks)| marks.iter().any(|mark| mark.by == entry.id));

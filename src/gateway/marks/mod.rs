@@ -243,10 +243,8 @@ pub fn explain(dir: &Path, settings: interpret::Settings, question: &Question) -
 
 /// What happened to a mark, if that is what a publication says.
 fn mark_event(published: &TypedPublication) -> Option<&MarkEvent> {
-    match &published.content {
-        Says::Event(StationEvent { kind: EventKind::Mark(event), .. }) => Some(event),
-        _ => None,
-    }
+    let Says::Event(StationEvent { kind: EventKind::Mark(event), .. }) = &published.content else { return None };
+    Some(event)
 }
 
 /// Episodes that have ended, by begin, mark, object and rule.

@@ -60,10 +60,9 @@ pub struct Places {
 impl Places {
     /// Takes a record and what came of it: of those under one id the first that was accepted is the one that counts.
     pub(super) fn note(&mut self, offset: Offset, record: &Record<'_>, published: &[TypedPublication]) {
-        let accepted = |said: &TypedPublication| match &said.content {
-            Says::EntryStatus(entry) => entry.accepted,
-            Says::RulingStatus { accepted } => *accepted,
-            _ => false,
+        let accepted = |said: &TypedPublication| {
+            matches!(&said.content, Says::EntryStatus(entry) if entry.accepted)
+                || matches!(said.content, Says::RulingStatus { accepted: true })
         };
         let accepted = || published.iter().any(accepted);
         match record {

@@ -239,6 +239,7 @@ fn text(value: &Value) -> &str {
 }
 
 /// The colour of each day that stands in an alert that was not taken back.
+#[allow(clippy::type_complexity, reason = "a table of one test")]
 fn colours(out: &[TypedPublication]) -> BTreeMap<(String, String), String> {
     let mut by_alert: BTreeMap<String, (usize, Vec<(String, String, String)>)> = BTreeMap::new();
     for (number, body) in bodies(out, "/alert/").into_iter().enumerate() {
