@@ -18,6 +18,7 @@ use super::reading::Worth;
 use super::report::Report;
 use super::station::Station;
 use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, hash, json as text, micros};
+use hj212_cases::{Colour, Opening};
 use hj212_judgement::alerts::{Alert, Rules};
 use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Mean, Outcome, Picture, Said, Stage, What};
 use hj212_marking::{Happening, Mark, MarkVerdict, Plan, Validity};
@@ -267,6 +268,9 @@ fn publish(
         What::Event(kind, time) => Says::Event(StationEvent { kind: EventKind::named(kind), time }),
         What::Schema(_) => Says::Judged { retained: said.retain },
     };
+    if let Some(raised) = said.raised {
+        numbers.raised.push((String::from_utf8_lossy(&station.mn).into_owned(), raised));
+    }
     let Some(members) = said.body else {
         out.push(TypedPublication::of(&station.name, topic, Bytes::new(), content));
         return;
@@ -333,6 +337,16 @@ pub struct DayKnown {
 }
 
 impl Interpreter {
+    /// Opens or worsens the cases of alerts that have settled at this record.
+    pub(super) fn open_cases(&mut self, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
+        for (mn, raised) in std::mem::take(&mut self.numbers.raised) {
+            let Some(colour) = Colour::named(&raised.colour) else { continue };
+            let opening =
+                Opening { mn: &mn, outlet: "", code: &raised.code, alert: &raised.alert, colour, text: &raised.text };
+            self.on_alert(&opening, (place.offset, place.time, place.hash), out);
+        }
+    }
+
     /// What the day (its number, see [`judgement::calendar`]) of the station `mn` comes to by what is known now. `None`: no such station.
     #[must_use]
     pub fn judged(&self, mn: &str, day: i32, factor: Option<&str>) -> Option<DayKnown> {

@@ -308,6 +308,7 @@ impl Interpreter {
             Record::CaseStep { mn, role, id, json } => self.on_case_step((mn, role, id, json), place, out),
             Record::Started(_) | Record::Stopped => {}
         }
+        self.open_cases(place, out);
         self.hold_back(from, out);
         done
     }

@@ -15,6 +15,8 @@ pub(super) struct Numbers {
     record: RecordName,
     /// By family of messages and station.
     next: BTreeMap<(&'static str, String), u32>,
+    /// Alerts that have settled at this record, with the MN of their station: cases follow from them.
+    pub(super) raised: Vec<(String, hj212_judgement::Raised)>,
 }
 
 impl Numbers {

@@ -52,6 +52,6 @@ pub use limits::{Basis, Limit, Limits, Period};
 pub use outcome::Outcome;
 pub use outlet::{Heard, Held, Mean, Outcomes, Outlet, Picture};
 pub use running::{Possible, Running};
-pub use said::{METHOD, Said, What};
+pub use said::{METHOD, Raised, Said, What};
 pub use settings::Settings;
 pub use words::Words;

@@ -27,6 +27,21 @@ pub struct Said {
     pub body: Option<Value>,
     /// The factor and the day that a judgement is about: who publishes adds the marks over it.
     pub of: Option<(String, i32)>,
+    /// Of an alert that is settled: what a case is opened for.
+    pub raised: Option<Raised>,
+}
+
+/// An alert that is settled, in this colour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raised {
+    /// Its id.
+    pub alert: String,
+    /// The factor.
+    pub code: String,
+    /// `blue`, `yellow`, `orange`, `red`
+    pub colour: String,
+    /// What it says, in Chinese.
+    pub text: String,
 }
 
 /// What kind of message it is.
@@ -46,6 +61,7 @@ impl Said {
             what: What::Event(kind, at),
             body: Some(detail),
             of: None,
+            raised: None,
         }
     }
 }
@@ -81,7 +97,14 @@ pub(super) fn day(
         "judged_on": "exempt", "method": METHOD, "explain": said.view(),
     });
     let of = Some((code.to_owned(), number));
-    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body), of }
+    Said {
+        topic: "judgement/day".into(),
+        retain: false,
+        what: What::Schema("judgement"),
+        body: Some(body),
+        of,
+        raised: None,
+    }
 }
 
 /// How it was found: by the hours that loggers report, and their worths.
@@ -112,7 +135,14 @@ pub(super) fn hour(
         "ratio": judged.ratio.map(|ratio| ratio.text(4)), "multiple": multiple(judged.outcome, judged.ratio),
         "judged_on": "exempt", "method": METHOD, "explain": words::hour((at, code, limit), judged).view(),
     });
-    Said { topic: "judgement/hour".into(), retain: false, what: What::Schema("judgement"), body: Some(body), of: None }
+    Said {
+        topic: "judgement/hour".into(),
+        retain: false,
+        what: What::Schema("judgement"),
+        body: Some(body),
+        of: None,
+        raised: None,
+    }
 }
 
 /// The day that is going on.
@@ -130,6 +160,7 @@ pub(super) fn running((number, code, limit): (i32, &str, &Limit), running: &Runn
         what: What::Schema("judgement-running"),
         body: Some(body),
         of: None,
+        raised: None,
     }
 }
 
@@ -156,7 +187,14 @@ pub(super) fn furnace(
         "outcome": outcome.name(), "reasons": codes(reasons), "ratio": ratio_of(windows).map(|ratio| ratio.text(4)),
         "method": "judgement/1 five-minute", "explain": words::furnace((number, rule, object), windows, outcome).view(),
     });
-    Said { topic: "judgement/day".into(), retain: false, what: What::Schema("judgement"), body: Some(body), of: None }
+    Said {
+        topic: "judgement/day".into(),
+        retain: false,
+        what: What::Schema("judgement"),
+        body: Some(body),
+        of: None,
+        raised: None,
+    }
 }
 
 /// How a count on a furnace is called where factors stand: `t850@furnace-1`.

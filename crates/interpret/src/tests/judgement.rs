@@ -453,3 +453,23 @@ fn the_furnace_test_counts_windows_that_no_mark_lifts() {
     let alerts: Vec<_> = bodies(&player.out, "/alert/").iter().map(|body| text(&body["why"]).to_owned()).collect();
     assert_eq!(alerts, ["exceeded", "settled-met"]);
 }
+
+#[test]
+fn a_settled_alert_opens_a_case_and_a_worse_one_raises_it() {
+    let case = read().into_iter().find(|case| case.name == "a bad week").unwrap();
+    let (_, steps) = case.journal();
+    let mut player = Player::new(judging());
+    player.play(&steps);
+    let view = |body: &Value| (text(&body["code"]).to_owned(), text(&body["colour"]).to_owned());
+    let cases: Vec<_> = bodies(&player.out, "/case/").iter().map(view).collect();
+    let of = |code: &str| {
+        // A case is also told when it is overdue.
+        let mut all: Vec<&str> = cases.iter().filter(|(of, _)| of == code).map(|(_, colour)| colour.as_str()).collect();
+        all.dedup();
+        all
+    };
+    // Exceeded on the first two days and, with two others, on the third; provisional alerts open nothing.
+    assert_eq!(of("a21026"), ["blue", "yellow", "orange"]);
+    assert_eq!(of("a34013").last(), Some(&"red"));
+    assert!(of("a21002").contains(&"orange"));
+}

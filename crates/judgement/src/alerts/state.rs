@@ -11,7 +11,7 @@ use super::super::decimal::Ratio;
 use super::super::history::Stage;
 use super::super::outcome::Outcome;
 use super::super::running::{Possible, Running};
-use super::super::said::{Said, What};
+use super::super::said::{Raised, Said, What};
 use super::rules::{Name, Rules};
 use hj212_model::message::Timestamp;
 use hj212_model::message::topic::fnv;
@@ -210,7 +210,7 @@ impl Alerts {
             });
             out.push(Said::event("alert", now, detail));
             let topic = format!("alert/{}", alert.id());
-            out.push(Said { topic, retain: true, what: What::Schema("alert"), body: None, of: None });
+            out.push(Said { topic, retain: true, what: What::Schema("alert"), body: None, of: None, raised: None });
         }
     }
 
@@ -416,6 +416,7 @@ fn say(
         colour.when,
         colour.certainty
     );
+    let raised = Raised { alert: alert.id(), code: alert.code.clone(), colour: colour.id.clone(), text: zh.clone() };
     let body = json!({
         "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why, "stage": alert.stage.name(),
         "days": days, "run": run, "worst": worst, "told": told(rules, alert),
@@ -431,6 +432,7 @@ fn say(
         what: What::Schema("alert"),
         body: Some(body),
         of: None,
+        raised: (alert.stage == Stage::Settled).then_some(raised),
     });
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why,
         "stage": alert.stage.name(), "zh": zh, "en": en });
@@ -466,7 +468,8 @@ fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timesta
         "explain": { "zh": zh, "en": en },
     });
     let topic = format!("alert/{}", alert.id());
-    let said = |body| Said { topic: topic.clone(), retain: true, what: What::Schema("alert"), body, of: None };
+    let said =
+        |body| Said { topic: topic.clone(), retain: true, what: What::Schema("alert"), body, of: None, raised: None };
     out.push(said(Some(body)));
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": null, "was": was, "why": why,
         "stage": alert.stage.name(), "zh": zh, "en": en });
