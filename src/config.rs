@@ -4,6 +4,7 @@
 //! any of them is cast; names, addresses and folders that cannot work are refused ([`words`]); `Default` is the only source of defaults, and `config/gateway.toml` shows every
 //! one of them (a test compares); relative paths are relative to the configuration file; secrets come from files.
 
+mod place;
 mod ranges;
 pub mod uplink;
 mod words;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use self::place::{Source, of_station};
 use crate::http;
 use crate::net;
 use hj212_archive as archive;
@@ -224,28 +226,29 @@ impl std::error::Error for Problems {}
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let text = read(path).map_err(|problem| Problems(vec![problem]))?;
     let mut config = parse(path, &text).map_err(|problem| Problems(vec![problem]))?;
-    let mut problems = check(path, &text, &config);
+    let source = Source::new(path, &text);
+    let mut problems = check(&source, &text, &config);
     config.anchor(path.parent().unwrap_or(Path::new(".")));
-    problems.extend(ranges::check_disk(path, &text, &config));
-    problems.extend(words::check_folders(path, &text, &config));
-    let (registry, station_files) = match load_stations(&config.stations, &config.limits) {
+    problems.extend(ranges::check_disk(&source, &config));
+    problems.extend(words::check_folders(&source, &config));
+    let (registry, station_files) = match load_stations(&config.stations, &config.limits, &source) {
         Ok(loaded) => loaded,
         Err(found) => {
             problems.extend(found);
             (Registry::default(), Vec::new())
         }
     };
-    problems.extend(unknown_policies(&registry, &config.command));
+    problems.extend(unknown_policies(&registry, &station_files, &config.command));
     let factors = match load_factors(&config.dictionary) {
         Ok(factors) => factors,
         Err(problem) => {
-            problems.push(problem);
+            problems.push(source.lift("dictionary.file", problem));
             Default::default()
         }
     };
     problems.extend(check_meanings(&registry, &station_files));
     problems.extend(check_conversions(&registry, &factors, &station_files));
-    let rules = match load_rules(&config.marking, &registry) {
+    let rules = match load_rules(&config.marking, (&registry, &station_files), &source) {
         Ok(rules) => rules,
         Err(found) => {
             problems.extend(found);
@@ -262,22 +265,19 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     if let Some(file) = &config.mqtt.password_file
         && let Err(error) = std::fs::metadata(file)
     {
-        problems.push(Problem::of_file(
-            file,
-            &error.to_string(),
-            "create it, readable by the gateway's user alone, or remove mqtt.password_file",
-        ));
+        let remedy = "create it, readable by the gateway's user alone, or remove mqtt.password_file";
+        problems.push(source.lift("mqtt.password_file", Problem::of_file(file, &error.to_string(), remedy)));
     }
-    problems.extend(wrong_certificates(&config));
+    problems.extend(wrong_certificates(&config, &source));
     let keys = match load_keys(&config.keys.file) {
         Ok(keys) => keys,
         Err(found) => {
-            problems.extend(found.0);
+            problems.extend(found.0.into_iter().map(|problem| source.lift("keys.file", problem)));
             Vec::new()
         }
     };
     if let Some(file) = &config.http.token_file {
-        problems.extend(wrong_token(file));
+        problems.extend(wrong_token(file).map(|problem| source.lift("http.token_file", problem)));
     }
     if !problems.is_empty() {
         return Err(Problems(problems));
@@ -368,11 +368,13 @@ fn wrong_token(file: &Path) -> Option<Problem> {
 }
 
 /// Rules that a value's type cannot say.
-fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
+fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut rule = |good: bool, key: &str, value: &str, rule: &str, remedy: &str| {
         if !good {
-            problems.push(Problem::of_key(path, text, key, value, rule, remedy));
+            // Of two addresses that are one, the page's may be the default.
+            let keys = if key == "http.address" { &[key, "listen.address", "listen.also"][..] } else { &[key] };
+            problems.push(source.broken(keys, value, rule, remedy));
         }
     };
     let id = &config.gateway.id;
@@ -419,26 +421,42 @@ fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         "set enabled = true in [judgement], too",
     );
     for (key, value, must) in config.command.wrong() {
-        let key = format!("command.{key}");
-        problems.push(Problem::of_key(path, text, &key, &value, must, "leave it out for the default"));
+        problems.push(source.broken(&[&format!("command.{key}")], &value, must, "leave it out for the default"));
     }
     for wrong in config.listen.wrong() {
-        let key = format!("listen.{}", wrong.key);
-        problems.push(Problem::of_key(path, text, &key, &wrong.value, wrong.rule, "leave it out for the default"));
+        let also = config.listen.also.iter().position(|also| also.address == wrong.value).unwrap_or_default();
+        let own = config.listen.address.iter().position(|address| *address == wrong.value).unwrap_or_default();
+        let (key, at) = match wrong.key {
+            "also.address" => ("listen.also.address", format!("listen.also.{also}.address")),
+            key => ("listen.address", format!("listen.{key}.{own}")),
+        };
+        let what = format!("{key} = {:?} must be {}", wrong.value, wrong.rule);
+        problems.push(source.problem(&[&at, key], what, "leave it out for the default"));
     }
-    let ranged = ranges::check(path, text, config);
+    let ranged = ranges::check(source, text, config);
     let named = |key: &str| ranged.iter().any(|problem| problem.what.starts_with(&format!("{key} = ")));
     if let Err(wrong) = config.mqtt.check()
         && !named(&format!("mqtt.{}", wrong.key))
     {
-        let at = Problem::of_key(path, text, &format!("mqtt.{}", wrong.key), "", "", "");
-        problems.push(Problem { what: wrong.to_string(), ..at });
+        // The second of two that do not fit may be the only one that is written.
+        let others: &[&str] = match wrong.key {
+            "retry_min" => &["mqtt.retry_min", "mqtt.retry_max"],
+            "tls" => &["mqtt.tls.certificate", "mqtt.tls.key"],
+            _ => &[],
+        };
+        let key = format!("mqtt.{}", wrong.key);
+        let keys: Vec<&str> = others.iter().copied().chain([key.as_str(), "mqtt"]).collect();
+        problems.push(source.problem(&keys, format!("{key}: {wrong}"), "correct it, or leave it out for the default"));
     }
     if let Some((key, what)) = config.delivery.wrong()
         && !named(&format!("delivery.{key}"))
     {
-        let at = Problem::of_key(path, text, &format!("delivery.{key}"), "", "", "");
-        problems.push(Problem { what: format!("delivery.{key}: {what}"), ..at });
+        let keys = [&format!("delivery.{key}"), "delivery.confirm"];
+        problems.push(source.problem(
+            &keys,
+            format!("delivery.{key} = {what}"),
+            "write consumer = \"archive\", or confirm = \"broker\"",
+        ));
     }
     problems.extend(ranged);
     problems
@@ -450,20 +468,24 @@ fn read(path: &Path) -> Result<String, Problem> {
     })
 }
 
-fn load_stations(settings: &Stations, limits: &LimitFiles) -> Result<(Registry, Vec<PathBuf>), Vec<Problem>> {
+fn load_stations(
+    settings: &Stations,
+    limits: &LimitFiles,
+    source: &Source<'_>,
+) -> Result<(Registry, Vec<PathBuf>), Vec<Problem>> {
     let mut problems = Vec::new();
     let mut own = Vec::new();
-    for file in &limits.files {
+    for (number, file) in limits.files.iter().enumerate() {
         match read(file) {
             Ok(text) => own.push((file.display().to_string(), text)),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(source.lift(&format!("limits.files.{number}"), problem)),
         }
     }
     let tables = registry::LimitTables::read(&own).unwrap_or_else(|found| {
         problems.extend(found);
         registry::LimitTables::default()
     });
-    let (files, texts) = read_all(&settings.files, "stations.files", &mut problems);
+    let (files, texts) = read_all(&settings.files, ("stations.files", source), &mut problems);
     match registry::load_with(&texts, settings.unknown, &tables) {
         Ok(registry) if problems.is_empty() => Ok((registry, files)),
         Ok(_) => Err(problems),
@@ -475,53 +497,81 @@ fn load_stations(settings: &Stations, limits: &LimitFiles) -> Result<(Registry, 
 }
 
 /// Files of certificates that cannot be used.
-fn wrong_certificates(config: &Config) -> Vec<Problem> {
-    let broker = config.mqtt.tls.as_ref().and_then(|files| certificates::client(files).err());
-    let stations = config.listen.also.iter().filter_map(|also| certificates::server(also.tls.as_ref()?).err());
-    let problem = |wrong: certificates::WrongFile| Problem::of_file(&wrong.file, &wrong.what, wrong.remedy);
-    broker.into_iter().chain(stations).map(problem).collect()
+fn wrong_certificates(config: &Config, source: &Source<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut note = |wrong: certificates::WrongFile, section: &str, files: [(&str, Option<&PathBuf>); 3]| {
+        let named = files.into_iter().find(|(_, file)| file.is_some_and(|file| *file == wrong.file));
+        let key = named.map_or_else(|| section.to_owned(), |(name, _)| format!("{section}.{name}"));
+        problems.push(source.lift(&key, Problem::of_file(&wrong.file, &wrong.what, wrong.remedy)));
+    };
+    if let Some(tls) = &config.mqtt.tls
+        && let Err(wrong) = certificates::client(tls)
+    {
+        let files = [("ca", tls.ca.as_ref()), ("certificate", tls.certificate.as_ref()), ("key", tls.key.as_ref())];
+        note(wrong, "mqtt.tls", files);
+    }
+    for (number, also) in config.listen.also.iter().enumerate() {
+        let Some(tls) = &also.tls else { continue };
+        if let Err(wrong) = certificates::server(tls) {
+            let files = [
+                ("certificate", Some(&tls.certificate)),
+                ("key", Some(&tls.key)),
+                ("client_ca", tls.client_ca.as_ref()),
+            ];
+            note(wrong, &format!("listen.also.{number}.tls"), files);
+        }
+    }
+    problems
 }
 
 /// Stations that name a policy that `[command]` does not have.
-fn unknown_policies(registry: &Registry, command: &downlink::Settings) -> Vec<Problem> {
+fn unknown_policies(registry: &Registry, files: &[PathBuf], command: &downlink::Settings) -> Vec<Problem> {
     let unknown = |station: &&std::sync::Arc<registry::Station>| {
         station.policy.as_ref().is_some_and(|policy| !command.policies.contains_key(policy))
     };
     let mut found: Vec<_> = registry.stations().filter(unknown).collect();
     found.sort_by(|a, b| a.mn.cmp(&b.mn));
-    let problem = |station: &std::sync::Arc<registry::Station>| Problem {
-        file: format!("station {}", station.mn),
-        line: 0,
-        column: 0,
-        what: format!("policy {:?} does not exist", station.policy.as_deref().unwrap_or_default()),
-        remedy: "correct the name, or add it as [command.policies.NAME]".into(),
+    let problem = |station: &std::sync::Arc<registry::Station>| {
+        let policy = station.policy.as_deref().unwrap_or_default();
+        let what = format!("station {}: policy = {policy:?} does not exist", station.mn);
+        of_station(files, &station.mn, "policy", &what, "correct the name, or add it as [command.policies.NAME]")
     };
     found.into_iter().map(problem).collect()
 }
 
 /// The files that `paths` name, and their names and texts; what cannot be read becomes a problem of `key`.
-fn read_all(paths: &[PathBuf], key: &str, problems: &mut Vec<Problem>) -> (Vec<PathBuf>, Vec<(String, String)>) {
-    let mut files = Vec::new();
-    for path in paths {
+fn read_all(
+    paths: &[PathBuf],
+    (key, source): (&str, &Source<'_>),
+    problems: &mut Vec<Problem>,
+) -> (Vec<PathBuf>, Vec<(String, String)>) {
+    let (mut files, mut texts) = (Vec::new(), Vec::new());
+    for (number, path) in paths.iter().enumerate() {
+        let mut wrong = |problem| problems.push(source.lift(&format!("{key}.{number}"), problem));
         match toml_files(path, key) {
-            Ok(found) => files.extend(found),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    let mut texts = Vec::new();
-    for file in &files {
-        match read(file) {
-            Ok(text) => texts.push((file.display().to_string(), text)),
-            Err(problem) => problems.push(problem),
+            Ok(found) => {
+                for file in found {
+                    match read(&file) {
+                        Ok(text) => texts.push((file.display().to_string(), text)),
+                        Err(problem) => wrong(problem),
+                    }
+                    files.push(file);
+                }
+            }
+            Err(problem) => wrong(problem),
         }
     }
     (files, texts)
 }
 
 /// The built-in marking rules with those of one's own, if they and what stations say of them are good.
-fn load_rules(settings: &Marking, registry: &Registry) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+fn load_rules(
+    settings: &Marking,
+    (registry, stations): (&Registry, &[PathBuf]),
+    source: &Source<'_>,
+) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let (_, own) = read_all(&settings.files, "marking.files", &mut problems);
+    let (_, own) = read_all(&settings.files, ("marking.files", source), &mut problems);
     let mut rules = marking::built_in_texts();
     for (file, text) in own {
         let name = Path::new(&file).file_name().map_or(file.clone(), |name| name.to_string_lossy().into_owned());
@@ -535,12 +585,15 @@ fn load_rules(settings: &Marking, registry: &Registry) -> Result<BTreeMap<String
         Ok(book) => {
             for (mn, facts) in registry.facts() {
                 let strange = marking::unknown_names(&book, &facts);
-                problems.extend(strange.into_iter().map(|name| Problem {
-                    file: format!("station {mn}"),
-                    line: 0,
-                    column: 0,
-                    what: format!("{name} stands in no rule file"),
-                    remedy: "correct the name, or name the rule file in marking.files".into(),
+                problems.extend(strange.into_iter().map(|name| {
+                    let what = format!("station {mn}: {name} stands in no rule file");
+                    of_station(
+                        stations,
+                        &mn,
+                        "rules",
+                        &what,
+                        "correct the name, or name the rule file in marking.files",
+                    )
                 }));
             }
         }
@@ -625,7 +678,7 @@ fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
     let facts = registry.facts();
     for (mn, code, name) in facts.iter().flat_map(|(mn, facts)| facts.meanings.iter().map(move |(c, n)| (mn, c, n))) {
         let own = |row: &&hj212_interpret::table::Row| {
-            row.collides() && (row.code == *code || (row.code.ends_with("xx") && row.code.get(..4) == code.get(..4)))
+            row.collides() && (row.code == code || (row.code.ends_with("xx") && row.code.get(..4) == code.get(..4)))
         };
         let known: Vec<&str> = rows.iter().filter(own).map(|row| row.name.as_str()).collect();
         if !known.contains(&name.as_str()) {
@@ -633,8 +686,8 @@ fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
                 true => format!("station {mn}: meanings.{code}: this code has but one meaning"),
                 false => format!("station {mn}: meanings.{code} = {name:?} must be one of {}", known.join(", ")),
             };
-            let file = files.first().map_or(Path::new("stations"), PathBuf::as_path);
-            problems.push(Problem::of_file(file, &what, "hj212-gateway factors CODE shows what a code can mean"));
+            let remedy = "hj212-gateway factors CODE shows what a code can mean";
+            problems.push(of_station(files, mn, "meanings", &what, remedy));
         }
     }
     problems
@@ -646,7 +699,7 @@ fn check_conversions(registry: &Registry, own: &BTreeMap<String, (String, String
     let (rows, aliases) = (hj212_interpret::table::factors(), hj212_interpret::table::aliases());
     let facts = registry.facts();
     for (mn, code) in facts.iter().flat_map(|(mn, facts)| facts.conversions.keys().map(move |code| (mn, code))) {
-        let known = rows.iter().find(|row| row.code == *code).map(|row| row.canonical());
+        let known = rows.iter().find(|row| row.code == code).map(|row| row.canonical());
         if known == Some(code) || own.contains_key(code) {
             continue;
         }
@@ -655,9 +708,8 @@ fn check_conversions(registry: &Registry, own: &BTreeMap<String, (String, String
             Some(canonical) => format!("readings of it are published as {canonical}: write that"),
             None => "hj212-gateway factors --search TEXT finds codes by name".to_owned(),
         };
-        let file = files.first().map_or(Path::new("stations"), PathBuf::as_path);
         let what = format!("station {mn}: convert.{code}: not a canonical code of the dictionary");
-        problems.push(Problem::of_file(file, &what, &remedy));
+        problems.push(of_station(files, mn, "convert", &what, &remedy));
     }
     problems
 }

@@ -43,6 +43,44 @@ fn unknown_keys_are_errors_and_missing_files_are_named() {
 }
 
 #[test]
+fn a_file_that_is_named_and_not_good_is_told_at_the_line_that_names_it_and_so_is_what_does_not_fit_together() {
+    let at = folder(&[
+        ("stations.toml", "[[station]]\nmn = \"A\"\n"),
+        ("empty", ""),
+        ("policies.toml", "[[station]]\nmn = \"A\"\n[[station]]\nmn = \"B\"\npolicy = \"none\"\n"),
+        ("rules.toml", "[[station]]\nmn = \"A\"\nname = \"a\"\nrules = [\"none\"]\n"),
+    ]);
+    let tls = "[listen]\n[[listen.also]]\naddress = \"127.0.0.1:0\"\ntls = { certificate = \"none.pem\", key = \"none.pem\" }\n";
+    for (text, place, words) in [
+        ("[stations]\nfiles = [\"stations.toml\",\n \"none.toml\"]\n", "g.toml:3:", ["none.toml", "stations.files"]),
+        ("[dictionary]\nfile = \"none.toml\"\n", "g.toml:2:", ["none.toml", "dictionary.file"]),
+        ("[marking]\nfiles = [\"none.toml\"]\n", "g.toml:2:", ["none.toml", "marking.files"]),
+        ("[keys]\nfile = \"none.toml\"\n", "g.toml:2:", ["none.toml", "keys.file"]),
+        ("[mqtt]\nusername = \"a\"\npassword_file = \"none\"\n", "g.toml:3:", ["none", "mqtt.password_file"]),
+        ("[mqtt]\npassword_file = \"empty\"\n", "g.toml:2:", ["username", "mqtt.password_file"]),
+        ("[mqtt.tls]\nca = \"none.pem\"\n", "g.toml:2:", ["none.pem", "mqtt.tls.ca"]),
+        ("[mqtt]\ntls = { certificate = \"empty\" }\n", "g.toml:2:", ["belong together", "mqtt.tls"]),
+        ("[mqtt]\nretry_max = \"20ms\"\n", "g.toml:2:", ["retry_min", "20ms"]),
+        (tls, "g.toml:4:", ["none.pem", "listen.also.0.tls.certificate"]),
+        ("[http]\ntoken_file = \"none\"\n", "g.toml:2:", ["none", "http.token_file"]),
+        ("[http]\ntoken_file = \"empty\"\n", "g.toml:2:", ["empty", "http.token_file"]),
+        ("[delivery]\nconfirm = \"consumer\"\n", "g.toml:2:", ["delivery.consumer", "archive"]),
+        ("[recall]\nretry_max = \"1s\"\n", "g.toml:2:", ["recall.retry_min", "1s"]),
+        ("[recall]\nenabled = true\n", "g.toml:2:", ["command.enabled", "true"]),
+        ("[journal]\nkeep_size = \"1MiB\"\n", "g.toml:2:", ["journal.segment_size", "1MiB"]),
+        ("[listen]\naddress = [\"127.0.0.1:9080\"]\n", "g.toml:2:", ["http.address", "9080"]),
+        ("[stations]\nfiles = [\"policies.toml\"]\n", "policies.toml:5:", ["policy", "none"]),
+        ("[stations]\nfiles = [\"rules.toml\"]\n", "rules.toml:4:", ["none", "marking.files"]),
+    ] {
+        std::fs::write(at.path().join("g.toml"), text).unwrap();
+        let (code, _, said) = run(&["check", "--config", "g.toml"], at.path());
+        let line = said.lines().find(|line| words.iter().all(|word| line.contains(word)));
+        let told = line.is_some_and(|line| line.contains(place) && line.contains("; "));
+        assert!(code == 78 && told, "{text}\nwants {place} with {words:?} and a remedy in:\n{said}");
+    }
+}
+
+#[test]
 fn passwords_are_not_printed() {
     let at = folder(&[
         ("g.toml", "[gateway]\nid = \"x\"\n"),

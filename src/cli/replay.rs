@@ -113,8 +113,16 @@ pub(super) fn time(text: Option<&str>) -> Result<Option<Timestamp>, String> {
         19 => format!("{text}+08:00"),
         _ => text.to_owned(),
     };
-    let parsed: jiff::Timestamp = full.parse().map_err(|_| text.to_owned())?;
+    let parsed = full.parse::<jiff::Timestamp>().or_else(|_| beyond(&full).ok_or_else(|| text.to_owned()))?;
     Ok(Some(Timestamp(parsed.as_microsecond())))
+}
+
+/// The last moment of all for one that is a date and yet behind it: the last hours of 9999, east of Greenwich or west of it.
+fn beyond(text: &str) -> Option<jiff::Timestamp> {
+    let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+    pieces.time()?;
+    pieces.offset()?;
+    (pieces.date().year() == 9999).then_some(jiff::Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -126,7 +134,14 @@ mod tests {
         let eight = time(Some("2026-11-23T08:00:00+08:00")).unwrap();
         assert_eq!(time(Some("2026-11-23T08:00:00")).unwrap(), eight);
         assert_eq!(time(Some("2026-11-23T00:00:00Z")).unwrap(), eight);
-        assert!(time(Some("yesterday")).is_err());
+        for wrong in ["yesterday", "9999-13-01", "9999-12-31T25:00:00", "9999-12-31T23:59:59+99:99"] {
+            assert!(time(Some(wrong)).is_err(), "{wrong}");
+        }
+        let last = Ok(Some(Timestamp(jiff::Timestamp::MAX.as_microsecond())));
+        for late in ["9999-12-31T23:59:59", "9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59.999999-08:00"] {
+            assert_eq!(time(Some(late)), last, "{late}");
+        }
+        assert!(time(Some("9999-01-01")).unwrap() < last.clone().unwrap());
         assert_eq!(time(None).unwrap(), None);
     }
 }

@@ -4,11 +4,10 @@
 //! zero, values beyond both ends and a wrong unit of each. What is outside its range is refused by `check` and at the start, with file and
 //! line, the value, the range and what to do. A range is wide: it keeps out what cannot work or was never meant, not what is unusual.
 
-use std::path::Path;
-
 use toml::de::{DeTable, DeValue};
 
 use super::Config;
+use super::place::Source;
 use hj212_model::registry::Problem;
 use hj212_model::settings::{duration, size};
 
@@ -146,17 +145,17 @@ const ORDERS: &[(&str, &str)] = &[
 ];
 
 /// The settings of `config` outside their ranges; `text` is the file's, for the lines.
-pub(super) fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
+pub(super) fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
     let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
     let table = toml::Table::try_from(config);
     let mut problems = Vec::new();
-    let mut wrong = |at: &[&str], value: &str, rule: &str, default: Option<String>| {
+    let mut wrong = |at: &[&str], other: &[&str], value: &str, rule: &str, default: Option<String>| {
         let (en, zh) = default.map_or_else(Default::default, |default| {
             (format!("leave it out for the default of {default}, or "), format!("删去此行即用缺省值 {default},或"))
         });
         let what = format!("{} = {value}: must be {rule}", at.join("."));
         let remedy = format!("{en}write a value of that range · {zh}改为该范围内的值");
-        problems.push(Problem { what, ..placed(path, text, at, &remedy) });
+        problems.push(source.problem(&[&at.join("."), &other.join(".")], what, &remedy));
     };
     let table = match table {
         Ok(table) => table,
@@ -167,11 +166,11 @@ pub(super) fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
                 let range = RANGES.iter().find(|(key, ..)| fits(key, &at));
                 let rule = range
                     .map_or_else(|| "less than 2^63".to_owned(), |(_, kind, least, most)| rule(*kind, *least, *most));
-                wrong(&at, &value, &rule, found(&defaults, &at).map(shown));
+                wrong(&at, &[], &value, &rule, found(&defaults, &at).map(shown));
             }
             if problems.is_empty() {
                 let remedy = "write each number within its range in config/gateway.toml";
-                problems.push(Problem::of_file(path, &format!("the settings cannot be checked: {error}"), remedy));
+                problems.push(source.problem(&[], format!("the settings cannot be checked: {error}"), remedy));
             }
             return problems;
         }
@@ -180,7 +179,7 @@ pub(super) fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         let Some((_, kind, least, most)) = RANGES.iter().find(|(key, ..)| fits(key, at)) else { return };
         let Some(number) = number(*kind, value) else { return };
         if !(*least..=*most).contains(&number) {
-            wrong(at, &shown(value), &rule(*kind, *least, *most), found(&defaults, at).map(shown));
+            wrong(at, &[], &shown(value), &rule(*kind, *least, *most), found(&defaults, at).map(shown));
         }
     });
     for (low, high) in ORDERS {
@@ -191,7 +190,7 @@ pub(super) fn check(path: &Path, text: &str, config: &Config) -> Vec<Problem> {
         {
             let below = found(&table, &low).map(shown).unwrap_or_default();
             let rule = format!("at least {0}, which is {1} · 不得小于 {0}(现为 {1})", low.join("."), below);
-            wrong(&high, &shown(written), &rule, found(&defaults, &high).map(shown));
+            wrong(&high, &low, &shown(written), &rule, found(&defaults, &high).map(shown));
         }
     }
     problems
@@ -232,7 +231,7 @@ fn beyond_toml(text: &str) -> Vec<(Vec<String>, String)> {
 }
 
 /// Whether the disk can hold what `[journal]` leaves free: with a `reserve` above its size nothing is ever stored.
-pub(super) fn check_disk(path: &Path, text: &str, config: &Config) -> Option<Problem> {
+pub(super) fn check_disk(source: &Source<'_>, config: &Config) -> Option<Problem> {
     let dir = config.journal.dir.ancestors().find(|dir| dir.is_dir())?;
     let disk = rustix::fs::statvfs(dir).ok()?;
     let all = disk.f_blocks.saturating_mul(disk.f_frsize);
@@ -249,26 +248,7 @@ pub(super) fn check_disk(path: &Path, text: &str, config: &Config) -> Option<Pro
         dir.display()
     );
     let remedy = "reserve less, take smaller segments (journal.segment_size), or another journal.dir · 减小 reserve 或 segment_size,或更换 journal.dir";
-    Some(Problem { what, ..placed(path, text, &["journal", "reserve"], remedy) })
-}
-
-fn placed(path: &Path, text: &str, at: &[&str], remedy: &str) -> Problem {
-    match place(text, at) {
-        Some(span) => Problem::at(&path.display().to_string(), text, &span, String::new(), remedy),
-        None => Problem::of_file(path, "", remedy),
-    }
-}
-
-/// Where the value at `at` stands in `text`, however it is written there: in a section, inline or with dots.
-fn place(text: &str, at: &[&str]) -> Option<std::ops::Range<usize>> {
-    let table = DeTable::parse(text).ok()?;
-    let (first, rest) = at.split_first()?;
-    let (mut key, mut value) = table.get_ref().get_key_value(*first)?;
-    for name in rest {
-        let DeValue::Table(table) = value.get_ref() else { return None };
-        (key, value) = table.get_key_value(*name)?;
-    }
-    Some(key.span())
+    Some(source.problem(&["journal.reserve", "journal.segment_size", "journal.dir"], what, remedy))
 }
 
 /// Calls `each` with the path of every value that is no table.
@@ -323,6 +303,8 @@ fn written(kind: Kind, number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/gateway.toml");
@@ -333,7 +315,11 @@ mod tests {
         let text = format!("# one\n[{}]\n{name} = {value}\n", section.join("."));
         let path = Path::new("g.toml");
         match super::super::parse(path, &text) {
-            Ok(config) => check(path, &text, &config).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+            Ok(config) => check(&Source::new(path, &text), &text, &config)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n"),
             Err(problem) => problem.to_string(),
         }
     }
@@ -432,7 +418,7 @@ mod tests {
             ("[uplink]\n\"checkpoint_every\" = 0 # why\n", 2),
         ] {
             let path = Path::new("g.toml");
-            let problems = check(path, text, &super::super::parse(path, text).unwrap());
+            let problems = check(&Source::new(path, text), text, &super::super::parse(path, text).unwrap());
             let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
             assert!(said.len() == 1 && said[0].starts_with(&format!("g.toml:{line}:")), "{said:?}");
         }
@@ -452,10 +438,10 @@ mod tests {
         let text = "[journal]\nreserve = \"900TiB\"\n";
         let mut config = super::super::parse(Path::new("g.toml"), text).unwrap();
         config.journal.dir = folder.path().join("not/yet/there");
-        let problem = check_disk(Path::new("g.toml"), text, &config).unwrap().to_string();
+        let problem = check_disk(&Source::new(Path::new("g.toml"), text), &config).unwrap().to_string();
         assert!(problem.starts_with("g.toml:2:1:") && problem.contains("900TiB"), "{problem}");
         config.journal.reserve = 0;
         config.journal.segment_size = 1;
-        assert_eq!(check_disk(Path::new("g.toml"), text, &config), None);
+        assert_eq!(check_disk(&Source::new(Path::new("g.toml"), text), &config), None);
     }
 }

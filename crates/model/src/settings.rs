@@ -34,12 +34,14 @@ pub mod duration {
         Some(Duration::from_millis(text[..digits].parse::<u64>().ok()?.checked_mul(factor)?))
     }
 
-    /// Writes it with the largest unit that divides it.
+    /// Writes it with the largest unit that divides it; nothing is `"0s"`.
     #[must_use]
     pub fn format(value: Duration) -> String {
         let millis = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
-        let (unit, factor) =
-            UNITS.iter().rev().find(|(_, f)| millis != 0 && millis.is_multiple_of(*f)).unwrap_or(&UNITS[0]);
+        if millis == 0 {
+            return "0s".to_owned();
+        }
+        let (unit, factor) = UNITS.iter().rev().find(|(_, f)| millis.is_multiple_of(*f)).unwrap_or(&UNITS[0]);
         format!("{}{unit}", millis / factor)
     }
 }
@@ -92,7 +94,7 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_come_back_as_written() {
-        for text in ["200ms", "30s", "5min", "2h", "7d", "5y"] {
+        for text in ["0s", "200ms", "30s", "5min", "2h", "7d", "5y"] {
             assert_eq!(duration::format(duration::parse(text).unwrap()), text);
         }
         for text in ["512B", "64KiB", "64MiB", "20GiB"] {

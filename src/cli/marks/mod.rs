@@ -171,14 +171,8 @@ fn time(text: &str) -> Result<Timestamp, u8> {
 /// RFC 3339, or a civil date or time, which is Beijing's.
 pub(super) fn read_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    let full = match text.len() {
-        10 => format!("{text}T00:00:00+08:00"),
-        16 => format!("{text}:00+08:00"),
-        19 => format!("{text}+08:00"),
-        _ => text.to_owned(),
-    };
-    let parsed: jiff::Timestamp = full.parse().ok()?;
-    Some(Timestamp(parsed.as_microsecond()))
+    let seconds = if text.len() == 16 { format!("{text}:00") } else { text.to_owned() };
+    super::replay::time(Some(&seconds)).ok().flatten()
 }
 
 #[cfg(test)]

@@ -76,26 +76,4 @@ impl Problem {
         let shown = if line.contains("pw") { String::new() } else { format!(" in `{}`", line.trim()) };
         Problem::at(&file, text, &place, format!("{message}{shown}"), remedy_of(&message))
     }
-
-    /// A rule broken by the value of `key` (`section.name`), whose line is looked up in `text`.
-    #[must_use]
-    pub fn of_key(path: &Path, text: &str, key: &str, value: &str, rule: &str, remedy: &str) -> Problem {
-        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
-        let (mut within, mut found) = (section.is_empty(), 0);
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.starts_with('[') {
-                within = line.trim_matches(['[', ']']).trim() == section;
-            } else if within && line.split('=').next().is_some_and(|k| k.trim() == name) {
-                found = number + 1;
-            }
-        }
-        let what = if value.is_empty() {
-            format!("{key} must be {rule}")
-        } else {
-            format!("{key} = {value:?} must be {rule}")
-        };
-        let file = path.display().to_string();
-        Problem { file, line: found, column: 1, what, remedy: remedy.to_owned() }
-    }
 }
