@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test lint long bench mutants mosquitto chromium systemd deny haproxy clean
+.PHONY: help demo test lint long bench mutants mosquitto chromium systemd faketime deny haproxy clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -10,10 +10,10 @@ help: ## this list
 demo: ## everything with no set-up: a broker, the gateway, simulated stations; readings printed live
 	$(CARGO) run --quiet --features demo -- demo
 
-test: mosquitto haproxy chromium systemd ## all tests, the long ones in their short forms
+test: mosquitto haproxy chromium systemd faketime ## all tests, the long ones in their short forms
 	@begun=$$(date +%s); \
 	$(CARGO) build --features demo --all-targets && built=$$(date +%s) && \
-	MOSQUITTO_REQUIRED=1 HAPROXY_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast; \
+	MOSQUITTO_REQUIRED=1 HAPROXY_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 FAKETIME_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast; \
 	code=$$?; ended=$$(date +%s); \
 	echo "make test: $$((ended - begun)) s, of which $$((ended - $${built:-$$ended})) s testing, at a load of $$(cut -d ' ' -f 1 /proc/loadavg)"; \
 	exit $$code
@@ -46,6 +46,9 @@ chromium: ## the real browser that looks at the status page
 
 systemd: ## what checks the units
 	@command -v systemd-analyze >/dev/null || deploy/install-systemd-analyze
+
+faketime: ## what sets the host's clock for one process
+	@[ -n "$$FAKETIME_LIBRARY" ] || ls /usr/lib/*/faketime/libfaketime.so.1 /usr/lib64/faketime/libfaketime.so.1 2>/dev/null | grep -q . || deploy/install-faketime
 
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked --quiet
