@@ -144,7 +144,10 @@ fn one_large_message_is_set_aside(version: &str) {
     let bytes = letters[0]["bytes"].as_u64().unwrap();
     assert!(scene.broker.received().iter().any(|message| message.payload.len() as u64 == bytes));
     assert!(scene.letters().is_empty());
-    scene.until("nothing waits to be replayed", || !scene.ready().contains("not taken"));
+    // At once, with no other step: the count of a moment ago is not shown any more.
+    assert!(scene.ready().contains("dead-letters: none"), "{}", scene.ready());
+    let metrics = get(scene.http, "/metrics").1;
+    assert!(metrics.contains("hj212_dead_letters 0\n"), "{metrics}");
 }
 
 #[test]
@@ -206,6 +209,47 @@ fn one_station_at_whose_topics_the_broker_refuses_and_closes_stops_nobody_else()
 #[test]
 fn one_station_at_whose_topics_the_broker_resets_stops_nobody_else() {
     one_stations_topics_are_cut_at(Cut::Reset, "3.1.1", "cuts the connection");
+}
+
+#[test]
+fn one_stations_topics_that_are_never_acknowledged_delay_nobody_again_and_again() {
+    let mut scene = Scene::new(Behaviour::default(), "5");
+    scene.gateway.stop();
+    let file = scene.gateway.path("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("[mqtt]", "[mqtt]\nack_timeout = \"3s\"")).unwrap();
+    scene.gateway.start();
+    let mn = scene.stations[0].0.clone();
+    let withhold_topic = Some(format!("/{mn}/data/"));
+    scene.broker.behave(Behaviour { record: true, withhold_topic, ..Behaviour::default() });
+    scene.broker.drop_connections();
+    let (mut one, mut other) = (scene.station(0), scene.station(1));
+    let mut said = 0;
+    scene.until("the first letters", || {
+        scene.reports_from(&mut one, said, 5);
+        scene.reports_from(&mut other, said, 5);
+        said += 5;
+        std::thread::sleep(Duration::from_millis(200));
+        scene.letters().len() >= 10
+    });
+    // From here on its messages are set aside without a try, but for one a minute: no connection ends for each of them.
+    let connections = || {
+        let metrics = get(scene.http, "/metrics").1;
+        let line = metrics.lines().find(|line| line.starts_with("hj212_mqtt_disconnects_total")).unwrap().to_owned();
+        line.split(' ').nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let before = connections();
+    scene.reports_from(&mut one, said, 300);
+    let times = scene.reports_from(&mut other, said, 40);
+    scene.arrived(&scene.stations[1].0.clone(), &times);
+    scene.until("the letters", || scene.letters().len() >= 300);
+    let more = connections() - before;
+    assert!(more < 30, "{more} connections for 300 messages\n{}", scene.gateway.log());
+    let letters = scene.letters();
+    assert!(letters.iter().all(|letter| letter["topic"].as_str().unwrap().contains(&mn)), "{letters:?}");
+    assert!(
+        letters.iter().any(|letter| letter["tries"] == 0 && letter["why"].as_str().unwrap().contains("one a minute"))
+    );
 }
 
 #[test]

@@ -82,13 +82,18 @@ impl List {
         list.filter(|list| list.journal == id).unwrap_or(List { journal: id, ..List::default() })
     }
 
-    /// Takes out what was replayed.
-    fn forget(&mut self, derived: &Derived) -> bool {
+    /// Up to where letters have been replayed.
+    fn replayed(&self, derived: &Derived) -> u64 {
         let replayed = derived.load(REPLAYED).and_then(|bytes| {
             let (offset, id) = bytes.split_first_chunk::<8>()?;
             (id == self.journal).then(|| u64::from_le_bytes(*offset))
         });
-        let Some(replayed) = replayed else { return false };
+        replayed.unwrap_or(0)
+    }
+
+    /// Takes out what was replayed.
+    fn forget(&mut self, derived: &Derived) -> bool {
+        let replayed = self.replayed(derived);
         let before = self.letters.len();
         self.letters.retain(|letter| letter.offset > replayed);
         before != self.letters.len()
@@ -96,18 +101,27 @@ impl List {
 }
 
 /// What is shown of the list.
-#[derive(Debug, Default)]
-pub(super) struct Letters(Mutex<List>);
+#[derive(Debug)]
+pub(super) struct Letters {
+    list: Mutex<List>,
+    derived: Derived,
+}
 
 impl Letters {
-    fn open(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn new(derived: Derived) -> Letters {
+        Letters { list: Mutex::default(), derived }
     }
 
-    /// How many there are, and the newest.
+    fn open(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are, and the newest. What another process has replayed is not counted from the moment at which it says so.
     pub(super) fn newest(&self) -> (usize, Option<Listed>) {
         let list = self.open();
-        (list.letters.len(), list.letters.back().cloned())
+        let replayed = list.replayed(&self.derived);
+        let mut waiting = list.letters.iter().filter(|letter| letter.offset > replayed);
+        (waiting.clone().count(), waiting.next_back().cloned())
     }
 }
 

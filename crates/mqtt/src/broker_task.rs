@@ -44,6 +44,11 @@ const WILL_REFUSED: u32 = 3;
 /// The broker is too slow, which is nobody's fault here.
 const NO_ACK: &str = "the broker does not acknowledge: ack_timeout";
 
+/// Why messages are set aside that are never answered.
+const UNANSWERED: &str = "the broker does not acknowledge it";
+/// The same of one that was not tried.
+const SILENT: &str = "the broker does not acknowledge messages of this topic; one a minute is tried";
+
 /// What the gateway says of itself.
 #[derive(Debug)]
 pub(super) struct StatusMessages {
@@ -263,7 +268,7 @@ impl BrokerTask {
                 },
                 taken = self.pushes.recv_many(&mut batch, room), if room > 0 => {
                     self.pushes_open = taken > 0;
-                    batch.drain(..).for_each(|(publication, origin)| { self.window.push(publication, origin); });
+                    batch.drain(..).for_each(|(publication, origin)| self.push(publication, origin));
                     None
                 }
                 Some((seq, kept)) = self.settled.recv() => {
@@ -286,6 +291,15 @@ impl BrokerTask {
         }
     }
 
+    /// Takes a publication; one of a topic that is known to be left unanswered is set aside without a try.
+    fn push(&mut self, publication: Publication, origin: u64) {
+        let known = self.letters.is_some() && self.trouble.is_known_silent(&publication.topic, Instant::now());
+        let seq = self.window.push(publication, origin);
+        if known {
+            self.hand_out(seq, SILENT, true);
+        }
+    }
+
     fn enter(&mut self, phase: Phase, at_most: Duration) {
         self.phase = phase;
         self.phase_until = Instant::now() + at_most;
@@ -297,9 +311,16 @@ impl BrokerTask {
             return self.phase_until;
         }
         let late = self.window.oldest().map(|at| at + self.settings.ack_timeout);
+        let left_out = self.window.left_out_at(self.settings.ack_timeout);
         let retry = self.window.next_retry();
         let look = self.trouble.is_known().then(|| Instant::now() + LOOK);
-        late.into_iter().chain(retry).chain(look).chain(self.status_due).min().unwrap_or_else(|| Instant::now() + IDLE)
+        late.into_iter()
+            .chain(left_out)
+            .chain(retry)
+            .chain(look)
+            .chain(self.status_due)
+            .min()
+            .unwrap_or_else(|| Instant::now() + IDLE)
     }
 
     fn late(&mut self) -> Option<End> {
@@ -317,7 +338,8 @@ impl BrokerTask {
                     self.window.announce(words.birth.clone());
                 }
                 let oldest = self.window.oldest()?;
-                (now.saturating_duration_since(oldest) >= self.settings.ack_timeout)
+                let left_out = self.window.left_out_at(self.settings.ack_timeout).is_some_and(|at| at <= now);
+                (left_out || now.saturating_duration_since(oldest) >= self.settings.ack_timeout)
                     .then(|| End::Failed(Failure::new(Kind::Lost, NO_ACK)))
             }
             Phase::Connecting | Phase::Draining | Phase::Farewell | Phase::Leaving => None,
@@ -379,7 +401,7 @@ impl BrokerTask {
                     self.trouble.refused(&topic, now);
                     // A limit below what ordinary messages have is a mistake: then others must pass first.
                     if self.packet_max >= LEAST_PACKET || self.trouble.is_hopeless(&topic, now, u32::MAX, now) {
-                        self.hand_out(seq, &why);
+                        self.hand_out(seq, &why, false);
                     }
                 }
                 continue;
@@ -452,27 +474,35 @@ impl BrokerTask {
             .filter(|item| self.trouble.is_hopeless(&item.publication.topic, item.since, tries(item), now));
         let why = |item: &Troubled<'_>| match (item.cut, item.silent) {
             (true, _) => "the broker cuts the connection at it".to_owned(),
-            (_, true) => "the broker does not acknowledge it".to_owned(),
+            (_, true) => UNANSWERED.to_owned(),
             (false, false) => self.reason.as_deref().unwrap_or("the broker refuses it").to_owned(),
         };
-        let hopeless: Vec<_> = hopeless.map(|item| (item.seq, item.cut, why(&item))).collect();
+        let hopeless: Vec<_> = hopeless.map(|item| (item.seq, item.cut, item.silent, why(&item))).collect();
         let any = !hopeless.is_empty();
-        for (seq, cut, why) in hopeless {
+        for (seq, cut, silent, why) in hopeless {
             let bytes = self.window.publication(Outgoing::Numbered(seq)).map_or(0, size);
             if cut && bytes > self.largest_taken {
                 let least = self.cut_size.map_or(bytes, |(least, _)| least.min(bytes));
                 self.cut_size = Some((least, now));
             }
-            self.hand_out(seq, &why);
+            self.hand_out(seq, &why, silent && !cut);
+        }
+        // What waits of a topic that is known by now for being left unanswered needs no try of its own.
+        let waiting: Vec<(u64, String)> =
+            self.window.silent_waiting().map(|(seq, publication)| (seq, publication.topic.clone())).collect();
+        for (seq, topic) in waiting {
+            if self.trouble.is_known_silent(&topic, now) {
+                self.hand_out(seq, SILENT, true);
+            }
         }
         any
     }
 
-    /// Hands a message to whoever keeps what is set aside; without such it stays.
-    fn hand_out(&mut self, seq: u64, why: &str) {
+    /// Hands a message to whoever keeps what is set aside; without such it stays. `silent`: it was never answered.
+    fn hand_out(&mut self, seq: u64, why: &str, silent: bool) {
         let Some(letters) = &self.letters else { return };
         let Some((publication, origin, tries)) = self.window.letter(seq) else { return };
-        self.trouble.set_aside(&publication.topic);
+        self.trouble.set_aside(&publication.topic, silent);
         let letter = Letter { publication, origin, tries, why: why.to_owned(), seq, settled: self.settle.clone() };
         if letters.send(letter).is_ok() {
             self.window.set_aside(seq);

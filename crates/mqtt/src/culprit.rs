@@ -24,11 +24,16 @@
 //! So one message is found in four connections at most, however large the window is.
 //!
 //! A message that the broker never acknowledges while it acknowledges later ones is at fault as well, when `ack_timeout` is over: it goes last,
-//! but not alone, for a connection waits long for it.
+//! but not alone, for a connection waits long for it. Its topic is **silent** then: what else has that topic goes last too, and is waited for
+//! only [`SILENT_PATIENCE`] once something later was acknowledged, so that a topic with much traffic does not cost the others `ack_timeout` again
+//! and again. Where nothing but silent topics is under way, on a connection that took something, they are at fault without that. What of such a
+//! topic is taken ends that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+/// What has a silent topic is waited for so long, if something later was acknowledged.
+pub(super) const SILENT_PATIENCE: Duration = Duration::from_secs(2);
 /// So often the connection is cut at a message that is alone before it is blamed.
 pub(super) const PROOF: u32 = 2;
 /// A message that is tried more often was not set aside after it was tried enough: there is no hurry with the others.
@@ -66,6 +71,8 @@ pub(super) struct Search {
     suspects: BTreeSet<u64>,
     /// Topics of blamed messages, and when that was.
     topics: BTreeMap<String, Instant>,
+    /// Topics of messages that were left out, and when that was.
+    silent: BTreeMap<String, Instant>,
     /// When the next that is wary may go, and the pause after it.
     wary_at: Option<Instant>,
     wary_pause: Duration,
@@ -84,6 +91,7 @@ impl Search {
             pace: None,
             suspects: BTreeSet::new(),
             topics: BTreeMap::new(),
+            silent: BTreeMap::new(),
             wary_at: None,
             wary_pause: retry_min,
             fruitless: 0,
@@ -110,6 +118,21 @@ impl Search {
     /// Whether one that is wary may go.
     pub(super) fn wary_is_due(&self, now: Instant) -> bool {
         self.wary_at.is_none_or(|at| at <= now)
+    }
+
+    /// Whether what has this topic is left unanswered.
+    pub(super) fn is_silent(&self, topic: &str) -> bool {
+        !self.silent.is_empty() && self.silent.contains_key(topic)
+    }
+
+    /// Whether any topic is.
+    pub(super) fn knows_silent(&self) -> bool {
+        !self.silent.is_empty()
+    }
+
+    /// A message of `topic` was left unanswered while later ones were answered.
+    pub(super) fn note_silent(&mut self, topic: &str, now: Instant) {
+        remember(&mut self.silent, topic, now);
     }
 
     /// When the next that is wary may go.
@@ -150,16 +173,13 @@ impl Search {
 
     /// A message of `topic` is taken: others of it are not wary any more. Whether they were.
     pub(super) fn clear(&mut self, topic: &str) -> bool {
-        !self.topics.is_empty() && self.topics.remove(topic).is_some()
+        let silent = !self.silent.is_empty() && self.silent.remove(topic).is_some();
+        silent | (!self.topics.is_empty() && self.topics.remove(topic).is_some())
     }
 
     /// A message of `topic` is blamed.
     pub(super) fn blame(&mut self, topic: &str, now: Instant) {
-        if self.topics.len() >= TOPICS_MAX && !self.topics.contains_key(topic) {
-            let oldest = self.topics.iter().min_by_key(|(_, at)| **at).map(|(topic, _)| topic.clone());
-            oldest.map(|oldest| self.topics.remove(&oldest));
-        }
-        self.topics.insert(topic.to_owned(), now);
+        remember(&mut self.topics, topic, now);
     }
 
     /// A connection ended at a message that is known; `alone`: it was wary, so that all others had passed.
@@ -200,6 +220,15 @@ impl Search {
         self.status_cuts >= STATUS_CUTS
             && self.status_cut_at.is_some_and(|at| now.saturating_duration_since(at) < STATUS_AGAIN)
     }
+}
+
+/// Notes `topic`; the oldest goes if there are too many.
+fn remember(topics: &mut BTreeMap<String, Instant>, topic: &str, now: Instant) {
+    if topics.len() >= TOPICS_MAX && !topics.contains_key(topic) {
+        let oldest = topics.iter().min_by_key(|(_, at)| **at).map(|(topic, _)| topic.clone());
+        oldest.map(|oldest| topics.remove(&oldest));
+    }
+    topics.insert(topic.to_owned(), now);
 }
 
 #[cfg(test)]

@@ -356,6 +356,75 @@ fn what_is_never_acknowledged_while_later_ones_are_is_found_and_the_others_pass(
 }
 
 #[test]
+fn a_topic_that_is_never_answered_costs_the_others_the_long_wait_once() {
+    let patience = Duration::from_secs(30);
+    let (bad, topic) = (
+        |seq: u64| seq.is_multiple_of(4),
+        |seq: u64| if seq.is_multiple_of(4) { "bad".to_owned() } else { "good".to_owned() },
+    );
+    for limit in [8, 64] {
+        let mut hostile = Hostile::new(limit, Manner::Close, &bad, &topic);
+        let (mut good, mut long, mut last) = (0, 0, Duration::ZERO);
+        while good < 600 {
+            hostile.connections += 1;
+            assert!(hostile.connections < 500, "{limit}: {good} were taken");
+            hostile.window.open(limit.into());
+            // The broker takes what the gateway says of itself.
+            hostile.window.announce(Publication { topic: "status".into(), payload: Bytes::new(), retain: true });
+            let mut id = 0;
+            loop {
+                hostile.fill(800);
+                let mut flight = Vec::new();
+                while let Some(cargo) = hostile.window.next(hostile.now) {
+                    hostile.window.handed(cargo, hostile.now);
+                    id = id % limit + 1;
+                    hostile.window.sent(id).unwrap();
+                    flight.push((id, cargo));
+                }
+                hostile.now += Duration::from_millis(20);
+                for (id, cargo) in &flight {
+                    match cargo {
+                        Outgoing::Numbered(seq) if bad(*seq) => continue,
+                        Outgoing::Numbered(_) => (good, last) = (good + 1, hostile.now - hostile.start),
+                        Outgoing::Announcement(_) => {}
+                    }
+                    hostile.window.answered(*id, BrokerReply::Taken, hostile.now).unwrap();
+                }
+                if hostile.window.left_out_at(patience).is_some_and(|at| at <= hostile.now) {
+                    break;
+                }
+                if flight.is_empty() {
+                    let late = hostile.window.oldest().map(|at| at + patience);
+                    let wakes = [hostile.window.left_out_at(patience), late, hostile.window.next_retry()];
+                    let wake = wakes.into_iter().flatten().min().unwrap();
+                    long += u32::from(good < 600 && wake - hostile.now > Duration::from_secs(10));
+                    hostile.now = hostile.now.max(wake);
+                    if late.is_some_and(|late| late <= hostile.now) {
+                        break;
+                    }
+                }
+            }
+            hostile.window.withheld(hostile.now, patience);
+            hostile.window.reset();
+            hostile.set_aside();
+            // As the door does it: what is known for being left unanswered needs no try of its own.
+            if hostile.aside.len() >= 3 {
+                let waiting: Vec<u64> = hostile.window.silent_waiting().map(|(seq, _)| seq).collect();
+                for seq in waiting {
+                    hostile.window.set_aside(seq);
+                    hostile.window.settled(seq, true, hostile.now);
+                    hostile.aside.push(seq);
+                }
+            }
+        }
+        assert_eq!(long, 1, "{limit}: waits of the long kind while others waited");
+        let most = patience + hostile.connections * (SILENT_PATIENCE + Duration::from_millis(500));
+        assert!(last < most, "{limit}: {last:?} in {} connections", hostile.connections);
+        assert!(hostile.aside.iter().all(|seq| bad(*seq)));
+    }
+}
+
+#[test]
 fn a_slow_broker_blames_nobody() {
     let (bad, topic) = (|_| false, |seq| format!("t/{seq}"));
     let mut hostile = Hostile::new(8, Manner::Close, &bad, &topic);

@@ -15,6 +15,9 @@
 //!
 //! A topic of which [`KNOWN`] messages in a row were set aside needs one try instead of `tries_max`, until one passes; so does a station of
 //! which [`SOURCE_KNOWN`] were.
+//!
+//! A topic of which [`KNOWN`] messages in a row were set aside because they were never answered needs none, while the broker takes others: a try
+//! of it costs the others a new connection. One in [`PROBE`] is tried all the same; if it is taken, all is as before.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -23,6 +26,8 @@ use std::time::{Duration, Instant};
 pub(super) const SLOW: Duration = Duration::from_secs(600);
 /// So many messages of a topic set aside in a row: the topic is known to be refused.
 const KNOWN: u32 = 3;
+/// Of a topic that is known to be left unanswered, one message is tried in this time.
+const PROBE: Duration = Duration::from_secs(60);
 /// So many messages of a station, of whatever topics.
 const SOURCE_KNOWN: u32 = 6;
 /// What was not of use for so long is forgotten.
@@ -38,6 +43,10 @@ struct TopicTrouble {
     taken: Option<Instant>,
     /// Messages set aside since one was taken.
     set_aside: u32,
+    /// Those of them that were never answered.
+    unanswered: u32,
+    /// When one was last let through of a topic that is known to be left unanswered.
+    probed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,8 +95,13 @@ impl Trouble {
         self.last = Some(now);
         self.forget(now);
         if self.topics.len() < REMEMBERED_MAX || self.topics.contains_key(topic) {
-            let known =
-                self.topics.entry(topic.to_owned()).or_insert(TopicTrouble { refused: now, taken: None, set_aside: 0 });
+            let known = self.topics.entry(topic.to_owned()).or_insert(TopicTrouble {
+                refused: now,
+                taken: None,
+                set_aside: 0,
+                unanswered: 0,
+                probed: None,
+            });
             known.refused = now;
         }
         if let Some(source) = self.source(topic)
@@ -109,7 +123,7 @@ impl Trouble {
             return;
         }
         if let Some(known) = self.topics.get_mut(topic) {
-            (known.taken, known.set_aside) = (Some(now), 0);
+            (known.taken, known.set_aside, known.unanswered) = (Some(now), 0, 0);
         }
         if let Some(source) = self.source(topic)
             && (self.sources.len() < REMEMBERED_MAX || self.sources.contains_key(source))
@@ -119,10 +133,27 @@ impl Trouble {
         }
     }
 
-    /// A message of `topic` was set aside.
-    pub(super) fn set_aside(&mut self, topic: &str) {
+    /// Whether a message of `topic` is to be set aside without a try.
+    pub(super) fn is_known_silent(&mut self, topic: &str, now: Instant) -> bool {
+        let young = |at: Instant| now.saturating_duration_since(at) < PROBE;
+        let Some(known) = self.topics.get_mut(topic).filter(|known| known.unanswered >= KNOWN) else { return false };
+        // While the broker takes nothing, nothing is known of topics.
+        if !self.anything.is_some_and(young) {
+            return false;
+        }
+        let tried = known.probed.get_or_insert(now);
+        if young(*tried) {
+            return true;
+        }
+        *tried = now;
+        false
+    }
+
+    /// A message of `topic` was set aside; `unanswered`: because it was never answered.
+    pub(super) fn set_aside(&mut self, topic: &str, unanswered: bool) {
         if let Some(known) = self.topics.get_mut(topic) {
             known.set_aside = known.set_aside.saturating_add(1);
+            known.unanswered = if unanswered { known.unanswered.saturating_add(1) } else { 0 };
         }
         if let Some(source) = self.source(topic).map(str::to_owned)
             && let Some(known) = self.sources.get_mut(&source)
@@ -220,12 +251,41 @@ mod tests {
             trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 10), TRIES, at(start, 12)),
             "other stations pass"
         );
-        (0..KNOWN).for_each(|_| trouble.set_aside("hj212/v1/B/data/hour"));
+        (0..KNOWN).for_each(|_| trouble.set_aside("hj212/v1/B/data/hour", false));
         assert!(trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 10), 1, at(start, 12)), "the topic is known");
-        (0..SOURCE_KNOWN - KNOWN).for_each(|_| trouble.set_aside("hj212/v1/B/data/hour"));
+        (0..SOURCE_KNOWN - KNOWN).for_each(|_| trouble.set_aside("hj212/v1/B/data/hour", false));
         assert!(trouble.is_hopeless("hj212/v1/B/data/day", at(start, 10), 1, at(start, 12)), "the station is known");
         trouble.taken("hj212/v1/B/data/hour", at(start, 20));
         assert!(!trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 21), 1, at(start, 22)), "known no more");
+    }
+
+    #[test]
+    fn a_topic_known_to_be_left_unanswered_is_tried_once_a_minute_while_others_pass() {
+        let (mut trouble, start) = (Trouble::new("p", TRIES), Instant::now());
+        trouble.refused("p/A/data", start);
+        trouble.taken("p/B/data", start);
+        for _ in 0..KNOWN {
+            assert!(!trouble.is_known_silent("p/A/data", start));
+            trouble.set_aside("p/A/data", true);
+        }
+        let tried = |trouble: &mut Trouble, from: u64, to: u64| {
+            (from..to)
+                .filter(|second| {
+                    trouble.taken("p/B/data", at(start, *second));
+                    !trouble.is_known_silent("p/A/data", at(start, *second))
+                })
+                .count()
+        };
+        assert_eq!(tried(&mut trouble, 0, 300), 4);
+        assert!(!trouble.is_known_silent("p/A/data", at(start, 500)), "the broker takes nothing");
+        trouble.taken("p/B/data", at(start, 501));
+        assert!(!trouble.is_known_silent("p/B/data", at(start, 501)));
+        trouble.taken("p/A/data", at(start, 501));
+        assert!(!trouble.is_known_silent("p/A/data", at(start, 502)), "known no more");
+        // A refusal by name is another matter.
+        (0..KNOWN).for_each(|_| trouble.set_aside("p/A/data", true));
+        trouble.set_aside("p/A/data", false);
+        assert!(!trouble.is_known_silent("p/A/data", at(start, 503)));
     }
 
     #[test]

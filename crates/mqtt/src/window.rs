@@ -16,7 +16,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use super::culprit::Cut;
-use super::culprit::{PROOF, Search};
+use super::culprit::{PROOF, SILENT_PATIENCE, Search};
 use hj212_model::message::Publication;
 
 /// Publications held without an acknowledgement, in windows.
@@ -228,7 +228,9 @@ impl Window {
     /// Takes a publication that came of `origin` and numbers it, from 1.
     pub fn push(&mut self, publication: Publication, origin: u64) -> u64 {
         let mut item = Item::new(publication, origin);
-        item.wary = item.publication.as_ref().is_some_and(|publication| self.search.knows(&publication.topic));
+        let topic = item.publication.as_ref().map_or("", |publication| &publication.topic);
+        item.silent = self.search.is_silent(topic);
+        item.wary = item.silent || self.search.knows(topic);
         self.any_wary |= item.wary;
         self.items.push_back(item);
         self.held += 1;
@@ -336,8 +338,10 @@ impl Window {
     /// answers in order: what it left out while it answered what came after is at fault, like one at which it cuts.
     pub fn withheld(&mut self, now: Instant, patience: Duration) -> Cut {
         let answered = self.sends.iter().rposition(|send| send.answered).unwrap_or(0);
-        let late = |send: &&Send| !send.answered && now.saturating_duration_since(send.at) >= patience;
-        let left_out: Vec<Outgoing> = self.sends.iter().take(answered).filter(late).map(|send| send.cargo).collect();
+        let late =
+            |send: &&Send| !send.answered && now.saturating_duration_since(send.at) >= self.patience(send, patience);
+        let waited = if self.waits_for_the_silent() { self.sends.len() } else { answered };
+        let left_out: Vec<Outgoing> = self.sends.iter().take(waited).filter(late).map(|send| send.cargo).collect();
         // One that goes alone has nothing after it.
         let alone = self.alone.map(Outgoing::Numbered);
         let (pauses, mut tried) = ((self.retry_min, self.retry_max), 0);
@@ -349,9 +353,13 @@ impl Window {
             (item.wary, item.blamed, item.silent) = (true, true, true);
             item.put_off(now, pauses);
             tried = tried.max(item.cuts);
+            let topic = item.publication.as_ref().map(|publication| publication.topic.clone());
             if cut.topic.is_none() {
-                cut.topic = item.publication.as_ref().map(|publication| publication.topic.clone());
+                cut.topic.clone_from(&topic);
                 (cut.charged, cut.blamed) = (true, item.cuts >= PROOF);
+            }
+            if let Some(topic) = topic {
+                self.be_silent(&topic, now);
             }
         }
         if cut.topic.is_some() {
@@ -359,6 +367,47 @@ impl Window {
             self.search.wary_failed(now, tried);
         }
         cut
+    }
+
+    /// What has this topic goes last, and not alone.
+    fn be_silent(&mut self, topic: &str, now: Instant) {
+        self.search.note_silent(topic, now);
+        let same = |item: &&mut Item| item.publication.as_ref().is_some_and(|other| other.topic == topic);
+        self.items.iter_mut().filter(same).for_each(|item| (item.wary, item.silent) = (true, true));
+    }
+
+    /// How long `send` is waited for.
+    fn patience(&self, send: &Send, patience: Duration) -> Duration {
+        if self.is_silent(send) { patience.min(SILENT_PATIENCE) } else { patience }
+    }
+
+    fn is_silent(&self, send: &Send) -> bool {
+        self.item(send.cargo).is_some_and(|item| item.silent)
+    }
+
+    /// Whether nothing but silent topics is waited for, on a connection that took something: the broker is not to blame.
+    fn waits_for_the_silent(&self) -> bool {
+        let took = self.taken_here > 0 || self.announcement.as_ref().is_some_and(|item| item.stage == Stage::Taken);
+        took && self.sends.iter().filter(|send| !send.answered).all(|send| self.is_silent(send))
+    }
+
+    /// When a send of a silent topic has been waited for long enough: something later is acknowledged, or there is no room for others. The
+    /// connection is to end then ([`Window::withheld`]), for nothing frees its packet id otherwise.
+    pub fn left_out_at(&self, patience: Duration) -> Option<Instant> {
+        if !self.search.knows_silent() {
+            return None;
+        }
+        let answered = self.sends.iter().rposition(|send| send.answered).unwrap_or(0);
+        let waited = if self.waits_for_the_silent() && self.room() == 0 { self.sends.len() } else { answered };
+        let oldest = self.sends.iter().take(waited).find(|send| !send.answered && self.is_silent(send))?;
+        Some(oldest.at + self.patience(oldest, patience))
+    }
+
+    /// What has a silent topic and waits to be sent.
+    pub fn silent_waiting(&self) -> impl Iterator<Item = (u64, &Publication)> {
+        let waits = |item: &Item| item.silent && item.stage == Stage::Queued;
+        let waiting = (self.first..).zip(&self.items).filter(move |(_, item)| waits(item));
+        waiting.filter_map(|(seq, item)| Some((seq, item.publication.as_ref()?)))
     }
 
     /// Has `seq` go last and alone: the broker may cut the connection at it.
@@ -475,7 +524,7 @@ impl Window {
         let same = |item: &&mut Item| {
             item.wary && !item.blamed && item.publication.as_ref().is_some_and(|other| other.topic == topic)
         };
-        self.items.iter_mut().filter(same).for_each(|item| item.wary = false);
+        self.items.iter_mut().filter(same).for_each(|item| (item.wary, item.silent) = (false, false));
         self.fresh = self.first;
     }
 

@@ -60,6 +60,8 @@ pub struct Behaviour {
     pub cut_sent: Option<u64>,
     /// Every so many-th publication is not acknowledged; 1: none is.
     pub withhold_every: Option<u32>,
+    /// Publications whose topic contains this are not acknowledged.
+    pub withhold_topic: Option<String>,
     /// Acknowledgements come so much later.
     pub delay: Option<Duration>,
     /// Acknowledgements are turned round in groups of so many; a pause of the client ends a group.

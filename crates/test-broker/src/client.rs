@@ -260,7 +260,8 @@ impl Client {
         }
         self.published += 1;
         let nth = |every: u32| every > 0 && self.published.is_multiple_of(every);
-        if self.behaviour.withhold_every.is_some_and(nth) {
+        let mute = |topic: &String| message.topic.contains(topic.as_str());
+        if self.behaviour.withhold_every.is_some_and(nth) || self.behaviour.withhold_topic.as_ref().is_some_and(mute) {
             return Ok(());
         }
         if let Some((topic, how)) = &self.behaviour.cut_topic
