@@ -236,3 +236,75 @@ fn a_clock_that_drifts_is_said_and_set_once() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn roles_are_given_from_the_shell_and_one_that_no_rule_names_is_refused_with_a_status() {
+    let roles = "[command]\nenabled = true\nanswer_timeout = \"1s\"\nallow = [{ stations = [\"*\"], commands = [\"*\"], authors = [\"*\"], \
+                 roles = [\"operator\"] }]\n";
+    let scene = Scene::new(roles);
+    let mut station = scene.station();
+    station.arrive();
+    let body = r#"{"command":"get-time","author":"li","why":"x"}"#;
+    scene.publish(&format!("hj212/v1/{}/command/nobody/r1", scene.mn), body);
+    let refused = scene.status("r1", &["rejected"]);
+    assert_eq!(refused["reason"], "role-unknown", "{refused}");
+    assert_eq!(station.hear(Duration::from_millis(300)), None);
+    let shell = |role: &str| {
+        let words =
+            ["command", "--config", "gateway.toml", "--mn", &scene.mn, "--wait", "60", "--author", "li", "--why", "x"];
+        run(&[&words[..], &["get-time", "--role", role]].concat(), scene.gateway.folder.path())
+    };
+    let answering = std::thread::spawn(move || {
+        let asked = station.hear(Duration::from_secs(60)).expect("the request");
+        let qn = field(&asked, "QN=").to_owned();
+        station.say(&qn, "91", 9011, 4, "QnRtn=1");
+        station.say(&qn, "91", 1011, 4, "SystemTime=20261123100000");
+        station.say(&qn, "91", 9012, 4, "ExeRtn=1");
+        (station, asked)
+    });
+    let (code, out, error) = shell("operator");
+    assert_eq!(code, 0, "{out}{error}");
+    let (_station, asked) = answering.join().unwrap();
+    assert!(asked.contains("CN=1011"), "{asked}");
+    let (code, out, _) = shell("nobody");
+    assert!(code == 1 && out.contains("role-unknown"), "{code} {out}");
+    let (code, _, error) = shell("a/b");
+    assert!(code == 64 && error.contains("is no role"), "{code} {error}");
+}
+
+#[test]
+fn a_station_that_shows_another_mn_is_known_under_it_after_a_kill_at_once() {
+    let mut scene = Scene::new("");
+    let mut station = scene.station();
+    station.arrive();
+    let new = "A110000_NEW00001";
+    let report = |station: &mut Station, n: u32| {
+        let time = format!("2026112310{n:02}00");
+        station.say(&format!("{time}001"), "31", 2011, 5, &format!("DataTime={time};a21026-Rtd={n}.5,a21026-Flag=N"));
+        station.hear(Duration::from_secs(60)).is_some_and(|answer| answer.contains("CN=9014"))
+    };
+    new.clone_into(&mut station.mn);
+    for n in 1..4 {
+        assert!(report(&mut station, n), "{n}\n{}", scene.gateway.log());
+        // Answered a moment ago: what was answered is known for good.
+        scene.gateway.kill();
+        scene.gateway.start();
+        station = Station::connect(scene.gateway.listen, new, &scene.pw);
+    }
+    assert!(report(&mut station, 9), "{}", scene.gateway.log());
+    let topic = format!("hj212/v1/{new}/data/realtime");
+    let told = || -> Vec<Value> {
+        let received = scene.broker.received();
+        received.iter().filter(|m| m.topic == topic).map(|m| serde_json::from_slice(&m.payload).unwrap()).collect()
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while !told().iter().any(|body| body["readings"]["a21026"]["rtd"] == 9.5) {
+        assert!(Instant::now() < until, "{}", scene.gateway.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let told = told();
+    assert!(told.len() >= 4, "{told:?}");
+    assert!(told.iter().all(|body| body["station"]["proposed_from"] == scene.mn.as_str()), "{told:?}");
+    let refused = scene.broker.received().iter().filter(|message| message.topic.ends_with("/rejected")).count();
+    assert_eq!(refused, 0);
+}

@@ -187,6 +187,7 @@ async fn wrong_certificates_of_the_broker_are_named_and_repaired_without_a_resta
             suffix: "-in".into(),
             session: Duration::ZERO,
             as_published: true,
+            broad: None,
         };
         let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
         inbox.subscribed().wait_for(|granted| *granted).await.unwrap();

@@ -45,6 +45,9 @@ pub(super) struct Options {
     /// The request's id; left out: made from the time
     #[arg(long, value_name = "ID")]
     id: Option<String>,
+    /// The role to ask under, a level of the topic for which the broker's access list vouches (角色)
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
     /// Confirms the request of --id with the word that it asked for
     #[arg(long, value_name = "WORD", requires = "id")]
     confirm: Option<String>,
@@ -112,6 +115,9 @@ fn is_word(text: &str, most: usize) -> bool {
 fn request(options: &Options) -> Result<Value, String> {
     if let Some(id) = options.id.as_deref().filter(|id| !is_word(id, 64)) {
         return Err(format!("{id:?} is no id: write 1 to 64 letters, digits, '.', '_', '-'"));
+    }
+    if let Some(role) = options.role.as_deref().filter(|role| !is_word(role, 64)) {
+        return Err(format!("{role:?} is no role: write 1 to 64 letters, digits, '.', '_', '-'"));
     }
     if let Some(mn) = options.mn.as_deref().filter(|mn| !is_word(mn, 128)) {
         return Err(format!("{mn:?} is no MN: it has letters, digits, '_' and '-'"));
@@ -211,10 +217,12 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     settings.client_id = format!("{}-command-{}", settings.client_id, std::process::id());
     let of_station = Topic::of_station(&settings.prefix, mn.as_bytes());
     let (topic, refused) = (of_station.command(id), of_station.command_refused(id));
+    let asked = options.role.as_ref().map_or_else(|| topic.clone(), |role| of_station.command_by(role, id));
     let gateway_topic = Topic::of_gateway(&settings.prefix, &config.gateway.id).status();
     let stop = CancellationToken::new();
     let filters = vec![of_station.command_status(id), refused.clone(), gateway_topic.clone()];
-    let wish = Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false };
+    let wish =
+        Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false, broad: None };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
     let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
     let deadline = tokio::time::Instant::now() + Duration::from_secs(options.wait);
@@ -226,7 +234,7 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
             break 'asked AWAY;
         }
         let payload = bytes::Bytes::from(request.to_string());
-        if outbox.push(Publication { topic, payload, retain: false }).await.is_err() {
+        if outbox.push(Publication { topic: asked, payload, retain: false }).await.is_err() {
             break 'asked AWAY;
         }
         let (mut heard, mut gateway) = (false, Gateway::Unknown);
@@ -376,6 +384,7 @@ mod tests {
             author: Some("li".into()),
             why: Some("test".into()),
             id: None,
+            role: None,
             confirm: None,
             cancel: false,
             expires: None,
@@ -403,6 +412,8 @@ mod tests {
             let wrong = Options { id: Some(id.to_owned()), ..options(&["get-time"]) };
             assert!(request(&wrong).unwrap_err().contains("is no id"), "{id}");
         }
+        let wrong = Options { role: Some("a/b".into()), ..options(&["get-time"]) };
+        assert!(request(&wrong).unwrap_err().contains("is no role"));
         let wrong = Options { mn: Some("A/+".into()), ..options(&["get-time"]) };
         assert!(request(&wrong).unwrap_err().contains("is no MN"));
     }

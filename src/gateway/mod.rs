@@ -30,6 +30,7 @@ mod mark_entries;
 pub mod marks;
 mod past;
 pub mod progress;
+mod registered;
 mod reload;
 pub mod replay;
 pub mod requests;
@@ -61,6 +62,7 @@ use hj212_model::message::{Context, Publication, Record, Topic};
 use hj212_model::telemetry::{Counter, Expiry, Telemetry};
 use hj212_mqtt as mqtt;
 use liveness::Liveness;
+use registered::LatestRegistry;
 use view::GatewayView;
 pub use view::LogSwitch;
 
@@ -116,6 +118,7 @@ pub struct Running {
     broker: tokio::sync::watch::Receiver<mqtt::State>,
     board: Arc<Mutex<Board>>,
     announcer: Arc<Announcer>,
+    latest: LatestRegistry,
     shown: Arc<GatewayView>,
     page_address: Option<SocketAddr>,
     /// The command desk's ear, if there is one.
@@ -165,7 +168,10 @@ impl Running {
         // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
         derived.forget_beyond(journal.recovered().last)?;
         derived.prepare();
-        let base = uplink::Base::find(&derived, &interpretation(&config));
+        let registry = Arc::new(registry);
+        let latest = LatestRegistry::default();
+        latest.put(&registry);
+        let base = uplink::Base::find(&derived, &interpretation(&config), latest.held());
         let (stations, dialects) = (registry.facts(), registry.dialects());
         let mut context = Context { stations, factors, rules, alerts, dialects, ..Context::default() };
         let announcer = Arc::new(Announcer::new(Arc::clone(&journal), derived.clone()));
@@ -207,7 +213,7 @@ impl Running {
         let (letters_to, letters) = tokio::sync::mpsc::unbounded_channel();
         let (outbox, door) =
             mqtt::start_with_letters(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone(), letters_to);
-        let dead = Arc::new(letters::Letters::default());
+        let dead = Arc::new(letters::Letters::new(derived.clone()));
         let keeper = letters::LetterStore {
             journal: Arc::clone(&journal),
             derived: derived.clone(),
@@ -256,7 +262,7 @@ impl Running {
             Arc::new(ListenerState::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
         shared.limit_connections(shares.stations);
         shared.remember(learned::load(&derived));
-        shared.remember_haunts(learned::load_haunts(&derived));
+        learned::follow_moves(&derived, &shared);
         shared.replace_keys(keys::by_station(&keys));
         let mut tasks = tokio::task::JoinSet::new();
         if config.marking.entries || config.cases.steps {
@@ -316,6 +322,7 @@ impl Running {
             broker,
             board,
             announcer,
+            latest,
             shown,
             page_address,
             orders,
@@ -430,7 +437,13 @@ fn confirmed_by_consumer(
     let own = Topic::of_gateway(&config.mqtt.prefix, &config.gateway.id);
     let id: String = journal.id().iter().map(|byte| format!("{byte:02x}")).collect();
     let filters = vec![own.delivered(&config.delivery.consumer)];
-    let wish = mqtt::Subscription { filters, suffix: "-confirm".into(), session: ENTRIES_SESSION, as_published: false };
+    let wish = mqtt::Subscription {
+        filters,
+        suffix: "-confirm".into(),
+        session: ENTRIES_SESSION,
+        as_published: false,
+        broad: None,
+    };
     let (mut inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (confirm, confirmations) = tokio::sync::watch::channel(0);
     let (known, stopped) = (id.clone(), stop.clone());
@@ -487,7 +500,7 @@ fn take_entries(
     let steps = [format!("{prefix}/+/case-step/+/+")];
     let marks = marks.into_iter().filter(|_| config.marking.entries);
     let filters = marks.chain(steps.into_iter().filter(|_| config.cases.steps)).collect();
-    let wish = mqtt::Subscription { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false };
+    let wish = mqtt::Subscription { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false, broad: None };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());
     tasks.spawn(mark_entries::run(inbox, prefix, Arc::clone(journal), stop.clone()));
@@ -509,11 +522,21 @@ fn open_desk(
 ) {
     let (sender, listener) = net::notice_channel();
     shared.listened_to(sender);
-    let roles = config.command.roles();
-    let of_roles = roles.iter().map(|role| format!("{}/+/command/{role}/+", config.mqtt.prefix));
-    let filters = std::iter::once(format!("{}/+/command/+", config.mqtt.prefix)).chain(of_roles).collect();
-    let wish =
-        mqtt::Subscription { filters, suffix: "-in".into(), session: config.command.session, as_published: true };
+    let prefix = &config.mqtt.prefix;
+    let filters = vec![format!("{prefix}/+/command/+")];
+    // Whatever role it names: who asks under one that no rule has is told so.
+    let broad = mqtt::Broad {
+        filter: format!("{prefix}/+/command/+/+"),
+        own: &["/status", "/refused"],
+        instead: config.command.roles().iter().map(|role| format!("{prefix}/+/command/{role}/+")).collect(),
+    };
+    let wish = mqtt::Subscription {
+        filters,
+        suffix: "-in".into(),
+        session: config.command.session,
+        as_published: true,
+        broad: Some(broad),
+    };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let stopped = stop.clone();
     tasks.spawn(async move {

@@ -45,8 +45,8 @@ const KEY: &str = "KEY";
 /// A step that took longer than this to become durable, by either clock, holds a time that is no longer right: the host's clock may have been
 /// set meanwhile.
 const COMPOSED_MAX: Duration = Duration::from_secs(5);
-/// How long the answer is waited for when the station has shown that it did what it was told.
-const SHOWN_WAIT: Duration = Duration::from_secs(2);
+/// How long the answer is waited for when the station has shown that it did what it was told: who asked waits, and knows no more by it.
+const SHOWN_WAIT: Duration = Duration::from_millis(500);
 
 /// A request that waits or is carried out.
 #[derive(Debug)]

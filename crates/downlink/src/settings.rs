@@ -186,6 +186,12 @@ impl Settings {
         self.allow.iter().any(rule)
     }
 
+    /// Whether any rule is for requests under `role`.
+    #[must_use]
+    pub fn knows_role(&self, role: &str) -> bool {
+        self.allow.iter().flat_map(|rule| &rule.roles).any(|known| known == "*" || known == role)
+    }
+
     /// The roles that rules name, each a level of the topics on which requests come.
     #[must_use]
     pub fn roles(&self) -> std::collections::BTreeSet<&str> {

@@ -106,7 +106,23 @@ pub struct Subscription {
     pub session: Duration,
     /// Whether what is published to be kept is known for that when it comes at once, too. MQTT 3.1.1 cannot tell.
     pub as_published: bool,
+    /// A filter that takes in more than is wanted, if the broker grants it.
+    pub broad: Option<Broad>,
 }
+
+/// A filter under which messages of our own come, too.
+#[derive(Debug, Clone)]
+pub struct Broad {
+    /// The filter, for QoS 1.
+    pub filter: String,
+    /// How the topics of those end: they are acknowledged and passed over.
+    pub own: &'static [&'static str],
+    /// The filters that are wanted in its place if the broker does not grant it.
+    pub instead: Vec<String>,
+}
+
+/// What is said of a subscription that is not granted.
+const NOT_GRANTED: &str = "the broker grants no subscription to requests: see its access list";
 
 /// Subscribes; the task ends after `stop`.
 #[must_use = "the door runs until it is stopped; its task tells when it has ended"]
@@ -129,6 +145,7 @@ async fn run(
     let mut brokers = Brokers::new(&settings);
     let mut backoff = Backoff::new(settings.retry_min, settings.retry_max);
     let mut complaints = Complaints::default();
+    let mut wish = wish;
     while !stop.is_cancelled() {
         let began = Instant::now();
         let failure = match credentials(&settings).await {
@@ -148,6 +165,16 @@ async fn run(
         state.send_replace(false);
         if stop.is_cancelled() || sender.is_closed() {
             return;
+        }
+        if failure.text == NOT_GRANTED
+            && let Some(broad) = wish.broad.take()
+        {
+            warn!(
+                filter = broad.filter,
+                "the broker does not grant a subscription: what comes under it and under none of the others has no answer"
+            );
+            wish.filters.extend(broad.instead);
+            continue;
         }
         if complaints.due(&failure.text, Instant::now()) {
             warn!(broker = %format_args!("{}:{}", settings.host, settings.port), "no requests can come in: {}", failure.text);
@@ -208,8 +235,9 @@ impl SubscriptionLoop {
                 Err(error) if accepted => Continuation::Ends(failure4(&error)),
                 Err(error) => Continuation::Ends(before_accepted(failure4(&error))),
                 Ok(v4::Event::Incoming(v4::Packet::ConnAck(_))) => {
-                    accepted = true;
-                    let wanted = self.wish.filters.iter();
+accepted = true;
+                    let broad = self.wish.broad.as_ref().map(|broad| &broad.filter);
+                    let wanted = self.wish.filters.iter().chain(broad);
                     let filters = wanted.map(|f| v4::SubscribeFilter::new(f.clone(), v4::QoS::AtLeastOnce));
                     asked(client.try_subscribe_many(filters).is_ok())
                 }
@@ -256,6 +284,13 @@ impl SubscriptionLoop {
                         preserve_retain: self.wish.as_published,
                         ..five::Filter::new(f.clone(), qos)
                     });
+                    // What was kept of our own is not wanted again at each connection.
+                    let broad = self.wish.broad.iter().map(|broad| five::Filter {
+                        preserve_retain: self.wish.as_published,
+                        retain_forward_rule: five::RetainForwardRule::OnNewSubscribe,
+                        ..five::Filter::new(broad.filter.clone(), qos)
+                    });
+                    let filters = filters.chain(broad);
                     asked(client.try_subscribe_many(filters).is_ok())
                 }
                 Ok(v5::Event::Incoming(v5::Incoming::SubAck(ack))) => {
@@ -291,8 +326,7 @@ impl SubscriptionLoop {
 
     fn granted(&self, all: bool) -> Continuation {
         if !all {
-            let text = "the broker grants no subscription to requests: see its access list";
-            return Continuation::Ends(Failure::new(Kind::Refused, text));
+            return Continuation::Ends(Failure::new(Kind::Refused, NOT_GRANTED));
         }
         self.state.send_replace(true);
         info!(filters = ?self.wish.filters, "requests are taken from the MQTT broker");
@@ -301,6 +335,12 @@ impl SubscriptionLoop {
 
     /// Waits while too many are not yet looked at: the broker is not read meanwhile.
     async fn hand_on(&self, incoming: Incoming) -> Continuation {
+        let own =
+            self.wish.broad.as_ref().is_some_and(|broad| broad.own.iter().any(|end| incoming.topic.ends_with(end)));
+        if own {
+            incoming.taken();
+            return Continuation::Goes;
+        }
         tokio::select! {
             sent = self.sender.send(incoming) => match sent {
                 Ok(()) => Continuation::Goes,

@@ -73,7 +73,7 @@ use tokio_util::sync::CancellationToken;
 use broker_task::{BrokerTask, StatusMessages};
 use hj212_model::message::Publication;
 use hj212_model::telemetry::Telemetry;
-pub use inbox::{INCOMING_MAX, Inbox, Incoming, Subscription, left, subscribe};
+pub use inbox::{Broad, INCOMING_MAX, Inbox, Incoming, Subscription, left, subscribe};
 pub use link::OVERHEAD;
 pub use relay::{Confirm, Delivery, Relay, confirmed};
 pub use settings::{Settings, Version, WrongSetting};

@@ -23,6 +23,18 @@ use hj212_model::message::Timestamp;
 /// Of an id that is longer only this much is kept, and it has no status.
 const ID_SHOWN_MAX: usize = 256;
 
+/// The commands of first contact in the order of HJ 212-2017, 6.7; the MN that a logger is given is before all of them.
+const FIRST_CONTACT: [&str; 8] = [
+    "set-time",
+    "set-timeouts",
+    "set-realtime-interval",
+    "set-minute-interval",
+    "start-realtime",
+    "stop-realtime",
+    "start-state",
+    "stop-state",
+];
+
 /// What is wanted, before its parameters are read.
 struct Want {
     id: String,
@@ -77,7 +89,16 @@ impl Desk {
         if self.settings.allows(ask.mn, command, author, ask.role) {
             return Ok(());
         }
-        Err(if ask.role.is_some() { Refusal::RoleForbidden } else { Refusal::NotAllowed })
+        Err(self.forbidden(ask))
+    }
+
+    /// Why no rule fits.
+    fn forbidden(&self, ask: &Ask<'_>) -> Refusal {
+        match ask.role {
+            Some(role) if !self.settings.knows_role(role) => Refusal::RoleUnknown,
+            Some(_) => Refusal::RoleForbidden,
+            None => Refusal::NotAllowed,
+        }
     }
 
     fn take(&mut self, ask: &Ask<'_>, request: Request, address: Option<&Address>, now: Moment) -> Result<Step, Fault> {
@@ -85,6 +106,9 @@ impl Desk {
             return Err(Refusal::IdForm.into());
         }
         let address = address.filter(|address| address.mn == ask.mn).ok_or(Refusal::StationUnknown)?;
+        if ask.role.is_some_and(|role| !self.settings.knows_role(role)) {
+            return Err(Refusal::RoleUnknown.into());
+        }
         if request.cancel {
             return Ok(self.cancel(ask, request)?);
         }
@@ -121,7 +145,7 @@ impl Desk {
     }
 
     fn confirm(&mut self, ask: &Ask<'_>, request: &Request, now: Moment) -> Result<Step, Refusal> {
-        let by_other = self.settings.confirm_by_other;
+        let (by_other, forbidden) = (self.settings.confirm_by_other, self.forbidden(ask));
         request.until(ask, (self.settings.expiry, self.settings.dated), now)?;
         let mut lane = self.lanes.hold(ask.mn).ok_or(Refusal::NothingToConfirm)?;
         let ready = |e: &&mut Exchange| e.id == ask.id && e.durable && !e.ending && !e.cancelled;
@@ -134,7 +158,7 @@ impl Desk {
             return Err(Refusal::ConfirmToken);
         }
         let (asked_role, asked_name) = apart(&waiting.author);
-        if by_other && asked_name == request.author {
+        if by_other && is_same_name(asked_name, &request.author) {
             return Err(Refusal::ConfirmAuthor);
         }
         // A role stands for a broker's account: two names that one account writes are one person.
@@ -142,7 +166,7 @@ impl Desk {
             return Err(Refusal::RoleSame);
         }
         if !self.settings.allows(ask.mn, waiting.order.name, &request.author, ask.role) {
-            return Err(if ask.role.is_some() { Refusal::RoleForbidden } else { Refusal::NotAllowed });
+            return Err(forbidden);
         }
         (waiting.confirm, waiting.durable) = (None, false);
         let author = signed(ask, request.author.clone());
@@ -244,19 +268,27 @@ impl Desk {
         if *origin == Origin::FirstContact {
             lane.contacted.insert(order.name);
         }
-        lane.queue.push(Exchange {
-            id: id.clone(),
-            order,
-            content: Content::read(order, area),
-            new_mn: new_mn.clone(),
-            origin: *origin,
-            author: author.clone(),
-            expires: now.steady_at(*expires),
-            confirm: confirm.clone().map(|token| (token, until)),
-            durable: false,
-            ending: false,
-            cancelled: false,
-        });
+        // Of first contact what the standard has first (HJ 212-2017, 6.7) is first, also what could not be made when the station came before.
+        let rank = |name: &str| FIRST_CONTACT.iter().position(|known| *known == name);
+        let first = *origin == Origin::FirstContact;
+        let behind = |e: &Exchange| e.origin == Origin::FirstContact && rank(e.order.name) > rank(order.name);
+        let place = lane.queue.iter().position(behind).filter(|_| first).unwrap_or(lane.queue.len());
+        lane.queue.insert(
+            place,
+            Exchange {
+                id: id.clone(),
+                order,
+                content: Content::read(order, area),
+                new_mn: new_mn.clone(),
+                origin: *origin,
+                author: author.clone(),
+                expires: now.steady_at(*expires),
+                confirm: confirm.clone().map(|token| (token, until)),
+                durable: false,
+                ending: false,
+                cancelled: false,
+            },
+        );
         if let Some(new) = new_mn {
             self.renamed.insert(new.clone(), mn.clone());
         }
@@ -289,6 +321,13 @@ pub(super) fn said_author(ask: &Ask<'_>) -> String {
 /// Role and name of a signed author.
 fn apart(author: &str) -> (Option<&str>, &str) {
     author.rsplit_once('@').map_or((None, author), |(name, role)| (Some(role), name))
+}
+
+/// Whether two names are one person's: `li` and `Li` are, wherever somebody else is wanted. A rule of the configuration names its authors to the
+/// letter.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.trim().to_lowercase();
+    plain(one) == plain(other)
 }
 
 /// What must be said to confirm: it differs with what is confirmed, and is no secret.

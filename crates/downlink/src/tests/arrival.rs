@@ -106,6 +106,38 @@ fn first_contact_that_could_not_be_made_is_made_when_the_station_comes_again() {
 }
 
 #[test]
+fn first_contact_is_made_in_the_order_of_the_standard_also_when_the_first_of_it_could_not_be_made() {
+    let first_contact = FirstContact {
+        set_time: true,
+        timeouts: Some((5, 3)),
+        realtime_interval: Some(60),
+        realtime: Some(true),
+        ..FirstContact::default()
+    };
+    let mut stage = Stage::new(Edition::V2017, Settings { first_contact, ..open_settings() }, None);
+    let mn = address(Edition::V2017).mn;
+    stage.line("online");
+    // The first has no answer, the others wait still when the station goes.
+    stage.line("after 41s");
+    stage.line("offline");
+    assert_eq!(stage.steps("ended"), 1);
+    let before = stage.sent.len();
+    stage.line("after 100s");
+    stage.line("online");
+    let cn = |frame: &String| frame.split(';').find_map(|field| field.strip_prefix("CN=")).unwrap().to_owned();
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let Some((qn, _)) = stage.sent.get(before..).and_then(<[_]>::last).cloned() else { break };
+        order.push(stage.frames().last().map(cn).unwrap());
+        for (answer, body) in [(9011, "QnRtn=1"), (9012, "ExeRtn=1")] {
+            stage.line(&format!("station QN={qn};ST=91;CN={answer};PW=123456;MN={mn};Flag=4;CP=&&{body}&&"));
+        }
+    }
+    // What was under way when it left goes on; of the rest the clock is first.
+    assert_eq!(order.iter().filter(|cn| *cn != "1000").collect::<Vec<_>>(), ["1012", "1062", "2011"], "{order:?}");
+}
+
+#[test]
 fn what_was_learned_of_a_station_is_kept_over_a_restart() {
     let mut stage = Stage::new(Edition::V2017, open_settings(), None);
     let address = bare(Edition::V2017);

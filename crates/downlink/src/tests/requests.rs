@@ -268,6 +268,8 @@ fn a_role_is_vouched_for_by_the_topic_and_confirms_nothing_of_its_own() {
     assert_eq!(taken, Err(Refusal::NotAllowed), "a rule with roles is for these alone");
     let (taken, _) = ask(&mut stage, &Ask { role: Some("reader"), ..Ask::new(mn, "a", sample) });
     assert_eq!(taken, Err(Refusal::RoleForbidden));
+    let (taken, _) = ask(&mut stage, &Ask { role: Some("Operator"), ..Ask::new(mn, "a", sample) });
+    assert_eq!(taken, Err(Refusal::RoleUnknown), "a role is written to the letter");
     let (taken, status) = ask(&mut stage, &Ask { role: Some("operator"), ..Ask::new(mn, "a", sample) });
     assert_eq!((taken, status["author"].as_str()), (Ok(()), Some("li@operator")));
     let confirm = format!(r#"{{"confirm":{},"author":"wang","why":"x"}}"#, status["confirm"]);
@@ -275,6 +277,8 @@ fn a_role_is_vouched_for_by_the_topic_and_confirms_nothing_of_its_own() {
         (Some("operator"), "wang", Err(Refusal::RoleSame)),
         (Some("reader"), "wang", Err(Refusal::RoleForbidden)),
         (Some("inspector"), "li", Err(Refusal::ConfirmAuthor)),
+        (Some("inspector"), "LI", Err(Refusal::ConfirmAuthor)),
+        (Some("nobody"), "wang", Err(Refusal::RoleUnknown)),
         (None, "wang", Err(Refusal::NotAllowed)),
         (Some("inspector"), "wang", Ok(())),
     ] {

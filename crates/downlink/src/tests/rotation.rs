@@ -94,6 +94,17 @@ fn a_key_that_was_taken_without_a_word_is_found_in_use_and_its_request_is_done()
 }
 
 #[test]
+fn a_request_for_a_key_is_done_within_a_second_of_the_proof() {
+    let mut stage = sent();
+    let qn = stage.sent[0].0.clone();
+    stage.says(&mn(), &plain(9011, &qn, "QnRtn=1"), None);
+    says(&mut stage, NEW);
+    assert_eq!(stage.outcome("k1"), None, "its 9012 may be on its way");
+    stage.line("after 1s");
+    assert_eq!(stage.outcome("k1"), Some(Outcome::Done));
+}
+
+#[test]
 fn a_key_that_was_not_taken_is_given_again_once_the_station_shows_it() {
     let mut stage = sent();
     stage.line("offline");

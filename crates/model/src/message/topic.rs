@@ -144,6 +144,15 @@ impl Topic {
         topic
     }
 
+    /// A request to the station in a role, which stands before the id.
+    #[must_use]
+    pub fn command_by(&self, role: &str, id: &str) -> String {
+        let mut topic = self.under("command", role);
+        topic.push('/');
+        topic.push_str(id);
+        topic
+    }
+
     /// What is known of a request, retained.
     #[must_use]
     pub fn command_status(&self, id: &str) -> String {
