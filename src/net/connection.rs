@@ -286,7 +286,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             header.mn = Some(mn.as_bytes());
         }
         shared.wire(header.mn.unwrap_or_default(), Direction::In, peering, frame.raw);
-        let moved = self.has_moved(frame, &header).map(|moved| shared.move_to(&moved, (shared.clock)()));
+        let moved = self.has_moved(frame, &header).and_then(|moved| shared.move_to(&moved, (shared.clock)()));
         let verdict = session::judge(
             frame,
             &header,
@@ -302,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if reason == RejectReason::CrcMismatch && sm4::looks_sealed(frame) {
                     self.tell_damaged(frame, &header);
                 }
-                shared.append(moved.map(|entry| (entry, StoredNotice::nobody())));
+                shared.append(moved);
                 self.refuse(reason, detail, Some(frame.segment), frame.raw);
             }
             FrameVerdict::Accepted { station, dialect, mut deviations } => {
@@ -318,7 +318,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let pw = header.pw.unwrap_or_default();
                 let again =
                     own.then(|| shared.heard_at(&station.mn, peering.peer.ip(), pw, !header.rf, (shared.clock)()));
-                let before = moved.into_iter().chain(again.flatten()).collect();
+                let again = again.flatten().map(|entry| (entry, StoredNotice::nobody()));
+                let before = moved.into_iter().chain(again).collect();
                 self.keep(frame, &header, &told, deviations, (before, Reply::to(&header, &dialect)));
             }
         }
@@ -379,7 +380,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         header: &Header<'_>,
         told: &FrameOwner<'_>,
         deviations: Deviations,
-        (before, reply): (Vec<Entry>, Option<Reply>),
+        (before, reply): (Vec<(Entry, StoredNotice)>, Option<Reply>),
     ) {
         let mn = told.mn;
         let shared = &self.admission.shared;
@@ -406,8 +407,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let (notice, receipt) = StoredNotice::wanted();
         let record = (entry(&Record::Frame(heard), now), notice);
         shared.started_flight();
-        let before = before.into_iter().chain(news).map(|entry| (entry, StoredNotice::nobody()));
-        shared.append(before.chain([record]));
+        let news = news.map(|entry| (entry, StoredNotice::nobody()));
+        shared.append(before.into_iter().chain(news).chain([record]));
         self.flights.push_back(PendingAnswer {
             receipt,
             reply,

@@ -1,9 +1,10 @@
 //! What all connections share: who may speak, where it is kept, who is where, and what is counted.
 //!
-//! What must stay true: no lock is held across an await or a write to disk; whatever a connection took from here (its place in the
+//! What must stay true: no lock is held across an await or a write to disk, but for the one that puts the writes of one small file (who has another
+//! MN) into an order; that a station has another MN is on disk before a frame under it is taken for the station's; whatever a connection took from here (its place in the
 //! counts, its stations' places) it gives back when it ends, however it ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -21,7 +22,7 @@ use hj212_downlink::Step;
 use hj212_journal::{Appender, Entry, Offset, Receipt, Unstored};
 use hj212_model::message::{Peering, Presence, REJECTED_KEPT_MAX, Record, Timestamp};
 use hj212_model::registry::{CrcPolicy, Registry, Station, Told};
-use hj212_model::session::{Directory, HeardAddresses, Learned, Move, Moved};
+use hj212_model::session::{Directory, HeardAddresses, Learned, Move, Moved, Moves};
 use hj212_model::telemetry::{Counter, Telemetry};
 
 /// Tells a connection what became of its record; or nobody.
@@ -85,6 +86,10 @@ pub struct ListenerState {
     learned: Mutex<BTreeMap<String, Learned>>,
     /// Where stations were heard, and who shows another MN.
     heard_addresses: Mutex<HeardAddresses>,
+    /// What writes who has another MN.
+    moves: MoveStore,
+    /// Old MNs of moves whose record is on its way to the journal.
+    unsure: Mutex<Vec<UnsureMove>>,
     blocks: Mutex<Blocks>,
     /// Connections that have brought no accepted frame.
     silent: Silent,
@@ -99,6 +104,22 @@ pub struct ListenerState {
     numbers: AtomicU64,
     ears: OnceLock<NoticeSender>,
     wires: WireLog,
+}
+
+/// The old MN of a move, and what becomes of its record.
+type UnsureMove = (String, oneshot::Receiver<Result<Offset, Unstored>>);
+
+/// Writes who has another MN, durably.
+type WriteMoves = dyn Fn(&Moves) -> std::io::Result<()> + Send + Sync;
+
+/// What writes who has another MN, if anything does.
+#[derive(Default)]
+struct MoveStore(OnceLock<Box<WriteMoves>>);
+
+impl std::fmt::Debug for MoveStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MoveStore")
+    }
 }
 
 /// Stations whose speed is remembered; one that has been slow for a minute needs not be.
@@ -116,7 +137,7 @@ impl ListenerState {
     #[must_use]
     pub fn new(
         settings: Settings,
-        registry: Registry,
+        registry: impl Into<Arc<Registry>>,
         appender: Appender<StoredNotice>,
         telemetry: Arc<Telemetry>,
         clock: fn() -> Timestamp,
@@ -126,12 +147,14 @@ impl ListenerState {
             settings: RwLock::new(Arc::new(settings)),
             telemetry,
             clock,
-            registry: RwLock::new(Registered::of(Arc::new(registry), Vec::new(), Vec::new())),
+            registry: RwLock::new(Registered::of(registry.into(), Vec::new(), Vec::new())),
             keys: RwLock::default(),
             appender,
             directory: Mutex::default(),
             learned: Mutex::default(),
             heard_addresses: Mutex::default(),
+            moves: MoveStore::default(),
+            unsure: Mutex::default(),
             blocks: Mutex::default(),
             silent: Silent::default(),
             paces: Mutex::default(),
@@ -164,7 +187,8 @@ impl ListenerState {
     }
 
     /// Other stations may speak from the next frame on.
-    pub fn replace_registry(&self, registry: Registry) {
+    pub fn replace_registry(&self, registry: impl Into<Arc<Registry>>) {
+        let registry = registry.into();
         let shown: Vec<Moved> = {
             let mut heard_addresses = open(&self.heard_addresses);
             // What has a row of its own by now, or is refused, is decided.
@@ -176,7 +200,7 @@ impl ListenerState {
             heard_addresses.moved().collect()
         };
         let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
-        *now = Registered::of(Arc::new(registry), std::mem::take(&mut now.told), shown);
+        *now = Registered::of(registry, std::mem::take(&mut now.told), shown);
     }
 
     /// Stations may speak as they were told from the next frame on; whether that is new.
@@ -189,17 +213,62 @@ impl ListenerState {
         new
     }
 
-    /// Takes up where an earlier run heard whom.
-    pub fn remember_haunts(&self, heard_addresses: HeardAddresses) {
-        *open(&self.heard_addresses) = heard_addresses.restored();
-        let registry = self.registered();
-        self.replace_registry((*registry).clone());
+    /// Has `write` keep who has another MN from here on; only the first does.
+    pub fn keep_moves_by(&self, write: impl Fn(&Moves) -> std::io::Result<()> + Send + Sync + 'static) {
+        // A second one would have half of them.
+        let _ = self.moves.0.set(Box::new(write));
     }
 
-    /// Where who was heard, for the next run; `None`: as when this was last given. `moves`: only if it is new who has another MN.
+    /// Takes up where an earlier run heard whom. `unsure`: who has moved and may not have it in the journal: it is journalled once more, before any
+    /// frame of it.
+    pub fn remember_haunts(&self, heard_addresses: HeardAddresses, unsure: &BTreeSet<String>) {
+        *open(&self.heard_addresses) = heard_addresses.restored();
+        let again: Vec<Moved> =
+            open(&self.heard_addresses).moved().filter(|moved| unsure.contains(&moved.mn)).collect();
+        for moved in again {
+            let (notice, receipt) = StoredNotice::wanted();
+            open(&self.unsure).push((moved.mn.clone(), receipt));
+            self.append([(moved_entry(&moved, true, (self.clock)()), notice)]);
+        }
+        self.replace_registry(self.registered());
+        if open(&self.heard_addresses).moved().next().is_some() {
+            self.write_moves();
+        }
+    }
+
+    /// Where who was heard, for the next run; `None`: as when this was last given.
     #[must_use]
-    pub fn haunts_to_keep(&self, moves: bool) -> Option<HeardAddresses> {
-        open(&self.heard_addresses).to_keep(moves)
+    pub fn haunts_to_keep(&self) -> Option<HeardAddresses> {
+        open(&self.heard_addresses).to_keep()
+    }
+
+    /// Notes which moves are in the journal by now; to be called now and then.
+    pub fn settle_moves(&self) {
+        let waits = |(_, receipt): &mut UnsureMove| !matches!(receipt.try_recv(), Ok(Ok(_)));
+        let settled = {
+            let mut unsure = open(&self.unsure);
+            let before = unsure.len();
+            unsure.retain_mut(waits);
+            before != unsure.len()
+        };
+        if settled {
+            self.write_moves();
+        }
+    }
+
+    /// Writes who has another MN; whether that is on disk now, or nothing writes it.
+    fn write_moves(&self) -> bool {
+        let Some(write) = self.moves.0.get() else { return true };
+        // Held over the write: what is written last is what holds.
+        let unsure = open(&self.unsure);
+        let mut moves = open(&self.heard_addresses).moves();
+        moves.unsure = unsure.iter().map(|(mn, _)| mn.clone()).collect();
+        let written = write(&moves);
+        drop(unsure);
+        if let Err(error) = &written {
+            tracing::warn!(%error, "who has another MN cannot be written");
+        }
+        written.is_ok()
     }
 
     /// Which station an unknown MN may be the new one of ([`HeardAddresses`]): nothing is taken for true yet.
@@ -213,9 +282,17 @@ impl ListenerState {
         (!row.facts.mn_refused.contains(&moved.new_mn)).then_some(moved)
     }
 
-    /// A station has moved; the record that says so.
-    pub(super) fn move_to(&self, moved: &Moved, now: Timestamp) -> Entry {
+    /// A station has moved; the record that says so. `None`: that cannot be kept on disk, and the station is not taken for it. What is said under
+    /// the new MN is said again then.
+    pub(super) fn move_to(&self, moved: &Moved, now: Timestamp) -> Option<(Entry, StoredNotice)> {
+        let (notice, receipt) = StoredNotice::wanted();
         open(&self.heard_addresses).take(moved);
+        open(&self.unsure).push((moved.mn.clone(), receipt));
+        if !self.write_moves() {
+            open(&self.heard_addresses).give_up(moved);
+            open(&self.unsure).retain(|(mn, _)| *mn != moved.mn);
+            return None;
+        }
         self.show_moved();
         self.telemetry.count(Counter::StationsMoved);
         tracing::warn!(
@@ -223,12 +300,13 @@ impl ListenerState {
             new_mn = moved.new_mn,
             "a station shows another MN; it is taken for that until the registration says more"
         );
-        moved_entry(moved, true, now)
+        Some((moved_entry(moved, true, now), notice))
     }
 
     /// A registered station was heard; the record that says that it is no other one, if that had been taken for true.
     pub(super) fn heard_at(&self, mn: &str, from: IpAddr, pw: &[u8], live: bool, now: Timestamp) -> Option<Entry> {
         let moved = open(&self.heard_addresses).heard(mn, from, pw, live)?;
+        self.write_moves();
         self.show_moved();
         tracing::warn!(
             mn,

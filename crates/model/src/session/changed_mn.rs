@@ -49,9 +49,17 @@ pub struct HeardAddresses {
     /// Whether anything is other than when it was last asked for.
     #[serde(skip)]
     changed: bool,
-    /// The same of who has another MN.
-    #[serde(skip)]
-    moves_changed: bool,
+}
+
+/// Who has another MN, apart from where stations were heard: it is small, and must not be lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moves {
+    /// New MN by old one.
+    moved: BTreeMap<String, String>,
+    /// (old, new) that are two devices.
+    apart: BTreeSet<(String, String)>,
+    /// Old MNs of moves whose record may not be in the journal.
+    pub unsure: BTreeSet<String>,
 }
 
 /// A station that may have another MN now.
@@ -103,7 +111,7 @@ impl HeardAddresses {
         }
         let new_mn = if live { self.moved.remove(mn)? } else { return None };
         self.apart.insert((mn.to_owned(), new_mn.clone()));
-        (self.changed, self.moves_changed) = (true, true);
+        self.changed = true;
         Some(Moved { mn: mn.to_owned(), new_mn })
     }
 
@@ -166,16 +174,30 @@ impl HeardAddresses {
     /// It is taken for that.
     pub fn take(&mut self, moved: &Moved) {
         self.moved.insert(moved.mn.clone(), moved.new_mn.clone());
-        (self.changed, self.moves_changed) = (true, true);
+        self.changed = true;
     }
 
-    /// All of it, if it is other than when this was last given. `moves`: only if that is about who has another MN.
-    pub fn to_keep(&mut self, moves: bool) -> Option<HeardAddresses> {
-        if !(if moves { self.moves_changed } else { self.changed }) {
-            return None;
-        }
-        (self.changed, self.moves_changed) = (false, false);
-        Some(self.clone())
+    /// It is not taken for that after all.
+    pub fn give_up(&mut self, moved: &Moved) {
+        self.moved.remove(&moved.mn);
+        self.changed = true;
+    }
+
+    /// Who has another MN.
+    #[must_use]
+    pub fn moves(&self) -> Moves {
+        Moves { moved: self.moved.clone(), apart: self.apart.clone(), unsure: BTreeSet::new() }
+    }
+
+    /// The same with what is known otherwise of who has another MN.
+    #[must_use]
+    pub fn with(self, moves: &Moves) -> HeardAddresses {
+        HeardAddresses { moved: moves.moved.clone(), apart: moves.apart.clone(), ..self }
+    }
+
+    /// All of it, if it is other than when this was last given.
+    pub fn to_keep(&mut self) -> Option<HeardAddresses> {
+        std::mem::take(&mut self.changed).then(|| self.clone())
     }
 
     /// All that is proposed.
@@ -187,8 +209,7 @@ impl HeardAddresses {
     pub fn retain(&mut self, wanted: impl Fn(&str, &str) -> bool) {
         let before = self.moved.len();
         self.moved.retain(|mn, new_mn| wanted(mn, new_mn));
-        self.moves_changed |= self.moved.len() != before;
-        self.changed |= self.moves_changed;
+        self.changed |= self.moved.len() != before;
     }
 }
 
@@ -242,8 +263,8 @@ mod tests {
         assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], false), None);
         heard_addresses.heard("B", ip(2), b"123456", true);
         assert_eq!(candidate(&mut heard_addresses, "N", 1, b"123456", &[], false).as_deref(), Some("A"));
-        let kept = heard_addresses.to_keep(false).unwrap();
-        assert_eq!(heard_addresses.to_keep(false), None);
+        let kept = heard_addresses.to_keep().unwrap();
+        assert_eq!(heard_addresses.to_keep(), None);
         let bytes = serde_json::to_vec(&kept).unwrap();
         let mut again = serde_json::from_slice::<HeardAddresses>(&bytes).unwrap().restored();
         assert_eq!(again, heard_addresses);
@@ -276,19 +297,18 @@ mod tests {
     }
 
     #[test]
-    fn who_has_another_mn_is_kept_without_waiting_for_where_stations_were_heard() {
+    fn who_has_another_mn_is_known_apart_from_where_stations_were_heard() {
         let mut heard_addresses = one();
-        assert_eq!(heard_addresses.to_keep(true), None, "an address is no move");
-        assert!(heard_addresses.to_keep(false).is_some());
         let moved = Moved { mn: "A".into(), new_mn: "N".into() };
         heard_addresses.take(&moved);
-        assert_eq!(heard_addresses.to_keep(true).unwrap().restored().moved().collect::<Vec<_>>(), [moved]);
-        assert_eq!((heard_addresses.to_keep(true), heard_addresses.to_keep(false)), (None, None));
-        heard_addresses.heard("A", ip(1), b"123456", true);
-        assert!(heard_addresses.to_keep(true).is_some(), "it is over");
-        heard_addresses.take(&Moved { mn: "A".into(), new_mn: "M".into() });
-        heard_addresses.to_keep(false);
-        heard_addresses.retain(|_, _| false);
-        assert!(heard_addresses.to_keep(true).is_some(), "it is decided");
+        let moves: Moves = serde_json::from_slice(&serde_json::to_vec(&heard_addresses.moves()).unwrap()).unwrap();
+        assert!(HeardAddresses::default().with(&moves).moved().eq([moved.clone()]));
+        heard_addresses.give_up(&moved);
+        assert_eq!(heard_addresses.moved().count(), 0);
+        assert_eq!(
+            candidate(&mut heard_addresses, "N", 1, b"123456", &[], false).as_deref(),
+            Some("A"),
+            "it may be tried again"
+        );
     }
 }

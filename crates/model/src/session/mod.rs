@@ -9,7 +9,7 @@ mod directory;
 mod judge;
 mod reply;
 
-pub use changed_mn::{HEARD_ADDRESSES_MAX, HeardAddresses, Moved, OTHERS_MAX};
+pub use changed_mn::{HEARD_ADDRESSES_MAX, HeardAddresses, Moved, Moves, OTHERS_MAX};
 pub use directory::{ALTERNATION_WINDOW, ALTERNATIONS, Directory, Move};
 pub use judge::{FrameVerdict, LEARN_AFTER, Learned, judge};
 pub use reply::Reply;
