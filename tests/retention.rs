@@ -291,3 +291,74 @@ fn a_file_size_limit_means_silence_and_not_the_end() {
     scene.wait_until("it is not said", || scene.gateway.log().contains("the disk is full"));
     assert!(std::net::TcpStream::connect(scene.gateway.listen).is_ok(), "it lives:\n{}", scene.gateway.log());
 }
+
+/// The segments of the journal, oldest first.
+fn segments(scene: &Scene) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(scene.gateway.journal()).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "seg")).collect();
+    segments.sort();
+    segments
+}
+
+/// The offset of a segment's first record, which is its name.
+fn first_of(segment: &Path) -> u64 {
+    segment.file_stem().unwrap().to_str().unwrap().parse().unwrap()
+}
+
+/// Starts the gateway and waits for the line of its log that holds all `words`.
+fn starts_and_says(scene: &mut Scene, words: &[&str]) {
+    scene.gateway.start();
+    let log = scene.gateway.path("log");
+    scene.wait_until(&format!("a line of the log with {words:?}"), || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.lines().any(|line| words.iter().all(|word| line.contains(word)))
+    });
+}
+
+#[test]
+fn undelivered_segments_that_were_taken_away_are_told_with_their_records_and_the_rest_goes_on() {
+    for oldest in [false, true] {
+        let mut scene = Scene::new("");
+        scene.gateway.start();
+        scene.report();
+        let cursor = scene.gateway.journal().join("cursor");
+        scene.wait_until("the cursor", || cursor.exists());
+        // What the cursor says is on disk before the broker goes.
+        std::thread::sleep(Duration::from_secs(2));
+        scene.broker_goes();
+        scene.fill(4);
+        scene.gateway.kill();
+        let all = segments(&scene);
+        assert!(all.len() >= 4, "{all:?}");
+        // The one that the cursor stands in as well: then it is told while the state is rebuilt; else when it is read up to there.
+        let gone = if oldest { &all[..2] } else { &all[1..2] };
+        gone.iter().for_each(|segment| std::fs::remove_file(segment).unwrap());
+        scene.broker_comes();
+        let last = format!("last={}", first_of(&all[2]) - 1);
+        let first = format!("first={}", first_of(&all[1]));
+        let words = [
+            last.as_str(),
+            "cannot be published",
+            if oldest { "undelivered records are gone" } else { first.as_str() },
+        ];
+        starts_and_says(&mut scene, &words);
+        let body = scene.report();
+        assert_eq!(body["station"]["name"], "Plant One", "{body}");
+    }
+}
+
+#[test]
+fn a_first_segment_that_is_gone_before_anything_was_delivered_is_told_with_its_records() {
+    let mut scene = Scene::new("");
+    scene.broker_goes();
+    scene.gateway.start();
+    scene.fill(3);
+    scene.gateway.kill();
+    let all = segments(&scene);
+    std::fs::remove_file(&all[0]).unwrap();
+    scene.broker_comes();
+    let last = format!("last={}", first_of(&all[1]) - 1);
+    starts_and_says(&mut scene, &["no cursor says whether they were delivered", "first=1", &last]);
+    let body = scene.report();
+    assert_eq!(body["station"]["name"], "Plant One", "{body}");
+}

@@ -1,7 +1,8 @@
 //! The board (看板): what an operator wants to see of each station now, gathered from what is published. Pure and derived: it can
 //! be thrown away at any time.
 //!
-//! What must stay true: everything that is registered is on it, heard or not; what it keeps of a station is bounded ([`KINDS_MAX`],
+//! What must stay true: everything that is registered is on it, heard or not, and one that was never heard takes no more than its place: its
+//! facts are the registry's, and its card, which says nothing else, is not kept; what it keeps of a station is bounded ([`KINDS_MAX`],
 //! [`EVENTS_MAX`] messages; [`ROW_BYTES_MAX`] of reports), and so are the stations ([`STATIONS_MAX`]), the rejected messages
 //! ([`REJECTED_MAX`]) and the bytes of all reports ([`BYTES_MAX`]); what is not kept is counted (`not_kept`); it shows
 //! messages as they were published and judges nothing.
@@ -11,7 +12,7 @@ mod query;
 mod row_snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -47,11 +48,15 @@ const _: () = assert!(ROW_BYTES_MAX < BYTES_MAX && EVENTS_MAX < REJECTED_MAX);
 /// One station.
 #[derive(Debug, Default)]
 struct Row {
-    name: String,
-    tags: BTreeMap<String, String>,
-    /// What is searched: MN, name and tags, in lower case.
-    sought: String,
-    registered: bool,
+    /// What is registered of it, if it is.
+    facts: Option<Arc<StationFacts>>,
+    /// What was seen of it, if anything was.
+    seen: Option<Box<Seen>>,
+}
+
+/// What was seen of a station.
+#[derive(Debug, Default)]
+struct Seen {
     online: bool,
     /// When it came or went last.
     since: String,
@@ -93,21 +98,21 @@ pub struct Board {
 impl Board {
     /// A board with every registered station on it.
     #[must_use]
-    pub fn new(stations: &BTreeMap<String, StationFacts>) -> Board {
+    pub fn new(stations: &BTreeMap<String, Arc<StationFacts>>) -> Board {
         let mut board = Board { rows: BTreeMap::new(), bytes: 0, rejected: VecDeque::new() };
         board.register(stations);
         board
     }
 
     /// Other stations are registered now. What was seen of those that are not any more goes.
-    pub fn register(&mut self, stations: &BTreeMap<String, StationFacts>) {
-        self.rows.retain(|mn, row| !row.registered || stations.contains_key(mn));
+    pub fn register(&mut self, stations: &BTreeMap<String, Arc<StationFacts>>) {
+        self.rows.retain(|mn, row| row.facts.is_none() || stations.contains_key(mn));
         self.bytes = self.rows.values().map(Row::bytes).sum();
         for (mn, facts) in stations {
-            let row = self.rows.entry(mn.clone()).or_default();
-            (row.name, row.tags, row.registered) = (facts.name.clone(), facts.tags.clone(), true);
-            let texts = [mn, &row.name].into_iter().chain(row.tags.values());
-            row.sought = texts.map(|text| text.to_lowercase()).collect::<Vec<_>>().join("\n");
+            match self.rows.get_mut(mn) {
+                Some(row) => row.facts = Some(Arc::clone(facts)),
+                None => drop(self.rows.insert(mn.clone(), Row { facts: Some(Arc::clone(facts)), seen: None })),
+            }
         }
     }
 
@@ -120,13 +125,20 @@ impl Board {
             }
             return;
         };
-        if matches!(published.content, Says::Card(None)) && self.rows.get(mn).is_some_and(|row| !row.registered) {
+        if matches!(published.content, Says::Card(None)) && self.rows.get(mn).is_some_and(|row| row.facts.is_none()) {
             // Nobody remembers it any more.
             self.bytes -= self.rows.remove(mn).map_or(0, |row| row.bytes());
             return;
         }
+        let says_nothing = match &published.content {
+            Says::Card(card) => card.as_ref().is_none_or(|card| card.last_seen.is_none()),
+            _ => false,
+        };
+        if says_nothing && self.rows.get(mn).is_some_and(|row| row.seen.is_none()) {
+            return;
+        }
         let all = self.bytes;
-        let Some(row) = self.row(mn) else { return };
+        let Some(row) = self.seen(mn) else { return };
         match &published.content {
             Says::Card(card) => row.card = card.as_ref().map(|card| (payload, (**card).clone())),
             Says::Data(data) => {
@@ -155,24 +167,25 @@ impl Board {
 
     /// Takes note of what is under way at a station: an object of JSON.
     pub fn under_way(&mut self, mn: &str, view: Bytes) {
-        if let Some(row) = self.row(mn) {
+        if let Some(row) = self.seen(mn) {
             row.under_way = view;
         }
     }
 
-    fn row(&mut self, mn: &str) -> Option<&mut Row> {
+    fn seen(&mut self, mn: &str) -> Option<&mut Seen> {
         if !self.rows.contains_key(mn) {
             if self.rows.len() >= STATIONS_MAX {
                 return None;
             }
-            self.rows.insert(mn.to_owned(), Row { sought: mn.to_lowercase(), ..Row::default() });
+            self.rows.insert(mn.to_owned(), Row::default());
         }
-        self.rows.get_mut(mn)
+        Some(self.rows.get_mut(mn)?.seen.get_or_insert_default())
     }
 
     fn rejected(&mut self, payload: Bytes, mn: Option<&str>, reason: RejectReason) {
         // Only of those who are registered: anybody can invent an MN.
         if let Some(row) = mn.and_then(|mn| self.rows.get_mut(mn)) {
+            let row = row.seen.get_or_insert_default();
             row.refused += 1;
             row.refusal = Some((payload.clone(), reason));
             row.refusals.push_front(payload.clone());
@@ -194,7 +207,7 @@ impl Board {
         let of = |what: fn(&Row) -> bool| self.rows.values().filter(|row| what(row)).count();
         json!({
             "stations": self.rows.len(),
-            "online": of(|row| row.online),
+            "online": of(Row::is_online),
             "never": of(Row::is_unheard),
             "failing": of(Row::fails),
         })
@@ -204,7 +217,7 @@ impl Board {
     #[must_use]
     pub fn regions(&self) -> BTreeMap<&str, usize> {
         let mut regions = BTreeMap::new();
-        for region in self.rows.values().filter_map(|row| row.tags.get("region")) {
+        for region in self.rows.values().filter_map(|row| row.tag("region")) {
             *regions.entry(region.as_str()).or_default() += 1;
         }
         regions
@@ -214,7 +227,7 @@ impl Board {
     #[must_use]
     pub fn page(&self, query: &Query) -> Page {
         let text = query.text.to_lowercase();
-        let found: Vec<_> = self.rows.iter().filter(|(_, row)| query.wants(row, &text)).collect();
+        let found: Vec<_> = self.rows.iter().filter(|(mn, row)| query.wants(mn, row, &text)).collect();
         let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.row(mn));
         Page { found: found.len(), first: query.first, rows: rows.collect() }
     }
@@ -224,6 +237,8 @@ impl Board {
     pub fn station(&self, mn: &str) -> Option<String> {
         let row = self.rows.get(mn)?;
         let mut text = row.row(mn).view().to_string();
+        let nothing = Seen::default();
+        let row = row.seen.as_deref().unwrap_or(&nothing);
         // An object that goes on.
         text.pop();
         let raw = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
@@ -250,7 +265,9 @@ impl Board {
 
     /// Calls `each` with every station's MN, whether it is online, and how much of it was refused.
     pub fn figures(&self, mut each: impl FnMut(&str, bool, u64)) {
-        self.rows.iter().for_each(|(mn, row)| each(mn, row.online, row.refused));
+        self.rows
+            .iter()
+            .for_each(|(mn, row)| each(mn, row.is_online(), row.seen.as_ref().map_or(0, |seen| seen.refused)));
     }
 }
 
@@ -260,6 +277,55 @@ pub fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
 }
 
 impl Row {
+    fn bytes(&self) -> usize {
+        self.seen.as_ref().map_or(0, |seen| seen.bytes())
+    }
+
+    fn is_online(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| seen.online)
+    }
+
+    fn tag(&self, name: &str) -> Option<&String> {
+        self.facts.as_ref()?.tags.get(name)
+    }
+
+    /// Whether nothing of it is known, from before a restart neither.
+    fn is_unheard(&self) -> bool {
+        let unheard = |seen: &Seen| {
+            seen.latest.is_empty() && seen.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none())
+        };
+        self.seen.as_deref().is_none_or(unheard)
+    }
+
+    /// Registered and away, refused since its last report, departing from the standard, or with a clock that is off.
+    fn fails(&self) -> bool {
+        (self.facts.is_some() && !self.is_online()) || self.seen.as_ref().is_some_and(|seen| seen.fails())
+    }
+
+    /// What a row of a page shows. Cheap: bodies are shared, and read by whoever looks.
+    fn row(&self, mn: &str) -> RowSnapshot {
+        let nothing = Seen::default();
+        let seen = self.seen.as_deref().unwrap_or(&nothing);
+        let newest = seen.completeness.iter().filter_map(|(kind, (_, newest))| Some((*kind, newest.clone()?)));
+        RowSnapshot {
+            mn: mn.to_owned(),
+            facts: self.facts.clone(),
+            online: seen.online,
+            since: seen.since.clone(),
+            fails: self.fails(),
+            odd: seen.odd,
+            refused: seen.refused,
+            marks: seen.marks.len(),
+            clock: seen.offsets.median(),
+            card: seen.card.as_ref().map(|(_, card)| card.clone()),
+            last: seen.latest.get(seen.last_kind).map(|(_, data)| data.clone()),
+            refusal: seen.refusal.as_ref().map(|(_, reason)| *reason),
+            newest_days: newest.collect(),
+        }
+    }
+}
+
+impl Seen {
     fn bytes(&self) -> usize {
         self.latest.values().map(|(body, _)| body.len()).sum()
     }
@@ -306,40 +372,10 @@ impl Row {
         }
     }
 
-    /// Whether nothing of it is known, from before a restart neither.
-    fn is_unheard(&self) -> bool {
-        self.latest.is_empty() && self.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none())
-    }
-
-    /// Registered and away, refused since its last report, departing from the standard, or with a clock that is off.
+    /// Refused since its last report, departing from the standard, or with a clock that is off.
     fn fails(&self) -> bool {
         let clock_off = self.offsets.median().is_some_and(|off| off.abs() > CLOCK_OFF);
-        (self.registered && !self.online) || self.refusal.is_some() || self.odd || clock_off
-    }
-
-    /// What a row of a page shows. Cheap: bodies are shared, and read by whoever looks.
-    fn row(&self, mn: &str) -> RowSnapshot {
-        RowSnapshot {
-            mn: mn.to_owned(),
-            name: self.name.clone(),
-            tags: self.tags.clone(),
-            registered: self.registered,
-            online: self.online,
-            since: self.since.clone(),
-            fails: self.fails(),
-            odd: self.odd,
-            refused: self.refused,
-            marks: self.marks.len(),
-            clock: self.offsets.median(),
-            card: self.card.as_ref().map(|(_, card)| card.clone()),
-            last: self.latest.get(self.last_kind).map(|(_, data)| data.clone()),
-            refusal: self.refusal.as_ref().map(|(_, reason)| *reason),
-            newest_days: self
-                .completeness
-                .iter()
-                .filter_map(|(kind, (_, newest))| Some((*kind, newest.clone()?)))
-                .collect(),
-        }
+        self.refusal.is_some() || self.odd || clock_off
     }
 }
 

@@ -42,15 +42,22 @@ impl Default for Query {
 }
 
 impl Query {
-    /// Whether `row` is wanted; `text` is the query's in lower case.
-    pub(super) fn wants(&self, row: &Row, text: &str) -> bool {
+    /// Whether the row of `mn` is wanted; `text` is the query's in lower case.
+    pub(super) fn wants(&self, mn: &str, row: &Row, text: &str) -> bool {
         let state = match self.only {
             Only::All => true,
             Only::Failing => row.fails(),
-            Only::Online => row.online,
-            Only::Offline => !row.online,
+            Only::Online => row.is_online(),
+            Only::Offline => !row.is_online(),
         };
-        let region = self.region.is_empty() || row.tags.get("region") == Some(&self.region);
-        state && region && row.sought.contains(text)
+        let region = self.region.is_empty() || row.tag("region") == Some(&self.region);
+        let told = || row.facts.iter().flat_map(|facts| std::iter::once(&facts.name).chain(facts.tags.values()));
+        state && region && (text.is_empty() || stands_in(text, mn) || told().any(|told| stands_in(text, told)))
     }
+}
+
+/// Whether `text`, in lower case, stands in `told` in any case. Nothing is kept in lower case for it, and nothing is made of what has no
+/// capitals, as Chinese names have none.
+fn stands_in(text: &str, told: &str) -> bool {
+    told.contains(text) || told.contains(char::is_uppercase) && told.to_lowercase().contains(text)
 }

@@ -2,12 +2,13 @@
 //! fills the board.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use hj212_coverage::DayCount;
 use hj212_interpret::{CardContent, DataContent};
-use hj212_model::message::{RejectReason, Timestamp};
+use hj212_model::message::{Pairs, RejectReason, StationFacts, Timestamp};
 
 /// A page of the board.
 #[derive(Debug)]
@@ -30,9 +31,7 @@ impl Page {
 #[derive(Debug)]
 pub(super) struct RowSnapshot {
     pub(super) mn: String,
-    pub(super) name: String,
-    pub(super) tags: BTreeMap<String, String>,
-    pub(super) registered: bool,
+    pub(super) facts: Option<Arc<StationFacts>>,
     pub(super) online: bool,
     pub(super) since: String,
     pub(super) fails: bool,
@@ -52,6 +51,7 @@ impl RowSnapshot {
     pub(super) fn view(&self) -> Value {
         let card = self.card.as_ref();
         let last = self.last.as_ref();
+        let (name, tags) = self.facts.as_ref().map(|facts| (facts.name.as_str(), &facts.tags)).unzip();
         let counts = |card: &CardContent| -> Value {
             card.deviations.iter().map(|(deviation, count)| (deviation.code(), json!(count))).collect()
         };
@@ -59,9 +59,9 @@ impl RowSnapshot {
         let days: Value = self.newest_days.iter().map(|(kind, day)| (*kind, shown(day))).collect();
         json!({
             "mn": self.mn,
-            "name": self.name,
-            "tags": self.tags,
-            "registered": self.registered,
+            "name": name.unwrap_or_default(),
+            "tags": tags.unwrap_or(&Pairs::default()),
+            "registered": self.facts.is_some(),
             "online": self.online,
             "since": self.since,
             "fails": self.fails,

@@ -49,9 +49,10 @@ fn refused(mn: &str, reason: RejectReason) -> TypedPublication {
 fn board() -> Board {
     let facts = |name: &str, region: &str| StationFacts {
         name: name.into(),
-        tags: [("region".to_owned(), region.to_owned())].into(),
+        tags: [("region", region.to_owned())].into(),
         ..StationFacts::default()
     };
+    let facts = |name, region| Arc::new(facts(name, region));
     let stations = [("A1".to_owned(), facts("电厂", "340100")), ("B2".to_owned(), facts("水厂", "340200"))];
     Board::new(&stations.into())
 }
@@ -129,7 +130,7 @@ fn what_is_kept_is_bounded() {
 fn stations_that_are_registered_no_more_go() {
     let mut board = board();
     board.published(&event("C3", EventKind::Online, TIME, &json!({})));
-    board.register(&[("B2".to_owned(), StationFacts::default())].into());
+    board.register(&[("B2".to_owned(), Arc::default())].into());
     assert_eq!(found(&board, Query::default()), ["B2", "C3"]);
 }
 

@@ -4,7 +4,7 @@
 //! record of the journal before any frame that it changes, so that a replay finds it in its place.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::Running;
 use crate::board::lock;
@@ -53,6 +53,8 @@ impl Running {
         if old.command != config.command {
             changes.push("command: the settings hold for what is asked from now on".into());
         }
+        let registry = Arc::new(registry);
+        self.latest.put(&registry);
         let (stations, dialects) = (registry.facts(), registry.dialects());
         let mut context = Context { stations, factors, rules, alerts, dialects, ..Context::default() };
         if let Err(error) = self.announcer.reload(&context) {

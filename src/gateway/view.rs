@@ -159,7 +159,10 @@ impl View for GatewayView {
         let broker = match (self.connected(), self.why_not_connected()) {
             (true, None) => "connected".to_owned(),
             (true, Some(why)) => format!("connected; {why}"),
-            (false, why) => format!("away: {}", why.unwrap_or_default()),
+            (false, Some(why)) => format!("away: {why}"),
+            (false, None) => {
+                "away: not connected yet since the start, the first try goes on · 启动后尚未连接".to_owned()
+            }
         };
         vec![
             Check {

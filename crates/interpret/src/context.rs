@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::events::JournalRef;
-use super::{Interpreted, Interpreter, Says, TypedPublication, coverage};
+use super::station::Station;
+use super::{Held, Interpreted, Interpreter, Says, TypedPublication, coverage};
 use hj212_model::message::{Context, ContextChange, Record};
 
 /// The longest context that is put together: 10,000 stations take a few MiB.
@@ -89,16 +90,17 @@ pub(super) struct Piece<'a> {
 impl Statement {
     /// Takes the next piece; gives all pieces with the last. `Err`: it does not continue what came before, or the name is not that of the
     /// pieces: what there was is discarded.
-    pub(super) fn gather(&mut self, piece: &Piece<'_>) -> Result<Option<ContextChange>, ()> {
+    pub(super) fn gather(&mut self, piece: &Piece<'_>, held: &Held) -> Result<Option<ContextChange>, ()> {
         let Piece { base, name, part, parts, json } = *piece;
         if part == 0 {
             *self = Statement { name, base, parts, computed: base.unwrap_or_default(), ..Statement::default() };
         }
         let continues = self.parts > 0 && (self.name, self.base, self.parts, self.next) == (name, base, parts, part);
-        let Some(read) = continues.then(|| serde_json::from_slice(json).ok()).flatten() else {
+        let Some(mut read) = continues.then(|| serde_json::from_slice(json).ok()).flatten() else {
             *self = Statement::default();
             return Err(());
         };
+        held.share_changed(&mut read);
         self.joined.join(read);
         self.computed = Sha256::new().chain_update(self.computed).chain_update(json).finalize().into();
         self.next += 1;
@@ -127,7 +129,7 @@ impl Interpreter {
         out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
-        match self.statement.gather(piece) {
+        match self.statement.gather(piece, &self.held) {
             Ok(None) => {}
             Ok(Some(joined)) if piece.base.is_none() => self.on_context(joined.whole(), piece.name, place, out, done),
             Ok(Some(change)) if piece.base == Some(self.context_name) => {
@@ -194,8 +196,11 @@ impl Interpreter {
         self.judging.replace(&self.context.alerts);
         self.count_strangers();
         for mn in changed {
-            let Some(number) = self.station_of(mn.as_bytes()) else { continue };
             let gone = self.context.facts(mn).is_none();
+            let Some(number) = self.by_mn.get(mn.as_bytes()).copied() else {
+                self.tell_unheard(mn, gone, out);
+                continue;
+            };
             self.settle_proposals(number);
             let Some(station) = self.stations.get_mut(number as usize) else { continue };
             station.dress(&self.settings, &self.context);
@@ -227,6 +232,17 @@ impl Interpreter {
         }
     }
 
+    /// The card of a station that was never heard: nothing is remembered of it.
+    fn tell_unheard(&mut self, mn: &str, gone: bool, out: &mut Vec<Publication>) {
+        let mut station = Station::new(mn.as_bytes(), &self.settings, &self.context);
+        if gone {
+            let topic = format!("{}/station", station.topic);
+            out.push(Publication { topic, payload: Bytes::new(), retain: true });
+        } else {
+            self.publish_card(&mut station, out);
+        }
+    }
+
     /// Takes what `record`, which stands further on in the journal, says of the context and nothing else, with all its consequences: for the
     /// place of a context that cannot be read any more. True when a whole context is in force by it.
     pub fn take_early(
@@ -239,7 +255,8 @@ impl Interpreter {
         let mut done = Interpreted::default();
         match record {
             Record::Context { hash, part, parts, json } => {
-                if let Gathered::Whole(context) = self.run.gather(*hash, *part, *parts, json) {
+                if let Gathered::Whole(mut context) = self.run.gather(*hash, *part, *parts, json) {
+                    self.held.share_all(&mut context);
                     self.on_context(*context, *hash, place, out, &mut done);
                     return true;
                 }
@@ -277,7 +294,8 @@ impl Interpreter {
                 Gathered::More | Gathered::Broken => None,
             },
             Record::Registry { name, part, parts, json } => {
-                let gathered = self.statement.gather(&Piece { base: None, name, part, parts, json });
+                let piece = Piece { base: None, name, part, parts, json };
+                let gathered = self.statement.gather(&piece, &self.held);
                 gathered.ok().flatten().map(|joined| (joined.whole(), name))
             }
             Record::Frame(_)
@@ -296,7 +314,8 @@ impl Interpreter {
             | Record::DeadLetter(_)
             | Record::Anchor(_) => None,
         };
-        let Some((context, name)) = found else { return false };
+        let Some((mut context, name)) = found else { return false };
+        self.held.share_all(&mut context);
         // Nobody has spoken yet: there is no card to publish and no mark to judge again.
         self.dictionary = super::built_in::dictionary(&context.factors);
         if !context.rules.is_empty() {
@@ -346,14 +365,14 @@ mod tests {
         let whole = name([0; 32], &[one, two]);
         let piece = |part, json: &'static [u8]| Piece { base: None, name: whole, part, parts: 2, json };
         let mut statement = Statement::default();
-        assert_eq!(statement.gather(&piece(0, one)), Ok(None));
-        let joined = statement.gather(&piece(1, two)).unwrap().unwrap().whole();
+        assert_eq!(statement.gather(&piece(0, one), &Held::default()), Ok(None));
+        let joined = statement.gather(&piece(1, two), &Held::default()).unwrap().unwrap().whole();
         assert_eq!((joined.stations["A"].name.as_str(), joined.stations.len(), joined.factors.len()), ("a", 2, 1));
-        assert!(statement.gather(&piece(1, two)).is_err(), "a piece without its beginning");
-        assert_eq!(statement.gather(&piece(0, two)), Ok(None));
-        assert!(statement.gather(&piece(1, two)).is_err(), "another piece under this name");
-        assert_eq!(statement.gather(&piece(0, one)), Ok(None));
-        assert!(statement.gather(&piece(1, b"{")).is_err(), "no JSON");
+        assert!(statement.gather(&piece(1, two), &Held::default()).is_err(), "a piece without its beginning");
+        assert_eq!(statement.gather(&piece(0, two), &Held::default()), Ok(None));
+        assert!(statement.gather(&piece(1, two), &Held::default()).is_err(), "another piece under this name");
+        assert_eq!(statement.gather(&piece(0, one), &Held::default()), Ok(None));
+        assert!(statement.gather(&piece(1, b"{"), &Held::default()).is_err(), "no JSON");
 
         let mut interpreter = Interpreter::new(crate::Settings::default());
         let mut put = |record: &Record<'_>| {

@@ -124,7 +124,7 @@ impl Interpreter {
         }
     }
 
-    /// What holds of these stations is other now; those that were never heard have nothing to say.
+    /// What holds of these stations is other now; those that are not registered and were never heard have nothing to say.
     fn redress<'m>(
         &mut self,
         mns: impl IntoIterator<Item = &'m str>,
@@ -132,7 +132,7 @@ impl Interpreter {
         out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
-        let known = |mn: &&str| self.by_mn.contains_key(mn.as_bytes());
+        let known = |mn: &&str| self.by_mn.contains_key(mn.as_bytes()) || self.context.stations.contains_key(*mn);
         let mut changed: Vec<String> = mns.into_iter().filter(known).map(str::to_owned).collect();
         changed.sort_unstable();
         changed.dedup();

@@ -197,6 +197,11 @@ impl Keys {
         unreadable(reason, named(found))
     }
 
+    /// The stations that have keys from the journal.
+    pub(super) fn stations(&self) -> impl Iterator<Item = &str> {
+        self.rings.keys().map(String::as_str)
+    }
+
     /// The keys from the journal, for a snapshot.
     pub(super) fn kept(&self) -> BTreeMap<&str, Vec<Kept>> {
         let kept = |(created, key, state): (&str, &Key, KeyState)| Kept {

@@ -5,6 +5,7 @@
 //! `docs/mqtt.md`; the schemas in `fixtures/schema` are what the tests hold every body against.
 //!
 //! What must stay true:
+//! * a registered station takes no room here, but for what is registered of it, before it is heard or asked for something;
 //! * the same records in the same order give the same publications, byte for byte, also over a snapshot in between: no clock, no
 //!   random, no order of a hash map;
 //! * what a station said is published as it said it, or not at all (passwords and keys);
@@ -46,6 +47,7 @@ mod follow;
 mod frame;
 mod gather;
 mod hash;
+mod held;
 mod id;
 mod items;
 mod json;
@@ -84,6 +86,7 @@ mod under_way;
 mod value;
 mod worth;
 
+pub use held::Held;
 pub use judgement::DayKnown;
 pub use keys::Area;
 pub use published::{
@@ -162,6 +165,8 @@ pub struct Interpreter {
     statement: Statement,
     /// The name of the context in force; zeros: none was ever.
     context_name: [u8; 32],
+    /// Where the facts of the context stand already.
+    held: Held,
     dictionary: Arc<Dictionary>,
     stations: Vec<Station>,
     by_mn: HashMap<Box<[u8]>, u32>,
@@ -203,6 +208,7 @@ impl Interpreter {
             run: Run::default(),
             statement: Statement::default(),
             context_name: [0; 32],
+            held: Held::default(),
             stations: Vec::new(),
             by_mn: HashMap::new(),
             waiting: Waiting::default(),
@@ -239,6 +245,12 @@ impl Interpreter {
         self.stories = OpenCommands::default();
         self.cases = hj212_cases::Cases::default();
         self.flood = flood::Flood::default();
+    }
+
+    /// Facts that `held` has are not kept twice from here on.
+    pub fn share(&mut self, held: Held) {
+        held.share_all(&mut self.context);
+        self.held = held;
     }
 
     /// What command codes mean in dialects, for those who have no journal to read that from.
@@ -278,7 +290,10 @@ impl Interpreter {
             Record::Context { hash, part, parts, json } => match self.run.gather(*hash, *part, *parts, json) {
                 Gathered::More => {}
                 Gathered::Broken => done.contexts_broken += 1,
-                Gathered::Whole(context) => self.on_context(*context, *hash, place, out, &mut done),
+                Gathered::Whole(mut context) => {
+                    self.held.share_all(&mut context);
+                    self.on_context(*context, *hash, place, out, &mut done);
+                }
             },
             Record::Registry { name, part, parts, json } => {
                 let piece = Piece { base: None, name: *name, part: *part, parts: *parts, json };
@@ -291,6 +306,7 @@ impl Interpreter {
             Record::Tick | Record::Clock(_) => {}
             Record::Command(step) => {
                 if let Some(step) = Step::decode(step) {
+                    self.note_asked(&step);
                     done.keys += u32::from(self.note_key(&step));
                     self.note_sent(&step);
                     self.follow_step(&step, place, out, &mut done);
@@ -315,6 +331,14 @@ impl Interpreter {
 
     fn facts(&self, mn: &[u8]) -> Option<&StationFacts> {
         self.context.facts(std::str::from_utf8(mn).ok()?)
+    }
+
+    /// What is asked of a registered station is remembered of it, heard or not. Keys are remembered elsewhere.
+    fn note_asked(&mut self, step: &Step) {
+        let keys_alone = matches!(step, Step::Key { .. } | Step::KeyNote { .. });
+        if !keys_alone && self.facts(step.mn().as_bytes()).is_some() {
+            self.station_of(step.mn().as_bytes());
+        }
     }
 
     /// The number of the station `mn`, a new one if there is room.

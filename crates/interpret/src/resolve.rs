@@ -83,8 +83,8 @@ impl<'a> Report<'a> {
                 }
             }
             if let Some(facts) = lens.facts.filter(|facts| !facts.units.is_empty()) {
-                reading.unit = facts.units.get(&*factor.code).map(String::as_str);
-                reading.conversion = reading.unit.and_then(|_| facts.conversions.get(&*factor.code));
+                reading.unit = facts.units.get(&factor.code).map(String::as_str);
+                reading.conversion = reading.unit.and_then(|_| facts.conversions.get(&factor.code));
             }
         }
         for instrument in &mut self.instruments {
@@ -175,7 +175,7 @@ pub(super) fn meaning_of<'a>(
 ) -> Option<&'a Meaning> {
     let facts = facts.filter(|facts| !facts.meanings.is_empty())?;
     let own = std::str::from_utf8(code).ok().and_then(|code| facts.meanings.get(code));
-    collision.chosen(own.or_else(|| facts.meanings.get(&*factor.code))?)
+    collision.chosen(own.or_else(|| facts.meanings.get(&factor.code))?)
 }
 
 /// Whether a code names a piece of equipment (SB1, SB2 …: HJ 212-2017, 6.3.3, table 4), which no dictionary lists.

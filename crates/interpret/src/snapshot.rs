@@ -16,7 +16,7 @@ use super::marks::RulesInForce;
 use super::parts::Waiting;
 use super::report::ReportBuffers;
 use super::station::Station;
-use super::{Interpreter, Settings, built_in};
+use super::{Held, Interpreter, Settings, built_in};
 use hj212_marking::MarkVerdict;
 use hj212_model::clock::belief::Belief;
 use hj212_model::message::{Context, Timestamp};
@@ -118,6 +118,14 @@ impl Interpreter {
     /// # Errors
     /// [`RestoreError`] if the bytes are no snapshot, of another layout, or damaged.
     pub fn restore(settings: Settings, snapshot: &[u8]) -> Result<Interpreter, RestoreError> {
+        Self::restore_sharing(settings, snapshot, Held::default())
+    }
+
+    /// The same; facts that `held` has are not kept twice.
+    ///
+    /// # Errors
+    /// As [`Interpreter::restore`].
+    pub fn restore_sharing(settings: Settings, snapshot: &[u8], held: Held) -> Result<Interpreter, RestoreError> {
         let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::NotASnapshot)?;
         let (layout, rest) = rest.split_first_chunk::<2>().ok_or(RestoreError::Damaged)?;
         let layout = u16::from_le_bytes(*layout);
@@ -125,6 +133,7 @@ impl Interpreter {
             return Err(RestoreError::Layout(layout));
         }
         let mut restored: Restored = postcard::from_bytes(rest).map_err(|_| RestoreError::Damaged)?;
+        held.share_all(&mut restored.context);
         (restored.context.followed, restored.context.shown) = (restored.followed, restored.shown);
         let mut stations = restored.stations;
         let mut by_mn = HashMap::with_capacity(stations.len());
@@ -155,6 +164,7 @@ impl Interpreter {
             run: restored.run,
             statement: restored.statement,
             context_name: restored.context_name,
+            held,
             stations,
             by_mn,
             waiting: restored.waiting,

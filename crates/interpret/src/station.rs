@@ -264,8 +264,8 @@ impl Station {
                 (None, Some(factor)) => (factor.name.as_deref(), factor.unit.as_deref()),
                 (None, None) => (None, None),
             };
-            let declared = factor.and_then(|factor| facts?.units.get(&*factor.code)).map(String::as_str);
-            let converted = factor.and_then(|factor| facts?.conversions.get(&*factor.code));
+            let declared = factor.and_then(|factor| facts?.units.get(&factor.code)).map(String::as_str);
+            let converted = factor.and_then(|factor| facts?.conversions.get(&factor.code));
             let published = converted.filter(|_| declared.is_some()).map(|conversion| conversion.to.as_str());
             write_head(out, key, name, published.or(declared).or(usual));
             out.push(b'}');
@@ -283,7 +283,7 @@ fn limits_of(facts: Option<&StationFacts>) -> Option<Arc<hj212_judgement::Limits
 fn write_name_and_tags(out: &mut Vec<u8>, facts: Option<&StationFacts>) {
     json::optional(out, facts.map(|facts| facts.name.as_str()).filter(|name| !name.is_empty()));
     out.extend_from_slice(b",\"tags\":{");
-    for (at, (tag, value)) in facts.iter().flat_map(|facts| &facts.tags).enumerate() {
+    for (at, (tag, value)) in facts.iter().flat_map(|facts| facts.tags.iter()).enumerate() {
         if at > 0 {
             out.push(b',');
         }

@@ -48,16 +48,20 @@ impl Interpreter {
     /// What is under way at the station `mn`, as JSON; `None` if it is not known.
     #[must_use]
     pub fn under_way(&self, mn: &str) -> Option<Value> {
-        let station = self.by_mn.get(mn.as_bytes()).and_then(|number| self.stations.get(*number as usize))?;
-        Some(self.view(mn, station))
+        match self.by_mn.get(mn.as_bytes()) {
+            Some(number) => Some(self.view(mn, self.stations.get(*number as usize)?)),
+            None => self.context.facts(mn).is_some().then(|| self.view(mn, &Station::default())),
+        }
     }
 
     /// The same of all stations at which anything is.
     pub fn all_under_way(&self) -> impl Iterator<Item = (&str, Value)> {
-        self.stations.iter().filter_map(|station| {
+        let heard = self.stations.iter().filter_map(|station| {
             let mn = std::str::from_utf8(&station.mn).ok()?;
             Some((mn, self.view(mn, station)))
-        })
+        });
+        let others = self.keys.stations().filter(|mn| !self.by_mn.contains_key(mn.as_bytes()));
+        heard.chain(others.filter_map(|mn| Some((mn, self.under_way(mn)?))))
     }
 
     fn view(&self, mn: &str, station: &Station) -> Value {

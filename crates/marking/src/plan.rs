@@ -250,11 +250,15 @@ impl Plan {
             sets: sets.iter().map(|set| set.name.clone()).collect(),
             entries: overlays_first(&sets).flat_map(|set| &set.entries).chain(&book.entries).cloned().collect(),
             medium: medium.to_owned(),
-            ranges: facts.ranges.iter().filter_map(|(c, (l, h))| Some((c.clone(), (number(l)?, number(h)?)))).collect(),
+            ranges: facts
+                .ranges
+                .iter()
+                .filter_map(|(c, (l, h))| Some((c.to_owned(), (number(l)?, number(h)?))))
+                .collect(),
             ..Plan::default()
         };
         let plain = facts.limits.iter().map(|(code, max)| EmissionLimit {
-            code: code.clone(),
+            code: code.to_owned(),
             max: max.clone(),
             ..EmissionLimit::default()
         });

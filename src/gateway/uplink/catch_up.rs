@@ -9,7 +9,7 @@ use super::{PULSE, READ_TRIES, Uplink, interpret, report_lost};
 use crate::board::lock;
 use crate::gateway::context;
 use crate::gateway::derived::Derived;
-use hj212_interpret::{self as interpreting, Interpreter, TypedPublication};
+use hj212_interpret::{self as interpreting, Held, Interpreter, TypedPublication};
 use hj212_journal::{GapCause, Offset, ReadError, ReadItem, Reader};
 use hj212_model::message::Record;
 use hj212_model::telemetry::Counter;
@@ -25,12 +25,12 @@ pub(in crate::gateway) struct Base {
 }
 
 impl Base {
-    /// Looks for it beside the journal.
-    pub(in crate::gateway) fn find(derived: &Derived, settings: &interpreting::Settings) -> Base {
+    /// Looks for it beside the journal; facts that `held` has are not kept twice.
+    pub(in crate::gateway) fn find(derived: &Derived, settings: &interpreting::Settings, held: Held) -> Base {
         let cursor = derived.cursor();
         let mut unusable = derived.newest().0.is_some();
         for (offset, state) in derived.checkpoints_up_to(cursor) {
-            match Interpreter::restore(settings.clone(), &state) {
+            match Interpreter::restore_sharing(settings.clone(), &state, held.clone()) {
                 Ok(interpreter) => return Base { cursor, interpreter, checkpoint: Some(offset), unusable: false },
                 Err(error) => {
                     unusable = true;
@@ -38,7 +38,9 @@ impl Base {
                 }
             }
         }
-        Base { cursor, interpreter: Interpreter::new(settings.clone()), checkpoint: None, unusable }
+        let mut interpreter = Interpreter::new(settings.clone());
+        interpreter.share(held);
+        Base { cursor, interpreter, checkpoint: None, unusable }
     }
 
     /// The record that the checkpoint stands behind.
@@ -67,8 +69,12 @@ pub(super) async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter
     let mut patience = Patience::default();
     let mut unpublished = Vec::new();
     let mut hidden = false;
-    if checkpoint.is_none() && position > cursor && cursor.0 > 0 {
-        report_lost(shared, &reader, (cursor.next(), position), GapCause::Removed);
+    if checkpoint.is_none() && position > cursor {
+        if cursor.0 > 0 {
+            report_lost(shared, &reader, (cursor.next(), position), GapCause::Removed);
+        } else {
+            report_unaccounted(shared, position);
+        }
     }
     while position < cursor {
         match reader.next() {
@@ -102,6 +108,18 @@ pub(super) async fn catch_up(shared: &Uplink, base: Base) -> Option<(Interpreter
     interpreter.all_under_way().for_each(|(mn, view)| board.under_way(mn, Bytes::from(view.to_string())));
     drop(board);
     Some((interpreter, position, hidden))
+}
+
+/// Records up to `last` are gone, and no cursor says whether they were delivered.
+fn report_unaccounted(shared: &Uplink, last: Offset) {
+    shared.telemetry.add(Counter::UplinkLost, last.0);
+    tracing::error!(
+        first = 1,
+        last = last.0,
+        "records are gone, and no cursor says whether they were delivered: their segments were taken away before anything was delivered, or the \
+         files `cursor` and `state-*` were after that; if the segments are found, stop, put them back under their names, and publish these offsets \
+         with hj212-gateway replay"
+    );
 }
 
 /// How often reading has failed while the state is rebuilt.

@@ -156,7 +156,7 @@ fn earlier_records_of_a_station_help_and_the_registration_counts() {
     assert_eq!(key(&player.data()[1]), "a34013", "it was gas under this ST");
     let register = |st: &str| {
         let facts = StationFacts { st: Some(st.to_owned()), ..StationFacts::default() };
-        context_steps(noon(), &Context { stations: [("A".to_owned(), facts)].into(), ..Context::default() })
+        context_steps(noon(), &Context { stations: [("A".to_owned(), facts.into())].into(), ..Context::default() })
     };
     for (st, area, wanted) in [
         ("31", "01-Rtd=1", "a34013"),

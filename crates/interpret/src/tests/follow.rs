@@ -15,7 +15,7 @@ fn facts(name: &str) -> StationFacts {
 }
 
 fn context(stations: &[(&str, StationFacts)]) -> Context {
-    let stations = stations.iter().map(|(mn, facts)| ((*mn).to_owned(), facts.clone())).collect();
+    let stations = stations.iter().map(|(mn, facts)| ((*mn).to_owned(), std::sync::Arc::new(facts.clone()))).collect();
     Context { stations, ..Context::default() }
 }
 

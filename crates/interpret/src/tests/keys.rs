@@ -187,7 +187,7 @@ proptest! {
 /// The context that registers the station with this form.
 fn registered(seal: Option<SealForm>) -> Vec<Step> {
     let facts = StationFacts { seal, ..StationFacts::default() };
-    let context = Context { stations: [(MN.to_owned(), facts)].into(), ..Context::default() };
+    let context = Context { stations: [(MN.to_owned(), facts.into())].into(), ..Context::default() };
     context_steps(noon(), &context)
 }
 

@@ -35,7 +35,7 @@ struct Journal {
 impl Journal {
     fn new() -> Journal {
         let facts = StationFacts { rules: vec!["dev22".to_owned()], ..StationFacts::default() };
-        let context = Context { stations: [("A".to_owned(), facts)].into(), ..Context::default() };
+        let context = Context { stations: [("A".to_owned(), facts.into())].into(), ..Context::default() };
         let mut steps = vec![step(midnight(), &Record::Started("1"))];
         steps.extend(context_steps(midnight(), &context));
         steps.push(online(midnight(), true));

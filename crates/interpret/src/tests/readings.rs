@@ -267,7 +267,7 @@ fn companions_decide_for_bare_codes_and_instruments() {
         let mut player = Player::new(settings());
         player.play(&context_steps(
             noon(),
-            &Context { stations: [("A".to_owned(), facts)].into(), ..Context::default() },
+            &Context { stations: [("A".to_owned(), facts.into())].into(), ..Context::default() },
         ));
         let text = format!("QN={NOON};ST=22;CN=3020;MN=A;Flag=5;CP=&&DataTime=20260601120000;PolId=11;i12001-Info=1&&");
         player.play(&[frame_step(noon(), text.as_bytes())]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::*;
-use hj212_model::message::{Facility, Kind, StationFacts, Timestamp};
+use hj212_model::message::{Facility, Kind, Pairs, StationFacts, Timestamp};
 
 mod afterwards;
 mod burst;
@@ -49,8 +49,8 @@ fn rig(rules: &str) -> StationFacts {
             facility("line-1", "production", "condition=p99101 power=pp"),
             facility("tower-1", "treatment", "condition=p99102 power=tp equipment=SB3"),
         ],
-        ranges: BTreeMap::from([("a21026".to_owned(), ("0".to_owned(), "500".to_owned()))]),
-        limits: BTreeMap::from([("a21026".to_owned(), "100".to_owned())]),
+        ranges: Pairs::from([("a21026".to_owned(), ("0".to_owned(), "500".to_owned()))]),
+        limits: Pairs::from([("a21026".to_owned(), "100".to_owned())]),
         ..StationFacts::default()
     }
 }

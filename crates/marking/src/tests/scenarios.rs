@@ -59,7 +59,11 @@ fn read(text: &str) -> Vec<Case> {
             }
             "file" => case.file = Some(words[1].to_owned()),
             "without" => case.facts.without.push(words[1].into()),
-            "range" => drop(case.facts.ranges.insert(words[1].into(), (words[2].into(), words[3].into()))),
+            "range" => {
+                let others = case.facts.ranges.iter().map(|(code, range)| (code.to_owned(), range.clone()));
+                let own = (words[1].to_owned(), (words[2].into(), words[3].into()));
+                case.facts.ranges = others.chain([own]).collect();
+            }
             _ => case.lines.push((number + 1, line.to_owned())),
         }
     }

@@ -219,7 +219,7 @@ fn a_limit_is_compared_with_values_of_its_own_period_basis_and_days_alone() {
     use hj212_model::message::EmissionLimit;
     let book = book();
     let mut facts = rig("inc19");
-    facts.limits.clear();
+    facts.limits = Default::default();
     let limit = |max: &str, of: &str, basis: &str, from: Option<&str>| EmissionLimit {
         code: "a21026".into(),
         max: max.into(),

@@ -11,7 +11,7 @@ fn play(restored: bool) -> Player {
             factors: vec!["a21026".into(), "a34013".into()],
             ..facility("furnace-1", "furnace", "feed=f temp=t burner=b fan=n")
         }],
-        limits: BTreeMap::from([("a21026".to_owned(), "100".to_owned())]),
+        limits: Pairs::from([("a21026".to_owned(), "100".to_owned())]),
         ..StationFacts::default()
     };
     let mut player = Player::new(&book, &facts, "2017", "air");

@@ -4,18 +4,19 @@
 //! records (see [`crate::message::record`]), and it holds from there on. No password is ever in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
 use super::dialect::{Reading, Shown};
+use super::{Kind, Pairs};
 use hj212::{Edition, SealForm};
 
 /// The whole context, in a stable order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Context {
     /// The stations by MN.
-    pub stations: BTreeMap<String, StationFacts>,
+    pub stations: BTreeMap<String, Arc<StationFacts>>,
     /// Dictionary rows that replace or add to the built-in ones, by code: `[name, unit]`.
     pub factors: BTreeMap<String, (String, String)>,
     /// The marking rules in force, file name to text; none: those built in.
@@ -43,7 +44,7 @@ impl Context {
     /// What is registered of a station; of one that has another MN now, what is registered under the one that it had.
     #[must_use]
     pub fn facts(&self, mn: &str) -> Option<&StationFacts> {
-        self.stations.get(mn).or_else(|| self.stations.get(self.registered_as(mn)?))
+        self.stations.get(mn).or_else(|| self.stations.get(self.registered_as(mn)?)).map(Arc::as_ref)
     }
 
     /// The MN under which a station is registered that has another one now; `None`: it is registered under its own or not at all, or its row
@@ -113,7 +114,7 @@ impl Context {
 #[serde(default)]
 pub struct ContextChange {
     /// Stations by MN.
-    pub stations: BTreeMap<String, Option<StationFacts>>,
+    pub stations: BTreeMap<String, Option<Arc<StationFacts>>>,
     /// Rows of the dictionary by code.
     pub factors: BTreeMap<String, Option<(String, String)>>,
     /// Rule files by name.
@@ -167,7 +168,7 @@ pub struct StationFacts {
     /// The name people use.
     pub name: String,
     /// Free tags: region, enterprise, outlet …
-    pub tags: BTreeMap<String, String>,
+    pub tags: Pairs<String>,
     /// The registered ST, if any.
     pub st: Option<String>,
     /// The registered edition, if any: `2005`, `2017`, `2025`.
@@ -179,23 +180,23 @@ pub struct StationFacts {
     /// The form that it encrypts data areas in, if that is not the standard's.
     pub seal: Option<SealForm>,
     /// Codes this station uses for others: alias to canonical code.
-    pub aliases: BTreeMap<String, String>,
+    pub aliases: Pairs<String>,
     /// The units this station really uses, by canonical code.
-    pub units: BTreeMap<String, String>,
+    pub units: Pairs<String>,
     /// The units its values are published in instead, by canonical code.
-    pub conversions: BTreeMap<String, Conversion>,
+    pub conversions: Pairs<Conversion>,
     /// What it means by codes of several meanings: canonical code to the name of the meaning.
-    pub meanings: BTreeMap<String, String>,
+    pub meanings: Pairs<String>,
     /// The marking rule sets that apply besides those of the edition.
     pub rules: Vec<String>,
     /// What the marks of operating conditions hang on.
     pub facilities: Vec<Facility>,
     /// Emission limits by canonical code, as decimals: of the finest data, of the converted value where the station says one.
-    pub limits: BTreeMap<String, String>,
+    pub limits: Pairs<String>,
     /// Emission limits with all that a permit says of them.
     pub emission: Vec<EmissionLimit>,
     /// Measuring ranges by canonical code: lowest and highest, as decimals.
-    pub ranges: BTreeMap<String, (String, String)>,
+    pub ranges: Pairs<(String, String)>,
     /// What the outlet has no instrument for, by canonical code: nothing is missed there.
     pub without: Vec<String>,
     /// How often sampled data comes, in seconds, if that is registered.

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::tables::LimitTables;
 use super::units::{self, Wanted};
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
-use crate::message::{Conversion, EmissionLimit, Facility, StationFacts};
+use crate::message::{Conversion, EmissionLimit, Facility, Pairs, StationFacts};
 use hj212::{Edition, SealForm};
 
 /// The longest MN. The standards say 14 (2005) or 24 characters; the field knows 21 and more.
@@ -19,7 +19,7 @@ pub const MN_MAX: usize = 64;
 // A registered MN stands in topics whole.
 const _: () = assert!(MN_MAX <= crate::message::topic::LEVEL_MAX);
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
@@ -131,23 +131,28 @@ pub fn load(files: &[(String, String)], unknown: Unknown) -> Result<Registry, Ve
 /// The same, with these tables of emission limits.
 pub fn load_with(files: &[(String, String)], unknown: Unknown, tables: &LimitTables) -> Result<Registry, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut parsed = Vec::new();
-    for (name, text) in files {
-        match toml::from_str::<File>(text) {
-            Ok(file) => parsed.push((name, text, file)),
-            Err(error) => problems.push(Problem::of_toml(Path::new(name), text, &error)),
-        }
-    }
     let mut registry = Registry { unknown, ..Registry::default() };
-    for (_, _, file) in &mut parsed {
-        file.dialect.drain(..).for_each(|dialect| registry.dialects.add(dialect));
+    // What cannot be read is told below.
+    for (_, file) in
+        files.iter().filter(|(_, text)| may_hold_dialects(text)).flat_map(|(_, text)| Stretches::of(text)).flatten()
+    {
+        file.dialect.into_iter().for_each(|dialect| registry.dialects.add(dialect));
     }
     // Where each MN stands. Lines are counted only for what is wrong: counting them for every station takes seconds.
     let mut places: HashMap<String, (&str, &str, Range<usize>)> = HashMap::new();
-    for (name, text, file) in parsed {
-        let mut reader = Reader { name, text, tables, problems: Vec::new() };
+    for (name, text, stretch) in
+        files.iter().flat_map(|(name, text)| Stretches::of(text).map(move |stretch| (name, text, stretch)))
+    {
+        let (base, file) = match stretch {
+            Ok(read) => read,
+            Err(error) => {
+                problems.push(Problem::of_toml(Path::new(name), text, &error));
+                continue;
+            }
+        };
+        let mut reader = Reader { name, text, tables, base, problems: Vec::new() };
         for row in file.station {
-            let (mn, here) = (row.mn.get_ref().clone(), row.mn.span());
+            let (mn, here) = (row.mn.get_ref().clone(), reader.place(&row.mn.span()));
             if let Some((file, of, place)) = places.get(&mn) {
                 let first = Problem::at(file, of, place, String::new(), "");
                 let what = format!("MN {mn:?} is registered twice, first at {}:{}", first.file, first.line);
@@ -177,14 +182,73 @@ pub fn is_mn(mn: &str) -> bool {
     (1..=MN_MAX).contains(&mn.len()) && mn.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
+/// So many bytes of a station file are read at a time: the tree that the TOML reader makes takes some twenty times the text, and there may be
+/// 300,000 stations.
+const STRETCH: usize = 1 << 20;
+
+/// What stands in a file, stretch by stretch, each with its place: together they say what the whole says.
+struct Stretches<'f> {
+    text: &'f str,
+    from: usize,
+}
+
+impl<'f> Stretches<'f> {
+    fn of(text: &'f str) -> Stretches<'f> {
+        Stretches { text, from: 0 }
+    }
+
+    /// The place before the first line behind `least` that begins a station, or the end.
+    fn cut(&self, least: usize) -> usize {
+        let least = self.text.ceil_char_boundary(least);
+        let found = self.text.get(least..).and_then(|rest| rest.find("\n[[station]]"));
+        found.map_or(self.text.len(), |at| least + at + 1)
+    }
+}
+
+impl Iterator for Stretches<'_> {
+    type Item = Result<(usize, File), toml::de::Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let base = self.from;
+        if base > 0 && base >= self.text.len() {
+            return None;
+        }
+        let mut length = STRETCH;
+        loop {
+            let end = self.cut(base.saturating_add(length));
+            self.from = end.max(1);
+            match toml::from_str(self.text.get(base..end).unwrap_or_default()) {
+                Ok(file) => return Some(Ok((base, file))),
+                // It may have been cut within a text of several lines.
+                Err(_) if end < self.text.len() => length = length.saturating_mul(2),
+                // Told with the place in the whole.
+                Err(part) => return Some(Err(toml::from_str::<File>(self.text).err().unwrap_or(part))),
+            }
+        }
+    }
+}
+
+/// Whether a file may hold dialects: as tables, or as a list before all tables.
+fn may_hold_dialects(text: &str) -> bool {
+    let (mut tables, mut before) =
+        (text.lines().map(str::trim_start).filter(|line| line.starts_with('[')), text.split('['));
+    tables.any(|line| line.contains("dialect")) || before.next().is_some_and(|head| head.contains("dialect"))
+}
+
 struct Reader<'f> {
     name: &'f str,
     text: &'f str,
     tables: &'f LimitTables,
+    /// Where in `text` the stretch begins whose places are given.
+    base: usize,
     problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
+    fn place(&self, within: &Range<usize>) -> Range<usize> {
+        self.base + within.start..self.base + within.end
+    }
+
     fn station(&mut self, row: Row, dialects: &Dialects) -> Station {
         self.rule(
             &row.mn,
@@ -255,17 +319,17 @@ impl Reader<'_> {
         let conversions = self.conversions(row.convert, &row.units);
         let facts = StationFacts {
             name: row.name,
-            tags: row.tags,
+            tags: row.tags.into_iter().collect(),
             st: row.st.map(Spanned::into_inner),
             edition: edition
                 .or(dialect.as_ref().map(|d| d.edition).filter(|_| edition.is_none() && row.edition.is_none())),
             dialect: row.dialect.map(Spanned::into_inner),
             hardware: row.hardware.map(Spanned::into_inner),
             seal,
-            aliases: row.aliases,
-            units: row.units,
+            aliases: row.aliases.into_iter().collect(),
+            units: row.units.into_iter().collect(),
             conversions,
-            meanings: row.meanings,
+            meanings: row.meanings.into_iter().collect(),
             rules: row.rules,
             facilities,
             emission: self.all_limits(row.limit, row.limits_of),
@@ -282,7 +346,7 @@ impl Reader<'_> {
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
         let pw = row.pw.map(|pw| Password(pw.into_inner()));
-        let (mn, policy) = (row.mn.into_inner(), row.policy);
+        let (mn, policy, facts) = (row.mn.into_inner(), row.policy, Arc::new(facts));
         Station { mn, registered_as: None, pw, other_pws: Vec::new(), crc: row.crc, networks, dialect, policy, facts }
     }
 
@@ -290,18 +354,16 @@ impl Reader<'_> {
         &mut self,
         wanted: BTreeMap<String, Spanned<Wanted>>,
         units: &BTreeMap<String, String>,
-    ) -> BTreeMap<String, Conversion> {
-        let mut conversions = BTreeMap::new();
+    ) -> Pairs<Conversion> {
+        let mut conversions = Vec::new();
         for (code, wanted) in wanted {
             let place = wanted.span();
             match units::conversion(wanted.get_ref(), units.get(&code).map(String::as_str)) {
-                Ok(conversion) => {
-                    conversions.insert(code, conversion);
-                }
+                Ok(conversion) => conversions.push((code, conversion)),
                 Err((rule, remedy)) => self.rule_at(&place, false, format!("convert.{code}: {rule}"), &remedy),
             }
         }
-        conversions
+        conversions.into_iter().collect()
     }
 
     fn facilities(&mut self, rows: Vec<FacilityRow>) -> Vec<Facility> {
@@ -475,7 +537,8 @@ impl Reader<'_> {
 
     fn rule_at(&mut self, place: &std::ops::Range<usize>, good: bool, what: String, remedy: &str) {
         if !good {
-            self.problems.push(Problem::at(self.name, self.text, place, what, remedy));
+            let place = self.place(place);
+            self.problems.push(Problem::at(self.name, self.text, &place, what, remedy));
         }
     }
 }

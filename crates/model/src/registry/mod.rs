@@ -96,7 +96,7 @@ pub struct Station {
     /// Which of the policies of `[command]` holds for it; `None`: what holds for all.
     pub policy: Option<String>,
     /// What is published of it.
-    pub facts: StationFacts,
+    pub facts: Arc<StationFacts>,
 }
 
 impl Station {
@@ -164,7 +164,7 @@ impl Registry {
     pub fn improvise(&self, mn: &[u8]) -> Option<Station> {
         let mn = std::str::from_utf8(mn).ok().filter(|mn| load::is_mn(mn))?;
         let (pw, crc, networks, dialect, policy) = (None, CrcPolicy::Strict, Vec::new(), None, None);
-        let (mn, facts) = (mn.to_owned(), StationFacts::default());
+        let (mn, facts) = (mn.to_owned(), Arc::default());
         let (registered_as, other_pws) = (None, Vec::new());
         Some(Station { mn, registered_as, pw, other_pws, crc, networks, dialect, policy, facts })
     }
@@ -242,10 +242,10 @@ impl Registry {
         self.stations.is_empty()
     }
 
-    /// What is published of the stations, by MN.
+    /// What is published of the stations, by MN; it is not copied.
     #[must_use]
-    pub fn facts(&self) -> BTreeMap<String, StationFacts> {
-        self.stations.values().map(|station| (station.mn.clone(), station.facts.clone())).collect()
+    pub fn facts(&self) -> BTreeMap<String, Arc<StationFacts>> {
+        self.stations.values().map(|station| (station.mn.clone(), Arc::clone(&station.facts))).collect()
     }
 }
 
