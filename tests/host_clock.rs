@@ -5,7 +5,7 @@
 //! installed this test says so and passes, unless `FAKETIME_REQUIRED` is set (as in CI).
 
 #![allow(dead_code, reason = "the harness is shared")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has spoken")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test that panics has spoken")]
 #![cfg(feature = "demo")]
 
 mod gateway;
@@ -105,9 +105,9 @@ impl Scene {
                 self.gateway.log()
             );
         }
-        let wanted = format!("{}.5", self.said);
+        let wanted = self.said as f64 + 0.5;
         self.until(&format!("{what}: the readings"), || {
-            self.bodies("data/realtime").iter().any(|body| body["readings"]["a21026"]["rtd"].to_string() == wanted)
+            self.bodies("data/realtime").iter().any(|body| body["readings"]["a21026"]["rtd"].as_f64() == Some(wanted))
         });
         let (parts, cards) = (self.bodies("event/parts-missing").len(), self.bodies("station").len());
         self.said += 1;
@@ -156,7 +156,7 @@ fn civil(ahead: i64) -> String {
 
 fn the_clock_is_set(days: i64) {
     let Some(library) = library() else {
-        println!("skipped: libfaketime is not installed (deploy/install-faketime)");
+        eprintln!("skipped: libfaketime is not installed (deploy/install-faketime)");
         return;
     };
     let mut scene = Scene::new(library);

@@ -504,6 +504,7 @@ async fn what_is_published_to_be_kept_is_told_from_what_was_kept_as_wished() {
             suffix: "-in".into(),
             session: Duration::ZERO,
             as_published,
+            broad: None,
         };
         let settings = Settings { client_id: topic.clone(), ..broker.settings(Version::V5) };
         let (mut inbox, door) = mqtt::subscribe(&settings, wish(), stop.clone());

@@ -37,7 +37,7 @@ pub struct Settings {
     pub resent_instants_max: u32,
     /// How many of a station's last period records (minute, hour, day …) are remembered to tell re-sends. 0 to 10000.
     pub resent_periods_max: u32,
-    /// How many stations are remembered. Frames of further ones are published without re-send detection, merging and card.
+    /// How many stations are remembered: those that were heard, or asked for something. Frames of further ones are published without re-send detection, merging and card.
     pub stations_max: u32,
     /// How many stations that are not registered are remembered; the one not heard for longest makes room. 1 to 100000.
     pub unregistered_max: u32,

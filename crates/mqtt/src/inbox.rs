@@ -235,7 +235,7 @@ impl SubscriptionLoop {
                 Err(error) if accepted => Continuation::Ends(failure4(&error)),
                 Err(error) => Continuation::Ends(before_accepted(failure4(&error))),
                 Ok(v4::Event::Incoming(v4::Packet::ConnAck(_))) => {
-accepted = true;
+                    accepted = true;
                     let broad = self.wish.broad.as_ref().map(|broad| &broad.filter);
                     let wanted = self.wish.filters.iter().chain(broad);
                     let filters = wanted.map(|f| v4::SubscribeFilter::new(f.clone(), v4::QoS::AtLeastOnce));
