@@ -243,7 +243,8 @@ async fn send(config: &Config, options: &Stepping, id: &str, body: &Value) -> u8
     let topic = format!("{}/{}/case-step/{}/{id}", settings.prefix, options.mn, options.role);
     let stop = CancellationToken::new();
     let filters = vec![format!("{topic}/status")];
-    let wish = Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false, broad: None };
+    let wish =
+        Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false, broad: None };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
     let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
     let deadline = tokio::time::Instant::now() + WAIT;

@@ -500,7 +500,13 @@ fn take_entries(
     let steps = [format!("{prefix}/+/case-step/+/+")];
     let marks = marks.into_iter().filter(|_| config.marking.entries);
     let filters = marks.chain(steps.into_iter().filter(|_| config.cases.steps)).collect();
-    let wish = mqtt::Subscription { filters, suffix: "-marks".into(), session: ENTRIES_SESSION, as_published: false, broad: None };
+    let wish = mqtt::Subscription {
+        filters,
+        suffix: "-marks".into(),
+        session: ENTRIES_SESSION,
+        as_published: false,
+        broad: None,
+    };
     let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());
     tasks.spawn(mark_entries::run(inbox, prefix, Arc::clone(journal), stop.clone()));
