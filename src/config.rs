@@ -255,7 +255,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             BTreeMap::new()
         }
     };
-    let alerts = match load_alerts(&config.alerts) {
+    let alerts = match load_alerts(&config.alerts, &source) {
         Ok(alerts) => alerts,
         Err(found) => {
             problems.extend(found);
@@ -602,12 +602,12 @@ fn load_rules(
 }
 
 /// The rule file of alerts in force: one's own, or the built-in one if its placeholders are accepted.
-fn load_alerts(settings: &Alerts) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+fn load_alerts(settings: &Alerts, source: &Source<'_>) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     if !settings.enabled {
         return Ok(BTreeMap::new());
     }
     let mut problems = Vec::new();
-    let (_, own) = read_all(&settings.files, "alerts.files", &mut problems);
+    let (_, own) = read_all(&settings.files, ("alerts.files", source), &mut problems);
     let name =
         |file: &str| Path::new(file).file_name().map_or(file.to_owned(), |name| name.to_string_lossy().into_owned());
     let texts: BTreeMap<String, String> = if own.is_empty() {
@@ -616,11 +616,8 @@ fn load_alerts(settings: &Alerts) -> Result<BTreeMap<String, String>, Vec<Proble
         own.into_iter().map(|(file, text)| (name(&file), text)).collect()
     };
     if texts.len() > 1 {
-        problems.push(Problem::of_file(
-            Path::new("alerts.files"),
-            "several rule files of alerts",
-            "name one: all colours stand in it",
-        ));
+        let what = "alerts.files: several rule files of alerts".to_owned();
+        problems.push(source.problem(&["alerts.files", "alerts"], what, "name one: all colours stand in it"));
     }
     for (file, text) in &texts {
         match judgement::alerts::Rules::read(file, text) {

@@ -60,7 +60,7 @@ fn a_day() -> (tempfile::TempDir, Journal) {
         ..StationFacts::default()
     };
     let context = Context {
-        stations: BTreeMap::from([("A".to_owned(), facts)]),
+        stations: BTreeMap::from([("A".to_owned(), facts.into())]),
         alerts: hj212_judgement::alerts::built_in_texts(),
         ..Context::default()
     };

@@ -206,7 +206,7 @@ impl Case {
         self.facts.st = Some(self.st.clone());
         let first = self.steps.iter().map(|step| step.time.0).min().unwrap() - 2 * HOUR;
         let context = Context {
-            stations: BTreeMap::from([("M1".to_owned(), self.facts)]),
+            stations: BTreeMap::from([("M1".to_owned(), self.facts.into())]),
             alerts: alerts::built_in_texts(),
             ..Context::default()
         };
@@ -241,7 +241,8 @@ fn text(value: &Value) -> &str {
 /// The colour of each day that stands in an alert that was not taken back.
 #[allow(clippy::type_complexity, reason = "a table of one test")]
 fn colours(out: &[TypedPublication]) -> BTreeMap<(String, String), String> {
-    let mut by_alert: BTreeMap<String, (usize, Vec<(String, String, String)>)> = BTreeMap::new();
+    type Days = Vec<(String, String, String)>;
+    let mut by_alert: BTreeMap<String, (usize, Days)> = BTreeMap::new();
     for (number, body) in bodies(out, "/alert/").into_iter().enumerate() {
         let id = text(&body["alert"]).to_owned();
         let code = text(&body["code"]);
