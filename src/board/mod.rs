@@ -130,11 +130,12 @@ impl Board {
             self.bytes -= self.rows.remove(mn).map_or(0, |row| row.bytes());
             return;
         }
-        let says_nothing = match &published.content {
-            Says::Card(card) => card.as_ref().is_none_or(|card| card.last_seen.is_none()),
-            _ => false,
+        let unheard = if let Says::Card(card) = &published.content {
+            card.as_ref().is_none_or(|card| card.last_seen.is_none())
+        } else {
+            false
         };
-        if says_nothing && self.rows.get(mn).is_some_and(|row| row.seen.is_none()) {
+        if unheard && self.rows.get(mn).is_some_and(|row| row.seen.is_none()) {
             return;
         }
         let all = self.bytes;
@@ -291,9 +292,8 @@ impl Row {
 
     /// Whether nothing of it is known, from before a restart neither.
     fn is_unheard(&self) -> bool {
-        let unheard = |seen: &Seen| {
-            seen.latest.is_empty() && seen.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none())
-        };
+        let unheard =
+            |seen: &Seen| seen.latest.is_empty() && seen.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none());
         self.seen.as_deref().is_none_or(unheard)
     }
 

@@ -137,7 +137,7 @@ fn stations_that_are_registered_no_more_go() {
 /// A registered number is a registered number, whatever its topics are called.
 #[test]
 fn a_station_that_is_called_gateway_has_one_row() {
-    let mut board = Board::new(&[("gateway".to_owned(), StationFacts::default())].into());
+    let mut board = Board::new(&[("gateway".to_owned(), Arc::default())].into());
     board.published(&event("gateway", EventKind::Online, TIME, &json!({})));
     assert_eq!(found(&board, Query::default()), ["gateway"]);
     assert_eq!(of(&board, "gateway")["online"], true);

@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_context_is_journalled_when_it_changes_and_once_a_day() {
         let derived = Derived::new(Arc::new(SimDisk::new(1, 1 << 24)), "/j".into(), [1; 16]);
-        let stations = (0..10).map(|n| (format!("M{n}"), StationFacts::default())).collect();
+        let stations = (0..10).map(|n| (format!("M{n}"), StationFacts::default().into())).collect();
         let mut context = Context { stations, ..Context::default() };
         let at = |hours: i64| Timestamp(1_795_401_600_000_000 + hours * 3_600_000_000);
         let (name, first) = statement(&context, &derived, at(0), |_, _| true);
@@ -278,7 +278,7 @@ mod tests {
         let (again, second) = statement(&context, &derived, at(23), |_, _| true);
         assert!(again == name && second.is_none(), "a start tells nothing that is there");
         assert!(statement(&context, &derived, at(24), |_, _| true).1.is_some_and(|statement| statement.whole));
-        context.stations.insert("M3".into(), StationFacts { name: "other".into(), ..StationFacts::default() });
+        context.stations.insert("M3".into(), StationFacts { name: "other".into(), ..StationFacts::default() }.into());
         let (changed, third) = statement(&context, &derived, at(2), |_, _| true);
         assert!(changed != name && third.is_some_and(|statement| !statement.whole && statement.records.len() == 1));
     }

@@ -233,11 +233,10 @@ impl Interpreter {
     }
 
     /// The card of a station that was never heard: nothing is remembered of it.
-    fn tell_unheard(&mut self, mn: &str, gone: bool, out: &mut Vec<Publication>) {
+    fn tell_unheard(&mut self, mn: &str, gone: bool, out: &mut Vec<TypedPublication>) {
         let mut station = Station::new(mn.as_bytes(), &self.settings, &self.context);
         if gone {
-            let topic = format!("{}/station", station.topic);
-            out.push(Publication { topic, payload: Bytes::new(), retain: true });
+            out.push(TypedPublication::of(&station.name, station.topic.card(), Bytes::new(), Says::Card(None)));
         } else {
             self.publish_card(&mut station, out);
         }

@@ -129,7 +129,7 @@ fn an_endless_answer_is_not_read_to_its_end_and_endless_headers_neither() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_ends_an_attempt() {
-    let (address, _) = server(|stream| std::mem::forget(stream));
+    let (address, _) = server(std::mem::forget);
     let (outcome, trouble) = send(&sink(&format!("http://{address}/")), &item("a"), 0).await;
     assert_eq!((outcome, trouble.unwrap().0), (Outcome::Away, "no answer within 15 s".to_owned()));
 }
@@ -224,7 +224,9 @@ fn a_queue_waits_longer_each_time_gives_up_what_is_refused_and_nothing_else() {
 #[test]
 fn no_more_than_so_many_go_out_a_minute_and_a_clock_that_goes_back_stops_nothing() {
     let mut queue = Queue::default();
-    (0..10).for_each(|n| drop(queue.put(item(&n.to_string()))));
+    (0..10).for_each(|n| {
+        let _ = queue.put(item(&n.to_string()));
+    });
     let mut now = 1_000_000;
     for _ in 0..3 {
         assert!(queue.due(now, 3).unwrap().is_ok());
