@@ -202,7 +202,7 @@ impl Marks {
         };
         let ruled_out = |known: &&Mark| {
             known.ruled.as_ref().is_some_and(|ruled| ruled.ruling != Decision::Accept)
-                && known.overlap(mark.since.0, to) > 0
+                && known.since.0.max(mark.since.0) < barred_to(known).min(to)
                 && (known.object == mark.object
                     || self.slots.iter().any(|slot| about(known, &slot.code) && about(mark, &slot.code)))
         };
@@ -226,6 +226,12 @@ impl Marks {
             )
         })
     }
+}
+
+/// Until when others wait for a ruling because of this one.
+fn barred_to(ruled: &Mark) -> i64 {
+    let until = ruled.until.map_or(i64::MAX, |until| until.0);
+    ruled.barred_to.map_or(until, |barred| barred.0.max(until))
 }
 
 /// Why nothing could come of a ruling about this entry, if so: it came too late for all of its time, or what the ruling leaves of it lies

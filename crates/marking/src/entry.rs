@@ -16,8 +16,7 @@ use super::changed::Changed;
 use super::expr::SECOND;
 use super::memory::ENTRY_IDS_MAX;
 use super::plan::Plan;
-use super::refusal::no_effect;
-use super::refusal::{Refusal, TEXT_MAX, refusal};
+use super::refusal::{Refusal, TEXT_MAX, no_effect, only_ended, refusal};
 use super::revision::Cause;
 use super::rules::OBJECT_FACTOR;
 use super::state::*;
@@ -176,7 +175,7 @@ impl Marks {
         let given = |m: &Mark| Given { mark: m.mark.clone(), object: m.object.clone(), since: m.since, until: m.until };
         let given: Vec<Given> = mark.iter().map(given).collect();
         self.forget_an_id();
-        self.used.push(Used { id: entry.id, content, late, given: given.clone(), replaced: None });
+        self.used.push(Used { id: entry.id, content, late, given: given.clone(), replaced: None, ends: None });
         match mark {
             Some(mark) => self.put(plan, mark, at.0, out),
             None => self.settle(plan, at.0, out),
@@ -246,6 +245,13 @@ impl Marks {
         }
         let gone = entry.supersedes.iter().map(|id| (id, false)).chain(entry.withdraws.iter().map(|id| (id, true)));
         // An author may always say that it is over, whatever was ruled about it.
+        if let Some((ender, Some(of))) = gone
+            .clone()
+            .find_map(|(id, _)| self.used.iter().find(|used| used.id == *id && used.ends.is_some()))
+            .map(|used| (&used.id, used.ends.as_ref()))
+        {
+            return Err(self.is_ruled(of).unwrap_or_else(|| only_ended(ender, of)));
+        }
         let stays = |(id, withdraws): &(&String, bool)| *withdraws || !self.only_ends(entry, id, now);
         if let Some(ruled) = gone.clone().filter(stays).find_map(|(id, _)| self.is_ruled(id)) {
             return Err(ruled);
@@ -359,6 +365,7 @@ impl Marks {
             silence: false,
             on_code: kind.is_on_code(),
             met: Vec::new(),
+            barred_to: None,
         };
         if self.was_ruled_out(plan, &mark) {
             (mark.waits, mark.standing) = (true, Standing::Waiting);
@@ -409,20 +416,21 @@ impl Marks {
         true
     }
 
-    /// Whether `entry` says of the mark that `gone` made, which has not ended, nothing but when it ends.
+    /// Whether `entry` says of the mark that `gone` made, which has not ended and is its author's own, nothing but when it ends.
     fn only_ends(&self, entry: &Entry, gone: &str, now: i64) -> bool {
         let mark = self.held.values().chain(&self.memory.entries).find(|mark| mark.said.is_some() && mark.by == gone);
         let (begin, end) = (calendar::read(&entry.begin), entry.end.as_deref().and_then(calendar::read));
         entry.withdraws.is_none()
             && mark.zip(end).is_some_and(|(mark, end)| {
                 (&mark.mark, &mark.object, Some(mark.since)) == (&entry.mark, &entry.object, begin)
+                    && mark.said.as_ref().is_some_and(|(_, _, author)| *author == entry.author)
                     && mark.since < end
                     && mark.until.is_none_or(|until| end < until && until.0 > now)
             })
     }
 
     /// Ends the mark that `gone` made, about which an authority has ruled. It stays that entry's, and the ruling holds for what is left of it; of days
-    /// that are closed nothing changes.
+    /// that are closed nothing changes, and over the time that it had when it was ended others go on waiting for a ruling.
     fn end_ruled(
         &mut self,
         plan: &Plan,
@@ -444,6 +452,9 @@ impl Marks {
         let until = if mark.standing.counts() { end.0.max(open.min(last)) } else { end.0 };
         let late = until > end.0;
         mark.until = Some(Timestamp(until));
+        // Its author frees no time by ending it: an open one counts as open until this was said.
+        let bars = if last == i64::MAX { at.max(until) } else { last };
+        mark.barred_to = mark.barred_to.max(Some(Timestamp(bars)));
         self.give_back(gone);
         out.add(
             "mark-withdrawn",
@@ -462,7 +473,8 @@ impl Marks {
             self.held.insert((mark.mark.clone(), mark.object.clone(), mark.by.clone()), mark.clone());
         }
         self.forget_an_id();
-        self.used.push(Used { id: by.id.clone(), content, late, given: given.clone(), replaced: None });
+        let ends = Some(gone.to_owned());
+        self.used.push(Used { id: by.id.clone(), content, late, given: given.clone(), replaced: None, ends });
         let clock = self.now.max(self.swept).max(at);
         self.charge(plan, &mark, until.min(clock));
         self.owe();

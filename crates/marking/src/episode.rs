@@ -84,6 +84,7 @@ impl Marks {
                     silence: armed.of_silence,
                     on_code: armed.kind.is_on_code(),
                     met: Vec::new(),
+                    barred_to: None,
                 };
                 let entered = |m: &&Mark| m.said.is_some() && m.mark == mark.mark && m.object == mark.object;
                 let held = |m: &&Mark| m.from.0 <= since && m.overlap(since, since) > 0;

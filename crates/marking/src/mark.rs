@@ -149,6 +149,8 @@ pub struct Mark {
     pub waits: bool,
     /// Conflicts that were found with it, so that none is raised twice.
     pub met: Vec<String>,
+    /// Of an entry that its author ended after an authority had ruled about it: until when others wait for a ruling as if it had not ended.
+    pub barred_to: Option<Timestamp>,
 }
 
 /// What rules call the absence of a connection in their evidence.

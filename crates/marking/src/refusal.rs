@@ -18,3 +18,12 @@ pub(super) fn no_effect(entry: &str) -> Refusal {
         format!("{entry} is no longer remembered: its withdrawal would change nothing"),
     )
 }
+
+/// Why an entry cannot be replaced that did nothing but end another.
+pub(super) fn only_ended(ender: &str, entry: &str) -> Refusal {
+    (
+        "no-effect",
+        format!("{ender} 只是结束了 {entry}，没有自己的标记；如要更正或撤回，请针对 {entry}"),
+        format!("{ender} did nothing but end {entry} and has no mark of its own: correct or withdraw {entry}"),
+    )
+}

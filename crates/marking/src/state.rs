@@ -343,6 +343,8 @@ pub(super) struct Used {
     pub(super) given: Vec<Given>,
     /// The entry that superseded or withdrew it.
     pub(super) replaced: Option<String>,
+    /// The ruled entry of which it said nothing but that it is over.
+    pub(super) ends: Option<String>,
 }
 
 /// A mark that an entry made.

@@ -508,3 +508,58 @@ fn a_stop_that_waits_for_the_other_furnace_is_not_effective() {
     player.steps("x3 a21026=5/N a21002=5/N", "", "");
     assert_eq!(effective(&player), [("furnace-1".to_owned(), true)]);
 }
+
+#[test]
+fn an_author_frees_no_time_by_ending_what_was_ruled() {
+    let waits = |station: &Station, id: &str| {
+        let mut marks = station.player.marks.ended().chain(station.player.marks.held());
+        marks.find(|mark| mark.by == id).map(|mark| mark.standing == Standing::Waiting)
+    };
+    let end = ("supersedes", "e1");
+    for (ruling, within) in [("annul", None), ("doubt", None), ("limit", Some((0, 1)))] {
+        both("inc19", |station| {
+            (0..9).for_each(|n| station.hour(n, &[("a21026", "400", "N")]));
+            // It is 17:05. Open since 08:00, ruled, then ended long before.
+            station.entry("e1", "inc19:off", (0, None), &[]);
+            assert_eq!(station.rule("r1", "county", "e1", ruling, within).refused, None);
+            assert_eq!(station.entry("e2", "inc19:off", (0, Some(1)), &[end]).refused, None);
+            station.entry("n1", "inc19:fault", (2, Some(6)), &[]);
+            assert_eq!(waits(station, "n1"), Some(true), "{ruling}: it was open until it was ended");
+            station.entry("n2", "inc19:fault", (10, Some(11)), &[]);
+            assert_eq!(waits(station, "n2"), Some(false), "{ruling}: after that it is over");
+        });
+        both("inc19", |station| {
+            station.hour(0, &[("a21026", "400", "N")]);
+            // Of a time to come, with an end; ruled about before its begin, then shortened.
+            station.entry("e1", "inc19:off", (3, Some(9)), &[]);
+            let within = within.map(|_| (3, 4));
+            assert_eq!(station.rule("r1", "county", "e1", ruling, within).refused, None);
+            assert_eq!(station.entry("e2", "inc19:off", (3, Some(5)), &[end]).refused, None);
+            assert_eq!(station.entry("e3", "inc19:off", (3, Some(4)), &[end]).refused, None, "still to come");
+            station.entry("n1", "inc19:fault", (6, Some(8)), &[]);
+            assert_eq!(waits(station, "n1"), Some(true), "{ruling}");
+            station.entry("n2", "inc19:fault", (9, Some(10)), &[]);
+            assert_eq!(waits(station, "n2"), Some(false), "{ruling}");
+        });
+    }
+}
+
+#[test]
+fn only_its_author_ends_a_ruled_entry_and_the_ending_cannot_be_taken_back() {
+    both("inc19", |station| {
+        (0..4).for_each(|n| station.hour(n, &[("a21026", "400", "N")]));
+        station.entry("e1", "inc19:fault", (0, None), &[]);
+        station.rule("r1", "county", "e1", "annul", None);
+        let code = |answer: Answer| answer.refused.map(|(code, ..)| code);
+        let gone = ("supersedes", "e1");
+        assert_eq!(code(station.entry("x", "inc19:fault", (0, Some(3)), &[gone, ("author", "Li")])), Some("ruled"));
+        assert_eq!(code(station.entry("e2", "inc19:fault", (0, Some(3)), &[gone])), None);
+        for (id, key) in [("x1", "supersedes"), ("x2", "withdraws")] {
+            assert_eq!(code(station.entry(id, "inc19:fault", (0, Some(2)), &[(key, "e2")])), Some("ruled"), "{key}");
+        }
+        // Restored, the entry itself is the one to correct.
+        station.rule("r2", "county", "e1", "restore", None);
+        assert_eq!(code(station.entry("x3", "inc19:fault", (0, Some(2)), &[("withdraws", "e2")])), Some("no-effect"));
+        assert_eq!(code(station.entry("x4", "inc19:fault", (0, Some(2)), &[gone])), None);
+    });
+}
