@@ -2,7 +2,7 @@
 //!
 //! What must stay true: what was entered stays as it was entered, and the ruling that holds stands beside it; limits, effects and published
 //! periods follow at once, in closed days too; what was annulled, doubted or cut cannot be entered again by the hand that entered it, by that
-//! name or another, on that object or another about the same factor: it waits for a ruling.
+//! name or another, on that object or another about the same factor or what it rests on: it waits for a ruling.
 
 use serde_json::{Value, json};
 
@@ -194,12 +194,13 @@ impl Marks {
     }
 
     /// Whether an entry takes values out of judgement where an authority has annulled, doubted or cut another one: then it waits for a ruling,
-    /// whatever its name and its object, as long as both are about one factor.
+    /// whatever its name and its object, as long as both are about one factor, or about what that rests on: oxygen, flow.
     pub(super) fn was_ruled_out(&self, plan: &Plan, mark: &Mark) -> bool {
         let to = mark.until.map_or(i64::MAX, |until| until.0);
-        let about = |mark: &Mark, code: &str| {
+        let on = |mark: &Mark, code: &str| {
             mark.object == code || plan.marks.get(&mark.mark).is_some_and(|kind| plan.covers(kind, &mark.object, code))
         };
+        let about = |mark: &Mark, code: &str| on(mark, code) || plan.bases_of(code).any(|basis| on(mark, basis));
         let ruled_out = |known: &&Mark| {
             known.ruled.as_ref().is_some_and(|ruled| ruled.ruling != Decision::Accept)
                 && known.since.0.max(mark.since.0) < barred_to(known).min(to)

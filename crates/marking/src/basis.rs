@@ -54,6 +54,12 @@ impl Plan {
         self.rests.iter().enumerate().take(BITS).filter(move |(_, basis)| basis.dates.hold(at))
     }
 
+    /// The factors that values of this code may rest on, whether they are converted or not.
+    pub(super) fn bases_of<'p>(&'p self, code: &'p str) -> impl Iterator<Item = &'p str> {
+        let of_it = move |basis: &&Basis| basis.factor != code && !basis.but.iter().any(|but| but == code);
+        self.rests.iter().filter(of_it).map(|basis| basis.factor.as_str())
+    }
+
     /// What rests on this value and is broken by it, a bit each.
     pub(super) fn bits_unfit(&self, reading: &Reading<'_>) -> u8 {
         let value = || reading.text.parse().ok().filter(|_| !reading.none);

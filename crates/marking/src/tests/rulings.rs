@@ -563,3 +563,36 @@ fn only_its_author_ends_a_ruled_entry_and_the_ending_cannot_be_taken_back() {
         assert_eq!(code(station.entry("x4", "inc19:fault", (0, Some(2)), &[gone])), None);
     });
 }
+
+#[test]
+fn nobody_regains_what_was_annulled_through_what_it_rests_on() {
+    let standing = |player: &Player, id: &str| {
+        player.marks.ended().chain(player.marks.held()).find(|mark| mark.by == id).map(|mark| mark.standing)
+    };
+    both("inc19,dev22", |station| {
+        let hour = [("a21026", "400", "N"), ("a19001", "9", "N")];
+        (0..6).for_each(|n| station.hour(n, &hour));
+        station.entry("e1", "inc19:fault", (1, Some(3)), &[]);
+        assert_eq!(station.rule("r1", "county", "e1", "annul", None).refused, None);
+        for (id, mark) in [("o1", "dev22:maint"), ("o2", "h17:D")] {
+            assert_eq!(station.entry(id, mark, (1, Some(3)), &[("object", "a19001")]).refused, None);
+            assert_eq!(standing(&station.player, id), Some(Standing::Waiting), "{mark}: oxygen under what was annulled");
+        }
+        // At another time oxygen is maintained like any instrument.
+        station.entry("o3", "dev22:maint", (4, Some(5)), &[("object", "a19001")]);
+        assert_eq!(standing(&station.player, "o3"), Some(Standing::Entered));
+        // And the other way round: what was annulled on oxygen is not entered on what rests on it.
+        station.entry("o4", "dev22:maint", (5, Some(6)), &[("object", "a19001")]);
+        station.rule("r2", "county", "o4", "annul", None);
+        station.entry("s1", "dev22:maint", (5, Some(6)), &[("object", "a21026")]);
+        assert_eq!(standing(&station.player, "s1"), Some(Standing::Waiting));
+    });
+    let mut station = Station::new("dev22");
+    station.player = Player::new(&book(), &rig("dev22"), "2017", "water");
+    station.dusty = true;
+    (0..4).for_each(|n| station.hour(n, &[("w01018", "30", "N"), ("w00000", "5", "N")]));
+    station.entry("e1", "dev22:maint", (1, Some(2)), &[("object", "w01018")]);
+    assert_eq!(station.rule("r1", "county", "e1", "annul", None).refused, None);
+    assert_eq!(station.entry("f1", "dev22:flowbad", (1, Some(2)), &[("object", "outlet")]).refused, None);
+    assert_eq!(standing(&station.player, "f1"), Some(Standing::Waiting), "flow under what was annulled");
+}
