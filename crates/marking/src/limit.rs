@@ -76,11 +76,12 @@ impl Marks {
                 };
                 if limit.per == Per::Each {
                     let of = self.occasions.get(&(limit.name.clone(), mark.object.clone()));
-                    let own = of.into_iter().flatten().find(|o| o.from <= begin && begin < o.to);
+                    let first = begin.max(limit.dates.from);
+                    let own = of.into_iter().flatten().find(|o| o.from <= first && first < o.to);
                     // A spent occasion is told; one that is just as long as its limit is spent with the next moment. What begins now may
                     // go on with another occasion.
                     let due = match own {
-                        None => (begin <= clock).then(|| clock.saturating_add(1)),
+                        None => (first <= clock).then(|| clock.saturating_add(1)),
                         Some(occasion) if occasion.spent => None,
                         Some(occasion) => left(occasion.used).map(|left| clock + left.max(1)),
                     };
@@ -232,14 +233,15 @@ impl Marks {
                 let of = self.occasions.get(&(limit.name.clone(), object.to_owned()));
                 for occasion in of.into_iter().flatten() {
                     if let Some(from) = occasion.spent_at(limit.max) {
-                        all.push(Gone { limit, from, until: i64::MAX, within: Some((occasion.from, occasion.to)) });
+                        let within = Some((occasion.from, occasion.to));
+                        all.push(Gone { limit, from, until: limit.dates.until, within });
                     }
                 }
                 continue;
             }
             let key = |start| (limit.name.clone(), object.to_owned(), start);
             for ((.., start), counter) in self.counters.range(key(i64::MIN)..=key(i64::MAX)) {
-                let (_, until) = calendar::period(limit.per, *start);
+                let until = calendar::period(limit.per, *start).1.min(limit.dates.until);
                 all.extend(counter.spent_at(limit.max).map(|from| Gone { limit, from, until, within: None }));
             }
         }
@@ -258,7 +260,7 @@ impl Marks {
     }
 }
 
-/// From when until when a limit takes exemptions away; of an occasion: of marks that begin within it.
+/// From when until when a limit takes exemptions away, while it is in force; of an occasion: of marks that begin within it.
 struct Gone<'p> {
     limit: &'p Limit,
     from: i64,
@@ -296,7 +298,9 @@ fn set_without(gone: &[Gone<'_>], mark: &mut Mark, to: i64) -> Vec<(Timestamp, T
     let (begin, _) = mark.window();
     let end = mark.until.map_or(i64::MAX, |until| until.0);
     let takes = |gone: &&Gone<'_>| {
-        let of_it = gone.within.is_none_or(|(from, to)| from <= begin && begin <= to);
+        // What began before the limit was in force is an occasion of it from then on.
+        let first = begin.max(gone.limit.dates.from);
+        let of_it = gone.within.is_none_or(|(from, to)| from <= first && first <= to);
         of_it && gone.from < end && mark.since.0 < gone.until && gone.limit.marks.contains(&mark.mark)
     };
     let of = gone.iter().filter(takes);

@@ -134,3 +134,32 @@ fn limits_of_both_texts_count_their_own_days() {
         "four hours, then two"
     );
 }
+
+#[test]
+fn a_limit_takes_exemptions_within_its_own_dates_alone() {
+    // What is exempt of an entry from the 14th to the 15th at 08:00, hour by hour, where the rules change at midnight between.
+    let exempt = |per: &str, old: &str, new: &str, begin: &str| -> Vec<String> {
+        let text = LAW.replace("per = \"day\"", &format!("per = \"{per}\""));
+        let text = text.replace("max = \"4h\"", "OLD").replace("max = \"2h\"", &format!("max = \"{new}\""));
+        let text = text.replace("OLD", &format!("max = \"{old}\""));
+        let mut files: Vec<(String, String)> = built_in_texts().into_iter().collect();
+        files.push(("law.toml".into(), text));
+        let book = RuleBook::load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let mut player = player(&book, "2026-08-15T09:00:00+08:00");
+        player.by_hand("law:rest", "line-1", 1, "elsewhere, so that the rules are known");
+        player.enter(&format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"e1","mark":"law:rest","object":"furnace-1","begin":"2026-08-{begin}:00:00+08:00","end":"2026-08-15T08:00:00+08:00","reason":"r","proof":"p","author":"a"}}"#
+        ));
+        let mark = player.marks.ended().find(|mark| mark.by == "e1").unwrap();
+        let hours = (0..40).map(|hour| Timestamp(mark.since.0 + hour * 60 * MINUTE));
+        hours.filter(|hour| mark.works_at(hour.0)).map(|hour| hour.to_rfc3339()[8..13].to_owned()).collect()
+    };
+    let hours = |all: &[&str]| all.iter().map(|hour| (*hour).to_owned()).collect::<Vec<_>>();
+    // Before the new rule it is no occasion of that: 3 of 4 hours, then 2.
+    assert_eq!(exempt("each", "4h", "2h", "14T21"), hours(&["14T21", "14T22", "14T23", "15T00", "15T01"]));
+    // What the old rule took ends with it.
+    for per in ["each", "month"] {
+        let wanted = ["14T12", "14T13", "15T00", "15T01", "15T02", "15T03"];
+        assert_eq!(exempt(per, "2h", "4h", "14T12"), hours(&wanted), "{per}");
+    }
+}
