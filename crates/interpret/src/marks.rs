@@ -335,7 +335,7 @@ fn revise(station: &Station, revision: &Revision, id: &str, place: JournalRef<'_
             body.push(b',');
         }
         json::string(&mut body, &reading.code);
-        let worth = |validity: Option<Validity>| json!({ "valid": validity.map(Validity::is_usable), "validity": validity.map(Validity::name) });
+        let worth = |validity: Option<Validity>| json!({ "valid": reading.valid(validity), "validity": validity.map(Validity::name) });
         let now = worth(reading.is);
         let view = json!({
             "valid": now["valid"], "validity": now["validity"], "was": worth(reading.was), "marks": reading.marks,

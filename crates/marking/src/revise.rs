@@ -321,7 +321,7 @@ impl Marks {
             let over = over.get_or_insert_with(|| over_time(laid, start, start + length));
             let Again { is, base, marks } = self.worth_again(plan, over, slot, (rank, start, length), worth);
             if is != worth.said {
-                let revised = Revised { code: slot.code.clone(), was: worth.said, is, marks };
+                let revised = Revised { code: slot.code.clone(), was: worth.said, is, marks, none: worth.none };
                 found.push((*number, Worth { said: is, ..worth }, base, revised));
             }
         }

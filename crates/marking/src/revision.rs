@@ -55,4 +55,14 @@ pub struct Revised {
     pub is: Option<Validity>,
     /// The marks on it now; without those of its own flag.
     pub marks: Vec<String>,
+    /// Whether it came without a value.
+    pub none: bool,
+}
+
+impl Revised {
+    /// Whether a worth that this reading had or has makes it valid, as that was published: what has no value is not, whatever else is known of it.
+    #[must_use]
+    pub fn valid(&self, worth: Option<Validity>) -> Option<bool> {
+        worth.map(Validity::is_usable).or(self.none.then_some(false))
+    }
 }

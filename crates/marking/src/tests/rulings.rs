@@ -576,7 +576,11 @@ fn nobody_regains_what_was_annulled_through_what_it_rests_on() {
         assert_eq!(station.rule("r1", "county", "e1", "annul", None).refused, None);
         for (id, mark) in [("o1", "dev22:maint"), ("o2", "h17:D")] {
             assert_eq!(station.entry(id, mark, (1, Some(3)), &[("object", "a19001")]).refused, None);
-            assert_eq!(standing(&station.player, id), Some(Standing::Waiting), "{mark}: oxygen under what was annulled");
+            assert_eq!(
+                standing(&station.player, id),
+                Some(Standing::Waiting),
+                "{mark}: oxygen under what was annulled"
+            );
         }
         // At another time oxygen is maintained like any instrument.
         station.entry("o3", "dev22:maint", (4, Some(5)), &[("object", "a19001")]);
@@ -595,4 +599,29 @@ fn nobody_regains_what_was_annulled_through_what_it_rests_on() {
     assert_eq!(station.rule("r1", "county", "e1", "annul", None).refused, None);
     assert_eq!(station.entry("f1", "dev22:flowbad", (1, Some(2)), &[("object", "outlet")]).refused, None);
     assert_eq!(standing(&station.player, "f1"), Some(Standing::Waiting), "flow under what was annulled");
+}
+
+#[test]
+fn a_reading_without_value_and_flag_comes_back_to_what_was_published() {
+    let mut station = Station::new("inc19");
+    let readings = [Reading { code: "a21026", text: "", judged: None, none: true, flag: None }];
+    station.player.now = start() + HOUR + MINUTE;
+    let (at, data) = (Timestamp(station.player.now), Some(Timestamp(start())));
+    let mut out = MarkVerdict::default();
+    let seen = Observation { at, data, kind: Kind::Hour, readings: &readings };
+    station.player.marks.observe(&station.player.plan, &seen, &mut out);
+    assert_eq!(
+        out.readings[0].validity, None,
+        "nothing but its absence is known, and what has no value is published as not valid"
+    );
+    station.entry("e1", "inc19:off", (0, Some(1)), &[]);
+    station.rule("r1", "county", "e1", "annul", None);
+    let told: Vec<_> = station
+        .revisions
+        .iter()
+        .filter(|revision| revision.kind == Kind::Hour)
+        .flat_map(|revision| &revision.readings)
+        .map(|reading| (reading.valid(reading.was), reading.valid(reading.is)))
+        .collect();
+    assert_eq!(told, [(Some(false), Some(false)), (Some(false), Some(false))]);
 }
