@@ -48,6 +48,8 @@ pub(super) struct Memory {
     entered_to: i64,
     /// The text of `entries`, bytes.
     bytes: usize,
+    /// Before this spans may have been forgotten before their time.
+    lost_to: i64,
     /// What was forgotten before its time and not yet told: what, how many, the latest end.
     forgotten: Vec<(String, u32, i64)>,
 }
@@ -101,6 +103,7 @@ impl Memory {
     pub(super) fn keep_span(&mut self, track: &Track, (from, to): (i64, i64), now: i64) {
         self.latest = self.latest.max(to);
         if !self.tracks.add(track, from, to) {
+            self.lost_to = self.lost_to.max(to);
             self.forget("episode", to);
         }
         if self.tracks.is_full() {
@@ -119,6 +122,7 @@ impl Memory {
     pub(super) fn shed(&mut self) -> bool {
         let before = self.tracks.eighth();
         let gone = self.tracks.age(before);
+        self.lost_to = self.lost_to.max(if gone > 0 { before } else { i64::MIN });
         (0..gone).for_each(|_| self.forget("episode/bytes", before));
         gone > 0
     }
@@ -133,6 +137,7 @@ impl Memory {
     pub(super) fn age(&mut self, before: i64, early: bool) -> usize {
         let gone = self.tracks.age(before);
         if early {
+            self.lost_to = self.lost_to.max(if gone > 0 { before } else { i64::MIN });
             (0..gone).for_each(|_| self.forget("episode", before));
         }
         gone
@@ -169,6 +174,11 @@ impl Memory {
     /// The spans of rules' episodes within `from..to`.
     pub(super) fn spans(&self, from: i64, to: i64) -> Vec<(&Track, Vec<Span>)> {
         if from < self.latest { self.tracks.within(from, to) } else { Vec::new() }
+    }
+
+    /// Whether spans of rules that lay over what begins then may have been forgotten before their time.
+    pub(super) const fn may_have_lost(&self, from: i64) -> bool {
+        from < self.lost_to
     }
 
     /// What people entered that may not have ended by `from`.

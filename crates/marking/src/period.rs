@@ -10,7 +10,7 @@
 //!
 //! What must stay true: the verdict does not depend on the order in which finer values, periods and entries came. So what instruments and
 //! rules say is counted as it comes, and what people entered is laid over it here. Of a period that began before the first value of the
-//! code, or that is forgotten ([`KEPT`]), nothing is said of its mean.
+//! code nothing is said of its mean; of one whose finer values are forgotten ([`KEPT`], or earlier by a bound) it stays what it was.
 
 use serde_json::json;
 
@@ -115,6 +115,8 @@ impl Fate {
 impl Marks {
     /// Counts values for the next coarser period, and judges a period by its finer values.
     pub(super) fn periods(&mut self, plan: &Plan, seen: &Observation<'_>, rank: u8, now: i64, out: &mut MarkVerdict) {
+        self.scratch.means.clear();
+        self.scratch.means.resize(seen.readings.len(), None);
         if plan.periods.is_empty() || !matches!(seen.kind, Kind::Realtime | Kind::Minute | Kind::Hour | Kind::Day) {
             return;
         }
@@ -126,11 +128,19 @@ impl Marks {
         else {
             return;
         };
+        let mut means = std::mem::take(&mut self.scratch.means);
         let laid = self.laid(plan, now, now + length);
+        let people = laid.iter().any(|mark| !mark.is_of_rule());
         for (at, (reading, home)) in seen.readings.iter().zip(&self.scratch.homes).enumerate() {
             let Some(slot) = self.slots.get(usize::from(*home)) else { continue };
-            let Some(places) = self.places(slot, usize::from(rank) - 1, now, length) else { continue };
             let Some(judged) = out.readings.get_mut(at) else { continue };
+            let Some(places) = self.places(slot, usize::from(rank) - 1, now, length) else {
+                // Said again when its finer values are forgotten.
+                let known =
+                    self.published.get(usize::from(rank) - 1).and_then(|p| p.of(usize::from(*home), now, length));
+                judged.validity = judged.validity.max(known.and_then(|worth| worth.mean));
+                continue;
+            };
             let said = places.letters();
             let flag = period.flag.as_ref().map(|asked| (asked, asked.needed.is_met(said)));
             let own = match plan.said.of(reading.flag) {
@@ -162,6 +172,14 @@ impl Marks {
             let counted = self.counted(plan, &laid, slot, reading, asking, (rank, now, length));
             let Some((counted, knows)) = counted else { continue };
             let mean = period.mean.as_ref().map(|asked| (asked, asked.needed.verdict(counted)));
+            if let (Some((asked, fate)), Some(place), true) = (mean, means.get_mut(at), knows) {
+                let rules = Asking { rules_only: true, ..asking };
+                let by_rules = people.then(|| self.counted(plan, &laid, slot, reading, rules, (rank, now, length)));
+                *place = Some(match by_rules {
+                    None => fate.validity(),
+                    Some(counted) => counted.and_then(|(counted, _)| asked.needed.verdict(counted).validity()),
+                });
+            }
             if let Some((_, fate)) = mean.filter(|_| knows) {
                 judged.validity = judged.validity.max(fate.validity());
             }
@@ -182,6 +200,8 @@ impl Marks {
             let (needed, clause, flag) = (needed.clone(), clause.clone(), flag.map(check));
             judged.recomputed = Some(Box::new(Recomputed { valid, good, seen, expected, needed, clause, flag }));
         }
+        drop(laid);
+        self.scratch.means = means;
     }
 
     /// The finer values of a period, with what people entered laid over them, and whether they are known from its beginning.
@@ -202,11 +222,15 @@ impl Marks {
             self.over_code(plan, laid, reading, Asking { met: &kept, ..asking })
         };
         let knows = |from: i64| slot.tallies.get(1).is_some_and(|minutes| minutes.knows(from));
-        let hours = |from: i64| self.places(slot, 1, from, HOUR).filter(|_| knows(from));
+        let of_hour = |from: i64| self.published.get(1)?.of(usize::from(slot.place), from, HOUR);
+        let hours = |from: i64| match self.places(slot, 1, from, HOUR).filter(|_| knows(from)) {
+            Some(places) => Some(Hour::Counted(places)),
+            None => of_hour(from).and_then(|worth| worth.mean).map(Hour::Published),
+        };
         overlay(
             plan,
             &over,
-            Some(&hours as &dyn Fn(i64) -> Option<Places>).filter(|_| rank == 3),
+            Some(&hours as &dyn Fn(i64) -> Option<Hour>).filter(|_| rank == 3),
             &mut places,
             rank,
             start,
@@ -215,7 +239,7 @@ impl Marks {
         (counted.expected > 0 && counted.seen + counted.out > 0).then(|| (counted, tally.knows(start)))
     }
 
-    /// What the finer values of a published period make of it now.
+    /// What the finer values of a published period make of it now; `None`: they are not known any more, or never were.
     pub(super) fn mean_again(
         &self,
         plan: &Plan,
@@ -223,11 +247,15 @@ impl Marks {
         slot: &Slot,
         asking: Asking<'_>,
         period: (u8, i64, i64),
-    ) -> Option<Validity> {
+    ) -> Option<Option<Validity>> {
         let asked = plan.period(period.0, period.1)?.mean.as_ref()?;
+        self.places(slot, usize::from(period.0).saturating_sub(1), period.1, period.2)?;
         let reading = Reading { code: &slot.code, text: "0", judged: None, none: false, flag: None };
-        let (counted, _) = self.counted(plan, laid, slot, &reading, asking, period).filter(|(_, knows)| *knows)?;
-        asked.needed.verdict(counted).validity()
+        match self.counted(plan, laid, slot, &reading, asking, period) {
+            Some((counted, knows)) => knows.then(|| asked.needed.verdict(counted).validity()),
+            // All of it is excluded: there is nothing to judge.
+            None => Some(None),
+        }
     }
 
     /// A value that was counted is worth another thing by instruments and rules.
@@ -270,11 +298,19 @@ impl Marks {
     }
 }
 
+/// What is known of an hour of a day.
+enum Hour {
+    /// Its minutes.
+    Counted(Places),
+    /// What they made of it when it was published: they are forgotten.
+    Published(Validity),
+}
+
 /// Lays over what came what people entered, and over hours of a day what their minutes say.
 fn overlay(
     plan: &Plan,
     over: &Over,
-    minutes: Option<&dyn Fn(i64) -> Option<Places>>,
+    minutes: Option<&dyn Fn(i64) -> Option<Hour>>,
     places: &mut Places,
     rank: u8,
     start: i64,
@@ -290,13 +326,18 @@ fn overlay(
         let from = start + offset;
         let out = super::spans::together(&super::spans::clipped(&over.excluded, from, from + step));
         let mut fate = over.fate(from, from + step, spare, whole);
-        if let Some((minutes, mean)) = minutes.zip(mean_of_hour).filter(|_| step == HOUR && fate == Fate::Good)
-            && let Some(mut of_hour) = minutes(from)
-        {
-            overlay(plan, over, None, &mut of_hour, 2, from);
-            let counted = of_hour.count();
-            if counted.expected > 0 {
-                fate = mean.needed.verdict(counted);
+        if let Some((minutes, mean)) = minutes.zip(mean_of_hour).filter(|_| step == HOUR && fate == Fate::Good) {
+            match minutes(from) {
+                Some(Hour::Counted(mut of_hour)) => {
+                    overlay(plan, over, None, &mut of_hour, 2, from);
+                    let counted = of_hour.count();
+                    if counted.expected > 0 {
+                        fate = mean.needed.verdict(counted);
+                    }
+                }
+                Some(Hour::Published(worth)) if worth.is_usable() => fate = Fate::Doubtful,
+                Some(Hour::Published(_)) => fate = Fate::Lost,
+                None => {}
             }
         }
         if out >= step - step / 4 || fate == Fate::Short {

@@ -3,7 +3,8 @@
 //!
 //! The codes of a period stand in one row; rows that are alike are kept once, and periods in a row with the same row take the space of one.
 //! So sixteen codes that are blown back together cost no more than one. What must stay true: a period that is not known here was never
-//! published, or is too old to be put right; of what a bound takes before its time the number is given back, so that it can be told.
+//! published, or is too old to be put right; of what a bound takes before its time the number is given back, so that it can be told; and what
+//! a period was worth by its parts stands with it, since the parts are forgotten earlier.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,10 @@ pub(super) struct Worth {
     pub(super) own: Option<Validity>,
     /// As published, all marks laid over it.
     pub(super) said: Option<Validity>,
+    /// By instruments and rules alone, finer values among them, as that was known last: without what people entered.
+    pub(super) base: Option<Validity>,
+    /// By its finer values and rules alone, as these were known last.
+    pub(super) mean: Option<Validity>,
     /// Whether it came without a value.
     pub(super) none: bool,
     /// What it rests on (`[[basis]]`), a bit each.
@@ -98,6 +103,8 @@ pub(super) struct Ledger<T> {
     /// The places of all rows together.
     cells: usize,
     worths: Vec<T>,
+    /// Periods that began before this may have been forgotten before their time.
+    lost_to: i64,
     #[serde(skip)]
     row_index: Index<Vec<u16>>,
     #[serde(skip)]
@@ -112,7 +119,7 @@ pub(super) trait Weighs {
 
 impl Weighs for Worth {
     fn weight(&self) -> usize {
-        10 + bytes_of(self.cleared)
+        14 + bytes_of(self.cleared)
     }
 }
 
@@ -140,14 +147,26 @@ impl<T: Copy + Ord + Weighs> Ledger<T> {
     /// Forgets the oldest eighth of the runs, to save bytes: how many periods, and the end of the last.
     pub(super) fn shed(&mut self) -> (u32, i64) {
         let eighth = (self.runs.len() / 8).max(1).min(self.runs.len());
-        let gone: Vec<Run> = self.runs.drain(..eighth).collect();
+        let gone = self.lose(eighth);
         self.sort_out();
-        let until = gone.last().map_or(0, |run| run.end().saturating_mul(self.length) - OFFSET);
-        (gone.iter().map(|run| run.count).sum(), until)
+        gone
     }
 }
 
 impl<T: Copy + Ord> Ledger<T> {
+    /// Forgets the oldest runs before their time: how many periods, and the end of the last.
+    fn lose(&mut self, runs: usize) -> (u32, i64) {
+        let gone: Vec<Run> = self.runs.drain(..runs.min(self.runs.len())).collect();
+        let until = gone.last().map_or(0, |run| run.end().saturating_mul(self.length) - OFFSET);
+        self.lost_to = self.lost_to.max(until);
+        (gone.iter().map(|run| run.count).sum(), until)
+    }
+
+    /// Whether a period that is not known may have been forgotten before its time.
+    pub(super) const fn may_have_lost(&self, start: i64) -> bool {
+        start < self.lost_to
+    }
+
     /// Where the run stands that holds a period, or before which it belongs.
     fn place(&self, number: i64) -> (usize, bool) {
         let at = self.runs.partition_point(|run| run.end() <= number);
@@ -221,7 +240,7 @@ impl<T: Copy + Ord> Ledger<T> {
         // An eighth at once, so that it is not told with every report.
         let full = self.runs.len() > RUNS_KEPT_MAX;
         let over = if full { RUNS_KEPT_MAX / 8 } else { 0 };
-        lost += self.runs.drain(..over).map(|run| run.count).sum::<u32>();
+        lost += self.lose(over).0;
         lost
     }
 
@@ -279,7 +298,7 @@ impl<T: Copy + Ord> Ledger<T> {
                 break;
             }
             let eighth = (self.runs.len() / 8).max(1);
-            lost += self.runs.drain(..eighth).map(|run| run.count).sum::<u32>();
+            lost += self.lose(eighth).0;
         }
         lost
     }

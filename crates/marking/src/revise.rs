@@ -5,6 +5,8 @@
 //! * what is said of a period again is what would be said of it now, by the same rules as at first ([`super::effect`], [`super::period`],
 //!   [`super::basis`], [`super::require`]): its own flag and value as they were, everything else as it is known now;
 //! * one revision a period and cause, of those codes alone whose worth is another; nothing is said where nothing changed;
+//! * what can no longer be judged from its parts keeps what these made of it when they were known: where finer values or episodes of rules were
+//!   forgotten, an entry that is taken back leaves the period what it was before the entry, and not what its own flag says;
 //! * what others rest on is put right before them;
 //! * the cost is bounded: [`REVISED_MAX`] periods a cause, days first; what is left out is told (`revisions-cut`). It grows with the periods
 //!   and codes that a cause touches, not with how many entries there are.
@@ -47,6 +49,8 @@ struct Again {
     is: Option<Validity>,
     /// By instruments and rules alone, without people and finer values.
     base: Option<Validity>,
+    /// By its finer values and rules alone.
+    mean: Option<Validity>,
     marks: Vec<String>,
 }
 
@@ -78,11 +82,18 @@ impl Marks {
             let of_it = self.scratch.cleared.iter().filter(|(at, _)| usize::from(*at) == place);
             let cleared = of_it.map(|(_, rule)| bit(usize::from(*rule))).fold(0, |bits, bit| bits | bit);
             let supports = self.slots.get(usize::from(*home)).is_some_and(|slot| slot.supports);
+            let before = self.published.get(at).and_then(|known| known.of(usize::from(*home), start, length));
+            let mean = self.scratch.means.get(place).copied().flatten();
+            let mean = mean.unwrap_or_else(|| before.and_then(|before| before.mean));
+            let own = self.scratch.owns.get(place).copied().flatten();
+            let base = own.max(self.scratch.bases.get(place).copied().flatten()).max(mean);
             worths.push((
                 *home,
                 Worth {
-                    own: self.scratch.owns.get(place).copied().flatten(),
+                    own,
                     said: judged.validity,
+                    base: if reading.none { base.map(Validity::of_nothing) } else { base },
+                    mean,
                     none: reading.none,
                     rests: self.scratch.rests.get(place).copied().unwrap_or(0),
                     unfit: if supports { plan.bits_unfit(reading) } else { 0 },
@@ -261,15 +272,18 @@ impl Marks {
                     if changed.is_empty() {
                         continue;
                     }
-                    if !known && righted.len() >= REVISED_MAX {
+                    let speaks = changed.iter().any(|(.., revised)| revised.was != revised.is);
+                    if speaks && !known && righted.len() >= REVISED_MAX {
                         cut.insert(key);
                         continue;
                     }
-                    let of = righted.entry(key).or_default();
                     let mut worths = Vec::with_capacity(changed.len());
                     for (slot, worth, base, revised) in changed {
                         worths.push((slot, worth, base));
-                        match of.entry(slot) {
+                        if revised.was == revised.is {
+                            continue;
+                        }
+                        match righted.entry(key).or_default().entry(slot) {
                             std::collections::btree_map::Entry::Occupied(mut known) => {
                                 let was = known.get().was;
                                 known.insert(Revised { was, ..revised });
@@ -303,7 +317,7 @@ impl Marks {
         }
     }
 
-    /// The codes of one period whose worth is another than was published.
+    /// The codes of one period whose worth is another than was published, or of which rules or finer values alone make something else.
     #[allow(clippy::type_complexity, reason = "the place, its worth, what rules make of it, and what is told")]
     fn changed(
         &self,
@@ -319,10 +333,11 @@ impl Marks {
             let Some(slot) = self.slots.get(usize::from(*number)) else { continue };
             let Some(worth) = published.of(usize::from(*number), start, length) else { continue };
             let over = over.get_or_insert_with(|| over_time(laid, start, start + length));
-            let Again { is, base, marks } = self.worth_again(plan, over, slot, (rank, start, length), worth);
-            if is != worth.said {
+            let Again { is, base, mean, marks } = self.worth_again(plan, over, slot, (rank, start, length), worth);
+            let whole = if worth.none { base.max(mean).map(Validity::of_nothing) } else { base.max(mean) };
+            if is != worth.said || (whole, mean) != (worth.base, worth.mean) {
                 let revised = Revised { code: slot.code.clone(), was: worth.said, is, marks, none: worth.none };
-                found.push((*number, Worth { said: is, ..worth }, base, revised));
+                found.push((*number, Worth { said: is, base: whole, mean, ..worth }, base, revised));
             }
         }
         found
@@ -386,22 +401,32 @@ impl Marks {
         let met = |number: usize, at: i64| self.met(plan, (number, at), &slot.code, period);
         let asking = Asking { rules_only: false, cleared: &cleared, rests: worth.rests, met: &met };
         let (mut is, mut base) = (worth.own, worth.own);
+        let people = laid.iter().any(|mark| !mark.is_of_rule());
+        let by_rules = Asking { rules_only: true, ..asking };
         if !laid.is_empty() {
-            is = is.max(self.over_code(plan, laid, &reading, asking).worth(plan, rank, start, length));
-            if worth.rests != 0 {
-                let of_rules = self.over_code(plan, laid, &reading, Asking { rules_only: true, ..asking });
-                base = base.max(of_rules.worth(plan, rank, start, length));
-            }
+            let all = self.over_code(plan, laid, &reading, asking).worth(plan, rank, start, length);
+            let rules = || self.over_code(plan, laid, &reading, by_rules).worth(plan, rank, start, length);
+            is = is.max(all);
+            base = base.max(if people { rules() } else { all });
         }
         let (all, of_rules, of_bases) = self.bases_again(plan, worth, period);
-        is = is.max(all).max(self.mean_again(plan, laid, slot, asking, period));
+        let known = self.mean_again(plan, laid, slot, asking, period);
+        let mean = match known.filter(|_| people) {
+            None => known,
+            Some(_) => self.mean_again(plan, laid, slot, by_rules, period),
+        };
+        let mean = mean.unwrap_or(worth.mean);
+        is = is.max(all).max(known.unwrap_or(mean));
         base = base.max(of_rules);
+        if self.memory.may_have_lost(start) {
+            (is, base) = (is.max(worth.base), base.max(worth.base));
+        }
         if worth.none {
             (is, base) = (is.map(Validity::of_nothing), base.map(Validity::of_nothing));
         }
         let about = laid.iter().filter(|mark| mark.counts() && mark.is_about(plan, &reading, &cleared));
         let marks: BTreeSet<&str> = about.map(|mark| mark.name).chain(of_bases).collect();
-        Again { is, base, marks: marks.into_iter().map(str::to_owned).collect() }
+        Again { is, base, mean, marks: marks.into_iter().map(str::to_owned).collect() }
     }
 }
 

@@ -384,6 +384,8 @@ pub(super) struct Scratch {
     pub(super) owns: Vec<Option<Validity>>,
     /// What each reading rests on, a bit for each basis.
     pub(super) rests: Vec<u8>,
+    /// What the finer values of each reading make of it by rules alone; `None`: that is not known.
+    pub(super) means: Vec<Option<Option<Validity>>>,
     /// What is published of each reading.
     pub(super) worths: Vec<(u16, Worth)>,
     /// What stands for the slot of a value that is judged and not taken.

@@ -207,6 +207,9 @@ impl Tally {
                     return None;
                 }
                 let before = over.of(usize::from(slot), start, length);
+                if before.is_none() && over.may_have_lost(start) {
+                    return None;
+                }
                 let mut shape = before.unwrap_or_default();
                 put(&mut shape, bit, said);
                 if before != Some(shape) {

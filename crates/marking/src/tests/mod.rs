@@ -10,6 +10,7 @@ mod afterwards;
 mod burst;
 mod corrections;
 mod dates;
+mod forgotten;
 mod order;
 mod random;
 mod rulings;
