@@ -2,13 +2,15 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test lint long bench mutants mosquitto chromium systemd faketime deny haproxy clean
+.PHONY: help demo test lint long bench mutants package sbom reproducible manual mosquitto chromium systemd faketime deny haproxy clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: ## everything with no set-up: a broker, the gateway, simulated stations; readings printed live
-	$(CARGO) run --quiet --features demo -- demo
+	@echo "make demo: builds (5 to 10 minutes the first time, on two cores), then starts broker, gateway and three stations; it prints where the status page is"
+	$(CARGO) build --features demo
+	@$(CARGO) run --quiet --features demo -- demo
 
 test: mosquitto haproxy chromium systemd faketime ## all tests, the long ones in their short forms
 	@begun=$$(date +%s); \
@@ -34,6 +36,20 @@ bench: ## every bench, a few minutes
 mutants: ## changes lines that keep promises, one at a time, and lists what no test notices (hours; MUTANTS="--file …" for less)
 	@command -v cargo-mutants >/dev/null || $(CARGO) install cargo-mutants --locked --quiet
 	$(CARGO) mutants --no-shuffle $(MUTANTS)
+
+package: ## Debian package, RPM (with rpmbuild) and archive in target/package, of a release build
+	deploy/package/build deb tar $$(command -v rpmbuild >/dev/null && echo rpm)
+
+sbom: ## what is built in, as CycloneDX, in target/package/hj212-gateway.cdx.json
+	@mkdir -p target/package
+	deploy/package/sbom > target/package/hj212-gateway.cdx.json
+
+reproducible: ## builds the release twice in two folders and compares
+	deploy/package/reproducible
+
+manual: ## the manual as pages, in target/manual (needs mdbook)
+	mdbook build docs/manual/en
+	mdbook build docs/manual/zh
 
 mosquitto: ## the real broker that the tests talk to
 	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || deploy/install-mosquitto

@@ -6,7 +6,9 @@
 
 mod place;
 mod ranges;
+mod sense;
 pub mod uplink;
+mod warnings;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use self::place::{Source, of_station};
+use self::sense::read;
+pub use self::warnings::warnings;
+pub use self::words::is_log_filter;
 use crate::http;
 use crate::net;
 use hj212_archive as archive;
@@ -265,7 +270,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     if let Some(file) = &config.mqtt.password_file
         && let Err(error) = std::fs::metadata(file)
     {
-        let remedy = "create it, readable by the gateway's user alone, or remove mqtt.password_file";
+        let remedy = "create it, readable by the gateway's user alone, or remove mqtt.password_file · 创建该文件(仅网关用户可读),或删去 mqtt.password_file";
         problems.push(source.lift("mqtt.password_file", Problem::of_file(file, &error.to_string(), remedy)));
     }
     problems.extend(wrong_certificates(&config, &source));
@@ -294,7 +299,7 @@ pub fn load_keys(path: &Path) -> Result<Vec<StationKey>, Problems> {
         return Ok(Vec::new());
     }
     let problem = |error: std::io::Error| {
-        let remedy = "check the path and that the gateway's user owns the file";
+        let remedy = "check the path and that the gateway's user owns the file · 检查路径,文件须属于网关用户";
         Problems(vec![Problem::of_file(path, &error.to_string(), remedy)])
     };
     let mode = std::fs::metadata(path).map_err(problem)?.permissions().mode() & 0o777;
@@ -317,6 +322,18 @@ pub fn journal_dir(path: &Path) -> Result<PathBuf, Problem> {
     let mut config = parse(path, &read(path)?)?;
     config.anchor(path.parent().unwrap_or(Path::new(".")));
     Ok(config.journal.dir)
+}
+
+/// The station files that the configuration at `path` names; nothing else of it is checked.
+///
+/// # Errors
+/// If the file cannot be read, or is no configuration, or a folder that it names cannot be looked into.
+pub fn station_files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let mut config = parse(path, &read(path)?)?;
+    config.anchor(path.parent().unwrap_or(Path::new(".")));
+    let found: Result<Vec<Vec<PathBuf>>, Problem> =
+        config.stations.files.iter().map(|file| toml_files(file, "stations.files")).collect();
+    found.map(|files| files.concat())
 }
 
 /// Reads the text of a configuration; no other file is touched.
@@ -356,7 +373,7 @@ impl Config {
 
 /// What is wrong with the token in `file`.
 fn wrong_token(file: &Path) -> Option<Problem> {
-    let remedy = "write a token into it, as `openssl rand -hex 16` gives, or remove http.token_file";
+    let remedy = "write a token into it, as `openssl rand -hex 16` gives, or remove http.token_file · 写入令牌,可用此命令生成,或删去 http.token_file";
     match std::fs::read(file) {
         Err(error) => Some(Problem::of_file(file, &error.to_string(), remedy)),
         Ok(token) if token.trim_ascii().len() < http::TOKEN_MIN => {
@@ -364,6 +381,19 @@ fn wrong_token(file: &Path) -> Option<Problem> {
             Some(Problem::of_file(file, &what, remedy))
         }
         Ok(_) => None,
+    }
+}
+
+/// What helps where a default does.
+const DEFAULT: &str = "leave it out for the default · 删去此项即用缺省值";
+
+/// What to do about a wrong setting of `[mqtt]`.
+fn mqtt_remedy(key: &str) -> &'static str {
+    match key {
+        "host" => "write the name or address alone; the port stands in port · 只写主机名或地址,端口写在 port 中",
+        "prefix" => "write \"hj212/v1\" · 主题前缀,不含 + 和 #",
+        "retry_min" | "retry_max" => "write the smaller one as retry_min · retry_min 不得大于 retry_max",
+        _ => DEFAULT,
     }
 }
 
@@ -382,14 +412,14 @@ fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
         !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
         "gateway.id",
         id,
-        "1 to 64 letters, digits, '-' or '_': it is a level of MQTT topics",
+        "1 to 64 letters, digits, '-' or '_': it is a level of MQTT topics · 1 至 64 个字母、数字、- 或 _",
         "write a short name, as \"ah-01\"",
     );
     rule(
         words::is_log_filter(&config.log.level),
         "log.level",
         &config.log.level,
-        "error, warn, info, debug, trace, off, or a filter of them, as info,hj212_gateway::net=debug",
+        "error, warn, info, debug, trace, off, or a filter of them, as info,hj212_gateway::net=debug · 日志级别或过滤器",
         "write \"info\"",
     );
     rule(
@@ -403,14 +433,14 @@ fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
         config.http.address().is_ok(),
         "http.address",
         &config.http.address,
-        "IP:PORT, or empty for no door",
+        "IP:PORT, or empty for no door · 地址:端口,留空则不开",
         "write \"127.0.0.1:9080\"",
     );
     rule(
         !config.recall.enabled || config.command.enabled,
         "recall.enabled",
         "true",
-        "only with command.enabled: what is missing is asked for by commands",
+        "only with command.enabled: what is missing is asked for by commands · 补召须先启用反控",
         "set enabled = true in [command], too",
     );
     rule(
@@ -420,8 +450,10 @@ fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
         "only with judgement.enabled: alerts follow from what is judged",
         "set enabled = true in [judgement], too",
     );
+    problems.extend(sense::check_addresses(source, config));
+    problems.extend(sense::check_commands(source, config));
     for (key, value, must) in config.command.wrong() {
-        problems.push(source.broken(&[&format!("command.{key}")], &value, must, "leave it out for the default"));
+        problems.push(source.broken(&[&format!("command.{key}")], &value, must, DEFAULT));
     }
     for wrong in config.listen.wrong() {
         let also = config.listen.also.iter().position(|also| also.address == wrong.value).unwrap_or_default();
@@ -431,7 +463,7 @@ fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
             key => ("listen.address", format!("listen.{key}.{own}")),
         };
         let what = format!("{key} = {:?} must be {}", wrong.value, wrong.rule);
-        problems.push(source.problem(&[&at, key], what, "leave it out for the default"));
+        problems.push(source.problem(&[&at, key], what, DEFAULT));
     }
     let ranged = ranges::check(source, text, config);
     let named = |key: &str| ranged.iter().any(|problem| problem.what.starts_with(&format!("{key} = ")));
@@ -446,7 +478,7 @@ fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
         };
         let key = format!("mqtt.{}", wrong.key);
         let keys: Vec<&str> = others.iter().copied().chain([key.as_str(), "mqtt"]).collect();
-        problems.push(source.problem(&keys, format!("{key}: {wrong}"), "correct it, or leave it out for the default"));
+        problems.push(source.problem(&keys, format!("{key}: {wrong}"), mqtt_remedy(wrong.key)));
     }
     if let Some((key, what)) = config.delivery.wrong()
         && !named(&format!("delivery.{key}"))
@@ -455,17 +487,11 @@ fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
         problems.push(source.problem(
             &keys,
             format!("delivery.{key} = {what}"),
-            "write consumer = \"archive\", or confirm = \"broker\"",
+            "write consumer = \"archive\", or confirm = \"broker\" · 写明 consumer,或用 confirm = \"broker\"",
         ));
     }
     problems.extend(ranged);
     problems
-}
-
-fn read(path: &Path) -> Result<String, Problem> {
-    std::fs::read_to_string(path).map_err(|error| {
-        Problem::of_file(path, &error.to_string(), "check the path and that the gateway's user may read it")
-    })
 }
 
 fn load_stations(
@@ -533,8 +559,9 @@ fn unknown_policies(registry: &Registry, files: &[PathBuf], command: &downlink::
     found.sort_by(|a, b| a.mn.cmp(&b.mn));
     let problem = |station: &std::sync::Arc<registry::Station>| {
         let policy = station.policy.as_deref().unwrap_or_default();
-        let what = format!("station {}: policy = {policy:?} does not exist", station.mn);
-        of_station(files, &station.mn, "policy", &what, "correct the name, or add it as [command.policies.NAME]")
+        let what = format!("station {}: policy = {policy:?} does not exist · 没有这个策略", station.mn);
+        let remedy = "correct the name, or add it as [command.policies.NAME] · 改正名称,或添加 [command.policies.名称]";
+        of_station(files, &station.mn, "policy", &what, remedy)
     };
     found.into_iter().map(problem).collect()
 }
@@ -586,14 +613,10 @@ fn load_rules(
             for (mn, facts) in registry.facts() {
                 let strange = marking::unknown_names(&book, &facts);
                 problems.extend(strange.into_iter().map(|name| {
-                    let what = format!("station {mn}: {name} stands in no rule file");
-                    of_station(
-                        stations,
-                        &mn,
-                        "rules",
-                        &what,
-                        "correct the name, or name the rule file in marking.files",
-                    )
+                    let key = if name.starts_with("facility") { "kind" } else { "rules" };
+                    let what = format!("station {mn}: {name} stands in no rule file · 规则文件里没有");
+                    let remedy = "correct the name, or name the rule file in marking.files · 改正名称,或把规则文件写入 marking.files";
+                    of_station(stations, &mn, key, &what, remedy)
                 }));
             }
         }
@@ -636,7 +659,11 @@ fn load_alerts(settings: &Alerts, source: &Source<'_>) -> Result<BTreeMap<String
 /// `path` itself, or the `*.toml` files of the folder `path` in the order of their names.
 fn toml_files(path: &Path, key: &str) -> Result<Vec<PathBuf>, Problem> {
     let problem = |error: std::io::Error| {
-        Problem::of_file(path, &error.to_string(), &format!("name a file or a folder of *.toml files in {key}"))
+        Problem::of_file(
+            path,
+            &error.to_string(),
+            &format!("name a file or a folder of *.toml files in {key} · 写文件或 *.toml 所在的目录"),
+        )
     };
     if !std::fs::metadata(path).map_err(problem)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -683,7 +710,7 @@ fn check_meanings(registry: &Registry, files: &[PathBuf]) -> Vec<Problem> {
                 true => format!("station {mn}: meanings.{code}: this code has but one meaning"),
                 false => format!("station {mn}: meanings.{code} = {name:?} must be one of {}", known.join(", ")),
             };
-            let remedy = "hj212-gateway factors CODE shows what a code can mean";
+            let remedy = "hj212-gateway factors CODE shows what a code can mean · 用它查看编码的各种含义";
             problems.push(of_station(files, mn, "meanings", &what, remedy));
         }
     }
@@ -705,7 +732,8 @@ fn check_conversions(registry: &Registry, own: &BTreeMap<String, (String, String
             Some(canonical) => format!("readings of it are published as {canonical}: write that"),
             None => "hj212-gateway factors --search TEXT finds codes by name".to_owned(),
         };
-        let what = format!("station {mn}: convert.{code}: not a canonical code of the dictionary");
+        let what =
+            format!("station {mn}: convert.{code}: not a canonical code of the dictionary · 不是字典中的现行编码");
         problems.push(of_station(files, mn, "convert", &what, &remedy));
     }
     problems
@@ -744,7 +772,9 @@ mod tests {
         let all = toml::Table::try_from(Config::default()).unwrap();
         for (section, keys) in &all {
             for key in keys.as_table().unwrap().keys() {
-                assert!(shown[section].as_table().unwrap().contains_key(key), "[{section}] {key} is not shown");
+                let example = format!("\n#{key} = ");
+                let shown = shown[section].as_table().unwrap().contains_key(key) || EXAMPLE.contains(&example);
+                assert!(shown, "[{section}] {key} is not shown");
             }
         }
     }

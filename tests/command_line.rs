@@ -107,8 +107,8 @@ fn a_journal_is_looked_into_by_its_folder_or_by_the_configuration() {
         let by_folder = run(&["journal", command, "--dir", "journal"], at);
         assert!(by_folder.0 == 0 && !by_folder.1.is_empty(), "{command}: {by_folder:?}");
         assert_eq!(run(&["journal", command, "--config", "gateway.toml"], at), by_folder, "{command}");
-        let (code, _, said) = run(&["journal", command], at);
-        assert!(code == 64 && said.contains("--config"), "{command}: {said}");
+        let (code, _, said) = run(&["journal", command, "--config", "/etc/hj212-gateway/none.toml"], at);
+        assert!(code == 78 && said.contains("/etc/hj212-gateway/none.toml"), "{command}: {said}");
         assert_eq!(run(&["journal", command, "--config", "gateway.toml", "--dir", "journal"], at).0, 64);
         let (code, _, said) = run(&["journal", command, "--config", "none.toml"], at);
         assert!(code == 78 && said.contains("none.toml"), "{command}: {said}");
@@ -405,4 +405,91 @@ fn whatever_ends_plainly_is_named_with_mn_cn_lengths_and_checks() {
             && f["packet"]["crc_computed"].is_string()
     });
     assert_eq!(named.count(), heads.len() * 8, "{out}");
+}
+
+#[test]
+fn the_configuration_of_a_package_is_what_is_meant_without_a_name() {
+    if std::path::Path::new("/etc/hj212-gateway/gateway.toml").exists() {
+        return;
+    }
+    let at = folder(&[]);
+    for arguments in [
+        &["check"][..],
+        &["run"],
+        &["gaps"],
+        &["keys", "list"],
+        &["commands", "list"],
+        &["replay"],
+        &["dead-letters", "list"],
+        &["journal", "verify"],
+        &["seal", "--mn", "A"],
+        &["command", "--mn", "A", "get-time", "--author", "a", "--why", "b"],
+    ] {
+        let (code, _, said) = run(arguments, at.path());
+        assert!(code == 78 && said.contains("/etc/hj212-gateway/gateway.toml"), "{arguments:?}: {code} {said}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_makes_no_command_panic() {
+    let at = folder(&[("g.toml", ""), ("stations.toml", "[[station]]\nmn = \"A\"\n"), ("frames", &"##".repeat(9000))]);
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["help", "simulate"],
+        &["check", "--config", "g.toml", "--print"],
+        &["command", "--list"],
+        &["factors", "--search", "a"],
+        &["decode", "frames"],
+        &["encode", "--mn", "A", "--cn", "9015"],
+        &["simulate", "--print-stations", "--stations", "5000"],
+        &["simulate", "--faults", "list"],
+    ] {
+        for closed_too in [false, true] {
+            let mut command = std::process::Command::new(gateway::BINARY);
+            command.args(arguments).current_dir(at.path()).stdout(std::process::Stdio::piped());
+            command.stderr(std::process::Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            drop(child.stdout.take());
+            let mut said = child.stderr.take();
+            if closed_too {
+                said = None;
+            }
+            let text = said.map(|said| std::io::read_to_string(said).unwrap()).unwrap_or_default();
+            let code = child.wait().unwrap().code();
+            assert!(
+                code.is_some_and(|code| code != 101) && !text.contains("panicked"),
+                "{arguments:?}: {code:?} {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_simulator_that_finds_nobody_says_so() {
+    let at = folder(&[]);
+    let address = format!("127.0.0.1:{}", gateway::free_port());
+    let (code, _, said) = run(&["simulate", "--connect", &address, "--duration", "1s", "--drain", "0s"], at.path());
+    assert!(code == 69 && said.contains(&address), "{code}: {said}");
+}
+
+#[test]
+fn the_version_says_what_was_built() {
+    let (code, out, _) = run(&["--version"], folder(&[]).path());
+    assert!(code == 0 && out.starts_with(&format!("hj212-gateway {} (", env!("CARGO_PKG_VERSION"))), "{out}");
+    assert!(out.contains("features: "), "{out}");
+}
+
+/// The demo is in builds with its broker alone.
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_says_where_its_page_is_and_takes_a_free_port() {
+    // Somebody has the usual port, or it is taken here.
+    let _taken = std::net::TcpListener::bind("127.0.0.1:9080");
+    let at = folder(&[]);
+    let (code, out, said) = run(&["demo", "--duration", "2s", "--stations", "1"], at.path());
+    assert_eq!(code, 0, "{said}");
+    let page = out.lines().find_map(|line| line.split("http://").nth(1)).unwrap_or_else(|| panic!("no page in {out}"));
+    assert!(page.starts_with("127.0.0.1:") && !page.starts_with("127.0.0.1:9080/"), "{page}");
+    assert!(out.contains("240") && out.contains("Ctrl-C"), "{out}");
 }

@@ -19,11 +19,11 @@ use serde_json::{Value, json};
 
 use hj212_coverage::DayCount;
 use hj212_interpret::{CardContent, DataContent, EventKind, Says, StationEvent, TypedPublication};
-use hj212_model::message::{RejectReason, StationFacts};
+use hj212_model::message::{RejectReason, StationFacts, Timestamp};
 use offset::Offsets;
 pub use query::{Only, Query};
 pub use row_snapshot::Page;
-use row_snapshot::RowSnapshot;
+use row_snapshot::{RowSnapshot, rate};
 
 /// Latest messages kept of a station, one a kind of report.
 pub const KINDS_MAX: usize = 12;
@@ -84,6 +84,27 @@ struct Seen {
     refusal: Option<(Bytes, RejectReason)>,
     /// The last refusals, the newest first, whatever came since.
     refusals: VecDeque<Bytes>,
+}
+
+/// What a monitoring system asks of one station.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures<'a> {
+    /// Its MN.
+    pub mn: &'a str,
+    /// Whether it is registered.
+    pub registered: bool,
+    /// Whether it is connected.
+    pub online: bool,
+    /// Frames of it that were refused since the start.
+    pub refused: u64,
+    /// When it was heard last, as its card says; the card is renewed every `interpret.card_refresh`.
+    pub last_seen: Option<Timestamp>,
+    /// Its clock against ours, milliseconds; positive: it is ahead.
+    pub offset: Option<i64>,
+    /// Marks that hold.
+    pub marks: usize,
+    /// Of each kind of record the share that has arrived of the last day that is over, 0 to 1.
+    pub completeness: Vec<(&'a str, f64)>,
 }
 
 /// See the head of the file.
@@ -264,11 +285,9 @@ impl Board {
         Some(text)
     }
 
-    /// Calls `each` with every station's MN, whether it is online, and how much of it was refused.
-    pub fn figures(&self, mut each: impl FnMut(&str, bool, u64)) {
-        self.rows
-            .iter()
-            .for_each(|(mn, row)| each(mn, row.is_online(), row.seen.as_ref().map_or(0, |seen| seen.refused)));
+    /// Calls `each` with the figures of every station.
+    pub fn figures<'a>(&'a self, mut each: impl FnMut(Figures<'a>)) {
+        self.rows.iter().for_each(|(mn, row)| each(row.figures(mn)));
     }
 }
 
@@ -278,6 +297,23 @@ pub fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
 }
 
 impl Row {
+    fn figures<'a>(&'a self, mn: &'a str) -> Figures<'a> {
+        let seen = self.seen.as_deref();
+        let completeness = seen.map(|seen| seen.completeness.iter()).into_iter().flatten();
+        Figures {
+            mn,
+            registered: self.facts.is_some(),
+            online: self.is_online(),
+            refused: seen.map_or(0, |seen| seen.refused),
+            last_seen: seen.and_then(|seen| seen.card.as_ref()?.1.last_seen),
+            offset: seen.and_then(|seen| seen.offsets.median()),
+            marks: seen.map_or(0, |seen| seen.marks.len()),
+            completeness: completeness
+                .filter_map(|(kind, (_, newest))| Some((*kind, rate(newest.as_ref()?)?)))
+                .collect(),
+        }
+    }
+
     fn bytes(&self) -> usize {
         self.seen.as_ref().map_or(0, |seen| seen.bytes())
     }

@@ -85,9 +85,14 @@ impl RowSnapshot {
 
 /// A day as it is published.
 fn shown(day: &DayCount) -> Value {
-    let rate = (u64::from(day.there) * 10_000).checked_div(u64::from(day.owed()));
     json!({
         "day": day.day, "expected": day.expected, "there": day.there, "gateway_down": day.gateway_down,
-        "rate": rate.map(|rate| rate as f64 / 10_000.0),
+        "rate": rate(day),
     })
+}
+
+/// The share that has arrived of what the station owed, 0 to 1 in steps of 0.0001, as it is published; `None`: it owed nothing.
+pub(super) fn rate(day: &DayCount) -> Option<f64> {
+    let rate = (u64::from(day.there) * 10_000).checked_div(u64::from(day.owed()))?;
+    Some(rate as f64 / 10_000.0)
 }

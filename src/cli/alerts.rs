@@ -18,7 +18,7 @@ pub(super) enum Command {
     /// Lists the alerts that are open, the worst first (列出未解除的预警)
     List {
         /// The gateway's configuration
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", default_value = crate::cli::CONFIG_FILE)]
         config: PathBuf,
         /// Only this station
         #[arg(long, value_name = "MN")]

@@ -23,7 +23,7 @@ pub(super) enum Command {
     /// Cases that are not ended, one a line (案件列表)
     List {
         /// The gateway's configuration: its journal
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", default_value = crate::cli::CONFIG_FILE)]
         config: PathBuf,
         /// Only this station's
         #[arg(long, value_name = "MN")]
@@ -38,7 +38,7 @@ pub(super) enum Command {
     /// A case with its steps (案件详情)
     Show {
         /// The gateway's configuration: its journal
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", default_value = crate::cli::CONFIG_FILE)]
         config: PathBuf,
         /// The station
         #[arg(long, value_name = "MN")]
@@ -56,7 +56,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct Stepping {
     /// The gateway's configuration: its broker
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = crate::cli::CONFIG_FILE)]
     config: PathBuf,
     /// The station
     #[arg(long, value_name = "MN")]

@@ -1,14 +1,30 @@
 //! `check`: is the configuration good?
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::{CONFIG, complain};
+use super::{CONFIG, complain, tell};
 use crate::config;
 use crate::gateway::limits::Shares;
 use hj212_mqtt::Confirm;
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
-pub(super) fn check(path: &Path, print: bool) -> u8 {
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    config: PathBuf,
+    /// Prints the configuration with all defaults filled in
+    #[arg(long)]
+    print: bool,
+    /// Connects to the broker, writes to the disk, looks when certificates end (试连 MQTT 服务、试写磁盘、查证书到期)
+    #[arg(long)]
+    online: bool,
+    /// Doubtful settings count as mistakes (exit code 78)
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) fn check(options: &Options) -> u8 {
+    let path = options.config.as_path();
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -16,13 +32,13 @@ pub(super) fn check(path: &Path, print: bool) -> u8 {
             return CONFIG;
         }
     };
-    if print {
+    if options.print {
         match toml::to_string_pretty(&loaded.config) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => _ = tell!("{text}"),
             Err(error) => complain(&error),
         }
     }
-    println!(
+    let code = tell!(
         "{}: good; {} stations from {} files, unknown stations: {}",
         path.display(),
         loaded.registry.len(),
@@ -33,7 +49,7 @@ pub(super) fn check(path: &Path, print: bool) -> u8 {
         }
     );
     if loaded.config.delivery.confirm == Confirm::Broker {
-        println!(
+        tell!(
             "note: what {} acknowledges counts as delivered: it must keep messages on disk and its queues must hold the longest absence of a \
              consumer (docs/mqtt.md, Delivery); [delivery] confirm = \"consumer\" lets a consumer confirm instead",
             loaded.config.mqtt.host
@@ -45,10 +61,22 @@ pub(super) fn check(path: &Path, print: bool) -> u8 {
         Some(warning) => complain(&format!(
             "note: {warning}; started from here it would be so, under the unit its LimitNOFILE holds"
         )),
-        None => println!(
-            "note: started from here, {0} stations may be connected at a time · 由此处启动时,同时最多接入 {0} 台",
-            shares.places(wanted)
-        ),
+        None => {
+            _ = tell!(
+                "note: started from here, {0} stations may be connected at a time · 由此处启动时,同时最多接入 {0} 台",
+                shares.places(wanted)
+            )
+        }
     }
-    0
+    let doubtful = config::warnings(path, &loaded);
+    for warning in &doubtful {
+        complain(&format!("warning 警告: {warning}"));
+    }
+    if options.strict && !doubtful.is_empty() {
+        return CONFIG;
+    }
+    match options.online {
+        true => super::online::online(&loaded.config).max(code),
+        false => code,
+    }
 }

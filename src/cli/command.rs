@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{CONFIG, FAULT, USAGE, complain, log};
+use super::{CONFIG, FAULT, USAGE, complain, log, say, tell};
 use crate::config::{self, Config};
 use hj212_downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
 use hj212_model::message::{Publication, Topic};
@@ -22,14 +22,12 @@ const UNWELL: u8 = 1;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Parameters are NAME=VALUE; several codes: PolId=a21026,a21002. Times are YYYYMMDDhhmmss.\n\
-    Example: hj212-gateway command --config gateway.toml --mn 010000A8900016F000169DC0 get-hours BeginTime=20261123080000 \
-    EndTime=20261123100000 --author li --why \"gap of the morning\"\n\
     Control commands print a word to confirm them with; somebody else then runs: … command --mn MN --id ID --confirm WORD --author wang \
     --why \"agreed\"\n\n反控命令须在 [command] allow 中放行;控制类命令须由另一人确认。")]
 pub(super) struct Options {
     /// The gateway's configuration: its broker
-    #[arg(long, value_name = "FILE", required_unless_present = "list")]
-    config: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    config: PathBuf,
     /// The station
     #[arg(long, value_name = "MN", required_unless_present = "list")]
     mn: Option<String>,
@@ -70,11 +68,10 @@ pub(super) struct Options {
 
 pub(super) fn command(options: &Options) -> u8 {
     if options.list {
-        list();
-        return 0;
+        return list();
     }
-    let (Some(path), Some(mn)) = (&options.config, &options.mn) else { return USAGE };
-    let loaded = match config::load(path) {
+    let Some(mn) = &options.mn else { return USAGE };
+    let loaded = match config::load(&options.config) {
         Ok(loaded) => loaded,
         Err(problems) => {
             complain(&problems);
@@ -310,10 +307,9 @@ fn waits(gateway: Gateway, config: &Config, mn: &str, id: &str) -> String {
     )
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 fn show(document: &Value, as_json: bool, answers: &mut usize) {
     if as_json {
-        println!("{document}");
+        tell!("{document}");
         return;
     }
     let text = |key: &str| document[key].as_str().map(str::to_owned);
@@ -326,19 +322,19 @@ fn show(document: &Value, as_json: bool, answers: &mut usize) {
             line.push_str(&format!("  {key} {value}"));
         }
     }
-    println!("{line}");
+    tell!("{line}");
     // What the station answered, each once.
     let said = document["answers"].as_array().map_or(&[][..], Vec::as_slice);
     for answer in said.iter().skip(*answers) {
-        println!("  应答 answer: {}", in_words(answer));
+        tell!("  应答 answer: {}", in_words(answer));
     }
     *answers = said.len().max(*answers);
     if let Some(explain) = document["explain"].as_object() {
         let word = |key: &str| explain.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        println!("  {}\n  {}", word("zh"), word("en"));
+        tell!("  {}\n  {}", word("zh"), word("en"));
     }
     if let (Some("to-confirm"), Some(word)) = (document["state"].as_str(), document["confirm"].as_str()) {
-        println!(
+        tell!(
             "  须由另一人确认 / somebody else confirms it: --id {} --confirm {word}",
             document["id"].as_str().unwrap_or_default()
         );
@@ -352,11 +348,11 @@ fn in_words(answer: &Value) -> String {
     fields.iter().map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join("  ")
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
-fn list() {
+fn list() -> u8 {
     let mut shown: Vec<&Order> = ORDERS.iter().collect();
     shown.push(&SET_KEY);
     shown.sort_by_key(|order| (order.cn, order.name));
+    let mut text = String::new();
     for order in shown {
         let editions: Vec<&str> = order.editions.iter().map(|edition| edition.year()).collect();
         let word = |parameter: &Parameter| {
@@ -364,11 +360,12 @@ fn list() {
         };
         let parameters: Vec<String> = order.parameters.iter().map(word).collect();
         let control = if order.is_control() { "  须确认" } else { "" };
-        println!("{} {:<24} {}  {}{control}", order.cn, order.name, editions.join(","), order.zh);
+        text.push_str(&format!("{} {:<24} {}  {}{control}\n", order.cn, order.name, editions.join(","), order.zh));
         if !parameters.is_empty() {
-            println!("     {}", parameters.join(" "));
+            text.push_str(&format!("     {}\n", parameters.join(" ")));
         }
     }
+    say(&text)
 }
 
 #[cfg(test)]
@@ -378,7 +375,7 @@ mod tests {
     fn options(words: &[&str]) -> Options {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         Options {
-            config: None,
+            config: PathBuf::new(),
             mn: None,
             words,
             author: Some("li".into()),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::working::Progressing;
 use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
 use crate::gateway::requests::{self, Request, Wanted};
@@ -25,7 +26,7 @@ pub(super) enum Command {
 )]
 pub(super) struct Options {
     /// The gateway's configuration
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
     /// Only this station
     #[arg(long, value_name = "MN")]
@@ -61,7 +62,10 @@ pub(super) fn commands(command: &Command) -> u8 {
         }
     };
     let wanted = Wanted { mn: options.mn.as_deref(), open: options.open, limit: options.limit, since };
-    let read = match requests::read(&loaded.config, &wanted) {
+    let working = Progressing::begin("reading the journal", None);
+    let read = requests::read(&loaded.config, &wanted);
+    drop(working);
+    let read = match read {
         Ok(read) => read,
         Err(error) => {
             complain(&error);

@@ -11,6 +11,9 @@ use hj212_model::registry;
 use hj212_simulator as sim;
 use hj212_test_broker::Broker;
 
+/// How many times as fast as the wall clock the stations' clock runs.
+const SPEED: u32 = 240;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     /// How many stations
@@ -19,6 +22,9 @@ pub(super) struct Options {
     /// How long to run; without it, until Ctrl-C
     #[arg(long, value_name = "TIME", value_parser = time)]
     duration: Option<Duration>,
+    /// Where the status page listens; without it, 127.0.0.1:9080 or, where that is taken, a free port
+    #[arg(long, value_name = "IP:PORT")]
+    page: Option<String>,
     /// Time between two realtime records of a station
     #[arg(long, default_value = "2s", value_name = "TIME", value_parser = time)]
     interval: Duration,
@@ -43,7 +49,6 @@ pub(super) fn demo(options: &Options) -> u8 {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     let broker = Broker::start(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let mut messages = broker.messages();
@@ -52,11 +57,12 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
         interval: options.interval,
         // Faster than the wall clock there is an end; nobody watches that long.
         duration: options.duration.unwrap_or(Duration::from_secs(3600)),
-        speed: Some(240.0),
+        speed: Some(f64::from(SPEED)),
         ..sim::Options::default()
     };
     let mut config = Config::default();
     config.gateway.id = "demo".into();
+    config.http.address = options.page.clone().unwrap_or_else(page);
     config.listen.address = vec!["127.0.0.1:0".into()];
     // Enough for a demo, and within what any process may open.
     config.listen.connections_max = crate::net::Places::Most(256);
@@ -80,16 +86,21 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     let gateway = Running::start(loaded, stop.clone()).await?;
     let Some(address) = gateway.addresses().first() else { return Err("no address to listen on".into()) };
     stations.connect = address.to_string();
-    println!(
-        "broker   mqtt://{}   (mosquitto_sub -p {} -v -t 'hj212/v1/#')",
-        broker.address(),
-        broker.address().port()
-    );
-    println!("gateway  {address}   journal in {}", folder.join("journal").display());
-    println!(
-        "stations {} of them, HJ 212-2017, a reading every {:?}; Ctrl-C ends\n",
-        options.stations, options.interval
-    );
+    let page = gateway.page_address().map_or_else(String::new, |page| format!("http://{page}/"));
+    let (broker_at, port) = (broker.address(), broker.address().port());
+    said(&format!(
+        "page     {page}   the status page 状态页\n\
+         broker   mqtt://{broker_at}   (mosquitto_sub -p {port} -v -t 'hj212/v1/#')\n\
+         gateway  {address}   journal in {}\n\
+         stations {} of them, HJ 212-2017, a reading every {:?}; Ctrl-C ends 按 Ctrl-C 结束\n\
+         clock    the stations' clock runs {SPEED} times as fast as the wall clock, so that minute, hour and day records all come: a day\n         \
+         passes in {} minutes. It began in the past: times of data are days old. The page's clock is the wall clock.\n         \
+         站点时钟为实际的 {SPEED} 倍,以便看到分钟、小时、日数据;数据时间因此是几天以前。\n\n",
+        folder.join("journal").display(),
+        options.stations,
+        options.interval,
+        24 * 60 / SPEED,
+    ));
 
     let simulated = tokio::spawn(sim::run(stations, stop.clone(), |_| {}));
     let end = async {
@@ -118,6 +129,12 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
         ));
     }
     Ok(())
+}
+
+/// Where the page listens: its usual place, or a free port where somebody else has that.
+fn page() -> String {
+    let usual = crate::http::Settings::default().address;
+    if std::net::TcpListener::bind(&usual).is_ok() { usual } else { "127.0.0.1:0".into() }
 }
 
 /// Prints; whether anybody still reads.

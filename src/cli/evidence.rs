@@ -16,7 +16,7 @@ pub(super) enum Command {
     /// Puts a station's records of a time, with proof, into one file (打包)
     Pack {
         /// The gateway's configuration: its journal and archive
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", default_value = crate::cli::CONFIG_FILE)]
         config: PathBuf,
         /// The station
         #[arg(long, value_name = "MN")]

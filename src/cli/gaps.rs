@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::working::Progressing;
 use super::{CONFIG, IO, complain, say};
 use crate::config;
 use crate::gateway::ledgers;
@@ -20,7 +21,7 @@ use hj212_model::message::Timestamp;
 )]
 pub(super) struct Options {
     /// The gateway's configuration
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
     /// Only this station
     #[arg(long, value_name = "MN")]
@@ -86,7 +87,10 @@ pub(super) fn gaps(options: &Options) -> u8 {
             return CONFIG;
         }
     };
-    let interpreter = match ledgers::read(&loaded.config) {
+    let working = Progressing::begin("reading the journal", None);
+    let read = ledgers::read(&loaded.config);
+    drop(working);
+    let interpreter = match read {
         Ok(interpreter) => interpreter,
         Err(error) => {
             complain(&error);

@@ -1,9 +1,10 @@
 //! `journal verify|stats|dump`: looks into a journal and its archive, beside a running gateway too. Nothing is written.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{CONFIG, IO, complain};
+use super::working::{self, Progressing};
+use super::{CONFIG, IO, complain, tell};
 use crate::config;
 use hj212::secret::shown;
 use hj212_downlink::Step;
@@ -33,12 +34,12 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub(super) struct Place {
     /// The journal's folder
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The gateway's configuration: its journal (other mistakes in it are no matter)
+    /// The gateway's configuration: its journal (other mistakes in it are no matter) [default: /etc/hj212-gateway/gateway.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -46,18 +47,17 @@ pub(super) struct Place {
 impl Place {
     /// The folder, or the exit code after what is wrong was said.
     fn folder(&self) -> Result<PathBuf, u8> {
-        match (&self.dir, &self.config) {
-            (Some(dir), _) => Ok(dir.clone()),
-            (None, Some(file)) => config::journal_dir(file).map_err(|problem| {
-                complain(&problem);
-                CONFIG
-            }),
-            (None, None) => Err(super::USAGE),
+        if let Some(dir) = &self.dir {
+            return Ok(dir.clone());
         }
+        let file = self.config.as_deref().unwrap_or(super::CONFIG_FILE.as_ref());
+        config::journal_dir(file).map_err(|problem| {
+            complain(&problem);
+            CONFIG
+        })
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn journal(command: &Command) -> u8 {
     let (Command::Verify(place) | Command::Stats(place) | Command::Dump { place, .. }) = command;
     let dir = match place.folder() {
@@ -66,22 +66,25 @@ pub(super) fn journal(command: &Command) -> u8 {
     };
     let disk = hj212_archive::reading(&dir);
     match command {
-        Command::Verify(_) => match journal::verify(disk, &dir) {
+        Command::Verify(_) => match during(&dir, || journal::verify(disk, &dir)) {
             Ok(report) => {
-                println!("{}", verified(&report));
-                u8::from(!report.is_sound())
+                let code = tell!("{}", verified(&report));
+                if report.is_sound() { code } else { 1 }
             }
             Err(error) => broken(&dir, &error),
         },
-        Command::Stats(_) => match journal::stats(disk, &dir) {
-            Ok(stats) => {
-                println!("{}", counted(&stats));
-                0
-            }
+        Command::Stats(_) => match during(&dir, || journal::stats(disk, &dir)) {
+            Ok(stats) => tell!("{}", counted(&stats)),
             Err(error) => broken(&dir, &error),
         },
         Command::Dump { from, count, json, .. } => dump(&dir, Offset(*from), *count, *json),
     }
+}
+
+/// Does `work`, and says so while it takes long.
+fn during<T>(dir: &Path, work: impl FnOnce() -> T) -> T {
+    let _working = Progressing::begin("reading the journal", working::size_of(dir));
+    work()
 }
 
 fn verified(report: &journal::Report) -> String {

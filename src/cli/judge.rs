@@ -22,7 +22,7 @@ pub(super) enum Command {
     /// Says what a day came to: limit, three values, hours, marks, outcome (说明某日判定)
     Explain {
         /// The gateway's configuration
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", default_value = crate::cli::CONFIG_FILE)]
         config: PathBuf,
         /// The station
         #[arg(long, value_name = "MN")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::working::Progressing;
 use super::{CONFIG, IO, complain, say};
 use crate::config::{self, Loaded};
 use crate::gateway::key_overview::{self, Overview, Row};
@@ -22,7 +23,7 @@ pub(super) enum Command {
 )]
 pub(super) struct Options {
     /// The gateway's configuration
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
     /// Only this station
     #[arg(long, value_name = "MN")]
@@ -41,7 +42,10 @@ pub(super) fn keys(command: &Command) -> u8 {
             return CONFIG;
         }
     };
-    let Overview { rows, as_of, unbelieved } = match key_overview::read(&config, &keys) {
+    let working = Progressing::begin("reading the journal", None);
+    let read = key_overview::read(&config, &keys);
+    drop(working);
+    let Overview { rows, as_of, unbelieved } = match read {
         Ok(overview) => overview,
         Err(error) => {
             complain(&error);

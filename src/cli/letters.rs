@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CONFIG, FAULT, IO, complain, log};
+use super::{CONFIG, FAULT, IO, complain, log, tell};
 use crate::config::{self, Config};
 use crate::gateway::letters::{self, Listed};
 use hj212_mqtt as mqtt;
@@ -36,7 +36,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
     /// The gateway's configuration: its journal, its broker
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
 }
 
@@ -70,15 +70,14 @@ pub(super) fn letters(command: &Command) -> u8 {
     })
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 fn list(dir: &Path, json: bool) -> Result<u8, String> {
     let list = letters::list(dir)?;
     for letter in &list.letters {
         let Listed { offset, of, time, topic, bytes, tries, why } = letter;
         if json {
-            println!("{}", serde_json::to_string(letter).map_err(|error| error.to_string())?);
+            tell!("{}", serde_json::to_string(letter).map_err(|error| error.to_string())?);
         } else {
-            println!("{offset:>10}  {time}  of record {of}  {topic}  {bytes} bytes  {tries} tries: {why}");
+            tell!("{offset:>10}  {time}  of record {of}  {topic}  {bytes} bytes  {tries} tries: {why}");
         }
     }
     if list.dropped > 0 {
@@ -90,12 +89,11 @@ fn list(dir: &Path, json: bool) -> Result<u8, String> {
     Ok(0)
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
     let dir = &config.journal.dir;
     let list = letters::list(dir)?;
     let Some(last) = list.letters.back().map(|letter| letter.offset) else {
-        println!("there are no dead letters");
+        tell!("there are no dead letters");
         return Ok(0);
     };
     log::start(&config.log);
@@ -135,6 +133,6 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
         Ok::<_, String>((published, missing))
     })?;
     letters::replayed(dir, last)?;
-    println!("{published} messages published and acknowledged, {missing} not to be had any more");
+    tell!("{published} messages published and acknowledged, {missing} not to be had any more");
     Ok(u8::from(missing > 0))
 }

@@ -49,6 +49,12 @@ impl Log {
     /// # Errors
     /// If it is no filter.
     pub(super) fn switch(&self, level: &str) -> Result<String, String> {
+        // A bare word that is no level would be taken for a target, and everything else be silent.
+        if !config::is_log_filter(level) {
+            return Err(format!(
+                "{level:?} is no level: write error, warn, info, debug, trace, or as info,hj212_gateway::net=debug"
+            ));
+        }
         let filter = EnvFilter::try_new(level).map_err(|error| format!("{level}: {error}"))?;
         let before = self.level.with_current(ToString::to_string).unwrap_or_default();
         self.level.reload(filter).map_err(|error| error.to_string())?;

@@ -13,26 +13,33 @@ mod decode;
 mod demo;
 mod encode;
 mod evidence;
+mod examples;
 mod factors;
 mod gaps;
+mod generate;
 mod journal;
 mod judge;
 mod keys;
 mod letters;
 mod log;
 mod marks;
+mod online;
 mod replay;
 mod run;
 mod seal;
 mod send;
 mod show;
 mod simulate;
+mod stations;
+mod working;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+/// The configuration where packages put it: what `--config` is if it is left out.
+const CONFIG_FILE: &str = "/etc/hj212-gateway/gateway.toml";
 /// The configuration is bad (EX_CONFIG).
 const CONFIG: u8 = 78;
 /// Reading or writing failed (EX_IOERR).
@@ -49,7 +56,7 @@ const USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(
     name = "hj212-gateway",
-    version,
+    version = env!("HJ212_VERSION"),
     about = "A gateway for HJ 212 data loggers (数采仪): nothing acknowledged is ever lost",
     long_about = "Accepts on-site data loggers that speak HJ 212 (2005, 2017, 2025) over TCP, keeps what they say on disk before \
                   answering, and publishes it to MQTT.\n\n接收 HJ 212 数采仪的数据,先落盘后应答,再发布到 MQTT。",
@@ -64,19 +71,15 @@ struct Arguments {
 enum Command {
     /// Runs the gateway; SIGTERM drains and leaves within 5 s
     Run {
-        /// The configuration file (config/gateway.toml shows every setting)
-        #[arg(long, value_name = "FILE")]
+        /// The configuration file; the one that comes with the gateway shows every setting
+        #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
         config: PathBuf,
     },
     /// Checks the configuration and every file it names; exit code 78 when something is wrong
-    Check {
-        /// The configuration file
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-        /// Prints the configuration with all defaults filled in
-        #[arg(long)]
-        print: bool,
-    },
+    Check(check::Options),
+    /// Stations from a table and into one: CSV of Excel, GBK or UTF-8 (站点表导入、导出)
+    #[command(subcommand)]
+    Stations(stations::Command),
     /// Explains frames field by field (逐字段解释数据包)
     Decode(decode::Options),
     /// Builds a frame from its fields: length, CRC, parts, encryption (组包)
@@ -123,15 +126,24 @@ enum Command {
     /// Says why readings are marked, from the journal (标记说明)
     #[command(subcommand)]
     Marks(marks::Command),
+    /// Manual pages and completions, for packages
+    #[command(hide = true)]
+    Generate(generate::Options),
     /// The whole thing with no set-up: broker, gateway, stations; readings printed as they arrive
     #[cfg(feature = "demo")]
     Demo(demo::Options),
 }
 
+/// The command line with its examples.
+fn command_line() -> clap::Command {
+    examples::with_examples(Arguments::command())
+}
+
 /// Runs the command line and gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let parsed = command_line().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no errors; a closed pipe is not worth a word.
@@ -141,7 +153,9 @@ pub fn main() -> ExitCode {
     };
     let code = match arguments.command {
         Command::Run { config } => run::run(&config),
-        Command::Check { config, print } => check::check(&config, print),
+        Command::Check(options) => check::check(&options),
+        Command::Stations(command) => stations::stations(&command),
+        Command::Generate(options) => generate::generate(&options),
         Command::Decode(options) => decode::decode(&options),
         Command::Encode(options) => encode::encode(&options),
         Command::Send(options) => send::send(&options),
@@ -166,11 +180,17 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Says on standard error what went wrong.
-#[allow(clippy::print_stderr, reason = "the command line speaks to its user")]
+/// Says on standard error what went wrong. Where nobody hears it, the exit code says it.
 fn complain(what: &dyn std::fmt::Display) {
-    eprintln!("hj212-gateway: {what}");
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "hj212-gateway: {what}");
 }
+
+/// Says a line on standard output, as [`say`].
+macro_rules! tell {
+    ($($text:tt)*) => { $crate::cli::say(&(format!($($text)*) + "\n")) };
+}
+use tell;
 
 /// Says on standard output what was asked for; the exit code. A reader that has gone (`| head`) has gone by right.
 fn say(text: &str) -> u8 {
@@ -190,7 +210,6 @@ fn say(text: &str) -> u8 {
 mod tests {
     #[test]
     fn the_arguments_contradict_nothing() {
-        use clap::CommandFactory;
-        super::Arguments::command().debug_assert();
+        super::command_line().debug_assert();
     }
 }

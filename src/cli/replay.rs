@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CONFIG, FAULT, IO, USAGE, complain, log};
+use super::{CONFIG, FAULT, IO, USAGE, complain, log, tell};
 use crate::config;
 use crate::gateway::replay::{Range, Summary, replay as publish_again};
 use hj212_model::message::Timestamp;
@@ -12,12 +12,11 @@ use hj212_model::message::Timestamp;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The messages are the same as before, byte for byte, with the same ids; but records that could not be read for want of a key \
-are published readable if the journal or a key file has the key by now. Works beside a running gateway.\n\
-    Example: hj212-gateway replay --config gateway.toml --since 2026-11-23T00:00:00+08:00 --mn 010000A8900016F000169DC0"
+are published readable if the journal or a key file has the key by now. Works beside a running gateway."
 )]
 pub(super) struct Options {
     /// The gateway's configuration: its journal, its broker
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
     config: PathBuf,
     /// From this arrival time on: RFC 3339, or 2026-11-23T08:00:00 or 2026-11-23 in Beijing time
     #[arg(long, value_name = "T")]
@@ -36,7 +35,6 @@ pub(super) struct Options {
     to: Option<String>,
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to its user")]
 pub(super) fn replay(options: &Options) -> u8 {
     let mut loaded = match config::load(&options.config) {
         Ok(loaded) => loaded,
@@ -76,8 +74,9 @@ pub(super) fn replay(options: &Options) -> u8 {
     let forms = loaded.registry.facts().into_iter().filter_map(|(mn, facts)| Some((mn, facts.seal?))).collect();
     let range = Range { since, until, mn: options.mn.clone(), keys: loaded.keys, forms };
     let stop = CancellationToken::new();
-    let progress =
-        |summary: &Summary| eprintln!("{} records read, {} messages published", summary.records, summary.published);
+    let progress = |summary: &Summary| {
+        complain(&format!("{} records read, {} messages published", summary.records, summary.published));
+    };
     let done = runtime.block_on(async {
         let interrupted = stop.clone();
         tokio::spawn(async move {
@@ -89,14 +88,15 @@ pub(super) fn replay(options: &Options) -> u8 {
     });
     match done {
         Ok(summary) => {
-            println!("{} records read, {} messages published and acknowledged", summary.records, summary.published);
+            let code =
+                tell!("{} records read, {} messages published and acknowledged", summary.records, summary.published);
             if summary.gaps > 0 {
                 complain(&format!(
                     "{} damaged ranges were passed over; see hj212-gateway journal verify",
                     summary.gaps
                 ));
             }
-            0
+            code
         }
         Err(error) => {
             complain(&error);

@@ -27,6 +27,9 @@ pub(super) fn run(path: &Path) -> u8 {
     };
     no_core();
     let log = log::start(&loaded.config.log);
+    for warning in config::warnings(path, &loaded) {
+        tracing::warn!(%warning, "a doubtful setting; it is taken as it stands");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

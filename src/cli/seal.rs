@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::{CONFIG, FAULT, IO, USAGE, complain};
+use super::{CONFIG, FAULT, IO, USAGE, complain, tell};
 use crate::config;
 use crate::gateway::secrets;
 
@@ -20,8 +20,8 @@ const SECRET_MAX: u64 = 256;
 )]
 pub(super) struct Options {
     /// The gateway's configuration: its journal's folder holds the public key
-    #[arg(long, value_name = "FILE", required_unless_present = "public")]
-    config: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", default_value = super::CONFIG_FILE)]
+    config: PathBuf,
     /// The gateway's public key in base64, where its folder cannot be read
     #[arg(long, value_name = "KEY")]
     public: Option<String>,
@@ -30,11 +30,10 @@ pub(super) struct Options {
     mn: String,
 }
 
-#[allow(clippy::print_stdout, reason = "the command line speaks to its user")]
 pub(super) fn seal(options: &Options) -> u8 {
-    let public = match (&options.public, &options.config) {
-        (Some(public), _) => public.clone(),
-        (None, Some(path)) => match config::load(path) {
+    let public = match &options.public {
+        Some(public) => public.clone(),
+        None => match config::load(&options.config) {
             Err(problems) => {
                 complain(&problems);
                 return CONFIG;
@@ -50,7 +49,6 @@ pub(super) fn seal(options: &Options) -> u8 {
                 }
             },
         },
-        (None, None) => return USAGE,
     };
     let mut secret = Zeroizing::new(String::new());
     if let Err(error) = std::io::stdin().take(SECRET_MAX).read_to_string(&mut secret) {
@@ -63,10 +61,7 @@ pub(super) fn seal(options: &Options) -> u8 {
         return USAGE;
     }
     match secrets::seal(&public, &options.mn, secret) {
-        Some(sealed) => {
-            println!("{sealed}");
-            0
-        }
+        Some(sealed) => tell!("{sealed}"),
         None if secrets::seal(&public, "", "").is_none() => {
             complain(&"the public key is not 32 bytes in base64");
             USAGE

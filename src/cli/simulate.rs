@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{FAULT, USAGE, complain};
+use super::{FAULT, UNAVAILABLE, USAGE, complain, say, tell};
 use hj212_simulator as sim;
 
 #[derive(Debug, clap::Args)]
@@ -22,24 +22,23 @@ pub(super) struct Options {
     run: sim::Options,
 }
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line speaks to its user")]
 pub(super) fn simulate(options: Options) -> u8 {
     if options.print_stations {
-        print!("{}", sim::stations_toml(&options.run));
-        return 0;
+        return say(&sim::stations_toml(&options.run));
     }
     if let Err(error) = options.run.check() {
         complain(&error);
         return USAGE;
     }
     if options.print_keys {
+        let mut text = String::new();
         for (mn, key) in sim::keys(&options.run) {
-            println!("{mn}\t{}", sim::key_text(&key));
+            text.push_str(&format!("{mn}\t{}\n", sim::key_text(&key)));
         }
-        return 0;
+        return say(&text);
     }
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else { return FAULT };
-    let stop = CancellationToken::new();
+    let (stop, connect) = (CancellationToken::new(), options.run.connect.clone());
     let done = runtime.block_on(async {
         let interrupted = stop.clone();
         tokio::spawn(async move {
@@ -47,18 +46,27 @@ pub(super) fn simulate(options: Options) -> u8 {
                 interrupted.cancel();
             }
         });
-        sim::run(options.run, stop, |progress| eprintln!("{progress}")).await
+        sim::run(options.run, stop, |progress| complain(&progress)).await
     });
     match done {
+        Ok(summary) if summary.counts.connects == 0 && summary.counts.connect_failures > 0 => {
+            complain(&format!(
+                "no connection could be made to {connect} 无法连接 ({} tries): does anything listen there?",
+                summary.counts.connect_failures
+            ));
+            UNAVAILABLE
+        }
         Ok(summary) if options.json => match serde_json::to_string(&summary) {
-            Ok(text) => println!("{text}"),
-            Err(error) => complain(&error),
+            Ok(text) => tell!("{text}"),
+            Err(error) => {
+                complain(&error);
+                FAULT
+            }
         },
-        Ok(summary) => println!("{summary}"),
+        Ok(summary) => tell!("{summary}"),
         Err(error) => {
             complain(&error);
-            return super::IO;
+            super::IO
         }
     }
-    0
 }

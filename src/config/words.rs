@@ -12,7 +12,8 @@ use super::{Config, Problem};
 use crate::http::Address;
 
 /// Whether `filter` says levels alone, or levels of targets: a bare word that is no level would silence everything else.
-pub(super) fn is_log_filter(filter: &str) -> bool {
+#[must_use]
+pub fn is_log_filter(filter: &str) -> bool {
     let is_level = |word: &str| {
         ["off", "error", "warn", "info", "debug", "trace"].iter().any(|level| word.eq_ignore_ascii_case(level))
             || matches!(word, "0" | "1" | "2" | "3" | "4" | "5")

@@ -16,7 +16,7 @@ use super::history;
 use super::letters::Letters;
 use super::liveness::Liveness;
 use super::progress::Progress;
-use crate::board::{Board, Query, lock};
+use crate::board::{Board, Figures, Query, lock};
 use crate::http::{Check, Refused, View};
 use crate::net::ListenerState;
 use hj212::Deviation;
@@ -203,7 +203,8 @@ impl View for GatewayView {
         for timing in Timing::ALL {
             text.histogram(*timing, &self.telemetry);
         }
-        let gauges: [(&str, &str, u64); 10] = [
+        let gauges: [(&str, &str, u64); 11] = [
+            ("stations_registered", "stations that are registered", self.shared.registry().len() as u64),
             ("connections", "connections that are open", self.shared.connections() as u64),
             ("stations_online", "stations that are connected", self.shared.stations_online() as u64),
             ("frames_in_flight", "frames on their way to disk or to their answer", self.shared.in_flight() as u64),
@@ -253,17 +254,52 @@ impl View for GatewayView {
     }
 
     fn station_metrics(&self) -> String {
-        let (mut online, mut refused) = (Text::default(), Text::default());
-        online.metric("gauge", "station_online", "1 while the station is connected");
-        refused.metric("counter", "station_refused", "frames of the station that were refused");
-        lock(&self.board).figures(|mn, is_online, count| {
-            // An MN is letters, digits, '_' and '-': nothing to escape.
-            let label = format!("{{mn=\"{mn}\"}}");
-            online.line("station_online", &label, u64::from(is_online));
-            refused.line("station_refused_total", &label, count);
+        let board = lock(&self.board);
+        let mut all = Vec::new();
+        board.figures(|figures| all.push(figures));
+        let figures = |text: &mut Text, name: &str, of: &dyn Fn(&Figures<'_>) -> Option<String>| {
+            for figures in &all {
+                // An MN is letters, digits, '_' and '-': nothing to escape.
+                let label = format!("{{mn=\"{}\"}}", figures.mn);
+                if let Some(value) = of(figures) {
+                    text.line(name, &label, value);
+                }
+            }
+        };
+        let mut text = Text::default();
+        text.metric("gauge", "station_registered", "1 if the station is registered");
+        figures(&mut text, "station_registered", &|of| Some(u8::from(of.registered).to_string()));
+        text.metric("gauge", "station_online", "1 while the station is connected");
+        figures(&mut text, "station_online", &|of| Some(u8::from(of.online).to_string()));
+        text.metric("counter", "station_refused", "frames of the station that were refused");
+        figures(&mut text, "station_refused_total", &|of| Some(of.refused.to_string()));
+        text.metric(
+            "gauge",
+            "station_last_seen_seconds",
+            "when the station was heard last, seconds since 1970, renewed with its card",
+        );
+        figures(&mut text, "station_last_seen_seconds", &|of| {
+            of.last_seen.map(|at| at.0.div_euclid(1_000_000).to_string())
         });
-        online.0.push_str(&refused.0);
-        online.end()
+        text.metric(
+            "gauge",
+            "station_clock_offset_seconds",
+            "the station's clock against ours, the median of its last frames; positive: ahead",
+        );
+        figures(&mut text, "station_clock_offset_seconds", &|of| of.offset.map(|ms| (ms as f64 / 1000.0).to_string()));
+        text.metric("gauge", "station_marks", "marks that hold at the station");
+        figures(&mut text, "station_marks", &|of| Some(of.marks.to_string()));
+        text.metric(
+            "gauge",
+            "station_completeness_ratio",
+            "share of the records of the last day that is over, by kind, 0 to 1",
+        );
+        for figures in &all {
+            for (kind, rate) in &figures.completeness {
+                text.line("station_completeness_ratio", &format!("{{mn=\"{}\",kind=\"{kind}\"}}", figures.mn), rate);
+            }
+        }
+        text.end()
     }
 
     fn overview(&self) -> Value {
@@ -375,7 +411,7 @@ impl Text {
         self.0.push_str(&format!("# TYPE hj212_{name} {kind}\n# HELP hj212_{name} {meaning}\n"));
     }
 
-    fn line(&mut self, name: &str, labels: &str, value: u64) {
+    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
         self.0.push_str(&format!("hj212_{name}{labels} {value}\n"));
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::extract::{Path, Query as Asked, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -28,6 +28,9 @@ const LIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// The hours of history asked for at most.
 const HOURS_MAX: u32 = 24;
+
+/// The type of metrics in the classic text format of Prometheus.
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The type of OpenMetrics texts.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -60,8 +63,14 @@ pub async fn serve(
         .route("/", get(page::page))
         .route("/health", get(async |State(server): State<Server>| checked(&server.view.health())))
         .route("/ready", get(async |State(server): State<Server>| checked(&server.view.ready())))
-        .route("/metrics", get(async |State(server): State<Server>| metrics(server.view.metrics())))
-        .route("/metrics/stations", get(async |State(server): State<Server>| metrics(server.view.station_metrics())))
+        .route(
+            "/metrics",
+            get(async |State(server): State<Server>, asked: HeaderMap| metrics(server.view.metrics(), &asked)),
+        )
+        .route(
+            "/metrics/stations",
+            get(async |State(server): State<Server>, asked: HeaderMap| metrics(server.view.station_metrics(), &asked)),
+        )
         .route("/api/overview", get(async |State(server): State<Server>| Json(server.view.overview())))
         .route(
             "/api/stations",
@@ -99,8 +108,38 @@ fn checked(checks: &[Check]) -> Response {
     (status, checks.iter().map(line).collect::<String>()).into_response()
 }
 
-fn metrics(text: String) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS))], text).into_response()
+/// Metrics as OpenMetrics, or in the classic format for who does not ask for that: `promtool` and older collectors know only the latter.
+fn metrics(text: String, asked: &HeaderMap) -> Response {
+    let accepts = asked.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (kind, text) = match accepts.into_iter().any(|value| value.contains("application/openmetrics-text")) {
+        true => (OPENMETRICS, text),
+        false => (CLASSIC, classic(&text)),
+    };
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
+}
+
+/// The same metrics in the classic format: there a counter's name is that of its samples, with `_total`, and there is no end mark.
+fn classic(text: &str) -> String {
+    let mut counter = "";
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        let (sharp, what, name, rest) = (words.next(), words.next(), words.next(), words.next());
+        match (sharp, what, name, rest) {
+            (Some("#"), Some(what @ ("TYPE" | "HELP")), Some(name), Some(rest)) => {
+                if what == "TYPE" && rest == "counter" {
+                    counter = name;
+                }
+                let total = if name == counter { "_total" } else { "" };
+                out.push_str(&format!("# {what} {name}{total} {rest}\n"));
+            }
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
 }
 
 /// JSON that is there as text.

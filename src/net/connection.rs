@@ -30,6 +30,9 @@ use hj212_model::telemetry::{Counter, Timing};
 /// Bytes taken from the socket at a time.
 const READ: usize = 8 * 1024;
 
+/// Bytes of an MN that are shown in a line of the log.
+const MN_SHOWN: usize = 64;
+
 /// How long a peer has to take its last answers when the gateway stops.
 const STOP_MAX: Duration = Duration::from_millis(1800);
 
@@ -449,7 +452,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !shared.may_keep_rejected(from.peer.ip(), raw.len()) {
             return;
         }
-        tracing::info!(peer = %from.peer, reason = reason.code(), bytes = raw.len(), "rejected");
+        // Behind the rest, where no filter of lines looks; escaped, so that nobody breaks or forges a line.
+        let mn = segment.and_then(|segment| hj212::packet::parse(segment).mn);
+        let mn = mn.map(|mn| mn.get(..MN_SHOWN).unwrap_or(mn).escape_ascii().to_string());
+        tracing::info!(peer = %from.peer, reason = reason.code(), bytes = raw.len(), mn, "rejected");
         let rejected = Rejected { from, reason, detail, segment, heard: raw.len() as u64, raw };
         shared.append([(entry(&Record::Rejected(rejected), (shared.clock)()), StoredNotice::nobody())]);
     }

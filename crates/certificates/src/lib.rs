@@ -77,7 +77,7 @@ pub fn client(files: &ClientFiles) -> Result<(Arc<ClientConfig>, Option<i64>), W
     let no_roots = |error: &dyn std::fmt::Display| WrongFile {
         file: files.ca.clone().unwrap_or_else(|| "the system's authorities".into()),
         what: error.to_string(),
-        remedy: "name a PEM file of the broker's authority as mqtt.tls.ca",
+        remedy: "name a PEM file of the broker's authority as mqtt.tls.ca · 在 mqtt.tls.ca 写入 MQTT 服务的 CA 证书(PEM)",
     };
     let verifier = verifier.map_err(|error| no_roots(&error))?;
     let builder = ClientConfig::builder_with_provider(provider)
@@ -111,7 +111,7 @@ pub fn server(files: &ServerFiles) -> Result<(Arc<ServerConfig>, Option<i64>), W
             builder.with_client_cert_verifier(verifier.map_err(|error| WrongFile {
                 file: file.clone(),
                 what: error.to_string(),
-                remedy: "write PEM certificates of authorities into it",
+                remedy: "write PEM certificates of authorities into it · 写入 CA 证书(PEM)",
             })?)
         }
     };
@@ -198,7 +198,7 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, WrongFile> {
     let wrong = |what: String| WrongFile {
         file: file.to_owned(),
         what,
-        remedy: "write PEM certificates into it, readable by the gateway's user",
+        remedy: "write PEM certificates into it, readable by the gateway's user · 写入 PEM 证书,网关用户须能读取",
     };
     let read = CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
     let chain = read.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(error.to_string()))?;
@@ -209,7 +209,7 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, WrongFile> {
     PrivateKeyDer::from_pem_file(file).map_err(|error| WrongFile {
         file: file.to_owned(),
         what: error.to_string(),
-        remedy: "write the PEM key of the certificate into it, readable by the gateway's user alone",
+        remedy: "write the PEM key of the certificate into it, readable by the gateway's user alone · 写入该证书的 PEM 私钥,仅网关用户可读",
     })
 }
 
@@ -217,6 +217,6 @@ fn unfit(file: &Path, error: &dyn std::fmt::Display) -> WrongFile {
     WrongFile {
         file: file.to_owned(),
         what: error.to_string(),
-        remedy: "check that certificate and key belong together",
+        remedy: "check that certificate and key belong together · 检查证书与私钥是否配对",
     }
 }

@@ -1,8 +1,9 @@
 //! `marks explain|list`: why a reading is marked, and which marks a station has; from the journal, beside a running gateway too.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::working::Progressing;
 use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
 use crate::gateway::marks::{self, MarksError, Question};
@@ -63,14 +64,16 @@ pub(super) struct Place {
     /// The journal's folder [default: that of the configuration, else /var/lib/hj212-gateway/journal]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The gateway's configuration
+    /// The gateway's configuration [default: /etc/hj212-gateway/gateway.toml if it is there and no folder is named]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
 impl Place {
     fn open(&self) -> Result<(PathBuf, interpret::Settings), u8> {
-        let (dir, settings) = match &self.config {
+        let usual = Path::new(super::CONFIG_FILE);
+        let usual = (self.dir.is_none() && usual.exists()).then_some(usual);
+        let (dir, settings) = match self.config.as_deref().or(usual) {
             None => (journal::Settings::default().dir, interpret::Settings::default()),
             Some(file) => {
                 let loaded = config::load(file).map_err(|problems| {
@@ -92,6 +95,7 @@ pub(super) fn marks(command: &Command) -> u8 {
 }
 
 fn answer(command: &Command) -> Result<String, u8> {
+    let _working = Progressing::begin("reading the journal", None);
     match command {
         Command::Explain { place, at, kind, factor, known, evidence } => {
             // Who names a date asks for the day.

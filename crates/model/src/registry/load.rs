@@ -156,7 +156,7 @@ pub fn load_with(files: &[(String, String)], unknown: Unknown, tables: &LimitTab
             if let Some((file, of, place)) = places.get(&mn) {
                 let first = Problem::at(file, of, place, String::new(), "");
                 let what = format!("MN {mn:?} is registered twice, first at {}:{}", first.file, first.line);
-                reader.problems.push(Problem::at(name, text, &here, what, "remove one of the two"));
+                reader.problems.push(Problem::at(name, text, &here, what, "remove one of the two · 删去其中一个"));
                 continue;
             }
             places.insert(mn, (name, text, here));
@@ -166,7 +166,7 @@ pub fn load_with(files: &[(String, String)], unknown: Unknown, tables: &LimitTab
             {
                 let what = format!("hardware {hardware:?} is registered twice, first for MN {other:?}");
                 let here = places.get(&station.mn).map_or(0..0, |(_, _, place)| place.clone());
-                let remedy = "a logger has one MN: remove one of the two";
+                let remedy = "a logger has one MN: remove one of the two · 删去其中一个";
                 reader.problems.push(Problem::at(name, text, &here, what, remedy));
             }
             registry.stations.insert(station.mn.as_bytes().into(), Arc::new(station));
@@ -255,7 +255,7 @@ impl Reader<'_> {
             is_mn(row.mn.get_ref()),
             "mn",
             "1 to 64 letters, digits, '_' or '-'",
-            "write it as the station sends it",
+            "write it as the station sends it · 与站点发送的一致",
         );
         if let Some(pw) = &row.pw {
             let good =
@@ -475,7 +475,7 @@ impl Reader<'_> {
             edition.is_some(),
             "edition",
             "\"2005\", \"2017\" or \"2025\"",
-            "leave it out if the station is to be answered by its Flag",
+            "leave it out if the station is to be answered by its Flag · 不确定时删去,按 Flag 应答",
         );
         edition
     }
@@ -511,7 +511,7 @@ impl Reader<'_> {
                 false,
                 "dialect",
                 &format!("one of {}", names.join(", ")),
-                "or add a [[dialect]] of that name",
+                "or add a [[dialect]] of that name · 或添加同名的 [[dialect]]",
             );
         }
         found
@@ -525,7 +525,7 @@ impl Reader<'_> {
             network.is_some(),
             "networks",
             "addresses or networks",
-            "write \"10.1.0.0/16\" or \"10.1.2.3\"",
+            "write \"10.1.0.0/16\" or \"10.1.2.3\" · 写网段或地址",
         );
         network
     }

@@ -32,16 +32,33 @@ impl fmt::Display for Problem {
 /// What to do about a mistake that the TOML reader found.
 fn remedy_of(message: &str) -> &'static str {
     let known = [
-        ("unknown field", "correct the spelling or remove the line"),
-        ("missing field", "add the key that is missing"),
-        ("unknown variant", "write one of the values named"),
-        ("duplicate", "remove one of the two"),
-        ("invalid type", "write a value of the kind that is expected"),
-        ("invalid value", "write a value of the kind that is expected"),
-        ("invalid length", "write as many values as are expected"),
+        ("unknown field", "correct the spelling or remove the line · 改正拼写或删去此行"),
+        ("missing field", "add the key that is missing · 补上缺少的键"),
+        ("unknown variant", "write one of the values named · 写所列的值之一"),
+        ("duplicate", "remove one of the two · 删去其中一个"),
+        ("invalid type", "write a value of the kind that is expected · 值的类型不对"),
+        ("invalid value", "write a value of the kind that is expected · 值的类型不对"),
+        ("invalid length", "write as many values as are expected · 值的个数不对"),
     ];
     let found = known.iter().find(|(says, _)| message.contains(says));
-    found.map_or("correct the line: TOML wants key = value, texts in quotes, lists in brackets", |(_, remedy)| remedy)
+    found.map_or("correct the line: TOML wants key = value, texts in quotes, lists in brackets · 改正此行:键 = 值,文字加英文引号,列表加方括号", |(_, remedy)| remedy)
+}
+
+/// What the TOML reader says, without the words of the language it is written in.
+fn plain(message: &str) -> String {
+    let words = [
+        ("expected usize", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected u32", "expected a whole number"),
+        ("expected u16", "expected a whole number of 0 to 65535"),
+        ("expected u8", "expected a whole number of 0 to 255"),
+        ("expected f64", "expected a number"),
+        ("expected a sequence", "expected a list, [ … ]"),
+        ("expected a map", "expected a table, { … }"),
+        ("expected a boolean", "expected true or false"),
+        ("expected a string", "expected a text in quotes"),
+    ];
+    words.iter().fold(message.to_owned(), |text, (said, plain)| text.replace(said, plain))
 }
 
 impl Problem {
@@ -65,7 +82,7 @@ impl Problem {
     #[must_use]
     pub fn of_toml(path: &Path, text: &str, error: &toml::de::Error) -> Problem {
         let file = path.display().to_string();
-        let message = error.message().trim().replace('\n', "; ");
+        let message = plain(&error.message().trim().replace('\n', "; "));
         let Some(place) = error.span() else {
             return Problem { file, line: 0, column: 0, what: message, remedy: String::new() };
         };

@@ -41,7 +41,10 @@ pub(super) fn conversion(wanted: &Wanted, from: Option<&str>) -> Result<Conversi
     };
     let Some(from) = from else {
         let rule = "only a factor whose unit is registered in units can be converted".to_owned();
-        return Err((rule, "add the unit that the station really uses to units".to_owned()));
+        return Err((
+            rule,
+            "add the unit that the station really uses to units · 先在 units 中登记站点实际使用的单位".to_owned(),
+        ));
     };
     let by = match by {
         Some(by) if is_multiplier(by) => by.clone(),
