@@ -19,6 +19,7 @@ use super::plan::Plan;
 use super::refusal::{Refusal, TEXT_MAX, no_effect, only_ended, refusal};
 use super::revision::Cause;
 use super::rules::OBJECT_FACTOR;
+use super::spans::minus;
 use super::state::*;
 use super::verdict::MarkVerdict;
 use hj212_model::message::topic::is_id;
@@ -335,9 +336,11 @@ impl Marks {
             ));
         }
         let ends = end.map_or(i64::MAX, |end| end.0);
-        let open = plan.open_within(now, (begin.0, ends));
+        let mut shut = plan.closed_within(now, (begin.0, ends));
         // Where all of its days are closed, the first open day is said.
-        let from = begin.0.max(if open < ends { open } else { open.max(plan.open_from(now)) });
+        let open = minus(&[(begin.0, ends)], &shut).first().map(|(from, _)| *from);
+        let from = open.unwrap_or_else(|| ends.max(plan.open_from(now)));
+        shut.retain(|(closed, _)| *closed > from);
         let mut mark = Mark {
             mark: entry.mark.clone(),
             object: entry.object.clone(),
@@ -354,8 +357,9 @@ impl Marks {
             inputs: Vec::new(),
             exceedances: self.exceedances(plan, kind, &entry.object, begin.0, true),
             said: Some((entry.reason.clone(), entry.proof.clone(), entry.author.clone())),
-            late: from > begin.0,
+            late: from > begin.0 || !shut.is_empty(),
             from: Timestamp(from),
+            shut: shut.into_iter().map(|(from, to)| (Timestamp(from), Timestamp(to))).collect(),
             spent: false,
             without: Vec::new(),
             begun: begin.0 <= now,
@@ -387,8 +391,10 @@ impl Marks {
         let held = key.and_then(|key| self.held.remove(&key));
         let Some(gone) = held.or_else(|| self.memory.take(id)) else { return false };
         let end = gone.until.map_or(i64::MAX, |until| until.0);
-        let open = plan.open_within(at, (gone.since.0, end));
-        let closed = gone.since.0.max(gone.from.0) < open.min(end);
+        // What it had no effect in is no closed day of it.
+        let (works_from, works_to) = gone.window();
+        let open = plan.open_within(at, (gone.since.0, works_to));
+        let closed = works_from < open.min(works_to);
         let detail = |kept: Option<i64>| {
             let kept = kept.map(|kept| Timestamp(kept).to_rfc3339());
             json!({ "entry": by.id, "reason": by.reason, "author": by.author, "effective_until": kept })
@@ -401,7 +407,7 @@ impl Marks {
             self.give_back(id);
             if let Some(mark) = goes_on.filter(|_| closed) {
                 // It says of closed days what was said before: its effect there stays.
-                (mark.from, mark.late) = (gone.from, gone.late);
+                (mark.from, mark.late, mark.shut) = (gone.from, gone.late, gone.shut.clone());
             }
             self.rests_no_more(&gone);
             out.add("mark-withdrawn", at, Some(gone), detail(None));

@@ -85,6 +85,7 @@ impl Marks {
                     on_code: armed.kind.is_on_code(),
                     met: Vec::new(),
                     barred_to: None,
+                    shut: Vec::new(),
                 };
                 let entered = |m: &&Mark| m.said.is_some() && m.mark == mark.mark && m.object == mark.object;
                 let held = |m: &&Mark| m.from.0 <= since && m.overlap(since, since) > 0;

@@ -131,6 +131,8 @@ pub struct Mark {
     pub late: bool,
     /// Before this an entry has no effect: the deadline of those days had passed.
     pub from: Timestamp,
+    /// Nor in these later days, whose deadline was earlier: from and to, in order.
+    pub shut: Vec<(Timestamp, Timestamp)>,
     /// Whether its limit is spent at its end, or now: it holds, but exempts no more.
     pub spent: bool,
     /// When its limit was spent, from and to: a limit of a calendar period is new with the next.
@@ -183,13 +185,15 @@ impl Mark {
         let gone = |(from, to): &(Timestamp, Timestamp)| from.0 <= at && at < to.0;
         let spent = || self.validity.needs_confirmation() && self.without.iter().any(gone);
         let (begin, end) = self.window();
-        self.standing.counts() && begin <= at && at < end && !spent()
+        let shut = self.shut.iter().any(|(from, to)| from.0 <= at && at < to.0);
+        self.standing.counts() && begin <= at && at < end && !shut && !spent()
     }
 
     /// From when to when it may take effect: its own time, but for closed days that it came too late for and what a ruling cut off.
     #[must_use]
     pub fn window(&self) -> (i64, i64) {
-        let (begin, end) = (self.since.0.max(self.from.0), self.until.map_or(i64::MAX, |until| until.0));
+        let (begin, until) = (self.since.0.max(self.from.0), self.until.map_or(i64::MAX, |until| until.0));
+        let end = self.shut.last().filter(|(_, to)| to.0 >= until).map_or(until, |(from, _)| from.0);
         match self.ruled.as_ref().and_then(|ruled| ruled.within) {
             Some((from, to)) => (begin.max(from.0), end.min(to.0)),
             None => (begin, end),
@@ -211,6 +215,10 @@ impl Mark {
         let to = if from == to { from + 1 } else { to };
         let (begin, end) = self.window();
         let mut parts = vec![(begin.max(from), end.min(to))];
+        for (closed, open) in &self.shut {
+            parts = parts.iter().flat_map(|(a, b)| [(*a, *b.min(&closed.0)), (*a.max(&open.0), *b)]).collect();
+            parts.retain(|(a, b)| a < b);
+        }
         if self.validity.needs_confirmation() {
             for (gone, back) in &self.without {
                 parts = parts.iter().flat_map(|(a, b)| [(*a, *b.min(&gone.0)), (*a.max(&back.0), *b)]).collect();

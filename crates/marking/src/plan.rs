@@ -8,6 +8,7 @@ use super::calendar;
 use super::emission::Limited;
 use super::expr::{Expr, Test};
 use super::rules::*;
+use super::spans::{Span, clipped, joined};
 use hj212_model::message::{EmissionLimit, StationFacts, Timestamp};
 
 /// Where a condition looks.
@@ -230,6 +231,19 @@ impl Plan {
         let older = last - 33 * DAY;
         let ends = self.entries.iter().filter(|e| e.dates.from < older).map(|e| e.dates.until.min(older));
         ends.max().filter(|end| *end > from).unwrap_or(i64::MIN)
+    }
+
+    /// When `from..to` lies in days that are closed at `now`, in order and joined: where the deadline changes, a day may be closed before one that
+    /// is earlier.
+    pub(super) fn closed_within(&self, now: i64, (from, to): (i64, i64)) -> Vec<Span> {
+        const DAY: i64 = 86_400_000_000;
+        let last = calendar::floor(now.min(to.saturating_sub(1)), DAY);
+        let older = last - 33 * DAY;
+        let old =
+            self.entries.iter().filter(|e| e.dates.from < older).map(|e| (e.dates.from, e.dates.until.min(older)));
+        let days = (0..=33).map(|back| last - back * DAY).filter(|day| self.is_closed(*day, now));
+        let closed: Vec<Span> = old.chain(days.map(|day| (day, day + DAY))).collect();
+        joined(&clipped(&closed, from, to))
     }
 
     /// The rules of a station: the sets it names, and those of its edition.

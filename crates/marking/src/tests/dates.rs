@@ -136,6 +136,49 @@ fn limits_of_both_texts_count_their_own_days() {
 }
 
 #[test]
+fn where_the_deadline_changes_each_day_of_an_entry_has_its_own() {
+    let read = |text: &str| super::super::calendar::read(text).unwrap().0;
+    let midnight = read("2026-03-15T00:00:00+08:00");
+    let deadline = |days: u8, hour: u8, from: i64, until: i64| Entries {
+        deadline_days: days,
+        deadline_hour: hour,
+        proof: false,
+        clause: "c".into(),
+        dates: Dates { from, until },
+    };
+    let entry = |id: &str, end: &str, more: &str| {
+        format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:off","object":"furnace-1","begin":"2026-03-14T22:00:00+08:00","end":"2026-03-{end}:00:00+08:00","reason":"r","proof":"p","author":"a"{more}}}"#
+        )
+    };
+    for (end, wanted) in [("15T02", "14T22 14T23"), ("16T01", "14T22 14T23 16T00")] {
+        let mut player = Player::new(&book(), &rig("inc19"), "2017", "air");
+        // Three days until the 15th, from then on noon of the next day: on the evening of the 16th the 14th is open and the 15th is not.
+        player.plan.entries = vec![deadline(3, 0, i64::MIN, midnight), deadline(1, 12, midnight, i64::MAX)];
+        player.now = read("2026-03-16T20:00:00+08:00");
+        let answer = player.enter(&entry("e1", end, ""));
+        assert_eq!((answer.refused, answer.late), (None, true));
+        let works = |player: &Player| {
+            let marks: Vec<_> = player.marks.ended().filter(|mark| mark.said.is_some()).collect();
+            let hours = (0..30).map(|hour| Timestamp(midnight + (hour - 3) * 60 * MINUTE));
+            let works = hours.filter(|hour| {
+                let one = marks.iter().any(|mark| mark.works_at(hour.0));
+                assert_eq!(one, marks.iter().any(|mark| !mark.in_effect(hour.0, hour.0 + 1).is_empty()));
+                one
+            });
+            works.map(|hour| hour.to_rfc3339()[8..13].to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(works(&player), wanted);
+        // What it did in open days goes when it is withdrawn.
+        if end == "15T02" {
+            let answer = player.enter(&entry("e2", end, r#","withdraws":"e1""#));
+            assert_eq!((answer.refused, answer.late), (None, false));
+            assert_eq!(works(&player), "");
+        }
+    }
+}
+
+#[test]
 fn a_limit_takes_exemptions_within_its_own_dates_alone() {
     // What is exempt of an entry from the 14th to the 15th at 08:00, hour by hour, where the rules change at midnight between.
     let exempt = |per: &str, old: &str, new: &str, begin: &str| -> Vec<String> {
