@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::place::{Source, of_station};
+use self::place::{ConfigSource, of_station};
 use self::sense::read;
 pub use self::warnings::warnings;
 pub use self::words::is_log_filter;
@@ -231,7 +231,7 @@ impl std::error::Error for Problems {}
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let text = read(path).map_err(|problem| Problems(vec![problem]))?;
     let mut config = parse(path, &text).map_err(|problem| Problems(vec![problem]))?;
-    let source = Source::new(path, &text);
+    let source = ConfigSource::new(path, &text);
     let mut problems = check(&source, &text, &config);
     config.anchor(path.parent().unwrap_or(Path::new(".")));
     problems.extend(ranges::check_disk(&source, &config));
@@ -398,7 +398,7 @@ fn mqtt_remedy(key: &str) -> &'static str {
 }
 
 /// Rules that a value's type cannot say.
-fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
+fn check(source: &ConfigSource<'_>, text: &str, config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut rule = |good: bool, key: &str, value: &str, rule: &str, remedy: &str| {
         if !good {
@@ -497,7 +497,7 @@ fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
 fn load_stations(
     settings: &Stations,
     limits: &LimitFiles,
-    source: &Source<'_>,
+    source: &ConfigSource<'_>,
 ) -> Result<(Registry, Vec<PathBuf>), Vec<Problem>> {
     let mut problems = Vec::new();
     let mut own = Vec::new();
@@ -523,7 +523,7 @@ fn load_stations(
 }
 
 /// Files of certificates that cannot be used.
-fn wrong_certificates(config: &Config, source: &Source<'_>) -> Vec<Problem> {
+fn wrong_certificates(config: &Config, source: &ConfigSource<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut note = |wrong: certificates::WrongFile, section: &str, files: [(&str, Option<&PathBuf>); 3]| {
         let named = files.into_iter().find(|(_, file)| file.is_some_and(|file| *file == wrong.file));
@@ -569,7 +569,7 @@ fn unknown_policies(registry: &Registry, files: &[PathBuf], command: &downlink::
 /// The files that `paths` name, and their names and texts; what cannot be read becomes a problem of `key`.
 fn read_all(
     paths: &[PathBuf],
-    (key, source): (&str, &Source<'_>),
+    (key, source): (&str, &ConfigSource<'_>),
     problems: &mut Vec<Problem>,
 ) -> (Vec<PathBuf>, Vec<(String, String)>) {
     let (mut files, mut texts) = (Vec::new(), Vec::new());
@@ -595,7 +595,7 @@ fn read_all(
 fn load_rules(
     settings: &Marking,
     (registry, stations): (&Registry, &[PathBuf]),
-    source: &Source<'_>,
+    source: &ConfigSource<'_>,
 ) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     let mut problems = Vec::new();
     let (_, own) = read_all(&settings.files, ("marking.files", source), &mut problems);
@@ -625,7 +625,7 @@ fn load_rules(
 }
 
 /// The rule file of alerts in force: one's own, or the built-in one if its placeholders are accepted.
-fn load_alerts(settings: &Alerts, source: &Source<'_>) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+fn load_alerts(settings: &Alerts, source: &ConfigSource<'_>) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     if !settings.enabled {
         return Ok(BTreeMap::new());
     }

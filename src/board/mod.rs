@@ -51,12 +51,12 @@ struct Row {
     /// What is registered of it, if it is.
     facts: Option<Arc<StationFacts>>,
     /// What was seen of it, if anything was.
-    seen: Option<Box<Seen>>,
+    seen: Option<Box<SeenStation>>,
 }
 
 /// What was seen of a station.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenStation {
     online: bool,
     /// When it came or went last.
     since: String,
@@ -194,7 +194,7 @@ impl Board {
         }
     }
 
-    fn seen(&mut self, mn: &str) -> Option<&mut Seen> {
+    fn seen(&mut self, mn: &str) -> Option<&mut SeenStation> {
         if !self.rows.contains_key(mn) {
             if self.rows.len() >= STATIONS_MAX {
                 return None;
@@ -259,7 +259,7 @@ impl Board {
     pub fn station(&self, mn: &str) -> Option<String> {
         let row = self.rows.get(mn)?;
         let mut text = row.row(mn).view().to_string();
-        let nothing = Seen::default();
+        let nothing = SeenStation::default();
         let row = row.seen.as_deref().unwrap_or(&nothing);
         // An object that goes on.
         text.pop();
@@ -328,8 +328,9 @@ impl Row {
 
     /// Whether nothing of it is known, from before a restart neither.
     fn is_unheard(&self) -> bool {
-        let unheard =
-            |seen: &Seen| seen.latest.is_empty() && seen.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none());
+        let unheard = |seen: &SeenStation| {
+            seen.latest.is_empty() && seen.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none())
+        };
         self.seen.as_deref().is_none_or(unheard)
     }
 
@@ -340,7 +341,7 @@ impl Row {
 
     /// What a row of a page shows. Cheap: bodies are shared, and read by whoever looks.
     fn row(&self, mn: &str) -> RowSnapshot {
-        let nothing = Seen::default();
+        let nothing = SeenStation::default();
         let seen = self.seen.as_deref().unwrap_or(&nothing);
         let newest = seen.completeness.iter().filter_map(|(kind, (_, newest))| Some((*kind, newest.clone()?)));
         RowSnapshot {
@@ -361,7 +362,7 @@ impl Row {
     }
 }
 
-impl Seen {
+impl SeenStation {
     fn bytes(&self) -> usize {
         self.latest.values().map(|(body, _)| body.len()).sum()
     }

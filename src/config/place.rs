@@ -14,15 +14,15 @@ use hj212_model::registry::Problem;
 
 /// The configuration file.
 #[derive(Debug)]
-pub(super) struct Source<'f> {
+pub(super) struct ConfigSource<'f> {
     path: &'f Path,
     text: &'f str,
     table: Option<Spanned<DeTable<'f>>>,
 }
 
-impl<'f> Source<'f> {
-    pub(super) fn new(path: &'f Path, text: &'f str) -> Source<'f> {
-        Source { path, text, table: DeTable::parse(text).ok() }
+impl<'f> ConfigSource<'f> {
+    pub(super) fn new(path: &'f Path, text: &'f str) -> ConfigSource<'f> {
+        ConfigSource { path, text, table: DeTable::parse(text).ok() }
     }
 
     /// Where the first of `keys` stands (`section.name`; a number is a place in a list), and its value; only the value's place in a list.
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_setting_is_found_however_it_is_written() {
         let text = "a.b = 1\n[s]\nx = [\"one\", \"two\"]\ny = { z = 2 }\n[[t]]\nk = 1\n[[t]]\nk = 2\n";
-        let source = Source::new(Path::new("g.toml"), text);
+        let source = ConfigSource::new(Path::new("g.toml"), text);
         let place = |keys: &[&str]| {
             let Problem { line, column, .. } = source.problem(keys, String::new(), "");
             (line, column)

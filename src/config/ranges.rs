@@ -7,7 +7,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::Config;
-use super::place::Source;
+use super::place::ConfigSource;
 use hj212_model::registry::Problem;
 use hj212_model::settings::{duration, size};
 
@@ -145,7 +145,7 @@ const ORDERS: &[(&str, &str)] = &[
 ];
 
 /// The settings of `config` outside their ranges; `text` is the file's, for the lines.
-pub(super) fn check(source: &Source<'_>, text: &str, config: &Config) -> Vec<Problem> {
+pub(super) fn check(source: &ConfigSource<'_>, text: &str, config: &Config) -> Vec<Problem> {
     let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
     let table = toml::Table::try_from(config);
     let mut problems = Vec::new();
@@ -231,7 +231,7 @@ fn beyond_toml(text: &str) -> Vec<(Vec<String>, String)> {
 }
 
 /// Whether the disk can hold what `[journal]` leaves free: with a `reserve` above its size nothing is ever stored.
-pub(super) fn check_disk(source: &Source<'_>, config: &Config) -> Option<Problem> {
+pub(super) fn check_disk(source: &ConfigSource<'_>, config: &Config) -> Option<Problem> {
     let dir = config.journal.dir.ancestors().find(|dir| dir.is_dir())?;
     let disk = rustix::fs::statvfs(dir).ok()?;
     let all = disk.f_blocks.saturating_mul(disk.f_frsize);
@@ -315,7 +315,7 @@ mod tests {
         let text = format!("# one\n[{}]\n{name} = {value}\n", section.join("."));
         let path = Path::new("g.toml");
         match super::super::parse(path, &text) {
-            Ok(config) => check(&Source::new(path, &text), &text, &config)
+            Ok(config) => check(&ConfigSource::new(path, &text), &text, &config)
                 .iter()
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
@@ -418,7 +418,7 @@ mod tests {
             ("[uplink]\n\"checkpoint_every\" = 0 # why\n", 2),
         ] {
             let path = Path::new("g.toml");
-            let problems = check(&Source::new(path, text), text, &super::super::parse(path, text).unwrap());
+            let problems = check(&ConfigSource::new(path, text), text, &super::super::parse(path, text).unwrap());
             let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
             assert!(said.len() == 1 && said[0].starts_with(&format!("g.toml:{line}:")), "{said:?}");
         }
@@ -438,10 +438,10 @@ mod tests {
         let text = "[journal]\nreserve = \"900TiB\"\n";
         let mut config = super::super::parse(Path::new("g.toml"), text).unwrap();
         config.journal.dir = folder.path().join("not/yet/there");
-        let problem = check_disk(&Source::new(Path::new("g.toml"), text), &config).unwrap().to_string();
+        let problem = check_disk(&ConfigSource::new(Path::new("g.toml"), text), &config).unwrap().to_string();
         assert!(problem.starts_with("g.toml:2:1:") && problem.contains("900TiB"), "{problem}");
         config.journal.reserve = 0;
         config.journal.segment_size = 1;
-        assert_eq!(check_disk(&Source::new(Path::new("g.toml"), text), &config), None);
+        assert_eq!(check_disk(&ConfigSource::new(Path::new("g.toml"), text), &config), None);
     }
 }

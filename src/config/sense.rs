@@ -5,12 +5,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::place::Source;
+use super::place::ConfigSource;
 use super::{Config, Problem};
 use hj212_downlink::table::{ORDERS, SET_KEY};
 
 /// Addresses of `[listen]` that cannot be listened on: without a host, or held by another of them.
-pub(super) fn check_addresses(source: &Source<'_>, config: &Config) -> Vec<Problem> {
+pub(super) fn check_addresses(source: &ConfigSource<'_>, config: &Config) -> Vec<Problem> {
     let own = config.listen.address.iter().enumerate();
     let own = own.map(|(at, address)| ("listen.address", format!("listen.address.{at}"), address));
     let also = config.listen.also.iter().enumerate();
@@ -53,7 +53,7 @@ fn meets(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Names in `command.allow` that no command has.
-pub(super) fn check_commands(source: &Source<'_>, config: &Config) -> Vec<Problem> {
+pub(super) fn check_commands(source: &ConfigSource<'_>, config: &Config) -> Vec<Problem> {
     let known = |name: &str| name == "*" || ORDERS.iter().chain([&SET_KEY]).any(|order| order.name == name);
     let mut problems = Vec::new();
     for (rule, allowed) in config.command.allow.iter().enumerate() {

@@ -6,7 +6,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::place::{Source, of_station};
+use super::place::{ConfigSource, of_station};
 use super::{Config, Loaded, Problem};
 use hj212_interpret::table;
 use hj212_model::registry::Station;
@@ -20,7 +20,7 @@ const STATIONS_TOLD: usize = 20;
 #[must_use]
 pub fn warnings(path: &Path, loaded: &Loaded) -> Vec<Problem> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let source = Source::new(path, &text);
+    let source = ConfigSource::new(path, &text);
     let mut found: Vec<Problem> = of_addresses(&source, &loaded.config).into_iter().collect();
     found.extend(of_secrets(loaded));
     found.extend(of_disk(&source, &loaded.config));
@@ -28,7 +28,7 @@ pub fn warnings(path: &Path, loaded: &Loaded) -> Vec<Problem> {
     found
 }
 
-fn of_addresses(source: &Source<'_>, config: &Config) -> Option<Problem> {
+fn of_addresses(source: &ConfigSource<'_>, config: &Config) -> Option<Problem> {
     let http = &config.http.address;
     let open = http.parse::<std::net::SocketAddr>().is_ok_and(|address| !address.ip().is_loopback());
     open.then(|| {
@@ -63,7 +63,7 @@ fn of_secrets(loaded: &Loaded) -> Vec<Problem> {
 }
 
 /// What is to be kept does not fit on the disk.
-fn of_disk(source: &Source<'_>, config: &Config) -> Option<Problem> {
+fn of_disk(source: &ConfigSource<'_>, config: &Config) -> Option<Problem> {
     let dir = config.journal.dir.ancestors().find(|dir| dir.is_dir())?;
     let disk = rustix::fs::statvfs(dir).ok()?;
     let whole = disk.f_blocks.saturating_mul(disk.f_frsize);

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use super::place::Source;
+use super::place::ConfigSource;
 use super::{Config, Problem};
 use crate::http::Address;
 
@@ -43,7 +43,7 @@ pub(super) fn shared_address(config: &Config) -> Option<SocketAddr> {
 }
 
 /// What is wrong with the folders that the settings name; `config`'s paths are absolute by now.
-pub(super) fn check_folders(source: &Source<'_>, config: &Config) -> Vec<Problem> {
+pub(super) fn check_folders(source: &ConfigSource<'_>, config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut wrong = |key: &str, dir: &Path, rule: &str, remedy: &str| {
         problems.push(source.broken(&[key], &dir.display().to_string(), rule, remedy));
@@ -160,7 +160,7 @@ mod tests {
             let text = format!("# one\n[{section}]\n{line}\n");
             let mut config = config(&text);
             config.anchor(here.path());
-            let problems = check_folders(&Source::new(Path::new("g.toml"), &text), &config);
+            let problems = check_folders(&ConfigSource::new(Path::new("g.toml"), &text), &config);
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         for bad in ["dir = \"\"", "dir = \"file\"", "dir = \"file/below\"", "dir = \"a\\u0000b\""] {

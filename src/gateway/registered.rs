@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use hj212_interpret::Held;
+use hj212_interpret::SharedFacts;
 use hj212_model::registry::Registry;
 
 /// See the head of the file.
@@ -20,9 +20,9 @@ impl LatestRegistry {
     }
 
     /// Its facts, for an interpretation.
-    pub(super) fn held(&self) -> Held {
+    pub(super) fn held(&self) -> SharedFacts {
         let latest = Arc::clone(&self.0);
-        Held::by(move |mn| {
+        SharedFacts::by(move |mn| {
             let latest = latest.read().unwrap_or_else(PoisonError::into_inner);
             latest.find(mn.as_bytes()).map(|station| Arc::clone(&station.facts))
         })

@@ -162,7 +162,7 @@ impl World {
         let derived = Derived::new(Arc::new(disk.clone()), DIR.into(), journal.id());
         derived.forget_beyond(journal.recovered().last).map_err(|error| error.to_string())?;
         derived.prepare();
-        let mut base = Base::find(&derived, &interpret::Settings::default(), interpret::Held::default());
+        let mut base = Base::find(&derived, &interpret::Settings::default(), interpret::SharedFacts::default());
         let announcer = Announcer::new(Arc::clone(&journal), derived.clone());
         announcer
             .start(&context("one"), &[key()], base.known(), hj212_model::clock::Monotonic::default())

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::events::JournalRef;
 use super::station::Station;
-use super::{Held, Interpreted, Interpreter, Says, TypedPublication, coverage};
+use super::{Interpreted, Interpreter, Says, SharedFacts, TypedPublication, coverage};
 use hj212_model::message::{Context, ContextChange, Record};
 
 /// The longest context that is put together: 10,000 stations take a few MiB.
@@ -90,7 +90,7 @@ pub(super) struct Piece<'a> {
 impl Statement {
     /// Takes the next piece; gives all pieces with the last. `Err`: it does not continue what came before, or the name is not that of the
     /// pieces: what there was is discarded.
-    pub(super) fn gather(&mut self, piece: &Piece<'_>, held: &Held) -> Result<Option<ContextChange>, ()> {
+    pub(super) fn gather(&mut self, piece: &Piece<'_>, held: &SharedFacts) -> Result<Option<ContextChange>, ()> {
         let Piece { base, name, part, parts, json } = *piece;
         if part == 0 {
             *self = Statement { name, base, parts, computed: base.unwrap_or_default(), ..Statement::default() };
@@ -364,14 +364,14 @@ mod tests {
         let whole = name([0; 32], &[one, two]);
         let piece = |part, json: &'static [u8]| Piece { base: None, name: whole, part, parts: 2, json };
         let mut statement = Statement::default();
-        assert_eq!(statement.gather(&piece(0, one), &Held::default()), Ok(None));
-        let joined = statement.gather(&piece(1, two), &Held::default()).unwrap().unwrap().whole();
+        assert_eq!(statement.gather(&piece(0, one), &SharedFacts::default()), Ok(None));
+        let joined = statement.gather(&piece(1, two), &SharedFacts::default()).unwrap().unwrap().whole();
         assert_eq!((joined.stations["A"].name.as_str(), joined.stations.len(), joined.factors.len()), ("a", 2, 1));
-        assert!(statement.gather(&piece(1, two), &Held::default()).is_err(), "a piece without its beginning");
-        assert_eq!(statement.gather(&piece(0, two), &Held::default()), Ok(None));
-        assert!(statement.gather(&piece(1, two), &Held::default()).is_err(), "another piece under this name");
-        assert_eq!(statement.gather(&piece(0, one), &Held::default()), Ok(None));
-        assert!(statement.gather(&piece(1, b"{"), &Held::default()).is_err(), "no JSON");
+        assert!(statement.gather(&piece(1, two), &SharedFacts::default()).is_err(), "a piece without its beginning");
+        assert_eq!(statement.gather(&piece(0, two), &SharedFacts::default()), Ok(None));
+        assert!(statement.gather(&piece(1, two), &SharedFacts::default()).is_err(), "another piece under this name");
+        assert_eq!(statement.gather(&piece(0, one), &SharedFacts::default()), Ok(None));
+        assert!(statement.gather(&piece(1, b"{"), &SharedFacts::default()).is_err(), "no JSON");
 
         let mut interpreter = Interpreter::new(crate::Settings::default());
         let mut put = |record: &Record<'_>| {

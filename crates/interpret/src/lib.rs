@@ -47,7 +47,6 @@ mod follow;
 mod frame;
 mod gather;
 mod hash;
-mod held;
 mod id;
 mod items;
 mod json;
@@ -72,6 +71,7 @@ mod resolve;
 mod rows;
 mod seams;
 mod settings;
+mod shared_facts;
 mod snapshot;
 mod source_record;
 mod station;
@@ -86,7 +86,6 @@ mod under_way;
 mod value;
 mod worth;
 
-pub use held::Held;
 pub use judgement::DayKnown;
 pub use keys::Area;
 pub use published::{
@@ -94,6 +93,7 @@ pub use published::{
     ValidityContent,
 };
 pub use settings::Settings;
+pub use shared_facts::SharedFacts;
 pub use snapshot::RestoreError;
 pub use under_way::{GAPS_SHOWN_MAX, REQUESTS_SHOWN_MAX};
 
@@ -166,7 +166,7 @@ pub struct Interpreter {
     /// The name of the context in force; zeros: none was ever.
     context_name: [u8; 32],
     /// Where the facts of the context stand already.
-    held: Held,
+    held: SharedFacts,
     dictionary: Arc<Dictionary>,
     stations: Vec<Station>,
     by_mn: HashMap<Box<[u8]>, u32>,
@@ -208,7 +208,7 @@ impl Interpreter {
             run: Run::default(),
             statement: Statement::default(),
             context_name: [0; 32],
-            held: Held::default(),
+            held: SharedFacts::default(),
             stations: Vec::new(),
             by_mn: HashMap::new(),
             waiting: Waiting::default(),
@@ -248,7 +248,7 @@ impl Interpreter {
     }
 
     /// Facts that `held` has are not kept twice from here on.
-    pub fn share(&mut self, held: Held) {
+    pub fn share(&mut self, held: SharedFacts) {
         held.share_all(&mut self.context);
         self.held = held;
     }

@@ -16,7 +16,7 @@ use super::marks::RulesInForce;
 use super::parts::Waiting;
 use super::report::ReportBuffers;
 use super::station::Station;
-use super::{Held, Interpreter, Settings, built_in};
+use super::{Interpreter, Settings, SharedFacts, built_in};
 use hj212_marking::MarkVerdict;
 use hj212_model::clock::belief::Belief;
 use hj212_model::message::{Context, Timestamp};
@@ -118,14 +118,18 @@ impl Interpreter {
     /// # Errors
     /// [`RestoreError`] if the bytes are no snapshot, of another layout, or damaged.
     pub fn restore(settings: Settings, snapshot: &[u8]) -> Result<Interpreter, RestoreError> {
-        Self::restore_sharing(settings, snapshot, Held::default())
+        Self::restore_sharing(settings, snapshot, SharedFacts::default())
     }
 
     /// The same; facts that `held` has are not kept twice.
     ///
     /// # Errors
     /// As [`Interpreter::restore`].
-    pub fn restore_sharing(settings: Settings, snapshot: &[u8], held: Held) -> Result<Interpreter, RestoreError> {
+    pub fn restore_sharing(
+        settings: Settings,
+        snapshot: &[u8],
+        held: SharedFacts,
+    ) -> Result<Interpreter, RestoreError> {
         let rest = snapshot.strip_prefix(MAGIC).ok_or(RestoreError::NotASnapshot)?;
         let (layout, rest) = rest.split_first_chunk::<2>().ok_or(RestoreError::Damaged)?;
         let layout = u16::from_le_bytes(*layout);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::calendar;
 use super::expr::SECOND;
-use super::occasion::Occasion;
+use super::occasion::{Occasion, occasions};
 use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
@@ -22,6 +22,32 @@ use hj212_model::message::Timestamp;
 
 /// What has become of a limit: the event, who used it last and up to when, whether it is spent, the rest.
 type Told = (&'static str, Option<(String, i64)>, bool, Value);
+
+impl Marks {
+    /// The occasions of a limit on an object by what is known now.
+    pub(super) fn occasions_now(&self, limit: &Limit, object: &str) -> Vec<Occasion> {
+        let of_it = |mark: &&Mark| mark.object == object && mark.is_charged() && limit.marks.contains(&mark.mark);
+        let within = |from: i64, to: i64| (from.max(limit.dates.from), to.min(limit.dates.until));
+        let mut spans = Vec::new();
+        for mark in self.held.values().filter(of_it) {
+            let (begin, end) = mark.window();
+            let (from, to) = within(begin, self.counted_to(mark).min(end));
+            spans.push((from, to, mark.by.as_str()));
+        }
+        for mark in self.memory.entries.iter().filter(of_it) {
+            let (begin, end) = mark.window();
+            let (from, to) = within(begin, end);
+            spans.push((from, to, mark.by.as_str()));
+        }
+        for (name, by, from, to) in self.memory.charged_spans(object) {
+            if limit.marks.iter().any(|mark| mark == name) {
+                let (from, to) = within(from, to);
+                spans.push((from, to, by));
+            }
+        }
+        occasions(spans, limit.apart)
+    }
+}
 
 /// What a mark takes of a limit, and when.
 struct Use {

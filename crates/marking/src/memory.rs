@@ -15,6 +15,9 @@ use super::expr::SECOND;
 use super::mark::{Mark, Standing};
 use super::spans::Span;
 use super::tracks::{SPANS_MAX, Track, Tracks};
+
+/// The most that episodes and periods of a station may take in a snapshot, bytes: see `weight`.
+pub const REMEMBERED_BYTES_MAX: usize = 44 * 1024;
 use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
 
 /// Ids of accepted entries remembered per station. The oldest are forgotten first and can then no longer be superseded or withdrawn; an id
@@ -156,7 +159,7 @@ impl Memory {
         let tell = |(what, count, until): (String, u32, i64)| {
             let until_text = || Timestamp(until).to_rfc3339();
             if let Some(what) = what.strip_suffix("/bytes") {
-                let bound = super::weight::REMEMBERED_BYTES_MAX;
+                let bound = REMEMBERED_BYTES_MAX;
                 return json!({ "what": what, "count": count, "until": until_text(), "bound_bytes": bound });
             }
             let bound = match what.as_str() {

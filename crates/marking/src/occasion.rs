@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::*;
 use super::spans::Span;
-use super::state::*;
 
 /// The occasions remembered of a limit on an object, the latest.
 pub const OCCASIONS_MAX: usize = 128;
@@ -66,7 +64,7 @@ impl Occasion {
 }
 
 /// The occasions that spans make up, in the order of time.
-fn occasions(mut spans: Vec<(i64, i64, &str)>, apart: i64) -> Vec<Occasion> {
+pub(super) fn occasions(mut spans: Vec<(i64, i64, &str)>, apart: i64) -> Vec<Occasion> {
     spans.retain(|(from, to, _)| from < to);
     spans.sort_unstable();
     let mut all: Vec<Occasion> = Vec::new();
@@ -79,32 +77,6 @@ fn occasions(mut spans: Vec<(i64, i64, &str)>, apart: i64) -> Vec<Occasion> {
     let old = all.len().saturating_sub(OCCASIONS_MAX);
     all.drain(..old);
     all
-}
-
-impl Marks {
-    /// The occasions of a limit on an object by what is known now.
-    pub(super) fn occasions_now(&self, limit: &Limit, object: &str) -> Vec<Occasion> {
-        let of_it = |mark: &&Mark| mark.object == object && mark.is_charged() && limit.marks.contains(&mark.mark);
-        let within = |from: i64, to: i64| (from.max(limit.dates.from), to.min(limit.dates.until));
-        let mut spans = Vec::new();
-        for mark in self.held.values().filter(of_it) {
-            let (begin, end) = mark.window();
-            let (from, to) = within(begin, self.counted_to(mark).min(end));
-            spans.push((from, to, mark.by.as_str()));
-        }
-        for mark in self.memory.entries.iter().filter(of_it) {
-            let (begin, end) = mark.window();
-            let (from, to) = within(begin, end);
-            spans.push((from, to, mark.by.as_str()));
-        }
-        for (name, by, from, to) in self.memory.charged_spans(object) {
-            if limit.marks.iter().any(|mark| mark == name) {
-                let (from, to) = within(from, to);
-                spans.push((from, to, by));
-            }
-        }
-        occasions(spans, limit.apart)
-    }
 }
 
 /// What was used of limits, by limit and object.

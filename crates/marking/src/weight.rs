@@ -5,11 +5,9 @@
 //! they were last weighed; the oldest eighth of the largest goes first, and what goes is told (`marks-forgotten`). When they are weighed follows
 //! from what is remembered alone, so a restored state forgets the same.
 
+use super::memory::REMEMBERED_BYTES_MAX;
 use super::state::*;
 use super::verdict::MarkVerdict;
-
-/// The most that episodes and periods of a station may take in a snapshot, bytes.
-pub const REMEMBERED_BYTES_MAX: usize = 44 * 1024;
 
 /// They are weighed again after so many things more.
 const LOOK_EVERY: usize = 128;

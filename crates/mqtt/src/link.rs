@@ -382,7 +382,7 @@ fn unreachable_broker(error: &std::io::Error) -> Failure {
 
 /// The same for a connection that ended before the broker had accepted it: what then breaks off is no message's fault.
 pub(super) fn before_accepted(failure: Failure) -> Failure {
-    if failure.kind == Kind::Lost { Failure::new(Kind::Unreachable, CLOSED_UNANSWERED) } else { failure }
+    if failure.kind == Kind::Lost { Failure::new(Kind::Lost, CLOSED_UNANSWERED) } else { failure }
 }
 
 fn lost(why: &str) -> Failure {

@@ -13,7 +13,7 @@ use crate::gateway::record;
 use hj212_archive::hex;
 use hj212_evidence::tree::{self, Tree};
 use hj212_evidence::{Anchor, Hash, Signer};
-use hj212_journal::{Disk, GapCause, Journal, Offset, ReadItem, Reader, load_file, store_file};
+use hj212_journal::{Disk, Entry, GapCause, Journal, Offset, ReadItem, Reader, load_file, store_file};
 use hj212_model::message::{Record, Timestamp};
 
 /// Records read in one go, before a stop is looked for.
@@ -259,7 +259,8 @@ impl Anchors {
         };
         let Ok(text) = serde_json::to_vec(&anchor) else { return };
         let (settled, outcome) = channel();
-        journal.appender().append(record(&Record::Anchor(&text)), move |outcome: Result<Offset, _>| {
+        let entry = Entry { time: now, ..record(&Record::Anchor(&text)) };
+        journal.appender().append(entry, move |outcome: Result<Offset, _>| {
             // Whoever waited may have gone.
             let _ = settled.send(outcome.ok());
         });

@@ -9,7 +9,7 @@ use super::{PULSE, READ_TRIES, Uplink, interpret, report_lost};
 use crate::board::lock;
 use crate::gateway::context;
 use crate::gateway::derived::Derived;
-use hj212_interpret::{self as interpreting, Held, Interpreter, TypedPublication};
+use hj212_interpret::{self as interpreting, Interpreter, SharedFacts, TypedPublication};
 use hj212_journal::{GapCause, Offset, ReadError, ReadItem, Reader};
 use hj212_model::message::Record;
 use hj212_model::telemetry::Counter;
@@ -26,7 +26,7 @@ pub(in crate::gateway) struct Base {
 
 impl Base {
     /// Looks for it beside the journal; facts that `held` has are not kept twice.
-    pub(in crate::gateway) fn find(derived: &Derived, settings: &interpreting::Settings, held: Held) -> Base {
+    pub(in crate::gateway) fn find(derived: &Derived, settings: &interpreting::Settings, held: SharedFacts) -> Base {
         let cursor = derived.cursor();
         let mut unusable = derived.newest().0.is_some();
         for (offset, state) in derived.checkpoints_up_to(cursor) {

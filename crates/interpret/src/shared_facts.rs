@@ -13,12 +13,12 @@ type Find = dyn Fn(&str) -> Option<Arc<StationFacts>> + Send + Sync;
 
 /// Where facts may be found in memory, by MN.
 #[derive(Clone, Default)]
-pub struct Held(Option<Arc<Find>>);
+pub struct SharedFacts(Option<Arc<Find>>);
 
-impl Held {
+impl SharedFacts {
     /// As `find` has them.
-    pub fn by(find: impl Fn(&str) -> Option<Arc<StationFacts>> + Send + Sync + 'static) -> Held {
-        Held(Some(Arc::new(find)))
+    pub fn by(find: impl Fn(&str) -> Option<Arc<StationFacts>> + Send + Sync + 'static) -> SharedFacts {
+        SharedFacts(Some(Arc::new(find)))
     }
 
     /// Lets go of the copy if the same facts are held elsewhere.
@@ -48,9 +48,9 @@ impl Held {
     }
 }
 
-impl fmt::Debug for Held {
+impl fmt::Debug for SharedFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Held({})", if self.0.is_some() { "shared" } else { "nothing" })
+        write!(f, "SharedFacts({})", if self.0.is_some() { "shared" } else { "nothing" })
     }
 }
 
@@ -62,7 +62,7 @@ mod tests {
     fn the_same_facts_stand_once_and_others_stay_what_they_are() {
         let facts = |name: &str| Arc::new(StationFacts { name: name.into(), ..StationFacts::default() });
         let own = facts("one");
-        let held = Held::by({
+        let held = SharedFacts::by({
             let own = Arc::clone(&own);
             move |mn| (mn != "C").then(|| Arc::clone(&own))
         });
