@@ -91,7 +91,7 @@ refusals! {
     SecretPlain "secret-plain", "请求中不得出现明文密码:请用 hj212-gateway seal 加密,或写入 command.secrets 目录并给出文件名", "a password stands in the request in clear: seal it with hj212-gateway seal, or put it into a file of command.secrets and name that";
     SecretUnreadable "secret-unreadable", "加密的值或文件无法读取", "the sealed value cannot be opened with the gateway's key, or the file cannot be read";
     RoleForbidden "role-forbidden", "该主题的角色无权执行此命令", "no rule allows this command to the role of the topic";
-    RoleUnknown "role-unknown", "没有规则提到该主题中的角色", "no rule of [command] allow names the role of the topic";
+    RoleUnknown "role-unknown", "没有规则提到该主题中的角色", "no rule of `command.allow` names the role of the topic";
     RoleSame "role-same", "须由另一角色确认", "another role must confirm than the one that asked";
     NothingToCancel "nothing-to-cancel", "没有可撤销的请求", "no request of this id waits or is carried out";
     KeyPending "key-pending", "上一个密钥尚未启用", "a key given earlier has neither been proven nor refused";
