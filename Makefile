@@ -52,7 +52,7 @@ manual: ## the manual as pages, in target/manual (needs mdbook)
 	mdbook build docs/manual/zh
 
 mosquitto: ## the real broker that the tests talk to
-	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || deploy/install-mosquitto
+	@PATH="$$PATH:/usr/sbin"; { command -v mosquitto && command -v mosquitto_pub && command -v mosquitto_sub; } >/dev/null || deploy/install-mosquitto
 
 haproxy: ## the real load balancer that the tests go through
 	@PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || deploy/install-haproxy
