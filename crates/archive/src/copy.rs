@@ -1,6 +1,8 @@
 //! Copying one sealed segment.
 //!
-//! What must stay true: the manifest is written last, after the copy was read back from the disk, unpacked and found to be the segment.
+//! What must stay true: the manifest is written last, after the copy was read back from the disk, unpacked and found to be the segment. One place
+//! that can be read no more does not hold a segment back for ever: whoever has tried often enough has it copied with zeros there
+//! ([`Terms::past`]), and the manifest says how many.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,10 +13,12 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::{Manifest, SCHEMA};
 use super::{CHUNK, Settings, hex};
-use hj212_journal::{Access, Disk, DiskFile, Offset, ReadItem, Reader, segment_name, spans, store_file};
+use hj212_journal::{Access, Disk, DiskFile, Offset, ReadItem, Reader, read_around, segment_name, spans, store_file};
 
 /// The length of a segment's header.
 const HEADER: usize = 128;
+/// What a disk reads as a whole, bytes.
+const BLOCK: u64 = 4096;
 
 /// A copy that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,27 @@ pub struct Copied {
     pub bytes: u64,
     /// Length of its copy.
     pub packed: u64,
+    /// Bytes that the disk could not read.
+    pub unreadable: u64,
+}
+
+/// What a copy is made by.
+#[derive(Clone, Copy)]
+pub struct Terms<'t> {
+    /// How hard it is packed.
+    pub settings: &'t Settings,
+    /// Bytes that stay free.
+    pub reserve: u64,
+    /// Whether places of the segment that the disk cannot read are passed over.
+    pub past: bool,
+    /// Asked before each chunk.
+    pub stop: &'t dyn Fn() -> bool,
+}
+
+impl std::fmt::Debug for Terms<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terms").field("reserve", &self.reserve).field("past", &self.past).finish_non_exhaustive()
+    }
 }
 
 /// What came of it.
@@ -38,23 +63,24 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Copies the sealed segment `first`, of the journal `id` in `dir`, whose successor begins with `next`, to `folder`; `stop` is asked before each
-/// chunk. `reserve`: bytes that stay free.
+/// Copies the sealed segment `first`, of the journal `id` in `dir`, whose successor begins with `next`, to `folder`.
 ///
 /// # Errors
-/// Those of the disks; [`io::ErrorKind::StorageFull`] if there is no room, [`io::ErrorKind::InvalidData`] if the copy is not what was written.
+/// Those of the disks, of [`hj212_journal::is_unreadable`] where the segment cannot be read and that is not passed over; [`io::ErrorKind::StorageFull`] if there is no room, [`io::ErrorKind::InvalidData`] if the copy is not what was written.
 pub fn copy(
     disk: &Arc<dyn Disk>,
     (dir, id): (&Path, &[u8; 16]),
     (first, next): (Offset, Offset),
     folder: &Path,
-    (settings, reserve): (&Settings, u64),
-    stop: &dyn Fn() -> bool,
+    terms: Terms<'_>,
 ) -> io::Result<Outcome> {
+    let Terms { settings, reserve, past, stop } = terms;
     if let Some(there) = Manifest::load(disk.as_ref(), folder, first.0)?.filter(|there| there.next == next.0) {
         let packed = disk.open(&folder.join(Manifest::copy_name(first.0)), Access::Read).and_then(|file| file.len());
-        if packed.is_ok_and(|packed| packed == there.packed()) {
-            return Ok(Outcome::There(Copied { next, bytes: there.bytes, packed: there.packed() }));
+        if let Ok(packed) = packed
+            && packed == there.packed()
+        {
+            return Ok(Outcome::There(Copied { next, bytes: there.bytes, packed, unreadable: there.unreadable }));
         }
     }
     let source = disk.open(&dir.join(segment_name(first.0)), Access::Read)?;
@@ -66,7 +92,7 @@ pub fn copy(
     let temporary = path.with_added_extension("new");
     forget(disk.as_ref(), &temporary)?;
     let target = disk.create(&temporary)?;
-    let written = pack(source.as_ref(), bytes, target.as_ref(), i32::from(settings.level), stop);
+    let written = pack((source.as_ref(), bytes), target.as_ref(), i32::from(settings.level), past, stop);
     let packed = match written {
         Ok(Some(packed)) => packed,
         stopped => {
@@ -88,7 +114,7 @@ pub fn copy(
         forget(disk.as_ref(), &path)?;
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the copy is not what was written"));
     }
-    let content = content(disk, dir, first, next)?;
+    let content = content(disk, dir, (first, next), past)?;
     let created = |wanted: u64| -> io::Result<Option<i64>> {
         let all = spans(disk.as_ref(), dir).map_err(|error| error.source)?;
         Ok(all.iter().find(|span| span.first.0 == wanted).map(|span| span.created.0))
@@ -102,6 +128,7 @@ pub fn copy(
         sealed: created(next.0)?,
         records: content.records,
         missing: content.missing,
+        unreadable: packed.unreadable,
         kinds: content.kinds,
         head: content.head,
         bytes,
@@ -113,7 +140,7 @@ pub fn copy(
     };
     let text = serde_json::to_vec(&manifest).map_err(io::Error::other)?;
     store_file(disk.as_ref(), &folder.join(Manifest::name(first.0)), &text)?;
-    Ok(Outcome::Copied(Copied { next, bytes, packed: manifest.packed() }))
+    Ok(Outcome::Copied(Copied { next, bytes, packed: manifest.packed(), unreadable: packed.unreadable }))
 }
 
 fn forget(disk: &dyn Disk, path: &Path) -> io::Result<()> {
@@ -128,21 +155,22 @@ struct Packed {
     header: Vec<u8>,
     sha256: [u8; 32],
     packed_sha256: [u8; 32],
+    unreadable: u64,
 }
 
 /// Packs the whole of `source` into `target`; nothing if it was to stop.
 fn pack(
-    source: &dyn DiskFile,
-    bytes: u64,
+    (source, bytes): (&dyn DiskFile, u64),
     target: &dyn DiskFile,
     level: i32,
+    past: bool,
     stop: &dyn Fn() -> bool,
 ) -> io::Result<Option<Packed>> {
     let mut packer = zstd::bulk::Compressor::new(level)?;
     packer.set_parameter(zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
     let (mut whole, mut packed) = (Sha256::new(), Sha256::new());
     let (mut frames, mut header) = (Vec::new(), Vec::new());
-    let (mut at, mut to) = (0, 0);
+    let (mut at, mut to, mut unreadable) = (0, 0, 0);
     let mut chunk = vec![0; CHUNK];
     while at < bytes {
         if stop() {
@@ -150,12 +178,21 @@ fn pack(
         }
         let length = usize::try_from(bytes - at).unwrap_or(CHUNK).min(CHUNK);
         let Some(room) = chunk.get_mut(..length) else { break };
-        if source.read_at(room, at)? < length {
+        let mut lost = Vec::new();
+        if read_around(source, room, at, past, &mut |place, good| lost.extend((!good).then_some(place)))? < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if at == 0 {
             header = room.get(..HEADER.min(length)).unwrap_or_default().to_vec();
         }
+        // Each block that could not be read, up to the next one or the end.
+        let end = at + length as u64;
+        unreadable += lost
+            .iter()
+            .map(|place| BLOCK - place % BLOCK)
+            .zip(&lost)
+            .map(|(block, place)| block.min(end - place))
+            .sum::<u64>();
         whole.update(&*room);
         let frame = packer.compress(room)?;
         packed.update(&frame);
@@ -165,7 +202,7 @@ fn pack(
         at += length as u64;
     }
     let (sha256, packed_sha256) = (whole.finalize().into(), packed.finalize().into());
-    Ok(Some(Packed { frames, header, sha256, packed_sha256 }))
+    Ok(Some(Packed { frames, header, sha256, packed_sha256, unreadable }))
 }
 
 /// Reads the copy back: whether it is the packed bytes and unpacks to the segment.
@@ -201,9 +238,12 @@ struct Content {
 }
 
 /// The records of the segment.
-fn content(disk: &Arc<dyn Disk>, dir: &Path, first: Offset, next: Offset) -> io::Result<Content> {
+fn content(disk: &Arc<dyn Disk>, dir: &Path, (first, next): (Offset, Offset), past: bool) -> io::Result<Content> {
     let mut content = Content::default();
     let mut reader = Reader::open(Arc::clone(disk), dir, first).map_err(|error| error.source)?;
+    if past {
+        reader.pass_unreadable();
+    }
     while reader.position() < next {
         match reader.next().map_err(|error| error.source)? {
             Some(ReadItem::Record(record)) if record.offset < next => {

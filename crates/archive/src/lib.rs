@@ -3,7 +3,7 @@
 //! # What must stay true
 //!
 //! 1. A segment may leave the journal only when its copy and the copy's manifest are durable, were read back and gave the same bytes.
-//! 2. A copy is the segment's file, byte for byte: what was damaged is archived as it was.
+//! 2. A copy is the segment's file, byte for byte: what was damaged is archived as it was, what could not be read any more as zeros, and told.
 //! 3. What reads a journal reads the archive behind it as if nothing had ever left ([`ArchivedDisk`]); a damaged part of a copy costs the records
 //!    in it and no others.
 //! 4. A kill or a full disk at any moment leaves the old copy, the new one, or leftovers that the next round removes; never half a copy that
@@ -45,7 +45,7 @@ use serde::{Deserialize, Serialize};
 
 use hj212_journal::{Disk, load_file, store_file};
 
-pub use copy::{Copied, Outcome, copy};
+pub use copy::{Copied, Outcome, Terms, copy};
 pub use disk::{ArchivedDisk, reading};
 pub use manifest::{MANIFEST_MAX, Manifest, manifests};
 pub use retention::{Gone, expire};

@@ -35,6 +35,9 @@ pub struct Manifest {
     pub records: u64,
     /// Records missing because of damage, when it was copied.
     pub missing: u64,
+    /// Bytes that the disk could not read, when it was copied: zeros stand for them.
+    #[serde(default)]
+    pub unreadable: u64,
     /// How many good records of each kind.
     pub kinds: BTreeMap<u8, u64>,
     /// The hash of the last good record, hexadecimal.

@@ -46,7 +46,8 @@ fn archive(disk: &SimDisk, id: &[u8; 16]) -> io::Result<PathBuf> {
     let folder = prepare(disk, Path::new("/a"), &dir(), id)?;
     let names = journal::segments(disk, &dir()).map_err(|error| error.source)?;
     for pair in names.windows(2) {
-        copy(&shared, (&dir(), id), (pair[0], pair[1]), &folder, (&Settings::default(), 0), &|| false)?;
+        let terms = Terms { settings: &Settings::default(), reserve: 0, past: false, stop: &|| false };
+        copy(&shared, (&dir(), id), (pair[0], pair[1]), &folder, terms)?;
     }
     Ok(folder)
 }
@@ -213,4 +214,29 @@ fn copies_go_when_they_are_old_and_not_because_a_clock_jumped() {
     // All were sealed within the same minute by the host's clock.
     assert_eq!(expire(&disk, &folder, &settings, at(12), &anchored).unwrap().segments, count);
     assert!(disk.list(&folder).unwrap().iter().all(|name| name == "journal.id"));
+}
+
+#[test]
+fn a_place_that_cannot_be_read_costs_its_records_and_holds_nothing_back_for_ever() {
+    let disk = SimDisk::new(1, 64 << 20);
+    let id = filled(&disk, 60);
+    let before = read(Arc::new(disk.clone())).0;
+    let names = journal::segments(&disk, &dir()).unwrap();
+    disk.spoil(&dir().join(segment_name(names[2].0)), 1000..1001);
+    let refused = archive(&disk, &id).unwrap_err();
+    assert!(journal::is_unreadable(&refused), "{refused}: nothing is passed over unasked");
+    let folder = super::folder(Path::new("/a"), &id);
+    assert_eq!(manifests(&disk, &folder).unwrap().len(), 2);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let terms = Terms { settings: &Settings::default(), reserve: 0, past: true, stop: &|| false };
+    let done = copy(&shared, (&dir(), &id), (names[2], names[3]), &folder, terms).unwrap();
+    let Outcome::Copied(Copied { unreadable, .. }) = done else { panic!("{done:?}") };
+    assert_eq!(unreadable, 4096, "the block, and no more");
+    archive(&disk, &id).unwrap();
+    let manifest = &manifests(&disk, &folder).unwrap()[2];
+    assert!(manifest.missing > 0 && manifest.unreadable == unreadable, "{manifest:?}");
+    drop_copied(&disk, &folder);
+    let (after, missing) = read(Arc::new(ArchivedDisk::new(shared, dir(), folder)));
+    assert_eq!((missing, after.len() as u64), (manifest.missing, before.len() as u64 - manifest.missing));
+    assert!(after.iter().all(|(offset, record)| before[offset] == *record));
 }

@@ -186,7 +186,8 @@ impl DiskFile for File {
 }
 
 /// Whether an error says that what was asked for cannot be read: the medium's error, not one of this process or of the moment.
-pub(super) fn is_unreadable(error: &io::Error) -> bool {
+#[must_use]
+pub fn is_unreadable(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let known = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::NODATA, Errno::REMOTEIO];
     error.raw_os_error().is_some_and(|raw| known.iter().any(|errno| errno.raw_os_error() == raw))

@@ -209,7 +209,7 @@ impl Walk {
     pub(super) fn bytes(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let end = end.min(self.file.len()?);
         let mut bytes = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
-        let count = read(self.file.as_ref(), &mut bytes, start, self.past, &mut |_, _| {})?;
+        let count = read_around(self.file.as_ref(), &mut bytes, start, self.past, &mut |_, _| {})?;
         bytes.truncate(count);
         Ok(bytes)
     }
@@ -274,7 +274,7 @@ impl Walk {
                 self.start = position;
                 if let Some(room) = self.buffer.get_mut(..size) {
                     let (unreadable, readable) = (&mut self.unreadable, &mut self.readable);
-                    self.filled = read(self.file.as_ref(), room, position, self.past, &mut |at, good| {
+                    self.filled = read_around(self.file.as_ref(), room, position, self.past, &mut |at, good| {
                         *readable |= good;
                         match unreadable.last_mut() {
                             _ if good => {}
@@ -293,7 +293,10 @@ impl Walk {
 }
 
 /// Reads into `room` from `position` on. With `past`, blocks that cannot be read are zeros, and `met` is told of each block whether it could.
-fn read(
+///
+/// # Errors
+/// Those of the disk; with `past` none of [`is_unreadable`].
+pub fn read_around(
     file: &dyn DiskFile,
     room: &mut [u8],
     position: u64,

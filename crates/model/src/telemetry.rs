@@ -67,6 +67,7 @@ counters! {
     ArchivedSegments, "archived_segments", "sealed segments copied to the archive";
     ArchivedBytes, "archived_bytes", "bytes of these copies";
     ArchiveExpired, "archive_expired", "copies removed from the archive because their time was over";
+    ArchiveUnreadable, "archive_unreadable", "bytes of segments that the disk could not read when they were copied; zeros stand for them";
     ArchiveErrors, "archive_errors", "tries at the archive that failed (full, unreadable); the journal keeps what has no copy";
     UplinkRecords, "uplink_records", "records interpreted";
     UplinkResent, "uplink_resent", "exact re-sends not published again";

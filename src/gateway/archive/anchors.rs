@@ -16,6 +16,8 @@ use hj212_evidence::{Anchor, Hash, Signer};
 use hj212_journal::{Disk, Entry, GapCause, Journal, Offset, ReadItem, Reader, load_file, store_file};
 use hj212_model::message::{Record, Timestamp};
 
+/// A place that cannot be read is tried so often before it is passed over.
+pub(super) const READ_TRIES: u32 = 10;
 /// Records read in one go, before a stop is looked for.
 const BATCH: u64 = 4096;
 /// The longest anchor in a file, bytes.
@@ -41,6 +43,8 @@ pub(super) struct Anchors {
     last: Option<Anchor>,
     reader: Reader,
     span: Since,
+    /// How often the place at hand could not be read.
+    tries: u32,
     /// An anchor on its way into the journal.
     sent: Option<Receiver<Option<Offset>>>,
     /// The record that holds the anchor which is not read back yet.
@@ -138,6 +142,7 @@ impl Anchors {
             last,
             reader: journal.reader(from),
             span: Since::default(),
+            tries: 0,
             sent: None,
             stored: None,
             made: None,
@@ -164,7 +169,18 @@ impl Anchors {
     ) -> io::Result<bool> {
         self.settle();
         for _ in 0..BATCH {
-            let found = match self.reader.next().map_err(|error| error.source)? {
+            let next = match self.reader.next() {
+                Ok(next) => next,
+                Err(error) => {
+                    self.tries += u32::from(error.is_of_the_medium());
+                    if self.tries > READ_TRIES {
+                        self.tries = 0;
+                        self.reader.pass_unreadable();
+                    }
+                    return Err(error.source);
+                }
+            };
+            let found = match next {
                 None => {
                     self.anchor(journal, now);
                     return Ok(false);

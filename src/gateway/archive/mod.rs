@@ -3,6 +3,7 @@
 //! What must stay true:
 //! * no segment leaves the journal before its copy is durable: the journal holds from the first segment without one on;
 //! * nothing waits for this thread: a full or failing archive costs room in the journal, and nothing else;
+//! * a place of the journal that the disk cannot read holds nothing back for ever: after [`READ_TRIES`] tries it is passed over, and that is told;
 //! * an anchor is a record of the journal before it is anything else: what is published and what lies in the archive's folder follow from that
 //!   record, after a kill as well. An anchor counts when it is read back, not when it was written.
 
@@ -16,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use anchors::Anchors;
+use anchors::{Anchors, READ_TRIES};
 pub(super) use anchors::{anchors_in, open_key};
-use hj212_archive::{self as archive, ArchivedDisk, Copied, Outcome};
-use hj212_journal::{Disk, Holder, Journal, Offset};
+use hj212_archive::{self as archive, ArchivedDisk, Copied, Outcome, Terms};
+use hj212_journal::{Disk, Holder, Journal, Offset, is_unreadable};
 use hj212_model::message::Timestamp;
 use hj212_model::telemetry::{Counter, Telemetry};
 
@@ -52,6 +53,8 @@ struct Work {
     folder: PathBuf,
     /// The first record without a copy.
     copied: Offset,
+    /// How often the segment behind it could not be read.
+    tries: u32,
     anchors: Anchors,
     expired: Option<Instant>,
 }
@@ -113,13 +116,15 @@ impl Archiver {
         let reading: Arc<dyn Disk> =
             Arc::new(ArchivedDisk::new(Arc::clone(&self.disk), self.dir.clone(), folder.clone()));
         let anchors = Anchors::open(&self.disk, reading, &self.dir, &folder, self.gateway.clone(), &self.journal)?;
-        Ok(Work { folder, copied: Offset(0), anchors, expired: None })
+        Ok(Work { folder, copied: Offset(0), tries: 0, anchors, expired: None })
     }
 
     /// Does some of what there is to do; true if there may be more.
     fn round(&self, work: &mut Work) -> io::Result<bool> {
-        let more = work.anchors.follow(&self.journal, &self.folder_of(work), (self.now)())?;
-        let copied = self.copy_next(work)?;
+        let more = work.anchors.follow(&self.journal, &self.folder_of(work), (self.now)());
+        // Whatever keeps one of the two from its work does not keep the other.
+        let copied = self.copy_next(work);
+        let (more, copied) = (more?, copied?);
         if work.expired.is_none_or(|last| last.elapsed() > EXPIRE_EVERY) {
             work.expired = Some(Instant::now());
             self.expire(work)?;
@@ -146,18 +151,28 @@ impl Archiver {
             return Ok(false);
         };
         let id = self.journal.id();
-        let settings = (&self.settings, self.reserve);
-        let stop = || self.stop.is_cancelled();
-        match archive::copy(&self.disk, (&self.dir, &id), (first, next), &work.folder, settings, &stop)? {
+        let past = work.tries >= READ_TRIES;
+        let terms = Terms { settings: &self.settings, reserve: self.reserve, past, stop: &|| self.stop.is_cancelled() };
+        let outcome = archive::copy(&self.disk, (&self.dir, &id), (first, next), &work.folder, terms);
+        work.tries += u32::from(outcome.as_ref().is_err_and(is_unreadable));
+        match outcome? {
             Outcome::Stopped => return Ok(false),
             Outcome::There(Copied { .. }) => {}
-            Outcome::Copied(Copied { bytes, packed, .. }) => {
+            Outcome::Copied(Copied { bytes, packed, unreadable, .. }) => {
                 self.telemetry.count(Counter::ArchivedSegments);
                 self.telemetry.add(Counter::ArchivedBytes, packed);
                 tracing::info!(first = first.0, bytes, packed, "a segment was archived");
+                if unreadable > 0 {
+                    self.telemetry.add(Counter::ArchiveUnreadable, unreadable);
+                    tracing::error!(
+                        first = first.0,
+                        unreadable,
+                        "the disk could not read all of this segment: zeros stand for these bytes in its copy"
+                    );
+                }
             }
         }
-        work.copied = next;
+        (work.copied, work.tries) = (next, 0);
         self.journal.keep_from(Holder::Archive, next);
         Ok(true)
     }

@@ -286,6 +286,47 @@ fn what_was_registered_at_a_time_in_the_archive_is_found_without_reading_the_yea
 }
 
 #[test]
+fn a_place_that_cannot_be_read_is_passed_over_after_some_tries_and_the_journal_may_go_on() {
+    use hj212_journal::segment_name;
+    use hj212_journal::sim_disk::SimDisk;
+    let disk = SimDisk::new(1, 64 << 20);
+    let settings =
+        journal::Settings { dir: "/j".into(), segment_size: 4096, reserve: 0, ..journal::Settings::default() };
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let journal = Arc::new(journal::open(Arc::clone(&shared), &settings, Arc::default()).unwrap());
+    for number in 0..200 {
+        let entry = Entry { time: Timestamp(BEGIN + number), kind: 5, body: vec![0; 100] };
+        journal.appender().append(entry, ());
+    }
+    while journal.tail().durable() < Offset(200) {
+        let _ = journal.tail().wait(Offset(199), Duration::from_secs(60));
+    }
+    let names = journal::segments(&disk, Path::new("/j")).unwrap();
+    disk.spoil(&Path::new("/j").join(segment_name(names[1].0)), 2000..2001);
+    let telemetry = Arc::new(Telemetry::default());
+    let archiver = Archiver {
+        disk: Arc::clone(&shared),
+        journal: Arc::clone(&journal),
+        dir: "/j".into(),
+        settings: archive::Settings { dir: "/a".into(), ..archive::Settings::default() },
+        reserve: 0,
+        gateway: "ah-01".into(),
+        telemetry: Arc::clone(&telemetry),
+        now: Box::new(|| Timestamp(BEGIN)),
+        stop: CancellationToken::new(),
+    };
+    let mut work = archiver.prepared().unwrap();
+    let mut refused = 0;
+    while work.copied < *names.last().unwrap() {
+        refused += u32::from(archiver.round(&mut work).is_err());
+        assert!(refused <= 3 * READ_TRIES, "it stays before {}", work.copied);
+    }
+    assert!(refused >= READ_TRIES, "{refused}: nothing is passed over at the first try");
+    assert_eq!(telemetry.get(Counter::ArchiveUnreadable), 4096);
+    assert_eq!(archive::manifests(&disk, &work.folder).unwrap().len(), names.len() - 1);
+}
+
+#[test]
 fn years() {
     let days: i64 = std::env::var("HJ212_ARCHIVE_DAYS").ok().and_then(|days| days.parse().ok()).unwrap_or(2);
     let mut life = Life::begin(if days > 100 { 64 << 20 } else { 1 << 20 });
