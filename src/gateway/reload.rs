@@ -144,8 +144,32 @@ impl Running {
     }
 }
 
-/// Sections whose changes wait for a restart.
+/// Sections whose changes wait for a restart. All sections are named: none can change without a word.
 fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let Config {
+        gateway: _,
+        journal: _,
+        archive: _,
+        mqtt: _,
+        http: _,
+        uplink: _,
+        delivery: _,
+        interpret: _,
+        recall: _,
+        cases: _,
+        judgement: _,
+        // Taken up, but for what is compared below.
+        listen: _,
+        marking: _,
+        command: _,
+        log: _,
+        // Taken up: what is read from their files is compared.
+        stations: _,
+        dictionary: _,
+        limits: _,
+        alerts: _,
+        keys: _,
+    } = old;
     let changed = [
         ("gateway", old.gateway != new.gateway),
         ("listen.address", old.listen.address != new.listen.address),
@@ -162,6 +186,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("interpret", old.interpret != new.interpret),
         ("recall", old.recall != new.recall),
         ("judgement", old.judgement != new.judgement),
+        ("archive", old.archive != new.archive),
+        ("cases", old.cases != new.cases),
         ("log.format", old.log.format != new.log.format),
     ];
     let waiting = changed.iter().filter(|(_, is)| *is);
@@ -208,6 +234,9 @@ mod tests {
         );
         let mut new = Config::default();
         new.mqtt.port = 1;
-        assert_eq!(needs_restart(&Config::default(), &new), ["mqtt: changed in the file, needs a restart"]);
+        new.archive.dir = "archive".into();
+        new.cases.steps = true;
+        let waiting = ["mqtt", "archive", "cases"].map(|name| format!("{name}: changed in the file, needs a restart"));
+        assert_eq!(needs_restart(&Config::default(), &new), waiting);
     }
 }
