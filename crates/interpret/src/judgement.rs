@@ -157,7 +157,8 @@ pub(super) fn heard(
         return;
     };
     let plan = station.plan.clone().unwrap_or_default();
-    if if of.is_some() { station.limits.is_none() } else { plan.counts().is_empty() } {
+    let concerns = if of.is_some() { station.limits.is_some() } else { !plan.counts().is_empty() };
+    if !concerns {
         return;
     }
     with(settings, judging, station, place.at, (place, numbers), out, |outlet, held, said| {
@@ -339,7 +340,11 @@ pub struct DayKnown {
 impl Interpreter {
     /// Opens or worsens the cases of alerts that have settled at this record.
     pub(super) fn open_cases(&mut self, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
-        for (mn, raised) in std::mem::take(&mut self.numbers.raised) {
+        let raised = std::mem::take(&mut self.numbers.raised);
+        if !self.settings.cases {
+            return;
+        }
+        for (mn, raised) in raised {
             let Some(colour) = Colour::named(&raised.colour) else { continue };
             let opening =
                 Opening { mn: &mn, outlet: "", code: &raised.code, alert: &raised.alert, colour, text: &raised.text };

@@ -20,6 +20,9 @@ pub struct Settings {
     /// Whether hours and days are judged. Set from `[judgement]`.
     #[serde(skip)]
     pub judgement: hj212_judgement::Settings,
+    /// Whether alerts that have settled open cases. Set from `[cases] steps`: without steps nobody could bring a case on.
+    #[serde(skip)]
+    pub cases: bool,
     /// How long a split record waits for its missing parts before it is published without them. 1s to 1d.
     #[serde(with = "hj212_model::settings::duration")]
     pub parts_max_wait: Duration,
@@ -82,6 +85,7 @@ impl Default for Settings {
             gateway: "gateway".to_owned(),
             coverage: hj212_coverage::Settings::default(),
             judgement: hj212_judgement::Settings::default(),
+            cases: false,
             parts_max_wait: minutes(5),
             parts_max: 64,
             parts_record_max: 60 * 1024,

@@ -226,7 +226,7 @@ impl Case {
 
 fn judging() -> Settings {
     let judgement = hj212_judgement::Settings { enabled: true, settle_spread: Duration::ZERO };
-    Settings { judgement, ..settings() }
+    Settings { judgement, cases: true, ..settings() }
 }
 
 fn bodies(out: &[TypedPublication], level: &str) -> Vec<Value> {
@@ -473,4 +473,9 @@ fn a_settled_alert_opens_a_case_and_a_worse_one_raises_it() {
     assert_eq!(of("a21026"), ["blue", "yellow", "orange"]);
     assert_eq!(of("a34013").last(), Some(&"red"));
     assert!(of("a21002").contains(&"orange"));
+    // Nobody could bring a case on where no steps are taken.
+    let mut without = Player::new(Settings { cases: false, ..judging() });
+    without.play(&steps);
+    assert!(without.out.iter().all(|said| !said.topic.contains("/case")), "no case and no event of one");
+    assert_eq!(bodies(&without.out, "/alert/").len(), bodies(&player.out, "/alert/").len());
 }
