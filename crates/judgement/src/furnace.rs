@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{self, SECOND};
-use super::history::{DAYS_KEPT, Told};
+use super::days::{self, Numbered};
+use super::history::Told;
 use hj212_model::message::Timestamp;
 
 /// Furnaces of an outlet that are looked at.
@@ -27,6 +28,16 @@ pub(super) struct FurnaceDay {
     low: [u64; 5],
     pub(super) told: Told,
     pub(super) dirty: bool,
+}
+
+impl Numbered for FurnaceDay {
+    fn empty(number: i32) -> Self {
+        FurnaceDay { number, ..FurnaceDay::default() }
+    }
+
+    fn number(&self) -> i32 {
+        self.number
+    }
 }
 
 /// Minute means of the window that is going on.
@@ -85,9 +96,7 @@ fn put(bits: &mut [u64; 5], number: usize, is: bool) {
 impl Furnace {
     /// Takes a five-minute mean that the station says; whether it changes anything.
     pub(super) fn window(&mut self, at: Timestamp, low: bool) {
-        if !self.own {
-            self.own = true;
-        }
+        self.own = true;
         self.note(at.0, low);
     }
 
@@ -123,20 +132,7 @@ impl Furnace {
     }
 
     pub(super) fn day_mut(&mut self, number: i32) -> Option<&mut FurnaceDay> {
-        match self.days.binary_search_by_key(&number, |day| day.number) {
-            Ok(at) => self.days.get_mut(at),
-            Err(mut at) => {
-                if self.days.len() >= DAYS_KEPT {
-                    if at == 0 {
-                        return None;
-                    }
-                    self.days.pop_front();
-                    at -= 1;
-                }
-                self.days.insert(at, FurnaceDay { number, ..FurnaceDay::default() });
-                self.days.get_mut(at)
-            }
-        }
+        days::entry(&mut self.days, number)
     }
 }
 

@@ -6,13 +6,12 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::days::{self, DAYS_KEPT, Numbered};
 use super::decimal::{Decimal, Ratio};
 use super::limits::Basis;
 use super::outcome::Outcome;
 use hj212_marking::Validity;
 
-/// Days whose hours are remembered: a calendar month, and the days in which its last entries and rulings come.
-pub const DAYS_KEPT: usize = 35;
 /// Factors (and values of them) of an outlet that are judged; further limits are told as not judged.
 pub const TRACKS_MAX: usize = 24;
 
@@ -146,6 +145,16 @@ pub(super) struct Day {
     pub(super) dirty: bool,
 }
 
+impl Numbered for Day {
+    fn empty(number: i32) -> Self {
+        Day { number, ..Day::default() }
+    }
+
+    fn number(&self) -> i32 {
+        self.number
+    }
+}
+
 /// The days of one factor and value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Track {
@@ -165,20 +174,7 @@ impl Track {
 
     /// The day of that number, a new one if need be; `None`: it is older than what is remembered.
     pub(super) fn day_mut(&mut self, number: i32) -> Option<&mut Day> {
-        match self.days.binary_search_by_key(&number, |day| day.number) {
-            Ok(at) => self.days.get_mut(at),
-            Err(mut at) => {
-                if self.days.len() >= DAYS_KEPT {
-                    if at == 0 {
-                        return None;
-                    }
-                    self.days.pop_front();
-                    at -= 1;
-                }
-                self.days.insert(at, Day { number, ..Day::default() });
-                self.days.get_mut(at)
-            }
-        }
+        days::entry(&mut self.days, number)
     }
 
     /// Forgets what is older than [`DAYS_KEPT`] days at `today`.
