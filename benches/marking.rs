@@ -91,7 +91,7 @@ fn marking(criterion: &mut Criterion) {
                             "temp" if !stopped => "905.5",
                             _ => text,
                         };
-                        Reading { code, text, judged: None, none: false, flag: Some(flag) }
+                        Reading { code, text, judged: None, none: false, doubtful: false, flag: Some(flag) }
                     });
                     let at = Timestamp(now);
                     let seen = Observation { at, data: Some(at), kind: Kind::Realtime, readings: &readings };

@@ -194,7 +194,8 @@ impl RulesInForce {
             .zip(codes.iter().zip(&values))
             .map(|((at, reading), (code, value))| {
                 let flag = flags.get(at).and_then(|flag| flag.as_deref()).map(text);
-                Reading { code, text: text(value), judged: judged(at), none: reading.worth == Worth::None, flag }
+                let (none, doubtful) = (reading.worth == Worth::None, reading.worth == Worth::Doubtful);
+                Reading { code, text: text(value), judged: judged(at), none, doubtful, flag }
             })
             .collect();
         let data = told.moment.map(Moment::timestamp);

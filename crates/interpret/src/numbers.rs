@@ -1,4 +1,4 @@
-//! Numbers that make the ids of events differ.
+//! What one record brings about beside its messages: the numbers that make their ids differ, and the alerts that settle with it.
 //!
 //! What must stay true: no two messages that differ share an id, whatever a record makes the gateway say: time that passes, an entry, marks of
 //! several stations at one record, a record of earlier parts that is given up now. So an id names the record at which something is said (of

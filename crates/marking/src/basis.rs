@@ -195,7 +195,8 @@ impl Marks {
     pub(super) fn rests_over(&self, plan: &Plan, laid: &[Laid<'_>], asking: Asking<'_>, over: &mut Over) {
         let bases = plan.rests.iter().enumerate().take(BITS);
         for (_, basis) in bases.filter(|(number, _)| asking.rests & bit8(*number) != 0) {
-            let factor = Reading { code: &basis.factor, text: "0", judged: None, none: false, flag: None };
+            let factor =
+                Reading { code: &basis.factor, text: "0", judged: None, none: false, doubtful: false, flag: None };
             let takes = |mark: &&Laid<'_>| {
                 mark.works()
                     && matches!(mark.validity, Validity::Invalid | Validity::Missing)

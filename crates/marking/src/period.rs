@@ -250,7 +250,7 @@ impl Marks {
     ) -> Option<Option<Validity>> {
         let asked = plan.period(period.0, period.1)?.mean.as_ref()?;
         self.places(slot, usize::from(period.0).saturating_sub(1), period.1, period.2)?;
-        let reading = Reading { code: &slot.code, text: "0", judged: None, none: false, flag: None };
+        let reading = Reading { code: &slot.code, text: "0", judged: None, none: false, doubtful: false, flag: None };
         match self.counted(plan, laid, slot, &reading, asking, period) {
             Some((counted, knows)) => knows.then(|| asked.needed.verdict(counted).validity()),
             // All of it is excluded: there is nothing to judge.

@@ -45,6 +45,8 @@ pub(super) struct Worth {
     pub(super) mean: Option<Validity>,
     /// Whether it came without a value.
     pub(super) none: bool,
+    /// Whether it came with a value that may be none.
+    pub(super) doubtful: bool,
     /// What it rests on (`[[basis]]`), a bit each.
     pub(super) rests: u8,
     /// What rests on it and is broken by its value (`[[basis]]`), a bit each.

@@ -208,7 +208,14 @@ impl Marks {
             let mut told = Vec::new();
             if let (Some(first), Some(last)) = (starts.first(), starts.last()) {
                 let laid = self.laid(plan, *first, last + length);
-                let reading = Reading { code: &require.factor, text: "0", judged: None, none: false, flag: None };
+                let reading = Reading {
+                    code: &require.factor,
+                    text: "0",
+                    judged: None,
+                    none: false,
+                    doubtful: false,
+                    flag: None,
+                };
                 for start in starts {
                     let over = over_time(&laid, start, start + length);
                     let exempts = |mark: &&Laid<'_>| {

@@ -95,6 +95,7 @@ impl Marks {
                     base: if reading.none { base.map(Validity::of_nothing) } else { base },
                     mean,
                     none: reading.none,
+                    doubtful: reading.doubtful,
                     rests: self.scratch.rests.get(place).copied().unwrap_or(0),
                     unfit: if supports { plan.bits_unfit(reading) } else { 0 },
                     over: if supports { plan.bits_over(reading, rank) } else { 0 },
@@ -336,7 +337,8 @@ impl Marks {
             let Again { is, base, mean, marks } = self.worth_again(plan, over, slot, (rank, start, length), worth);
             let whole = if worth.none { base.max(mean).map(Validity::of_nothing) } else { base.max(mean) };
             if is != worth.said || (whole, mean) != (worth.base, worth.mean) {
-                let revised = Revised { code: slot.code.clone(), was: worth.said, is, marks, none: worth.none };
+                let Worth { none, doubtful, .. } = worth;
+                let revised = Revised { code: slot.code.clone(), was: worth.said, is, marks, none, doubtful };
                 found.push((*number, Worth { said: is, base: whole, mean, ..worth }, base, revised));
             }
         }
@@ -386,7 +388,7 @@ impl Marks {
         }
         let length = self.length_of(rank).filter(|_| rank > 0).unwrap_or(1);
         let laid = self.laid(plan, at.0, at.0 + length);
-        let reading = Reading { code, text: "0", judged: None, none: false, flag: None };
+        let reading = Reading { code, text: "0", judged: None, none: false, doubtful: false, flag: None };
         let met = |number: usize, start: i64| self.met(plan, (number, start), code, (rank, at.0, length));
         let asking = Asking { rules_only: false, cleared: &[], rests: 0, met: &met };
         own.max(self.over_code(plan, &laid, &reading, asking).worth(plan, rank, at.0, length))
@@ -395,7 +397,8 @@ impl Marks {
     fn worth_again(&self, plan: &Plan, laid: &[Laid<'_>], slot: &Slot, period: (u8, i64, i64), worth: Worth) -> Again {
         let (rank, start, length) = period;
         let text = if worth.none { "" } else { "0" };
-        let reading = Reading { code: &slot.code, text, judged: None, none: worth.none, flag: None };
+        let reading =
+            Reading { code: &slot.code, text, judged: None, none: worth.none, doubtful: worth.doubtful, flag: None };
         let rules = plan.factor_rules.iter().enumerate().filter(|(number, _)| worth.cleared & bit(*number) != 0);
         let cleared: Vec<&str> = rules.map(|(_, armed)| armed.rule.name.as_str()).collect();
         let met = |number: usize, at: i64| self.met(plan, (number, at), &slot.code, period);

@@ -57,12 +57,18 @@ pub struct Revised {
     pub marks: Vec<String>,
     /// Whether it came without a value.
     pub none: bool,
+    /// Whether it came with a value that may be none.
+    pub doubtful: bool,
 }
 
 impl Revised {
-    /// Whether a worth that this reading had or has makes it valid, as that was published: what has no value is not, whatever else is known of it.
+    /// Whether a worth that this reading had or has makes it valid, as that was published: what has no value is not, whatever else is known of it,
+    /// and of what may be none nobody knows.
     #[must_use]
     pub fn valid(&self, worth: Option<Validity>) -> Option<bool> {
-        worth.map(Validity::is_usable).or(self.none.then_some(false))
+        match worth.map(Validity::is_usable) {
+            Some(true) if self.doubtful => None,
+            usable => usable.or(self.none.then_some(false)),
+        }
     }
 }

@@ -29,6 +29,8 @@ pub struct Reading<'a> {
     pub judged: Option<&'a str>,
     /// Whether there is certainly no value, although a text was said (`--`, -9999).
     pub none: bool,
+    /// Whether it may be no value: it is published as neither valid nor not, unless something makes it invalid.
+    pub doubtful: bool,
     /// The station's mark of the item; `None`: it said none.
     pub flag: Option<&'a str>,
 }

@@ -47,7 +47,7 @@ impl Marks {
         };
         // A report came, and with a value: what says that nothing came says nothing of it.
         let text = if report.is_some() { "0" } else { "" };
-        let reading = Reading { code, text, judged: None, none: false, flag: None };
+        let reading = Reading { code, text, judged: None, none: false, doubtful: false, flag: None };
         let kind = plan.marks.get(&mark.mark)?;
         if mark.on_code && mark.object != code || !plan.covers(kind, &mark.object, code) {
             return None;

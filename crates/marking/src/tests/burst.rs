@@ -22,7 +22,14 @@ fn week(bad: impl Fn(i64, usize) -> bool) -> (usize, usize) {
         let readings: Vec<Reading<'_>> = codes
             .iter()
             .enumerate()
-            .map(|(n, code)| Reading { code, text: &text, judged: None, none: false, flag: Some(flag(n)) })
+            .map(|(n, code)| Reading {
+                code,
+                text: &text,
+                judged: None,
+                none: false,
+                doubtful: false,
+                flag: Some(flag(n)),
+            })
             .collect();
         let seen = Observation { at: Timestamp(now), data: Some(Timestamp(at)), kind, readings: &readings };
         let mut out = MarkVerdict::default();
@@ -79,7 +86,14 @@ fn reports_after(entries: usize) -> Duration {
         let readings: Vec<Reading<'_>> = codes
             .iter()
             .enumerate()
-            .map(|(n, c)| Reading { code: c, text: "5", judged: None, none: false, flag: Some(flag(n)) })
+            .map(|(n, c)| Reading {
+                code: c,
+                text: "5",
+                judged: None,
+                none: false,
+                doubtful: false,
+                flag: Some(flag(n)),
+            })
             .collect();
         let data = Some(Timestamp(player.now));
         let seen = Observation { at: Timestamp(player.now), data, kind: Kind::Realtime, readings: &readings };
@@ -108,7 +122,14 @@ fn day_of(codes: usize) -> Player {
             let values: Vec<_> = codes.iter().map(|c| (c.clone(), "5".to_owned(), Some("N".to_owned()))).collect();
             let readings: Vec<Reading<'_>> = values
                 .iter()
-                .map(|(c, t, f)| Reading { code: c, text: t, judged: None, none: false, flag: f.as_deref() })
+                .map(|(c, t, f)| Reading {
+                    code: c,
+                    text: t,
+                    judged: None,
+                    none: false,
+                    doubtful: false,
+                    flag: f.as_deref(),
+                })
                 .collect();
             let seen = Observation { at: Timestamp(player.now), data: Some(Timestamp(at)), kind, readings: &readings };
             player.marks.observe(&player.plan, &seen, &mut MarkVerdict::default());

@@ -99,7 +99,8 @@ fn data_of_july_that_come_in_september_are_judged_by_the_text_of_july() {
     player.steps("a21026=5/N", "", "");
     // Backfill: it came in September.
     let data = Timestamp(super::super::calendar::read("2026-07-20T10:00:00+08:00").unwrap().0);
-    let readings = [Reading { code: "a21026", text: "200", judged: None, none: false, flag: Some("N") }];
+    let readings =
+        [Reading { code: "a21026", text: "200", judged: None, none: false, doubtful: false, flag: Some("N") }];
     let seen = Observation { at: Timestamp(player.now), data: Some(data), kind: Kind::Realtime, readings: &readings };
     let mut out = MarkVerdict::default();
     player.marks.observe(&player.plan, &seen, &mut out);

@@ -12,7 +12,7 @@ fn minute(station: &mut Station, minutes: i64, values: &[(&str, &str)]) {
     let data = start() + minutes * MINUTE;
     let readings: Vec<Reading<'_>> = values
         .iter()
-        .map(|(code, flag)| Reading { code, text: "10", judged: None, none: false, flag: Some(flag) })
+        .map(|(code, flag)| Reading { code, text: "10", judged: None, none: false, doubtful: false, flag: Some(flag) })
         .collect();
     station.player.now = station.player.now.max(data + MINUTE);
     let at = Timestamp(station.player.now);

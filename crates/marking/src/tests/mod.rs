@@ -100,7 +100,14 @@ impl Player {
         self.restore();
         let readings: Vec<Reading<'_>> = values
             .iter()
-            .map(|(c, t, f)| Reading { code: c, text: t, judged: None, none: false, flag: f.as_deref() })
+            .map(|(c, t, f)| Reading {
+                code: c,
+                text: t,
+                judged: None,
+                none: false,
+                doubtful: false,
+                flag: f.as_deref(),
+            })
             .collect();
         let at = Timestamp(self.now);
         let mut out = MarkVerdict::default();

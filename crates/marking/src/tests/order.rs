@@ -30,7 +30,8 @@ fn play(things: &[Comes], restored: bool) -> Vec<(Option<Validity>, Option<bool>
     let day = super::super::calendar::read("2026-03-03T00:00:00+08:00").unwrap().0;
     let say = |player: &mut Player, kind: Kind, data: i64, flag: &str| {
         player.restore();
-        let reading = Reading { code: "a21026", text: "5", judged: None, none: false, flag: Some(flag) };
+        let reading =
+            Reading { code: "a21026", text: "5", judged: None, none: false, doubtful: false, flag: Some(flag) };
         let dust = Reading { code: "a34013", ..reading };
         let seen =
             Observation { at: Timestamp(player.now), data: Some(Timestamp(data)), kind, readings: &[reading, dust] };
@@ -139,7 +140,7 @@ fn in_the_end(packets: &[Packet], restored: bool) -> (Vec<Option<Validity>>, Vec
         player.marks.observe(&player.plan, &seen, &mut out);
         player.happenings.extend(out.happenings);
     };
-    let of = |code, text, judged, flag| Reading { code, text, judged, none: false, flag: Some(flag) };
+    let of = |code, text, judged, flag| Reading { code, text, judged, none: false, doubtful: false, flag: Some(flag) };
     for hour in 0..24 {
         player.now = day - DAY + (hour + 1) * HOUR;
         let all = [of("a21026", "5", Some("9"), "N"), of("a19001", "11", None, "N"), of("a34013", "5", Some("9"), "N")];

@@ -51,8 +51,8 @@ impl World {
         let flag = ["N", "N", "N", "N", "D", "C"][usize::from(number % 6)];
         let value = format!("{}", 40 + u32::from(number) * 3);
         let mut readings = vec![
-            Reading { code: "a21026", text: &value, judged: None, none: false, flag: Some(flag) },
-            Reading { code: "a34013", text: &value, judged: None, none: false, flag: Some("N") },
+            Reading { code: "a21026", text: &value, judged: None, none: false, doubtful: false, flag: Some(flag) },
+            Reading { code: "a34013", text: &value, judged: None, none: false, doubtful: false, flag: Some("N") },
         ];
         let noise: Vec<String> = (0..8).map(|n| format!("noise{n}")).collect();
         if self.noisy {
@@ -62,6 +62,7 @@ impl World {
                 text: "1",
                 judged: None,
                 none: false,
+                doubtful: false,
                 flag: Some(flag),
             }));
         }

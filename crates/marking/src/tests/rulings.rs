@@ -31,7 +31,14 @@ impl Station {
         let values: Vec<_> = values.iter().chain(dust.iter().filter(|_| !self.dusty)).copied().collect();
         let readings: Vec<Reading<'_>> = values
             .iter()
-            .map(|(code, text, flag)| Reading { code, text, judged: None, none: false, flag: Some(flag) })
+            .map(|(code, text, flag)| Reading {
+                code,
+                text,
+                judged: None,
+                none: false,
+                doubtful: false,
+                flag: Some(flag),
+            })
             .collect();
         self.player.now = self.player.now.max(data + long + 5 * MINUTE);
         let at = Timestamp(self.player.now);
@@ -49,7 +56,8 @@ impl Station {
 
     fn minute(&mut self, minutes: i64, flag: &str) {
         let data = start() + minutes * MINUTE;
-        let readings = [Reading { code: "a21026", text: "50.0", judged: None, none: false, flag: Some(flag) }];
+        let readings =
+            [Reading { code: "a21026", text: "50.0", judged: None, none: false, doubtful: false, flag: Some(flag) }];
         self.player.now = self.player.now.max(data + MINUTE);
         let seen = Observation {
             at: Timestamp(self.player.now),
@@ -277,7 +285,8 @@ fn a_ruled_entry_is_not_pushed_out_by_its_author_and_what_would_be_forgotten_at_
 #[test]
 fn a_report_from_the_future_drives_nothing() {
     let mut station = Station::new("h17");
-    let readings = [Reading { code: "a21026", text: "50.0", judged: None, none: false, flag: Some("N") }];
+    let readings =
+        [Reading { code: "a21026", text: "50.0", judged: None, none: false, doubtful: false, flag: Some("N") }];
     let mut out = MarkVerdict::default();
     for ahead in [HOUR, 3 * HOUR, 10 * 365 * 24 * HOUR] {
         for kind in [Kind::Realtime, Kind::Minute, Kind::Hour] {
@@ -452,8 +461,8 @@ fn a_reading_without_a_value_is_never_called_usable_whatever_is_ruled() {
         let (begin, end) = (at(0), at(20));
         station.entry("e1", mark, (0, None), &[("begin", &begin), ("end", &end)]);
         let readings = [
-            Reading { code: "a21026", text: "", judged: None, none: true, flag: Some("N") },
-            Reading { code: "a34013", text: "5", judged: None, none: false, flag: Some("N") },
+            Reading { code: "a21026", text: "", judged: None, none: true, doubtful: false, flag: Some("N") },
+            Reading { code: "a34013", text: "5", judged: None, none: false, doubtful: false, flag: Some("N") },
         ];
         station.player.now = start() + HOUR + MINUTE;
         let seen = Observation {
@@ -604,7 +613,7 @@ fn nobody_regains_what_was_annulled_through_what_it_rests_on() {
 #[test]
 fn a_reading_without_value_and_flag_comes_back_to_what_was_published() {
     let mut station = Station::new("inc19");
-    let readings = [Reading { code: "a21026", text: "", judged: None, none: true, flag: None }];
+    let readings = [Reading { code: "a21026", text: "", judged: None, none: true, doubtful: false, flag: None }];
     station.player.now = start() + HOUR + MINUTE;
     let (at, data) = (Timestamp(station.player.now), Some(Timestamp(start())));
     let mut out = MarkVerdict::default();
@@ -624,4 +633,25 @@ fn a_reading_without_value_and_flag_comes_back_to_what_was_published() {
         .map(|reading| (reading.valid(reading.was), reading.valid(reading.is)))
         .collect();
     assert_eq!(told, [(Some(false), Some(false)), (Some(false), Some(false))]);
+}
+
+#[test]
+fn a_value_that_may_be_none_is_neither_valid_nor_not_before_an_entry_and_after_it_was_annulled() {
+    let mut station = Station::new("inc19");
+    let readings =
+        [Reading { code: "a21026", text: "99999", judged: None, none: false, doubtful: true, flag: Some("N") }];
+    station.player.now = start() + HOUR + MINUTE;
+    let (at, data) = (Timestamp(station.player.now), Some(Timestamp(start())));
+    let mut out = MarkVerdict::default();
+    let seen = Observation { at, data, kind: Kind::Hour, readings: &readings };
+    station.player.marks.observe(&station.player.plan, &seen, &mut out);
+    assert_eq!(out.readings[0].validity.map(Validity::is_usable), Some(true), "its flag says no more");
+    station.entry("e1", "inc19:cems", (0, Some(1)), &[]);
+    station.rule("r1", "county", "e1", "annul", None);
+    let revisions = station.revisions.iter().filter(|revision| revision.kind == Kind::Hour);
+    let told: Vec<_> = revisions
+        .flat_map(|revision| &revision.readings)
+        .map(|reading| (reading.valid(reading.was), reading.valid(reading.is)))
+        .collect();
+    assert_eq!(told, [(None, Some(false)), (Some(false), None)]);
 }

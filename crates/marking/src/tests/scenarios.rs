@@ -140,6 +140,7 @@ impl Played {
                 text: t,
                 judged: j.as_deref(),
                 none: t.is_empty(),
+                doubtful: false,
                 flag: f.as_deref(),
             })
             .collect();

@@ -100,7 +100,8 @@ fn what_was_said_long_ago_says_nothing_of_now() {
 fn an_exceedance_by_the_converted_value_is_evidence_of_a_device_mark_too() {
     let book = book();
     let mut player = Player::new(&book, &rig("dev22"), "2017", "air");
-    let reading = Reading { code: "a21026", text: "60", judged: Some("180"), none: false, flag: Some("N") };
+    let reading =
+        Reading { code: "a21026", text: "60", judged: Some("180"), none: false, doubtful: false, flag: Some("N") };
     let at = Timestamp(player.now);
     let seen = Observation { at, data: Some(at), kind: Kind::Realtime, readings: &[reading] };
     player.marks.observe(&player.plan, &seen, &mut MarkVerdict::default());
@@ -142,7 +143,7 @@ fn silence_ends_when_something_is_heard_whatever_its_data_time() {
     player.steps("a21026=5/N | ~40min", "", "");
     assert!(player.marks.held().any(|mark| mark.by == "dev22:silence"));
     let (at, data) = (Timestamp(player.now), Timestamp(player.now - 50 * MINUTE));
-    let readings = [Reading { code: "a21026", text: "5", judged: None, none: false, flag: Some("N") }];
+    let readings = [Reading { code: "a21026", text: "5", judged: None, none: false, doubtful: false, flag: Some("N") }];
     let mut out = MarkVerdict::default();
     player.marks.observe(
         &player.plan,
@@ -247,7 +248,7 @@ fn a_limit_is_compared_with_values_of_its_own_period_basis_and_days_alone() {
         let at = Timestamp(player.now);
         // The minutes come too, so that hours are not the finest kind.
         player.report(Kind::Minute, &value("a21026", "N"));
-        let reading = Reading { code: "a21026", text, judged, none: false, flag: Some("N") };
+        let reading = Reading { code: "a21026", text, judged, none: false, doubtful: false, flag: Some("N") };
         let seen = Observation { at, data: Some(at), kind, readings: &[reading] };
         player.marks.observe(&player.plan, &seen, &mut MarkVerdict::default());
         player.now += 5 * MINUTE;
