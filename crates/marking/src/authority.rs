@@ -105,6 +105,7 @@ impl Marks {
         if let Some(gone) = self.rulings.take(new) {
             self.memory.forget("ruling", gone.at.0);
         }
+        self.entered = self.entered.max(at.0);
         let changed = self.put_ruling(plan, (&about, &before), &mut detail, (at.0, &cause), out);
         self.rulings.note(id, &changed);
         answer.changed = Some(changed);
@@ -158,7 +159,7 @@ impl Marks {
         }
         self.give_back(about);
         // Restored after its begin it begins now; the sweep tells it.
-        let clock = self.now.max(self.swept).max(at);
+        let clock = self.clock();
         for mark in &changed {
             let until = mark.until.map_or(clock, |until| until.0.min(clock));
             self.charge(plan, mark, until);

@@ -19,13 +19,14 @@ impl Marks {
     /// Brings what is remembered of the future back to `at`.
     pub(super) fn bring_back(&mut self, at: i64) {
         let furthest = at.saturating_add(AHEAD);
-        if self.swept <= at.saturating_add(SWEEP) && self.now <= furthest && self.heard <= furthest {
+        let near = self.swept.max(self.entered) <= at.saturating_add(SWEEP);
+        if near && self.now <= furthest && self.heard <= furthest {
             return;
         }
         self.owe();
         let back = |time: &mut i64| *time = (*time).min(at);
         let hold_back = |hold: &mut Hold| hold.since.iter_mut().chain(&mut hold.ending).for_each(back);
-        for time in [&mut self.swept, &mut self.now, &mut self.heard].into_iter().chain(&mut self.gone) {
+        for time in [&mut self.swept, &mut self.entered, &mut self.now, &mut self.heard].into_iter().chain(&mut self.gone) {
             back(time);
         }
         for slot in &mut self.slots {

@@ -125,7 +125,7 @@ impl Marks {
         if !self.scratch.future {
             self.count_wrong(plan, seen, now, out);
         }
-        if self.now.max(self.swept) >= self.owed_at && self.held.values().any(|mark| mark.said.is_some()) {
+        if self.clock() >= self.owed_at && self.held.values().any(|mark| mark.said.is_some()) {
             // How much of a limit is left is asked when it can be another, not only when some other mark begins.
             self.charge_all(plan, out);
         }

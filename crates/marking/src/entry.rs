@@ -163,6 +163,7 @@ impl Marks {
             Ok(mark) => mark,
             Err(why) => return Answer::refusal(id, why),
         };
+        self.entered = self.entered.max(at.0);
         let ruled = entry.supersedes.clone().filter(|id| self.is_ruled(id).is_some());
         if let (Some(gone), Some(end)) = (ruled, mark.as_ref().and_then(|mark| mark.until)) {
             return self.end_ruled(plan, &gone, end, (&entry, content), at.0, out);
@@ -182,11 +183,11 @@ impl Marks {
             None => self.settle(plan, at.0, out),
         }
         let (mut touched, of) = touched;
-        touched.1 = touched.1.min(self.now.max(self.swept).max(at.0).saturating_add(1));
+        touched.1 = touched.1.min(self.clock().saturating_add(1));
         let cause = Cause::Entry(id.to_owned());
         let codes = self.touched_codes(plan, &of);
         self.revise(plan, touched, (&cause, 1..=3), codes.as_deref(), out);
-        let clock = self.now.max(self.swept).max(at.0);
+        let clock = self.clock();
         self.revise_elsewhere(plan, &spent, (&cause, clock), out);
         self.tell_broken(plan, touched, out);
         self.tell_forgotten(at.0, out);
@@ -481,7 +482,7 @@ impl Marks {
         self.forget_an_id();
         let ends = Some(gone.to_owned());
         self.used.push(Used { id: by.id.clone(), content, late, given: given.clone(), replaced: None, ends });
-        let clock = self.now.max(self.swept).max(at);
+        let clock = self.clock();
         self.charge(plan, &mark, until.min(clock));
         self.owe();
         self.charge_all(plan, out);

@@ -68,7 +68,7 @@ impl Use {
 impl Marks {
     /// Charges what holds as far as it is known, and says what has become of the limits.
     pub(super) fn charge_all(&mut self, plan: &Plan, out: &mut MarkVerdict) {
-        let clock = self.now.max(self.swept);
+        let clock = self.clock();
         if plan.limits.is_empty() || clock < self.owed_at {
             return;
         }
@@ -127,7 +127,7 @@ impl Marks {
     /// Up to when a mark that holds is counted. What a hand entered goes on although the station is silent; what a rule found, as far as it
     /// was seen.
     pub(super) fn counted_to(&self, mark: &Mark) -> i64 {
-        let clock = self.now.max(self.swept);
+        let clock = self.clock();
         mark.until.map_or(if mark.said.is_some() { clock } else { self.now }, |until| until.0.min(clock))
     }
 
@@ -195,8 +195,10 @@ impl Marks {
             self.occasions_of(plan, &object, &mut told);
             objects.insert(object);
         }
+        // The end of one mark may lie before what is known of the others.
+        let known = at.max(self.clock());
         for object in &objects {
-            self.dispense(plan, object, at);
+            self.dispense(plan, object, known);
         }
         for (kind, last, spent, detail) in told {
             let mark = last.as_ref().and_then(|(who, _)| {

@@ -62,7 +62,7 @@ impl Marks {
         if kind.dimension != Dimension::Condition || !mark.validity.needs_confirmation() {
             return true;
         }
-        let clock = self.now.max(self.swept);
+        let clock = self.clock();
         let at = mark.until.map_or(clock, |until| clock.min(until.0 - 1)).max(mark.since.0);
         let waits = |other: &&str| {
             let (strong, weak) = self.excuses(plan, other, at, at + 1);

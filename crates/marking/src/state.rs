@@ -449,6 +449,8 @@ pub struct Marks {
     /// The latest arrival.
     pub(super) heard: i64,
     pub(super) swept: i64,
+    /// When the latest entry or ruling came.
+    pub(super) entered: i64,
     /// Values that may be wrong only so often.
     pub(super) wrongs: Wrongs,
     /// How far apart minute data comes.

@@ -31,6 +31,11 @@ impl Marks {
         self.put_right_backdated(plan, out);
     }
 
+    /// How far time is known to have passed: by data, by the last sweep, by what people said.
+    pub(super) fn clock(&self) -> i64 {
+        self.now.max(self.swept).max(self.entered)
+    }
+
     pub(super) fn sweep(&mut self, plan: &Plan, at: i64, out: &mut MarkVerdict) {
         let at = self.ceiling.take().map_or(at, |ceiling| at.min(ceiling));
         self.bring_back(at);

@@ -39,7 +39,7 @@ impl Marks {
     /// that factor.
     #[must_use]
     pub fn working(&self, plan: &Plan, mark: &Mark, code: &str, report: Option<(Kind, Timestamp)>) -> Option<Working> {
-        let clock = self.now.max(self.swept);
+        let clock = self.clock();
         let rank = report.map_or(0, |(kind, _)| rank(kind));
         let (from, to) = match report {
             Some((_, at)) => (at.0, at.0 + self.length_of(rank).filter(|_| rank > 0).unwrap_or(1)),

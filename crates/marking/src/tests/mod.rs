@@ -374,7 +374,7 @@ fn late_entries_are_kept_and_have_no_effect_and_withdrawals_undo() {
     player.now += 27 * 60 * MINUTE;
     let entry = |id: &str, begin: &str, more: &str| {
         format!(
-            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:fault","object":"furnace-1","begin":"{begin}","end":null,"reason":"r","proof":"p","author":"a"{more}}}"#
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:off","object":"furnace-1","begin":"{begin}","end":null,"reason":"r","proof":"p","author":"a"{more}}}"#
         )
     };
     assert!(!player.enter(&entry("on-time", "2026-03-02T09:00:00+08:00", "")).late, "11:00 of the next day");
@@ -390,7 +390,7 @@ fn late_entries_are_kept_and_have_no_effect_and_withdrawals_undo() {
     assert!(works(&player, "on-time", closed) && !works(&player, "late", closed), "the day before is closed");
     assert!(works(&player, "late", open), "today is open until noon of tomorrow");
     assert!(player.enter(&entry("better", "2026-03-03T09:30:00+08:00", r#","supersedes":"on-time""#)).late);
-    assert!(player.has(&["mark-withdrawn"], "inc19:fault", "furnace-1"));
+    assert!(player.has(&["mark-withdrawn"], "inc19:off", "furnace-1"));
     let held: Vec<_> = player.marks.held().map(|mark| mark.by.clone()).collect();
     assert_eq!(held, ["better", "late"]);
     assert!(works(&player, "on-time", closed), "a correction that comes late takes nothing from a closed day");

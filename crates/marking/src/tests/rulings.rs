@@ -637,16 +637,16 @@ fn a_reading_without_value_and_flag_comes_back_to_what_was_published() {
 
 #[test]
 fn a_value_that_may_be_none_is_neither_valid_nor_not_before_an_entry_and_after_it_was_annulled() {
-    let mut station = Station::new("inc19");
+    let mut station = Station::new("dev22");
     let readings =
-        [Reading { code: "a21026", text: "99999", judged: None, none: false, doubtful: true, flag: Some("N") }];
+        [Reading { code: "a21026", text: "5", judged: None, none: false, doubtful: true, flag: Some("N") }];
     station.player.now = start() + HOUR + MINUTE;
     let (at, data) = (Timestamp(station.player.now), Some(Timestamp(start())));
     let mut out = MarkVerdict::default();
     let seen = Observation { at, data, kind: Kind::Hour, readings: &readings };
     station.player.marks.observe(&station.player.plan, &seen, &mut out);
     assert_eq!(out.readings[0].validity.map(Validity::is_usable), Some(true), "its flag says no more");
-    station.entry("e1", "inc19:cems", (0, Some(1)), &[]);
+    station.entry("e1", "dev22:maint", (0, Some(1)), &[("object", "a21026")]);
     station.rule("r1", "county", "e1", "annul", None);
     let revisions = station.revisions.iter().filter(|revision| revision.kind == Kind::Hour);
     let told: Vec<_> = revisions

@@ -104,3 +104,19 @@ fn a_limit_is_told_with_the_report_that_reaches_it() {
     // 80 % of four hours are 192 minutes; a fault of four hours is within its limit, one that is longer is not (GB 18485-2014, 7.3).
     assert_eq!(told, [("limit-near", 192), ("limit-spent", 241)]);
 }
+
+#[test]
+fn the_end_of_another_mark_takes_nothing_back_that_was_told_as_spent() {
+    let steps = [
+        Step::Enter("inc19:accident", 297, 189),
+        Step::Quiet(448),
+        Step::Report(17, 0),
+        Step::Enter("inc19:accident", -209, 0),
+        Step::Report(32, 0),
+        Step::Report(1, 0),
+    ];
+    let told = play(&steps, false);
+    assert_eq!(told, play(&steps, true));
+    // Both are one occasion from minute 256 on, which is longer than four hours from minute 496 on; the first ended ten minutes before.
+    assert!(told.last().is_some_and(|line| line.starts_with("e2 true")), "{told:?}");
+}
