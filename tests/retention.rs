@@ -321,11 +321,10 @@ fn undelivered_segments_that_were_taken_away_are_told_with_their_records_and_the
         let mut scene = Scene::new("");
         scene.gateway.start();
         scene.report();
-        let cursor = scene.gateway.journal().join("cursor");
-        scene.wait_until("the cursor", || cursor.exists());
-        // What the cursor says is on disk before the broker goes.
-        std::thread::sleep(Duration::from_secs(2));
+        // An orderly stop writes the cursor.
+        assert!(scene.gateway.stop().1);
         scene.broker_goes();
+        scene.gateway.start();
         scene.fill(4);
         scene.gateway.kill();
         let all = segments(&scene);
