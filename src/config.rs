@@ -433,7 +433,7 @@ fn check(source: &ConfigSource<'_>, text: &str, config: &Config) -> Vec<Problem>
         config.http.address().is_ok(),
         "http.address",
         &config.http.address,
-        "IP:PORT, or empty for no door · 地址:端口,留空则不开",
+        "IP:PORT, or empty for no page · 地址:端口,留空则不开",
         "write \"127.0.0.1:9080\"",
     );
     rule(

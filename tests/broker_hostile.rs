@@ -40,7 +40,7 @@ struct Came {
     disconnects: u64,
 }
 
-/// Hands `count` messages to a door whose broker behaves so, waits until all are delivered, and checks what the broker accepted.
+/// Hands `count` messages to a task whose broker behaves so, waits until all are delivered, and checks what the broker accepted.
 async fn deliver(behaviour: Behaviour, version: Version, count: usize, what: &str) -> Came {
     let behaviour = Behaviour { record: true, ..behaviour };
     // What is refused comes later than its followers, and what is acknowledged late counts late.
@@ -49,7 +49,7 @@ async fn deliver(behaviour: Behaviour, version: Version, count: usize, what: &st
     let broker = Broker::start_with(([127, 0, 0, 1], 0).into(), behaviour).await.unwrap();
     let telemetry = Arc::new(Telemetry::default());
     let stop = CancellationToken::new();
-    let (outbox, door) = mqtt::start_quietly(&settings(&broker, version), Arc::clone(&telemetry), stop.clone());
+    let (outbox, task) = mqtt::start_quietly(&settings(&broker, version), Arc::clone(&telemetry), stop.clone());
     let mut delivered = outbox.delivered();
     let pushing = tokio::spawn(async move {
         for number in 1..=count {
@@ -94,7 +94,7 @@ async fn deliver(behaviour: Behaviour, version: Version, count: usize, what: &st
     let most = usize::from(WINDOW) * usize::try_from(connects.saturating_sub(1)).unwrap();
     assert!(repeated <= most, "{what}: {repeated} repetitions in {connects} connections");
     stop.cancel();
-    door.await.unwrap();
+    task.await.unwrap();
     broker.stop().await;
     Came { repeated, connects, disconnects: telemetry.get(Counter::MqttDisconnects) }
 }
@@ -195,7 +195,7 @@ async fn wrong_credentials_are_repaired_without_a_restart() {
         ..settings(&broker, Version::V5)
     };
     let stop = CancellationToken::new();
-    let (outbox, door) = mqtt::start_quietly(&settings, Arc::new(Telemetry::default()), stop.clone());
+    let (outbox, task) = mqtt::start_quietly(&settings, Arc::new(Telemetry::default()), stop.clone());
     outbox.push(publication(1)).await.unwrap();
     let failed = |state: &State| matches!(state, State::Connecting { last_error: Some(_) });
     outbox.state().wait_for(failed).await.unwrap();
@@ -206,7 +206,7 @@ async fn wrong_credentials_are_repaired_without_a_restart() {
     });
     repaired.await.expect("the repaired password is used").unwrap();
     stop.cancel();
-    door.await.unwrap();
+    task.await.unwrap();
 }
 
 /// The broker accepts the connection and then reads nothing: the sockets fill, and writing itself stands still.
@@ -216,7 +216,7 @@ async fn a_broker_that_stops_reading_large_messages_is_left() {
         let behaviour = Behaviour { record: true, deaf: true, connections: Some(2), ..Behaviour::default() };
         let broker = Broker::start_with(([127, 0, 0, 1], 0).into(), behaviour).await.unwrap();
         let (telemetry, stop) = (Arc::new(Telemetry::default()), CancellationToken::new());
-        let (outbox, door) = mqtt::start_quietly(&settings(&broker, version), Arc::clone(&telemetry), stop.clone());
+        let (outbox, task) = mqtt::start_quietly(&settings(&broker, version), Arc::clone(&telemetry), stop.clone());
         let body = Bytes::from(vec![b'x'; 900_000]);
         for _ in 0..8 {
             let publication = Publication { topic: "t".into(), payload: body.clone(), retain: false };
@@ -227,7 +227,7 @@ async fn a_broker_that_stops_reading_large_messages_is_left() {
         assert!(all.is_ok(), "{version:?}: stuck after {} messages", broker.received().len());
         assert!(telemetry.get(Counter::MqttDisconnects) >= 2, "{version:?}: it was not deaf");
         stop.cancel();
-        door.await.unwrap();
+        task.await.unwrap();
     }
 }
 
@@ -262,7 +262,7 @@ async fn the_clients_of_mosquitto_hear_what_the_door_publishes() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let stop = CancellationToken::new();
-        let (outbox, door) =
+        let (outbox, task) =
             mqtt::start_quietly(&settings(&broker, version), Arc::new(Telemetry::default()), stop.clone());
         for number in 1..=1000 {
             outbox.push(publication(number)).await.unwrap();
@@ -273,7 +273,7 @@ async fn the_clients_of_mosquitto_hear_what_the_door_publishes() {
         let (said, complaint) = (String::from_utf8_lossy(&heard.stdout), String::from_utf8_lossy(&heard.stderr));
         assert!(said == wanted, "{edition}: {} lines, {complaint}", said.lines().count());
         stop.cancel();
-        door.await.unwrap();
+        task.await.unwrap();
     }
 }
 
@@ -296,7 +296,7 @@ async fn cut_at(
         payload: Bytes::from_static(text.as_bytes()),
         retain: true,
     };
-    let (outbox, door) = mqtt::start_with_letters(
+    let (outbox, task) = mqtt::start_with_letters(
         &settings,
         word("online"),
         word("offline"),
@@ -363,7 +363,7 @@ async fn cut_at(
     }
     pushing.abort();
     stop.cancel();
-    door.await.unwrap();
+    task.await.unwrap();
     let kept = kept.lock().unwrap().clone();
     assert!(kept.iter().all(|topic| topic.contains(cut)), "{}: permitted messages were set aside: {kept:?}", what());
     (kept, arrived.unwrap(), states)

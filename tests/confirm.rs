@@ -76,7 +76,7 @@ fn the_cursor_follows_the_consumer_and_what_it_does_not_confirm_comes_again() {
             mqtt::Settings { port: broker.address().port(), client_id: "archive".into(), ..mqtt::Settings::default() };
         let stop = CancellationToken::new();
         runtime.block_on(async {
-            let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+            let (outbox, task) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
             let publication = Publication {
                 topic: "hj212/v1/gateway/test/delivered/archive".to_owned(),
                 payload: bytes::Bytes::from(body.to_owned()),
@@ -85,7 +85,7 @@ fn the_cursor_follows_the_consumer_and_what_it_does_not_confirm_comes_again() {
             let number = outbox.push(publication).await.unwrap();
             outbox.delivered().wait_for(|delivered| *delivered >= number).await.unwrap();
             stop.cancel();
-            door.await.unwrap();
+            task.await.unwrap();
         });
     };
     confirm("{\"offset\":18446744073709551615,\"journal\":\"another\"}");

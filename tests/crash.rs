@@ -91,7 +91,7 @@ async fn every_answered_packet_is_published_however_often_the_gateway_is_killed(
         ..sim::Options::default()
     };
     let address: SocketAddr = ([127, 0, 0, 1], gateway::free_port()).into();
-    let mut door = broker(address).await;
+    let mut live = broker(address).await;
     let mut gateway = Gateway::in_folder(folder, &options, address.port(), "[uplink]\ncheckpoint_every = 500\n");
     options.connect = gateway.listen.to_string();
     let simulated = tokio::spawn(sim::run(options.clone(), CancellationToken::new(), |_| {}));
@@ -103,9 +103,9 @@ async fn every_answered_packet_is_published_however_often_the_gateway_is_killed(
         tokio::time::sleep(Duration::from_millis(100 + rng.below(700))).await;
         gateway.kill();
         if kill % 3 == 2 {
-            published.extend(door.received());
-            door.stop().await;
-            door = broker(address).await;
+            published.extend(live.received());
+            live.stop().await;
+            live = broker(address).await;
         }
         gateway.start();
     }
@@ -117,7 +117,7 @@ async fn every_answered_packet_is_published_however_often_the_gateway_is_killed(
     let until = Instant::now() + Duration::from_secs(60);
     let missing = loop {
         let mut all = published.clone();
-        all.extend(door.received());
+        all.extend(live.received());
         let there: BTreeSet<_> = all.iter().filter_map(named).collect();
         let missing: Vec<_> = wanted.difference(&there).cloned().collect();
         if missing.is_empty() || Instant::now() > until {
@@ -128,8 +128,8 @@ async fn every_answered_packet_is_published_however_often_the_gateway_is_killed(
     assert!(missing.is_empty(), "{} of {} answered and never published: {missing:?}", missing.len(), wanted.len());
     let (took, well) = gateway.stop();
     assert!(well && took < Duration::from_secs(15), "the stop took {took:?}");
-    published.extend(door.received());
-    door.stop().await;
+    published.extend(live.received());
+    live.stop().await;
 
     let held = journalled(&gateway);
     let altered: Vec<&Answered> = answered.iter().filter(|a| !held.contains(&a.crc32)).collect();

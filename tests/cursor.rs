@@ -111,10 +111,10 @@ fn what_was_answered_without_a_broker_is_published_after_a_kill() {
         cursor < 12,
         "{cursor}: only the start, the clock and the registry, which are not published, are behind it"
     );
-    let door = runtime.block_on(broker(([127, 0, 0, 1], port).into(), Behaviour::default()));
+    let live = runtime.block_on(broker(([127, 0, 0, 1], port).into(), Behaviour::default()));
     gateway.start();
     let all: BTreeSet<u64> = (0..FRAMES).collect();
-    wait_until("not everything is published", &gateway, || published(&door) == all);
+    wait_until("not everything is published", &gateway, || published(&live) == all);
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn what_the_broker_took_and_did_not_acknowledge_is_published_again_and_no_checkp
     assert!(checkpoint <= cursor, "the checkpoint {checkpoint} is ahead of the cursor {cursor}");
     runtime.block_on(honest.stop());
     // The broker has forgotten what it never acknowledged.
-    let door = runtime.block_on(broker(address, Behaviour::default()));
+    let live = runtime.block_on(broker(address, Behaviour::default()));
     gateway.start();
     let second: BTreeSet<u64> = (FRAMES / 2..FRAMES).collect();
-    wait_until("what was not acknowledged is not published again", &gateway, || published(&door).is_superset(&second));
+    wait_until("what was not acknowledged is not published again", &gateway, || published(&live).is_superset(&second));
 }

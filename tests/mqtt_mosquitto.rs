@@ -137,19 +137,19 @@ fn status(text: &'static str) -> Publication {
     Publication { topic: "status".into(), payload: Bytes::from_static(text.as_bytes()), retain: true }
 }
 
-struct House {
+struct Publisher {
     outbox: Outbox,
-    door: JoinHandle<()>,
+    task: JoinHandle<()>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 }
 
-impl House {
-    fn open(settings: &Settings) -> House {
+impl Publisher {
+    fn open(settings: &Settings) -> Publisher {
         let (telemetry, stop) = (Arc::new(Telemetry::default()), CancellationToken::new());
-        let (outbox, door) =
+        let (outbox, task) =
             mqtt::start(settings, status("online"), status("offline"), telemetry.clone(), stop.clone());
-        House { outbox, door, telemetry, stop }
+        Publisher { outbox, task, telemetry, stop }
     }
 
     async fn delivered(&self, n: u64) {
@@ -173,7 +173,7 @@ impl House {
 
     async fn leave(self) {
         self.stop.cancel();
-        tokio::time::timeout(PATIENCE, self.door).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
         assert_eq!(self.outbox.push(numbered(0)).await, Err(mqtt::Closed));
     }
 }
@@ -187,17 +187,17 @@ async fn ten_thousand_in_order(version: Version) {
     const N: u64 = 10_000;
     let Some(broker) = Broker::start("max_inflight_messages 0\n") else { return };
     let mut heard = broker.subscribe("#").await;
-    let house = House::open(&broker.settings(version));
+    let publisher = Publisher::open(&broker.settings(version));
     let started = std::time::Instant::now();
     for n in 1..=N {
-        assert_eq!(house.outbox.push(numbered(n)).await, Ok(n));
+        assert_eq!(publisher.outbox.push(numbered(n)).await, Ok(n));
     }
-    house.delivered(N).await;
+    publisher.delivered(N).await;
     let took = started.elapsed();
     eprintln!("{version:?}: {N} messages in {took:?}, {:.0} a second", N as f64 / took.as_secs_f64());
-    assert_eq!(house.telemetry.get(Counter::MqttPublished), N);
-    assert_eq!(house.telemetry.get(Counter::MqttAcknowledged), N);
-    house.leave().await;
+    assert_eq!(publisher.telemetry.get(Counter::MqttPublished), N);
+    assert_eq!(publisher.telemetry.get(Counter::MqttAcknowledged), N);
+    publisher.leave().await;
     assert_eq!(next(&mut heard).await, ("status".into(), "online".into()));
     for n in 1..=N {
         assert_eq!(next(&mut heard).await.1, n.to_string());
@@ -220,13 +220,13 @@ async fn ten_thousand_messages_arrive_in_order_with_mqtt_5() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_s_receive_maximum_is_respected() {
     let Some(broker) = Broker::start("max_inflight_messages 3\n") else { return };
-    let house = House::open(&broker.settings(Version::V5));
+    let publisher = Publisher::open(&broker.settings(Version::V5));
     for n in 1..=2_000 {
-        house.outbox.push(numbered(n)).await.unwrap();
+        publisher.outbox.push(numbered(n)).await.unwrap();
     }
-    house.delivered(2_000).await;
-    assert_eq!(house.telemetry.get(Counter::MqttDisconnects), 0);
-    house.leave().await;
+    publisher.delivered(2_000).await;
+    assert_eq!(publisher.telemetry.get(Counter::MqttDisconnects), 0);
+    publisher.leave().await;
 }
 
 /// Three times the broker is killed while messages are under way, and started without memory. Every message is retained on a
@@ -235,8 +235,8 @@ async fn killed_in_the_middle(version: Version) {
     const N: u64 = 10_000;
     let Some(mut broker) = Broker::start("") else { return };
     let settings = broker.settings(version);
-    let house = House::open(&settings);
-    let outbox = house.outbox.clone();
+    let publisher = Publisher::open(&settings);
+    let outbox = publisher.outbox.clone();
     let pusher = tokio::spawn(async move {
         for n in 1..=N {
             let kept = Publication { topic: format!("data/{n}"), retain: true, ..numbered(n) };
@@ -245,25 +245,25 @@ async fn killed_in_the_middle(version: Version) {
     });
     let mut acknowledged = 0;
     for round in 1..=3 {
-        house.delivered(round * N / 5).await;
+        publisher.delivered(round * N / 5).await;
         broker.kill();
-        house.state(|state| matches!(state, State::Connecting { last_error: Some(_) })).await;
-        acknowledged = *house.outbox.delivered().borrow();
+        publisher.state(|state| matches!(state, State::Connecting { last_error: Some(_) })).await;
+        acknowledged = *publisher.outbox.delivered().borrow();
         assert!(acknowledged < N, "killed too late to tell anything");
         broker.again();
     }
     pusher.await.unwrap();
-    house.delivered(N).await;
-    let published = house.telemetry.get(Counter::MqttPublished);
+    publisher.delivered(N).await;
+    let published = publisher.telemetry.get(Counter::MqttPublished);
     assert!(published >= N && published <= N + 3 * u64::from(settings.window), "{published} sent for {N}");
-    assert_eq!(house.telemetry.get(Counter::MqttAcknowledged), N, "each is acknowledged to us once");
-    assert!(house.telemetry.get(Counter::MqttDisconnects) >= 3);
+    assert_eq!(publisher.telemetry.get(Counter::MqttAcknowledged), N, "each is acknowledged to us once");
+    assert!(publisher.telemetry.get(Counter::MqttDisconnects) >= 3);
     let mut heard = broker.subscribe("data/#").await;
     let mut missing: HashSet<String> = (acknowledged + 1..=N).map(|n| n.to_string()).collect();
     while !missing.is_empty() {
         missing.remove(&next(&mut heard).await.1);
     }
-    house.leave().await;
+    publisher.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,9 +289,9 @@ async fn repaired_password(version: Version) {
     std::fs::write(&file, "wrong\n").unwrap();
     let settings =
         Settings { username: Some("gateway".into()), password_file: Some(file.clone()), ..broker.settings(version) };
-    let house = House::open(&settings);
-    house.outbox.push(numbered(1)).await.unwrap();
-    house
+    let publisher = Publisher::open(&settings);
+    publisher.outbox.push(numbered(1)).await.unwrap();
+    publisher
         .state(|state| match state {
             State::Connecting { last_error: Some(text) } => {
                 assert!(text.contains("user"), "{text}");
@@ -305,10 +305,10 @@ async fn repaired_password(version: Version) {
         .await;
     let refused = std::time::Instant::now();
     std::fs::write(&file, "right\n").unwrap();
-    house.delivered(1).await;
+    publisher.delivered(1).await;
     assert!(refused.elapsed() >= Duration::from_millis(4900), "tried again after {:?}", refused.elapsed());
-    assert_eq!(house.telemetry.get(Counter::MqttDisconnects), 1);
-    house.leave().await;
+    assert_eq!(publisher.telemetry.get(Counter::MqttDisconnects), 1);
+    publisher.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -325,20 +325,20 @@ async fn a_repaired_password_file_needs_no_restart_with_mqtt_5() {
 async fn what_the_access_list_refuses_is_held_tried_again_and_not_passed() {
     let Some(broker) = Broker::start("acl_file FOLDER/acl\n") else { return };
     let acl = broker.folder.path().join("acl");
-    let house = House::open(&broker.settings(Version::V5));
+    let publisher = Publisher::open(&broker.settings(Version::V5));
     let forbidden = Publication { topic: "forbidden".into(), ..numbered(1) };
-    house.outbox.push(forbidden).await.unwrap();
+    publisher.outbox.push(forbidden).await.unwrap();
     for n in 2..=100 {
-        house.outbox.push(numbered(n)).await.unwrap();
+        publisher.outbox.push(numbered(n)).await.unwrap();
     }
-    house.counted(Counter::MqttRefused, 3).await;
-    house.counted(Counter::MqttAcknowledged, 99).await;
-    assert_eq!(*house.outbox.delivered().borrow(), 0, "delivered does not pass the refused one");
+    publisher.counted(Counter::MqttRefused, 3).await;
+    publisher.counted(Counter::MqttAcknowledged, 99).await;
+    assert_eq!(*publisher.outbox.delivered().borrow(), 0, "delivered does not pass the refused one");
     std::fs::write(&acl, "topic readwrite #\n").unwrap();
     broker.reread();
-    house.delivered(100).await;
-    assert_eq!(house.telemetry.get(Counter::MqttDisconnects), 0);
-    house.leave().await;
+    publisher.delivered(100).await;
+    assert_eq!(publisher.telemetry.get(Counter::MqttDisconnects), 0);
+    publisher.leave().await;
 }
 
 /// mosquitto 2.0.11 closes the connection after a refusal when it may queue nothing, and what it said is often lost on the way.
@@ -357,7 +357,7 @@ async fn a_broker_that_closes_at_each_refused_message_gets_the_permitted_ones_wi
     let settings =
         Settings { prefix: "p".into(), retry_min: Duration::from_millis(500), ..broker.settings(Version::V5) };
     let word = |text| Publication { topic: "p/gateway/g/status".into(), ..status(text) };
-    let (outbox, door) = mqtt::start_with_letters(
+    let (outbox, task) = mqtt::start_with_letters(
         &settings,
         word("online"),
         word("offline"),
@@ -391,7 +391,7 @@ async fn a_broker_that_closes_at_each_refused_message_gets_the_permitted_ones_wi
     let letter = tokio::time::timeout(PATIENCE, letters.recv()).await.unwrap().unwrap();
     assert!(letter.publication.topic.contains("bad") && letter.why.contains("NotAuthorized"), "{letter:?}");
     stop.cancel();
-    tokio::time::timeout(PATIENCE, door).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -399,9 +399,9 @@ async fn a_gateway_that_vanishes_is_declared_offline_by_the_broker() {
     for version in [Version::V311, Version::V5] {
         let Some(broker) = Broker::start("") else { return };
         let mut heard = broker.subscribe("status").await;
-        let house = House::open(&broker.settings(version));
+        let publisher = Publisher::open(&broker.settings(version));
         assert_eq!(next(&mut heard).await.1, "online");
-        house.door.abort();
+        publisher.task.abort();
         assert_eq!(next(&mut heard).await.1, "offline");
     }
 }
@@ -435,34 +435,34 @@ async fn requests_wait_at_the_broker_and_come_again_until_they_are_taken() {
         let ask = async |body: &str| {
             let stop = CancellationToken::new();
             let asker = Settings { client_id: "asker".into(), ..broker.settings(version) };
-            let (outbox, door) = mqtt::start_quietly(&asker, Arc::default(), stop.clone());
+            let (outbox, task) = mqtt::start_quietly(&asker, Arc::default(), stop.clone());
             let (topic, payload) = (format!("{topic}/{body}"), Bytes::from(body.to_owned()));
             let number = outbox.push(Publication { topic, payload, retain: false }).await.unwrap();
             outbox.delivered().wait_for(|done| *done >= number).await.unwrap();
             stop.cancel();
-            door.await.unwrap();
+            task.await.unwrap();
         };
         let open = async || {
             let stop = CancellationToken::new();
-            let (inbox, door) = mqtt::subscribe(&settings, wish(), stop.clone());
+            let (inbox, task) = mqtt::subscribe(&settings, wish(), stop.clone());
             inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
-            (inbox, door, stop)
+            (inbox, task, stop)
         };
-        let (mut inbox, door, stop) = open().await;
+        let (mut inbox, task, stop) = open().await;
         ask("one").await;
         assert_eq!(taken(&mut inbox, 1, true).await, ["one"]);
         ask("two").await;
         assert_eq!(taken(&mut inbox, 1, false).await, ["two"]);
         // Not acknowledged, and away: it comes again with what was asked meanwhile, and what was acknowledged does not.
         stop.cancel();
-        mqtt::left(door).await;
+        mqtt::left(task).await;
         ask("three").await;
-        let (mut inbox, door, stop) = open().await;
+        let (mut inbox, task, stop) = open().await;
         assert_eq!(taken(&mut inbox, 2, true).await, ["two", "three"], "{version:?}");
         ask("four").await;
         assert_eq!(taken(&mut inbox, 1, true).await, ["four"], "{version:?}");
         stop.cancel();
-        mqtt::left(door).await;
+        mqtt::left(task).await;
     }
 }
 
@@ -507,7 +507,7 @@ async fn what_is_published_to_be_kept_is_told_from_what_was_kept_as_wished() {
             broad: None,
         };
         let settings = Settings { client_id: topic.clone(), ..broker.settings(Version::V5) };
-        let (mut inbox, door) = mqtt::subscribe(&settings, wish(), stop.clone());
+        let (mut inbox, task) = mqtt::subscribe(&settings, wish(), stop.clone());
         inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
         let asker = Settings { client_id: "asker".into(), ..broker.settings(Version::V5) };
         let (outbox, other) = mqtt::start_quietly(&asker, Arc::default(), stop.clone());
@@ -517,13 +517,13 @@ async fn what_is_published_to_be_kept_is_told_from_what_was_kept_as_wished() {
         assert_eq!(incoming.retained, live, "a status that comes now is news, a request that is kept is not");
         incoming.taken();
         stop.cancel();
-        mqtt::left(door).await;
+        mqtt::left(task).await;
         other.await.unwrap();
         let stop = CancellationToken::new();
-        let (mut later, door) = mqtt::subscribe(&settings, wish(), stop.clone());
+        let (mut later, task) = mqtt::subscribe(&settings, wish(), stop.clone());
         assert!(tokio::time::timeout(PATIENCE, later.next()).await.unwrap().unwrap().retained);
         stop.cancel();
-        mqtt::left(door).await;
+        mqtt::left(task).await;
     }
 }
 
@@ -552,7 +552,7 @@ async fn a_request_that_is_too_long_stops_no_other() {
         };
         ask("retained", 1_200_000, true).await;
         let away = CancellationToken::new();
-        let (mut inbox, door) = mqtt::subscribe(&settings, wish.clone(), away.clone());
+        let (mut inbox, task) = mqtt::subscribe(&settings, wish.clone(), away.clone());
         inbox.subscribed().wait_for(|granted| *granted).await.unwrap();
         ask("one", 3, false).await;
         let mut came = Vec::new();
@@ -564,7 +564,7 @@ async fn a_request_that_is_too_long_stops_no_other() {
         // What is too long comes cut, or (MQTT 5) not at all: the broker was told.
         assert!(came.iter().all(|(_, length)| *length <= 128 << 10), "{version:?}: {came:?}");
         away.cancel();
-        mqtt::left(door).await;
+        mqtt::left(task).await;
         // And once more, waiting at the broker.
         ask("queued", 2_000_000, false).await;
         ask("two", 3, false).await;

@@ -48,7 +48,7 @@ const WATCH: &str = "window.seen = { task: 0, gap: 0, rows: 0, updates: 0 };
         if (list.some(m => m.target.id === 'tiles')) seen.updates += 1;
     }).observe(document, { childList: true, subtree: true });";
 
-/// A gateway with a door for operators, the simulated stations, and the one of the test.
+/// A gateway with a status page, the simulated stations, and the one of the test.
 fn gateway(options: &sim::Options, mqtt: SocketAddr) -> (Gateway, String) {
     let (gateway, port) = Gateway::seen(options, mqtt.port(), "");
     let file = gateway.path("gateway.toml");

@@ -151,9 +151,9 @@ fn private(folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_came_before_its_key_is_unreadable_live_and_readable_by_replay() {
-    let door = broker().await;
+    let mqtt_broker = broker().await;
     let options = sim::Options { stations: 1, ..sim::Options::default() };
-    let mut gateway = Gateway::new(&options, door.address().port(), "");
+    let mut gateway = Gateway::new(&options, mqtt_broker.address().port(), "");
     std::fs::write(gateway.path("stations.toml"), format!("[[station]]\nmn = \"{MN}\"\nedition = \"2025\"\n")).unwrap();
     tell_key(&gateway, "20260101000000000", A);
 
@@ -161,7 +161,7 @@ async fn what_came_before_its_key_is_unreadable_live_and_readable_by_replay() {
     let mut frames = vec![sealed(10, A, Form::Bytes), sealed(11, A, Form::Printed)];
     frames.extend([sealed(12, B, Form::Bytes), sealed(13, B, Form::Printed)]);
     answered(&gateway, &frames);
-    let live = published(&door, 4).await;
+    let live = published(&mqtt_broker, 4).await;
     let of = |minute: u32| format!("202606011{minute:02}00000000");
     for (minute, readable) in [(10, true), (11, true), (12, false), (13, false)] {
         let body = &live[&of(minute)].0;
@@ -192,7 +192,7 @@ async fn what_came_before_its_key_is_unreadable_live_and_readable_by_replay() {
     tell_key(&gateway, "20260601000000000", B);
     gateway.start();
     answered(&gateway, &[sealed(14, B, Form::Bytes)]);
-    let now = published(&door, 5).await;
+    let now = published(&mqtt_broker, 5).await;
     gateway.stop();
     let (code, said, again) = replay(&gateway, &[]).await;
     assert_eq!(code, 0, "{said}");
@@ -211,7 +211,7 @@ async fn what_came_before_its_key_is_unreadable_live_and_readable_by_replay() {
     private(&gateway.journal());
     let dump = gateway::run(&["journal", "dump", "--dir", "journal"], gateway.folder.path());
     let mut all = format!("{}{}{}{with_file}{said}", gateway.log(), dump.1, dump.2);
-    door.received().iter().for_each(|message| all += &String::from_utf8_lossy(&message.payload));
+    mqtt_broker.received().iter().for_each(|message| all += &String::from_utf8_lossy(&message.payload));
     for key in [A, B] {
         let digits: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert!(!all.contains(key) && !all.to_lowercase().contains(&digits), "a key was said");
@@ -255,9 +255,9 @@ fn decode_opens_what_the_key_file_has_the_key_of() {
 /// The line's damage is the station's to repair, if its key is known: it gets no answer and sends again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_damaged_on_the_line_is_answered_only_when_it_comes_again_whole() {
-    let door = broker().await;
+    let mqtt_broker = broker().await;
     let options = sim::Options { stations: 1, ..sim::Options::default() };
-    let mut gateway = Gateway::new(&options, door.address().port(), "[keys]\nfile = \"keys.toml\"\n");
+    let mut gateway = Gateway::new(&options, mqtt_broker.address().port(), "[keys]\nfile = \"keys.toml\"\n");
     std::fs::write(gateway.path("stations.toml"), format!("[[station]]\nmn = \"{MN}\"\nedition = \"2025\"\n")).unwrap();
     let file = gateway.path("keys.toml");
     std::fs::write(&file, format!("[[key]]\nmn = \"{MN}\"\ncreated = \"2026-06-01\"\nkey = \"{A}\"\n")).unwrap();
@@ -272,6 +272,6 @@ async fn a_frame_damaged_on_the_line_is_answered_only_when_it_comes_again_whole(
     drop(stream);
     // The whole one is answered; the damaged one was before it and was not.
     answered(&gateway, &[whole, sealed(11, B, Form::Printed)]);
-    let live = published(&door, 2).await;
+    let live = published(&mqtt_broker, 2).await;
     assert_eq!(live.len(), 2, "{live:?}");
 }

@@ -102,12 +102,12 @@ fn publish(runtime: &Runtime, broker: &Broker, topic: &str, body: &str) {
         mqtt::Settings { port: broker.address().port(), client_id: "asker".into(), ..mqtt::Settings::default() };
     let stop = CancellationToken::new();
     runtime.block_on(async {
-        let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+        let (outbox, task) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
         let payload = bytes::Bytes::from(body.to_owned());
         let number = outbox.push(Publication { topic: topic.to_owned(), payload, retain: false }).await.unwrap();
         outbox.delivered().wait_for(|delivered| *delivered >= number).await.unwrap();
         stop.cancel();
-        door.await.unwrap();
+        task.await.unwrap();
     });
 }
 

@@ -165,7 +165,7 @@ async fn wrong_certificates_of_the_broker_are_named_and_repaired_without_a_resta
         let telemetry = Arc::new(Telemetry::default());
         let stop = CancellationToken::new();
         let settings = broker.settings(version, ClientFiles { ca: Some(ca.clone()), ..ClientFiles::default() });
-        let (outbox, door) = mqtt::start_quietly(&settings, Arc::clone(&telemetry), stop.clone());
+        let (outbox, task) = mqtt::start_quietly(&settings, Arc::clone(&telemetry), stop.clone());
         let mut state = outbox.state();
         for (words, fault) in faults {
             fault();
@@ -203,7 +203,7 @@ async fn wrong_certificates_of_the_broker_are_named_and_repaired_without_a_resta
         std::fs::rename(folder.join("away.pem"), &ca).unwrap();
         awaited(&mut state, |state| *state == State::Connected, "repaired, it connects").await;
         stop.cancel();
-        door.await.unwrap();
+        task.await.unwrap();
         mqtt::left(listening).await;
     }
 }
@@ -220,7 +220,7 @@ async fn a_broker_that_wants_a_certificate_gets_ours_or_says_so() {
             ClientFiles { ca: file("ca.pem"), certificate: file("own.pem"), key: file("own.key"), server_name: None };
         let stop = CancellationToken::new();
         let telemetry = Arc::new(Telemetry::default());
-        let (outbox, door) = mqtt::start_quietly(&broker.settings(version, tls), Arc::clone(&telemetry), stop.clone());
+        let (outbox, task) = mqtt::start_quietly(&broker.settings(version, tls), Arc::clone(&telemetry), stop.clone());
         let mut state = outbox.state();
         awaited(&mut state, |state| says(state, "refused the TLS handshake"), "a stranger's certificate is refused")
             .await;
@@ -229,7 +229,7 @@ async fn a_broker_that_wants_a_certificate_gets_ours_or_says_so() {
         let ends = telemetry.expiry(Expiry::MqttClient).unwrap();
         assert_eq!(jiff::Timestamp::from_second(ends).unwrap().to_string(), "2085-01-01T00:00:00Z");
         stop.cancel();
-        door.await.unwrap();
+        task.await.unwrap();
     }
 }
 

@@ -246,7 +246,7 @@ async fn send(config: &Config, options: &Stepping, id: &str, body: &Value) -> u8
     let wish =
         Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false, broad: None };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
-    let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+    let (outbox, task) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
     let deadline = tokio::time::Instant::now() + WAIT;
     let mut subscribed = inbox.subscribed();
     let code = 'said: {
@@ -280,6 +280,6 @@ async fn send(config: &Config, options: &Stepping, id: &str, body: &Value) -> u8
     stop.cancel();
     drop(outbox);
     mqtt::left(listening).await;
-    let _ = door.await;
+    let _ = task.await;
     code
 }

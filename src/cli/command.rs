@@ -221,7 +221,7 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     let wish =
         Subscription { filters, suffix: "-status".into(), session: Duration::ZERO, as_published: false, broad: None };
     let (mut inbox, listening) = mqtt::subscribe(&settings, wish, stop.clone());
-    let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+    let (outbox, task) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
     let deadline = tokio::time::Instant::now() + Duration::from_secs(options.wait);
     let mut subscribed = inbox.subscribed();
     let code = 'asked: {
@@ -279,7 +279,7 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     stop.cancel();
     drop(outbox);
     mqtt::left(listening).await;
-    let _ = door.await;
+    let _ = task.await;
     code
 }
 

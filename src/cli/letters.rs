@@ -104,7 +104,7 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
         let mut settings = config.mqtt.clone();
         settings.client_id = format!("{}-letters-{}", settings.client_id, std::process::id());
         let stop = CancellationToken::new();
-        let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+        let (outbox, task) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
         let (mut published, mut missing) = (0, 0);
         let pushing = async {
             for letter in &list.letters {
@@ -128,7 +128,7 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
         };
         let done = tokio::time::timeout(wait, pushing).await;
         stop.cancel();
-        let _ = door.await;
+        let _ = task.await;
         done.unwrap_or_else(|_| Err("the broker has not taken all of them in time; they stay in the list".into()))?;
         Ok::<_, String>((published, missing))
     })?;

@@ -41,14 +41,14 @@ fn broker(config: &Config) -> u8 {
     };
     let telemetry = Arc::new(Telemetry::default());
     let state = runtime.block_on(async {
-        let (outbox, door) = mqtt::start_quietly(&settings, Arc::clone(&telemetry), stop.clone());
+        let (outbox, task) = mqtt::start_quietly(&settings, Arc::clone(&telemetry), stop.clone());
         let mut states = outbox.state();
         let settled = |state: &State| state.is_up() || matches!(state, State::Connecting { last_error: Some(_) });
         let _ = tokio::time::timeout(PATIENCE, states.wait_for(settled)).await;
         let state = states.borrow().clone();
         stop.cancel();
         drop(outbox);
-        let _ = door.await;
+        let _ = task.await;
         state
     });
     let at = format!("{}:{}", settings.host, settings.port);

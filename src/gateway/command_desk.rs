@@ -146,7 +146,7 @@ pub(super) async fn run(parts: Parts, stop: CancellationToken) {
     let (settled_to, settled) = mpsc::unbounded_channel();
     let (began, requests_per_second) = (Instant::now(), settings.requests_per_second);
     let means = Own { began, journal, settled: settled_to };
-    let place = Place { settings, prefix, door: shared, telemetry, secrets };
+    let place = Place { settings, prefix, listeners: shared, telemetry, secrets };
     let runner = DeskRunner::open(place, step_store, means);
     let mut task = Task { runner, began, requests_per_second, inbox, listener, orders, settled };
     task.attend(&stop).await;

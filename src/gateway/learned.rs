@@ -23,7 +23,7 @@ const MOVES: &str = "moves";
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Where stations were heard is written at most once in so many of these, for on mobile links it changes all the time.
-const HAUNTS_EVERY: u32 = 30;
+const ADDRESSES_EVERY: u32 = 30;
 
 /// What an earlier run had learned.
 pub(super) fn load(derived: &Derived) -> BTreeMap<String, Learned> {
@@ -43,7 +43,7 @@ pub(super) fn follow_moves(derived: &Derived, shared: &ListenerState) {
     };
     let kept = derived.clone();
     shared.keep_moves_by(move |moves| kept.store(MOVES, &postcard::to_stdvec(moves).map_err(std::io::Error::other)?));
-    shared.remember_haunts(heard, &moves.unwrap_or_default().unsure);
+    shared.remember_addresses(heard, &moves.unwrap_or_default().unsure);
 }
 
 /// Writes what is learned, until `stop` and once more then.
@@ -59,8 +59,8 @@ pub(super) async fn keep(shared: Arc<ListenerState>, derived: Derived, stop: Can
         }
         turn += 1;
         shared.settle_moves();
-        let due = stopped || turn % HAUNTS_EVERY == 1;
-        if let Some(heard_addresses) = due.then(|| shared.haunts_to_keep()).flatten() {
+        let due = stopped || turn % ADDRESSES_EVERY == 1;
+        if let Some(heard_addresses) = due.then(|| shared.addresses_to_keep()).flatten() {
             let bytes = postcard::to_stdvec(&heard_addresses).map_err(std::io::Error::other);
             if let Err(error) = bytes.and_then(|bytes| derived.store(HEARD_ADDRESSES, &bytes)) {
                 tracing::warn!(%error, "where stations were heard cannot be written; it is learned anew after a restart");

@@ -73,7 +73,7 @@ const TICK: Duration = Duration::from_secs(5);
 const ENTRIES_SESSION: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// When, after the stop, whoever holds a connection open is left behind.
-const DOORS_MAX: Duration = Duration::from_millis(2000);
+const LISTENERS_MAX: Duration = Duration::from_millis(2000);
 /// When what the broker has not taken is left for the next start.
 const DRAIN_MAX: Duration = Duration::from_millis(2500);
 /// When a stop is over, whatever anybody does.
@@ -81,7 +81,7 @@ const END_MAX: Duration = Duration::from_millis(4600);
 
 // SIGTERM leaves within 5 s, as the README says: each stage has its time within the next.
 const _: () = assert!(
-    DOORS_MAX.as_millis() < DRAIN_MAX.as_millis()
+    LISTENERS_MAX.as_millis() < DRAIN_MAX.as_millis()
         && DRAIN_MAX.as_millis() < END_MAX.as_millis()
         && END_MAX.as_millis() < 5000
 );
@@ -121,7 +121,7 @@ pub struct Running {
     latest: LatestRegistry,
     shown: Arc<GatewayView>,
     page_address: Option<SocketAddr>,
-    /// The command desk's ear, if there is one.
+    /// Where the command desk takes orders, if there is one.
     orders: Option<tokio::sync::mpsc::Sender<command_desk::Order>>,
     /// The certificates of `listen.also`, one for each.
     certificates: Vec<Option<Arc<net::Certificates>>>,
@@ -137,7 +137,7 @@ pub struct Running {
     /// Ends with `stop`, between two chunks.
     archiver: Option<std::thread::JoinHandle<()>>,
     uplink: std::thread::JoinHandle<()>,
-    door: tokio::task::JoinHandle<()>,
+    broker_task: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
@@ -211,7 +211,7 @@ impl Running {
         let secrets = config.command.enabled.then(|| secrets_of(&config)).flatten();
         let (birth, will) = status(&config.mqtt.prefix, &config.gateway.id, secrets.as_ref());
         let (letters_to, letters) = tokio::sync::mpsc::unbounded_channel();
-        let (outbox, door) =
+        let (outbox, broker_task) =
             mqtt::start_with_letters(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone(), letters_to);
         let dead = Arc::new(letters::Letters::new(derived.clone()));
         let keeper = letters::LetterStore {
@@ -335,7 +335,7 @@ impl Running {
             listeners: tasks,
             archiver,
             uplink,
-            door,
+            broker_task,
         })
     }
 
@@ -357,7 +357,7 @@ impl Running {
         self.shown.health().iter().all(|check| check.good)
     }
 
-    /// The stations' door.
+    /// What the listeners share.
     #[must_use]
     pub fn shared(&self) -> &Arc<ListenerState> {
         &self.shared
@@ -385,8 +385,8 @@ impl Running {
     pub async fn finish(mut self) -> Result<(), StartError> {
         self.stop.cancelled().await;
         let stopped = tokio::time::Instant::now();
-        let doors = async { while self.listeners.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(stopped + DOORS_MAX, doors).await.is_err() {
+        let listening = async { while self.listeners.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(stopped + LISTENERS_MAX, listening).await.is_err() {
             tracing::warn!("somebody does not let go of a connection; it is cut");
             self.listeners.abort_all();
         }
@@ -405,9 +405,9 @@ impl Running {
             }
         }
         self.farewell.cancel();
-        match tokio::time::timeout_at(stopped + END_MAX, self.door).await {
+        match tokio::time::timeout_at(stopped + END_MAX, self.broker_task).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => tracing::error!("the MQTT door ended in a panic"),
+            Ok(Err(_)) => tracing::error!("the task of the broker ended in a panic"),
             Err(_) => tracing::warn!("the broker does not let go; the connection is cut"),
         }
         if let Some(archiver) = self.archiver {
@@ -444,7 +444,7 @@ fn confirmed_by_consumer(
         as_published: false,
         broad: None,
     };
-    let (mut inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
+    let (mut inbox, broker_task) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (confirm, confirmations) = tokio::sync::watch::channel(0);
     let (known, stopped) = (id.clone(), stop.clone());
     tokio::spawn(async move {
@@ -458,7 +458,7 @@ fn confirmed_by_consumer(
     });
     tokio::spawn(async move {
         stopped.cancelled().await;
-        mqtt::left(door).await;
+        mqtt::left(broker_task).await;
     });
     let (settings, offered) = (config.delivery.clone(), own.offered());
     mqtt::Relay { outbox, settings, offered, journal: id, confirmations, telemetry: Arc::clone(telemetry) }.start()
@@ -507,12 +507,12 @@ fn take_entries(
         as_published: false,
         broad: None,
     };
-    let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
+    let (inbox, broker_task) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let (prefix, stopped) = (config.mqtt.prefix.clone(), stop.clone());
     tasks.spawn(mark_entries::run(inbox, prefix, Arc::clone(journal), stop.clone()));
     tasks.spawn(async move {
         stopped.cancelled().await;
-        mqtt::left(door).await;
+        mqtt::left(broker_task).await;
     });
 }
 
@@ -543,11 +543,11 @@ fn open_desk(
         as_published: true,
         broad: Some(broad),
     };
-    let (inbox, door) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
+    let (inbox, broker_task) = mqtt::subscribe(&config.mqtt, wish, stop.clone());
     let stopped = stop.clone();
     tasks.spawn(async move {
         stopped.cancelled().await;
-        mqtt::left(door).await;
+        mqtt::left(broker_task).await;
     });
     let parts = command_desk::Parts {
         settings: config.command.clone(),
@@ -616,7 +616,7 @@ fn note_expiry(telemetry: &Telemetry, certificates: &[Option<Arc<net::Certificat
 fn interpretation(config: &Config) -> interpret::Settings {
     let (prefix, gateway) = (config.mqtt.prefix.clone(), config.gateway.id.clone());
     let (coverage, judgement) = (config.recall.clone(), config.judgement.clone());
-    interpret::Settings { prefix, gateway, coverage, judgement, ..config.interpret.clone() }
+    interpret::Settings { prefix, gateway, coverage, judgement, cases: config.cases.steps, ..config.interpret.clone() }
 }
 
 /// `record` as it is appended now.

@@ -82,7 +82,7 @@ pub async fn replay(
     let mut settings = config.mqtt.clone();
     settings.client_id = format!("{}-replay-{}", settings.client_id, std::process::id());
     let telemetry = Arc::new(Telemetry::default());
-    let (outbox, door) = mqtt::start_quietly(&settings, telemetry, stop.child_token());
+    let (outbox, task) = mqtt::start_quietly(&settings, telemetry, stop.child_token());
     let (mut interpreter, mut reader) = start(config, range)?;
     let mut pass = Pass::new(config, range, outbox.clone());
     loop {
@@ -113,7 +113,7 @@ pub async fn replay(
     let summary = pass.summary;
     drop((pass, outbox));
     stop.cancel();
-    let _ = door.await;
+    let _ = task.await;
     Ok(summary)
 }
 

@@ -100,15 +100,15 @@ impl Uplink {
 
     async fn run(self) {
         let _ending = Ending(Arc::clone(&self.progress));
-        let Some(mut road) = UplinkTask::new(self).await else { return };
-        match road.drive().await {
-            Ok(()) => road.leave(),
+        let Some(mut task) = UplinkTask::new(self).await else { return };
+        match task.drive().await {
+            Ok(()) => task.leave(),
             Err(Closed) => tracing::warn!(
-                cursor = road.delivery.cursor().0,
-                "the MQTT door has closed; the rest is published after the next start"
+                cursor = task.delivery.cursor().0,
+                "the connection to the broker has closed for good; the rest is published after the next start"
             ),
         }
-        road.write_due(true);
+        task.write_due(true);
     }
 }
 
@@ -167,7 +167,7 @@ impl UplinkTask {
         let hook = Arc::clone(&advanced);
         shared.journal.tail().on_advance(Box::new(move || hook.notify_one()));
         shared.journal.delivered(cursor);
-        let mut road = UplinkTask {
+        let mut task = UplinkTask {
             reader: shared.journal.reader(Offset(position.0 + 1)),
             delivered: shared.outbox.delivered(),
             advanced,
@@ -186,8 +186,8 @@ impl UplinkTask {
             breaks: 0,
             shared,
         };
-        road.thin(false);
-        Some(road)
+        task.thin(false);
+        Some(task)
     }
 
     async fn drive(&mut self) -> Result<(), Closed> {

@@ -102,7 +102,7 @@ pub struct ListenerState {
     connections: AtomicUsize,
     in_flight: AtomicUsize,
     numbers: AtomicU64,
-    ears: OnceLock<NoticeSender>,
+    notices: OnceLock<NoticeSender>,
     wires: WireLog,
 }
 
@@ -163,7 +163,7 @@ impl ListenerState {
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             numbers: AtomicU64::new(first),
-            ears: OnceLock::new(),
+            notices: OnceLock::new(),
             wires: WireLog::default(),
         }
     }
@@ -221,7 +221,7 @@ impl ListenerState {
 
     /// Takes up where an earlier run heard whom. `unsure`: who has moved and may not have it in the journal: it is journalled once more, before any
     /// frame of it.
-    pub fn remember_haunts(&self, heard_addresses: HeardAddresses, unsure: &BTreeSet<String>) {
+    pub fn remember_addresses(&self, heard_addresses: HeardAddresses, unsure: &BTreeSet<String>) {
         *open(&self.heard_addresses) = heard_addresses.restored();
         let again: Vec<Moved> =
             open(&self.heard_addresses).moved().filter(|moved| unsure.contains(&moved.mn)).collect();
@@ -238,7 +238,7 @@ impl ListenerState {
 
     /// Where who was heard, for the next run; `None`: as when this was last given.
     #[must_use]
-    pub fn haunts_to_keep(&self) -> Option<HeardAddresses> {
+    pub fn addresses_to_keep(&self) -> Option<HeardAddresses> {
         open(&self.heard_addresses).to_keep()
     }
 
@@ -348,19 +348,19 @@ impl ListenerState {
     }
 
     /// the downlink listens from now on; only the first listener does.
-    pub fn listened_to(&self, ears: NoticeSender) {
+    pub fn listened_to(&self, notices: NoticeSender) {
         // A second listener would hear half of everything.
-        let _ = self.ears.set(ears);
+        let _ = self.notices.set(notices);
     }
 
     /// Whether the downlink listens.
     pub(super) fn has_listener(&self) -> bool {
-        self.ears.get().is_some()
+        self.notices.get().is_some()
     }
 
     /// Tells the downlink, if it listens.
     pub(super) fn tell(&self, news: StationNotice) {
-        if self.ears.get().is_some_and(|ears| !ears.tell(news)) {
+        if self.notices.get().is_some_and(|notices| !notices.tell(news)) {
             self.telemetry.count(Counter::DownlinkMissed);
         }
     }

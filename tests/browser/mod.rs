@@ -45,7 +45,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let (port, path) = door(profile.path());
+        let (port, path) = debug_address(profile.path());
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (socket, _) = tungstenite::client(format!("ws://127.0.0.1:{port}{path}"), stream).unwrap();
@@ -188,7 +188,7 @@ fn is_there(name: &str) -> bool {
 }
 
 /// The port and the path that the browser listens on; it writes them into its profile.
-fn door(profile: &Path) -> (u16, String) {
+fn debug_address(profile: &Path) -> (u16, String) {
     let begun = Instant::now();
     loop {
         let text = std::fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();

@@ -68,7 +68,7 @@ impl Gateway {
         Gateway { folder, listen, child: None }
     }
 
-    /// The same with an operators' door on the port that is given back.
+    /// The same with a status page on the port that is given back.
     pub(crate) fn seen(options: &sim::Options, mqtt: u16, more: &str) -> (Gateway, u16) {
         let (gateway, port) = (Gateway::new(options, mqtt, more), free_port());
         let file = gateway.path("gateway.toml");

@@ -160,7 +160,7 @@ impl Scene {
         };
         let stop = CancellationToken::new();
         self.runtime.block_on(async {
-            let (outbox, door) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
+            let (outbox, task) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
             let publication = hj212_model::message::Publication {
                 topic: topic.to_owned(),
                 payload: bytes::Bytes::from(body.to_owned()),
@@ -169,7 +169,7 @@ impl Scene {
             let number = outbox.push(publication).await.unwrap();
             outbox.delivered().wait_for(|delivered| *delivered >= number).await.unwrap();
             stop.cancel();
-            door.await.unwrap();
+            task.await.unwrap();
         });
     }
 

@@ -1,6 +1,6 @@
 //! The ways stations depart from the standard and are understood all the same.
 //!
-//! Every departure that the protocol room reads over has a stable code here. The code is published with the reading, counted
+//! Every departure that the protocol crate reads over has a stable code here. The code is published with the reading, counted
 //! per station and explained by `decode`. What must stay true: a code, once released, never changes its name or its meaning;
 //! [`Deviation`] values are stored in the journal by their number, so new ones are appended at the end.
 

@@ -1,4 +1,4 @@
-//! The host's clocks, read in one place, and what may be believed of them ([`belief`]). Doors and wiring ask; everything below is told the
+//! The host's clocks, read in one place, and what may be believed of them ([`belief`]). Listeners and the daemon ask; everything below is told the
 //! time.
 
 pub mod belief;

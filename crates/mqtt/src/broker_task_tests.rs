@@ -125,10 +125,10 @@ fn payloads(heard: &[(u8, Vec<u8>)]) -> Vec<u64> {
 async fn delivers_in_spite_of(manners: &'static [Manner]) -> (Arc<Telemetry>, Heard) {
     let (port, heard) = broker(manners).await;
     let (telemetry, stop) = (Arc::new(Telemetry::default()), CancellationToken::new());
-    let (outbox, door) = start_quietly(&settings(port), telemetry.clone(), stop.clone());
+    let (outbox, task) = start_quietly(&settings(port), telemetry.clone(), stop.clone());
     all_delivered(&outbox, 100).await;
     stop.cancel();
-    door.await.unwrap();
+    task.await.unwrap();
     assert_eq!(outbox.push(message(0)).await, Err(Closed));
     assert_eq!(telemetry.get(Counter::MqttAcknowledged), 100);
     for connection in heard.lock().unwrap().iter() {
@@ -169,7 +169,7 @@ async fn acknowledgements_that_fit_nothing_lose_nothing() {
 async fn without_a_broker_push_waits_at_its_bound_and_is_released_by_the_stop() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let stop = CancellationToken::new();
-    let (outbox, door) = start_quietly(&settings(port), Arc::new(Telemetry::default()), stop.clone());
+    let (outbox, task) = start_quietly(&settings(port), Arc::new(Telemetry::default()), stop.clone());
     for seq in 1..=8 {
         assert_eq!(outbox.push(message(seq)).await, Ok(seq));
     }
@@ -186,7 +186,7 @@ async fn without_a_broker_push_waits_at_its_bound_and_is_released_by_the_stop() 
     assert!(!waiting.is_finished());
     stop.cancel();
     assert_eq!(waiting.await.unwrap(), Err(Closed));
-    door.await.unwrap();
+    task.await.unwrap();
     assert_eq!(*outbox.delivered().borrow(), 0);
 }
 
@@ -196,13 +196,13 @@ async fn life(manner: &'static [Manner]) -> Vec<u8> {
     let stop = CancellationToken::new();
     let settings = Settings { ack_timeout: Duration::from_secs(30), ..settings(port) };
     let (birth, will) = (message(0), message(99));
-    let (outbox, door) = start(&settings, birth, will, Arc::new(Telemetry::default()), stop.clone());
+    let (outbox, task) = start(&settings, birth, will, Arc::new(Telemetry::default()), stop.clone());
     outbox.push(message(1)).await.unwrap();
     while heard.lock().unwrap().first().is_none_or(|packets| packets.len() < 3) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(90), door).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(90), task).await.unwrap().unwrap();
     loop {
         let kinds: Vec<u8> = heard.lock().unwrap()[0].iter().map(|(kind, _)| *kind).collect();
         if kinds.last() == Some(&CLOSED) {
@@ -246,10 +246,10 @@ async fn when_one_broker_is_left_the_next_of_the_cluster_gets_what_was_not_ackno
     let telemetry = Arc::new(Telemetry::default());
     let also = vec![format!("127.0.0.1:{silent}"), format!("127.0.0.1:{honest}")];
     let stop = CancellationToken::new();
-    let (outbox, door) = start_quietly(&Settings { also, ..settings(closing) }, telemetry.clone(), stop.clone());
+    let (outbox, task) = start_quietly(&Settings { also, ..settings(closing) }, telemetry.clone(), stop.clone());
     all_delivered(&outbox, 100).await;
     stop.cancel();
-    door.await.unwrap();
+    task.await.unwrap();
     assert_eq!(payloads(&first.lock().unwrap()[0]), (1..=8).collect::<Vec<_>>());
     assert_eq!(payloads(&second.lock().unwrap()[0]), (1..=100).collect::<Vec<_>>());
 }

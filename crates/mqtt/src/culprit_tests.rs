@@ -99,7 +99,7 @@ impl<'b> Hostile<'b> {
         }
     }
 
-    /// As the door does it: five tries, or one of a topic of which three were set aside.
+    /// As the task does it: five tries, or one of a topic of which three were set aside.
     fn set_aside(&mut self) -> bool {
         let found: Vec<(u64, String)> = self
             .window
@@ -407,7 +407,7 @@ fn a_topic_that_is_never_answered_costs_the_others_the_long_wait_once() {
             hostile.window.withheld(hostile.now, patience);
             hostile.window.reset();
             hostile.set_aside();
-            // As the door does it: what is known for being left unanswered needs no try of its own.
+            // As the task does it: what is known for being left unanswered needs no try of its own.
             if hostile.aside.len() >= 3 {
                 let waiting: Vec<u64> = hostile.window.silent_waiting().map(|(seq, _)| seq).collect();
                 for seq in waiting {

@@ -125,7 +125,7 @@ pub struct Broad {
 const NOT_GRANTED: &str = "the broker grants no subscription to requests: see its access list";
 
 /// Subscribes; the task ends after `stop`.
-#[must_use = "the door runs until it is stopped; its task tells when it has ended"]
+#[must_use = "it runs until it is stopped; the task tells when it has ended"]
 pub fn subscribe(settings: &Settings, wish: Subscription, stop: CancellationToken) -> (Inbox, JoinHandle<()>) {
     let (sender, incoming) = mpsc::channel(usize::from(INCOMING_MAX));
     let (state, subscribed) = watch::channel(false);

@@ -80,7 +80,7 @@ pub use settings::{Settings, Version, WrongSetting};
 
 /// The connection to the broker has ended: what was not named by [`Outbox::delivered`] is not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the door to the MQTT broker is closed")]
+#[error("the connection to the MQTT broker is closed")]
 pub struct Closed;
 
 /// Whether there is a connection to the broker.
@@ -169,7 +169,7 @@ impl Outbox {
     }
 
     /// The highest number up to which everything is acknowledged by the broker; 0 in the beginning. The channel closes when the
-    /// door ends.
+    /// task ends.
     #[must_use]
     pub fn delivered(&self) -> watch::Receiver<u64> {
         self.delivered.clone()
@@ -184,7 +184,7 @@ impl Outbox {
 
 /// Starts the broker task. `birth` is published after every connect, `will` by the broker if we vanish and by ourselves when we leave;
 /// both are sent retained. The task ends after `stop` is cancelled, within `drain_max` and about two seconds.
-#[must_use = "the door runs until it is stopped; its task tells when it has ended"]
+#[must_use = "it runs until it is stopped; the task tells when it has ended"]
 pub fn start(
     settings: &Settings,
     birth: Publication,
@@ -196,7 +196,7 @@ pub fn start(
 }
 
 /// The same with somebody who keeps what the broker does not take.
-#[must_use = "the door runs until it is stopped; its task tells when it has ended"]
+#[must_use = "it runs until it is stopped; the task tells when it has ended"]
 pub fn start_with_letters(
     settings: &Settings,
     birth: Publication,
@@ -213,7 +213,7 @@ fn words(birth: Publication, will: Publication) -> StatusMessages {
 }
 
 /// Starts the broker task without birth and will, for replays: the status of the running gateway is not touched.
-#[must_use = "the door runs until it is stopped; its task tells when it has ended"]
+#[must_use = "it runs until it is stopped; the task tells when it has ended"]
 pub fn start_quietly(
     settings: &Settings,
     telemetry: Arc<Telemetry>,
@@ -232,7 +232,8 @@ fn open(
     let (pushes, pushed) = mpsc::channel(usize::from(settings.window.max(1)));
     let (delivered_to, delivered) = watch::channel(0);
     let (state_to, state) = watch::channel(State::Connecting { last_error: None });
-    let door = BrokerTask::new(settings.clone(), words, telemetry, stop, pushed, delivered_to, state_to, letters);
-    let task = tokio::spawn(door.run());
+    let broker_task =
+        BrokerTask::new(settings.clone(), words, telemetry, stop, pushed, delivered_to, state_to, letters);
+    let task = tokio::spawn(broker_task.run());
     (Outbox { pushes, pushed: Arc::new(Mutex::new(0)), delivered, state }, task)
 }

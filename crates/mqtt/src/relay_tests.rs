@@ -3,7 +3,7 @@
 use super::*;
 use crate::State;
 
-struct Door {
+struct RelayStage {
     pushed: mpsc::Receiver<(Publication, u64)>,
     taken: watch::Sender<u64>,
     confirm: watch::Sender<u64>,
@@ -12,7 +12,7 @@ struct Door {
     _state: watch::Sender<State>,
 }
 
-fn door(settings: Delivery) -> Door {
+fn stage(settings: Delivery) -> RelayStage {
     let (pushes, pushed) = mpsc::channel(64);
     let (taken, delivered) = watch::channel(0);
     let (state_to, state) = watch::channel(State::Connected);
@@ -21,10 +21,10 @@ fn door(settings: Delivery) -> Door {
     let outbox = Outbox { pushes, pushed: Arc::new(Mutex::new(0)), delivered, state };
     let (offered, journal) = ("o".to_owned(), "j".to_owned());
     let outer = Relay { outbox, settings, offered, journal, confirmations, telemetry: Arc::clone(&telemetry) }.start();
-    Door { pushed, taken, confirm, outer, telemetry, _state: state_to }
+    RelayStage { pushed, taken, confirm, outer, telemetry, _state: state_to }
 }
 
-impl Door {
+impl RelayStage {
     async fn push(&self, topic: &str, origin: u64) {
         let publication = Publication { topic: topic.to_owned(), payload: Bytes::from_static(b"{}"), retain: false };
         self.outer.push_of(publication, origin).await.unwrap();
@@ -52,53 +52,53 @@ fn settings() -> Delivery {
 
 #[tokio::test]
 async fn only_what_the_broker_has_and_the_consumer_confirms_afterwards_is_delivered() {
-    let mut door = door(settings());
-    let mut delivered = door.outer.delivered();
-    door.push("a", 7).await;
-    door.push("b", 7).await;
-    door.push("c", 8).await;
-    assert_eq!([door.next().await, door.next().await, door.next().await], ["a", "b", "c"]);
+    let mut stage = stage(settings());
+    let mut delivered = stage.outer.delivered();
+    stage.push("a", 7).await;
+    stage.push("b", 7).await;
+    stage.push("c", 8).await;
+    assert_eq!([stage.next().await, stage.next().await, stage.next().await], ["a", "b", "c"]);
     // Confirmed before the broker has it: worth nothing.
-    door.confirm.send_replace(9);
+    stage.confirm.send_replace(9);
     a_moment().await;
-    door.taken.send_replace(2);
-    assert_eq!(door.next().await, "offered 6", "of record 7 more may come");
+    stage.taken.send_replace(2);
+    assert_eq!(stage.next().await, "offered 6", "of record 7 more may come");
     assert_eq!(*delivered.borrow_and_update(), 0);
-    door.confirm.send_replace(6);
+    stage.confirm.send_replace(6);
     a_moment().await;
     assert_eq!(*delivered.borrow_and_update(), 0);
-    door.taken.send_replace(4);
-    assert_eq!(door.next().await, "offered 8");
-    door.confirm.send_replace(8);
+    stage.taken.send_replace(4);
+    assert_eq!(stage.next().await, "offered 8");
+    stage.confirm.send_replace(8);
     delivered.wait_for(|seq| *seq == 3).await.unwrap();
-    assert_eq!(door.telemetry.get(Counter::MqttUnconfirmed), 0);
+    assert_eq!(stage.telemetry.get(Counter::MqttUnconfirmed), 0);
 }
 
 #[tokio::test]
 async fn what_is_not_confirmed_is_published_again_in_its_order() {
-    let mut door = door(Delivery { again_after: Duration::from_secs(2), ..settings() });
+    let mut stage = stage(Delivery { again_after: Duration::from_secs(2), ..settings() });
     for (topic, origin) in [("a", 1), ("b", 2)] {
-        door.push(topic, origin).await;
-        door.next().await;
+        stage.push(topic, origin).await;
+        stage.next().await;
     }
-    door.taken.send_replace(2);
-    assert_eq!(door.next().await, "offered 2");
+    stage.taken.send_replace(2);
+    assert_eq!(stage.next().await, "offered 2");
     let begun = Instant::now();
-    assert_eq!([door.next().await, door.next().await, door.next().await], ["a", "b", "offered 2"]);
+    assert_eq!([stage.next().await, stage.next().await, stage.next().await], ["a", "b", "offered 2"]);
     assert!(begun.elapsed() >= Duration::from_secs(1));
-    assert_eq!(door.telemetry.get(Counter::MqttUnconfirmed), 2);
-    door.taken.send_replace(6);
+    assert_eq!(stage.telemetry.get(Counter::MqttUnconfirmed), 2);
+    stage.taken.send_replace(6);
     a_moment().await;
-    door.confirm.send_replace(2);
-    door.outer.delivered().wait_for(|seq| *seq == 2).await.unwrap();
+    stage.confirm.send_replace(2);
+    stage.outer.delivered().wait_for(|seq| *seq == 2).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(door.pushed.try_recv().is_err(), "nothing more");
+    assert!(stage.pushed.try_recv().is_err(), "nothing more");
 }
 
 #[tokio::test]
 async fn no_more_is_taken_than_may_wait() {
-    let mut door = door(Delivery { in_flight_max: 3, ..settings() });
-    let outer = door.outer.clone();
+    let mut stage = stage(Delivery { in_flight_max: 3, ..settings() });
+    let outer = stage.outer.clone();
     let pushing = tokio::spawn(async move {
         for origin in 1..=500u64 {
             let publication = Publication { topic: origin.to_string(), payload: Bytes::new(), retain: false };
@@ -107,7 +107,7 @@ async fn no_more_is_taken_than_may_wait() {
     });
     a_moment().await;
     let mut at_door = 0;
-    while door.pushed.try_recv().is_ok() {
+    while stage.pushed.try_recv().is_ok() {
         at_door += 1;
     }
     assert_eq!(at_door, 3);

@@ -1,4 +1,4 @@
-//! The station's ear: `hj212::scan` as a tokio-util decoder.
+//! What a station reads: `hj212::scan` as a tokio-util decoder.
 //!
 //! A bad frame is an item, never the end of the stream: `Framed` stops after a decoder's error, so only I/O errors are errors.
 

@@ -12,7 +12,7 @@ use hj212_model::settings::duration;
 /// defaults.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 #[group(skip)]
-#[command(next_help_heading = "The road down")]
+#[command(next_help_heading = "Commands and answers")]
 pub struct StationBehaviour {
     /// How far back the history reaches that a station tells when it is asked (2031, 2041, 2051, 2061, ...), in simulated time;
     /// 0s: it has none and says so. Nothing is stored: each record is made again from the seed.

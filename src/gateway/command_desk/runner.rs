@@ -1,4 +1,4 @@
-//! What the command desk does when something happens: requests and frames to the judgement ([`Desk`]), its effects to journal, door and file.
+//! What the command desk does when something happens: requests and frames to the judgement ([`Desk`]), its effects to journal, listeners and file.
 //! No runtime and no clock of its own: what it needs of the world are its [`Means`], so that the simulation of the whole gateway
 //! (`super::super::simulation`) runs this very code.
 //!
@@ -63,7 +63,7 @@ pub(in crate::gateway) struct DeskRunner<M, R> {
     means: M,
     settings: Settings,
     prefix: String,
-    door: Arc<ListenerState>,
+    listeners: Arc<ListenerState>,
     telemetry: Arc<Telemetry>,
     secrets: Option<Secrets>,
     desk: Desk,
@@ -81,7 +81,7 @@ pub(in crate::gateway) struct DeskRunner<M, R> {
 pub(in crate::gateway) struct Place {
     pub(in crate::gateway) settings: Settings,
     pub(in crate::gateway) prefix: String,
-    pub(in crate::gateway) door: Arc<ListenerState>,
+    pub(in crate::gateway) listeners: Arc<ListenerState>,
     pub(in crate::gateway) telemetry: Arc<Telemetry>,
     pub(in crate::gateway) secrets: Option<Secrets>,
 }
@@ -89,14 +89,14 @@ pub(in crate::gateway) struct Place {
 impl<M: Means, R: Request> DeskRunner<M, R> {
     /// Takes up what the last run left, and journals the keys again if that was long ago.
     pub(in crate::gateway) fn open(place: Place, step_store: StepStore<R>, means: M) -> DeskRunner<M, R> {
-        let Place { settings, prefix, door, telemetry, secrets } = place;
+        let Place { settings, prefix, listeners, telemetry, secrets } = place;
         let now = means.now();
         let desk = Desk::new(settings.clone());
         let mut runner = DeskRunner {
             means,
             settings,
             prefix,
-            door,
+            listeners,
             telemetry,
             secrets,
             desk,
@@ -185,9 +185,9 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     /// Has the stations' listener take what stations were told, and the keys that they may seal with. What they were told is in the file at once:
     /// a start lets them in before it has read the journal.
     fn follow(&mut self) {
-        let new = self.door.follow(told(&self.desk));
+        let new = self.listeners.follow(told(&self.desk));
         let keys = self.desk.key_rings().map(|(mn, ring)| (mn.into(), ring.to_try().cloned().collect()));
-        self.door.replace_keys(keys.collect());
+        self.listeners.replace_keys(keys.collect());
         if new {
             self.keep();
         }
@@ -195,7 +195,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
 
     /// The address of a station; `spoken`: the edition it was seen to speak, if none is registered.
     fn address(&self, mn: &str, spoken: Option<Edition>) -> Option<Address> {
-        let registry = self.door.registry();
+        let registry = self.listeners.registry();
         let station = match (registry.find(mn.as_bytes()), registry.unknown()) {
             (Some(station), _) => Arc::clone(station),
             (None, Unknown::Accept) => Arc::new(registry.improvise(mn.as_bytes())?),
@@ -333,7 +333,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
 
     /// The form that a station is registered to seal in.
     fn form(&self, mn: &str) -> SealForm {
-        let registry = self.door.registry();
+        let registry = self.listeners.registry();
         registry.find(mn.as_bytes()).and_then(|station| station.facts.seal).unwrap_or_default()
     }
 
@@ -345,7 +345,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
 
     /// Whether the MN `new` is another station's than that of `mn`.
     fn is_of_another(&self, new: &str, mn: &str) -> bool {
-        let registry = self.door.registry();
+        let registry = self.listeners.registry();
         let row = |mn: &str| {
             let station = registry.find(mn.as_bytes())?;
             Some(station.registered_as.clone().unwrap_or_else(|| station.mn.clone()))
@@ -355,7 +355,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
 
     /// The MN that a station is registered under, if it has another one now.
     fn former(&self, mn: &str) -> Option<String> {
-        self.door.registry().find(mn.as_bytes())?.registered_as.clone()
+        self.listeners.registry().find(mn.as_bytes())?.registered_as.clone()
     }
 
     pub(in crate::gateway) fn obey(&mut self, order: Order) {
@@ -443,7 +443,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     /// Writes the file.
     pub(in crate::gateway) fn keep(&mut self) {
         self.kept_at = self.now().steady;
-        let registry = self.door.registry();
+        let registry = self.listeners.registry();
         let open = |mn: &str| registry.find(mn.as_bytes()).is_none_or(|station| station.facts.edition.is_none());
         if let Some(spoken) = self.desk.spoken(open) {
             self.step_store.note_spoken(spoken);

@@ -99,7 +99,7 @@ pub(super) struct Node {
     position: Offset,
     /// The next packet id.
     id: u16,
-    pub(super) door: Arc<ListenerState>,
+    pub(super) listeners: Arc<ListenerState>,
     pub(super) runner: DeskRunner<Hands, Asked>,
     pub(super) traces: Rc<Traces>,
     planted: Planted,
@@ -146,14 +146,14 @@ impl Node {
             }
         }
         journal.delivered(cursor);
-        let door = Arc::new(ListenerState::new(
+        let listeners = Arc::new(ListenerState::new(
             net::Settings::default(),
             registry.clone(),
             journal.appender(),
             Arc::default(),
             || Timestamp(0),
         ));
-        command_desk::follow_early(&derived, &door, &command_settings());
+        command_desk::follow_early(&derived, &listeners, &command_settings());
         forget(&derived, planted);
         let command = command_settings();
         let step_store = StepStore::restore(Arc::clone(&journal), derived.clone(), command.ids_max, Duration::ZERO);
@@ -169,7 +169,7 @@ impl Node {
         let place = Place {
             settings: command,
             prefix: settings().prefix,
-            door: Arc::clone(&door),
+            listeners: Arc::clone(&listeners),
             telemetry: Arc::default(),
             secrets: None,
         };
@@ -185,7 +185,7 @@ impl Node {
             seq: 0,
             position,
             id: 0,
-            door,
+            listeners,
             traces,
             planted,
             places: BTreeMap::new(),
@@ -212,14 +212,14 @@ impl Node {
     pub(super) fn hear(&mut self, connection: u64, buffer: &mut Vec<u8>, now: Timestamp) -> Result<Vec<Taken>, String> {
         let mut taken = Vec::new();
         let address: IpAddr = [127, 0, 0, 1].into();
-        let registry = self.door.registry();
+        let registry = self.listeners.registry();
         loop {
             let step = scan(buffer, Peer::Sending, &Limits::default());
             let used = step.used;
             if let Some(Item::Frame(frame)) = step.item {
                 let header = packet::parse(frame.segment);
                 let learned = |_: &_| Default::default();
-                let keys = |station: &_| self.door.keys_of(station);
+                let keys = |station: &_| self.listeners.keys_of(station);
                 match session::judge(&frame, &header, address, &registry, learned, |_, _| {}, keys) {
                     session::FrameVerdict::Accepted { station, dialect, deviations } => {
                         let from = Peering { connection, peer: (address, 7000).into() };

@@ -285,7 +285,7 @@ impl<'p> World<'p> {
         self.registry = 1 - self.registry;
         let prepared = self.prepared;
         if let Some(node) = &mut self.node {
-            node.door.replace_registry(prepared.registries[self.registry].0.clone());
+            node.listeners.replace_registry(prepared.registries[self.registry].0.clone());
             node.runner.obey(Order::Reload(Box::new(command_settings())));
         }
         self.note("another registry");

@@ -1,4 +1,4 @@
-//! The whole road on loopback: socket → journal → answer beside a plain server that stores nothing, and journal → MQTT beside a bare
+//! The whole way of a frame on loopback: socket → journal → answer beside a plain server that stores nothing, and journal → MQTT beside a bare
 //! client. One iteration is one frame on each of [`CONNECTIONS`] connections, one in flight on each; sender, server and disk share
 //! the machine, as they do in both forms.
 
@@ -127,7 +127,7 @@ fn loaded(folder: &std::path::Path, mqtt: u16) -> Loaded {
     config.journal.dir = folder.join("journal");
     config.http.address = String::new();
     config.mqtt.port = mqtt;
-    config.mqtt.client_id = format!("road-{}", std::process::id());
+    config.mqtt.client_id = format!("bench-{}", std::process::id());
     let stations: String = (0..CONNECTIONS).map(|n| format!("[[station]]\nmn = \"{}\"\n", mn(n))).collect();
     let registry = registry::load(&[("stations".into(), stations)], Unknown::Reject).unwrap();
     Loaded {
@@ -173,7 +173,7 @@ impl Drop for Mosquitto {
 
 fn answers(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let mut group = c.benchmark_group("road");
+    let mut group = c.benchmark_group("end_to_end");
     group.throughput(Throughput::Elements(CONNECTIONS as u64)).sample_size(10).measurement_time(Duration::from_secs(6));
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -280,5 +280,5 @@ fn uplink(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(road, answers, uplink);
-criterion_main!(road);
+criterion_group!(end_to_end, answers, uplink);
+criterion_main!(end_to_end);
