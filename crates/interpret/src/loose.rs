@@ -26,14 +26,14 @@ const READ_ANEW: [Deviation; 3] = [Deviation::ItemMalformed, Deviation::DataTime
 pub(super) struct Loose {
     /// The area, and behind it names that do not stand in it as they are meant.
     text: Vec<u8>,
-    fields: Vec<JournalRef>,
+    fields: Vec<FieldPlace>,
     unread: Vec<Range<usize>>,
     found: Deviations,
 }
 
 /// Where a field stands in [`Loose::text`].
 #[derive(Debug, Clone)]
-struct JournalRef {
+struct FieldPlace {
     item: Range<usize>,
     name: Range<usize>,
     value: Range<usize>,
@@ -226,7 +226,7 @@ impl Loose {
             // A flag without a code is that of the item before it.
             item = self.fields.last().map(|before| before.item.clone()).unwrap_or(item);
         }
-        self.fields.push(JournalRef { item, name, value, separator });
+        self.fields.push(FieldPlace { item, name, value, separator });
     }
 
     /// Whether it is a name of the standard: of a field of an item, or of the record.
