@@ -48,13 +48,53 @@ fn folders() -> Vec<(Option<String>, PathBuf)> {
     all
 }
 
-/// A file's lines without comments and without what follows `#[cfg(test)]`.
+/// A file's lines; those of comments, and of items that are for tests, are empty.
 fn lines(file: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(file).unwrap();
-    text.lines()
-        .take_while(|l| l.trim() != "#[cfg(test)]")
-        .map(|l| if l.trim_start().starts_with("//") { String::new() } else { l.to_owned() })
-        .collect()
+    without_tests(&std::fs::read_to_string(file).unwrap())
+}
+
+fn without_tests(text: &str) -> Vec<String> {
+    let mut lines = text.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line }.to_owned());
+    let mut all = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            all.push(line);
+            continue;
+        }
+        all.push(String::new());
+        // An item ends with its first line, or with the line that closes it: as far from the margin as where it begins.
+        let margin = &line[..line.len() - line.trim_start().len()];
+        let mut open = false;
+        for line in lines.by_ref() {
+            let attribute = !open && line.trim_start().starts_with("#[");
+            let ends = if open { line.starts_with(&format!("{margin}}}")) } else { line.ends_with([';', ',', '}']) };
+            open |= !line.trim().is_empty() && !attribute;
+            all.push(String::new());
+            if ends && !attribute {
+                break;
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn what_follows_an_item_for_tests_is_read() {
+    for item in [
+        "mod tests;",
+        "#[path = \"a_tests.rs\"]\nmod tests;",
+        "mod tests {\n    use a::b;\n}",
+        "    pub(super) fn f(&self) -> u8 {\n        if a {\n        }\n    }",
+        "    pub(super) fn f(&self) -> u8 { 1 }",
+        "    // Words;\n    pub(super) fn f(\n        a: u8,\n    ) -> u8 {\n        a\n    }",
+        "    field: u8,",
+    ] {
+        let margin = &item[..item.len() - item.trim_start().len()];
+        let text = format!("use a::before;\n{margin}#[cfg(test)]\n{item}\nuse a::behind;\n");
+        let lines = without_tests(&text);
+        assert_eq!(lines.len(), text.lines().count(), "{item}");
+        assert_eq!(lines.concat(), "use a::before;use a::behind;", "{item}");
+    }
 }
 
 fn is_test(file: &Path) -> bool {

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
 
@@ -182,6 +182,24 @@ impl DiskFile for File {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         File::set_len(self, length)
+    }
+}
+
+/// The disk refused to read. A reader stays where it is; reading again tries again.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}: {source}", path.display())]
+pub struct ReadError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The system's words.
+    pub source: io::Error,
+}
+
+impl ReadError {
+    /// Whether the medium refuses, rather than this process or the moment.
+    #[must_use]
+    pub fn is_of_the_medium(&self) -> bool {
+        is_unreadable(&self.source)
     }
 }
 

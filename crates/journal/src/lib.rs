@@ -142,11 +142,11 @@ use hj212_model::clock;
 use hj212_model::message::Timestamp;
 use hj212_model::telemetry::Telemetry;
 
-pub use disk::{Access, DirLock, Disk, DiskFile, OsDisk, is_unreadable};
+pub use disk::{Access, DirLock, Disk, DiskFile, OsDisk, ReadError, is_unreadable};
 pub use format::BODY_MAX;
 pub use format::segment_name;
 pub use inspect::{BrokenChain, Report, Span, Stats, id, offset_at, segments, spans, stats, verify};
-pub use reader::{GapCause, ReadError, ReadItem, Reader, Stored};
+pub use reader::{GapCause, ReadItem, Reader, Stored};
 pub use recovery::{Damage, Recovery};
 pub use segment::read_around;
 pub use slots::Slots;

@@ -5,10 +5,10 @@
 //! in the log and counts as a break of the chain; nothing is allocated per record.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::disk::{Disk, is_unreadable};
+use super::disk::{Disk, ReadError, is_unreadable};
 use super::format::{JournalId, segment_name};
 use super::recovery::{journal_id, list_segments};
 use super::segment::{Found, Step, Walk, misnamed};
@@ -54,24 +54,6 @@ pub enum GapCause {
     Damaged,
     /// Retention removed their segment, or the file was taken away.
     Removed,
-}
-
-/// The disk refused to read. The reader stays where it is; reading again tries again.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read {}: {source}", path.display())]
-pub struct ReadError {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// The system's words.
-    pub source: io::Error,
-}
-
-impl ReadError {
-    /// Whether the medium refuses, rather than this process or the moment.
-    #[must_use]
-    pub fn is_of_the_medium(&self) -> bool {
-        is_unreadable(&self.source)
-    }
 }
 
 #[derive(Debug)]
