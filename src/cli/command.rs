@@ -303,7 +303,7 @@ fn waits(gateway: Gateway, config: &Config, mn: &str, id: &str) -> String {
     };
     format!(
         "{why}; {stays}. To take it back: command --mn {mn} --id {id} --cancel …\n\
-         尚无网关受理:请求可能仍在代理中等待,网关恢复后会执行;如需撤销,用 --id {id} --cancel"
+         尚无网关受理:请求可能仍在 MQTT 服务中等待,网关恢复后会执行;如需撤销,用 --id {id} --cancel"
     )
 }
 

@@ -95,7 +95,7 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
          stations {} of them, HJ 212-2017, a reading every {:?}; Ctrl-C ends 按 Ctrl-C 结束\n\
          clock    the stations' clock runs {SPEED} times as fast as the wall clock, so that minute, hour and day records all come: a day\n         \
          passes in {} minutes. It began in the past: times of data are days old. The page's clock is the wall clock.\n         \
-         站点时钟为实际的 {SPEED} 倍,以便看到分钟、小时、日数据;数据时间因此是几天以前。\n\n",
+         站点时钟以实际的 {SPEED} 倍速运行,以便看到分钟、小时、日数据;数据时间因此是几天以前。\n\n",
         folder.join("journal").display(),
         options.stations,
         options.interval,

@@ -109,7 +109,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("dead-letters list", &[("what the broker would not take 死信", "hj212-gateway dead-letters list")]),
     (
         "dead-letters replay",
-        &[("after the broker was mended 代理恢复后补发", "hj212-gateway dead-letters replay --wait 120")],
+        &[("after the broker was mended MQTT 服务恢复后补发", "hj212-gateway dead-letters replay --wait 120")],
     ),
     (
         "seal",
