@@ -205,7 +205,7 @@ fn the_settings_page_is_that_of_the_sample() {
         ),
         (
             "zh",
-            "# 设置\n\n`gateway.toml` 的全部设置及其缺省值(与 `config/gateway.toml` 一致,说明为英文)。`hj212-gateway check` 逐条指出错误的文件、行号和改法;\n`hj212-gateway check --print` 列出当前生效的全部设置。各项限制到达时的行为(中文)见 [运维手册](../../../operations.zh.md)。\n",
+            "# 设置\n\n`gateway.toml` 的全部设置及其缺省值（与 `config/gateway.toml` 一致，说明为英文）。`hj212-gateway check` 逐条指出错误的文件、行号和改法；\n`hj212-gateway check --print` 列出当前生效的全部设置。各项限制到达时的行为（中文）见 [运维手册](../../../operations.zh.md)。\n",
         ),
     ] {
         let page = Path::new(ROOT).join(format!("docs/manual/{language}/src/settings.md"));
