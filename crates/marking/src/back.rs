@@ -26,7 +26,9 @@ impl Marks {
         self.owe();
         let back = |time: &mut i64| *time = (*time).min(at);
         let hold_back = |hold: &mut Hold| hold.since.iter_mut().chain(&mut hold.ending).for_each(back);
-        for time in [&mut self.swept, &mut self.entered, &mut self.now, &mut self.heard].into_iter().chain(&mut self.gone) {
+        for time in
+            [&mut self.swept, &mut self.entered, &mut self.now, &mut self.heard].into_iter().chain(&mut self.gone)
+        {
             back(time);
         }
         for slot in &mut self.slots {

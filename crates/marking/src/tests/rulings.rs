@@ -638,8 +638,7 @@ fn a_reading_without_value_and_flag_comes_back_to_what_was_published() {
 #[test]
 fn a_value_that_may_be_none_is_neither_valid_nor_not_before_an_entry_and_after_it_was_annulled() {
     let mut station = Station::new("dev22");
-    let readings =
-        [Reading { code: "a21026", text: "5", judged: None, none: false, doubtful: true, flag: Some("N") }];
+    let readings = [Reading { code: "a21026", text: "5", judged: None, none: false, doubtful: true, flag: Some("N") }];
     station.player.now = start() + HOUR + MINUTE;
     let (at, data) = (Timestamp(station.player.now), Some(Timestamp(start())));
     let mut out = MarkVerdict::default();
