@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test lint long bench mutants package sbom reproducible manual mosquitto chromium systemd faketime deny haproxy clean
+.PHONY: help demo test lint long bench mutants package sbom reproducible manual mosquitto axe chromium systemd faketime deny haproxy clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -12,7 +12,7 @@ demo: ## everything with no set-up: a broker, the gateway, simulated stations; r
 	$(CARGO) build --features demo
 	@$(CARGO) run --quiet --features demo -- demo
 
-test: mosquitto haproxy chromium systemd faketime ## all tests, the long ones in their short forms
+test: mosquitto haproxy chromium axe systemd faketime ## all tests, the long ones in their short forms
 	@begun=$$(date +%s); \
 	$(CARGO) build --features demo --all-targets && built=$$(date +%s) && \
 	MOSQUITTO_REQUIRED=1 HAPROXY_REQUIRED=1 CHROMIUM_REQUIRED=1 SYSTEMD_REQUIRED=1 FAKETIME_REQUIRED=1 PATH="$$PATH:/usr/sbin" $(CARGO) test --features demo --no-fail-fast; \
@@ -59,6 +59,9 @@ haproxy: ## the real load balancer that the tests go through
 
 chromium: ## the real browser that looks at the status page
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || deploy/install-chromium
+
+axe: ## the checker of accessibility that the browser tests run; without it that part is NOT RUN
+	@[ -f target/axe/axe.min.js ] || deploy/install-axe || echo "axe-core cannot be fetched: what it would check is NOT RUN"
 
 systemd: ## what checks the units
 	@command -v systemd-analyze >/dev/null || deploy/install-systemd-analyze

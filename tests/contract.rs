@@ -134,19 +134,26 @@ async fn what_a_gateway_publishes_and_answers_keeps_to_the_documents() {
 
     let answers = tokio::task::spawn_blocking(move || {
         let mn = "021200000000000000000001";
-        ["/api/overview", "/api/stations?only=all&rows=2", "/api/rejected", "/api/wire"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([format!("/api/station/{mn}"), format!("/api/station/{mn}/history?hours=1")])
-            .map(|path| (get(port, &path), path))
-            .collect::<Vec<_>>()
+        [
+            "/api/overview",
+            "/api/stations?only=all&rows=2&sort=heard&down=true",
+            "/api/rejected",
+            "/api/wire",
+            "/api/alerts",
+            "/api/cases",
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(["", "/history?hours=1", "/days", "/day/2026-06-01"].map(|more| format!("/api/station/{mn}{more}")))
+        .map(|path| (get(port, &path), path))
+        .collect::<Vec<_>>()
     });
     let api = document("docs/openapi.json");
     for ((status, body), path) in answers.await.unwrap() {
         assert_eq!(status, 200, "{path}: {body}");
         let mut name = path.split('?').next().unwrap().replace("021200000000000000000001", "{mn}");
-        if name.ends_with("/history") {
-            name = "/api/station/{mn}/history".into();
+        if let Some((station, _)) = name.split_once("/day/") {
+            name = format!("{station}/day/{{day}}");
         }
         let mut schema =
             api["paths"][&name]["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone();

@@ -8,6 +8,7 @@
 //! messages as they were published and judges nothing.
 
 mod offset;
+mod order;
 mod query;
 mod row_snapshot;
 
@@ -21,6 +22,7 @@ use hj212_coverage::DayCount;
 use hj212_interpret::{CardContent, DataContent, EventKind, Says, StationEvent, TypedPublication};
 use hj212_model::message::{RejectReason, StationFacts, Timestamp};
 use offset::Offsets;
+pub use order::Order;
 pub use query::{Only, Query};
 pub use row_snapshot::Page;
 use row_snapshot::{RowSnapshot, rate};
@@ -249,7 +251,8 @@ impl Board {
     #[must_use]
     pub fn page(&self, query: &Query) -> Page {
         let text = query.text.to_lowercase();
-        let found: Vec<_> = self.rows.iter().filter(|(mn, row)| query.wants(mn, row, &text)).collect();
+        let mut found: Vec<_> = self.rows.iter().filter(|(mn, row)| query.wants(mn, row, &text)).collect();
+        query.sort.sort(query.down, &mut found);
         let rows = found.iter().skip(query.first).take(query.rows.clamp(1, ROWS_MAX)).map(|(mn, row)| row.row(mn));
         Page { found: found.len(), first: query.first, rows: rows.collect() }
     }

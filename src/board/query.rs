@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Row;
+use super::order::Order;
 
 /// Which stations by their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -29,6 +30,10 @@ pub struct Query {
     pub region: String,
     /// By state.
     pub only: Only,
+    /// By what they are sorted.
+    pub sort: Order,
+    /// Whether the other way round.
+    pub down: bool,
     /// How many rows to skip.
     pub first: usize,
     /// How many rows to show, at most [`super::ROWS_MAX`].
@@ -37,7 +42,15 @@ pub struct Query {
 
 impl Default for Query {
     fn default() -> Self {
-        Query { text: String::new(), region: String::new(), only: Only::All, first: 0, rows: 50 }
+        Query {
+            text: String::new(),
+            region: String::new(),
+            only: Only::All,
+            sort: Order::Mn,
+            down: false,
+            first: 0,
+            rows: 50,
+        }
     }
 }
 

@@ -203,3 +203,31 @@ fn large_reports_are_kept_within_bounds_and_what_is_not_is_counted() {
     assert!(board.station("X").is_none() && board.station("A1").is_some());
     assert_eq!(board.bytes, board.rows.values().map(Row::bytes).sum::<usize>());
 }
+
+#[test]
+fn rows_are_sorted_as_asked_and_by_mn_where_they_are_alike() {
+    let facts = |name: &str| Arc::new(StationFacts { name: name.into(), ..StationFacts::default() });
+    let stations = [("A", "丙"), ("B", "乙"), ("C", "甲"), ("D", "甲")];
+    let mut board = Board::new(&stations.map(|(mn, name)| (mn.to_owned(), facts(name))).into());
+    board.published(&said("B", Says::Data(data(Kind::Minute, None, TIME, false)), &json!({})));
+    board.published(&said("C", Says::Data(data(Kind::Minute, None, Timestamp(TIME.0 + MINUTE), false)), &json!({})));
+    board.published(&event("C", EventKind::Online, TIME, &json!({})));
+    board.published(&refused("B", RejectReason::CrcMismatch));
+    let sorted = |sort: Order, down: bool| -> String {
+        let page = board.page(&Query { sort, down, ..Query::default() }).view();
+        page["rows"].as_array().unwrap().iter().map(|row| row["mn"].as_str().unwrap().to_owned()).collect()
+    };
+    for (order, up, down) in [
+        (Order::Mn, "ABCD", "DCBA"),
+        (Order::Name, "ABCD", "CDBA"),
+        (Order::State, "CBAD", "ADBC"),
+        (Order::Heard, "ADBC", "CBAD"),
+        (Order::Refused, "ACDB", "BACD"),
+        (Order::Trouble, "CADB", "BADC"),
+        (Order::Clock, "ABCD", "ABCD"),
+        (Order::Completeness, "ABCD", "ABCD"),
+        (Order::Deviations, "ABCD", "ABCD"),
+    ] {
+        assert_eq!((sorted(order, false).as_str(), sorted(order, true).as_str()), (up, down), "{order:?}");
+    }
+}

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::judge::known;
 use super::say;
+use crate::gateway::judged;
 use hj212_judgement::calendar;
 use hj212_model::message::Timestamp;
 
@@ -36,9 +37,7 @@ pub(super) fn alerts(command: &Command) -> u8 {
         Err(code) => return code,
     };
     let rules = interpreter.alert_rules();
-    let mut found: Vec<_> =
-        interpreter.open_alerts().filter(|(of, _)| mn.as_ref().is_none_or(|mn| mn.as_str() == *of)).collect();
-    found.sort_by(|(one, a), (two, b)| (b.rank, one, &a.code).cmp(&(a.rank, two, &b.code)));
+    let found = judged::open_alerts(&interpreter, mn.as_deref());
     let colour = |rank: u8| rules.and_then(|rules| rules.colour(rank));
     let due = |since: Option<Timestamp>, rank: u8| {
         let task = rules.and_then(|rules| rules.task(&rules.colour(rank)?.id));
@@ -47,15 +46,8 @@ pub(super) fn alerts(command: &Command) -> u8 {
         })
     };
     if *json {
-        let view = |(mn, alert): &(std::borrow::Cow<'_, str>, &hj212_judgement::alerts::Alert)| {
-            let due = due(alert.since, alert.rank);
-            json!({
-                "mn": mn, "alert": alert.id(), "code": alert.code, "colour": colour(alert.rank).map(|c| &c.id),
-                "stage": alert.stage.name(), "since": calendar::text(alert.first), "to": due.as_ref().map(|d| &d.0),
-                "reply_by": due.as_ref().map(|d| &d.1), "finish_by": due.as_ref().map(|d| &d.2),
-            })
-        };
-        return say(&format!("{}\n", json!(found.iter().map(view).collect::<Vec<_>>())));
+        let all: Vec<_> = found.iter().map(|(mn, alert)| judged::alert(&interpreter, mn, alert)).collect();
+        return say(&format!("{}\n", json!(all)));
     }
     let mut text = String::new();
     if rules.is_some_and(|rules| rules.placeholder) {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CONFIG, FAULT, IO, UNAVAILABLE, USAGE, complain, log, say};
 use crate::config::{self, Config};
-use crate::gateway::ledgers;
+use crate::gateway::{judged, ledgers};
 use hj212_cases::{Case, Role, Rules, Step};
 use hj212_model::clock;
 use hj212_model::message::{Publication, Timestamp};
@@ -121,7 +121,11 @@ pub(super) fn cases(command: &Command) -> u8 {
                 .filter(|case| mn.as_ref().is_none_or(|mn| *mn == case.mn) && (*all || !case.state.is_end()));
             let mut text = String::new();
             for case in wanted {
-                text += &if *json { document(case).to_string() } else { line(case, interpreter.time()) };
+                text += &if *json {
+                    judged::case(&Rules::built_in(), case).to_string()
+                } else {
+                    line(case, interpreter.time())
+                };
                 text.push('\n');
             }
             say(&text)
@@ -131,19 +135,11 @@ pub(super) fn cases(command: &Command) -> u8 {
                 complain(&format!("站点 {mn} 没有案件 {case}。no case {case} of {mn}; cases list --all shows all"));
                 1
             }
-            Some(case) if *json => say(&format!("{}\n", document(case))),
+            Some(case) if *json => say(&format!("{}\n", judged::case(&Rules::built_in(), case))),
             Some(case) => say(&told(case, interpreter.time())),
         },
         Command::Step(_) => USAGE,
     }
-}
-
-fn document(case: &Case) -> Value {
-    let mut view = case.view(&Rules::built_in());
-    if let Some(view) = view.as_object_mut() {
-        view.insert("mn".into(), case.mn.clone().into());
-    }
-    view
 }
 
 fn short(at: Timestamp) -> String {

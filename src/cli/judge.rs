@@ -3,11 +3,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::{CONFIG, IO, UNAVAILABLE as NOTHING, USAGE, complain, say};
 use crate::config;
-use crate::gateway::ledgers;
+use crate::gateway::{judged, ledgers};
 use hj212_interpret::{DayKnown, Interpreter};
 use hj212_judgement::{Cell, Picture, Stage, calendar};
 use hj212_marking::{Mark, explain, in_words};
@@ -60,7 +58,7 @@ pub(super) fn judge(command: &Command) -> u8 {
         ));
         return NOTHING;
     }
-    if *json { say(&format!("{}\n", as_json(&found))) } else { say(&in_text(&interpreter, mn, number, &found)) }
+    if *json { say(&format!("{}\n", judged::day(&found))) } else { say(&in_text(&interpreter, mn, number, &found)) }
 }
 
 /// What the journal tells, if judgement is switched on.
@@ -76,35 +74,6 @@ pub(super) fn known(config: &std::path::Path) -> Result<Interpreter, u8> {
     ledgers::read(&loaded.config).map_err(|error| {
         complain(&error);
         IO
-    })
-}
-
-fn as_json(found: &DayKnown) -> serde_json::Value {
-    let factor = |(code, picture): &(String, Picture)| {
-        let judged = &picture.judged;
-        let hours: Vec<_> =
-            picture.cells.iter().map(|cell| json!([value(cell), cell.worth().map(|w| w.name())])).collect();
-        json!({
-            "code": code, "limit": picture.limit.view(), "stage": picture.stage.name(), "revision": picture.revision,
-            "outcome": judged.outcome.name(), "reasons": judged.reasons.iter().map(|r| r.name()).collect::<Vec<_>>(),
-            "reported": judged.reported.map(|v| v.to_string()), "marked": judged.marked.map(|v| v.text(6)),
-            "exempt": judged.exempt.map(|v| v.text(6)), "ratio": judged.ratio.map(|v| v.text(4)), "hours": hours,
-            "explain": picture.words.view(),
-        })
-    };
-    let furnace = |(code, windows, outcome, stage, words): &(
-        String,
-        hj212_judgement::Windows,
-        hj212_judgement::Outcome,
-        Stage,
-        hj212_judgement::Words,
-    )| {
-        json!({ "code": code, "seen": windows.seen, "low": windows.low, "lifted": windows.lifted, "outcome": outcome.name(),
-            "stage": stage.name(), "explain": words.view() })
-    };
-    json!({
-        "factors": found.factors.iter().map(factor).collect::<Vec<_>>(),
-        "furnaces": found.furnaces.iter().map(furnace).collect::<Vec<_>>(),
     })
 }
 

@@ -19,6 +19,7 @@ pub mod derived;
 pub mod evidence;
 mod history;
 pub mod json_members;
+pub mod judged;
 pub mod key_overview;
 mod keys;
 mod learned;
@@ -30,6 +31,7 @@ mod mark_entries;
 pub mod marks;
 mod past;
 pub mod progress;
+mod questions;
 mod registered;
 mod reload;
 pub mod replay;
@@ -230,7 +232,9 @@ impl Running {
         let (orders, ordered) =
             config.command.enabled.then(|| tokio::sync::mpsc::channel(command_desk::ORDERS_MAX)).unzip();
         let renew = Arc::new(tokio::sync::Notify::new());
+        let (questions, asked) = questions::Questions::new();
         let uplink = uplink::Uplink {
+            questions: asked,
             orders: orders.clone(),
             renew: Arc::clone(&renew),
             settings: config.uplink.clone(),
@@ -291,6 +295,7 @@ impl Running {
             pulse,
             broker: broker.clone(),
             board: Arc::clone(&board),
+            questions,
             dead,
             token_file: config.http.token_file.clone(),
             log,

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use catch_up::{Base, foresee_in};
@@ -43,6 +43,7 @@ use super::context;
 use super::delivery::{Delivery, Due};
 use super::derived::{CHECKPOINTS_MAX, Derived};
 use super::progress::{Ending, Progress};
+use super::questions::Question;
 use super::size_guard::SizeGuard;
 use crate::board::{Board, lock};
 use crate::config::uplink::Settings;
@@ -80,7 +81,9 @@ pub struct Uplink {
     /// Asks for the registry to be journalled once more.
     pub(super) renew: Arc<Notify>,
     /// Where stations are asked for what is missing, if they are to be.
-    pub(super) orders: Option<tokio::sync::mpsc::Sender<Order>>,
+    pub(super) orders: Option<mpsc::Sender<Order>>,
+    /// What others want to know of the interpretation.
+    pub(super) questions: mpsc::Receiver<Question>,
     /// Set when no more records will come: drain what is there, then end.
     pub(super) stop: CancellationToken,
 }
@@ -198,6 +201,9 @@ impl UplinkTask {
             self.shared.progress.pulse.beat();
             self.note_delivered();
             self.make_way();
+            while let Ok(question) = self.shared.questions.try_recv() {
+                question(&self.interpreter);
+            }
             if self.interpret_next() {
                 if std::mem::take(&mut self.hidden) && !self.wait_for_the_registry().await {
                     return Ok(());
@@ -214,6 +220,7 @@ impl UplinkTask {
             }
             tokio::select! {
                 () = self.advanced.notified() => {}
+                Some(question) = self.shared.questions.recv() => question(&self.interpreter),
                 changed = self.delivered.changed() => if changed.is_err() { return Err(Closed) },
                 () = tokio::time::sleep(self.shared.settings.cursor_every) => {}
                 () = self.shared.stop.cancelled(), if !self.shared.stop.is_cancelled() => {}
@@ -362,6 +369,7 @@ impl UplinkTask {
             self.seq = loop {
                 tokio::select! {
                     pushed = &mut pushed => break pushed?,
+                    Some(question) = self.shared.questions.recv() => question(&self.interpreter),
                     // A broker that takes nothing is no fault of this thread.
                     () = tokio::time::sleep(PULSE) => self.shared.progress.pulse.beat(),
                 }

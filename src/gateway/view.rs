@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::history;
+use super::judged;
 use super::letters::Letters;
 use super::liveness::Liveness;
 use super::progress::Progress;
+use super::questions::Questions;
 use crate::board::{Board, Figures, Query, lock};
-use crate::http::{Check, Refused, View};
+use crate::http::{Answer, Check, Judged, Refused, View};
 use crate::net::ListenerState;
 use hj212::Deviation;
 use hj212_interpret as interpret;
@@ -50,6 +52,7 @@ pub(super) struct GatewayView {
     pub(super) pulse: Arc<Liveness>,
     pub(super) broker: watch::Receiver<mqtt::State>,
     pub(super) board: Arc<Mutex<Board>>,
+    pub(super) questions: Questions,
     pub(super) dead: Arc<Letters>,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) log: Option<LogSwitch>,
@@ -360,6 +363,21 @@ impl View for GatewayView {
         Value::Array(lock(&self.board).refusals())
     }
 
+    fn judged(&self, asked: Judged) -> Answer {
+        let questions = self.questions.clone();
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let answer = questions.ask(move |interpreter| answered(interpreter, &asked)).await;
+            let mut known = answer.map_err(|why| why.to_string())?;
+            for list in ["alerts", "cases"] {
+                let all = known.as_mut().and_then(|known| known.get_mut(list)?.as_array_mut());
+                all.into_iter().flatten().for_each(|one| name(&shared, one));
+            }
+            known.iter_mut().for_each(|one| name(&shared, one));
+            Ok(known)
+        })
+    }
+
     fn token_file(&self) -> Option<&Path> {
         self.token_file.as_deref()
     }
@@ -399,6 +417,30 @@ impl View for GatewayView {
         let before = switch(level).map_err(Refused::Wrong)?;
         tracing::warn!(level, before, "log.level is changed");
         Ok(json!({ "level": level, "before": before }))
+    }
+}
+
+/// Adds the name and the region of the station that `one` is about.
+fn name(shared: &ListenerState, one: &mut Value) {
+    let registry = shared.registry();
+    let station = one.get("mn").and_then(Value::as_str).and_then(|mn| registry.find(mn.as_bytes()));
+    if let (Some(station), Some(one)) = (station, one.as_object_mut()) {
+        one.insert("name".into(), station.facts.name.as_str().into());
+        one.insert("region".into(), json!(station.facts.tags.get("region")));
+    }
+}
+
+/// What is known of what is asked of judgement.
+fn answered(interpreter: &interpret::Interpreter, asked: &Judged) -> Option<Value> {
+    match asked {
+        Judged::Alerts => Some(judged::alerts(interpreter)),
+        Judged::Cases => Some(judged::cases(interpreter)),
+        Judged::Case(mn, id) => {
+            let case = interpreter.cases().get(mn, id)?;
+            Some(judged::case(&hj212_cases::Rules::built_in(), case))
+        }
+        Judged::Days(mn) => judged::days(interpreter, mn),
+        Judged::Day(mn, day) => judged::day_of(interpreter, mn, hj212_judgement::calendar::read(day)?),
     }
 }
 

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_opens_the_door() {
+    fn only_the_token_lets_change_what_is_logged() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         let of =

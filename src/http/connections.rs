@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_holds_the_door_open() {
+    async fn nobody_holds_the_listener_up() {
         let address = Address::Tcp("127.0.0.1:0".parse().unwrap());
         let listener = Listener::bind(&address).await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_file_is_a_door_as_well_and_an_old_one_is_replaced() {
+    async fn it_listens_at_a_socket_file_too_and_replaces_an_old_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());

@@ -19,7 +19,7 @@ mod tests {
     use super::is_own;
 
     #[test]
-    fn only_addresses_and_localhost_are_names_of_the_door() {
+    fn only_addresses_and_localhost_are_its_names() {
         for own in ["127.0.0.1:9080", "localhost", "LOCALHOST:80", "[::1]:9080", "[::1]", "10.0.0.1", ""] {
             assert!(is_own(own, &[]), "{own}");
         }

@@ -8,6 +8,7 @@
 //! | `/metrics` | counters, gauges and histograms in OpenMetrics; labels from closed sets only |
 //! | `/metrics/stations` | a line or two for each station, for those who can bear it |
 //! | `/api/overview`, `/api/stations`, `/api/station/{mn}`, `/api/station/{mn}/history`, `/api/rejected` | JSON |
+//! | `/api/alerts`, `/api/cases`, `/api/case/{mn}/{id}`, `/api/station/{mn}/days`, `/api/station/{mn}/day/2026-06-01` | what judgement knows, as JSON; 503 while it catches up |
 //! | POST `/api/explain` | what the pasted bytes of the body say and what is wrong with them; nothing is kept |
 //! | `/api/wire` | the stations whose frames are logged, and until when |
 //! | POST `/api/wire/{mn}` `{"minutes":10}` | with the token: logs every frame of the station for so long; 0 ends it |
@@ -30,6 +31,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +114,24 @@ pub enum Refused {
     Full(String),
 }
 
+/// What is asked of judgement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judged {
+    /// The alerts that are open.
+    Alerts,
+    /// All cases.
+    Cases,
+    /// A case with its steps: MN and id.
+    Case(String, String),
+    /// The days of a station that are remembered.
+    Days(String),
+    /// One of them with its hours: MN, and the day as `2026-06-01`.
+    Day(String, String),
+}
+
+/// What comes of it; `None`: there is no such thing. Else why there is no answer now.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Option<Value>, String>> + Send>>;
+
 /// What the server shows; the wiring answers.
 pub trait View: Send + Sync + 'static {
     /// Whether the process does its work.
@@ -132,6 +152,8 @@ pub trait View: Send + Sync + 'static {
     fn history(&self, mn: &str, hours: u32) -> String;
     /// What was rejected last.
     fn rejected(&self) -> Value;
+    /// What judgement knows.
+    fn judged(&self, asked: Judged) -> Answer;
     /// The file with the token.
     fn token_file(&self) -> Option<&Path>;
     /// Somebody without the token wanted to change something.

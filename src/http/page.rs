@@ -1,9 +1,29 @@
-//! The status page: one file, in the binary.
+//! The status page: one answer, in the binary, put together from the files beside this one.
 
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
-const PAGE: &str = include_str!("page.html");
+/// Scripts in the order in which they need each other.
+pub(super) const PAGE: &str = concat!(
+    "<!DOCTYPE html>\n<html lang=\"zh-CN\">\n<meta charset=\"utf-8\">\n",
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
+    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>HJ 212 网关</title>\n<style>\n",
+    include_str!("page/style.css"),
+    "</style>\n",
+    include_str!("page/body.html"),
+    "<script>\n",
+    include_str!("page/words.js"),
+    include_str!("page/base.js"),
+    include_str!("page/list.js"),
+    include_str!("page/curve.js"),
+    include_str!("page/station.js"),
+    include_str!("page/judged.js"),
+    include_str!("page/board.js"),
+    include_str!("page/explain.js"),
+    include_str!("page/past.js"),
+    include_str!("page/main.js"),
+    "</script>\n</body>\n</html>\n"
+);
 
 /// Scripts and styles of the page itself alone; nothing from elsewhere, and no other site may frame it.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -19,13 +39,26 @@ pub(super) async fn page() -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::PAGE;
     use hj212_model::message::Kind;
+
+    const WORDS: &str = include_str!("page/words.js");
+
+    #[test]
+    fn every_word_of_cases_has_a_name_that_operators_read() {
+        use hj212_cases::{Colour, Role, State, Step};
+        let roles = Role::ALL.iter().map(|one| ("role", one.name()));
+        let states = State::ALL.iter().map(|one| ("case", one.name()));
+        let steps = Step::ALL.iter().map(|one| ("step", one.name()));
+        let colours = Colour::ALL.iter().map(|one| ("colour", one.name()));
+        for (group, name) in roles.chain(states).chain(steps).chain(colours) {
+            assert!(WORDS.contains(&format!("\"{group}:{name}\": [")), "{group}:{name}");
+        }
+    }
 
     #[test]
     fn every_kind_of_report_has_a_name_that_operators_read() {
         for kind in Kind::ALL {
-            assert!(PAGE.contains(&format!("\"kind:{}\": [", kind.name())), "{}", kind.name());
+            assert!(WORDS.contains(&format!("\"kind:{}\": [", kind.name())), "{}", kind.name());
         }
     }
 
@@ -36,7 +69,7 @@ mod tests {
         let events: Vec<&str> = row.split('|').nth(4).unwrap().split('`').skip(1).step_by(2).collect();
         assert!(events.len() > 15, "{events:?}");
         for event in events {
-            assert!(PAGE.contains(&format!("\"event:{event}\": [")), "{event}");
+            assert!(WORDS.contains(&format!("\"event:{event}\": [")), "{event}");
         }
     }
 }

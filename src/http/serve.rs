@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Listener};
 use super::host::is_own;
-use super::{Check, HISTORIES_MAX, VIEWERS_MAX, View, change, explain, page};
+use super::{Check, HISTORIES_MAX, Judged, VIEWERS_MAX, View, change, explain, page};
 use crate::board::Query;
 
 /// How often live viewers hear.
@@ -79,6 +79,24 @@ pub async fn serve(
         .route("/api/station/{mn}", get(station))
         .route("/api/station/{mn}/history", get(history))
         .route("/api/rejected", get(async |State(server): State<Server>| Json(server.view.rejected())))
+        .route("/api/alerts", get(async |State(server): State<Server>| judged(&server, Judged::Alerts).await))
+        .route("/api/cases", get(async |State(server): State<Server>| judged(&server, Judged::Cases).await))
+        .route(
+            "/api/case/{mn}/{id}",
+            get(async |State(server): State<Server>, Path((mn, id)): Path<(String, String)>| {
+                judged(&server, Judged::Case(mn, id)).await
+            }),
+        )
+        .route(
+            "/api/station/{mn}/days",
+            get(async |State(server): State<Server>, Path(mn): Path<String>| judged(&server, Judged::Days(mn)).await),
+        )
+        .route(
+            "/api/station/{mn}/day/{day}",
+            get(async |State(server): State<Server>, Path((mn, day)): Path<(String, String)>| {
+                judged(&server, Judged::Day(mn, day)).await
+            }),
+        )
         .route("/api/live", get(live))
         .with_state(server)
         .merge(changing)
@@ -151,6 +169,14 @@ async fn station(State(server): State<Server>, Path(mn): Path<String>) -> Respon
     match server.view.station(&mn) {
         Some(station) => told(station),
         None => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station" }))).into_response(),
+    }
+}
+
+async fn judged(server: &Server, asked: Judged) -> Response {
+    match server.view.judged(asked).await {
+        Ok(Some(known)) => Json(known).into_response(),
+        Ok(None) => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station, day or case" }))).into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": why }))).into_response(),
     }
 }
 

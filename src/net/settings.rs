@@ -11,7 +11,8 @@ use super::secure::ExtraListener;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where stations connect, `HOST:PORT` each; `[::]:9002` takes IPv4 as well.
+    /// Where stations connect, one `HOST:PORT` or a list; `[::]:9002` takes IPv4 as well.
+    #[serde(deserialize_with = "hj212_model::settings::texts::deserialize")]
     pub address: Vec<String>,
     /// Further listeners: behind TLS, behind load balancers.
     pub also: Vec<ExtraListener>,

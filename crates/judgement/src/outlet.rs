@@ -119,6 +119,8 @@ pub struct Picture {
     pub words: super::Words,
     /// Those of its hours that an hourly limit judges.
     pub hours: Vec<(Timestamp, HourJudged)>,
+    /// After each hour the mean of the hours that are judged until then; `None`: there is none yet.
+    pub course: [Option<Ratio>; 24],
 }
 
 fn decimal(text: Option<&str>) -> Option<Decimal> {
@@ -466,6 +468,20 @@ impl Outlet {
         (running::running(limit, &list, &so_far, left), so_far)
     }
 
+    fn course(&self, held: &Held<'_>, track: &Track, day: &Day, limit: &Limit) -> [Option<Ratio>; 24] {
+        let weights = self.weights(held.limits, &track.code, day.number);
+        let none = |_: usize| false;
+        let looked = Looked { limit, water: is_water(&track.code), due: 24, weights, excluded: &none };
+        let mut until = day.clone();
+        until.cells = <[Cell; 24]>::default();
+        std::array::from_fn(|hour| {
+            if let (Some(to), Some(from)) = (until.cells.get_mut(hour), day.cells.get(hour)) {
+                *to = *from;
+            }
+            super::day::mean(&looked.counted(&until)).filter(|_| day.cells.iter().skip(hour).any(|cell| cell.came()))
+        })
+    }
+
     /// What is known of each day of each factor.
     fn results(&self) -> BTreeMap<String, Vec<DayResult>> {
         let mut all: BTreeMap<String, Vec<DayResult>> = BTreeMap::new();
@@ -508,6 +524,7 @@ impl Outlet {
             cells: day.cells,
             words,
             hours,
+            course: self.course(held, track, day, limit),
         })
     }
 

@@ -87,6 +87,43 @@ pub mod size {
     }
 }
 
+/// One text, or a list of them.
+pub mod texts {
+    use std::fmt;
+
+    use serde::de::{Deserializer, SeqAccess, Visitor};
+
+    struct OneOrMany;
+
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text, or a list of texts")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = list.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+
+    /// Reads `"a"` or `["a", "b"]`.
+    ///
+    /// # Errors
+    /// If it is neither.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+        from.deserialize_any(OneOrMany)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{duration, size};
@@ -105,5 +142,18 @@ mod tests {
             assert_eq!(duration::parse(wrong), None, "{wrong}");
             assert_eq!(size::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn one_text_is_a_list_of_one() {
+        #[derive(serde::Deserialize)]
+        struct Settings {
+            #[serde(deserialize_with = "super::texts::deserialize")]
+            address: Vec<String>,
+        }
+        let read = |text: &str| serde_json::from_str::<Settings>(text).map(|settings| settings.address);
+        assert_eq!(read(r#"{"address":"[::]:9002"}"#).unwrap(), ["[::]:9002"]);
+        assert_eq!(read(r#"{"address":["a","b"]}"#).unwrap(), ["a", "b"]);
+        assert!(read(r#"{"address":9002}"#).unwrap_err().to_string().contains("a text, or a list of texts"));
     }
 }

@@ -1,0 +1,96 @@
+//! In which order the rows of the board are shown.
+//!
+//! What must stay true: rows that are alike stand in the order of their MNs, whichever way it goes.
+
+use std::cmp::Ordering;
+
+use serde::Deserialize;
+
+use super::Row;
+use super::row_snapshot::rate;
+
+/// By what rows are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// By MN.
+    #[default]
+    Mn,
+    /// By name.
+    Name,
+    /// Connected, away, never heard.
+    State,
+    /// When a report came last; never first.
+    Heard,
+    /// How far the clock is off, either way; unknown first.
+    Clock,
+    /// The share that has arrived of the last day that is over; unknown last.
+    Completeness,
+    /// How many deviations there were.
+    Deviations,
+    /// How many frames were refused.
+    Refused,
+    /// What needs a look: refused, departing from the standard, marks.
+    Trouble,
+}
+
+impl Order {
+    /// Sorts rows that stand in the order of their MNs.
+    pub(super) fn sort(self, down: bool, rows: &mut [(&String, &Row)]) {
+        let turned = |order: Ordering| if down { order.reverse() } else { order };
+        match self {
+            Order::Mn if !down => {}
+            Order::Mn => rows.reverse(),
+            Order::Name => rows.sort_by(|(_, one), (_, other)| turned(name(one).cmp(name(other)))),
+            Order::State
+            | Order::Heard
+            | Order::Clock
+            | Order::Completeness
+            | Order::Deviations
+            | Order::Refused
+            | Order::Trouble => {
+                let mut keyed: Vec<_> = rows.iter().map(|(mn, row)| (self.number(row), (*mn, *row))).collect();
+                keyed.sort_by(|(one, _), (other, _)| turned(one.cmp(other)));
+                rows.iter_mut().zip(keyed).for_each(|(place, (_, row))| *place = row);
+            }
+        }
+    }
+
+    fn number(self, row: &Row) -> i64 {
+        let Some(seen) = row.seen.as_deref() else {
+            return match self {
+                Order::State => 2,
+                Order::Completeness => i64::MAX,
+                Order::Heard | Order::Clock => i64::MIN,
+                Order::Mn | Order::Name | Order::Deviations | Order::Refused => 0,
+                Order::Trouble => 2000 * i64::from(row.fails()),
+            };
+        };
+        match self {
+            Order::Mn | Order::Name => 0,
+            Order::State if row.is_unheard() => 2,
+            Order::State => i64::from(!seen.online),
+            Order::Heard => seen.latest.get(seen.last_kind).map_or(i64::MIN, |(_, data)| data.received.0),
+            Order::Clock => seen.offsets.median().map_or(i64::MIN, |off| off.saturating_abs()),
+            Order::Completeness => {
+                // The kinds in the order in which a row shows them.
+                let of = |kind: &&str| seen.completeness.get(*kind)?.1.as_ref();
+                let shown = ["minute", "hour", "realtime", "day"].iter().find_map(of);
+                shown.and_then(rate).map_or(i64::MAX, |rate| (rate * 10_000.0) as i64)
+            }
+            Order::Deviations => {
+                let counts = seen.card.iter().flat_map(|(_, card)| &card.deviations);
+                counts.fold(0, |sum, (_, count)| sum.saturating_add(i64::try_from(*count).unwrap_or(i64::MAX)))
+            }
+            Order::Refused => i64::try_from(seen.refused).unwrap_or(i64::MAX),
+            Order::Trouble => {
+                let marks = i64::try_from(seen.marks.len()).unwrap_or(i64::MAX).min(1000);
+                4000 * i64::from(seen.refusal.is_some()) + 2000 * i64::from(row.fails()) + marks
+            }
+        }
+    }
+}
+
+fn name(row: &Row) -> &str {
+    row.facts.as_ref().map_or("", |facts| facts.name.as_str())
+}

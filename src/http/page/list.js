@@ -1,0 +1,91 @@
+function tile(label, value, note, kind, id) { return make("div", { class: "tile", "data-tile": id || null }, make("span", {}, label), make("b", { class: kind || null }, value), make("span", {}, note || "\u00a0")); }
+/** The last half minute of overviews: what frames and the backlog are doing. */
+const samples = [];
+function perSecond(of) {
+  const first = samples[0], now = samples.at(-1);
+  return first && now.heard - first.heard > 500 ? (now[of] - first[of]) * 1000 / (now.heard - first.heard) : null;
+}
+function backlogNote(o) {
+  // A few are always on their way.
+  if (o.journal.backlog < 100) return "";
+  const change = perSecond("backlog"), since = o.journal.oldest ? `${say("since")} ${clock(o.journal.oldest)}` : "";
+  const rate = change === null ? "" : Math.abs(change) < 1 ? say("steady") : change > 0 ? say("growing", change.toFixed(0)) : say("shrinking", (-change).toFixed(0), span(o.journal.backlog / -change));
+  return [rate, since].filter(Boolean).join(" · ");
+}
+function show() {
+  const o = last.overview, c = o.counters, s = o.stations;
+  // A gateway that has started anew counts from nought: what went before says nothing of it.
+  if (samples.length && c.frames_heard < samples.at(-1).frames) samples.length = 0;
+  if (!samples.length || samples.at(-1).heard !== last.heard) samples.push({ heard: last.heard, frames: c.frames_heard, backlog: o.journal.backlog });
+  while (samples.length > 2 && last.heard - samples[0].heard > (samples[1].backlog > 0 ? 10000 : 3000)) samples.shift();
+  const rate = perSecond("frames") || 0, behind = o.journal.records - o.journal.interpreted;
+  at("behind").textContent = behind > (o.broker.connected ? 2000 : 100) ? say(o.broker.connected ? "catching" : "behind", behind) : "";
+  const lost = Math.max(c.journal_lost, c.uplink_lost), harm = o.journal.damage, dead = o.dead_letters;
+  at("damage").textContent = harm ? say("damage", lost, c.journal_unreadable, c.journal_breaks) : "";
+  at("dead").textContent = dead.count ? say("deadLetters", dead.count, dead.newest ? `${dead.newest.topic} (${dead.newest.why})` : "") : "";
+  at("who").textContent = `${o.gateway} · ${o.version} · ${say("up")} ${span(o.seconds)}`;
+  const state = o.journal.health, unanswered = c.frames_unstored;
+  at("tiles").replaceChildren(
+    tile(say("stations"), `${s.online} / ${s.stations}`, `${say("failing")} ${s.failing} · ${say("never")} ${s.never}`),
+    tile(say("frames"), rate.toFixed(rate < 10 ? 1 : 0), `${say("answered")} ${c.frames_answered}`),
+    tile(say("journal"), say(state), unanswered ? `${unanswered} ${say("notAnswered")}` : `${o.journal.records} · ${o.journal.commit_ms.toFixed(2)} ms`, state === "good" ? "good" : "bad"),
+    tile(say("backlog"), o.journal.backlog, backlogNote(o), o.journal.backlog > 10000 ? "warn" : null, "backlog"),
+    tile(say("broker"), say(o.broker.connected ? "connected" : "away"), o.broker.why || `${c.mqtt_acknowledged} ${say("published")}`, o.broker.connected ? "good" : "bad", "broker"),
+    tile(say("refusedCount"), Object.values(o.rejected).reduce((sum, n) => sum + Number(n), 0), Object.entries(o.rejected).map(([reason, n]) => `${reason} ${n}`).join(" · ")));
+  regions(o.regions); rows(last.stations);
+  document.body.dataset.rows = last.stations.rows.length;
+}
+function regions(all) {
+  const names = Object.keys(all), box = at("region");
+  if (box.dataset.names === names.join() + zh) return;
+  box.dataset.names = names.join() + zh;
+  box.replaceChildren(make("option", { value: "" }, say("anyRegion")), ...names.map(name => make("option", { value: name }, `${name} (${all[name]})`)));
+  box.value = asked.region;
+}
+function troubles(row) {
+  const found = [];
+  if (row.refusal) found.push(make("span", { class: "bad" }, `${say("refusedCount")}: ${row.refusal}`));
+  if (row.now_odd) found.push(make("span", { class: "warn" }, row.now_odd.join(" ")));
+  const marks = Number(row.marks_held);
+  if (marks) found.push(make("span", { class: "warn" }, `${say("marks")} ${marks}`));
+  const ahead = offset(row);
+  if (ahead !== null && Math.abs(ahead) > 600) found.push(make("span", { class: "warn" }, `${say("clock")} ${offsetText(ahead)}`));
+  return found.flatMap((part, n) => n ? [" · ", part] : [part]);
+}
+function presence(row) {
+  if (row.online) return make("span", { class: "dot good" }, say("online"));
+  return row.received_at ? make("span", { class: "dot bad" }, say("offline")) : make("span", { class: "dot soft" }, say("never"));
+}
+function cells(row) {
+  const ahead = offset(row), total = Object.values(row.deviations || {}).reduce((sum, n) => sum + n, 0), complete = share(row.complete);
+  return [make("td", {}, presence(row), row.since ? make("div", { class: "soft" }, `${say("since")} ${clock(row.since)}`) : null),
+    make("td", {}, make("a", { href: "#station=" + encodeURIComponent(row.mn) }, row.name || row.mn), make("div", { class: "soft mono" }, row.mn)),
+    make("td", {}, Object.values(row.tags).join(" · ")), make("td", {}, clock(row.received_at), make("div", { class: "soft" }, named("kind", row.kind), row.backfill ? " · " + say("backfill") : "")),
+    make("td", { class: ahead !== null && Math.abs(ahead) > 600 ? "num warn" : "num" }, offsetText(ahead)), make("td", { class: complete.low ? "num warn" : "num", title: complete.title }, complete.text),
+    make("td", { class: "num", title: Object.entries(row.deviations || {}).map(([code, n]) => `${code} ${n}`).join("\n") }, total || "–"), make("td", { class: "num" }, row.refused || "–"), make("td", { class: "text" }, ...troubles(row))];
+}
+/** Rows stay the same elements while their station stays on the page, so that a click or a selection survives an update; only cells of what has changed are made again. */
+const shownRows = new Map();
+function rows(page) {
+  at("found").textContent = say("found", page.found, Math.min(page.first + 1, page.found), page.first + page.rows.length);
+  at("before").disabled = page.first === 0; at("after").disabled = page.first + page.rows.length >= page.found;
+  const box = at("rows"), here = new Set();
+  page.rows.forEach((row, place) => {
+    const text = JSON.stringify(row) + zh;
+    let known = shownRows.get(row.mn);
+    if (!known) {
+      known = { element: make("tr", { class: "row", "data-mn": row.mn, onclick: () => { if (!String(getSelection())) location.hash = "station=" + encodeURIComponent(row.mn); } }), text: "" };
+      shownRows.set(row.mn, known);
+    }
+    if (known.text !== text) { known.element.replaceChildren(...cells(row)); known.text = text; }
+    if (box.children[place] !== known.element) box.insertBefore(known.element, box.children[place] || null);
+    here.add(row.mn);
+  });
+  for (const [mn, known] of shownRows) if (!here.has(mn)) { known.element.remove(); shownRows.delete(mn); }
+}
+async function refusals() {
+  const list = await (await fetch("/api/rejected")).json();
+  at("refusals").replaceChildren(...list.slice(0, 20).map(r => make("tr", {}, make("td", {}, clock(r.received_at)), make("td", { class: "bad" }, r.reason),
+    make("td", {}, r.explain ? r.explain[zh ? "zh" : "en"] : ""), make("td", {}, r.mn || "–"), make("td", { class: "mono" }, r.peer || ""), make("td", { class: "text mono" }, (r.detail || []).join(" "), make("div", { class: "soft" }, (r.text || r.hex || "").slice(0, 160))))));
+  if (!list.length) at("refusals").replaceChildren(make("tr", {}, make("td", { class: "soft" }, say("none"))));
+}
