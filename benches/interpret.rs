@@ -5,51 +5,18 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr, reason = "a bench speaks plainly")]
 
+#[path = "corpus/records.rs"]
+mod records;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hj212::{Deviations, write};
+use hj212::Deviations;
 use hj212_coverage::{self as coverage, Arrival, Grain, Ledger, Outages};
 use hj212_interpret::{Interpreter, Settings};
 use hj212_model::message::{Heard, Peering, Record, Timestamp};
+use records::{FRAMES, frames};
 use sha2::{Digest, Sha256};
-
-const FRAMES: usize = 2000;
-const STATIONS: usize = 200;
-const GAS: &[&str] =
-    &["a34013", "a21026", "a21002", "a19001", "a01011", "a01012", "a01013", "a01014", "a00000", "a21005"];
-const WATER: &[&str] = &["w00000", "w01001", "w01018", "w21003", "w21011", "w21001"];
-
-/// Frames of ten kinds by turns: sampled, minute and hour data of air and water, states, logs, answers.
-fn segment(number: usize, round: usize) -> Vec<u8> {
-    let station = number % STATIONS;
-    let mn = format!("010000A8900016F0{station:08X}");
-    let time = format!(
-        "202606{:02}{:02}{:02}{:02}",
-        1 + round / 1440 % 28,
-        round / 60 % 24,
-        round % 60,
-        number / STATIONS % 60
-    );
-    let (st, cn, fields): (&str, u16, String) = match number % 10 {
-        0..=3 => ("31", 2011, items(GAS, number, &["Rtd", "ZsRtd"])),
-        4 => ("32", 2011, items(WATER, number, &["Rtd"])),
-        5 | 6 => ("31", 2051, items(&GAS[..6], number, &["Cou", "Min", "Avg", "Max"])),
-        7 => ("32", 2061, items(WATER, number, &["Cou", "Min", "Avg", "Max"])),
-        8 => ("31", 2021, "SB1-RS=1;SB2-RS=0;SB3-RS=1".to_owned()),
-        _ => ("31", 3020, "PolId=a21026;i11001-Info=//清洗管路//".to_owned()),
-    };
-    format!("QN={time}001;ST={st};CN={cn};PW=123456;MN={mn};Flag=5;CP=&&DataTime={time};{fields}&&").into_bytes()
-}
-
-fn items(codes: &[&str], number: usize, fields: &[&str]) -> String {
-    let item = |(at, code): (usize, &&str)| {
-        let values =
-            fields.iter().enumerate().map(|(f, field)| format!("{code}-{field}={}.{:02}", number % 90 + at, f * 7));
-        format!("{},{code}-Flag=N", values.collect::<Vec<_>>().join(","))
-    };
-    codes.iter().enumerate().map(item).collect::<Vec<_>>().join(";")
-}
 
 /// The usual way: split at every separator into maps, numbers as floats, a tree of values, text.
 fn usual(segment: &[u8]) -> Option<String> {
@@ -76,16 +43,6 @@ fn usual(segment: &[u8]) -> Option<String> {
     }
     body.insert("readings".to_owned(), readings.into());
     serde_json::to_string(&body).ok()
-}
-
-fn frames(round: usize) -> Vec<Vec<u8>> {
-    (0..FRAMES)
-        .map(|number| {
-            let mut raw = Vec::new();
-            write::frame(&mut raw, |out| out.extend_from_slice(&segment(number, round)));
-            raw
-        })
-        .collect()
 }
 
 fn interpret(criterion: &mut Criterion) {

@@ -192,6 +192,7 @@ impl Interpreter {
     ) {
         if renamed {
             self.dictionary = super::built_in::dictionary(&self.context.factors);
+            self.shapes.forget();
         }
         self.judging.replace(&self.context.alerts);
         self.count_strangers();
@@ -317,6 +318,7 @@ impl Interpreter {
         self.held.share_all(&mut context);
         // Nobody has spoken yet: there is no card to publish and no mark to judge again.
         self.dictionary = super::built_in::dictionary(&context.factors);
+        self.shapes.forget();
         if !context.rules.is_empty() {
             self.rulings.replace(&context.rules);
         }

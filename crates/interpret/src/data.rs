@@ -371,7 +371,8 @@ fn write_cell(
         return false;
     }
     write_key(out, cell, b',');
-    if is_secret(cell.said) {
+    // No name of the standard is that of a secret.
+    if cell.name.is_none() && is_secret(cell.said) {
         out.extend_from_slice(HIDDEN);
         return false;
     }
@@ -664,6 +665,9 @@ pub(super) fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
 
 /// Appends a text of the station without the secrets in it.
 fn said(out: &mut Vec<u8>, text: &[u8], deviations: &mut Deviations) {
+    if let [letter @ (b'A'..=b'Z' | b'0'..=b'9')] = text {
+        return out.extend_from_slice(&[b'"', *letter, b'"']);
+    }
     if may_hold(text) {
         json::said(out, &masked_whole(text), deviations);
     } else {

@@ -108,6 +108,19 @@ struct FieldName {
 }
 
 impl Dictionary {
+    /// The factor of this number.
+    pub(super) fn factor(&self, number: u32) -> Option<&Factor> {
+        self.factors.get(number as usize)
+    }
+
+    /// The number of one of its factors.
+    pub(super) fn number_of(&self, factor: &Factor) -> Option<u32> {
+        let distance = std::ptr::from_ref(factor).addr().checked_sub(self.factors.as_ptr().addr())?;
+        let number = distance / size_of::<Factor>();
+        self.factors.get(number).filter(|known| std::ptr::eq(*known, factor))?;
+        u32::try_from(number).ok()
+    }
+
     /// The built-in table with `overrides` (code to name and unit) in every edition.
     pub(super) fn new(overrides: &BTreeMap<String, (String, String)>) -> Dictionary {
         let all = table::factors();

@@ -9,6 +9,7 @@ use super::recent::Known;
 use super::report::ReadContext;
 use super::seams::Seams;
 use super::settings::Settings;
+use super::shape::kind_of;
 use super::source_record::SourceRecord;
 use super::station::Station;
 use super::{
@@ -60,15 +61,15 @@ impl Interpreter {
             self.inherit(number, place, out);
         }
         let mut station = match number.and_then(|n| self.stations.get_mut(n as usize)) {
-            Some(station) => std::mem::take(station),
+            Some(station) => std::mem::replace(station, self.spare.take().unwrap_or_default()),
             None => {
                 done.unremembered += 1;
-                Station::new(mn, &self.settings, &self.context)
+                Box::new(Station::new(mn, &self.settings, &self.context))
             }
         };
         self.hear(&mut station, number, &header, heard, place, out, done);
         if let Some(home) = number.and_then(|n| self.stations.get_mut(n as usize)) {
-            *home = station;
+            self.spare = Some(std::mem::replace(home, station));
         }
         if let Some(number) = number {
             self.weigh(number, place, out, done);
@@ -176,7 +177,8 @@ impl Interpreter {
         let torn = packet.torn;
         let lens = ReadContext { dictionary: &self.dictionary, facts, edition, system, habit, merged, torn };
         let loose;
-        let mut report = self.scratch.read(packet.area, lens);
+        let of = (&mut station.shapes, kind_of(packet.st, packet.cn));
+        let mut report = self.shapes.read(&mut self.scratch, packet.area, lens, of);
         let odd = report.odd || report.deviations.contains(Deviation::ItemMalformed);
         if odd
             && !packet.sealing.is_unreadable()

@@ -72,9 +72,12 @@ pub(super) fn name(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends lower-case hexadecimal digits.
 pub(super) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        out.push(HEX[usize::from(byte >> 4)]);
-        out.push(HEX[usize::from(byte & 15)]);
+    for part in bytes.chunks(32) {
+        let mut digits = [0u8; 64];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(part) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        out.extend_from_slice(digits.get(..2 * part.len()).unwrap_or_default());
     }
 }
 

@@ -71,6 +71,7 @@ mod resolve;
 mod rows;
 mod seams;
 mod settings;
+mod shape;
 mod shared_facts;
 mod snapshot;
 mod source_record;
@@ -117,6 +118,7 @@ use keys::Keys;
 use marks::RulesInForce;
 use parts::Waiting;
 use report::ReportBuffers;
+use shape::AreaShapes;
 use station::Station;
 
 /// What one record did, for the caller to count.
@@ -168,7 +170,13 @@ pub struct Interpreter {
     /// Where the facts of the context stand already.
     held: SharedFacts,
     dictionary: Arc<Dictionary>,
-    stations: Vec<Station>,
+    #[allow(
+        clippy::vec_box,
+        reason = "a station is large, is taken out for each frame, and its list doubles as it grows"
+    )]
+    stations: Vec<Box<Station>>,
+    /// What stands in a station's place while it is taken out.
+    spare: Option<Box<Station>>,
     by_mn: HashMap<Box<[u8]>, u32>,
     waiting: Waiting,
     clock: Belief,
@@ -182,7 +190,7 @@ pub struct Interpreter {
     round: coverage::Round,
     flood: flood::Flood,
     /// The numbers of stations that are not registered, and the bytes that they take.
-    strangers: std::collections::BTreeMap<u32, u64>,
+    strangers: strangers::Strangers,
     stories: OpenCommands,
     cases: hj212_cases::Cases,
     rulings: RulesInForce,
@@ -191,6 +199,8 @@ pub struct Interpreter {
     verdict: MarkVerdict,
     numbers: numbers::Numbers,
     scratch: ReportBuffers,
+    /// No state: what is learned of areas to read them faster.
+    shapes: AreaShapes,
     body: Vec<u8>,
     id: Vec<u8>,
 }
@@ -210,6 +220,7 @@ impl Interpreter {
             context_name: [0; 32],
             held: SharedFacts::default(),
             stations: Vec::new(),
+            spare: None,
             by_mn: HashMap::new(),
             waiting: Waiting::default(),
             clock: Belief::default(),
@@ -218,7 +229,7 @@ impl Interpreter {
             swept: Timestamp(0),
             round: coverage::Round::default(),
             flood: flood::Flood::default(),
-            strangers: std::collections::BTreeMap::new(),
+            strangers: strangers::Strangers::default(),
             stories: OpenCommands::default(),
             cases: hj212_cases::Cases::default(),
             rulings: RulesInForce::new(std::collections::BTreeMap::new()),
@@ -226,6 +237,7 @@ impl Interpreter {
             verdict: MarkVerdict::default(),
             numbers: numbers::Numbers::default(),
             scratch: ReportBuffers::default(),
+            shapes: AreaShapes::default(),
             body: Vec::new(),
             id: Vec::new(),
         }
@@ -348,7 +360,7 @@ impl Interpreter {
         }
         let number = u32::try_from(self.stations.len()).ok().filter(|n| *n < self.settings.stations_max)?;
         let station = Station::new(mn, &self.settings, &self.context);
-        self.stations.push(station);
+        self.stations.push(Box::new(station));
         self.by_mn.insert(mn.into(), number);
         if self.facts(mn).is_none() {
             self.strangers.insert(number, strangers::WEIGHT_MIN);

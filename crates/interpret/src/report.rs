@@ -96,14 +96,24 @@ fn emptied<A, B>(mut list: Vec<A>) -> Vec<B> {
 }
 
 impl ReportBuffers {
-    /// Reads `area`.
-    pub(super) fn read<'a>(&mut self, area: &'a [u8], lens: ReadContext<'a>) -> Report<'a> {
-        let mut report = Report {
+    /// A report in which nothing is said yet.
+    pub(super) fn blank<'a>(&mut self) -> Report<'a> {
+        Report {
             readings: emptied(std::mem::take(&mut self.readings)),
             cells: emptied(std::mem::take(&mut self.cells)),
             own: emptied(std::mem::take(&mut self.own)),
             ..Report::default()
-        };
+        }
+    }
+
+    /// The fields of the area that was read last.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// Reads `area`.
+    pub(super) fn read<'a>(&mut self, area: &'a [u8], lens: ReadContext<'a>) -> Report<'a> {
+        let mut report = self.blank();
         self.fields.read(area);
         self.keys.clear();
         report.deviations = self.fields.deviations();
@@ -120,12 +130,7 @@ impl ReportBuffers {
     /// Reads the area that was read last once more, as [`super::loose`] found it to be meant.
     #[cold]
     pub(super) fn read_loosely<'a>(&mut self, loose: &'a Loose, lens: ReadContext<'a>) -> Report<'a> {
-        let mut report = Report {
-            readings: emptied(std::mem::take(&mut self.readings)),
-            cells: emptied(std::mem::take(&mut self.cells)),
-            own: emptied(std::mem::take(&mut self.own)),
-            ..Report::default()
-        };
+        let mut report = self.blank();
         self.keys.clear();
         report.deviations = loose.deviations(self.fields.deviations());
         for field in loose.fields() {

@@ -76,15 +76,8 @@ impl<'a> Report<'a> {
             if factor.category & lens.system.carries != factor.category {
                 self.deviations.insert(Deviation::CodeMedium);
             }
-            if let Some(collision) = &factor.collision {
-                reading.meaning = meaning_of(reading.code, factor, collision, lens.facts);
-                if collision.uncertain && reading.meaning.is_none() {
-                    self.deviations.insert(Deviation::CodeAmbiguous);
-                }
-            }
-            if let Some(facts) = lens.facts.filter(|facts| !facts.units.is_empty()) {
-                reading.unit = facts.units.get(&factor.code).map(String::as_str);
-                reading.conversion = reading.unit.and_then(|_| facts.conversions.get(&factor.code));
+            if look_up_registered(reading, lens.facts) {
+                self.deviations.insert(Deviation::CodeAmbiguous);
             }
         }
         for instrument in &mut self.instruments {
@@ -164,6 +157,22 @@ impl<'a> Report<'a> {
         reading.flag = reading.flag.or(other.flag);
         true
     }
+}
+
+/// Takes what is registered of a reading's factor: its meaning, its unit, and what that is converted to. True if nobody says which of its meanings
+/// it has.
+pub(super) fn look_up_registered<'a>(reading: &mut Reading<'a>, facts: Option<&'a StationFacts>) -> bool {
+    let Some(factor) = reading.factor else { return false };
+    let mut open = false;
+    if let Some(collision) = &factor.collision {
+        reading.meaning = meaning_of(reading.code, factor, collision, facts);
+        open = collision.uncertain && reading.meaning.is_none();
+    }
+    if let Some(facts) = facts.filter(|facts| !facts.units.is_empty()) {
+        reading.unit = facts.units.get(&factor.code).map(String::as_str);
+        reading.conversion = reading.unit.and_then(|_| facts.conversions.get(&factor.code));
+    }
+    open
 }
 
 /// What the registration says `code` means: the code as said counts before the one it is an instance of.

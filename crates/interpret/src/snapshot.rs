@@ -15,7 +15,9 @@ use super::keys::{Kept, Keys};
 use super::marks::RulesInForce;
 use super::parts::Waiting;
 use super::report::ReportBuffers;
+use super::shape::AreaShapes;
 use super::station::Station;
+use super::strangers::Strangers;
 use super::{Interpreter, Settings, SharedFacts, built_in};
 use hj212_marking::MarkVerdict;
 use hj212_model::clock::belief::Belief;
@@ -35,7 +37,7 @@ struct State<'a> {
     context_name: [u8; 32],
     followed: &'a BTreeMap<String, String>,
     shown: &'a BTreeSet<String>,
-    stations: &'a [Station],
+    stations: &'a [Box<Station>],
     waiting: &'a Waiting,
     clock: &'a Belief,
     swept: Timestamp,
@@ -43,7 +45,7 @@ struct State<'a> {
     rules: &'a BTreeMap<String, String>,
     stories: &'a OpenCommands,
     flood: &'a super::flood::Flood,
-    strangers: &'a BTreeMap<u32, u64>,
+    strangers: &'a Strangers,
     keys: BTreeMap<&'a str, Vec<Kept>>,
     cases: &'a hj212_cases::Cases,
 }
@@ -57,7 +59,8 @@ struct Restored {
     context_name: [u8; 32],
     followed: BTreeMap<String, String>,
     shown: BTreeSet<String>,
-    stations: Vec<Station>,
+    #[allow(clippy::vec_box, reason = "as in the interpreter")]
+    stations: Vec<Box<Station>>,
     waiting: Waiting,
     clock: Belief,
     swept: Timestamp,
@@ -65,7 +68,7 @@ struct Restored {
     rules: BTreeMap<String, String>,
     stories: OpenCommands,
     flood: super::flood::Flood,
-    strangers: BTreeMap<u32, u64>,
+    strangers: Strangers,
     keys: BTreeMap<String, Vec<Kept>>,
     cases: hj212_cases::Cases,
 }
@@ -170,12 +173,14 @@ impl Interpreter {
             context_name: restored.context_name,
             held,
             stations,
+            spare: None,
             by_mn,
             waiting: restored.waiting,
             now: restored.clock.now(),
             elapsed: restored.clock.elapsed(),
             clock: restored.clock,
             scratch: ReportBuffers::default(),
+            shapes: AreaShapes::default(),
             body: Vec::new(),
             id: Vec::new(),
         })

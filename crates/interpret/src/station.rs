@@ -12,6 +12,7 @@ use super::moment::write_timestamp;
 use super::recent::Recent;
 use super::report::Report;
 use super::resolve::meaning_of;
+use super::shape::ShapesOfStation;
 use super::tables::Habits;
 use super::{CardContent, Settings};
 use hj212::{Deviations, Edition};
@@ -93,6 +94,9 @@ pub(super) struct Station {
     /// The level of its topics.
     #[serde(skip)]
     pub(super) level: String,
+    /// The shapes of its records.
+    #[serde(skip)]
+    pub(super) shapes: ShapesOfStation,
 }
 
 impl Station {

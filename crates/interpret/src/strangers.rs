@@ -6,6 +6,9 @@
 //! published, what is retained of it at the broker is cleared, an event says so (`station-forgotten`), and it is counted. Its next
 //! frame makes it a new station. Registered stations are never forgotten for them.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::events::JournalRef;
@@ -18,6 +21,47 @@ pub(super) const WEIGHT_MIN: u64 = 10 << 10;
 const PLACE: u64 = 11 << 10;
 /// Bytes of memory to a byte of a checkpoint.
 const WEIGHT_FACTOR: u64 = 4;
+
+/// The numbers of stations that are not registered, and the bytes that they take; the sum of these is kept, not counted anew.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<u32, u64>", into = "BTreeMap<u32, u64>")]
+pub(super) struct Strangers {
+    weights: BTreeMap<u32, u64>,
+    bytes: u64,
+}
+
+impl From<BTreeMap<u32, u64>> for Strangers {
+    fn from(weights: BTreeMap<u32, u64>) -> Strangers {
+        let bytes = weights.values().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
+        Strangers { weights, bytes }
+    }
+}
+
+impl From<Strangers> for BTreeMap<u32, u64> {
+    fn from(strangers: Strangers) -> BTreeMap<u32, u64> {
+        strangers.weights
+    }
+}
+
+impl Strangers {
+    pub(super) fn insert(&mut self, number: u32, weight: u64) {
+        let before = self.weights.insert(number, weight).unwrap_or_default();
+        self.bytes = self.bytes.saturating_sub(before).saturating_add(weight);
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Strangers::default();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// What all of them take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
 
 /// What `station` takes, estimated.
 fn weight(station: &super::Station) -> u64 {
@@ -35,7 +79,8 @@ impl Interpreter {
     pub(super) fn count_strangers(&mut self) {
         let stranger = |mn: &[u8]| std::str::from_utf8(mn).map_or(true, |mn| self.context.facts(mn).is_none());
         let strangers = (0..).zip(&self.stations).filter(|(_, station)| stranger(&station.mn));
-        self.strangers = strangers.map(|(number, station)| (number, weight(station))).collect();
+        self.strangers =
+            strangers.map(|(number, station)| (number, weight(station))).collect::<BTreeMap<_, _>>().into();
     }
 
     /// Makes room for `mn`, if it is a stranger and there is none.
@@ -57,7 +102,7 @@ impl Interpreter {
         self.by_mn.remove(former.as_slice());
         // The place is the newcomer's.
         if let Some(home) = self.stations.get_mut(oldest as usize) {
-            *home = super::Station::new(mn, &self.settings, &self.context);
+            **home = super::Station::new(mn, &self.settings, &self.context);
         }
         self.by_mn.insert(mn.into(), oldest);
     }
@@ -65,7 +110,7 @@ impl Interpreter {
     /// The stranger not heard for longest of those that are `wanted`, by number and bytes.
     fn oldest_stranger(&self, wanted: impl Fn(u32, u64) -> bool) -> Option<u32> {
         let heard = |number: u32| self.stations.get(number as usize).and_then(|s| s.last_seen).unwrap_or(Timestamp(0));
-        let strangers = self.strangers.iter().map(|(number, bytes)| (*number, *bytes));
+        let strangers = self.strangers.weights.iter().map(|(number, bytes)| (*number, *bytes));
         let wanted = strangers.filter(|(number, bytes)| wanted(*number, *bytes));
         wanted.map(|(number, _)| (heard(number), number)).min().map(|(_, number)| number)
     }
@@ -78,20 +123,21 @@ impl Interpreter {
         out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
-        let Some(station) = self.stations.get(number as usize).filter(|_| self.strangers.contains_key(&number)) else {
+        let Some(station) = self.stations.get(number as usize).filter(|_| self.strangers.weights.contains_key(&number))
+        else {
             return;
         };
         self.strangers.insert(number, weight(station));
         let most = self.settings.unregistered_bytes_max;
-        while self.strangers.values().sum::<u64>() > most {
+        while self.strangers.bytes() > most {
             // Who has nothing but its place makes no room.
             let other = self.oldest_stranger(|other, bytes| other != number && bytes > PLACE);
-            let own = self.strangers.get(&number).is_some_and(|bytes| *bytes > PLACE).then_some(number);
+            let own = self.strangers.weights.get(&number).is_some_and(|bytes| *bytes > PLACE).then_some(number);
             let Some(going) = other.or(own) else { return };
             let detail = json!({ "unregistered_max": self.settings.unregistered_max, "unregistered_bytes_max": most });
             let Some(mn) = self.forget_stranger(going, &detail, place, out, done) else { return };
             if let Some(home) = self.stations.get_mut(going as usize) {
-                *home = super::Station::new(&mn, &self.settings, &self.context);
+                **home = super::Station::new(&mn, &self.settings, &self.context);
             }
         }
     }

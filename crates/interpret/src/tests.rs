@@ -540,7 +540,7 @@ fn what_invented_stations_say_takes_no_more_memory_than_is_set() {
         let text = format!("QN={NOON};ST=31;CN=2011;MN=X{n};Flag=5;CP=&&DataTime=20260601120000{area}&&");
         frame_step(time, text.as_bytes())
     };
-    let bytes = |player: &Player| player.interpreter.strangers.values().sum::<u64>();
+    let bytes = |player: &Player| player.interpreter.strangers.bytes();
     for n in 0..40 {
         for code in 0..8 {
             player.play(&[frame(n, code)]);
