@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::changed::{Changed, open_day};
+use super::changed::Changed;
 use super::decision::Decision;
 use super::entry::Answer;
 use super::mark::{Mark, Ruled, Standing};
@@ -176,7 +176,8 @@ impl Marks {
         }
         self.revise_elsewhere(plan, &spent, (cause, clock), out);
         let cut = out.happenings.iter().skip(told).any(|happening| happening.kind == "revisions-cut");
-        let ends = (self.oldest_published(), open_day(plan, at));
+        let closed = plan.closed_within(at, (i64::MIN, i64::MAX));
+        let ends = (self.oldest_published(), closed.as_slice());
         let after = changed.first().unwrap_or(before);
         let changed_to = Changed::of((before, after), (&out.revisions, cut), ends);
         let holds =

@@ -81,7 +81,7 @@ impl Marks {
         plan: &Plan,
         seen: &Observation<'_>,
         (rank, now, length): (u8, i64, i64),
-        bases: &mut [Option<Validity>],
+        (bases, counts): (&mut [Option<Validity>], &mut [Option<Validity>]),
         out: &mut MarkVerdict,
     ) {
         let mut rests = std::mem::take(&mut self.scratch.rests);
@@ -101,8 +101,9 @@ impl Marks {
                     if reading.text.is_empty() {
                         continue;
                     }
-                    if let (Some(base), Some((_, validity))) = (bases.get_mut(at), basis.breaks(rules)) {
-                        *base = (*base).max(Some(validity));
+                    if let Some((_, validity)) = basis.breaks(rules) {
+                        let of_it = bases.get_mut(at).into_iter().chain(counts.get_mut(at));
+                        of_it.for_each(|known| *known = (*known).max(Some(validity)));
                     }
                     if let (Some(judged), Some((mark, validity))) = (out.readings.get_mut(at), basis.breaks(all)) {
                         judged.validity = judged.validity.max(Some(validity));

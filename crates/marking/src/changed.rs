@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::mark::{Mark, Standing};
-use super::plan::Plan;
 use super::revision::Revision;
 use super::rules::Validity;
+use super::spans::Span;
 use hj212_model::message::{Kind, Timestamp};
 
 /// The effect of an entry.
@@ -101,12 +101,12 @@ impl Works {
 }
 
 impl Changed {
-    /// What has come of a ruling about a mark that was `before`; `oldest`: hours before this can be put right no more; `open`: days before
-    /// this are closed.
+    /// What has come of a ruling about a mark that was `before`; `oldest`: hours before this can be put right no more; `shut`: days that are
+    /// closed.
     pub(super) fn of(
         (before, after): (&Mark, &Mark),
         (revisions, cut): (&[Revision], bool),
-        (oldest, open): (i64, i64),
+        (oldest, shut): (i64, &[Span]),
     ) -> Changed {
         let (was, is) = (Works::of(before), Works::of(after));
         let mut periods = [0u32; 3];
@@ -115,7 +115,8 @@ impl Changed {
             let place = kinds.iter().position(|kind| *kind == revision.kind).unwrap_or(2);
             periods.get_mut(place).into_iter().for_each(|count| *count += 1);
         }
-        let closed = revisions.iter().filter(|revision| revision.data_time.0 < open).count();
+        let is_shut = |at: i64| shut.iter().any(|(from, to)| *from <= at && at < *to);
+        let closed = revisions.iter().filter(|revision| is_shut(revision.data_time.0)).count();
         let ends = |works: Option<Works>| works.map_or(0, |works| works.until.map_or(i64::MAX, |until| until.0));
         let old = ends(was).max(ends(is)) <= oldest;
         let nothing = match (revisions.is_empty(), was == is) {
@@ -143,9 +144,4 @@ impl Changed {
             "nothing": nothing,
         })
     }
-}
-
-/// The start of the first day that is still open at `now`; of a station without deadlines none is closed.
-pub(super) fn open_day(plan: &Plan, now: i64) -> i64 {
-    plan.open_from(now)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::expr::Expr;
 use super::plan::{Plan, Sig, Watch};
-use super::spans::minus;
+use super::spans::{self, Span, minus};
 use super::state::*;
 use super::verdict::{HOLD_GAP_MAX, MarkVerdict};
 use hj212_model::message::Timestamp;
@@ -105,15 +105,15 @@ impl Marks {
     }
 
     /// Looks for marks that take out of judgement what a facility without such a mark emits too. That is known only of days for which nothing
-    /// can be entered any more: those before `open`.
-    pub(super) fn watch_shared(&mut self, plan: &Plan, open: i64, at: i64, out: &mut MarkVerdict) {
+    /// can be entered any more: those that are `closed`.
+    pub(super) fn watch_shared(&mut self, plan: &Plan, closed: &[Span], at: i64, out: &mut MarkVerdict) {
         for watch in plan.watches.iter().filter(|watch| watch.conflict.shared) {
             let name = &watch.conflict.name;
             let concerns =
                 |m: &&Mark| m.mark == watch.conflict.mark && m.object == watch.object && !m.met.contains(name);
             let entered = self.held.values().chain(&self.memory.entries).filter(|m| m.said.is_some()).filter(concerns);
             let alone: Vec<(Mark, Vec<(i64, i64)>)> = entered
-                .map(|mark| (mark.clone(), self.unexcused(plan, watch, mark, open)))
+                .map(|mark| (mark.clone(), self.unexcused(plan, watch, mark, closed)))
                 .filter(|(_, pieces)| pieces.iter().any(|(from, to)| to - from >= watch.conflict.after.max(1)))
                 .collect();
             for (mark, pieces) in alone {
@@ -131,12 +131,13 @@ impl Marks {
         }
     }
 
-    /// When before `open` the mark had effect, and one of the others was neither excused nor out of service.
-    fn unexcused(&self, plan: &Plan, watch: &Watch, mark: &Mark, open: i64) -> Vec<(i64, i64)> {
-        let own = mark.in_effect(mark.since.0, open.max(mark.since.0));
+    /// When in `closed` days the mark had effect, and one of the others was neither excused nor out of service.
+    fn unexcused(&self, plan: &Plan, watch: &Watch, mark: &Mark, closed: &[Span]) -> Vec<Span> {
+        let last = closed.last().map_or(i64::MIN, |(_, to)| *to);
+        let own = spans::common(&mark.in_effect(mark.since.0, last.max(mark.since.0)), closed);
         let mut alone = Vec::new();
         for other in &watch.others {
-            let (strong, weak) = self.excuses(plan, other, mark.since.0, open);
+            let (strong, weak) = self.excuses(plan, other, mark.since.0, last);
             alone.extend(minus(&minus(&own, &strong), &weak));
         }
         alone.sort_unstable();

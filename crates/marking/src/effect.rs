@@ -56,7 +56,7 @@ impl<'a> Laid<'a> {
         let kind = plan.marks.get(&mark.mark)?;
         // What a ruling took away, or came too late for, is no mark over that time; nor is one that the rules no longer have then.
         let (from, to) = (from.max(kind.dates.from), to.min(kind.dates.until));
-        let lies = clipped(&[mark.window()], from, to);
+        let lies = clipped(&mark.open_parts(), from, to);
         if lies.is_empty() {
             return None;
         }
@@ -404,13 +404,18 @@ impl Marks {
                 self.lay(plan, seen, (rank, now, length), &laid, &mut bases, out);
             }
         }
-        self.bases(plan, seen, (rank, now, length), &mut bases, out);
-        for ((reading, judged), base) in seen.readings.iter().zip(&mut out.readings).zip(&mut bases) {
+        let mut counts = std::mem::take(&mut self.scratch.counts);
+        counts.clone_from(&owns);
+        self.bases(plan, seen, (rank, now, length), (&mut bases, &mut counts), out);
+        let of_each = seen.readings.iter().zip(&mut out.readings).zip(bases.iter_mut().zip(&mut counts));
+        for ((reading, judged), (base, count)) in of_each {
             if reading.none {
                 judged.validity = judged.validity.map(Validity::of_nothing);
                 *base = base.map(Validity::of_nothing);
+                *count = count.map(Validity::of_nothing);
             }
         }
+        self.scratch.counts = counts;
         (self.scratch.bases, self.scratch.owns) = (bases, owns);
         if rank == 0 && !plan.requires.is_empty() {
             self.require_now(plan, seen, now, out);

@@ -15,7 +15,7 @@ use hj212_model::message::Kind;
 /// A data time may be so much later than its arrival and still count.
 const AHEAD_MAX: i64 = 300 * SECOND;
 /// A kind of data that is silent for so long no longer drives its code.
-const RANK_KEPT: i64 = 24 * 3600 * SECOND;
+pub(super) const RANK_KEPT: i64 = 24 * 3600 * SECOND;
 
 /// Longer codes are judged by their own flags only.
 const CODE_BYTES_MAX: usize = 48;
@@ -105,6 +105,8 @@ impl Marks {
         self.scratch.future = seen.data.is_some_and(|data| data.0 > seen.at.0 + AHEAD_MAX);
         let mut drives = false;
         self.scratch.at = now;
+        self.scratch.swayed = false;
+        self.scratch.learned.clear();
         self.scratch.homes.clear();
         self.scratch.cleared.clear();
         self.scratch.proposes.clear();
@@ -137,6 +139,9 @@ impl Marks {
         }
         self.sweep(plan, seen.at.0, out);
         self.put_right_backdated(plan, out);
+        if !out.revisions.is_empty() {
+            self.fold(seen, (rank, now), out);
+        }
         self.shed(now, out);
     }
 
@@ -195,6 +200,9 @@ impl Marks {
         let place = u16::try_from(self.scratch.homes.len() - 1).unwrap_or(u16::MAX);
         let mut cleared = Vec::new();
         let mut turns = Vec::new();
+        // What a late value says for its own time, by rules that ask for nothing but the value.
+        let mut spoken = Vec::new();
+        let speaks = |armed: &Armed| late && armed.speaks_at_once() && !plan.is_limited(&armed.kind.name);
         let mut own = None;
         let letter = letter(flag);
         let Some(subject) = passing.as_deref().or_else(|| self.slots.get(home?)) else { return judged };
@@ -209,6 +217,9 @@ impl Marks {
             if letters != 0 && letters & letter == 0 && idle {
                 if late && armed.of_value {
                     cleared.push((place, u16::try_from(number).unwrap_or(u16::MAX)));
+                }
+                if speaks(armed) {
+                    spoken.push((number, false));
                 }
                 continue;
             }
@@ -230,6 +241,12 @@ impl Marks {
                 own = own.max(Some(armed.kind.validity));
             }
             let Some(hold) = holds.get_mut(number).filter(|_| driving) else {
+                if speaks(armed) {
+                    let ends = || self.until(armed, when, subject) == Some(true);
+                    spoken.extend(
+                        (when == Some(true)).then_some((number, true)).or_else(|| ends().then_some((number, false))),
+                    );
+                }
                 if late && armed.of_value && when == Some(false) {
                     cleared.push((place, u16::try_from(number).unwrap_or(u16::MAX)));
                 }
@@ -272,6 +289,9 @@ impl Marks {
         }
         if let Some(spare) = passing {
             self.scratch.passing = Some(spare);
+        }
+        if late && !self.scratch.future {
+            self.speak_late(plan, (reading.code, home, rank, now), &spoken, out);
         }
         self.scratch.cleared.append(&mut cleared);
         let listed = plan.table.get(flag);

@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::refusal::{Refusal, TEXT_MAX, no_effect, only_ended, refusal};
 use super::revision::Cause;
 use super::rules::OBJECT_FACTOR;
-use super::spans::minus;
+use super::spans::{clipped, common, joined, minus};
 use super::state::*;
 use super::verdict::MarkVerdict;
 use hj212_model::message::topic::is_id;
@@ -391,35 +391,36 @@ impl Marks {
         let key = self.held.iter().find(|(_, mark)| mark.said.is_some() && mark.by == id).map(|(key, _)| key.clone());
         let held = key.and_then(|key| self.held.remove(&key));
         let Some(gone) = held.or_else(|| self.memory.take(id)) else { return false };
-        let end = gone.until.map_or(i64::MAX, |until| until.0);
         // What it had no effect in is no closed day of it.
-        let (works_from, works_to) = gone.window();
-        let open = plan.open_within(at, (gone.since.0, works_to));
-        let closed = works_from < open.min(works_to);
+        let closed = common(&gone.open_parts(), &plan.closed_within(at, (gone.since.0, gone.window().1)));
+        let last = closed.last().map(|(_, to)| *to);
         let detail = |kept: Option<i64>| {
             let kept = kept.map(|kept| Timestamp(kept).to_rfc3339());
             json!({ "entry": by.id, "reason": by.reason, "author": by.author, "effective_until": kept })
         };
         let goes_on = successor.filter(|mark| {
             let same = (&mark.mark, &mark.object, mark.since) == (&gone.mark, &gone.object, gone.since);
-            same && mark.until.map_or(i64::MAX, |until| until.0).min(open) == end.min(open)
+            let end = |mark: &Mark| mark.until.map_or(i64::MAX, |until| until.0).min(last.unwrap_or(i64::MIN));
+            same && end(mark) == end(&gone)
         });
-        if !closed || goes_on.is_some() {
+        let Some(last) = last.filter(|_| goes_on.is_none()) else {
             self.give_back(id);
-            if let Some(mark) = goes_on.filter(|_| closed) {
-                // It says of closed days what was said before: its effect there stays.
-                (mark.from, mark.late, mark.shut) = (gone.from, gone.late, gone.shut.clone());
+            if let Some(mark) = goes_on.filter(|_| !closed.is_empty()) {
+                // It says of closed days what was said before: its effect there stays. In other closed days it has none.
+                let works = joined(&[mark.open_parts(), closed].concat());
+                mark.works_within(&works);
             }
             self.rests_no_more(&gone);
             out.add("mark-withdrawn", at, Some(gone), detail(None));
             return false;
-        }
+        };
         let mut kept = gone.clone();
-        kept.until = Some(Timestamp(open.min(end)));
+        kept.until = Some(Timestamp(last));
+        kept.works_within(&closed);
         self.give_back(id);
         self.keep(kept.clone());
-        self.charge(plan, &kept, open.min(end));
-        out.add("mark-withdrawn", at, Some(gone), detail(Some(open.min(end))));
+        self.charge(plan, &kept, last);
+        out.add("mark-withdrawn", at, Some(gone), detail(Some(last)));
         true
     }
 
@@ -455,10 +456,16 @@ impl Marks {
         };
         let (before, spent) = (mark.clone(), self.spent());
         let last = mark.until.map_or(i64::MAX, |until| until.0);
-        let open = plan.open_within(at, (end.0, last));
-        let until = if mark.standing.counts() { end.0.max(open.min(last)) } else { end.0 };
+        let counts = mark.standing.counts();
+        let after = clipped(&mark.open_parts(), end.0, last);
+        let closed = if counts { common(&after, &plan.closed_within(at, (end.0, last))) } else { Vec::new() };
+        let until = closed.last().map_or(end.0, |(_, to)| *to);
         let late = until > end.0;
+        let before_end = clipped(&mark.open_parts(), i64::MIN, end.0);
         mark.until = Some(Timestamp(until));
+        if late {
+            mark.works_within(&joined(&[before_end, closed].concat()));
+        }
         // Its author frees no time by ending it: an open one counts as open until this was said.
         let bars = if last == i64::MAX { at.max(until) } else { last };
         mark.barred_to = mark.barred_to.max(Some(Timestamp(bars)));

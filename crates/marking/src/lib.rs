@@ -23,6 +23,7 @@
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
+mod again;
 mod authority;
 mod back;
 mod basis;
@@ -41,6 +42,7 @@ mod episode;
 mod exceedance;
 mod explain;
 pub mod expr;
+mod late;
 mod limit;
 mod load;
 mod mark;
@@ -51,6 +53,7 @@ mod pace;
 mod paces;
 mod period;
 mod plan;
+mod publish;
 mod published;
 mod refusal;
 mod require;

@@ -16,6 +16,7 @@ use super::expr::SECOND;
 use super::occasion::{Occasion, occasions};
 use super::plan::Plan;
 use super::rules::*;
+use super::spans::{Span, clipped};
 use super::state::*;
 use super::verdict::MarkVerdict;
 use hj212_model::message::Timestamp;
@@ -29,15 +30,13 @@ impl Marks {
         let of_it = |mark: &&Mark| mark.object == object && mark.is_charged() && limit.marks.contains(&mark.mark);
         let within = |from: i64, to: i64| (from.max(limit.dates.from), to.min(limit.dates.until));
         let mut spans = Vec::new();
-        for mark in self.held.values().filter(of_it) {
-            let (begin, end) = mark.window();
-            let (from, to) = within(begin, self.counted_to(mark).min(end));
-            spans.push((from, to, mark.by.as_str()));
-        }
-        for mark in self.memory.entries.iter().filter(of_it) {
-            let (begin, end) = mark.window();
-            let (from, to) = within(begin, end);
-            spans.push((from, to, mark.by.as_str()));
+        let held = self.held.values().filter(of_it).map(|mark| (mark, self.counted_to(mark)));
+        let ended = self.memory.entries.iter().filter(of_it).map(|mark| (mark, i64::MAX));
+        for (mark, counted) in held.chain(ended) {
+            for (begin, end) in mark.open_parts() {
+                let (from, to) = within(begin, counted.min(end));
+                spans.push((from, to, mark.by.as_str()));
+            }
         }
         for (name, by, from, to) in self.memory.charged_spans(object) {
             if limit.marks.iter().any(|mark| mark == name) {
@@ -54,14 +53,13 @@ struct Use {
     mark: String,
     object: String,
     by: String,
-    from: i64,
-    to: i64,
+    parts: Vec<Span>,
 }
 
 impl Use {
     fn of(mark: &Mark, to: i64) -> Use {
-        let (from, end) = mark.window();
-        Use { mark: mark.mark.clone(), object: mark.object.clone(), by: mark.by.clone(), from, to: to.min(end) }
+        let parts = clipped(&mark.open_parts(), i64::MIN, to);
+        Use { mark: mark.mark.clone(), object: mark.object.clone(), by: mark.by.clone(), parts }
     }
 }
 
@@ -94,9 +92,12 @@ impl Marks {
         let mut next = i64::MAX;
         for mark in self.held.values().filter(|mark| mark.is_charged()) {
             for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&mark.mark)) {
-                let (begin, _) = mark.window();
-                let turns = [begin, limit.dates.from, limit.dates.until];
-                next = turns.into_iter().filter(|turn| *turn > clock).fold(next, i64::min);
+                let parts = mark.open_parts();
+                let Some((first, _)) = parts.first().copied() else { continue };
+                let turns =
+                    [limit.dates.from, limit.dates.until].into_iter().chain(parts.iter().map(|(from, _)| *from));
+                next = turns.filter(|turn| *turn > clock).fold(next, i64::min);
+                let (begin, _) = parts.iter().rfind(|(from, _)| *from <= clock).copied().unwrap_or((first, first));
                 let left = |used: i64| {
                     [limit.warn, limit.max].into_iter().filter(|bound| *bound >= used).map(|bound| bound - used).min()
                 };
@@ -140,21 +141,23 @@ impl Marks {
 
     fn use_up(&mut self, plan: &Plan, used: &Use) {
         for limit in plan.limits.iter().filter(|limit| limit.marks.contains(&used.mark)) {
-            let (mut from, to) = (used.from.max(limit.dates.from), used.to.min(limit.dates.until));
+            let parts = clipped(&used.parts, limit.dates.from, limit.dates.until);
             if limit.per == Per::Each {
-                if from < to && !self.scratch.due.contains(&used.object) {
+                if !parts.is_empty() && !self.scratch.due.contains(&used.object) {
                     self.scratch.due.insert(used.object.clone());
                 }
                 continue;
             }
-            while from < to {
-                let (start, end) = calendar::period(limit.per, from);
-                let key = (limit.name.clone(), used.object.clone(), start);
-                if !self.counters.contains_key(&key) && self.counters.len() >= COUNTERS_MAX {
-                    self.make_room(plan);
+            for (mut from, to) in parts {
+                while from < to {
+                    let (start, end) = calendar::period(limit.per, from);
+                    let key = (limit.name.clone(), used.object.clone(), start);
+                    if !self.counters.contains_key(&key) && self.counters.len() >= COUNTERS_MAX {
+                        self.make_room(plan);
+                    }
+                    self.counters.entry(key).or_default().charge(&used.by, from, to.min(end));
+                    from = end.min(to);
                 }
-                self.counters.entry(key).or_default().charge(&used.by, from, to.min(end));
-                from = end.min(to);
             }
         }
     }
@@ -323,17 +326,21 @@ fn news(
 
 /// Notes when a mark exempts nothing because a limit is spent; `to`: how far it has been counted. What was noted before.
 fn set_without(gone: &[Gone<'_>], mark: &mut Mark, to: i64) -> Vec<(Timestamp, Timestamp)> {
-    let (begin, _) = mark.window();
+    let parts = mark.open_parts();
     let end = mark.until.map_or(i64::MAX, |until| until.0);
-    let takes = |gone: &&Gone<'_>| {
-        // What began before the limit was in force is an occasion of it from then on.
-        let first = begin.max(gone.limit.dates.from);
-        let of_it = gone.within.is_none_or(|(from, to)| from <= first && first <= to);
-        of_it && gone.from < end && mark.since.0 < gone.until && gone.limit.marks.contains(&mark.mark)
+    let takes = |gone: &Gone<'_>| {
+        let (from, mut until) = (gone.from, gone.until);
+        if let Some(within) = gone.within {
+            // What began before the limit was in force is an occasion of it from then on. Parts with a closed day between them are several.
+            let first = |part: &Span| part.0.max(gone.limit.dates.from);
+            let of_it = |part: &&Span| within.0 <= first(part) && first(part) <= within.1;
+            let last = parts.iter().rfind(of_it)?;
+            until = if parts.last() == Some(last) { until } else { until.min(last.1) };
+        }
+        (from < end && mark.since.0 < until && gone.limit.marks.contains(&mark.mark))
+            .then_some((Timestamp(from.max(mark.since.0)), Timestamp(until)))
     };
-    let of = gone.iter().filter(takes);
-    let mut without: Vec<(Timestamp, Timestamp)> =
-        of.map(|gone| (Timestamp(gone.from.max(mark.since.0)), Timestamp(gone.until))).collect();
+    let mut without: Vec<(Timestamp, Timestamp)> = gone.iter().filter_map(takes).collect();
     without.sort_unstable();
     without.dedup();
     let last = mark.until.map_or(to, |until| until.0.min(to) - 1).max(mark.since.0);

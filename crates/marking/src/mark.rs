@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::decision::{Decision, Role};
 use super::rules::*;
+use super::spans::{Span, clipped, minus};
 use hj212_model::message::Timestamp;
 
 /// Whether a mark takes effect.
@@ -200,6 +201,26 @@ impl Mark {
         }
     }
 
+    /// The parts of [`Mark::window`] that it did not come too late for, in order.
+    pub(super) fn open_parts(&self) -> Vec<Span> {
+        if self.shut.is_empty() {
+            return [self.window()].into_iter().filter(|(from, to)| from < to).collect();
+        }
+        let shut: Vec<Span> = self.shut.iter().map(|(from, to)| (from.0, to.0)).collect();
+        minus(&[self.window()], &shut)
+    }
+
+    /// Lets it take effect in these parts of its time alone, which are in order and joined; the rest of it are days that it came too late for, or
+    /// was taken back in.
+    pub(super) fn works_within(&mut self, parts: &[Span]) {
+        let end = self.until.map_or(i64::MAX, |until| until.0);
+        let Some((first, _)) = parts.first().copied() else { return };
+        self.from = Timestamp(first);
+        let shut = minus(&[(first, end)], parts);
+        self.shut = shut.into_iter().map(|(from, to)| (Timestamp(from), Timestamp(to))).collect();
+        self.late = first > self.since.0 || !self.shut.is_empty();
+    }
+
     /// Whether it uses up limits.
     pub(super) fn is_charged(&self) -> bool {
         let doubted = self.ruled.as_ref().is_some_and(|ruled| ruled.ruling == Decision::Doubt);
@@ -213,12 +234,7 @@ impl Mark {
             return Vec::new();
         }
         let to = if from == to { from + 1 } else { to };
-        let (begin, end) = self.window();
-        let mut parts = vec![(begin.max(from), end.min(to))];
-        for (closed, open) in &self.shut {
-            parts = parts.iter().flat_map(|(a, b)| [(*a, *b.min(&closed.0)), (*a.max(&open.0), *b)]).collect();
-            parts.retain(|(a, b)| a < b);
-        }
+        let mut parts = clipped(&self.open_parts(), from, to);
         if self.validity.needs_confirmation() {
             for (gone, back) in &self.without {
                 parts = parts.iter().flat_map(|(a, b)| [(*a, *b.min(&gone.0)), (*a.max(&back.0), *b)]).collect();

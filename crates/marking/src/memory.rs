@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::expr::SECOND;
 use super::mark::{Mark, Standing};
-use super::spans::Span;
+use super::spans::{Span, minus};
 use super::tracks::{SPANS_MAX, Track, Tracks};
 
 /// The most that episodes and periods of a station may take in a snapshot, bytes: see `weight`.
@@ -119,6 +119,39 @@ impl Memory {
                 break;
             }
         }
+    }
+
+    /// Takes `from..to` away from what a rule took, for a value that came late says otherwise; whether there was something.
+    pub(super) fn cut(&mut self, track: &Track, (from, to): Span) -> bool {
+        if from >= self.latest {
+            return false;
+        }
+        let mine = |mark: &Mark| mark.mark == track.mark && mark.object == track.object && mark.by == track.by;
+        let of = |mark: &Mark| (mark.since.0, mark.until.map_or(mark.since.0, |until| until.0));
+        let (cut, mut episodes): (Vec<Mark>, Vec<Mark>) = std::mem::take(&mut self.episodes)
+            .into_iter()
+            .partition(|mark| mine(mark) && of(mark).0 < to && of(mark).1 > from);
+        for mark in cut {
+            for (from, to) in minus(&[of(&mark)], &[(from, to)]) {
+                let (since, until) = (Timestamp(from), Some(Timestamp(to)));
+                episodes.push(Mark { since, until, from: since, ..mark.clone() });
+            }
+        }
+        let more = episodes.len().saturating_sub(EPISODES_MAX);
+        episodes.drain(..more);
+        self.episodes = episodes;
+        self.tracks.cut(track, from, to)
+    }
+
+    /// Whether a span may lie over what is after `at`.
+    pub(super) const fn may_hold(&self, at: i64) -> bool {
+        at < self.latest
+    }
+
+    /// Whether spans of a track hold all of `from..to`.
+    pub(super) fn holds(&self, track: &Track, (from, to): Span) -> bool {
+        let of = self.tracks.within_of(from, to, |known| known == track);
+        minus(&[(from, to)], &of.into_iter().flat_map(|(_, spans)| spans).collect::<Vec<_>>()).is_empty()
     }
 
     /// Forgets the oldest eighth of the spans, to save bytes; whether there was something to forget.

@@ -131,6 +131,7 @@ impl Marks {
         let mut means = std::mem::take(&mut self.scratch.means);
         let laid = self.laid(plan, now, now + length);
         let people = laid.iter().any(|mark| !mark.is_of_rule());
+        let mut swayed = false;
         for (at, (reading, home)) in seen.readings.iter().zip(&self.scratch.homes).enumerate() {
             let Some(slot) = self.slots.get(usize::from(*home)) else { continue };
             let Some(judged) = out.readings.get_mut(at) else { continue };
@@ -138,7 +139,9 @@ impl Marks {
                 // Said again when its finer values are forgotten.
                 let known =
                     self.published.get(usize::from(rank) - 1).and_then(|p| p.of(usize::from(*home), now, length));
-                judged.validity = judged.validity.max(known.and_then(|worth| worth.mean));
+                let before = judged.validity;
+                judged.validity = before.max(known.and_then(|worth| worth.mean));
+                swayed |= slot.supports && judged.validity != before;
                 continue;
             };
             let said = places.letters();
@@ -181,7 +184,9 @@ impl Marks {
                 });
             }
             if let Some((_, fate)) = mean.filter(|_| knows) {
-                judged.validity = judged.validity.max(fate.validity());
+                let before = judged.validity;
+                judged.validity = before.max(fate.validity());
+                swayed |= slot.supports && judged.validity != before;
             }
             if reading.none {
                 judged.validity = judged.validity.map(Validity::of_nothing);
@@ -201,6 +206,7 @@ impl Marks {
             judged.recomputed = Some(Box::new(Recomputed { valid, good, seen, expected, needed, clause, flag }));
         }
         drop(laid);
+        self.scratch.swayed = swayed;
         self.scratch.means = means;
     }
 
@@ -274,14 +280,16 @@ impl Marks {
         let (start, kept) = (calendar::floor(now, length), KEPT.get(place).copied().unwrap_or(1));
         let Some(over) = self.counted.get_mut(place) else { return };
         let mut ended: Vec<(i64, Vec<(u16, Shape)>)> = Vec::new();
-        for ((home, base), reading) in self.scratch.homes.iter().zip(&self.scratch.bases).zip(seen.readings) {
+        for ((home, count), reading) in self.scratch.homes.iter().zip(&self.scratch.counts).zip(seen.readings) {
             let Some(slot) = self.slots.get_mut(usize::from(*home)) else { continue };
             let Some(tally) = slot.tallies.get_mut(place) else { continue };
-            let said = Said { validity: *base, letter: plan.said.of(reading.flag) };
+            let said = Said { validity: *count, letter: plan.said.of(reading.flag) };
             if said.validity.is_none() && (said.letter != Letter::None || plan.period(rank + 1, start).is_none()) {
                 continue;
             }
-            if let Some((from, shape)) = tally.count((&mut *over, *home), (start, length), now, said, kept) {
+            let counting = tally.count((&mut *over, *home), (start, length), now, said, kept);
+            self.scratch.learned.extend(counting.learned.map(|(from, to)| (from, to, *home)));
+            if let Some((from, shape)) = counting.over {
                 match ended.iter_mut().find(|(known, _)| *known == from) {
                     Some((_, shapes)) => shapes.push((*home, shape)),
                     None => ended.push((from, vec![(*home, shape)])),

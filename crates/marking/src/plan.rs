@@ -47,6 +47,13 @@ pub(super) struct Armed {
     pub(super) letters_unstated: u32,
 }
 
+impl Armed {
+    /// Whether each value says for the time up to the next one whether it is so, and nothing else does.
+    pub(super) fn speaks_at_once(&self) -> bool {
+        self.of_value && self.rule.begin_after == 0 && self.rule.end_after == 0
+    }
+}
+
 /// The bit of a flag that is one capital letter; 0 for all others.
 pub(super) fn letter(flag: &str) -> u32 {
     match flag.as_bytes() {
@@ -537,6 +544,11 @@ impl Plan {
         };
         let fits = move |(id, of, factors): &&(String, String, BTreeSet<String>)| id != object && shares(of, factors);
         self.facilities.iter().filter(fits).map(|(id, ..)| id.as_str())
+    }
+
+    /// Whether a limit is about this mark.
+    pub(super) fn is_limited(&self, mark: &str) -> bool {
+        self.limits.iter().any(|limit| limit.marks.iter().any(|name| name == mark))
     }
 
     /// Whether another source of the kind of `object` emits `code` too.

@@ -210,15 +210,13 @@ impl<T: Copy + Ord> Ledger<T> {
     /// Notes what was published of codes in the period that begins at `start`; `kept` periods are remembered. How many were forgotten before
     /// that.
     pub(super) fn note(&mut self, (start, length): (i64, i64), worths: &[(u16, T)], kept: i64) -> u32 {
-        if self.length != length {
-            self.convert(length);
-        }
+        let mut lost = if self.length == length { 0 } else { self.convert(length) };
         let number = number(start, length);
         let latest = self.runs.last().map_or(i64::MIN, Run::end);
         if number < latest.saturating_sub(kept) || worths.is_empty() {
-            return 0;
+            return lost;
         }
-        let mut lost = self.make_room();
+        lost += self.make_room();
         let (at, held) = self.place(number);
         let before = self.runs.get(at).filter(|_| held).and_then(|run| self.rows.get(usize::from(run.row)));
         let mut row = before.cloned().unwrap_or_default();
@@ -247,8 +245,8 @@ impl<T: Copy + Ord> Ledger<T> {
     }
 
     /// The periods have another length now: of the latest those are kept that begin where one of the new ones does. It is counted in periods,
-    /// not in runs: what a station says of other codes does not matter.
-    fn convert(&mut self, length: i64) {
+    /// not in runs: what a station says of other codes does not matter. How many were forgotten.
+    fn convert(&mut self, length: i64) -> u32 {
         let (before, step) = (std::mem::take(&mut self.runs), self.length);
         self.length = length;
         let periods = before.iter().rev().flat_map(|run| (run.first..run.end()).rev().map(|number| (number, run.row)));
@@ -260,6 +258,8 @@ impl<T: Copy + Ord> Ledger<T> {
             }
         }
         self.runs.reverse();
+        let periods = |runs: &[Run]| runs.iter().map(|run| run.count).sum::<u32>();
+        periods(&before).saturating_sub(periods(&self.runs))
     }
 
     /// The number of a worth, from 1.

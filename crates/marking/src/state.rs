@@ -380,12 +380,18 @@ pub(super) struct Scratch {
     pub(super) future: bool,
     /// What instruments and rules make of each reading, without what people entered.
     pub(super) bases: Vec<Option<Validity>>,
+    /// What each reading, and what it rests on, says of itself: that is counted. What rules find over more is laid over it when a period is judged.
+    pub(super) counts: Vec<Option<Validity>>,
     /// What each reading says of itself.
     pub(super) owns: Vec<Option<Validity>>,
     /// What each reading rests on, a bit for each basis.
     pub(super) rests: Vec<u8>,
     /// What the finer values of each reading make of it by rules alone; `None`: that is not known.
     pub(super) means: Vec<Option<Option<Validity>>>,
+    /// Codes of which more is known now than what a value said: from when, to when, the place of the code.
+    pub(super) learned: Vec<(i64, i64, u16)>,
+    /// Whether finer values changed what a reading is worth that others rest on.
+    pub(super) swayed: bool,
     /// What is published of each reading.
     pub(super) worths: Vec<(u16, Worth)>,
     /// What stands for the slot of a value that is judged and not taken.
@@ -455,6 +461,8 @@ pub struct Marks {
     pub(super) wrongs: Wrongs,
     /// How far apart minute data comes.
     pub(super) minutes: Steps,
+    /// The day of data of which it was told last that values came late.
+    pub(super) late_day: i64,
     /// The finest kind of data it sends, how far apart it comes, and the latest of it.
     pub(super) finest: u8,
     pub(super) pace: Steps,

@@ -68,7 +68,7 @@ impl Marks {
             self.end(plan, &key, until, Value::Null, out);
         }
         if !plan.entries.is_empty() && plan.watches.iter().any(|watch| watch.conflict.shared) {
-            self.watch_shared(plan, plan.open_from(at), at, out);
+            self.watch_shared(plan, &plan.closed_within(at, (i64::MIN, i64::MAX)), at, out);
         }
         self.charge_all(plan, out);
     }

@@ -27,33 +27,55 @@ const PLACES: i64 = 60;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Steps {
     last: i64,
-    /// The latest distances in whole seconds, in a ring.
+    /// The latest distances by data time in whole seconds, the latest first.
     kept: Vec<u32>,
-    next: u8,
     /// The shortest that is among them twice.
     shortest: u32,
 }
 
 impl Steps {
+    /// Takes that a value of `at` came. Whichever comes first, the distances are those between the latest values there are.
     pub(super) fn note(&mut self, at: i64) {
-        let distance = at - self.last;
-        if distance <= 0 {
+        let seconds = |distance: i64| u32::try_from((distance + SECOND / 2) / SECOND).unwrap_or(u32::MAX);
+        if self.last == 0 {
+            self.last = at;
             return;
         }
-        let first = std::mem::replace(&mut self.last, at) == 0;
-        let seconds = u32::try_from((distance + SECOND / 2) / SECOND).unwrap_or(u32::MAX);
-        if first || seconds == 0 {
-            return;
-        }
-        let gone = match self.kept.get_mut(usize::from(self.next)) {
-            Some(place) => std::mem::replace(place, seconds),
-            None => {
-                self.kept.push(seconds);
-                0
+        let mut changed = false;
+        if at > self.last {
+            let distance = seconds(at - std::mem::replace(&mut self.last, at));
+            if distance == 0 {
+                return;
             }
-        };
-        self.next = (self.next + 1) % STEPS_KEPT as u8;
-        if gone != seconds {
+            let gone = (self.kept.len() >= STEPS_KEPT).then(|| self.kept.pop()).flatten();
+            self.kept.insert(0, distance);
+            changed = gone != Some(distance);
+        } else {
+            let back = seconds(self.last - at);
+            let mut before = 0;
+            for place in 0..=self.kept.len() {
+                if back <= before {
+                    break;
+                }
+                let Some(distance) = self.kept.get(place).copied() else {
+                    if self.kept.len() < STEPS_KEPT {
+                        self.kept.push(back - before);
+                        changed = true;
+                    }
+                    break;
+                };
+                let after = before.saturating_add(distance);
+                if back < after {
+                    // It came between two that were known.
+                    self.kept.splice(place..=place, [back - before, after - back]);
+                    self.kept.truncate(STEPS_KEPT);
+                    changed = true;
+                    break;
+                }
+                before = after;
+            }
+        }
+        if changed {
             // One odd packet is no interval.
             let twice = |seconds: &&u32| self.kept.iter().filter(|other| other == seconds).count() > 1;
             let shortest = self.kept.iter().filter(twice).min().or(self.kept.iter().min());
@@ -103,7 +125,7 @@ pub(super) struct Tally {
     /// The latest period, and what came of it.
     open: Option<(i64, Shape)>,
     length: i64,
-    /// The first value ever counted.
+    /// The earliest value that was counted.
     since: i64,
     steps: Steps,
 }
@@ -182,7 +204,7 @@ fn bit_of(place: i64) -> u64 {
 
 impl Tally {
     /// Counts a value of `at` in the period of `length` that begins at `start`; `kept` periods are remembered in `over`, where this code stands
-    /// at `slot`. What is over now is given back.
+    /// at `slot`.
     pub(super) fn count(
         &mut self,
         (over, slot): (&mut Counts, u16),
@@ -190,39 +212,45 @@ impl Tally {
         at: i64,
         said: Said,
         kept: i64,
-    ) -> Option<(i64, Shape)> {
+    ) -> Counting {
+        let (step, since) = (self.steps.step(), self.since);
         self.steps.note(at);
+        let mut counting = Counting::default();
         if self.length != length {
             // Of another length: the station has changed its period.
             *self = Tally { length, since: at, steps: std::mem::take(&mut self.steps), open: None };
         }
         let bit = bit_of((at - start) / (length / PLACES).max(1));
         match &mut self.open {
-            Some((known, shape)) if *known == start => {
-                put(shape, bit, said);
-                None
-            }
+            Some((known, shape)) if *known == start => put(shape, bit, said),
             Some((known, _)) if *known > start => {
                 if start < *known - kept * length {
-                    return None;
+                    return counting;
                 }
                 let before = over.of(usize::from(slot), start, length);
                 if before.is_none() && over.may_have_lost(start) {
-                    return None;
+                    return counting;
                 }
                 let mut shape = before.unwrap_or_default();
                 put(&mut shape, bit, said);
                 if before != Some(shape) {
                     over.note((start, length), &[(slot, shape)], kept);
                 }
-                None
             }
             open => {
                 let mut shape = Shape::default();
                 put(&mut shape, bit, said);
-                open.replace((start, shape))
+                counting.over = open.replace((start, shape));
             }
         }
+        self.since = self.since.min(at);
+        let latest = self.open.map_or(at, |(known, _)| known + length);
+        counting.learned = match (step, self.steps.step()) {
+            (None, Some(_)) => Some((self.since, latest)),
+            _ if self.since < since => Some((self.since, since + length)),
+            _ => None,
+        };
+        counting
     }
 
     /// A value of `at` that was counted is worth another thing.
@@ -257,6 +285,29 @@ impl Tally {
         self.steps.step()
     }
 
+    /// Whether what came in the period that begins at `start` is remembered.
+    pub(super) fn remembers(&self, over: &Counts, (start, length): (i64, i64), kept: i64) -> bool {
+        let young = self.open.is_none_or(|(known, _)| start >= known - kept * length);
+        (self.length == 0 || self.length == length) && young && !over.may_have_lost(start)
+    }
+
+    /// When in the period that begins at `start` the first value after `at` came.
+    pub(super) fn next(&self, (over, slot): (&Counts, u16), (start, length): (i64, i64), at: i64) -> Option<i64> {
+        let open = self.open.filter(|(known, _)| *known == start && self.length == length);
+        let shape = open.map(|(_, shape)| shape).or_else(|| over.of(usize::from(slot), start, length))?;
+        let unit = (length / PLACES).max(1);
+        let later =
+            if at < start { u64::MAX } else { u64::MAX.checked_shl(u32::try_from((at - start) / unit + 1).ok()?)? };
+        let came = (shape.seen | shape.odd | shape.mute) & later;
+        if came == 0 {
+            return None;
+        }
+        let offset = i64::from(came.trailing_zeros()) * unit;
+        // A place may be no whole number of steps: of hours in a day it is not.
+        let step = self.steps.step().filter(|step| step % unit != 0).unwrap_or(unit);
+        Some(start + (offset + step - 1) / step * step)
+    }
+
     /// What was counted in the period that begins at `start`; `None` if nothing is known of it.
     pub(super) fn of(&self, (over, slot): (&Counts, u16), start: i64, length: i64) -> Option<Places> {
         let open = self.open.filter(|(known, _)| *known == start && self.length == length);
@@ -271,6 +322,15 @@ impl Tally {
     pub(super) fn knows(&self, start: i64) -> bool {
         self.since != 0 && self.since <= start + self.steps.step().unwrap_or(0)
     }
+}
+
+/// What came of counting a value.
+#[derive(Debug, Default)]
+pub(super) struct Counting {
+    /// The period that is over now.
+    pub(super) over: Option<(i64, Shape)>,
+    /// Over what time more is known now than about the value itself: how much was due, or that values came from the beginning.
+    pub(super) learned: Option<(i64, i64)>,
 }
 
 /// What is counted of a value.
@@ -323,7 +383,8 @@ mod tests {
         fn count(&mut self, (start, length): (i64, i64), at: i64, validity: Validity) {
             let letter = if validity.is_usable() { Letter::Normal } else { Letter::Odd };
             let said = Said { validity: Some(validity), letter };
-            if let Some((from, shape)) = self.tally.count((&mut self.over, 0), (start, length), at, said, KEPT) {
+            let counting = self.tally.count((&mut self.over, 0), (start, length), at, said, KEPT);
+            if let Some((from, shape)) = counting.over {
                 self.over.note((from, length), &[(0, shape)], KEPT);
             }
         }
@@ -357,6 +418,21 @@ mod tests {
         let half = |n| if n % 2 == 0 { Validity::Valid } else { Validity::Invalid };
         let half = code.hour(5 * HOUR, 10 * MINUTE, half);
         assert_eq!(half, Some(Counted { good: 3, doubt: 0, seen: 6, expected: 6, out: 0 }));
+    }
+
+    #[test]
+    fn distances_do_not_depend_on_which_value_came_first() {
+        let times = [0, 10, 20, 30, 45, 50, 60, 70, 80, 90, 100, 110].map(|minutes| HOUR + minutes * MINUTE);
+        let learn = |times: &mut dyn Iterator<Item = i64>| {
+            let mut steps = Steps::default();
+            times.for_each(|at| steps.note(at));
+            steps
+        };
+        let forth = learn(&mut times.into_iter());
+        assert_eq!((forth.step(), forth.kept.len()), (Some(10 * MINUTE), STEPS_KEPT));
+        assert_eq!(learn(&mut times.into_iter().rev()), forth, "the newest first");
+        let mixed = [5, 11, 0, 7, 3, 9, 1, 10, 2, 8, 4, 6].map(|at| times[at]);
+        assert_eq!(learn(&mut mixed.into_iter().chain(times)), forth, "any order, and all of it again");
     }
 
     #[test]

@@ -136,6 +136,34 @@ impl Tracks {
         at
     }
 
+    /// Takes `from..to` away from the spans of a track; whether there was something.
+    pub(super) fn cut(&mut self, track: &Track, from: i64, to: i64) -> bool {
+        self.put_away();
+        let Some(number) = self.of.iter().position(|known| known == track) else { return false };
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        let first = self.spans.partition_point(|known| known.to <= from);
+        let mut rest = self.spans.split_off(first);
+        let mut left = Vec::new();
+        let mut found = false;
+        rest.retain_mut(|known| {
+            let set = self.sets.get(usize::from(known.set)).filter(|set| known.from < to && set.contains(&number));
+            let Some(set) = set else { return true };
+            found = true;
+            left.extend([(known.from, from.min(known.to)), (known.from.max(to), known.to)]);
+            let others: Vec<u16> = set.iter().copied().filter(|member| *member != number).collect();
+            let stays = !others.is_empty();
+            known.set = self.set_of(others);
+            stays
+        });
+        self.spans.append(&mut rest);
+        let set = self.set_of(vec![number]);
+        for (from, to) in left.into_iter().filter(|(from, to)| from < to) {
+            let at = self.spans.partition_point(|known| known.to <= to);
+            self.spans.insert(at, Stretch { from, to, set });
+        }
+        found
+    }
+
     /// What has a span that begins before `to` and ends after `from` (of an instant, `from == to`, one that holds it), with those spans, cut
     /// to `from..to`.
     pub(super) fn within(&self, from: i64, to: i64) -> Vec<(&Track, Vec<Span>)> {
@@ -263,15 +291,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_has_what_was_added_of_it(added in proptest::collection::vec((0usize..4, 0i64..200, 1i64..20), 1..60)) {
+        fn each_has_what_was_added_of_it_and_not_taken_away(
+            added in proptest::collection::vec((0usize..4, 0i64..200, 1i64..20, prop_oneof![3 => Just(false), 1 => Just(true)]), 1..60)
+        ) {
             let mut tracks = Tracks::default();
-            for (number, from, long) in &added {
-                prop_assert!(tracks.add(&track(*number), *from, from + long));
+            for (number, from, long, cut) in &added {
+                if *cut {
+                    tracks.cut(&track(*number), *from, from + long);
+                } else {
+                    prop_assert!(tracks.add(&track(*number), *from, from + long));
+                }
             }
+            prop_assert!(tracks.spans.windows(2).all(|two| two[0].to <= two[1].to));
             tracks = postcard::from_bytes(&postcard::to_allocvec(&tracks).unwrap()).unwrap();
             for at in 0..230 {
                 for number in 0..4 {
-                    let wanted = added.iter().any(|(of, from, long)| *of == number && (*from..from + long).contains(&at));
+                    let over = |(of, from, long, _): &&(usize, i64, i64, bool)| *of == number && (*from..from + long).contains(&at);
+                    let wanted = added.iter().rfind(over).is_some_and(|(.., cut)| !cut);
                     let found = tracks.within(at, at).iter().any(|(known, _)| **known == track(number));
                     prop_assert_eq!(found, wanted, "{} at {}", number, at);
                 }

@@ -97,7 +97,7 @@ pub struct FlagCheck {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Happening {
     /// `mark-begin`, `mark-end`, `mark-proposed`, `mark-confirmed`, `mark-withdrawn`, `mark-conflict`, `limit-near`, `limit-spent`,
-    /// `limit-free`, `flag-differs`, `marks-forgotten`, `mark-ruled`, `revisions-cut`
+    /// `limit-free`, `flag-differs`, `marks-forgotten`, `mark-ruled`, `revisions-cut`, `late-values`
     pub kind: &'static str,
     /// When, by the data.
     pub at: Timestamp,
@@ -138,4 +138,9 @@ pub(super) fn rank(kind: Kind) -> u8 {
         Span::Hour => 2,
         Span::Day => 3,
     }
+}
+
+/// Whether it is one of the periods that finer values make.
+pub(super) const fn is_period(kind: Kind) -> bool {
+    matches!(kind, Kind::Minute | Kind::Hour | Kind::Day)
 }

@@ -170,13 +170,68 @@ fn where_the_deadline_changes_each_day_of_an_entry_has_its_own() {
             works.map(|hour| hour.to_rfc3339()[8..13].to_owned()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(works(&player), wanted);
-        // What it did in open days goes when it is withdrawn.
-        if end == "15T02" {
-            let answer = player.enter(&entry("e2", end, r#","withdraws":"e1""#));
-            assert_eq!((answer.refused, answer.late), (None, false));
-            assert_eq!(works(&player), "");
-        }
+        // What it did in open days goes when it is withdrawn, on both sides of the closed one.
+        let answer = player.enter(&entry("e2", end, r#","withdraws":"e1""#));
+        assert_eq!((answer.refused, answer.late), (None, false));
+        assert_eq!(works(&player), "");
     }
+}
+
+#[test]
+fn a_closed_day_between_open_ones_uses_nothing_of_a_limit() {
+    let read = |text: &str| super::super::calendar::read(text).unwrap().0;
+    let midnight = read("2026-03-15T00:00:00+08:00");
+    let deadline = |days: u8, hour: u8, from: i64, until: i64| Entries {
+        deadline_days: days,
+        deadline_hour: hour,
+        proof: false,
+        clause: "c".into(),
+        dates: Dates { from, until },
+    };
+    let mut player = Player::new(&book(), &rig("inc19"), "2017", "air");
+    player.plan.entries = vec![deadline(3, 0, i64::MIN, midnight), deadline(1, 12, midnight, i64::MAX)];
+    player.now = read("2026-03-16T20:00:00+08:00");
+    let entry = |id: &str, begin: &str, end: &str| {
+        format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:fault","object":"furnace-1","begin":"2026-03-{begin}:00+08:00","end":"2026-03-{end}:00+08:00","reason":"r","proof":"p","author":"a"}}"#
+        )
+    };
+    let used = |player: &Player| -> Vec<(String, i64)> {
+        player.marks.used().map(|(limit, _, _, used)| (limit.to_owned(), used / (60 * MINUTE))).collect()
+    };
+    let hours =
+        |all: &[(&str, i64)]| all.iter().map(|(limit, hours)| ((*limit).to_owned(), *hours)).collect::<Vec<_>>();
+    // Two hours of the 14th, the 15th without effect, one of the 16th: two occasions of a fault, and three hours of the year.
+    player.enter(&entry("e1", "14T22:00", "16T01:00"));
+    let wanted = hours(&[("inc19:fault-each", 2), ("inc19:fault-each", 1), ("inc19:shared-year", 3)]);
+    assert_eq!(used(&player), wanted);
+    assert!(!player.happenings.iter().any(|h| h.kind.starts_with("limit")), "nothing is nearly spent");
+    // Three hours more in the evening of the 14th: that occasion is spent at 23:00 and the other is not.
+    player.enter(&entry("e2", "14T19:00", "14T22:00"));
+    let e1 = |player: &Player| player.marks.ended().find(|mark| mark.by == "e1").cloned().unwrap();
+    assert!(!e1(&player).works_at(read("2026-03-14T23:30:00+08:00")), "beyond four hours");
+    assert!(e1(&player).works_at(read("2026-03-14T22:30:00+08:00")));
+    assert!(e1(&player).works_at(read("2026-03-16T00:30:00+08:00")), "another occasion");
+}
+
+#[test]
+fn what_is_superseded_at_midnight_gains_no_closed_day() {
+    let read = |text: &str| super::super::calendar::read(text).unwrap().0;
+    let mut player = Player::new(&book(), &rig("inc19"), "2017", "air");
+    let entry = |id: &str, end: &str, more: &str| {
+        format!(
+            r#"{{"schema":"hj212.mark-entry/1","id":"{id}","mark":"inc19:off","object":"furnace-1","begin":"2026-03-14T08:00:00+08:00","end":"2026-03-{end}:00:00+08:00","reason":"r","proof":"p","author":"a"{more}}}"#
+        )
+    };
+    player.now = read("2026-03-14T20:00:00+08:00");
+    assert!(!player.enter(&entry("e1", "15T00", "")).late);
+    // On the 17th the 14th and the 15th are closed: what was entered in time for the 14th stays, the 15th gets nothing.
+    player.now = read("2026-03-17T13:00:00+08:00");
+    let answer = player.enter(&entry("e2", "17T06", r#","supersedes":"e1""#));
+    assert_eq!((answer.refused, answer.late), (None, true));
+    let works = |at: &str| player.marks.ended().any(|mark| mark.works_at(read(at)));
+    let all = ["14T09", "14T23", "15T10", "16T10", "17T05"].map(|at| works(&format!("2026-03-{at}:00:00+08:00")));
+    assert_eq!(all, [true, true, false, false, true]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod order;
 mod random;
 mod rulings;
 mod scenarios;
+mod settled;
 mod spans;
 mod table;
 mod used;
