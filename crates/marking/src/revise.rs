@@ -50,13 +50,13 @@ type Place = (std::cmp::Reverse<u8>, i64);
 
 /// What a cause has put right.
 #[derive(Default)]
-struct Found {
+struct PutRight {
     righted: BTreeMap<Place, BTreeMap<u16, Revised>>,
     /// What was left out.
     cut: BTreeSet<Place>,
 }
 
-impl Found {
+impl PutRight {
     /// Whether a period can still be put right; else it is noted as left out.
     fn has_room(&mut self, place: Place) -> bool {
         let room = self.righted.len() < REVISED_MAX || self.righted.contains_key(&place);
@@ -74,16 +74,16 @@ impl Found {
 }
 
 /// What is to be looked at: periods of these ranks that have a part in a time; all codes, or those that stand there.
-struct Task {
+struct LookAgain {
     from: i64,
     to: i64,
     ranks: RangeInclusive<u8>,
     only: Option<Vec<u16>>,
 }
 
-impl Task {
+impl LookAgain {
     /// Whether another one asks for nothing more.
-    fn holds(&self, other: &Task) -> bool {
+    fn holds(&self, other: &LookAgain) -> bool {
         let codes = match (&self.only, &other.only) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -94,7 +94,7 @@ impl Task {
     }
 
     /// Whether it asks for that too now: it did, or what is asked is the same of a time that it touches.
-    fn takes(&mut self, other: &Task) -> bool {
+    fn takes(&mut self, other: &LookAgain) -> bool {
         let touches = self.from <= other.to && other.from <= self.to;
         if touches && self.ranks == other.ranks && self.only == other.only {
             (self.from, self.to) = (self.from.min(other.from), self.to.max(other.to));
@@ -186,8 +186,8 @@ impl Marks {
             // What entries and rulings take or give back elsewhere is put right by themselves ([`super::elsewhere`]).
             self.scratch.shifted.clear();
         }
-        let mut found = Found::default();
-        let mut tasks = VecDeque::from([Task { from, to, ranks, only: only.map(<[u16]>::to_vec) }]);
+        let mut found = PutRight::default();
+        let mut tasks = VecDeque::from([LookAgain { from, to, ranks, only: only.map(<[u16]>::to_vec) }]);
         let mut rounds = 0;
         while let Some(task) = tasks.pop_front() {
             for follows in self.revise_once(plan, &task, cause, &mut found) {
@@ -221,7 +221,7 @@ impl Marks {
     }
 
     /// The same of one span of time; what must be looked at because of what it changed.
-    fn revise_once(&mut self, plan: &Plan, task: &Task, cause: &Cause, found: &mut Found) -> Vec<Task> {
+    fn revise_once(&mut self, plan: &Plan, task: &LookAgain, cause: &Cause, found: &mut PutRight) -> Vec<LookAgain> {
         let all: Vec<u16> = (0..).zip(&self.slots).map(|(at, _)| at).collect();
         let slots = task.only.as_deref().unwrap_or(&all);
         // What others rest on comes first, and of that what rests on nothing.
@@ -232,7 +232,7 @@ impl Marks {
         let second: Vec<u16> = slots.iter().filter(|at| require(at) && !basis(at)).copied().collect();
         let third: Vec<u16> = slots.iter().filter(|at| !require(at) && !basis(at)).copied().collect();
         let again = !plan.requires.is_empty() && task.ranks.contains(&2) && task.ranks.contains(&3);
-        let mut follows: Vec<Task> = Vec::new();
+        let mut follows: Vec<LookAgain> = Vec::new();
         // Days are asked once more when their hours are known.
         for rank in task.ranks.clone().rev().chain(again.then_some(3)) {
             let place = usize::from(rank).saturating_sub(1);
@@ -254,14 +254,14 @@ impl Marks {
     }
 
     /// What must be looked at because published worths of a period are others: what rests on them, and what they are a condition of.
-    fn follows(&self, worths: &[Changes], (rank, start, length): (u8, i64, i64)) -> Option<Task> {
+    fn follows(&self, worths: &[Changes], (rank, start, length): (u8, i64, i64)) -> Option<LookAgain> {
         let supports = |change: &Changes| {
             change.was != change.worth.said
                 && self.slots.get(usize::from(change.slot)).is_some_and(|slot| slot.supports)
         };
         // Of a day nothing finer is judged.
         let ranks = if rank == 3 { 3..=3 } else { 1..=3 };
-        worths.iter().any(supports).then(|| Task { from: start, to: start + length, ranks, only: None })
+        worths.iter().any(supports).then(|| LookAgain { from: start, to: start + length, ranks, only: None })
     }
 
     /// What is another thing of these codes in the periods of a rank that begin then; what speaks is noted as found.
@@ -270,7 +270,7 @@ impl Marks {
         plan: &Plan,
         (rank, length): (u8, i64),
         (starts, slots): (&[i64], &[u16]),
-        found: &mut Found,
+        found: &mut PutRight,
     ) -> Vec<(i64, Vec<Changes>)> {
         let mut changes = Vec::new();
         let (Some(begin), Some(last)) = (starts.first(), starts.last()) else { return changes };
@@ -337,7 +337,7 @@ impl Marks {
         (rank, start, length): (u8, i64, i64),
         changes: &[Changes],
         cause: &Cause,
-    ) -> Option<Task> {
+    ) -> Option<LookAgain> {
         let place = usize::from(rank).saturating_sub(1);
         let worths: Vec<(u16, Worth)> = changes.iter().map(|change| (change.slot, change.worth)).collect();
         // What is pushed out for it is older than what can be put right now.
@@ -355,6 +355,6 @@ impl Marks {
             }
         }
         let ranks = rank + 1..=3;
-        (!again.is_empty() && rank < 3).then_some(Task { from: start, to: start + 1, ranks, only: Some(again) })
+        (!again.is_empty() && rank < 3).then_some(LookAgain { from: start, to: start + 1, ranks, only: Some(again) })
     }
 }

@@ -212,10 +212,10 @@ impl Tally {
         at: i64,
         said: Said,
         kept: i64,
-    ) -> Counting {
+    ) -> ValueCounted {
         let (step, since) = (self.steps.step(), self.since);
         self.steps.note(at);
-        let mut counting = Counting::default();
+        let mut counting = ValueCounted::default();
         if self.length != length {
             // Of another length: the station has changed its period.
             *self = Tally { length, since: at, steps: std::mem::take(&mut self.steps), open: None };
@@ -326,7 +326,7 @@ impl Tally {
 
 /// What came of counting a value.
 #[derive(Debug, Default)]
-pub(super) struct Counting {
+pub(super) struct ValueCounted {
     /// The period that is over now.
     pub(super) over: Option<(i64, Shape)>,
     /// Over what time more is known now than about the value itself: how much was due, or that values came from the beginning.
