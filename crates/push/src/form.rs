@@ -5,7 +5,8 @@
 //! * Feishu: sign = base64(HMAC-SHA256(key "TIMESTAMP\nSECRET", nothing)), timestamp in seconds, both in the body; code 0.
 //! * Webhook: the body as published; `X-HJ212-Signature: sha256=HEX` of HMAC-SHA256(secret, "TIMESTAMP.BODY") with `X-HJ212-Timestamp` in seconds.
 //!
-//! All four are as their makers describe them; certainty R (recalled). What must stay true: nothing of a secret is in a text.
+//! All four are as their makers describe them; certainty R (recalled). What must stay true: nothing of a secret is in a text; a text is at most
+//! [`TEXT_MAX`] bytes, and what cuts it is said in it.
 
 use data_encoding::{BASE64, HEXLOWER};
 use ring::hmac;
@@ -46,7 +47,7 @@ pub fn form(kind: Kind, item: &Item, secret: &[u8], now: i64) -> Form {
                 headers.push(("x-hj212-signature", format!("sha256={}", HEXLOWER.encode(&sign(secret, &text)))));
                 headers.push(("x-hj212-timestamp", seconds));
             }
-            item.body.clone()
+            item.body.to_vec()
         }
         Kind::Wecom => json!({ "msgtype": "markdown", "markdown": { "content": text(item) } }).to_string().into_bytes(),
         Kind::Dingtalk => {
@@ -122,6 +123,7 @@ pub fn title(item: &Item) -> String {
     let said: Value = serde_json::from_slice(&item.body).unwrap_or_default();
     let word = |at: &Value| at.as_str().unwrap_or_default().to_owned();
     let name = if said["station"]["name"].is_string() { word(&said["station"]["name"]) } else { word(&said["mn"]) };
+    let name = if name.is_empty() { word(&said["gateway"]) } else { name };
     let colour = match said["colour"].as_str().or(said["detail"]["colour"].as_str()) {
         Some("blue") => "【蓝】",
         Some("yellow") => "【黄】",
@@ -150,6 +152,17 @@ fn zh(kind: &str) -> &str {
         "case-overdue" => "案件逾期",
         "case-relapsed" => "再次超标",
         "case-closed" => "案件销号",
+        "alert-ahead" => "临近预警",
+        "alert-reminder" => "预警提醒",
+        "command" => "反控结果",
+        "key" => "密钥",
+        "hj212.alert/1" => "预警单",
+        "hj212.case/1" => "案件",
+        "hj212.command/1" => "反控状态",
+        "hj212.case-step-status/1" => "案件步骤答复",
+        "hj212.mark-entry-status/1" => "人工标记答复",
+        "hj212.mark-ruling-status/1" => "标记裁定答复",
+        super::TEST_KIND => "【测试】推送测试",
         other => other,
     }
 }
@@ -165,13 +178,18 @@ pub fn text(item: &Item) -> String {
     if let Some(mn) = said["mn"].as_str() {
         lines.push(format!("MN {mn}"));
     }
-    match said["explain"]["zh"].as_str() {
+    match said["explain"]["zh"].as_str().or(said["detail"]["zh"].as_str()) {
         Some(zh) => lines.push(zh.to_owned()),
         None if !said["detail"].is_null() => lines.push(said["detail"].to_string()),
         None => {}
     }
     lines.push(format!("编号 {}", item.id));
     let text = lines.join("\n");
-    let cut = text.floor_char_boundary(TEXT_MAX);
-    text.get(..cut).unwrap_or_default().to_owned()
+    if text.len() <= TEXT_MAX {
+        return text;
+    }
+    // The id stands at the end: what is cut out is between.
+    let end = format!("…(已截断)\n编号 {}", item.id);
+    let cut = text.floor_char_boundary(TEXT_MAX.saturating_sub(end.len()));
+    format!("{}{end}", text.get(..cut).unwrap_or_default())
 }

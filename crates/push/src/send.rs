@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, Uri, header};
+use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::address::ServerAddress;
 use super::form::{form, outcome, text, title};
 use super::queue::{Item, Outcome};
 use super::settings::{Kind, Mail, Sink};
@@ -29,8 +30,26 @@ use hj212_certificates::{self as certificates, ClientFiles};
 #[error("{0}")]
 pub struct Trouble(pub String);
 
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What became of the message.
+    pub outcome: Outcome,
+    /// Why, if it was not taken.
+    pub trouble: Option<Trouble>,
+    /// How long the other side asked to be left alone (`Retry-After`, RFC 9110, 10.2.3), milliseconds.
+    pub after: Option<i64>,
+}
+
+/// What the other side said.
+struct ServerReply {
+    outcome: Outcome,
+    said: String,
+    after: Option<i64>,
+}
+
 /// Tries to send `item` at `now` (milliseconds since 1970): what became of it, and why if it was not taken.
-pub async fn send(sink: &Sink, item: &Item, now: i64) -> (Outcome, Option<Trouble>) {
+pub async fn send(sink: &Sink, item: &Item, now: i64) -> Attempt {
     let attempt = async {
         match (sink.kind, &sink.mail) {
             (Kind::Mail, Some(mail)) => mailed(sink, mail, item).await,
@@ -38,11 +57,17 @@ pub async fn send(sink: &Sink, item: &Item, now: i64) -> (Outcome, Option<Troubl
         }
     };
     match tokio::time::timeout(ATTEMPT_MAX, attempt).await {
-        Ok(Ok((Outcome::Taken, _))) => (Outcome::Taken, None),
-        Ok(Ok((outcome, said))) => (outcome, Some(Trouble(said))),
-        Ok(Err(trouble)) => (Outcome::Away, Some(trouble)),
-        Err(_) => (Outcome::Away, Some(Trouble(format!("no answer within {} s", ATTEMPT_MAX.as_secs())))),
+        Ok(Ok(ServerReply { outcome: Outcome::Taken, .. })) => {
+            Attempt { outcome: Outcome::Taken, trouble: None, after: None }
+        }
+        Ok(Ok(ServerReply { outcome, said, after })) => Attempt { outcome, trouble: Some(Trouble(said)), after },
+        Ok(Err(trouble)) => away(trouble),
+        Err(_) => away(Trouble(format!("no answer within {} s", ATTEMPT_MAX.as_secs()))),
     }
+}
+
+fn away(trouble: Trouble) -> Attempt {
+    Attempt { outcome: Outcome::Away, trouble: Some(trouble), after: None }
 }
 
 /// A file's bytes, read beside the runtime.
@@ -66,7 +91,7 @@ fn trouble(what: &str) -> impl Fn(&dyn std::fmt::Display) -> Trouble + '_ {
     move |error| Trouble(format!("{what}: {error}"))
 }
 
-async fn posted(sink: &Sink, item: &Item, now: i64) -> Result<(Outcome, String), Trouble> {
+async fn posted(sink: &Sink, item: &Item, now: i64) -> Result<ServerReply, Trouble> {
     let url = if sink.url.is_empty() {
         String::from_utf8(line(&sink.url_file).await?).map_err(|_| Trouble("the address is no text".into()))?
     } else {
@@ -74,26 +99,16 @@ async fn posted(sink: &Sink, item: &Item, now: i64) -> Result<(Outcome, String),
     };
     let secret = line(&sink.secret_file).await?;
     let form = form(sink.kind, item, &secret, now);
-    // The address may be a secret: no error shows it.
-    let uri: Uri = url.parse().map_err(|_| Trouble("the address cannot be read: write https://HOST/PATH".into()))?;
-    let (Some(host), Some(scheme)) = (uri.host().map(str::to_owned), uri.scheme_str()) else {
-        return Err(Trouble("the address has no host: write https://HOST/PATH".into()));
-    };
-    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let mut path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let address = ServerAddress::read(&url).map_err(|wrong| Trouble(wrong.to_owned()))?;
+    let mut path = address.path;
     if !form.query.is_empty() {
         path.push(if path.contains('?') { '&' } else { '?' });
         path.push_str(&form.query);
     }
-    let authority = uri.authority().map_or(host.as_str(), |authority| {
-        // A password in an address is nobody's host.
-        authority.as_str().rsplit('@').next().unwrap_or_default()
-    });
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(path)
-        .header(header::HOST, authority)
+        .header(header::HOST, address.authority)
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
         .header(header::USER_AGENT, concat!("hj212-gateway/", env!("CARGO_PKG_VERSION")))
         .header(header::CONNECTION, "close");
@@ -101,24 +116,34 @@ async fn posted(sink: &Sink, item: &Item, now: i64) -> Result<(Outcome, String),
         request = request.header(*name, value);
     }
     let request = request.body(Full::new(Bytes::from(form.body))).map_err(|error| trouble("the request")(&error))?;
-    let tcp = TcpStream::connect((bare.as_str(), port)).await.map_err(|error| trouble("cannot be reached")(&error))?;
-    let (status, body) = if scheme == "https" {
+    let tcp = TcpStream::connect((address.host.as_str(), address.port))
+        .await
+        .map_err(|error| trouble("cannot be reached")(&error))?;
+    let answer = if address.tls {
         let files = ClientFiles { ca: sink.ca.clone(), ..ClientFiles::default() };
         let read = tokio::task::spawn_blocking(move || certificates::client(&files)).await;
         let (config, _) =
             read.map_err(|error| trouble("certificates")(&error))?.map_err(|wrong| trouble("certificates")(&wrong))?;
-        let server = ServerName::try_from(bare).map_err(|error| trouble("the host's name")(&error))?;
+        let server = ServerName::try_from(address.host).map_err(|error| trouble("the host's name")(&error))?;
         let stream = TlsConnector::from(config).connect(server, tcp).await;
         exchanged(stream.map_err(|error| Trouble(certificates::explain(&error, "the server")))?, request).await?
     } else {
         exchanged(tcp, request).await?
     };
+    let ServerAnswer { status, body, after } = answer;
     let said = String::from_utf8_lossy(body.get(..body.len().min(200)).unwrap_or_default()).escape_debug().to_string();
-    Ok((outcome(sink.kind, status, &body), format!("it answered {status}: {said}")))
+    Ok(ServerReply { outcome: outcome(sink.kind, status, &body), said: format!("it answered {status}: {said}"), after })
+}
+
+/// What came back: of an answer that is too long or cut no body.
+struct ServerAnswer {
+    status: u16,
+    body: Bytes,
+    after: Option<i64>,
 }
 
 /// Sends the request and reads the answer.
-async fn exchanged<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), Trouble>
+async fn exchanged<S>(stream: S, request: Request<Full<Bytes>>) -> Result<ServerAnswer, Trouble>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -131,10 +156,14 @@ where
     let talking = AbortOnDrop(tokio::spawn(connection));
     let answer = sender.send_request(request).await.map_err(|error| trouble("the exchange")(&error))?;
     let status = answer.status().as_u16();
+    // A date instead of seconds says nothing that the back-off does not do by itself.
+    let after =
+        answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<i64>().ok());
+    let after = after.filter(|seconds| *seconds >= 0).map(|seconds| seconds.saturating_mul(1000));
     let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
     drop(talking);
     // Of an answer that is too long or cut, the status counts, and of robots nothing.
-    Ok((status, body.map(|body| body.to_bytes()).unwrap_or_default()))
+    Ok(ServerAnswer { status, body: body.map(|body| body.to_bytes()).unwrap_or_default(), after })
 }
 
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
@@ -145,7 +174,7 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-async fn mailed(sink: &Sink, mail: &Mail, item: &Item) -> Result<(Outcome, String), Trouble> {
+async fn mailed(sink: &Sink, mail: &Mail, item: &Item) -> Result<ServerReply, Trouble> {
     let address = |text: &str| -> Result<Mailbox, Trouble> {
         text.parse().map_err(|_| Trouble(format!("{} is no address", text.escape_debug())))
     };
@@ -176,10 +205,11 @@ async fn mailed(sink: &Sink, mail: &Mail, item: &Item) -> Result<(Outcome, Strin
             .map_err(|_| Trouble("the password is no text".into()))?;
         transport = transport.credentials(Credentials::new(mail.username.clone(), password));
     }
+    let reply = |outcome, said| ServerReply { outcome, said, after: None };
     match transport.build().send(message).await {
-        Ok(_) => Ok((Outcome::Taken, String::new())),
+        Ok(_) => Ok(reply(Outcome::Taken, String::new())),
         // A permanent answer to an address or a password may be put right any day: it counts as a refusal of this mail.
-        Err(error) if error.is_permanent() => Ok((Outcome::Refused, error.to_string())),
+        Err(error) if error.is_permanent() => Ok(reply(Outcome::Refused, error.to_string())),
         Err(error) => Err(trouble("the mail server")(&error)),
     }
 }

@@ -7,14 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use super::form::{form, outcome};
-use super::queue::Outcome;
-use super::send::send;
+use super::queue::{Outcome, Put, QueueChange, Settled};
+use super::send::{Attempt, send};
 use super::*;
 
 fn item(id: &str) -> Item {
     let body = r#"{"id":"x","mn":"A","kind":"gap","time":"2026-06-01T00:00:00+08:00","detail":{"n":1}}"#;
-    Item { id: id.into(), kind: "gap".into(), body: body.into() }
+    Item { id: id.into(), kind: "gap".into(), record: 0, queued: 0, body: body.into() }
 }
+
+fn put(queue: &mut Queue, item: Item) -> Put {
+    queue.put(Arc::new(item))
+}
+
+const IN: Put = Put::In { fell_out: 0 };
 
 fn sink(url: &str) -> Sink {
     let sink = serde_json::json!({ "name": "a", "kind": "webhook", "url": url, "events": ["*"] });
@@ -49,7 +55,7 @@ fn request(stream: &mut std::net::TcpStream) -> String {
 
 fn attempt(url: &str) -> (Outcome, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (outcome, trouble) = runtime.block_on(send(&sink(url), &item("i1"), 0));
+    let Attempt { outcome, trouble, .. } = runtime.block_on(send(&sink(url), &item("i1"), 0));
     (outcome, trouble.map(|trouble| trouble.0).unwrap_or_default())
 }
 
@@ -130,7 +136,7 @@ fn an_endless_answer_is_not_read_to_its_end_and_endless_headers_neither() {
 #[tokio::test(start_paused = true)]
 async fn silence_ends_an_attempt() {
     let (address, _) = server(std::mem::forget);
-    let (outcome, trouble) = send(&sink(&format!("http://{address}/")), &item("a"), 0).await;
+    let Attempt { outcome, trouble, .. } = send(&sink(&format!("http://{address}/")), &item("a"), 0).await;
     assert_eq!((outcome, trouble.unwrap().0), (Outcome::Away, "no answer within 15 s".to_owned()));
 }
 
@@ -165,7 +171,7 @@ fn python(code: &str) -> String {
 #[test]
 fn signatures_are_those_of_the_makers_descriptions() {
     let (secret, now) = (b"SEC123", 1_780_243_200_123);
-    let body = String::from_utf8(item("").body).unwrap();
+    let body = String::from_utf8(item("").body.to_vec()).unwrap();
     let made = form(Kind::Webhook, &item("i"), secret, now);
     let wanted =
         python(&format!("print(hmac.new(b'SEC123', b'1780243200.' + {body:?}.encode(), hashlib.sha256).hexdigest())"));
@@ -180,10 +186,11 @@ fn signatures_are_those_of_the_makers_descriptions() {
         python("print(base64.b64encode(hmac.new(b'1780243200\\nSEC123', digestmod=hashlib.sha256).digest()).decode())");
     let said: serde_json::Value = serde_json::from_slice(&made.body).unwrap();
     assert_eq!((said["sign"].as_str(), said["timestamp"].as_str()), (Some(wanted.as_str()), Some("1780243200")));
-    let long = Item { body: format!(r#"{{"explain":{{"zh":"{}"}}}}"#, "字".repeat(9000)).into(), ..item("i") };
+    let long = Item { body: format!(r#"{{"explain":{{"zh":"{}"}}}}"#, "字".repeat(9000)).into(), ..item("the-id") };
     for kind in [Kind::Wecom, Kind::Dingtalk, Kind::Feishu, Kind::Mail] {
         let made = form(kind, &long, b"", now);
         assert!(made.body.len() <= 4096 + 200, "{kind:?}");
+        assert!(String::from_utf8(made.body).unwrap().contains("the-id"), "{kind:?}: cut, and still with its id");
         assert!(!String::from_utf8(form(kind, &item("i"), secret, now).body).unwrap().contains("SEC123"));
     }
 }
@@ -191,89 +198,231 @@ fn signatures_are_those_of_the_makers_descriptions() {
 #[test]
 fn a_queue_waits_longer_each_time_gives_up_what_is_refused_and_nothing_else() {
     let mut queue = Queue::default();
-    assert!(queue.put(item("a")) && !queue.put(item("a")) && queue.put(item("b")));
+    assert_eq!(put(&mut queue, item("a")), IN);
+    assert_eq!(put(&mut queue, item("a")), Put::Known);
+    assert_eq!(put(&mut queue, item("b")), IN);
     let mut now = 0;
     let mut waits = Vec::new();
     for _ in 0..100 {
         match queue.due(now, 6000).unwrap() {
-            Ok(first) => assert_eq!(first.id, "a"),
+            Ok(first) => assert_eq!(&*first.id, "a"),
             Err(at) => {
                 waits.push(at - now);
                 now = at;
                 continue;
             }
         }
-        assert!(!queue.settle(Outcome::Away, now, 0), "a sink that is away holds everything");
+        assert_eq!(queue.settle(Outcome::Away, now, 0, None), Settled::Waits, "a sink that is away holds everything");
     }
     assert!(waits.is_sorted() && waits[0] == WAIT_MIN && *waits.last().unwrap() == WAIT_MAX, "{waits:?}");
     for n in 1..=REFUSALS_MAX {
         while let Some(Err(at)) = queue.due(now, 6000).map(|due| due.map(|_| ())) {
             now = at;
         }
-        assert_eq!(queue.settle(Outcome::Refused, now, 0), n == REFUSALS_MAX);
+        let wanted = if n == REFUSALS_MAX { Settled::GivenUp } else { Settled::Waits };
+        assert_eq!(queue.settle(Outcome::Refused, now, 0, None), wanted);
     }
-    assert_eq!(queue.due(now, 6000).unwrap().unwrap().id, "b", "the next one goes at once");
-    queue.settle(Outcome::Taken, now, 0);
+    assert_eq!(&*queue.due(now, 6000).unwrap().unwrap().id, "b", "the next one goes at once");
+    assert_eq!(queue.settle(Outcome::Taken, now, 0, None), Settled::Sent);
     assert!(queue.is_empty() && queue.due(now, 6000).is_none());
-    assert!(!queue.put(item("b")), "what went out lately does not go again");
-    assert_eq!((queue.taken, queue.given_up), (1, 1));
-    let bytes = postcard::to_stdvec(&queue).unwrap();
-    assert_eq!(postcard::from_bytes::<Queue>(&bytes).unwrap(), queue);
+    assert_eq!(put(&mut queue, item("b")), Put::Known, "what went out lately does not go again");
+}
+
+#[test]
+fn who_asks_to_be_left_alone_is_but_not_for_ever() {
+    let wait = |after| {
+        let mut queue = Queue::default();
+        put(&mut queue, item("a"));
+        queue.settle(Outcome::Away, 0, 0, after);
+        queue.due(0, 6000).unwrap().unwrap_err()
+    };
+    assert_eq!(wait(None), WAIT_MIN);
+    assert_eq!(wait(Some(0)), WAIT_MIN);
+    assert_eq!(wait(Some(30_000)), 30_000);
+    assert_eq!(wait(Some(i64::MAX)), WAIT_MAX);
+}
+
+#[test]
+fn a_queue_is_made_again_of_its_changes_and_of_what_it_is() {
+    let mut queue = Queue::default();
+    let mut log = Vec::new();
+    let mut now = 0;
+    for n in 1..=50_u64 {
+        put(&mut queue, Item { record: n, ..item(&n.to_string()) });
+        if n % 3 == 0 || n == 50 {
+            now += 60_000;
+            assert!(queue.due(now, 6000).unwrap().is_ok());
+            queue.settle(Outcome::Taken, now, 0, None);
+        }
+        log.extend(queue.changes().unwrap());
+    }
+    for mut again in [Queue::of(log), Queue::of(queue.whole())] {
+        assert_eq!((again.len(), again.mark(), again.has_changed()), (33, 50, false));
+        assert_eq!(&*again.oldest().unwrap().id, "18");
+        for n in 1..=50 {
+            let known = Item { record: n, ..item(&n.to_string()) };
+            assert_eq!(put(&mut again, known), Put::Known, "{n}");
+        }
+        assert_eq!(put(&mut again, Item { record: 49, ..item("of an earlier record") }), Put::Known);
+        assert_eq!(put(&mut again, Item { record: 50, ..item("of the same record") }), IN);
+        assert_eq!(put(&mut again, Item { record: 51, ..item("new") }), IN);
+        again.forget_beyond(20);
+        assert_eq!(put(&mut again, Item { record: 21, ..item("of a record that came anew") }), IN);
+        let mut later = Queue::of(again.whole());
+        assert_eq!((later.len(), later.mark()), (again.len(), 21));
+        assert_eq!(put(&mut later, Item { record: 22, ..item("and the next") }), IN);
+    }
+}
+
+#[test]
+fn changes_that_nobody_asks_for_take_no_more_memory_than_the_queue() {
+    let mut queue = Queue::default();
+    for n in 0..30_000 {
+        put(&mut queue, item(&n.to_string()));
+        assert!(queue.due(n * 60_000, 6000).unwrap().is_ok());
+        queue.settle(Outcome::Taken, n * 60_000, 0, None);
+    }
+    assert!(queue.has_changed() && queue.changes().is_none(), "all of it is to be stored");
+    assert!(!queue.has_changed());
+    put(&mut queue, item("next"));
+    assert_eq!(queue.changes().unwrap().len(), 1);
 }
 
 #[test]
 fn no_more_than_so_many_go_out_a_minute_and_a_clock_that_goes_back_stops_nothing() {
     let mut queue = Queue::default();
     (0..10).for_each(|n| {
-        let _ = queue.put(item(&n.to_string()));
+        let _ = put(&mut queue, item(&n.to_string()));
     });
     let mut now = 1_000_000;
     for _ in 0..3 {
         assert!(queue.due(now, 3).unwrap().is_ok());
-        queue.settle(Outcome::Taken, now, 0);
+        queue.settle(Outcome::Taken, now, 0, None);
         now += 10;
     }
     assert_eq!(queue.due(now, 3).unwrap().map(|_| ()), Err(1_060_000));
     assert!(queue.due(1_060_000, 3).unwrap().is_ok());
     assert!(queue.due(5, 3).unwrap().is_ok(), "set back by a quarter of an hour");
-    queue.settle(Outcome::Away, 9_000_000_000, 0);
+    queue.settle(Outcome::Away, 9_000_000_000, 0, None);
     assert!(matches!(queue.due(0, 3).unwrap(), Err(at) if at <= WAIT_MAX));
 }
 
 #[test]
-fn a_full_queue_takes_no_more() {
+fn from_a_full_queue_the_oldest_fall_out_but_for_the_one_that_is_tried() {
     let mut queue = Queue::default();
-    let large = Item { body: vec![b'x'; QUEUE_BYTES_MAX], ..item("large") };
-    assert!(queue.has_room(usize::MAX), "one message has room whatever its size");
-    queue.put(large);
-    assert!(!queue.has_room(1));
+    for n in 0..QUEUE_MAX {
+        assert_eq!(put(&mut queue, item(&n.to_string())), IN);
+    }
+    assert_eq!(put(&mut queue, item("one more")), Put::In { fell_out: 1 });
+    assert_eq!((queue.len(), &*queue.oldest().unwrap().id), (QUEUE_MAX, "0"));
+    let changes = queue.changes().unwrap();
+    assert!(changes.contains(&QueueChange::Left("1".into())) && !changes.contains(&QueueChange::Left("0".into())));
+    assert_eq!(put(&mut queue, item("1")), Put::Known, "what fell out does not come again");
     let mut queue = Queue::default();
-    (0..QUEUE_MAX).for_each(|n| queue.mark += u64::from(queue.put(Item { body: Vec::new(), ..item(&n.to_string()) })));
-    assert!(queue.mark == QUEUE_MAX as u64 && !queue.has_room(0));
+    let large = |n: usize| Item { body: vec![b'x'; ITEM_BYTES_MAX].into(), ..item(&n.to_string()) };
+    let most = QUEUE_BYTES_MAX / ITEM_BYTES_MAX;
+    (0..most).for_each(|n| assert_eq!(put(&mut queue, large(n)), IN));
+    assert_eq!(put(&mut queue, large(most)), Put::In { fell_out: 1 });
+    assert_eq!(queue.len(), most);
+    let longer = Item { body: vec![b'x'; ITEM_BYTES_MAX + 1].into(), ..item("longer") };
+    assert_eq!(put(&mut queue, longer), Put::TooLong);
 }
 
 #[test]
 fn settings_that_cannot_work_are_named() {
-    let wrong = |sink: serde_json::Value| -> Vec<String> {
+    let whole = |sink: serde_json::Value| {
         let mut whole = serde_json::json!({ "name": "a", "kind": "webhook", "url": "https://x/", "events": ["gap"] });
         sink.as_object().unwrap().iter().for_each(|(key, value)| whole[key] = value.clone());
-        let settings: Settings = serde_json::from_value(serde_json::json!({ "sinks": [whole] })).unwrap();
+        whole
+    };
+    let wrong = |sink: serde_json::Value| -> Vec<&'static str> {
+        let settings: Settings = serde_json::from_value(serde_json::json!({ "sinks": [whole(sink)] })).unwrap();
         settings.wrong().into_iter().map(|wrong| wrong.key).collect()
     };
-    assert!(wrong(serde_json::json!({})).is_empty());
+    let none: [&str; 0] = [];
+    assert_eq!(wrong(serde_json::json!({})), none);
     assert_eq!(wrong(serde_json::json!({ "name": "a b" })), ["name"]);
-    assert_eq!(wrong(serde_json::json!({ "url": "ftp://x" })), ["url"]);
-    assert_eq!(wrong(serde_json::json!({ "url": "" })), ["url"]);
+    for url in ["ftp://x", "", "https://", "nonsense", "https://user:word@x/", "https://x:99999/"] {
+        assert_eq!(wrong(serde_json::json!({ "url": url })), ["url"], "{url}");
+    }
+    assert_eq!(wrong(serde_json::json!({ "url_file": "u" })), ["url"], "both");
     assert_eq!(wrong(serde_json::json!({ "events": [] })), ["events"]);
+    assert_eq!(wrong(serde_json::json!({ "stations": [] })), ["stations"]);
+    assert_eq!(wrong(serde_json::json!({ "colours": ["red", "green"] })), ["colours"]);
     assert_eq!(wrong(serde_json::json!({ "per_minute": 0 })), ["per_minute"]);
-    assert_eq!(wrong(serde_json::json!({ "kind": "wecom" })), ["url_file"]);
+    assert_eq!(wrong(serde_json::json!({ "kind": "wecom" })), ["url"]);
+    assert_eq!(wrong(serde_json::json!({ "kind": "wecom", "url": "", "url_file": "u" })), none);
+    assert_eq!(
+        wrong(serde_json::json!({ "kind": "wecom", "url": "", "url_file": "u", "secret_file": "s" })),
+        ["secret_file"]
+    );
     assert_eq!(wrong(serde_json::json!({ "kind": "mail" })), ["mail"]);
-    let mail = serde_json::json!({ "host": "m", "port": 25, "security": "none", "from": "a@b", "to": ["c@d"], "username": "u" });
-    assert_eq!(wrong(serde_json::json!({ "kind": "mail", "mail": mail })), ["mail.security"]);
-    let sink: Sink = serde_json::from_value(
-        serde_json::json!({ "name": "a", "kind": "wecom", "events": ["case-*", "gap"], "stations": ["3401*"] }),
-    )
-    .unwrap();
-    assert!(sink.wants("case-opened", Some("34010001")) && sink.wants("gap", None));
-    assert!(!sink.wants("gap-closed", Some("34010001")) && !sink.wants("gap", Some("35")));
+    let mail = |change: serde_json::Value| {
+        let mut mail = serde_json::json!({ "host": "m", "port": 25, "security": "none", "from": "a@b", "to": ["c@d"] });
+        change.as_object().unwrap().iter().for_each(|(key, value)| mail[key] = value.clone());
+        wrong(serde_json::json!({ "kind": "mail", "mail": mail }))
+    };
+    assert_eq!(mail(serde_json::json!({})), none);
+    assert_eq!(mail(serde_json::json!({ "username": "u", "password_file": "p" })), ["mail.security"]);
+    assert_eq!(mail(serde_json::json!({ "username": "u", "security": "tls" })), ["mail.password_file"]);
+    assert_eq!(mail(serde_json::json!({ "host": "m:25" })), ["mail.host"]);
+    assert_eq!(mail(serde_json::json!({ "port": 0 })), ["mail.port"]);
+    assert_eq!(mail(serde_json::json!({ "from": "nobody" })), ["mail.from"]);
+    assert_eq!(mail(serde_json::json!({ "to": ["c@d", "e"] })), ["mail.to"]);
+    let many: Vec<_> = (0..=SINKS_MAX).map(|n| whole(serde_json::json!({ "name": format!("s{n}") }))).collect();
+    let settings: Settings = serde_json::from_value(serde_json::json!({ "sinks": many })).unwrap();
+    assert_eq!(settings.wrong().len(), 1, "one too many");
+    let has_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    assert!(settings.wrong().iter().all(|wrong| has_chinese(wrong.rule)));
+}
+
+#[test]
+fn what_stands_in_a_secret_s_file_is_looked_at_and_not_shown() {
+    let sink = sink("http://127.0.0.1/");
+    assert_eq!(sink.wrong_secret("url_file", b"https://oapi.dingtalk.com/robot/send?access_token=1\n"), None);
+    for bad in [&b""[..], b" \n", b"hunter2", b"https://a/\nhttps://b/", b"\xff"] {
+        assert!(sink.wrong_secret("url_file", bad).is_some_and(|why| !why.contains("hunter2")), "{bad:?}");
+    }
+    assert_eq!(sink.wrong_secret("secret_file", b"hunter2\n"), None);
+    assert!(sink.wrong_secret("secret_file", b"\n").is_some());
+}
+
+#[test]
+fn a_filter_chooses_by_kind_station_region_and_colour() {
+    let sink = |more: serde_json::Value| -> Sink {
+        let mut sink = serde_json::json!({ "name": "a", "kind": "webhook", "events": ["*"] });
+        more.as_object().unwrap().iter().for_each(|(key, value)| sink[key] = value.clone());
+        serde_json::from_value(sink).unwrap()
+    };
+    let of = |kind, mn| MessageFacts { kind, mn, region: None, colours: &[] };
+    let some = sink(serde_json::json!({ "events": ["case-*", "gap", "hj212.case/1"], "stations": ["3401*"] }));
+    for (kind, mn, wanted) in [
+        ("case-opened", Some("34010001"), true),
+        ("gap", None, true),
+        ("gap-closed", Some("34010001"), false),
+        ("gap", Some("35"), false),
+        ("hj212.case/1", Some("34010001"), true),
+        ("hj212.case-step-status/1", Some("34010001"), false),
+    ] {
+        assert_eq!(some.wants(&of(kind, mn)), wanted, "{kind} {mn:?}");
+    }
+    let all = sink(serde_json::json!({}));
+    assert!(
+        all.wants(&of("alert", Some("A"))) && !all.wants(&of("hj212.alert/1", Some("A"))),
+        "all events are no documents"
+    );
+    let documents = sink(serde_json::json!({ "events": ["hj212.*"] }));
+    assert!(documents.wants(&of("hj212.alert/1", Some("A"))) && !documents.wants(&of("alert", Some("A"))));
+    let region = sink(serde_json::json!({ "regions": ["3401*"] }));
+    let within = |region| MessageFacts { region, ..of("gap", Some("A")) };
+    assert!(
+        region.wants(&within(Some("340100"))) && !region.wants(&within(Some("340200"))) && !region.wants(&within(None))
+    );
+    assert!(region.wants(&of("dead-letter", None)), "the gateway is in no region");
+    let red = sink(serde_json::json!({ "colours": ["orange", "red"] }));
+    let coloured = |colours| MessageFacts { colours, ..of("alert", Some("A")) };
+    let [yellow, was_red]: [&[Box<str>]; 2] = [&["yellow".into()], &["yellow".into(), "red".into()]];
+    assert!(!red.wants(&coloured(yellow)), "too low");
+    assert!(red.wants(&coloured(was_red)), "who was told of red is told that it is red no more");
+    assert!(red.wants(&of("gap", Some("A"))), "what has no colour is not chosen by it");
 }
