@@ -13,7 +13,7 @@ const MINUTE: i64 = 60_000_000;
 fn said(mn: &str, content: Says, body: &Value) -> TypedPublication {
     let publication =
         Publication { topic: format!("hj212/v1/{mn}"), payload: Bytes::from(body.to_string()), retain: false };
-    TypedPublication { publication, station: Some(mn.into()), content }
+    TypedPublication { publication, station: Some(mn.into()), content, label: None }
 }
 
 pub(super) fn data(kind: Kind, qn: Option<&str>, received: Timestamp, backfill: bool) -> DataContent {

@@ -73,13 +73,15 @@ impl Interpreter {
 
     /// Many cases may be told of at one record: the event's id has the case in it.
     fn push_case_event(&self, told: &Told, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
+        let id = format!("{}-{}-{}-{}", self.settings.gateway, place.name(), told.what, told.case);
         let body = json!({
-            "schema": "hj212.event/1", "id": format!("{}-{}-{}-{}", self.settings.gateway, place.name(), told.what, told.case),
+            "schema": "hj212.event/1", "id": id,
             "gateway": self.settings.gateway, "mn": told.mn, "kind": told.what, "time": place.time.to_rfc3339(), "detail": told.view(),
         });
         let (name, topic) = self.named(&told.mn);
         let event = StationEvent { kind: EventKind::named(told.what), time: place.time };
-        out.push(TypedPublication::of(&name, topic.event(told.what), with_journal(&body, place), Says::Event(event)));
+        let said = TypedPublication::of(&name, topic.event(told.what), with_journal(&body, place), Says::Event(event));
+        out.push(said.labelled(told.what, id).in_colours(vec![told.colour.name().into()]));
     }
 
     fn publish_case(&self, case: &Case, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
@@ -88,7 +90,9 @@ impl Interpreter {
             body.extend(view);
         }
         let (name, topic) = self.named(&case.mn);
-        out.push(TypedPublication::of(&name, topic.case(&case.id), with_journal(&body, place), Says::Case));
+        let said = TypedPublication::of(&name, topic.case(&case.id), with_journal(&body, place), Says::Case);
+        let said = said.labelled("hj212.case/1", place.id_of("case", &[&case.mn, &case.id]));
+        out.push(said.in_colours(vec![case.colour.name().into()]));
     }
 
     fn answer_step(
@@ -105,7 +109,9 @@ impl Interpreter {
         });
         let (name, topic) = self.named(mn);
         let topic = topic.entry_status("case-step", Some(role), &answer.id);
-        out.push(TypedPublication::of(&name, topic, with_journal(&body, place), Says::CaseStatus));
+        let said = TypedPublication::of(&name, topic, with_journal(&body, place), Says::CaseStatus);
+        let id = place.id_of("case-step-status", &[mn, role, &answer.id]);
+        out.push(said.labelled("hj212.case-step-status/1", id));
     }
 }
 

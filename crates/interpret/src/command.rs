@@ -19,6 +19,8 @@ use hj212_downlink::{Outcome, Step};
 use hj212_model::message::topic::station_name;
 use hj212_model::message::{Timestamp, Topic};
 
+/// The schema of what is known of a request.
+const STATUS: &str = "hj212.command/1";
 /// Open requests remembered, of all stations.
 const OPEN_MAX: usize = 50_000;
 /// Ended requests whose documents are to be cleared one day.
@@ -120,11 +122,13 @@ impl Interpreter {
         body.push(b'}');
         if beside {
             let (name, topic) = self.named(mn);
-            out.push(TypedPublication::of(&name, topic.command_refused(id), Bytes::from(body), Says::CommandRefused));
+            let said = TypedPublication::of(&name, topic.command_refused(id), Bytes::from(body), Says::CommandRefused);
+            out.push(said.labelled(STATUS, place.id_of("command-refused", &[mn, id])));
             return self.push_step_event(mn, "command", &in_event(step, id, None), place, out);
         }
         let (name, topic) = self.named(mn);
-        out.push(TypedPublication::of(&name, topic.command_status(id), Bytes::from(body), Says::CommandStatus));
+        let said = TypedPublication::of(&name, topic.command_status(id), Bytes::from(body), Says::CommandStatus);
+        out.push(said.labelled(STATUS, place.id_of("command-status", &[mn, id])));
         if let (Step::Ended { outcome: Outcome::Done, .. }, Some(proposal)) =
             (step, story.and_then(CommandState::registration))
         {
@@ -186,7 +190,8 @@ impl Interpreter {
         body.push(b'}');
         let (name, topic) = self.named(mn);
         let event = StationEvent { kind: EventKind::named(kind), time: place.time };
-        out.push(TypedPublication::of(&name, topic.event(kind), Bytes::from(body), Says::Event(event)));
+        let said = TypedPublication::of(&name, topic.event(kind), Bytes::from(body), Says::Event(event));
+        out.push(said.labelled(kind.to_owned(), id));
     }
 }
 

@@ -134,7 +134,7 @@ fn publish(
         body.push(b'}');
         let event = StationEvent { kind: EventKind::UnderWay, time: place.time };
         let (topic, content) = (station.topic.event(kind), Says::Event(event));
-        out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
+        out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content).labelled(kind, id));
     }
 }
 

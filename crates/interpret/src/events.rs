@@ -22,6 +22,11 @@ impl JournalRef<'_> {
     pub(super) fn name(&self) -> RecordName {
         RecordName::new(self.offset, self.hash)
     }
+
+    /// The id of a publication whose body has none: the record, what is published, and what tells it from others of the same record.
+    pub(super) fn id_of(&self, what: &str, of: &[&str]) -> String {
+        format!("{}-{what}-{}", self.name(), of.join("-"))
+    }
 }
 
 /// A record's name in ids: `OFFSET-HASH`, the first four bytes of its chain hash. Offsets alone are the same in two journals, of two gateways

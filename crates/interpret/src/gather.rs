@@ -195,7 +195,8 @@ impl Interpreter {
             events::write_parts_missing(&mut self.body, &station.head, &id, place, pending, &data);
             let event = StationEvent { kind: EventKind::Other, time: place.time };
             let (topic, body) = (station.topic.event("parts-missing"), Bytes::copy_from_slice(&self.body));
-            out.push(TypedPublication::of(&station.name, topic, body, Says::Event(event)));
+            let said = TypedPublication::of(&station.name, topic, body, Says::Event(event));
+            out.push(said.labelled("parts-missing", id));
         }
         learned
     }

@@ -277,7 +277,7 @@ fn publish(
         return;
     };
     let mut body = Vec::new();
-    match said.what {
+    let (kind, id): (Cow<'static, str>, String) = match said.what {
         What::Schema(schema) => {
             let id = numbers.id(&settings.gateway, &station.level, schema);
             body.extend_from_slice(format!("{{\"schema\":\"hj212.{schema}/1\",\"id\":").as_bytes());
@@ -290,6 +290,7 @@ fn publish(
             if let Some((code, day)) = &said.of {
                 body.extend_from_slice(format!(",\"marks\":{}", marks_of(station, code, *day)).as_bytes());
             }
+            (format!("hj212.{schema}/1").into(), id)
         }
         What::Event(kind, at) => {
             let id = numbers.id(&settings.gateway, &station.level, kind);
@@ -299,11 +300,13 @@ fn publish(
             body.extend_from_slice(format!(",\"kind\":\"{kind}\",\"time\":").as_bytes());
             quoted(&mut body, |out| write_timestamp(out, at));
             body.extend_from_slice(format!(",\"detail\":{members}").as_bytes());
+            (kind.into(), id)
         }
-    }
+    };
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
-    out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
+    let published = TypedPublication::of(&station.name, topic, Bytes::from(body), content);
+    out.push(published.labelled(kind, id).in_colours(said.colours));
 }
 
 /// What people entered over a day of a factor, and what authorities ruled about it.

@@ -90,8 +90,8 @@ mod worth;
 pub use judgement::DayKnown;
 pub use keys::Area;
 pub use published::{
-    CardContent, DataContent, EntryContent, EventKind, MarkEvent, Moment, Qn, Says, StationEvent, TypedPublication,
-    ValidityContent,
+    CardContent, DataContent, EntryContent, EventKind, Label, MarkEvent, Moment, Qn, Says, StationEvent,
+    TypedPublication, ValidityContent,
 };
 pub use settings::Settings;
 pub use shared_facts::SharedFacts;
@@ -339,6 +339,12 @@ impl Interpreter {
         self.open_cases(place, out);
         self.hold_back(from, out);
         done
+    }
+
+    /// The region of a station that is registered with one.
+    #[must_use]
+    pub fn region(&self, mn: &str) -> Option<&str> {
+        self.context.facts(mn)?.tags.get("region").map(String::as_str)
     }
 
     fn facts(&self, mn: &[u8]) -> Option<&StationFacts> {

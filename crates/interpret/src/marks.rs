@@ -262,7 +262,8 @@ fn publish(
         body.push(b'}');
         let event = StationEvent { kind: event_kind(happening), time: happening.at };
         let (topic, content) = (station.topic.event(happening.kind), Says::Event(event));
-        out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
+        let said = TypedPublication::of(&station.name, topic, Bytes::from(body), content);
+        out.push(said.labelled(happening.kind, id));
         if let Some(mark) = &happening.mark {
             retain(rulings, station, mark, place, out);
             retain_sharers(rulings, station, mark, place, out);
@@ -586,5 +587,7 @@ fn answer(
         }
     };
     let topic = station.topic.entry_status(kind, role, &said.id);
-    out.push(TypedPublication::of(&station.name, topic, Bytes::from(body), content));
+    let id = place.id_of(&format!("{kind}-status"), &[&station.name, role.unwrap_or_default(), &said.id]);
+    let published = TypedPublication::of(&station.name, topic, Bytes::from(body), content);
+    out.push(published.labelled(format!("hj212.{kind}-status/1"), id));
 }

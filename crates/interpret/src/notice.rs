@@ -28,14 +28,16 @@ impl Interpreter {
             return self.push_step_event(&mn, &kind, &detail, place, out);
         }
         let gateway = &self.settings.gateway;
+        let id = format!("{gateway}-{}-{kind}", place.name());
         let event = json!({
-            "schema": "hj212.gateway-event/1", "id": format!("{gateway}-{}-{kind}", place.name()), "gateway": gateway,
+            "schema": "hj212.gateway-event/1", "id": id, "gateway": gateway,
             "kind": kind, "time": place.time.to_rfc3339(), "detail": detail,
         });
         let mut body = event.to_string().into_bytes();
         body.pop();
         write_journal(&mut body, place.offset, place.hash);
         body.push(b'}');
-        out.push(TypedPublication::of_gateway(self.topic().event(&kind), Bytes::from(body), Says::Gateway));
+        let event = TypedPublication::of_gateway(self.topic().event(&kind), Bytes::from(body), Says::Gateway);
+        out.push(event.labelled(kind, id));
     }
 }

@@ -20,7 +20,7 @@ impl Interpreter {
         out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
-        let (kind, mn, on, was): (&str, &str, Peering, Option<Peering>) = match *presence {
+        let (kind, mn, on, was): (&'static str, &str, Peering, Option<Peering>) = match *presence {
             Presence::Online { mn, on } => ("online", mn, on, None),
             Presence::Offline { mn, on } => ("offline", mn, on, None),
             Presence::Takeover { mn, on, was } => ("takeover", mn, on, Some(was)),
@@ -46,7 +46,8 @@ impl Interpreter {
         events::write_presence(&mut self.body, &station.head, kind, &id, place, on, was);
         let event = StationEvent { kind: EventKind::named(kind), time: place.time };
         let (topic, body) = (station.topic.event(kind), Bytes::copy_from_slice(&self.body));
-        out.push(TypedPublication::of(&station.name, topic, body, Says::Event(event)));
+        let said = TypedPublication::of(&station.name, topic, body, Says::Event(event));
+        out.push(said.labelled(kind, id));
         if let Some(number) = number {
             self.publish_card_of(number, out);
             self.link(number, kind != "offline", place, out);

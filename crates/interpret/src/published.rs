@@ -4,6 +4,7 @@
 //! What must stay true: nobody inside reads a topic or a body back; what they look at stands in [`Says`]. A record on its way up costs no
 //! allocation for that: names are shared, and what is written as digits is kept as a number.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -25,6 +26,19 @@ pub struct TypedPublication {
     pub station: Option<Arc<str>>,
     /// What it says.
     pub content: Says,
+    /// What whoever is told beside the broker chooses it by: of events, documents of judgement and cases, and answers.
+    pub label: Option<Box<Label>>,
+}
+
+/// By what those choose who are told beside the broker, and by what they know a message again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Of an event its kind, of anything else its schema, as they stand in the body.
+    pub kind: Cow<'static, str>,
+    /// Given to this publication alone; of an event the id in its body.
+    pub id: Box<str>,
+    /// Of what is said of alerts and cases the colours that it is about: the one that holds, and the one before.
+    pub colours: Vec<Box<str>>,
 }
 
 impl Deref for TypedPublication {
@@ -43,13 +57,26 @@ impl TypedPublication {
             publication: Publication { topic, payload, retain },
             station: Some(Arc::clone(station)),
             content,
+            label: None,
         }
+    }
+
+    /// The same for those, too, who are told beside the broker.
+    pub(super) fn labelled(self, kind: impl Into<Cow<'static, str>>, id: impl Into<Box<str>>) -> TypedPublication {
+        let label = Label { kind: kind.into(), id: id.into(), colours: Vec::new() };
+        TypedPublication { label: Some(Box::new(label)), ..self }
+    }
+
+    /// The same, about these colours.
+    pub(super) fn in_colours(self, colours: Vec<Box<str>>) -> TypedPublication {
+        let label = self.label.map(|label| Box::new(Label { colours, ..*label }));
+        TypedPublication { label, ..self }
     }
 
     /// What the gateway says.
     pub(super) fn of_gateway(topic: String, payload: Bytes, content: Says) -> TypedPublication {
         let retain = content.is_retained();
-        TypedPublication { publication: Publication { topic, payload, retain }, station: None, content }
+        TypedPublication { publication: Publication { topic, payload, retain }, station: None, content, label: None }
     }
 
     /// What clears it at the broker.
@@ -72,7 +99,8 @@ impl TypedPublication {
             | Says::Judged { .. }
             | Says::Gateway) => other,
         };
-        TypedPublication { publication: Publication { payload: Bytes::new(), ..self.publication }, content, ..self }
+        let publication = Publication { payload: Bytes::new(), ..self.publication };
+        TypedPublication { publication, content, label: None, ..self }
     }
 
     /// The station at which something under way has changed by this: gaps, requests, keys, the clock.

@@ -1,5 +1,6 @@
 //! Journals in words played through the interpreter (see `fixtures/interpret/README.md`), and what must hold for any journal.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -372,6 +373,33 @@ fn every_published_body_keeps_its_schema() {
     let schemas = Schemas::new();
     for (_, _, steps) in fixtures() {
         played(&steps).iter().for_each(|publication| schemas.check(publication));
+    }
+}
+
+#[test]
+fn a_label_says_what_the_body_says_and_no_two_have_one_id() {
+    let mut kinds = BTreeSet::new();
+    for (name, _, steps) in fixtures() {
+        let mut ids = BTreeSet::new();
+        for publication in played(&steps) {
+            let label = match (&publication.label, &publication.content) {
+                (Some(label), _) => label,
+                (None, Says::Event(_) | Says::EntryStatus(_) | Says::RulingStatus { .. }) => {
+                    panic!("{name}: {} has no label", publication.topic)
+                }
+                (None, _) => continue,
+            };
+            let body: serde_json::Value = serde_json::from_slice(&publication.payload).unwrap();
+            let event = ["hj212.event/1", "hj212.gateway-event/1"].contains(&body["schema"].as_str().unwrap());
+            let said = if event { &body["kind"] } else { &body["schema"] };
+            assert_eq!(said.as_str(), Some(&*label.kind), "{name}: {}", publication.topic);
+            assert!(!event || body["id"].as_str() == Some(&*label.id), "{name}: {}", publication.topic);
+            assert!(ids.insert(label.id.clone()), "{name}: {} is the id of two", label.id);
+            kinds.insert(label.kind.clone().into_owned());
+        }
+    }
+    for wanted in ["online", "gap", "mark-begin", "hj212.command/1", "hj212.mark-entry-status/1"] {
+        assert!(kinds.contains(wanted), "{wanted} was not met: {kinds:?}");
     }
 }
 

@@ -53,9 +53,10 @@ impl Interpreter {
 
     fn tell_step(&mut self, step: Step, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let gateway = &self.settings.gateway;
+        let id = format!("{gateway}-{}-clock-step", place.name());
         let body = json!({
             "schema": "hj212.clock-step/1",
-            "id": format!("{gateway}-{}-clock-step", place.name()),
+            "id": id,
             "gateway": gateway,
             "from": step.from.to_rfc3339(),
             "to": step.to.to_rfc3339(),
@@ -67,7 +68,8 @@ impl Interpreter {
         write_journal(&mut self.body, place.offset, place.hash);
         self.body.push(b'}');
         let body = Bytes::copy_from_slice(&self.body);
-        out.push(TypedPublication::of_gateway(self.topic().clock_step(), body, Says::Gateway));
+        let said = TypedPublication::of_gateway(self.topic().clock_step(), body, Says::Gateway);
+        out.push(said.labelled("hj212.clock-step/1", id));
     }
 
     /// By how many microseconds the host's clock is ahead of what is believed, while it is doubted.

@@ -25,6 +25,8 @@ pub struct Said {
     pub what: What,
     /// The members of the body; `None`: what was retained is cleared.
     pub body: Option<Value>,
+    /// Of what is said of alerts their colours: the one that holds, and the one before.
+    pub colours: Vec<Box<str>>,
     /// The factor and the day that a judgement is about: who publishes adds the marks over it.
     pub of: Option<(String, i32)>,
     /// Of an alert that is settled: what a case is opened for.
@@ -60,9 +62,15 @@ impl Said {
             retain: false,
             what: What::Event(kind, at),
             body: Some(detail),
+            colours: Vec::new(),
             of: None,
             raised: None,
         }
+    }
+
+    /// The same, about these colours.
+    pub(super) fn in_colours(self, colours: &[Option<&str>]) -> Said {
+        Said { colours: colours.iter().flatten().map(|colour| Box::from(*colour)).collect(), ..self }
     }
 }
 
@@ -102,6 +110,7 @@ pub(super) fn day(
         retain: false,
         what: What::Schema("judgement"),
         body: Some(body),
+        colours: Vec::new(),
         of,
         raised: None,
     }
@@ -140,6 +149,7 @@ pub(super) fn hour(
         retain: false,
         what: What::Schema("judgement"),
         body: Some(body),
+        colours: Vec::new(),
         of: None,
         raised: None,
     }
@@ -159,6 +169,7 @@ pub(super) fn running((number, code, limit): (i32, &str, &Limit), running: &Runn
         retain: false,
         what: What::Schema("judgement-running"),
         body: Some(body),
+        colours: Vec::new(),
         of: None,
         raised: None,
     }
@@ -192,6 +203,7 @@ pub(super) fn furnace(
         retain: false,
         what: What::Schema("judgement"),
         body: Some(body),
+        colours: Vec::new(),
         of: None,
         raised: None,
     }

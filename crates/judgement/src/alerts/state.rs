@@ -210,7 +210,15 @@ impl Alerts {
             });
             out.push(Said::event("alert", now, detail));
             let topic = format!("alert/{}", alert.id());
-            out.push(Said { topic, retain: true, what: What::Schema("alert"), body: None, of: None, raised: None });
+            out.push(Said {
+                topic,
+                retain: true,
+                what: What::Schema("alert"),
+                body: None,
+                colours: Vec::new(),
+                of: None,
+                raised: None,
+            });
         }
     }
 
@@ -232,7 +240,7 @@ impl Alerts {
                 "zh": format!("{}色预警 {} 仍未解除，第 {} 次提醒", colour.zh, alert.code, alert.reminded),
                 "en": format!("the {} alert of {} is still open, reminder {}", colour.id, alert.code, alert.reminded),
             });
-            out.push(Said::event("alert-reminder", now, detail));
+            out.push(Said::event("alert-reminder", now, detail).in_colours(&[Some(&colour.id)]));
         }
     }
 
@@ -431,12 +439,13 @@ fn say(
         retain: true,
         what: What::Schema("alert"),
         body: Some(body),
+        colours: [Some(colour.id.as_str()), was].into_iter().flatten().map(Box::from).collect(),
         of: None,
         raised: (alert.stage == Stage::Settled).then_some(raised),
     });
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why,
         "stage": alert.stage.name(), "zh": zh, "en": en });
-    out.push(Said::event("alert", now, detail));
+    out.push(Said::event("alert", now, detail).in_colours(&[Some(&colour.id), was]));
 }
 
 /// Says that an alert has ended, and why; then nothing of it is retained.
@@ -468,11 +477,13 @@ fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timesta
         "explain": { "zh": zh, "en": en },
     });
     let topic = format!("alert/{}", alert.id());
-    let said =
-        |body| Said { topic: topic.clone(), retain: true, what: What::Schema("alert"), body, of: None, raised: None };
+    let said = |body| {
+        let (topic, what) = (topic.clone(), What::Schema("alert"));
+        Said { topic, retain: true, what, body, colours: Vec::new(), of: None, raised: None }.in_colours(&[was])
+    };
     out.push(said(Some(body)));
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": null, "was": was, "why": why,
         "stage": alert.stage.name(), "zh": zh, "en": en });
-    out.push(Said::event("alert", now, detail));
+    out.push(Said::event("alert", now, detail).in_colours(&[was]));
     out.push(said(None));
 }
