@@ -7,6 +7,7 @@
 mod place;
 mod ranges;
 mod sense;
+mod sinks;
 pub mod uplink;
 mod warnings;
 mod words;
@@ -35,6 +36,7 @@ use hj212_judgement as judgement;
 use hj212_marking::{self as marking, RuleBook};
 use hj212_model::registry::{self, Problem, Registry, Unknown};
 use hj212_mqtt as mqtt;
+use hj212_push as push;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -76,6 +78,8 @@ pub struct Config {
     pub limits: LimitFiles,
     /// What is said of days that exceed.
     pub alerts: Alerts,
+    /// Who is told beside the broker.
+    pub push: push::Settings,
     /// The keys that stations were given by other means.
     pub keys: Keys,
     /// What is logged.
@@ -274,6 +278,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         problems.push(source.lift("mqtt.password_file", Problem::of_file(file, &error.to_string(), remedy)));
     }
     problems.extend(wrong_certificates(&config, &source));
+    problems.extend(sinks::check_files(&source, &config));
     let keys = match load_keys(&config.keys.file) {
         Ok(keys) => keys,
         Err(found) => {
@@ -358,6 +363,7 @@ impl Config {
         anchor(&mut self.dictionary.file);
         anchor(&mut self.keys.file);
         anchor(&mut self.command.secrets);
+        self.push.sinks.iter_mut().flat_map(push::Sink::files_mut).for_each(anchor);
         self.mqtt.password_file.iter_mut().for_each(anchor);
         self.http.token_file.iter_mut().for_each(anchor);
         if let Some(tls) = &mut self.mqtt.tls {
@@ -452,6 +458,7 @@ fn check(source: &ConfigSource<'_>, text: &str, config: &Config) -> Vec<Problem>
     );
     problems.extend(sense::check_addresses(source, config));
     problems.extend(sense::check_commands(source, config));
+    problems.extend(sinks::check(source, config));
     for (key, value, must) in config.command.wrong() {
         problems.push(source.broken(&[&format!("command.{key}")], &value, must, DEFAULT));
     }

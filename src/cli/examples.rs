@@ -151,6 +151,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         )],
     ),
     ("alerts list", &[("the worst first 最严重的在前", "hj212-gateway alerts list")]),
+    ("push test", &[("whether a sink takes a message 试发一条", "hj212-gateway push test --sink city")]),
     ("cases list", &[("cases of one station 某站案件", "hj212-gateway cases list --mn 010000A8900016F000169DC0")]),
     ("cases show", &[("its steps 办理过程", "hj212-gateway cases show --mn 010000A8900016F000169DC0 case-1")]),
     (

@@ -24,6 +24,7 @@ mod letters;
 mod log;
 mod marks;
 mod online;
+mod push;
 mod replay;
 mod run;
 mod seal;
@@ -123,6 +124,9 @@ enum Command {
     /// The alerts that are open (预警)
     #[command(subcommand)]
     Alerts(alerts::Command),
+    /// Who is told beside the broker: webhooks, office robots, mail (推送)
+    #[command(subcommand)]
+    Push(push::PushCommand),
     /// Says why readings are marked, from the journal (标记说明)
     #[command(subcommand)]
     Marks(marks::Command),
@@ -173,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Evidence(command) => evidence::evidence(&command),
         Command::Judge(command) => judge::judge(&command),
         Command::Alerts(command) => alerts::alerts(&command),
+        Command::Push(command) => push::push(&command),
         Command::Marks(command) => marks::marks(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),

@@ -1,6 +1,7 @@
 //! The range of every setting that is a number, a duration or a size.
 //!
-//! What must stay true: **every such setting stands in [`RANGES`]**; a test walks all settings and fails for one that does not, and tries
+//! What must stay true: **every such setting stands in [`RANGES`]**, but for those of the sinks of push, which are looked at one by one
+//! ([`super::sinks`]); a test walks all settings and fails for one that does not, and tries
 //! zero, values beyond both ends and a wrong unit of each. What is outside its range is refused by `check` and at the start, with file and
 //! line, the value, the range and what to do. A range is wide: it keeps out what cannot work or was never meant, not what is unusual.
 

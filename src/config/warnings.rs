@@ -46,7 +46,9 @@ fn of_secrets(loaded: &Loaded) -> Vec<Problem> {
     let config = &loaded.config;
     let tls = config.mqtt.tls.as_ref().and_then(|tls| tls.key.clone());
     let listeners = config.listen.also.iter().filter_map(|also| Some(also.tls.as_ref()?.key.clone()));
+    let sinks = config.push.sinks.iter().flat_map(|sink| sink.secrets().map(|(_, file)| file.clone()));
     let secrets = config.mqtt.password_file.iter().chain(&config.http.token_file).cloned().chain(tls).chain(listeners);
+    let secrets = secrets.chain(sinks);
     let has_password = loaded.registry.stations().any(|station| station.pw.is_some());
     let stations = loaded.station_files.iter().filter(|_| has_password).cloned();
     let open =

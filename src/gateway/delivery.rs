@@ -4,6 +4,7 @@
 //! What must stay true:
 //! * the cursor is the number of a record such that everything published from it and from all before it is acknowledged; it only goes forward;
 //! * a checkpoint is due only when a cursor that is not before it is **on disk**;
+//! * the cursor is written no further than others have stored what they took of its records ([`Delivery::due`]);
 //! * pure: no disk, no clock.
 
 use std::collections::VecDeque;
@@ -89,12 +90,14 @@ impl Delivery {
         time
     }
 
-    /// What is to be written now; `timely`: the cursor was not written for long enough.
-    pub fn due(&mut self, timely: bool) -> Option<Due> {
+    /// What is to be written now; `timely`: the cursor was not written for long enough; `kept`: up to this record all is on disk that others took
+    /// of it.
+    pub fn due(&mut self, timely: bool, kept: Offset) -> Option<Due> {
         if let Some((offset, state)) = self.checkpoint.take_if(|(offset, _)| *offset <= self.stored) {
             return Some(Due::Checkpoint(offset, state));
         }
-        (timely && self.cursor > self.stored).then_some(Due::Cursor(self.cursor))
+        let cursor = self.cursor.min(kept);
+        (timely && cursor > self.stored).then_some(Due::Cursor(cursor))
     }
 
     /// Whether a state waits to be written.
@@ -143,6 +146,24 @@ impl Delivery {
 mod tests {
     use super::*;
 
+    const ALL: Offset = Offset(u64::MAX);
+
+    #[test]
+    fn the_cursor_is_written_no_further_than_others_have_stored() {
+        let mut delivery = Delivery::new(Offset(4), Offset(4), 100);
+        (5..=9).for_each(|n| delivery.handed(Offset(n), Timestamp(5), n));
+        delivery.keep(vec![9]);
+        delivery.acknowledged(9);
+        assert_eq!(delivery.due(true, Offset(4)), None);
+        assert_eq!(delivery.due(true, Offset(2)), None, "nor back");
+        assert_eq!(delivery.due(true, Offset(7)), Some(Due::Cursor(Offset(7))));
+        delivery.stored(Offset(7));
+        assert_eq!((delivery.due(true, Offset(7)), delivery.is_settled()), (None, false));
+        assert_eq!(delivery.due(true, ALL), Some(Due::Cursor(Offset(9))));
+        delivery.stored(Offset(9));
+        assert_eq!(delivery.due(true, Offset(7)), Some(Due::Checkpoint(Offset(9), vec![9])));
+    }
+
     #[test]
     fn the_cursor_waits_for_the_word_and_the_checkpoint_for_the_cursor_on_disk() {
         let mut delivery = Delivery::new(Offset(4), Offset(4), 3);
@@ -151,19 +172,19 @@ mod tests {
         delivery.handed(Offset(7), Timestamp(7), 3);
         assert!(delivery.wants_state());
         delivery.keep(vec![7]);
-        assert_eq!((delivery.acknowledged(1), delivery.due(true)), (None, None));
+        assert_eq!((delivery.acknowledged(1), delivery.due(true, ALL)), (None, None));
         assert_eq!((delivery.acknowledged(2), delivery.cursor()), (Some(Timestamp(6)), Offset(6)));
-        assert_eq!(delivery.due(false), None, "not yet");
-        assert_eq!(delivery.due(true), Some(Due::Cursor(Offset(6))));
+        assert_eq!(delivery.due(false, ALL), None, "not yet");
+        assert_eq!(delivery.due(true, ALL), Some(Due::Cursor(Offset(6))));
         delivery.stored(Offset(6));
         assert_eq!(delivery.acknowledged(3), Some(Timestamp(7)));
         // The disk refuses: the checkpoint waits.
-        assert_eq!(delivery.due(true), Some(Due::Cursor(Offset(7))));
-        assert_eq!(delivery.due(true), Some(Due::Cursor(Offset(7))));
+        assert_eq!(delivery.due(true, ALL), Some(Due::Cursor(Offset(7))));
+        assert_eq!(delivery.due(true, ALL), Some(Due::Cursor(Offset(7))));
         assert!(!delivery.is_settled());
         delivery.stored(Offset(7));
-        assert_eq!(delivery.due(false), Some(Due::Checkpoint(Offset(7), vec![7])));
-        assert_eq!(delivery.due(true), None);
+        assert_eq!(delivery.due(false, ALL), Some(Due::Checkpoint(Offset(7), vec![7])));
+        assert_eq!(delivery.due(true, ALL), None);
         assert!(delivery.is_settled() && delivery.is_idle());
     }
 }

@@ -29,8 +29,10 @@ pub mod limits;
 mod liveness;
 mod mark_entries;
 pub mod marks;
+mod open_metrics;
 mod past;
 pub mod progress;
+pub mod push;
 mod questions;
 mod registered;
 mod reload;
@@ -57,7 +59,7 @@ use crate::net::{self, ListenerState};
 use announce::{Announcer, append};
 use derived::Derived;
 use hj212_interpret as interpret;
-use hj212_journal::{self as journal, Entry, Holder, Journal, Offset, OsDisk};
+use hj212_journal::{self as journal, Disk, Entry, Holder, Journal, Offset, OsDisk};
 use hj212_model::clock;
 use hj212_model::clock::Monotonic;
 use hj212_model::message::{Context, Publication, Record, Topic};
@@ -136,6 +138,8 @@ pub struct Running {
     /// Cancelled when the connection to the broker may close.
     farewell: CancellationToken,
     listeners: tokio::task::JoinSet<()>,
+    /// What keeps the queues of push on disk.
+    keepers: push::Keepers,
     /// Ends with `stop`, between two chunks.
     archiver: Option<std::thread::JoinHandle<()>>,
     uplink: std::thread::JoinHandle<()>,
@@ -232,10 +236,15 @@ impl Running {
         let (orders, ordered) =
             config.command.enabled.then(|| tokio::sync::mpsc::channel(command_desk::ORDERS_MAX)).unzip();
         let renew = Arc::new(tokio::sync::Notify::new());
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let end = (journal.id(), journal.recovered().last);
+        let (pusher, queues) = push::Pusher::open(&config.push, (&disk, &config.journal.dir), end, &telemetry);
+        let pusher = Arc::new(pusher);
         let (questions, asked) = questions::Questions::new();
         let uplink = uplink::Uplink {
             questions: asked,
             orders: orders.clone(),
+            push: Arc::clone(&pusher),
             renew: Arc::clone(&renew),
             settings: config.uplink.clone(),
             progress: Arc::clone(&progress),
@@ -251,6 +260,7 @@ impl Running {
             stop: last_record.clone(),
         }
         .spawn()?;
+        let keepers = pusher.start(queues, &stop, &last_record);
 
         let settings = config.listen.clone();
         let shares = limits::Shares::taken();
@@ -297,6 +307,7 @@ impl Running {
             board: Arc::clone(&board),
             questions,
             dead,
+            push: pusher,
             token_file: config.http.token_file.clone(),
             log,
             counted: Mutex::default(),
@@ -338,6 +349,7 @@ impl Running {
             last_record,
             farewell,
             listeners: tasks,
+            keepers,
             archiver,
             uplink,
             broker_task,
@@ -410,7 +422,16 @@ impl Running {
             }
         }
         self.farewell.cancel();
-        match tokio::time::timeout_at(stopped + END_MAX, self.broker_task).await {
+        let (left, kept) = tokio::join!(
+            tokio::time::timeout_at(stopped + END_MAX, self.broker_task),
+            tokio::time::timeout_at(stopped + END_MAX, self.keepers.finish()),
+        );
+        if kept.is_err() {
+            tracing::warn!(
+                "the queues of push are not stored in time; what is missing in them is published again after the next start"
+            );
+        }
+        match left {
             Ok(Ok(())) => {}
             Ok(Err(_)) => tracing::error!("the task of the broker ended in a panic"),
             Err(_) => tracing::warn!("the broker does not let go; the connection is cut"),

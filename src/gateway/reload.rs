@@ -158,6 +158,8 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         recall: _,
         cases: _,
         judgement: _,
+        // Files of secrets are read for each attempt, so new ones hold at once.
+        push: _,
         // Taken up, but for what is compared below.
         listen: _,
         marking: _,
@@ -188,6 +190,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("judgement", old.judgement != new.judgement),
         ("archive", old.archive != new.archive),
         ("cases", old.cases != new.cases),
+        ("push", old.push != new.push),
         ("log.format", old.log.format != new.log.format),
     ];
     let waiting = changed.iter().filter(|(_, is)| *is);
@@ -236,7 +239,11 @@ mod tests {
         new.mqtt.port = 1;
         new.archive.dir = "archive".into();
         new.cases.steps = true;
-        let waiting = ["mqtt", "archive", "cases"].map(|name| format!("{name}: changed in the file, needs a restart"));
+        new.push =
+            toml::from_str("sinks = [{ name = \"a\", kind = \"webhook\", url = \"http://a/\", events = [\"*\"] }]")
+                .unwrap();
+        let waiting =
+            ["mqtt", "archive", "cases", "push"].map(|name| format!("{name}: changed in the file, needs a restart"));
         assert_eq!(needs_restart(&Config::default(), &new), waiting);
     }
 }

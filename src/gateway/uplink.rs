@@ -17,7 +17,9 @@
 //!   before that has been read. The damaged bytes, and what can be read around unreadable ones, are copied to quarantine;
 //! * a place that cannot be read is passed over only when it stays so for [`READ_TRIES`] tries and [`READ_PATIENCE`] while the disk stores new
 //!   records: a disk that is away is waited for.
-//! * nothing here looks at a clock to decide what is published; time is the records' time.
+//! * nothing here looks at a clock to decide what is published; time is the records' time;
+//! * what is published is offered to push as well, once ([`super::push`]). The cursor on disk waits for the queues to be on disk, a short time and
+//!   without this thread waiting: it goes on with what comes.
 //!
 //! # Files
 //!
@@ -43,6 +45,7 @@ use super::context;
 use super::delivery::{Delivery, Due};
 use super::derived::{CHECKPOINTS_MAX, Derived};
 use super::progress::{Ending, Progress};
+use super::push::Pusher;
 use super::questions::Question;
 use super::size_guard::SizeGuard;
 use crate::board::{Board, lock};
@@ -78,6 +81,8 @@ pub struct Uplink {
     pub(super) envelope: SizeGuard,
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) telemetry: Arc<Telemetry>,
+    /// Who else is told.
+    pub(super) push: Arc<Pusher>,
     /// Asks for the registry to be journalled once more.
     pub(super) renew: Arc<Notify>,
     /// Where stations are asked for what is missing, if they are to be.
@@ -105,7 +110,7 @@ impl Uplink {
         let _ending = Ending(Arc::clone(&self.progress));
         let Some(mut task) = UplinkTask::new(self).await else { return };
         match task.drive().await {
-            Ok(()) => task.leave(),
+            Ok(()) => task.leave().await,
             Err(Closed) => tracing::warn!(
                 cursor = task.delivery.cursor().0,
                 "the connection to the broker has closed for good; the rest is published after the next start"
@@ -364,6 +369,7 @@ impl UplinkTask {
         }
         for published in self.publications.drain(..) {
             lock(&self.shared.board).published(&published);
+            self.shared.push.offer(&published, self.position, |mn| self.interpreter.region(mn));
             let fitting = self.shared.envelope.fit(published.publication, self.position, &self.shared.telemetry);
             let mut pushed = std::pin::pin!(self.shared.outbox.push_of(fitting, self.position.0));
             self.seq = loop {
@@ -394,7 +400,8 @@ impl UplinkTask {
 
     /// Writes what is due; `timely`: the cursor too.
     fn write_due(&mut self, timely: bool) {
-        while let Some(due) = self.delivery.due(timely) {
+        let kept = if timely { self.shared.push.stored_before(self.delivery.cursor()) } else { Offset(0) };
+        while let Some(due) = self.delivery.due(timely, kept) {
             match due {
                 Due::Cursor(cursor) => {
                     if !self.store_cursor(cursor) {
@@ -471,7 +478,8 @@ impl UplinkTask {
     }
 
     /// An orderly end: all is delivered, so the state now is a checkpoint.
-    fn leave(&mut self) {
+    async fn leave(&mut self) {
+        self.shared.push.all_stored().await;
         self.write_due(true);
         if self.delivery.is_settled() {
             let state = self.interpreter.snapshot();

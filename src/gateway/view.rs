@@ -16,7 +16,9 @@ use super::history;
 use super::judged;
 use super::letters::Letters;
 use super::liveness::Liveness;
+use super::open_metrics::Text;
 use super::progress::Progress;
+use super::push::{Pusher, shown};
 use super::questions::Questions;
 use crate::board::{Board, Figures, Query, lock};
 use crate::http::{Answer, Check, Judged, Refused, View};
@@ -26,7 +28,7 @@ use hj212_interpret as interpret;
 use hj212_journal::{Disk, Health, Journal, OsDisk};
 use hj212_model::clock;
 use hj212_model::message::{RejectReason, Timestamp};
-use hj212_model::telemetry::{BOUNDS_MICROS, Counter, Expiry, Telemetry, Timing};
+use hj212_model::telemetry::{Counter, Expiry, Telemetry, Timing};
 use hj212_mqtt as mqtt;
 
 /// Records that may wait for the broker before `/ready` says no.
@@ -54,6 +56,7 @@ pub(super) struct GatewayView {
     pub(super) board: Arc<Mutex<Board>>,
     pub(super) questions: Questions,
     pub(super) dead: Arc<Letters>,
+    pub(super) push: Arc<Pusher>,
     pub(super) token_file: Option<std::path::PathBuf>,
     pub(super) log: Option<LogSwitch>,
     pub(super) counted: Mutex<Option<(Instant, Value, Value)>>,
@@ -185,6 +188,10 @@ impl View for GatewayView {
             },
             Check { name: "dead-letters", good: true, what: self.dead_letters() },
         ]
+        .into_iter()
+        // An office that is away is no reason not to be given work.
+        .chain(self.push.figures().iter().map(|sink| Check { name: "push", good: true, what: shown::in_words(sink) }))
+        .collect()
     }
 
     fn metrics(&self) -> String {
@@ -249,6 +256,7 @@ impl View for GatewayView {
                 text.line("certificate_expires_seconds", &label, u64::try_from(at).unwrap_or(0));
             }
         }
+        shown::metrics(&mut text, &self.push.figures());
         text.metric("gauge", "start_time_seconds", "when the process started, seconds since 1970");
         text.line("start_time_seconds", "", u64::try_from(self.started_at.0 / 1_000_000).unwrap_or(0));
         text.metric("gauge", "build_info", "always 1; the version is the label");
@@ -336,6 +344,7 @@ impl View for GatewayView {
             },
             "broker": { "connected": self.connected(), "why": self.why_not_connected() },
             "dead_letters": { "count": self.dead.newest().0, "newest": self.dead.newest().1 },
+            "push": self.push.figures().iter().map(shown::in_json).collect::<Vec<_>>(),
         })
     }
 
@@ -441,38 +450,5 @@ fn answered(interpreter: &interpret::Interpreter, asked: &Judged) -> Option<Valu
         }
         Judged::Days(mn) => judged::days(interpreter, mn),
         Judged::Day(mn, day) => judged::day_of(interpreter, mn, hj212_judgement::calendar::read(day)?),
-    }
-}
-
-/// An OpenMetrics text.
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    fn metric(&mut self, kind: &str, name: &str, meaning: &str) {
-        self.0.push_str(&format!("# TYPE hj212_{name} {kind}\n# HELP hj212_{name} {meaning}\n"));
-    }
-
-    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        self.0.push_str(&format!("hj212_{name}{labels} {value}\n"));
-    }
-
-    fn histogram(&mut self, timing: Timing, telemetry: &Telemetry) {
-        let name = format!("{}_seconds", timing.name());
-        self.metric("histogram", &name, timing.meaning());
-        let (classes, micros) = telemetry.timing(timing);
-        let mut sum = 0;
-        for (class, count) in classes.iter().enumerate() {
-            sum += count;
-            let bound = BOUNDS_MICROS.get(class).map_or("+Inf".to_owned(), |bound| (*bound as f64 / 1e6).to_string());
-            self.line(&format!("{name}_bucket"), &format!("{{le=\"{bound}\"}}"), sum);
-        }
-        self.0.push_str(&format!("hj212_{name}_sum {}\n", micros as f64 / 1e6));
-        self.line(&format!("{name}_count"), "", sum);
-    }
-
-    fn end(mut self) -> String {
-        self.0.push_str("# EOF\n");
-        self.0
     }
 }

@@ -27,7 +27,7 @@ const _: () =
 static CRC: crc::Crc<u32, crc::Table<16>> = crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
 
 /// CRC-32C.
-pub(super) fn crc32c(parts: &[&[u8]]) -> u32 {
+pub fn crc32c(parts: &[&[u8]]) -> u32 {
     let mut digest = CRC.digest();
     for part in parts {
         digest.update(part);

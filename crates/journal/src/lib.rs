@@ -144,6 +144,7 @@ use hj212_model::telemetry::Telemetry;
 
 pub use disk::{Access, DirLock, Disk, DiskFile, OsDisk, ReadError, is_unreadable};
 pub use format::BODY_MAX;
+pub use format::crc32c;
 pub use format::segment_name;
 pub use inspect::{BrokenChain, Report, Span, Stats, id, offset_at, segments, spans, stats, verify};
 pub use reader::{GapCause, ReadItem, Reader, Stored};

@@ -103,6 +103,12 @@ counters! {
     MqttUnconfirmed, "mqtt_unconfirmed", "messages published again because the consumer had not confirmed them in time";
     LettersDropped, "dead_letters_dropped", "dead letters that fell out of the list of the newest; they are still in the journal";
     MqttConnects, "mqtt_connects", "connections made to the broker";
+    PushSent, "push_sent", "messages that push sinks have taken";
+    PushFailed, "push_failed", "attempts at push sinks that failed, refusals among them";
+    PushRefused, "push_refused", "attempts that a push sink refused for the message itself";
+    PushGivenUp, "push_given_up", "messages given up because a push sink refused them again and again";
+    PushDropped, "push_dropped", "messages that fell out of a full push queue, or were too long for it";
+    PushUnstored, "push_unstored", "pushed messages that the cursor passed before they were on disk";
     Reloads, "reloads", "configurations taken up while the gateway runs";
     ReloadsRefused, "reloads_refused", "configurations that were wrong: nothing was changed";
     HttpRefused, "http_refused", "requests to change something with no token or a wrong one";

@@ -355,7 +355,7 @@ impl Node {
     /// Writes what is due; `believed`: up to where everything is taken as acknowledged.
     pub(super) fn write_due(&mut self, believed: u64) {
         let _ = self.delivery.acknowledged(believed);
-        while let Some(due) = self.delivery.due(true) {
+        while let Some(due) = self.delivery.due(true, Offset(u64::MAX)) {
             match due {
                 Due::Cursor(cursor) => {
                     if self.derived.store_cursor(cursor).is_err() {

@@ -23,6 +23,7 @@ function show() {
   const lost = Math.max(c.journal_lost, c.uplink_lost), harm = o.journal.damage, dead = o.dead_letters;
   at("damage").textContent = harm ? say("damage", lost, c.journal_unreadable, c.journal_breaks) : "";
   at("dead").textContent = dead.count ? say("deadLetters", dead.count, dead.newest ? `${dead.newest.topic} (${dead.newest.why})` : "") : "";
+  at("push").replaceChildren(...(o.push || []).map(pushLine));
   at("who").textContent = `${o.gateway} · ${o.version} · ${say("up")} ${span(o.seconds)}`;
   const state = o.journal.health, unanswered = c.frames_unstored;
   at("tiles").replaceChildren(
@@ -34,6 +35,12 @@ function show() {
     tile(say("refusedCount"), Object.values(o.rejected).reduce((sum, n) => sum + Number(n), 0), Object.entries(o.rejected).map(([reason, n]) => `${reason} ${n}`).join(" · ")));
   regions(o.regions); rows(last.stations);
   document.body.dataset.rows = last.stations.rows.length;
+}
+/** A sink of push: what waits, since when, and why. */
+function pushLine(p) {
+  const lost = [["given_up", "pushGivenUp"], ["dropped", "pushDropped"], ["unstored", "pushUnstored"]].filter(([count]) => p[count]).map(([count, word]) => say(word, p[count]));
+  const parts = [p.waiting ? say("pushWaits", p.waiting, clock(p.oldest)) : null, say("pushSent", p.sent), ...lost, p.why, p.disk ? say("pushDisk", p.disk) : null];
+  return make("div", { "data-sink": p.name, class: p.why || p.disk ? "warn" : null }, `${say("push")} ${p.name} (${p.kind}): ${parts.filter(Boolean).join(" · ")}`);
 }
 function regions(all) {
   const names = Object.keys(all), box = at("region");

@@ -41,6 +41,9 @@ const words = {
 Object.assign(words, {
   "event:alert": ["超标预警", "alert"], "event:alert-ahead": ["临近预警", "alert-ahead"], "event:alert-reminder": ["预警提醒", "alert-reminder"], "event:judgement-forgotten": ["超出判定保留期", "judgement-forgotten"],
   "event:case-opened": ["案件已建立", "case-opened"], "event:case-overdue": ["案件办理逾期", "case-overdue"], "event:case-relapsed": ["整改后再次超标", "case-relapsed"], "event:case-closed": ["案件已销号", "case-closed"], "event:case-not-opened": ["案件未能建立", "case-not-opened"],
+  push: ["推送", "push"], pushWaits: ["待发 {0} 条,最早 {1}", "{0} wait, since {1}"], pushSent: ["已发 {0} 条", "{0} sent"], pushGivenUp: ["放弃 {0} 条", "{0} given up"],
+  pushDropped: ["队列已满,丢弃 {0} 条", "{0} fell out of the full queue"], pushUnstored: ["{0} 条未及时落盘", "{0} not on disk in time"],
+  pushDisk: ["队列无法落盘:{0}", "the queue cannot be stored: {0}"],
   "event:dialect-proposed": ["建议更换方言(站点不接受应答)", "dialect-proposed"],
   pasteTitle: ["报文解析", "explain a frame"], pasteHint: ["粘贴数采仪发出的报文:原文、十六进制、日志行均可,最长 64 KiB。只读取,不保存,不下发。", "paste what a logger sends: as text, hex or log lines, up to 64 KiB. It is only read, nothing is stored or sent."], pasteRead: ["解析", "explain"],
   readAs: ["按 {0} 读取", "read as {0}"], usable: ["可用", "usable"], notUsable: ["不可用", "not usable"], change: ["要改", "change"], likely: ["可能", "likely"], lengthSaid: ["长度:声明 {0},实际 {1}", "length: declared {0}, is {1}"], crcSaid: ["CRC:报文中 {0},计算得 {1}", "CRC: says {0}, computed {1}"],
