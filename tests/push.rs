@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has spoken")]
 #![cfg(feature = "demo")]
 
+mod browser;
 mod gateway;
 
 use std::collections::BTreeMap;
@@ -323,6 +324,18 @@ fn hostile_servers_lose_nothing_stop_nothing_and_lead_nowhere() {
     });
     let overview: Value = serde_json::from_str(&get(world.http, "/api/overview").1).unwrap();
     assert_eq!(overview["push"].as_array().unwrap().len(), 11, "{overview}");
+
+    // And the page has a line for each.
+    if let Some(mut browser) = browser::Browser::start() {
+        browser.open(&format!("http://127.0.0.1:{}/", world.http));
+        let lines = "[...document.querySelectorAll('#push [data-sink]')].map(line => line.textContent).join('\\n')";
+        let seen = browser.until(&format!("({lines}).includes('nobody') && ({lines})"));
+        let seen = seen.as_str().unwrap_or_default();
+        let line = |name: &str| seen.lines().find(|line| line.contains(&format!(" {name} ("))).unwrap_or_default();
+        assert_eq!(seen.lines().count(), 11, "{seen}");
+        assert!(line("redirect").contains("it answered 307") && line("good").contains("webhook"), "{seen}");
+        assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+    }
 
     // The one that asked to be left alone is.
     let busy = &hostile.iter().find(|(name, _)| *name == "busy").unwrap().1;

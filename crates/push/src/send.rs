@@ -1,7 +1,8 @@
 //! One attempt: a request and its answer, or a mail.
 //!
 //! What must stay true: the host is the one of the configured address; nothing that the other side says leads to another; an answer is read up to
-//! [`ANSWER_MAX`]; whatever happens, the attempt ends within [`ATTEMPT_MAX`].
+//! [`ANSWER_MAX`]; whatever happens, the attempt ends within [`ATTEMPT_MAX`]; where the address is a secret, no word of an answer is shown that could
+//! repeat it.
 
 use std::path::Path;
 
@@ -131,8 +132,27 @@ async fn posted(sink: &Sink, item: &Item, now: i64) -> Result<ServerReply, Troub
         exchanged(tcp, request).await?
     };
     let ServerAnswer { status, body, after } = answer;
-    let said = String::from_utf8_lossy(body.get(..body.len().min(200)).unwrap_or_default()).escape_debug().to_string();
+    let said = if sink.url.is_empty() { said_beside(&url, &body) } else { begun(&String::from_utf8_lossy(&body)) };
     Ok(ServerReply { outcome: outcome(sink.kind, status, &body), said: format!("it answered {status}: {said}"), after })
+}
+
+/// The most that is shown of an answer, characters.
+const SHOWN_MAX: usize = 200;
+
+/// The beginning of what was answered.
+fn begun(said: &str) -> String {
+    said.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect()
+}
+
+/// What is shown of an answer to an address that is a secret: the code and the words of a robot, without anything of the address.
+fn said_beside(url: &str, body: &[u8]) -> String {
+    let said: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let member = |names: [&str; 2]| names.into_iter().find_map(|name| said.get(name));
+    let code = member(["errcode", "code"]).and_then(serde_json::Value::as_i64);
+    let words = member(["errmsg", "msg"]).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let parts = url.split(['/', '?', '&', '=']).filter(|part| part.len() >= 6);
+    let words = parts.fold(words.to_owned(), |words, part| words.replace(part, "…"));
+    code.map_or_else(|| "(not shown)".to_owned(), |code| format!("code {code} {}", begun(&words)))
 }
 
 /// What came back: of an answer that is too long or cut no body.

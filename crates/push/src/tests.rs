@@ -149,6 +149,32 @@ fn addresses_that_cannot_work_are_trouble_and_show_no_secret() {
 }
 
 #[test]
+fn an_answer_that_repeats_a_secret_address_is_not_shown() {
+    let folder = std::env::temp_dir().join(format!("hj212-push-{}", std::process::id()));
+    for (status, answer, wanted) in [
+        ("404 No", "Cannot POST /robot/send?key=hunter2-hunter2", "it answered 404: (not shown)"),
+        (
+            "200 OK",
+            r#"{"errcode":93000,"errmsg":"invalid webhook url, key hunter2-hunter2"}"#,
+            "it answered 200: code 93000 invalid webhook url, key …",
+        ),
+    ] {
+        let whole = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{answer}", answer.len());
+        let (address, _) = server(move |mut stream| {
+            let _ = request(&mut stream);
+            let _ = stream.write_all(whole.as_bytes());
+        });
+        std::fs::write(&folder, format!("http://{address}/robot/send?key=hunter2-hunter2\n")).unwrap();
+        let mut robot = sink("");
+        (robot.kind, robot.url_file) = (Kind::Wecom, folder.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let Attempt { outcome, trouble, .. } = runtime.block_on(send(&robot, &item("i"), 0));
+        assert_eq!((outcome, trouble.unwrap().0.as_str()), (Outcome::Refused, wanted));
+    }
+    let _ = std::fs::remove_file(&folder);
+}
+
+#[test]
 fn robots_answer_by_code() {
     for kind in [Kind::Wecom, Kind::Dingtalk, Kind::Feishu] {
         assert_eq!(outcome(kind, 200, br#"{"errcode":0,"errmsg":"ok"}"#), Outcome::Taken);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -176,6 +177,88 @@ async fn the_cursor_waits_for_the_disk_a_short_time_and_what_it_passes_is_counte
     assert_eq!(telemetry.get(Counter::PushUnstored), 2);
     end.cancel();
     keeper.await.unwrap();
+}
+
+/// A disk on which nothing can be made while it is held.
+#[derive(Debug)]
+struct HeldDisk(SimDisk, Arc<AtomicBool>);
+
+impl Disk for HeldDisk {
+    fn create_dir(&self, dir: &Path) -> std::io::Result<()> {
+        self.0.create_dir(dir)
+    }
+    fn create(&self, path: &Path) -> std::io::Result<Box<dyn hj212_journal::DiskFile>> {
+        while self.1.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.0.create(path)
+    }
+    fn open(&self, path: &Path, access: hj212_journal::Access) -> std::io::Result<Box<dyn hj212_journal::DiskFile>> {
+        self.0.open(path, access)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> std::io::Result<()> {
+        self.0.remove(path)
+    }
+    fn list(&self, dir: &Path) -> std::io::Result<Vec<String>> {
+        self.0.list(dir)
+    }
+    fn sync_dir(&self, dir: &Path) -> std::io::Result<()> {
+        self.0.sync_dir(dir)
+    }
+    fn free_space(&self, dir: &Path) -> std::io::Result<u64> {
+        self.0.free_space(dir)
+    }
+    fn lock(&self, path: &Path) -> std::io::Result<Box<dyn hj212_journal::DirLock>> {
+        self.0.lock(path)
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_delays_neither_the_uplink_nor_who_sends() {
+    let (disk, held) = (SimDisk::new(1, 1 << 22), Arc::new(AtomicBool::new(true)));
+    let slow: Arc<dyn Disk> = Arc::new(HeldDisk(disk.clone(), Arc::clone(&held)));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut buffer) = (stream.unwrap(), [0; 4096]);
+            let mut text = String::new();
+            while !text.contains("body of") {
+                let count = stream.read(&mut buffer).unwrap();
+                text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            }
+            stream.write_all(b"HTTP/1.1 204 x\r\n\r\n").unwrap();
+        }
+    });
+    let settings = sink(serde_json::json!({ "url": url, "per_minute": 6000 }));
+    let (file, queue) = QueueFile::open(slow, &dir(), JOURNAL, "a");
+    let sink = Arc::new(SinkQueue::new(settings, queue, Arc::default()));
+    let (stop, end) = (CancellationToken::new(), CancellationToken::new());
+    let keeper = tokio::spawn(Arc::clone(&sink).keep(file, stop.clone(), end.clone()));
+    let sender = tokio::spawn(Arc::clone(&sink).send(stop.clone()));
+    let begun = Instant::now();
+    // Offered and asked while the disk hangs; all of it goes out.
+    for n in 1..=20 {
+        sink.offer(item(n, &n.to_string()), begun);
+        assert!(sink.stored_before(n, begun) < n);
+    }
+    while sink.figures().sent < 20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(sink.stored_before(20, begun + STORE_WAIT), u64::MAX, "the cursor goes on");
+    assert_eq!((sink.figures().unstored, on(&disk).len()), (20, 0));
+    held.store(false, Ordering::SeqCst);
+    sink.offer(item(21, "last"), Instant::now());
+    sink.all_stored().await;
+    stop.cancel();
+    end.cancel();
+    keeper.await.unwrap();
+    sender.await.unwrap();
+    let (_, again) = QueueFile::open(Arc::new(disk), &dir(), JOURNAL, "a");
+    assert_eq!(again.mark(), 21);
 }
 
 #[tokio::test]
