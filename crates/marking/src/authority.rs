@@ -2,7 +2,8 @@
 //!
 //! What must stay true: what was entered stays as it was entered, and the ruling that holds stands beside it; limits, effects and published
 //! periods follow at once, in closed days too; what was annulled, doubted or cut cannot be entered again by the hand that entered it, by that
-//! name or another, on that object or another about the same factor or what it rests on: it waits for a ruling.
+//! name or another, on that object or another about the same factor or what it rests on: over that time it waits for a ruling, and the rest of
+//! it stands.
 
 use serde_json::{Value, json};
 
@@ -195,9 +196,9 @@ impl Marks {
         changed_to
     }
 
-    /// Whether an entry takes values out of judgement where an authority has annulled, doubted or cut another one: then it waits for a ruling,
-    /// whatever its name and its object, as long as both are about one factor, or about what that rests on: oxygen, flow.
-    pub(super) fn was_ruled_out(&self, plan: &Plan, mark: &Mark) -> bool {
+    /// Where an entry takes values out of judgement over time of which an authority has annulled, doubted or cut another entry: there it waits for
+    /// a ruling, whatever its name and its object, as long as both are about one factor, or about what that rests on: oxygen, flow.
+    pub(super) fn ruled_out(&self, plan: &Plan, mark: &Mark) -> Vec<Waits> {
         let to = mark.until.map_or(i64::MAX, |until| until.0);
         let on = |mark: &Mark, code: &str| {
             mark.object == code || plan.marks.get(&mark.mark).is_some_and(|kind| plan.covers(kind, &mark.object, code))
@@ -209,7 +210,19 @@ impl Marks {
                 && (known.object == mark.object
                     || self.slots.iter().any(|slot| about(known, &slot.code) && about(mark, &slot.code)))
         };
-        !mark.validity.is_judged() && self.marks_of_hand().any(|known| ruled_out(&known))
+        if mark.validity.is_judged() {
+            return Vec::new();
+        }
+        let waits = |known: &Mark| {
+            let ruled = known.ruled.as_deref()?;
+            let (from, until) = (known.since.max(mark.since), barred_to(known).min(to));
+            let until = (until != i64::MAX).then_some(Timestamp(until));
+            let (ruling, role, decision) = (ruled.id.clone(), ruled.role, ruled.ruling);
+            Some(Waits { from, until, entry: known.by.clone(), ruling, role, decision })
+        };
+        let mut all: Vec<Waits> = self.marks_of_hand().filter(ruled_out).filter_map(waits).collect();
+        all.sort_by(|a, b| (a.from, &a.entry).cmp(&(b.from, &b.entry)));
+        all
     }
 
     /// Why an entry that authorities have ruled about cannot be replaced or withdrawn any more; `None`: it can.

@@ -119,7 +119,8 @@ impl Changed {
         let closed = revisions.iter().filter(|revision| is_shut(revision.data_time.0)).count();
         let ends = |works: Option<Works>| works.map_or(0, |works| works.until.map_or(i64::MAX, |until| until.0));
         let old = ends(was).max(ends(is)) <= oldest;
-        let nothing = match (revisions.is_empty(), was == is) {
+        let same = was == is && before.open_parts() == after.open_parts();
+        let nothing = match (revisions.is_empty(), same) {
             (false, _) => None,
             (true, true) if was.is_none() => Some(Nothing::WithoutEffect),
             (true, true) => Some(Nothing::AsBefore),

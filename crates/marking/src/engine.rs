@@ -294,23 +294,23 @@ impl Marks {
             self.speak_late(plan, (reading.code, home, rank, now), &spoken, out);
         }
         self.scratch.cleared.append(&mut cleared);
-        let listed = plan.table.get(flag);
+        let listed = plan.table.get(flag).filter(|listed| listed.stands(now));
         let in_force = |name: &String| plan.marks.get(name).is_some_and(|kind| kind.dates.hold(now));
-        let gone = listed.is_some_and(|(name, _)| !in_force(name));
+        let gone = listed.is_some_and(|listed| !in_force(&listed.mark));
         let known = flag.is_empty() || !gone && (plan.known_letters & letter != 0 || plan.known_flags.contains(flag));
-        if let Some((name, validity)) = listed.filter(|_| !gone) {
-            // A letter of the table that no rule on devices is about. What it says of the source, and not of the instrument, is proposed: a
-            // logger takes itself out of judgement by no letter.
-            let of_source = plan.marks.get(name).is_some_and(|kind| kind.dimension == Dimension::Condition);
-            let proposes = of_source || validity.needs_confirmation();
-            let (list, validity) = match proposes {
-                true => (&mut judged.proposed, Validity::Conditional),
-                false => (&mut judged.marks, *validity),
-            };
-            list.push(name.clone());
+        if let Some(listed) = listed.filter(|_| !gone) {
+            // What it says of the source, and not of the instrument, is proposed: a logger takes itself out of judgement by no letter.
+            let of_source = plan.marks.get(&listed.mark).is_some_and(|kind| kind.dimension == Dimension::Condition);
+            let proposes = of_source || listed.validity.needs_confirmation();
+            let validity = if proposes { Validity::Conditional } else { listed.validity };
             judged.validity = judged.validity.max(Some(validity));
+            match (listed.normal, proposes) {
+                (true, _) => {}
+                (false, true) => judged.proposed.push(listed.mark.clone()),
+                (false, false) => judged.marks.push(listed.mark.clone()),
+            }
             if proposes {
-                self.scratch.proposes.push((place, name.clone()));
+                self.scratch.proposes.push((place, listed.mark.clone()));
             }
         }
         if let Some((set, validity)) = plan.other_flags.as_ref().filter(|_| !known) {

@@ -94,7 +94,11 @@ impl Answer {
     pub fn made(&self) -> Value {
         let view = |given: &Given| {
             let until = given.until.map(Timestamp::to_rfc3339);
-            json!({ "mark": given.mark, "object": given.object, "since": given.since.to_rfc3339(), "until": until })
+            let mut view = json!({ "mark": given.mark, "object": given.object, "since": given.since.to_rfc3339(), "until": until });
+            if !given.waits.is_empty() {
+                view["waits"] = given.waits.iter().map(Waits::view).collect();
+            }
+            view
         };
         self.marks.iter().map(view).collect()
     }
@@ -174,8 +178,8 @@ impl Marks {
             kept |= self.withdraw(plan, gone, (&entry, mark.as_mut()), at.0, out);
         }
         let late = kept || mark.as_ref().is_some_and(|mark| mark.late);
-        let given = |m: &Mark| Given { mark: m.mark.clone(), object: m.object.clone(), since: m.since, until: m.until };
-        let given: Vec<Given> = mark.iter().map(given).collect();
+        let waits = mark.as_ref().map(|mark| self.ruled_out(plan, mark)).unwrap_or_default();
+        let given: Vec<Given> = mark.iter().map(|mark| Given::of(mark, waits.clone())).collect();
         self.forget_an_id();
         self.used.push(Used { id: entry.id, content, late, given: given.clone(), replaced: None, ends: None });
         match mark {
@@ -367,13 +371,18 @@ impl Marks {
             ruled: None,
             entered: kind.validity,
             waits: false,
+            waits_in: Vec::new(),
             silence: false,
             on_code: kind.is_on_code(),
             met: Vec::new(),
             barred_to: None,
         };
-        if self.was_ruled_out(plan, &mark) {
+        let waits: Vec<_> = self.ruled_out(plan, &mark).iter().map(Waits::span).collect();
+        let waits = clipped(&joined(&waits), begin.0, ends);
+        if !waits.is_empty() && minus(&mark.timely_parts(), &waits).is_empty() {
             (mark.waits, mark.standing) = (true, Standing::Waiting);
+        } else {
+            mark.waits_in = waits.into_iter().map(|(from, to)| (Timestamp(from), Timestamp(to))).collect();
         }
         Ok(Some(mark))
     }
@@ -407,7 +416,7 @@ impl Marks {
             self.give_back(id);
             if let Some(mark) = goes_on.filter(|_| !closed.is_empty()) {
                 // It says of closed days what was said before: its effect there stays. In other closed days it has none.
-                let works = joined(&[mark.open_parts(), closed].concat());
+                let works = joined(&[mark.timely_parts(), closed].concat());
                 mark.works_within(&works);
             }
             self.rests_no_more(&gone);
@@ -457,11 +466,11 @@ impl Marks {
         let (before, spent) = (mark.clone(), self.spent());
         let last = mark.until.map_or(i64::MAX, |until| until.0);
         let counts = mark.standing.counts();
-        let after = clipped(&mark.open_parts(), end.0, last);
+        let after = clipped(&mark.timely_parts(), end.0, last);
         let closed = if counts { common(&after, &plan.closed_within(at, (end.0, last))) } else { Vec::new() };
         let until = closed.last().map_or(end.0, |(_, to)| *to);
         let late = until > end.0;
-        let before_end = clipped(&mark.open_parts(), i64::MIN, end.0);
+        let before_end = clipped(&mark.timely_parts(), i64::MIN, end.0);
         mark.until = Some(Timestamp(until));
         if late {
             mark.works_within(&joined(&[before_end, closed].concat()));
@@ -476,8 +485,7 @@ impl Marks {
             Some(before),
             json!({ "entry": by.id, "reason": by.reason, "author": by.author, "effective_until": Timestamp(until).to_rfc3339() }),
         );
-        let given =
-            vec![Given { mark: mark.mark.clone(), object: mark.object.clone(), since: mark.since, until: mark.until }];
+        let given = vec![Given::of(&mark, Vec::new())];
         if until <= at {
             self.keep(mark.clone());
             if mark.begun {

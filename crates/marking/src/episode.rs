@@ -81,6 +81,7 @@ impl Marks {
                     ruled: None,
                     entered: armed.kind.validity,
                     waits: false,
+                    waits_in: Vec::new(),
                     silence: armed.of_silence,
                     on_code: armed.kind.is_on_code(),
                     met: Vec::new(),

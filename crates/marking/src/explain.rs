@@ -1,7 +1,11 @@
 //! Why a reading is marked, in words.
 
+use super::calendar;
+use super::expr::DAY;
+use super::mark::{Mark, Standing};
 use super::rules::{Dimension, RuleBook, Validity};
-use super::state::{Mark, Standing};
+use super::spans::{Span, clipped, joined, minus};
+use hj212_model::message::Timestamp;
 
 /// The same in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,40 @@ pub fn in_words(validity: Validity) -> (&'static str, &'static str) {
         Validity::Excluded => ("不参与统计", "not counted"),
         Validity::Invalid => ("无效", "invalid"),
         Validity::Missing => ("缺失", "missing"),
+    }
+}
+
+/// So many runs of days are named.
+const DAYS_MAX: usize = 8;
+
+/// The days of Beijing that spans of time have a part in, as runs.
+fn in_days(spans: &[Span]) -> Words {
+    let day = |at: i64| calendar::floor(at, DAY);
+    let end = |to: i64| if to == i64::MAX { to } else { day(to - 1) + DAY };
+    let days = joined(&spans.iter().map(|(from, to)| (day(*from), end(*to))).collect::<Vec<_>>());
+    let name = |at: i64| Timestamp(at).to_rfc3339().get(..10).unwrap_or_default().to_owned();
+    let run = |(from, to): &Span, on: &str, and: &str| match (*to, to.saturating_sub(*from)) {
+        (i64::MAX, _) => format!("{}{on}", name(*from)),
+        (_, DAY) => name(*from),
+        (to, _) => format!("{}{and}{}", name(*from), name(to - DAY)),
+    };
+    let all = |on: &str, and: &str, beside: &str| {
+        let mut runs: Vec<String> = days.iter().take(DAYS_MAX).map(|span| run(span, on, and)).collect();
+        if days.len() > DAYS_MAX {
+            runs.push("…".to_owned());
+        }
+        runs.join(beside)
+    };
+    Words { zh: all(" 起", " 至 ", "、"), en: all(" on", " to ", ", ") }
+}
+
+impl Mark {
+    /// The days of its time that were open when it was entered, and those that were closed.
+    fn days(&self) -> (Words, Words) {
+        let whole = (self.since.0, self.until.map_or(i64::MAX, |until| until.0));
+        let shut: Vec<Span> = self.shut.iter().map(|(from, to)| (from.0, to.0)).collect();
+        let shut = clipped(&[vec![(whole.0, self.from.0)], shut].concat(), whole.0, whole.1);
+        (in_days(&minus(&[whole], &shut)), in_days(&shut))
     }
 }
 
@@ -91,14 +129,17 @@ pub fn explain_as(book: &RuleBook, mark: &Mark, works: Option<&Words>) -> Words 
     }
     let (zh_validity, en_validity) = in_words(mark.validity);
     let (zh_effect, en_effect) = match mark.effect() {
-        Some(_) if mark.from > mark.since => {
-            let from = mark.from.to_rfc3339();
+        Some(_) if mark.said.is_some() && mark.late => {
             let (zh_is, en_is) = works.map_or_else(
                 || (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
                 |works| (works.zh.clone(), works.en.clone()),
             );
-            let zh = format!("逾期填报，此前的日期不生效；自 {from} 起{zh_is}");
-            (zh, format!("entered late for the days before; from {from} on {en_is}"))
+            let (open, shut) = mark.days();
+            let zh = format!("填报时已截止、不生效的日期：{}；未截止的日期：{}，其间{zh_is}", shut.zh, open.zh);
+            (
+                zh,
+                format!("closed when it was entered, and without effect: {}; open: {}, then {en_is}", shut.en, open.en),
+            )
         }
         Some(_) => works.map_or_else(
             || (format!("数据{zh_validity}"), format!("the readings are {en_validity}")),
@@ -144,6 +185,16 @@ pub fn explain_as(book: &RuleBook, mark: &Mark, works: Option<&Words>) -> Words 
             zh.push_str(&format!("仅 {from} 至 {to} 有效力。"));
             en.push_str(&format!(" It stands from {from} to {to} only."));
         }
+    }
+    for (from, to) in mark.waiting_parts() {
+        let until = (to != i64::MAX).then(|| Timestamp(to).to_rfc3339());
+        let from = Timestamp(from).to_rfc3339();
+        let (zh_until, en_until) =
+            until.map_or(("起".to_owned(), "on".to_owned()), |u| (format!(" 至 {u}"), format!("to {u}")));
+        zh.push_str(&format!("{from}{zh_until}：与已被裁定的标记重合，该时段须经裁定接受后方生效。"));
+        en.push_str(&format!(
+            " From {from} {en_until} it lies over what was ruled about: there it takes effect only when an authority has accepted it."
+        ));
     }
     for (from, until) in mark.without.iter().filter(|_| !mark.spent && mark.validity.needs_confirmation()) {
         let (from, until) = (from.to_rfc3339(), until.to_rfc3339());

@@ -42,6 +42,7 @@ mod episode;
 mod exceedance;
 mod explain;
 pub mod expr;
+mod given;
 mod late;
 mod limit;
 mod load;

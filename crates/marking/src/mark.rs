@@ -148,8 +148,10 @@ pub struct Mark {
     pub ruled: Option<Box<Ruled>>,
     /// What it made of readings as it was entered.
     pub entered: Validity,
-    /// Whether it takes effect only when an authority accepts it, whatever its kind says: it repeats what was annulled.
+    /// Whether it takes effect only when an authority accepts it, whatever its kind says: all of it repeats what was annulled.
     pub waits: bool,
+    /// Where it does so in part: when, from and to, in order. The rest of it has effect.
+    pub waits_in: Vec<(Timestamp, Timestamp)>,
     /// Conflicts that were found with it, so that none is raised twice.
     pub met: Vec<String>,
     /// Of an entry that its author ended after an authority had ruled about it: until when others wait for a ruling as if it had not ended.
@@ -187,7 +189,8 @@ impl Mark {
         let spent = || self.validity.needs_confirmation() && self.without.iter().any(gone);
         let (begin, end) = self.window();
         let shut = self.shut.iter().any(|(from, to)| from.0 <= at && at < to.0);
-        self.standing.counts() && begin <= at && at < end && !shut && !spent()
+        let waits = || self.waiting_parts().iter().any(|(from, to)| *from <= at && at < *to);
+        self.standing.counts() && begin <= at && at < end && !shut && !spent() && !waits()
     }
 
     /// From when to when it may take effect: its own time, but for closed days that it came too late for and what a ruling cut off.
@@ -202,12 +205,28 @@ impl Mark {
     }
 
     /// The parts of [`Mark::window`] that it did not come too late for, in order.
-    pub(super) fn open_parts(&self) -> Vec<Span> {
+    pub(super) fn timely_parts(&self) -> Vec<Span> {
         if self.shut.is_empty() {
             return [self.window()].into_iter().filter(|(from, to)| from < to).collect();
         }
         let shut: Vec<Span> = self.shut.iter().map(|(from, to)| (from.0, to.0)).collect();
         minus(&[self.window()], &shut)
+    }
+
+    /// Those of them that do not wait for a ruling.
+    pub(super) fn open_parts(&self) -> Vec<Span> {
+        let waiting = self.waiting_parts();
+        if waiting.is_empty() { self.timely_parts() } else { minus(&self.timely_parts(), &waiting) }
+    }
+
+    /// When a part of it waits for a ruling, as long as none has accepted it.
+    #[must_use]
+    pub fn waiting_parts(&self) -> Vec<(i64, i64)> {
+        let accepts = |ruled: &Ruled| matches!(ruled.ruling, Decision::Accept | Decision::Limit);
+        if self.waits_in.is_empty() || self.ruled.as_deref().is_some_and(accepts) {
+            return Vec::new();
+        }
+        self.waits_in.iter().map(|(from, to)| (from.0, to.0)).collect()
     }
 
     /// Lets it take effect in these parts of its time alone, which are in order and joined; the rest of it are days that it came too late for, or
@@ -273,13 +292,20 @@ impl Mark {
                 view
             })
             .collect();
-        json!({
+        let mut view = json!({
             "mark": self.mark, "object": self.object, "dimension": self.dimension.name(), "standing": self.standing.name(),
             "validity": self.validity.name(), "effective": self.effect().is_some(), "clause": self.clause,
             "certainty": format!("{:?}", self.certainty), "since": self.since.to_rfc3339(),
             "until": self.until.map(Timestamp::to_rfc3339), "rule": rule, "entry": entry, "ruling": ruling, "spent": self.spent,
             "spent_since": self.without.last().filter(|_| self.spent).map(|(from, _)| from.to_rfc3339()),
             "evidence": { "inputs": inputs, "exceedances": exceedances },
-        })
+        });
+        let time = |at: i64| (at != i64::MAX).then(|| Timestamp(at).to_rfc3339());
+        let waits: Vec<Value> =
+            self.waiting_parts().into_iter().map(|(from, to)| json!({ "from": time(from), "to": time(to) })).collect();
+        if !waits.is_empty() {
+            view["waits"] = waits.into();
+        }
+        view
     }
 }

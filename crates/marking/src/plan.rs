@@ -135,6 +135,26 @@ fn letters_unstated(condition: &Expr<Sig>) -> u32 {
     }
 }
 
+/// A letter that says by itself what a reading is worth.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    /// Its mark.
+    pub(super) mark: String,
+    /// What that makes of a reading.
+    pub(super) validity: Validity,
+    /// Whether it says that the reading is normal.
+    pub(super) normal: bool,
+    /// When a rule of the set is about it.
+    ruled: Vec<Dates>,
+}
+
+impl Listed {
+    /// Whether no rule of the set is about it then.
+    pub(super) fn stands(&self, at: i64) -> bool {
+        !self.ruled.iter().any(|dates| dates.hold(at))
+    }
+}
+
 /// A conflict on one object.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
@@ -166,8 +186,8 @@ pub struct Plan {
     /// What other values rest on.
     pub(super) rests: Vec<Basis>,
     pub(super) counts: Vec<Count>,
-    /// Letters of the set of flags that no rule on factors is about: the mark, and what it makes of a reading.
-    pub(super) table: BTreeMap<String, (String, Validity)>,
+    /// Letters of the set of flags that no rule of the set is about, or not at all times.
+    pub(super) table: BTreeMap<String, Listed>,
     /// Those that prevail first; which one holds follows from the date.
     pub(super) periods: Vec<Period>,
     /// The same.
@@ -340,35 +360,28 @@ impl Plan {
             && self.entries.is_empty()
     }
 
-    /// The letters of the set of flags for which no rule on a factor looks.
+    /// The letters of the set of flags for which no rule of the set looks, or not at all times: the standard's letter stands, whatever rules are
+    /// switched off.
     fn letters_of_the_table(&mut self) {
         let Some((set, _)) = &self.other_flags else { return };
-        let asked = |letter: &str| {
-            self.factor_rules.iter().flat_map(|armed| armed.when.tests()).any(|test| match test {
-                Test::Flag(Sig::Own, letters) => letters.iter().any(|known| known == letter),
-                Test::Compare(..)
-                | Test::Flag(..)
-                | Test::Says(..)
-                | Test::Over(_)
-                | Test::Under(_)
-                | Test::Constant(..)
-                | Test::Zero(..)
-                | Test::Missing(..)
-                | Test::Silent(_)
-                | Test::Offline(_)
-                | Test::Rising(..)
-                | Test::Falling(..) => false,
-            })
+        let of_set = |name: &str| name.strip_prefix(set.as_str()).is_some_and(|rest| rest.starts_with(':'));
+        let asks = |armed: &&Armed, letter: &str| {
+            let has = |test: &&Test<Sig>| matches!(test, Test::Flag(Sig::Own, letters) if letters.iter().any(|l| l == letter));
+            of_set(&armed.rule.name) && armed.when.tests().iter().any(has)
         };
         let own = self.marks.iter().filter_map(|(name, kind)| Some((name.strip_prefix(set)?.strip_prefix(':')?, kind)));
-        let table: Vec<_> = own
-            .filter(|(letter, kind)| !kind.normal && !asked(letter))
-            .map(|(letter, kind)| (letter.to_owned(), (kind.name.clone(), kind.validity)))
-            .collect();
-        for (flag, mark) in table {
+        let listed = |(letter, kind): (&str, &MarkKind)| {
+            let ruled: Vec<Dates> =
+                self.factor_rules.iter().filter(|armed| asks(armed, letter)).map(|armed| armed.rule.dates).collect();
+            let (mark, validity, normal) = (kind.name.clone(), kind.validity, kind.normal);
+            (!ruled.iter().any(|dates| dates.is_open()))
+                .then(|| (letter.to_owned(), Listed { mark, validity, normal, ruled }))
+        };
+        let table: Vec<_> = own.filter_map(listed).collect();
+        for (flag, listed) in table {
             self.known_letters |= letter(&flag);
             self.known_flags.insert(flag.clone());
-            self.table.insert(flag, mark);
+            self.table.insert(flag, listed);
         }
     }
 
@@ -391,7 +404,7 @@ impl Plan {
                 }
             }
         }
-        let of_table = self.table.iter().filter_map(|(letter, (name, _))| Some((letter, self.marks.get(name)?)));
+        let of_table = self.table.iter().filter_map(|(letter, listed)| Some((letter, self.marks.get(&listed.mark)?)));
         read.extend(of_table.map(|(letter, kind)| (letter.clone(), of_kind(kind))));
         read.into_iter().for_each(|(flag, letter)| self.said.put(&flag, letter));
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::emission::{Above, Limited};
 use super::expr::{Expr, Op, SECOND, Test};
+pub use super::given::{Given, Waits};
 pub use super::mark::*;
 use super::memory::Memory;
 use super::occasion::Occasions;
@@ -345,19 +346,6 @@ pub(super) struct Used {
     pub(super) replaced: Option<String>,
     /// The ruled entry of which it said nothing but that it is over.
     pub(super) ends: Option<String>,
-}
-
-/// A mark that an entry made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Given {
-    /// `set:id`
-    pub mark: String,
-    /// What it hangs on.
-    pub object: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// Until when; `None`: open.
-    pub until: Option<Timestamp>,
 }
 
 /// Whether a station has a connection.

@@ -262,3 +262,41 @@ fn a_limit_takes_exemptions_within_its_own_dates_alone() {
         assert_eq!(exempt(per, "2h", "4h", "14T12"), hours(&wanted), "{per}");
     }
 }
+
+#[test]
+fn a_letter_stands_by_its_standard_though_the_rule_about_it_is_switched_off() {
+    // HJ 212-2017, table 8: N is normal, D a fault, S typed in. Switched off for good, from a day on, and not at all.
+    for (from, off) in [("", true), ("from = \"2026-03-03\"\n", false), ("from = \"2026-03-02\"\n", true)] {
+        for rules in ["inc19", "inc19,dev22"] {
+            let disable = |rule: &str| format!("[[disable]]\nrule = \"h17:flag-{rule}\"\n{from}clause = \"c\"\n");
+            let text = format!(
+                "schema = \"marks/1\"\nset = \"off\"\nversion = \"1\"\nzh = \"测试\"\nen = \"test\"\noverlay = true\n{}{}{}{}",
+                disable("N"),
+                disable("D"),
+                disable("S"),
+                disable("T")
+            );
+            let files: Vec<_> = built_in_texts().into_iter().chain([("off.toml".to_owned(), text)]).collect();
+            let book = RuleBook::load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"));
+            let mut player = Player::new(&book, &rig(&format!("{rules},off")), "2017", "air");
+            for (said, wanted, mark) in [
+                ("a21026=5/N", Validity::Valid, None),
+                ("a21026=5/D", Validity::Invalid, Some("h17:D")),
+                ("a21026=5/S", Validity::Conditional, Some("h17:S")),
+                ("a21026=5/M", Validity::Invalid, Some("h17:M")),
+                // A value beyond its range is none by a rule, and that is off; its letter stands.
+                ("a21026=600/N", if off { Validity::Valid } else { Validity::Invalid }, None),
+                ("a21026=600/T", Validity::Invalid, Some("h17:T")),
+                ("a21026=5/?", Validity::Invalid, Some("h17:?")),
+            ] {
+                player.steps(said, "", "");
+                let (_, judged) = player.judged.last().unwrap();
+                assert_eq!(judged.validity, Some(wanted), "{from:?} {rules} {said}: {:?}", judged.marks);
+                let of_letters =
+                    |name: &&String| name.starts_with("h17:") && !(name.as_str() == "h17:T" && mark.is_none());
+                let marks: Vec<&str> = judged.marks.iter().filter(of_letters).map(String::as_str).collect();
+                assert_eq!(marks, mark.into_iter().collect::<Vec<_>>(), "{from:?} {rules} {said}");
+            }
+        }
+    }
+}

@@ -213,11 +213,13 @@ fn what_was_annulled_waits_for_a_ruling_when_it_is_entered_again() {
         assert_eq!(station.rule("R1", "city", "E1", "annul", None).refused, None);
         station.righted();
         assert_eq!(station.entry("E2", "inc19:accident", (2, Some(4)), &[]).refused, None);
-        assert!(station.righted().is_empty(), "it waits");
-        let waits = station.player.marks.ended().find(|mark| mark.by == "E2").unwrap();
+        assert_eq!(station.righted(), [so2(3, GOOD)], "what lies over the annulled one waits");
+        assert_eq!(station.entry("E3", "inc19:accident", (1, Some(3)), &[]).refused, None);
+        assert!(station.righted().is_empty(), "all of it waits");
+        let waits = station.player.marks.ended().find(|mark| mark.by == "E3").unwrap();
         assert_eq!(waits.standing, Standing::Waiting);
         assert_eq!(station.rule("R2", "county", "E2", "accept", None).refused, None);
-        assert_eq!(station.righted(), [so2(2, GOOD), so2(3, GOOD)]);
+        assert_eq!(station.righted(), [so2(2, GOOD)]);
     });
 }
 
@@ -653,4 +655,80 @@ fn a_value_that_may_be_none_is_neither_valid_nor_not_before_an_entry_and_after_i
         .map(|reading| (reading.valid(reading.was), reading.valid(reading.is)))
         .collect();
     assert_eq!(told, [(None, Some(false)), (Some(false), None)]);
+}
+
+#[test]
+fn of_an_entry_over_ruled_time_the_overlap_alone_waits_and_the_answer_says_why() {
+    for ruling in ["annul", "doubt"] {
+        for restored in [false, true] {
+            let mut station = Station::new("inc19");
+            station.player.restored = restored;
+            (0..8).for_each(|hours| station.hour(hours, &[("a21026", "50.0", "N")]));
+            assert!(station.entry("s1", "inc19:off", (2, Some(4)), &[]).refused.is_none());
+            assert!(station.rule("r1", "city", "s1", ruling, None).refused.is_none());
+            station.revisions.clear();
+            // From 1 to 6: two hours of it lie over what was ruled about.
+            let answer = station.entry("s2", "inc19:fault", (1, Some(6)), &[]);
+            let waits = &answer.made()[0]["waits"];
+            assert_eq!(waits.as_array().map(Vec::len), Some(1), "{waits}");
+            let said = &waits[0];
+            assert_eq!((&said["entry"], &said["ruling"]), (&"s1".into(), &"r1".into()));
+            let (from, until) = (said["from"].as_str().unwrap(), said["until"].as_str().unwrap());
+            assert_eq!((&from[11..16], &until[11..16]), ("10:00", "12:00"));
+            assert!(
+                said["zh"].as_str().unwrap().contains("s1") && said["en"].as_str().unwrap().contains("accepted"),
+                "{said}"
+            );
+            let mark = |station: &Station| station.player.marks.ended().find(|mark| mark.by == "s2").cloned().unwrap();
+            assert_eq!(mark(&station).standing, Standing::Entered);
+            let works = |station: &Station| -> Vec<i64> {
+                (0..8).filter(|hour| mark(station).works_at(start() + hour * HOUR)).collect()
+            };
+            assert_eq!(works(&station), [1, 4, 5]);
+            let used = |station: &Station| -> Vec<i64> {
+                station
+                    .player
+                    .marks
+                    .used()
+                    .filter(|(limit, ..)| *limit == "inc19:shared-year")
+                    .map(|(.., used)| used / HOUR)
+                    .collect()
+            };
+            assert_eq!(used(&station), [3], "what waits uses nothing of a limit");
+            let words = explain(&book(), &mark(&station));
+            assert!(
+                words.en.contains("lies over what was ruled about") && words.zh.contains("该时段须经裁定"),
+                "{words:?}"
+            );
+            // Accepted it has effect over all of its time; restored the overlap waits again.
+            assert!(station.rule("r2", "city", "s2", "accept", None).refused.is_none());
+            assert_eq!(
+                (works(&station), used(&station)),
+                (vec![1, 2, 3, 4], vec![5]),
+                "the fault's own limit of four hours"
+            );
+            assert!(station.rule("r3", "city", "s2", "restore", None).refused.is_none());
+            assert_eq!((works(&station), used(&station)), (vec![1, 4, 5], vec![3]));
+            // What lies within the ruled time waits as a whole.
+            let within = station.entry("s3", "inc19:start", (2, Some(3)), &[]);
+            let standing = station.player.marks.ended().find(|mark| mark.by == "s3").map(|mark| mark.standing);
+            assert_eq!(standing, Some(Standing::Waiting));
+            assert_eq!(within.made()[0]["waits"][0]["ruling"], "r1");
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_is_late_in_part_is_explained_day_by_day() {
+    let mut station = Station::new("inc19");
+    station.player.now = start() + 54 * HOUR;
+    // Of the 2nd to the 4th: at 14:00 on the 4th the 2nd is closed and the 3rd, by noon of the 4th, too.
+    assert!(station.entry("e1", "inc19:off", (2, Some(52)), &[]).late);
+    let words = explain(&book(), station.player.marks.ended().find(|mark| mark.by == "e1").unwrap());
+    assert!(words.zh.contains("不生效的日期：2026-03-02 至 2026-03-03；未截止的日期：2026-03-04"), "{}", words.zh);
+    assert!(words.en.contains("without effect: 2026-03-02 to 2026-03-03; open: 2026-03-04"), "{}", words.en);
+    let open = station.entry("e2", "inc19:off", (2, None), &[]);
+    assert!(open.late);
+    let words = explain(&book(), station.player.marks.held().find(|mark| mark.by == "e2").unwrap());
+    assert!(words.en.contains("without effect: 2026-03-02 to 2026-03-03; open: 2026-03-04 on, then"), "{}", words.en);
 }
