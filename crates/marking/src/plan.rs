@@ -137,7 +137,7 @@ fn letters_unstated(condition: &Expr<Sig>) -> u32 {
 
 /// A letter that says by itself what a reading is worth.
 #[derive(Debug, Clone)]
-pub(super) struct Listed {
+pub(super) struct TableLetter {
     /// Its mark.
     pub(super) mark: String,
     /// What that makes of a reading.
@@ -148,7 +148,7 @@ pub(super) struct Listed {
     ruled: Vec<Dates>,
 }
 
-impl Listed {
+impl TableLetter {
     /// Whether no rule of the set is about it then.
     pub(super) fn stands(&self, at: i64) -> bool {
         !self.ruled.iter().any(|dates| dates.hold(at))
@@ -187,7 +187,7 @@ pub struct Plan {
     pub(super) rests: Vec<Basis>,
     pub(super) counts: Vec<Count>,
     /// Letters of the set of flags that no rule of the set is about, or not at all times.
-    pub(super) table: BTreeMap<String, Listed>,
+    pub(super) table: BTreeMap<String, TableLetter>,
     /// Those that prevail first; which one holds follows from the date.
     pub(super) periods: Vec<Period>,
     /// The same.
@@ -375,7 +375,7 @@ impl Plan {
                 self.factor_rules.iter().filter(|armed| asks(armed, letter)).map(|armed| armed.rule.dates).collect();
             let (mark, validity, normal) = (kind.name.clone(), kind.validity, kind.normal);
             (!ruled.iter().any(|dates| dates.is_open()))
-                .then(|| (letter.to_owned(), Listed { mark, validity, normal, ruled }))
+                .then(|| (letter.to_owned(), TableLetter { mark, validity, normal, ruled }))
         };
         let table: Vec<_> = own.filter_map(listed).collect();
         for (flag, listed) in table {
