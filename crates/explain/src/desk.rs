@@ -198,7 +198,12 @@ impl Desk {
     pub fn new(keys: Vec<StationKey>) -> Desk {
         let dialects = Dialects::default();
         // Nobody sees the stations' cards.
-        let settings = interpret::Settings { card_codes_max: 0, ..interpret::Settings::default() };
+        let settings = interpret::Settings {
+            card_codes_max: 0,
+            // It is forgotten with the next frame.
+            unregistered_bytes_max: u64::MAX,
+            ..interpret::Settings::default()
+        };
         let mut interpreter = Interpreter::new(settings);
         interpreter.know_keys(keys.iter().cloned());
         interpreter.know_dialects(dialects.readings());
@@ -331,7 +336,8 @@ impl Desk {
             interpreter.on_record(2, Timestamp(now.0.saturating_add(DAY)), &[0; 32], &Record::Tick, out);
         }
         let data = out.iter().find(|said| matches!(said.content, Says::Data(_)));
-        let mut body: Body = data.and_then(|data| serde_json::from_slice(&data.payload).ok()).unwrap_or_default();
+        let text = data.and_then(|data| std::str::from_utf8(&data.payload).ok());
+        let mut body: Body = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         // A pasted frame has no time of arrival that its clock could be compared with.
         let of_arrival = [Deviation::ClockOff.code(), Deviation::DataTimeFuture.code()];
         if let Some(codes) = &mut body.deviations {
@@ -475,6 +481,11 @@ fn clause(clause: &'static str, edition: Option<Edition>) -> &'static str {
 
 /// The bytes as text; what is no text is escaped.
 fn printable(bytes: &[u8]) -> String {
+    if let Some(plain) =
+        std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+    {
+        return plain.to_owned();
+    }
     let text = std::str::from_utf8(bytes).map(std::borrow::Cow::Borrowed).unwrap_or_else(|_| {
         let (text, broken) = encoding_rs::GB18030.decode_without_bom_handling(bytes);
         if broken { bytes.escape_ascii().to_string().into() } else { text }

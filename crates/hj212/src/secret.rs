@@ -33,8 +33,30 @@ const ENDING_MAX: usize = 8;
 pub fn masked(raw: &[u8]) -> Vec<u8> {
     let mut bytes = raw.to_owned();
     mask_torn(&mut bytes);
-    mask_named(raw, true, &mut bytes);
+    if !is_free(raw) {
+        mask_named(raw, true, &mut bytes);
+    }
     bytes
+}
+
+/// So far back the letter before one is looked for.
+const BEFORE_MAX: usize = 32;
+
+/// Whether certainly no name of a secret stands in `raw`, nor the rest of one at its beginning: all of [`NAMES`] and [`ENDINGS`] have a W behind a P
+/// or an S, or a K behind an S, whatever signs stand between them.
+fn is_free(raw: &[u8]) -> bool {
+    let letter = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let before = |at: usize| match raw.get(..at).unwrap_or_default().iter().rev().take(BEFORE_MAX).find(letter) {
+        Some(byte) => byte.to_ascii_uppercase(),
+        None if at < BEFORE_MAX => 0,
+        // Nobody looked.
+        None => b'S',
+    };
+    let sign = raw.iter().position(|byte| matches!(byte, b'=' | b':' | 0xEF | 0xA3)).unwrap_or(raw.len());
+    let begun = sign == raw.len() || raw.get(..sign).unwrap_or_default().iter().filter(letter).nth(1).is_some();
+    begun
+        && memchr::memchr2_iter(b'W', b'w', raw).all(|at| !matches!(before(at), b'P' | b'S'))
+        && memchr::memchr2_iter(b'K', b'k', raw).all(|at| before(at) != b'S')
 }
 
 /// The same of a text that is whole: nothing is missing in front of it, so a value without a name is no secret.
@@ -309,6 +331,17 @@ mod tests {
                 // Of what is torn within its last bytes nothing tells that it is the end of a value: `n&&ABCD`.
                 prop_assert!(!["s3cr", "3cr3", "cr3t", "h1dd", "3t;MN"].iter().any(|part| shown.contains(part)), "{}", shown);
             }
+        }
+
+        #[test]
+        fn what_is_free_of_names_of_secrets_is_as_if_it_had_been_searched(
+            raw in "(P|p|W|w|S|s|K|k|D|PASS|ORD|NEW|=|:|;|,|&|&&| |-|A1|1|\u{ff1d}|\u{ff1a}|\r\n|\"){0,24}",
+        ) {
+            let raw = raw.as_bytes();
+            let mut searched = raw.to_owned();
+            mask_torn(&mut searched);
+            mask_named(raw, true, &mut searched);
+            prop_assert_eq!(masked(raw), searched);
         }
 
         #[test]

@@ -201,6 +201,8 @@ pub struct Interpreter {
     scratch: ReportBuffers,
     /// No state: what is learned of areas to read them faster.
     shapes: AreaShapes,
+    /// What [`Interpreter::forget`] kept of them for the next station.
+    shapes_at_hand: shape::ShapesOfStation,
     body: Vec<u8>,
     id: Vec<u8>,
 }
@@ -238,6 +240,7 @@ impl Interpreter {
             numbers: numbers::Numbers::default(),
             scratch: ReportBuffers::default(),
             shapes: AreaShapes::default(),
+            shapes_at_hand: shape::ShapesOfStation::default(),
             body: Vec::new(),
             id: Vec::new(),
         }
@@ -246,6 +249,10 @@ impl Interpreter {
     /// Forgets all stations and what they said, as if nothing had been seen; dictionary, rules, dialects and keys are kept. For those who
     /// look at frames one by one.
     pub fn forget(&mut self) {
+        // Shapes are no memory of a station, and frames of one file are alike.
+        if let Some(last) = self.stations.last_mut() {
+            self.shapes_at_hand = std::mem::take(&mut last.shapes);
+        }
         self.stations.clear();
         self.by_mn.clear();
         self.strangers.clear();
@@ -365,7 +372,8 @@ impl Interpreter {
             return Some(*number);
         }
         let number = u32::try_from(self.stations.len()).ok().filter(|n| *n < self.settings.stations_max)?;
-        let station = Station::new(mn, &self.settings, &self.context);
+        let mut station = Station::new(mn, &self.settings, &self.context);
+        station.shapes = std::mem::take(&mut self.shapes_at_hand);
         self.stations.push(Box::new(station));
         self.by_mn.insert(mn.into(), number);
         if self.facts(mn).is_none() {

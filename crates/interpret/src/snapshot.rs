@@ -181,6 +181,7 @@ impl Interpreter {
             clock: restored.clock,
             scratch: ReportBuffers::default(),
             shapes: AreaShapes::default(),
+            shapes_at_hand: super::shape::ShapesOfStation::default(),
             body: Vec::new(),
             id: Vec::new(),
         })

@@ -123,6 +123,9 @@ impl Interpreter {
         out: &mut Vec<TypedPublication>,
         done: &mut Interpreted,
     ) {
+        if self.settings.unregistered_bytes_max == u64::MAX {
+            return;
+        }
         let Some(station) = self.stations.get(number as usize).filter(|_| self.strangers.weights.contains_key(&number))
         else {
             return;

@@ -257,6 +257,25 @@ fn pairs(fields: &[u8]) -> impl Iterator<Item = Option<(&[u8], &[u8])>> {
 
 /// The fields before the data area that are none of the header's, as they stand there. Told apart as [`tolerant`] tells them.
 pub fn unknown_fields(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
+    if is_plain(segment) { Vec::new() } else { found_unknown(segment) }.into_iter()
+}
+
+/// Whether nothing but the standard's fields stand before the area, with values of letters and digits.
+fn is_plain(segment: &[u8]) -> bool {
+    let head = memchr::memmem::find(segment, b"CP=&&").and_then(|end| segment.get(..end));
+    let Some(head) = head.and_then(|head| head.strip_suffix(b";")) else { return false };
+    head.split(|byte| *byte == b';').all(|field| {
+        let pair = field.iter().position(|byte| *byte == b'=').and_then(|at| field.split_at_checked(at));
+        pair.is_some_and(|(name, value)| {
+            let value = value.get(1..).unwrap_or_default();
+            matches!(name, b"QN" | b"ST" | b"CN" | b"PW" | b"MN" | b"Flag" | b"PNUM" | b"PNO")
+                && !value.is_empty()
+                && value.iter().all(u8::is_ascii_alphanumeric)
+        })
+    })
+}
+
+fn found_unknown(segment: &[u8]) -> Vec<&[u8]> {
     let (mut unknown, mut input) = (Vec::new(), segment);
     // Without an area that is opened, what stands behind the last known field is the area.
     let (mut sure, mut opened) = (0, false);
@@ -295,7 +314,7 @@ pub fn unknown_fields(segment: &[u8]) -> impl Iterator<Item = &[u8]> {
     if !opened {
         unknown.truncate(sure);
     }
-    unknown.into_iter()
+    unknown
 }
 
 /// `tail` without the separators at its beginning and a `CP` that nothing follows.
@@ -431,4 +450,29 @@ fn known_name(name: &[u8]) -> Option<(&'static [u8], bool)> {
     static NAMES: [&[u8]; 9] = [b"QN", b"ST", b"CN", b"PW", b"MN", b"Flag", b"PNUM", b"PNO", b"RF"];
     let known = NAMES.iter().find(|known| known.eq_ignore_ascii_case(name))?;
     Some((known, *known == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_head_that_is_plain_has_no_unknown_field(
+            segment in "((QN|ST|CN|PW|MN|Flag|PNUM|PNO|X|cn)?[=]?(1|9A|2011| |&&|=|,)?[;]?){0,8}(CP=&&)?(DataTime=1;)?(CP=&&)?(&&)?",
+        ) {
+            let segment = segment.as_bytes();
+            prop_assert_eq!(unknown_fields(segment).collect::<Vec<_>>(), found_unknown(segment));
+        }
+    }
+
+    #[test]
+    fn the_standards_own_head_is_plain() {
+        assert!(is_plain(
+            b"QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&"
+        ));
+        assert!(!is_plain(b"QN=20160801085857223;ST=32;Foo=1;CP=&&&&") && !is_plain(b"ST=32;CN=1062"));
+    }
 }
