@@ -80,3 +80,29 @@ pub(crate) fn facts(station: usize) -> serde_json::Value {
         }],
     })
 }
+
+/// What a station of ten factors says in a minute of its first hour: sampled data each half, minute data, and the hour's with the last.
+pub(crate) fn minute(station: usize, minute: usize) -> Vec<Vec<u8>> {
+    let frame = |cn: u16, time: String, fields: &[&str], number: usize| {
+        let (mn, items) = (mn(station), items(GAS, number, fields));
+        let qn = format!("{time}{:03}", cn % 1000);
+        let mut raw = Vec::new();
+        write::frame(&mut raw, |out| {
+            let head = format!("QN={qn};ST=31;CN={cn};PW=123456;MN={mn};Flag=5;CP=&&DataTime={time}");
+            out.extend_from_slice(format!("{head};{items}&&").as_bytes());
+        });
+        raw
+    };
+    let at = |second: usize| format!("2026060100{minute:02}{second:02}");
+    let number = station + minute;
+    let periods: &[&str] = &["Cou", "Min", "Avg", "Max", "ZsAvg"];
+    let mut all = vec![
+        frame(2011, at(0), &["Rtd", "ZsRtd"], number),
+        frame(2011, at(30), &["Rtd", "ZsRtd"], number + 1),
+        frame(2051, at(0), periods, number),
+    ];
+    if minute == 59 {
+        all.push(frame(2061, "20260601000000".to_owned(), periods, number));
+    }
+    all
+}

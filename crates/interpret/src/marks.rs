@@ -29,6 +29,9 @@ use hj212_marking::{
 };
 use hj212_model::message::{Kind, StationFacts, Timestamp};
 
+/// So many sets of rules are kept before it is looked which of them no station has any more.
+const ALIKE_MIN: usize = 256;
+
 /// The rules in force, and the plans that many stations share.
 #[derive(Debug, Default)]
 pub(super) struct RulesInForce {
@@ -37,6 +40,10 @@ pub(super) struct RulesInForce {
     book: Arc<RuleBook>,
     /// Plans of stations with no rules of their own, by edition and medium.
     plain: BTreeMap<(String, String), Arc<Plan>>,
+    /// The rules that stations have in common, by what they depend on.
+    alike: BTreeMap<String, Plan>,
+    /// With so many of them those are forgotten that no station has.
+    crowded: usize,
 }
 
 fn read(texts: &BTreeMap<String, String>) -> Option<Arc<RuleBook>> {
@@ -70,13 +77,13 @@ impl RulesInForce {
     pub(super) fn new(texts: BTreeMap<String, String>) -> RulesInForce {
         // Texts that an earlier version took and this one does not: better the rules built in than none.
         let book = read(&texts).or_else(built_in::rules).unwrap_or_default();
-        RulesInForce { texts, book, plain: BTreeMap::new() }
+        RulesInForce { texts, book, ..RulesInForce::default() }
     }
 
     /// Puts other rules in force; false if they are wrong, and nothing changes.
     pub(super) fn replace(&mut self, texts: &BTreeMap<String, String>) -> bool {
         let Some(book) = read(texts) else { return false };
-        *self = RulesInForce { texts: texts.clone(), book, plain: BTreeMap::new() };
+        *self = RulesInForce { texts: texts.clone(), book, ..RulesInForce::default() };
         true
     }
 
@@ -89,15 +96,29 @@ impl RulesInForce {
                 && f.ranges.is_empty()
                 && f.without.is_empty())
         });
-        let make = || Arc::new(Plan::new(&self.book, facts, &ruled.0, &ruled.1));
         if own {
-            return make();
+            return Arc::new(self.like_others(facts, ruled));
         }
         if let Some(plan) = self.plain.get(ruled) {
             return Arc::clone(plan);
         }
-        let plan = make();
+        let plan = Arc::new(Plan::new(&self.book, facts, &ruled.0, &ruled.1));
         self.plain.insert(ruled.clone(), Arc::clone(&plan));
+        plan
+    }
+
+    /// The plan of a station with its own numbers, and the rules of those that are alike.
+    fn like_others(&mut self, facts: Option<&StationFacts>, (edition, medium): &(String, String)) -> Plan {
+        let likeness = Plan::likeness(facts, edition, medium);
+        if let Some(known) = self.alike.get(&likeness) {
+            return known.of_station(facts);
+        }
+        if self.alike.len() >= self.crowded.max(ALIKE_MIN) {
+            self.alike.retain(|_, plan| plan.is_shared());
+            self.crowded = 2 * self.alike.len();
+        }
+        let plan = Plan::new(&self.book, facts, edition, medium);
+        self.alike.insert(likeness, plan.of_station(None));
         plan
     }
 

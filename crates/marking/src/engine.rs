@@ -17,6 +17,9 @@ const AHEAD_MAX: i64 = 300 * SECOND;
 /// A kind of data that is silent for so long no longer drives its code.
 pub(super) const RANK_KEPT: i64 = 24 * 3600 * SECOND;
 
+/// Room is made for so many codes at once.
+const SLOTS_GROWN: usize = 2;
+
 /// Longer codes are judged by their own flags only.
 const CODE_BYTES_MAX: usize = 48;
 
@@ -81,6 +84,8 @@ impl Marks {
         }
         let at = u16::try_from(self.slots.len()).ok().filter(|at| usize::from(*at) < CODES_MAX)?;
         let holds = vec![Hold::default(); self.factor_keys.len()];
+        // A station says new codes on its first day: room for twice as many would stay empty.
+        self.slots.reserve_exact(usize::from(self.slots.len() == self.slots.capacity()) * SLOTS_GROWN);
         self.slots.push(Slot { code: code.to_owned(), place: at, rank: 3, holds, ..Slot::default() });
         self.index.insert(code.to_owned(), at);
         self.stated |= code.contains('@');

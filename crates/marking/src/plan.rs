@@ -1,6 +1,7 @@
 //! The rules of one station, ready to be run: sets chosen, overlays laid over, names turned into places among the station's values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -166,9 +167,17 @@ pub(super) struct Watch {
     pub(super) key: String,
 }
 
-/// The rules of one station.
+/// The rules of one station, with the numbers that are its own.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
+    rules: Arc<PlannedRules>,
+    pub(super) ranges: BTreeMap<String, (f64, f64)>,
+    pub(super) emission: BTreeMap<String, Vec<Limited>>,
+}
+
+/// What of a plan stations share that are alike ([`Plan::likeness`]): most of what it takes.
+#[derive(Debug, Clone, Default)]
+pub struct PlannedRules {
     pub(super) sets: Vec<String>,
     pub(super) codes: Vec<String>,
     /// The names of `codes` in rules, for evidence.
@@ -205,8 +214,6 @@ pub struct Plan {
     /// Codes of signals, with what rules call them.
     pub(super) parameters: BTreeMap<String, BTreeSet<String>>,
     pub(super) trended: BTreeSet<String>,
-    pub(super) ranges: BTreeMap<String, (f64, f64)>,
-    pub(super) emission: BTreeMap<String, Vec<Limited>>,
     medium: String,
 }
 
@@ -218,7 +225,75 @@ pub fn unknown_names(book: &RuleBook, facts: &StationFacts) -> Vec<String> {
     sets.chain(signals).collect()
 }
 
+impl std::ops::Deref for Plan {
+    type Target = PlannedRules;
+
+    fn deref(&self) -> &PlannedRules {
+        &self.rules
+    }
+}
+
 impl Plan {
+    /// The rules of a station: the sets it names, and those of its edition.
+    ///
+    /// `edition` is `2005`, `2017` or `2025`; `medium` is `air`, `water` or empty.
+    #[must_use]
+    pub fn new(book: &RuleBook, facts: Option<&StationFacts>, edition: &str, medium: &str) -> Plan {
+        let rules = Arc::new(PlannedRules::new(book, facts.unwrap_or(&StationFacts::default()), edition, medium));
+        Plan { rules, ..Plan::default() }.of_station(facts)
+    }
+
+    /// The plan of another station whose rules are the same: its [`likeness`](Plan::likeness) is.
+    #[must_use]
+    pub fn of_station(&self, facts: Option<&StationFacts>) -> Plan {
+        let mut plan = Plan { rules: Arc::clone(&self.rules), ..Plan::default() };
+        let Some(facts) = facts else { return plan };
+        let number = |text: &String| text.parse().ok();
+        let ranges = facts.ranges.iter().filter_map(|(c, (l, h))| Some((c.to_owned(), (number(l)?, number(h)?))));
+        plan.ranges = ranges.collect();
+        let plain = facts.limits.iter().map(|(code, max)| EmissionLimit {
+            code: code.to_owned(),
+            max: max.clone(),
+            ..EmissionLimit::default()
+        });
+        for limit in plain.chain(facts.emission.iter().cloned()) {
+            plan.emission.entry(limit.code.clone()).or_default().extend(Limited::new(&limit));
+        }
+        plan
+    }
+
+    /// All that the rules of a station depend on besides the book, as a text; stations of one likeness share their rules.
+    #[must_use]
+    pub fn likeness(facts: Option<&StationFacts>, edition: &str, medium: &str) -> String {
+        let of = |facts: &StationFacts| format!("{:?} {:?} {:?}", facts.rules, facts.facilities, facts.without);
+        format!("{edition} {medium} {}", facts.map_or_else(|| of(&StationFacts::default()), of))
+    }
+
+    #[cfg(test)]
+    pub(super) fn rules_mut(&mut self) -> &mut PlannedRules {
+        Arc::make_mut(&mut self.rules)
+    }
+
+    /// Whether another plan has the same rules in memory.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.rules) > 1
+    }
+
+    /// Whether converted values matter: to a limit, to the condition of an exemption, or to what they rest on.
+    #[must_use]
+    pub fn looks_at_converted(&self) -> bool {
+        self.has_emission_limits() || !self.requires.is_empty() || self.rests.iter().any(|basis| basis.of_converted)
+    }
+
+    /// Whether an emission limit is registered for any code.
+    #[must_use]
+    pub fn has_emission_limits(&self) -> bool {
+        !self.emission.is_empty()
+    }
+}
+
+impl PlannedRules {
     /// Until when marks may be entered for the day that holds `at`; without a rule for it noon of the next day.
     #[must_use]
     pub fn entries_close(&self, at: Timestamp) -> Timestamp {
@@ -273,39 +348,19 @@ impl Plan {
         joined(&clipped(&closed, from, to))
     }
 
-    /// The rules of a station: the sets it names, and those of its edition.
-    ///
-    /// `edition` is `2005`, `2017` or `2025`; `medium` is `air`, `water` or empty.
-    #[must_use]
-    pub fn new(book: &RuleBook, facts: Option<&StationFacts>, edition: &str, medium: &str) -> Plan {
-        let nothing = StationFacts::default();
-        let facts = facts.unwrap_or(&nothing);
+    fn new(book: &RuleBook, facts: &StationFacts, edition: &str, medium: &str) -> PlannedRules {
         // Two sets of flags on one station would read one letter in two ways: one that is named takes the edition's place.
         let named = facts.rules.iter().any(|name| book.sets.get(name).is_some_and(|set| set.other_flags.is_some()));
         let of_edition =
             |set: &&RuleSet| set.default_for.iter().any(|e| e == edition) && !(named && set.other_flags.is_some());
         let sets: Vec<&RuleSet> =
             book.sets.values().filter(|set| facts.rules.contains(&set.name) || of_edition(set)).collect();
-        let number = |text: &String| text.parse().ok();
-        let mut plan = Plan {
+        let mut plan = PlannedRules {
             sets: sets.iter().map(|set| set.name.clone()).collect(),
             entries: overlays_first(&sets).flat_map(|set| &set.entries).chain(&book.entries).cloned().collect(),
             medium: medium.to_owned(),
-            ranges: facts
-                .ranges
-                .iter()
-                .filter_map(|(c, (l, h))| Some((c.to_owned(), (number(l)?, number(h)?))))
-                .collect(),
-            ..Plan::default()
+            ..PlannedRules::default()
         };
-        let plain = facts.limits.iter().map(|(code, max)| EmissionLimit {
-            code: code.to_owned(),
-            max: max.clone(),
-            ..EmissionLimit::default()
-        });
-        for limit in plain.chain(facts.emission.iter().cloned()) {
-            plan.emission.entry(limit.code.clone()).or_default().extend(Limited::new(&limit));
-        }
         let changes: Vec<&Change> = sets.iter().flat_map(|set| &set.changes).collect();
         plan.facilities = facts
             .facilities
@@ -407,18 +462,6 @@ impl Plan {
         let of_table = self.table.iter().filter_map(|(letter, listed)| Some((letter, self.marks.get(&listed.mark)?)));
         read.extend(of_table.map(|(letter, kind)| (letter.clone(), of_kind(kind))));
         read.into_iter().for_each(|(flag, letter)| self.said.put(&flag, letter));
-    }
-
-    /// Whether converted values matter: to a limit, to the condition of an exemption, or to what they rest on.
-    #[must_use]
-    pub fn looks_at_converted(&self) -> bool {
-        self.has_emission_limits() || !self.requires.is_empty() || self.rests.iter().any(|basis| basis.of_converted)
-    }
-
-    /// Whether an emission limit is registered for any code.
-    #[must_use]
-    pub fn has_emission_limits(&self) -> bool {
-        !self.emission.is_empty()
     }
 
     /// The names of its sets.
@@ -652,6 +695,7 @@ fn changed(rule: &Rule, changes: &[&Change]) -> Vec<Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hj212_model::message::Facility;
 
     fn at(text: &str) -> i64 {
         calendar::read(text).map_or(0, |at| at.0)
@@ -665,7 +709,7 @@ mod tests {
 
     #[test]
     fn a_day_is_open_until_its_own_deadline() {
-        let plan = Plan { entries: vec![entries(1, 12, "", "")], ..Plan::default() };
+        let plan = PlannedRules { entries: vec![entries(1, 12, "", "")], ..PlannedRules::default() };
         let open = |now: &str| plan.open_from(at(now));
         assert_eq!(open("2026-05-18T12:00:00+08:00"), at("2026-05-17T00:00:00+08:00"), "until noon of the next day");
         assert_eq!(open("2026-05-18T12:00:01+08:00"), at("2026-05-18T00:00:00+08:00"));
@@ -674,7 +718,7 @@ mod tests {
         assert_eq!(Plan::default().open_from(at("2026-05-18T12:00:00+08:00")), i64::MIN);
         // Three days until the 15th, then noon; after the 20th nothing is said.
         let dated = vec![entries(3, 0, "", "2026-05-15"), entries(1, 12, "2026-05-15", "2026-05-20")];
-        let plan = Plan { entries: dated, ..Plan::default() };
+        let plan = PlannedRules { entries: dated, ..PlannedRules::default() };
         let within = |now: &str, from: &str, to: &str| plan.open_within(at(now), (at(from), at(to)));
         let (now, of_old) = ("2026-05-16T23:00:00+08:00", ("2026-05-14T01:00:00+08:00", "2026-05-14T02:00:00+08:00"));
         assert_eq!(within(now, of_old.0, of_old.1), i64::MIN, "the 14th is open until the 17th");
@@ -683,5 +727,46 @@ mod tests {
         assert_eq!(plan.open_from(at(now)), at("2026-05-16T00:00:00+08:00"));
         let later = at("2026-08-01T00:00:00+08:00");
         assert_eq!(plan.open_from(later), at("2026-05-20T00:00:00+08:00"), "of days after that nothing is said");
+    }
+
+    /// One station of each likeness makes the rules; what the others get of it is what they would have made.
+    #[test]
+    fn stations_that_are_alike_have_the_rules_that_each_would_have_alone() {
+        let book = RuleBook::built_in().unwrap_or_default();
+        let facility = |id: &str, kind: &str, aliases: &[&str]| Facility {
+            id: id.into(),
+            kind: kind.into(),
+            factors: Vec::new(),
+            aliases: aliases.iter().map(|name| ((*name).to_owned(), format!("{name}1"))).collect(),
+        };
+        let rules: [&[&str]; 3] = [&[], &["inc19", "check"], &["dev22"]];
+        let facilities = [
+            Vec::new(),
+            vec![facility("f1", "furnace", &["feed", "temp"])],
+            vec![facility("f1", "furnace", &["feed"]), facility("f2", "furnace", &["feed", "burner"])],
+        ];
+        let mut all = Vec::new();
+        for number in 0..3 * 3 * 2 * 3 {
+            all.push(StationFacts {
+                name: format!("station {number}"),
+                rules: rules[number % 3].iter().map(|name| (*name).to_owned()).collect(),
+                facilities: facilities[number / 3 % 3].clone(),
+                without: if number / 9 % 2 == 0 { Vec::new() } else { vec!["a19001".to_owned()] },
+                limits: [("a21026".to_owned(), number.to_string())].into(),
+                ranges: [("a21026".to_owned(), ("0".to_owned(), number.to_string()))].into(),
+                realtime_interval: u32::try_from(number).ok(),
+                ..StationFacts::default()
+            });
+        }
+        let mut known: BTreeMap<String, Plan> = BTreeMap::new();
+        for (facts, (edition, medium)) in
+            all.iter().flat_map(|facts| [("2017", "air"), ("2025", "water"), ("2005", "")].map(|of| (facts, of)))
+        {
+            let alone = Plan::new(&book, Some(facts), edition, medium);
+            let likeness = Plan::likeness(Some(facts), edition, medium);
+            let shared = known.entry(likeness).or_insert_with(|| alone.of_station(None)).of_station(Some(facts));
+            assert_eq!(format!("{alone:?}"), format!("{shared:?}"));
+        }
+        assert_eq!(known.len(), 3 * 3 * 2 * 3);
     }
 }

@@ -78,6 +78,29 @@ impl Run {
 #[derive(Debug, Clone)]
 pub(super) struct Index<K>(pub(super) BTreeMap<K, u16>);
 
+/// Among so few a thing is found as fast by looking at each, and the index would take several times the room of what it finds.
+const SCANNED_MAX: usize = 24;
+
+impl<K: Clone + Ord> Index<K> {
+    /// Where `wanted` stands among `all`, of which this is the index.
+    pub(super) fn find(&mut self, all: &[K], wanted: &K) -> Option<u16> {
+        if all.len() <= SCANNED_MAX {
+            return all.iter().position(|known| known == wanted).and_then(|at| u16::try_from(at).ok());
+        }
+        if self.0.len() != all.len() {
+            self.0 = (0..).zip(all).map(|(at, known)| (known.clone(), at)).collect();
+        }
+        self.0.get(wanted).copied()
+    }
+
+    /// Notes what was added as the last of all.
+    pub(super) fn add(&mut self, added: &K, at: u16) {
+        if usize::from(at) >= SCANNED_MAX && self.0.len() == usize::from(at) {
+            self.0.insert(added.clone(), at);
+        }
+    }
+}
+
 impl<K> Default for Index<K> {
     fn default() -> Index<K> {
         Index(BTreeMap::new())
@@ -264,27 +287,21 @@ impl<T: Copy + Ord> Ledger<T> {
 
     /// The number of a worth, from 1.
     fn cell(&mut self, worth: T) -> u16 {
-        if self.worth_index.0.len() != self.worths.len() {
-            self.worth_index.0 = (1..).zip(&self.worths).map(|(at, worth)| (*worth, at)).collect();
+        if let Some(at) = self.worth_index.find(&self.worths, &worth) {
+            return at.saturating_add(1);
         }
-        if let Some(at) = self.worth_index.0.get(&worth) {
-            return *at;
-        }
-        self.worths.push(worth);
         let at = u16::try_from(self.worths.len()).unwrap_or(u16::MAX);
-        self.worth_index.0.insert(worth, at);
-        at
+        self.worths.push(worth);
+        self.worth_index.add(&worth, at);
+        at.saturating_add(1)
     }
 
     fn row_of(&mut self, row: Vec<u16>) -> u16 {
-        if self.row_index.0.len() != self.rows.len() {
-            self.row_index.0 = (0..).zip(&self.rows).map(|(at, row)| (row.clone(), at)).collect();
-        }
-        if let Some(at) = self.row_index.0.get(&row) {
-            return *at;
+        if let Some(at) = self.row_index.find(&self.rows, &row) {
+            return at;
         }
         let at = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);
-        self.row_index.0.insert(row.clone(), at);
+        self.row_index.add(&row, at);
         self.cells += row.len();
         self.rows.push(row);
         at

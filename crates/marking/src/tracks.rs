@@ -96,15 +96,12 @@ impl Tracks {
     }
 
     fn number(&mut self, track: &Track) -> Option<u16> {
-        if self.track_index.0.len() != self.of.len() {
-            self.track_index.0 = (0..).zip(&self.of).map(|(at, track)| (track.clone(), at)).collect();
-        }
-        if let Some(at) = self.track_index.0.get(track) {
-            return Some(*at);
+        if let Some(at) = self.track_index.find(&self.of, track) {
+            return Some(at);
         }
         let at = u16::try_from(self.of.len()).ok().filter(|at| *at < u16::MAX)?;
         self.of.push(track.clone());
-        self.track_index.0.insert(track.clone(), at);
+        self.track_index.add(track, at);
         Some(at)
     }
 
@@ -124,14 +121,11 @@ impl Tracks {
     }
 
     fn set_of(&mut self, set: Vec<u16>) -> u16 {
-        if self.set_index.0.len() != self.sets.len() {
-            self.set_index.0 = (0..).zip(&self.sets).map(|(at, set)| (set.clone(), at)).collect();
-        }
-        if let Some(at) = self.set_index.0.get(&set) {
-            return *at;
+        if let Some(at) = self.set_index.find(&self.sets, &set) {
+            return at;
         }
         let at = u16::try_from(self.sets.len()).unwrap_or(u16::MAX);
-        self.set_index.0.insert(set.clone(), at);
+        self.set_index.add(&set, at);
         self.sets.push(set);
         at
     }

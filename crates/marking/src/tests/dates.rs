@@ -155,7 +155,7 @@ fn where_the_deadline_changes_each_day_of_an_entry_has_its_own() {
     for (end, wanted) in [("15T02", "14T22 14T23"), ("16T01", "14T22 14T23 16T00")] {
         let mut player = Player::new(&book(), &rig("inc19"), "2017", "air");
         // Three days until the 15th, from then on noon of the next day: on the evening of the 16th the 14th is open and the 15th is not.
-        player.plan.entries = vec![deadline(3, 0, i64::MIN, midnight), deadline(1, 12, midnight, i64::MAX)];
+        player.plan.rules_mut().entries = vec![deadline(3, 0, i64::MIN, midnight), deadline(1, 12, midnight, i64::MAX)];
         player.now = read("2026-03-16T20:00:00+08:00");
         let answer = player.enter(&entry("e1", end, ""));
         assert_eq!((answer.refused, answer.late), (None, true));
@@ -189,7 +189,7 @@ fn a_closed_day_between_open_ones_uses_nothing_of_a_limit() {
         dates: Dates { from, until },
     };
     let mut player = Player::new(&book(), &rig("inc19"), "2017", "air");
-    player.plan.entries = vec![deadline(3, 0, i64::MIN, midnight), deadline(1, 12, midnight, i64::MAX)];
+    player.plan.rules_mut().entries = vec![deadline(3, 0, i64::MIN, midnight), deadline(1, 12, midnight, i64::MAX)];
     player.now = read("2026-03-16T20:00:00+08:00");
     let entry = |id: &str, begin: &str, end: &str| {
         format!(

@@ -53,7 +53,7 @@ impl World {
         facts.facilities = vec![facility("furnace-1", "furnace", "feed=f temp=t burner=b fan=n")];
         let mut player = Player::new(&book(), &facts, "2017", "air");
         // What rules find over several codes is found in data that drives alone.
-        player.plan.area_rules.clear();
+        player.plan.rules_mut().area_rules.clear();
         player.restored = restored;
         let day = super::super::calendar::read("2026-03-03T00:00:00+08:00").unwrap().0;
         let mut world = World { player, day, said: BTreeMap::new(), people: 0, wrong: Vec::new() };
