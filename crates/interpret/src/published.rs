@@ -26,7 +26,8 @@ pub struct TypedPublication {
     pub station: Option<Arc<str>>,
     /// What it says.
     pub content: Says,
-    /// What whoever is told beside the broker chooses it by: of events, documents of judgement and cases, and answers.
+    /// What whoever is told beside the broker chooses it by: of events, documents of judgement and cases, and answers. What is cleared at the
+    /// broker is no message and has none.
     pub label: Option<Box<Label>>,
 }
 

@@ -88,10 +88,6 @@ impl Pusher {
     /// Puts what the record at `record` gave into the queues of the sinks that want it. `region`: that of a station.
     pub fn offer<'r>(&self, said: &TypedPublication, record: Offset, region: impl FnOnce(&str) -> Option<&'r str>) {
         let Some(label) = said.label.as_deref().filter(|_| !self.sinks.is_empty()) else { return };
-        // What is cleared at the broker is no message.
-        if said.payload.is_empty() {
-            return;
-        }
         let mn = said.station.as_deref();
         let facts = MessageFacts { kind: &label.kind, mn, region: mn.and_then(region), colours: &label.colours };
         let mut item = None;

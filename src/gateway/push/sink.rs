@@ -111,6 +111,12 @@ impl SinkQueue {
         self.state().queue.whole()
     }
 
+    /// Whether whoever stores has all changes.
+    #[cfg(test)]
+    pub(super) fn is_taken(&self) -> bool {
+        !self.state().queue.has_changed()
+    }
+
     /// Puts a message in, unless it was in before.
     pub(super) fn offer(&self, item: Arc<Item>, now: Instant) {
         let (record, mut guard) = (item.record, self.state());

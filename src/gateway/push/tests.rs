@@ -106,7 +106,15 @@ fn a_torn_end_costs_that_end_and_the_next_store_is_whole() {
     for flipped in 0..length {
         let spoilt = disk.after_kill();
         spoilt.change(std::path::Path::new(FILE), |content| content[flipped] ^= 0x40);
-        assert!(whole.starts_with(&on(&spoilt)), "byte {flipped}");
+        let mut left = on(&spoilt);
+        assert!(whole.starts_with(&left), "byte {flipped}");
+        // What stands behind the damage does not come back with what is stored next.
+        let (mut file, mut queue) = QueueFile::open(Arc::new(spoilt.clone()), &dir(), JOURNAL, "a");
+        queue.put(item(9, "9"));
+        let changes = queue.changes().unwrap();
+        if file.wants_whole() { file.replace(&queue.whole()) } else { file.append(&changes) }.unwrap();
+        left.push("9".to_owned());
+        assert_eq!(on(&spoilt), left, "byte {flipped}");
     }
 }
 
@@ -259,6 +267,30 @@ async fn a_disk_that_does_not_answer_delays_neither_the_uplink_nor_who_sends() {
     sender.await.unwrap();
     let (_, again) = QueueFile::open(Arc::new(disk), &dir(), JOURNAL, "a");
     assert_eq!(again.mark(), 21);
+}
+
+#[tokio::test]
+async fn what_comes_during_a_store_is_not_on_disk_with_it() {
+    let (disk, held) = (SimDisk::new(1, 1 << 22), Arc::new(AtomicBool::new(true)));
+    let slow: Arc<dyn Disk> = Arc::new(HeldDisk(disk.clone(), Arc::clone(&held)));
+    let (file, queue) = QueueFile::open(slow, &dir(), JOURNAL, "a");
+    let sink = Arc::new(SinkQueue::new(sink(serde_json::json!({})), queue, Arc::default()));
+    let end = CancellationToken::new();
+    let begun = Instant::now();
+    sink.offer(item(1, "1"), begun);
+    let keeper = tokio::spawn(Arc::clone(&sink).keep(file, CancellationToken::new(), end.clone()));
+    // The keeper has taken the first one when the disk is asked for its file.
+    while !sink.is_taken() {
+        tokio::task::yield_now().await;
+    }
+    sink.offer(item(2, "2"), begun);
+    held.store(false, Ordering::SeqCst);
+    while sink.stored_before(2, begun) != u64::MAX {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(on(&disk), ["1", "2"], "the cursor may pass both");
+    end.cancel();
+    keeper.await.unwrap();
 }
 
 #[tokio::test]
