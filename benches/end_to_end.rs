@@ -132,6 +132,7 @@ fn loaded(folder: &std::path::Path, mqtt: u16) -> Loaded {
     let registry = registry::load(&[("stations".into(), stations)], Unknown::Reject).unwrap();
     Loaded {
         alerts: Default::default(),
+        leads: Default::default(),
         config,
         registry,
         factors: Default::default(),

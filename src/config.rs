@@ -33,6 +33,7 @@ use hj212_downlink::{StationKey, keyfile};
 use hj212_interpret as interpret;
 use hj212_journal as journal;
 use hj212_judgement as judgement;
+use hj212_leads::{LeadRules, built_in_texts as built_in_leads};
 use hj212_marking::{self as marking, RuleBook};
 use hj212_model::registry::{self, Problem, Registry, Unknown};
 use hj212_mqtt as mqtt;
@@ -80,6 +81,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Who is told beside the broker.
     pub push: push::Settings,
+    /// Whether leads are looked for.
+    pub leads: LeadFiles,
     /// The keys that stations were given by other means.
     pub keys: Keys,
     /// What is logged.
@@ -162,6 +165,16 @@ pub struct Alerts {
     pub accept_placeholders: bool,
 }
 
+/// `[leads]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LeadFiles {
+    /// Whether leads are looked for.
+    pub enabled: bool,
+    /// A rule file of one's own; none: the one that is built in.
+    pub files: Vec<PathBuf>,
+}
+
 /// `[keys]`
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -210,6 +223,8 @@ pub struct Loaded {
     pub rules: BTreeMap<String, String>,
     /// The rules of alerts in force, file name to text; none: no alerts.
     pub alerts: BTreeMap<String, String>,
+    /// The rules of leads in force, file name to text; none: no leads.
+    pub leads: BTreeMap<String, String>,
     /// The station files that were read.
     pub station_files: Vec<PathBuf>,
     /// The keys of the key file. Nothing prints them.
@@ -271,6 +286,13 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             BTreeMap::new()
         }
     };
+    let leads = match load_leads(&config.leads, &source) {
+        Ok(leads) => leads,
+        Err(found) => {
+            problems.extend(found);
+            BTreeMap::new()
+        }
+    };
     if let Some(file) = &config.mqtt.password_file
         && let Err(error) = std::fs::metadata(file)
     {
@@ -292,7 +314,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    Ok(Loaded { config, registry, factors, rules, alerts, station_files, keys })
+    Ok(Loaded { config, registry, factors, rules, alerts, leads, station_files, keys })
 }
 
 /// Reads the key file at `path`; no keys if `path` is empty.
@@ -358,6 +380,7 @@ impl Config {
         self.marking.files.iter_mut().for_each(anchor);
         self.limits.files.iter_mut().for_each(anchor);
         self.alerts.files.iter_mut().for_each(anchor);
+        self.leads.files.iter_mut().for_each(anchor);
         anchor(&mut self.journal.dir);
         anchor(&mut self.archive.dir);
         anchor(&mut self.dictionary.file);
@@ -661,6 +684,29 @@ fn load_alerts(settings: &Alerts, source: &ConfigSource<'_>) -> Result<BTreeMap<
         }
     }
     if problems.is_empty() { Ok(texts) } else { Err(problems) }
+}
+
+/// The rule file of leads in force: one's own, or the built-in one.
+fn load_leads(settings: &LeadFiles, source: &ConfigSource<'_>) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    if !settings.enabled {
+        return Ok(BTreeMap::new());
+    }
+    let mut problems = Vec::new();
+    let (_, own) = read_all(&settings.files, ("leads.files", source), &mut problems);
+    let name =
+        |file: &str| Path::new(file).file_name().map_or(file.to_owned(), |name| name.to_string_lossy().into_owned());
+    for (file, text) in &own {
+        problems.extend(LeadRules::read(file, text).err().unwrap_or_default());
+    }
+    if own.len() > 1 {
+        let what = "leads.files: several rule files of leads".to_owned();
+        problems.push(source.problem(&["leads.files", "leads"], what, "name one: all detectors stand in it"));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let own: BTreeMap<String, String> = own.into_iter().map(|(file, text)| (name(&file), text)).collect();
+    Ok(if own.is_empty() { built_in_leads() } else { own })
 }
 
 /// `path` itself, or the `*.toml` files of the folder `path` in the order of their names.

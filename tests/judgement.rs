@@ -1,4 +1,4 @@
-//! `judge explain` and `alerts list` as operators use them, on a journal that a gateway has open; and which configurations are refused.
+//! `judge explain`, `alerts list` and `leads` as operators use them, on a journal that a gateway has open; and which configurations are refused.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has spoken")]
 
@@ -47,6 +47,11 @@ fn hour(journal: &Journal, number: i64, value: &str) -> u64 {
 
 /// A day that exceeds, settled, and the beginning of the next.
 fn a_day() -> (tempfile::TempDir, Journal) {
+    played(&[])
+}
+
+/// The same, and hours that come again.
+fn played(again: &[(i64, &str)]) -> (tempfile::TempDir, Journal) {
     let at = tempfile::tempdir().unwrap();
     std::fs::write(at.path().join("g.toml"), format!("{CONFIG}{ACCEPTED}")).unwrap();
     std::fs::write(at.path().join("stations.toml"), STATIONS).unwrap();
@@ -62,6 +67,7 @@ fn a_day() -> (tempfile::TempDir, Journal) {
     let context = Context {
         stations: BTreeMap::from([("A".to_owned(), facts.into())]),
         alerts: hj212_judgement::alerts::built_in_texts(),
+        leads: hj212_leads::built_in_texts(),
         ..Context::default()
     };
     let json = serde_json::to_vec(&context).unwrap();
@@ -69,6 +75,9 @@ fn a_day() -> (tempfile::TempDir, Journal) {
     let mut count = append(&journal, MIDNIGHT, &Record::Context { hash, part: 0, parts: 1, json: &json });
     for number in 0..38 {
         count += hour(&journal, number, if number < 24 { "120" } else { "70" });
+    }
+    for (number, value) in again {
+        count += hour(&journal, *number, value);
     }
     count += append(&journal, MIDNIGHT + 39 * HOUR, &Record::Tick);
     let tail = journal.tail();
@@ -125,6 +134,47 @@ fn open_alerts_are_listed_with_what_is_due() {
     }
     let (_, none) = ask(at.path(), &["alerts", "list", "--mn", "B"]);
     assert!(none.contains("No alerts are open"), "{none}");
+}
+
+const LEADS: &str = "[leads]\nenabled = true\n";
+
+#[test]
+fn open_leads_are_listed_and_explained() {
+    let (at, _journal) = played(&[(5, "75")]);
+    let (code, text) = ask(at.path(), &["leads", "list"]);
+    assert!(code == 69 && text.contains("[leads] enabled = false"), "{code} {text}");
+    std::fs::write(at.path().join("g.toml"), format!("{CONFIG}{ACCEPTED}{LEADS}")).unwrap();
+    let (code, text) = ask(at.path(), &["leads", "list"]);
+    assert_eq!(code, 0, "{text}");
+    for wanted in ["**  A  L12-20260601-a21026  事后改低", "请核查：a21026 2026-06-01 05:00 的小时均值先报 120"]
+    {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+    let (code, text) = ask(at.path(), &["leads", "explain", "L12-20260601-a21026", "--mn", "A"]);
+    assert_eq!(code, 0, "{text}");
+    for wanted in ["was = 120", "is = 75", "lower_by = 37.5%", "日志位置 journal 40", "线索只提示核查对象，不是结论"]
+    {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+    let (code, text) = ask(at.path(), &["leads", "list", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, json[0]["lead"].as_str(), json[0]["mn"].as_str()), (0, Some("L12-20260601-a21026"), Some("A")));
+    assert_eq!(ask(at.path(), &["leads", "explain", "L1-20260601-a21026", "--mn", "A"]).0, 69);
+}
+
+#[test]
+fn a_wrong_rule_file_of_leads_is_refused_with_its_place() {
+    let at = tempfile::tempdir().unwrap();
+    std::fs::write(at.path().join("stations.toml"), STATIONS).unwrap();
+    let text = include_str!("../config/leads/leads.toml");
+    std::fs::write(at.path().join("g.toml"), format!("{CONFIG}{ACCEPTED}{LEADS}files = [\"mine.toml\"]\n")).unwrap();
+    let (code, said) = ask(at.path(), &["check"]);
+    assert!(code == 78 && said.contains("mine.toml"), "{said}");
+    std::fs::write(at.path().join("mine.toml"), text).unwrap();
+    assert_eq!(ask(at.path(), &["check"]).0, 0);
+    std::fs::write(at.path().join("mine.toml"), text.replace("span = \"4h\"", "span = \"4 hours\"")).unwrap();
+    let (code, said) = ask(at.path(), &["check"]);
+    assert!(code == 78 && said.contains("mine.toml:") && said.contains("duration"), "{said}");
 }
 
 #[test]

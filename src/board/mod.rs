@@ -184,6 +184,7 @@ impl Board {
             | Says::Anchor
             | Says::Case
             | Says::CaseStatus
+            | Says::Lead
             | Says::Judged { .. }
             | Says::Gateway => {}
         }

@@ -74,6 +74,7 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     let registry = registry::load(&registered, registry::Unknown::Reject).map_err(crate::config::Problems)?;
     let loaded = Loaded {
         alerts: Default::default(),
+        leads: Default::default(),
         config,
         registry,
         factors: Default::default(),

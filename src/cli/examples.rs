@@ -150,6 +150,11 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             "hj212-gateway judge explain --mn 010000A8900016F000169DC0 --day 2026-06-01 --factor a21026",
         )],
     ),
+    ("leads list", &[("the highest rank first 等级高的在前", "hj212-gateway leads list")]),
+    (
+        "leads explain",
+        &[("what it rests on 依据", "hj212-gateway leads explain L1-20260601-a21026 --mn 010000A8900016F000169DC1")],
+    ),
     ("alerts list", &[("the worst first 最严重的在前", "hj212-gateway alerts list")]),
     ("push test", &[("whether a sink takes a message 试发一条", "hj212-gateway push test --sink city")]),
     ("cases list", &[("cases of one station 某站案件", "hj212-gateway cases list --mn 010000A8900016F000169DC0")]),

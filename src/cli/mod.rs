@@ -20,6 +20,7 @@ mod generate;
 mod journal;
 mod judge;
 mod keys;
+mod leads;
 mod letters;
 mod log;
 mod marks;
@@ -121,6 +122,9 @@ enum Command {
     /// Says whether limits were met, from the journal (达标判定)
     #[command(subcommand)]
     Judge(judge::Command),
+    /// What an inspector should look at (数据线索)
+    #[command(subcommand)]
+    Leads(leads::Command),
     /// The alerts that are open (预警)
     #[command(subcommand)]
     Alerts(alerts::Command),
@@ -178,6 +182,7 @@ pub fn main() -> ExitCode {
         Command::Judge(command) => judge::judge(&command),
         Command::Alerts(command) => alerts::alerts(&command),
         Command::Push(command) => push::push(&command),
+        Command::Leads(command) => leads::leads(&command),
         Command::Marks(command) => marks::marks(&command),
         #[cfg(feature = "demo")]
         Command::Demo(options) => demo::demo(&options),

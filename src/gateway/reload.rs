@@ -23,7 +23,7 @@ const NAMED_MAX: usize = 20;
 impl Running {
     /// Takes up `loaded`; gives what has changed, a line each.
     pub fn reload(&self, loaded: Loaded) -> Vec<String> {
-        let Loaded { config, registry, factors, rules, alerts, keys, .. } = loaded;
+        let Loaded { config, registry, factors, rules, alerts, leads, keys, .. } = loaded;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
@@ -44,6 +44,10 @@ impl Running {
             let names: Vec<&str> = alerts.keys().map(String::as_str).collect();
             changes.push(format!("alerts: {}", if names.is_empty() { "off".to_owned() } else { names.join(", ") }));
         }
+        if before.leads != leads {
+            let names: Vec<&str> = leads.keys().map(String::as_str).collect();
+            changes.push(format!("leads: {}", if names.is_empty() { "off".to_owned() } else { names.join(", ") }));
+        }
         if old.log.level != config.log.level {
             changes.push(format!("log.level: {}, {} before", config.log.level, old.log.level));
         }
@@ -56,7 +60,7 @@ impl Running {
         let registry = Arc::new(registry);
         self.latest.put(&registry);
         let (stations, dialects) = (registry.facts(), registry.dialects());
-        let mut context = Context { stations, factors, rules, alerts, dialects, ..Context::default() };
+        let mut context = Context { stations, factors, rules, alerts, leads, dialects, ..Context::default() };
         if let Err(error) = self.announcer.reload(&context) {
             // A file would go on claiming the former one: what is heard from now on must not be read under two.
             tracing::error!(%error, "not reloaded, nothing has changed: the former registry cannot be taken back; reload once more");
@@ -85,13 +89,34 @@ impl Running {
         self.telemetry.count(Counter::Reloads);
         self.shown.reload_refused.store(false, std::sync::atomic::Ordering::Relaxed);
         // What needs a restart still is as it was; only what was taken up is compared with next time.
-        let Config { listen, stations, dictionary, marking, limits, alerts: alert_files, command, log, .. } = config;
+        let Config {
+            listen,
+            stations,
+            dictionary,
+            marking,
+            limits,
+            alerts: alert_files,
+            leads: lead_files,
+            command,
+            log,
+            ..
+        } = config;
         let (address, also) = (old.listen.address.clone(), old.listen.also.clone());
         let was = &old.command;
         let command = downlink::Settings { enabled: was.enabled, session: was.session, ..command };
         let log = config::Log { format: old.log.format, ..log };
-        let kept =
-            Config { listen, stations, dictionary, marking, limits, alerts: alert_files, command, log, ..old.clone() };
+        let kept = Config {
+            listen,
+            stations,
+            dictionary,
+            marking,
+            limits,
+            alerts: alert_files,
+            leads: lead_files,
+            command,
+            log,
+            ..old.clone()
+        };
         *current = (kept, context);
         current.0.listen.address = address;
         current.0.listen.also = also;
@@ -170,6 +195,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         dictionary: _,
         limits: _,
         alerts: _,
+        leads: _,
         keys: _,
     } = old;
     let changed = [

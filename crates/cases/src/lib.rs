@@ -32,7 +32,7 @@ mod tests;
 
 pub use calendar::WorkDays;
 pub use case::{Case, Law, Taken};
-pub use machine::{Answer, Cases, Done, Effect, Opening, Place, Told};
+pub use machine::{Answer, Cases, Done, Effect, LeadsNamed, Opening, Place, Told};
 pub use rules::{Rules, RulesError};
 pub use table::{Colour, Role, State, Step};
 

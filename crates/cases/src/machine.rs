@@ -97,6 +97,19 @@ pub struct Done {
     pub answer: Answer,
     /// What else.
     pub effects: Vec<Effect>,
+    /// The leads that a step which was taken names.
+    pub leads: Option<LeadsNamed>,
+}
+
+/// The leads that a step names, and what it says of them: `void` and `to-law` end them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadsNamed {
+    /// The case.
+    pub case: String,
+    /// What was done.
+    pub step: Step,
+    /// Their ids.
+    pub leads: Vec<String>,
 }
 
 /// All cases.
@@ -130,12 +143,13 @@ impl Cases {
         place: Place,
     ) -> Done {
         let mut effects = Vec::new();
+        let mut leads = None;
         let taken = read(role, id, json).and_then(|asked| {
             if !known {
                 let (zh, en) = ("站点未登记", "the station is not registered");
                 return Err(refusal("unknown-station", zh, en));
             }
-            match asked.written.step {
+            let taken = match asked.written.step {
                 Step::Open => self.open_by_hand(rules, mn, &asked, place, &mut effects),
                 Step::Sign
                 | Step::Reply
@@ -147,9 +161,13 @@ impl Cases {
                 | Step::ToLaw
                 | Step::Close
                 | Step::Comment => self.go(rules, mn, &asked, place, &mut effects),
-            }
+            }?;
+            let written = asked.written;
+            leads = Some(LeadsNamed { case: written.case, step: written.step, leads: written.leads });
+            Ok(taken)
         });
-        Done { answer: Answer { id: id.to_owned(), taken }, effects }
+        let leads = leads.filter(|named| !named.leads.is_empty());
+        Done { answer: Answer { id: id.to_owned(), taken }, effects, leads }
     }
 
     /// Opens a case for an alert, or makes an open one of the same outlet and factor worse.

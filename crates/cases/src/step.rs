@@ -62,6 +62,9 @@ pub(crate) struct Written {
     pub(crate) files: Vec<FileRef>,
     #[serde(default)]
     pub(crate) marks: Vec<String>,
+    /// Leads that it is about. What names none has the content hash that it had before leads were known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leads: Vec<String>,
     #[serde(default)]
     pub(crate) planned: Option<String>,
     #[serde(default)]
@@ -124,9 +127,11 @@ pub(crate) fn read(role: &str, id: &str, json: &[u8]) -> Result<Asked, Refusal> 
         || inner.any(|name| name.len() > NAME_MAX)
         || written.files.len() > FILES_MAX
         || written.marks.len() > FILES_MAX
+        || written.leads.len() > FILES_MAX
+        || !written.leads.iter().all(|lead| is_id(lead))
     {
-        let zh = "过长：text、cause 至多 2000 字节，其余各项至多 128 字节，files、marks 至多 16 项";
-        let en = "too long: text and cause hold 2000 bytes, other members 128 bytes, files and marks 16 items at most";
+        let zh = "过长：text、cause 至多 2000 字节，其余各项至多 128 字节，files、marks、leads 至多 16 项";
+        let en = "too long: text and cause hold 2000 bytes, other members 128 bytes, files, marks and leads 16 items at most";
         return Err(refusal("too-long", zh, en));
     }
     let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

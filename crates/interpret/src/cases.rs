@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::data::write_journal;
 use super::events::JournalRef;
 use super::{EventKind, Interpreter, Says, StationEvent, TypedPublication, built_in};
-use hj212_cases::{Answer, Case, Cases, Effect, Opening, Place, Told};
+use hj212_cases::{Answer, Case, Cases, Effect, Opening, Place, Step, Told};
+use hj212_leads::LeadEnd;
 
 impl Interpreter {
     /// All cases.
@@ -29,6 +30,22 @@ impl Interpreter {
         let done = self.cases.step(built_in::cases(), known, (mn, role, id, json), here);
         self.answer_step((mn, role), &done.answer, place, out);
         self.tell_cases(done.effects, place, out);
+        if let Some(named) = done.leads {
+            let end = match named.step {
+                Step::Void => Some(LeadEnd::Void),
+                Step::ToLaw => Some(LeadEnd::ToLaw),
+                Step::Open
+                | Step::Sign
+                | Step::Reply
+                | Step::Done
+                | Step::Accept
+                | Step::Return
+                | Step::Extend
+                | Step::Close
+                | Step::Comment => None,
+            };
+            self.rule_leads(mn, (&named.case, &named.leads, end), place, out);
+        }
     }
 
     /// Opens a case for an alert that has settled, or makes an open one worse; refused only where a bound is met.

@@ -172,6 +172,7 @@ impl Interpreter {
         change.factors.retain(|code, row| row.as_ref() != self.context.factors.get(code));
         change.rules.retain(|file, text| text.as_ref() != self.context.rules.get(file));
         change.alerts.retain(|file, text| text.as_ref() != self.context.alerts.get(file));
+        change.leads.retain(|file, text| text.as_ref() != self.context.leads.get(file));
         let changed: Vec<String> = change.stations.keys().cloned().collect();
         let (renamed, ruled) = (!change.factors.is_empty(), !change.rules.is_empty());
         change.apply(&mut self.context);
@@ -195,6 +196,7 @@ impl Interpreter {
             self.shapes.forget();
         }
         self.judging.replace(&self.context.alerts);
+        self.replace_lead_rules(place, out);
         self.count_strangers();
         for mn in changed {
             let gone = self.context.facts(mn).is_none();
@@ -323,6 +325,7 @@ impl Interpreter {
             self.rulings.replace(&context.rules);
         }
         self.judging.replace(&context.alerts);
+        self.judging.leads.replace(&context.leads);
         self.context = context;
         self.context_name = name;
         true

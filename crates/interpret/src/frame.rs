@@ -13,8 +13,8 @@ use super::shape::kind_of;
 use super::source_record::SourceRecord;
 use super::station::Station;
 use super::{
-    DataContent, Interpreted, Interpreter, Qn, Says, TypedPublication, coverage, hash, id, judgement, loose, marks,
-    micros, qn_use, times,
+    DataContent, Interpreted, Interpreter, Qn, Says, TypedPublication, coverage, hash, id, judgement, leads, loose,
+    marks, micros, qn_use, times,
 };
 use hj212::{Deviation, Deviations, Edition, Header, Part, packet, scan, tidied};
 use hj212_downlink::Step;
@@ -267,6 +267,8 @@ impl Interpreter {
         // The hour is taken before what follows from it is: a revision of an earlier hour comes behind it.
         let (judged, means) = ((&self.settings, &self.judging), (&report, &self.verdict));
         judgement::heard(judged, station, (kind, moment), means, (packet.place, &mut self.numbers), out);
+        let looked = (&self.settings, &self.judging.leads, self.elapsed);
+        leads::heard(looked, station, (kind, moment), means, (packet.place, &mut self.numbers), out);
         let rules = (&self.settings, &self.rulings, &self.judging);
         marks::tell(rules, station, &self.verdict, (packet.place, &mut self.numbers), out);
         let told = (packet.st, kind, moment, backfill);

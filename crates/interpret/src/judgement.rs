@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::data::{quoted, write_journal};
 use super::events::JournalRef;
+use super::leads::LeadRulesInForce;
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::reading::Worth;
@@ -22,7 +23,7 @@ use hj212_cases::{Colour, Opening};
 use hj212_judgement::alerts::{Alert, Rules};
 use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Mean, Outcome, Picture, Said, Stage, What};
 use hj212_marking::{Happening, Mark, MarkVerdict, Plan, Validity};
-use hj212_model::message::{Kind, Timestamp};
+use hj212_model::message::{Context, Kind, Timestamp};
 
 /// Entries that stand in the judgement of a day, at most.
 const MARKS_SHOWN: usize = 64;
@@ -35,16 +36,19 @@ pub(super) struct Judging {
     spread: i64,
     texts: BTreeMap<String, String>,
     alerts: Option<Rules>,
+    /// By what leads are looked for: beside judgement, and without it.
+    pub(super) leads: LeadRulesInForce,
 }
 
 impl Judging {
-    pub(super) fn new(settings: &Settings, texts: &BTreeMap<String, String>) -> Judging {
+    pub(super) fn new(settings: &Settings, context: &Context) -> Judging {
         let mut judging = Judging {
             enabled: settings.judgement.enabled,
             spread: micros(settings.judgement.settle_spread),
             ..Judging::default()
         };
-        judging.replace(texts);
+        judging.replace(&context.alerts);
+        judging.leads.replace(&context.leads);
         judging
     }
 

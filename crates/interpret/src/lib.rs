@@ -52,6 +52,7 @@ mod items;
 mod json;
 mod judgement;
 mod keys;
+mod leads;
 mod loose;
 mod marks;
 mod moment;
@@ -214,7 +215,7 @@ impl Interpreter {
         let context = Context::default();
         Interpreter {
             dictionary: built_in::dictionary(&context.factors),
-            judging: Judging::new(&settings, &context.alerts),
+            judging: Judging::new(&settings, &context),
             settings,
             context,
             run: Run::default(),

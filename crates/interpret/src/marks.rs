@@ -11,6 +11,7 @@ use super::data::{quoted, write_journal};
 use super::events::JournalRef;
 use super::factor::Medium;
 use super::judgement::{self, Judging};
+use super::leads;
 use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::reading::Worth;
@@ -169,6 +170,7 @@ impl RulesInForce {
         verdict.readings.clear();
         verdict.happenings.clear();
         verdict.revisions.clear();
+        verdict.conflicts.clear();
         let medium = of(told.medium);
         let edition = told.edition.unwrap_or(Edition::V2017).year();
         let same = station.ruled.as_ref().is_some_and(|(e, m)| e == edition && m == medium);
@@ -254,6 +256,7 @@ pub(super) fn tell(
 ) {
     publish(settings, rulings, station, verdict, (place, numbers), out);
     judgement::follow(settings, judging, station, verdict, (place, numbers), out);
+    leads::follow(settings, &judging.leads, station, verdict, (place, numbers), out);
 }
 
 /// Publishes what happened to a station's marks: an event each, and the retained mark.
@@ -418,6 +421,8 @@ impl Interpreter {
         for station in &mut self.stations {
             let places = (place, &mut self.numbers);
             judgement::advance(&self.settings, &self.judging, station, self.now, places, out);
+            let places = (place, &mut self.numbers);
+            leads::advance(&self.settings, &self.judging.leads, station, self.now, places, out);
             let Some(plan) = station.plan.clone() else { continue };
             station.marks.tick(&plan, self.now, &mut verdict);
             tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);

@@ -98,6 +98,7 @@ impl TypedPublication {
             | Says::Case
             | Says::CaseStatus
             | Says::Judged { .. }
+            | Says::Lead
             | Says::Gateway) => other,
         };
         let publication = Publication { payload: Bytes::new(), ..self.publication };
@@ -121,6 +122,7 @@ impl TypedPublication {
             | Says::Case
             | Says::CaseStatus
             | Says::Judged { .. }
+            | Says::Lead
             | Says::Gateway => false,
         };
         self.station.as_deref().filter(|_| changes)
@@ -168,6 +170,8 @@ pub enum Says {
     Case,
     /// What became of a step of a case.
     CaseStatus,
+    /// A lead as it is, or that it is over.
+    Lead,
     /// What judgement says of limits and alerts, beside its events.
     Judged {
         /// Whether the broker keeps it.
@@ -185,6 +189,7 @@ impl Says {
             | Says::Mark(_)
             | Says::CommandStatus
             | Says::Anchor
+            | Says::Lead
             | Says::Case => true,
             Says::Judged { retained } => *retained,
             Says::Data(_)

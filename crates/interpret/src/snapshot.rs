@@ -26,7 +26,7 @@ use hj212_model::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 29;
+const LAYOUT: u16 = 30;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -154,7 +154,7 @@ impl Interpreter {
             rulings.renew(station, facts);
         }
         Ok(Interpreter {
-            judging: super::judgement::Judging::new(&settings, &restored.context.alerts),
+            judging: super::judgement::Judging::new(&settings, &restored.context),
             flood: restored.flood,
             strangers: restored.strangers,
             stories: restored.stories,

@@ -65,6 +65,8 @@ pub(super) struct Station {
     pub(super) marks: hj212_marking::Marks,
     /// What its hours and days come to.
     pub(super) outlet: hj212_judgement::Outlet,
+    /// What an inspector should look at.
+    pub(super) leads: hj212_leads::Leads,
     /// What is known of its clock.
     pub(super) clock: super::remembered::Clock,
     /// What has arrived and what is missing.

@@ -20,6 +20,7 @@ mod follow;
 mod ids;
 mod judgement;
 mod keys;
+mod leads;
 mod outages;
 mod parts;
 mod readings;
@@ -176,6 +177,12 @@ fn script(text: &str) -> Vec<Step> {
                 let (id, json) = rest.split_once(' ').unwrap();
                 steps.push(record(&Record::MarkRuling { mn, role, id, json: json.as_bytes() }));
             }
+            "step" => {
+                let (mn, rest) = rest.split_once(' ').unwrap();
+                let (role, rest) = rest.split_once(' ').unwrap();
+                let (id, json) = rest.split_once(' ').unwrap();
+                steps.push(record(&Record::CaseStep { mn, role, id, json: json.as_bytes() }));
+            }
             "tick" => steps.push(record(&Record::Tick)),
             "started" => steps.push(record(&Record::Started("0.1.0"))),
             "stopped" => steps.push(record(&Record::Stopped)),
@@ -256,7 +263,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 18]);
+struct Schemas([(&'static str, jsonschema::Validator); 19]);
 
 impl Schemas {
     fn new() -> Schemas {
@@ -280,6 +287,7 @@ impl Schemas {
                 "judgement",
                 "judgement-running",
                 "alert",
+                "lead",
             ]
             .map(|name| (name, schema(name))),
         )
@@ -295,6 +303,7 @@ impl Schemas {
                     || publication.topic.contains("/completeness/")
                     || publication.topic.contains("/case/")
                     || publication.topic.contains("/alert/")
+                    || publication.topic.contains("/lead/")
                     || publication.topic.ends_with("/status"),
                 "{}",
                 publication.topic
@@ -311,7 +320,8 @@ impl Schemas {
         let beside = publication.topic.ends_with("/refused");
         assert_eq!(
             publication.retain,
-            ["station", "mark", "command", "completeness", "case", "anchor", "alert"].contains(&name) && !beside
+            ["station", "mark", "command", "completeness", "case", "anchor", "alert", "lead"].contains(&name)
+                && !beside
         );
         let levels: Vec<&str> = publication.topic.split('/').collect();
         let right = match name {
@@ -335,6 +345,7 @@ impl Schemas {
             "judgement" => levels.len() == 5 && levels[3] == "judgement" && body["period"] == levels[4],
             "judgement-running" => levels[3..] == ["judgement", "running"],
             "alert" => levels.len() == 5 && levels[3] == "alert" && body["alert"] == levels[4],
+            "lead" => levels.len() == 5 && levels[3] == "lead" && body["lead"] == levels[4],
             "station" => levels.len() == 4 && levels[3] == "station",
             "gateway-event" => levels[2..5] == ["gateway", "ah-01", "event"] && body["kind"] == levels[5],
             "anchor" => levels[2..] == ["gateway", "ah-01", "anchor"],

@@ -8,10 +8,11 @@
 use serde_json::{Value, json};
 
 use super::expr::Expr;
+use super::mark::Input;
 use super::plan::{Plan, Sig, Watch};
 use super::spans::{self, Span, minus};
 use super::state::*;
-use super::verdict::{HOLD_GAP_MAX, MarkVerdict};
+use super::verdict::{ConflictFound, HOLD_GAP_MAX, MarkVerdict};
 use hj212_model::message::Timestamp;
 
 impl Guard {
@@ -55,6 +56,8 @@ impl Marks {
                 detail["inputs"] = self.seen_by(plan, watch.against.as_ref()).into();
                 let of = |m: &&mut Mark| holds(&&**m, &watch.conflict.mark) && !m.met.contains(&watch.conflict.name);
                 self.held.values_mut().filter(of).for_each(|m| m.met.push(watch.conflict.name.clone()));
+                let inputs = self.inputs_by(plan, watch.against.as_ref());
+                out.conflicts.push(found(watch, mark.as_ref(), (since, now), inputs));
                 out.add("mark-conflict", now, mark, detail);
             }
         }
@@ -86,6 +89,7 @@ impl Marks {
             };
             let known = self.held.values_mut().chain(self.memory.marks_mut()).filter(same);
             known.for_each(|m| m.met.push(watch.conflict.name.clone()));
+            out.conflicts.push(found(watch, Some(mark), (*since, at), Vec::new()));
             out.add("mark-conflict", at, Some(mark.clone()), detail);
         }
     }
@@ -126,6 +130,8 @@ impl Marks {
                     .chain(self.memory.marks_mut())
                     .filter(same)
                     .for_each(|m| m.met.push(name.clone()));
+                let since = pieces.first().map_or(mark.since.0, |(from, _)| *from);
+                out.conflicts.push(found(watch, Some(&mark), (since, at), Vec::new()));
                 out.add("mark-conflict", at, Some(mark), detail);
             }
         }
@@ -170,6 +176,21 @@ impl Marks {
         pieces
     }
 
+    /// The same as values.
+    fn inputs_by(&self, plan: &Plan, against: Option<&Expr<Sig>>) -> Vec<Input> {
+        let tests = against.map(Expr::tests).unwrap_or_default();
+        let slots = tests.iter().filter_map(|test| test.of()).filter_map(|sig| self.look(*sig, None));
+        slots
+            .map(|slot| Input {
+                signal: plan.signals.get(&slot.code).cloned().unwrap_or_default(),
+                code: slot.code.clone(),
+                value: slot.text.clone(),
+                flag: slot.flag.clone(),
+                at: Timestamp(slot.at),
+            })
+            .collect()
+    }
+
     fn seen_by(&self, plan: &Plan, against: Option<&Expr<Sig>>) -> Vec<Value> {
         let tests = against.map(Expr::tests).unwrap_or_default();
         let slots = tests.iter().filter_map(|test| test.of()).filter_map(|sig| self.look(*sig, None));
@@ -187,6 +208,21 @@ fn common(one: &[(i64, i64)], other: &[(i64, i64)]) -> Vec<(i64, i64)> {
 
 fn interval((from, to): &(i64, i64)) -> Value {
     json!({ "since": Timestamp(*from).to_rfc3339(), "until": Timestamp(*to).to_rfc3339() })
+}
+
+fn found(watch: &Watch, mark: Option<&Mark>, (since, at): (i64, i64), inputs: Vec<Input>) -> ConflictFound {
+    let conflict = &watch.conflict;
+    ConflictFound {
+        name: conflict.name.clone(),
+        object: watch.object.clone(),
+        mark: mark.map(|mark| mark.mark.clone()).unwrap_or_default(),
+        zh: conflict.zh.clone(),
+        en: conflict.en.clone(),
+        clause: conflict.clause.clone(),
+        since: Timestamp(since),
+        at: Timestamp(at),
+        inputs,
+    }
 }
 
 fn told(watch: &Watch, since: i64) -> Value {

@@ -95,5 +95,5 @@ pub use ruling::Ruling;
 pub use source::Source;
 pub use state::*;
 pub use tracks::SPANS_MAX;
-pub use verdict::{FlagCheck, Happening, Judged, MarkVerdict, Observation, Reading, Recomputed, SWEEP};
+pub use verdict::{ConflictFound, FlagCheck, Happening, Judged, MarkVerdict, Observation, Reading, Recomputed, SWEEP};
 pub use working::Working;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::expr::SECOND;
-use super::mark::Mark;
+use super::mark::{Input, Mark};
 use super::revision::Revision;
 use super::rules::Validity;
 use hj212_model::message::kind::Span;
@@ -107,6 +107,29 @@ pub struct Happening {
     pub detail: Value,
 }
 
+/// A conflict as values; the happening `mark-conflict` says the same for publication.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConflictFound {
+    /// `set:id`
+    pub name: String,
+    /// What it was found on.
+    pub object: String,
+    /// The mark that it contradicts; empty: the act itself is forbidden.
+    pub mark: String,
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+    /// The clause.
+    pub clause: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was found, by the data.
+    pub at: Timestamp,
+    /// What it was found by, as far as that is known still.
+    pub inputs: Vec<Input>,
+}
+
 /// What a report, a tick or an entry gave.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MarkVerdict {
@@ -116,6 +139,8 @@ pub struct MarkVerdict {
     pub happenings: Vec<Happening>,
     /// What was published of periods before and is put right.
     pub revisions: Vec<Revision>,
+    /// The conflicts among the happenings.
+    pub conflicts: Vec<ConflictFound>,
 }
 
 impl MarkVerdict {
@@ -123,6 +148,7 @@ impl MarkVerdict {
         self.readings.clear();
         self.happenings.clear();
         self.revisions.clear();
+        self.conflicts.clear();
     }
 
     pub(super) fn add(&mut self, kind: &'static str, at: i64, mark: Option<Mark>, detail: Value) {

@@ -25,6 +25,9 @@ pub struct Context {
     /// The rules of alerts in force, file name to text; none: no alerts.
     #[serde(default)]
     pub alerts: BTreeMap<String, String>,
+    /// The rules of leads in force, file name to text; none: no leads.
+    #[serde(default)]
+    pub leads: BTreeMap<String, String>,
     /// What command codes mean in the dialects that stations have or show.
     #[serde(default)]
     pub dialects: BTreeMap<String, Reading>,
@@ -121,6 +124,8 @@ pub struct ContextChange {
     pub rules: BTreeMap<String, Option<String>>,
     /// Rule files of alerts by name.
     pub alerts: BTreeMap<String, Option<String>>,
+    /// Rule files of leads by name.
+    pub leads: BTreeMap<String, Option<String>>,
     /// Dialects by name.
     pub dialects: BTreeMap<String, Option<Reading>>,
 }
@@ -132,6 +137,7 @@ impl ContextChange {
         self.factors.extend(piece.factors);
         self.rules.extend(piece.rules);
         self.alerts.extend(piece.alerts);
+        self.leads.extend(piece.leads);
         self.dialects.extend(piece.dialects);
     }
 
@@ -157,6 +163,7 @@ impl ContextChange {
         each(self.factors, &mut context.factors);
         each(self.rules, &mut context.rules);
         each(self.alerts, &mut context.alerts);
+        each(self.leads, &mut context.leads);
         each(self.dialects, &mut context.dialects);
     }
 }

@@ -201,6 +201,12 @@ impl Topic {
         self.under("case", id)
     }
 
+    /// A lead, retained. Ids of leads are letters, digits, `.`, `-` and `_`.
+    #[must_use]
+    pub fn lead(&self, id: &str) -> String {
+        self.under("lead", id)
+    }
+
     /// What is judged of a station; `which`: the levels behind the station's.
     #[must_use]
     pub fn judged(&self, which: &str) -> String {
