@@ -20,8 +20,19 @@ const SIBLINGS: &[(&str, &str)] = &[
 ];
 
 /// Crates that decide and calculate: no runtime, no clock, no files.
-const PURE: &[&str] =
-    &["hj212", "marking", "judgement", "downlink", "coverage", "interpret", "explain", "evidence", "cases", "leads"];
+const PURE: &[&str] = &[
+    "hj212",
+    "marking",
+    "judgement",
+    "downlink",
+    "coverage",
+    "interpret",
+    "explain",
+    "evidence",
+    "cases",
+    "workdays",
+    "leads",
+];
 
 /// Modules of the crate `model` of the same kind.
 const PURE_MODEL: &[&str] = &["message", "registry", "session"];

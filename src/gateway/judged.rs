@@ -33,7 +33,9 @@ pub fn open_alerts<'i>(interpreter: &'i Interpreter, mn: Option<&str>) -> Vec<(s
 pub fn alert(interpreter: &Interpreter, mn: &str, alert: &Alert) -> Value {
     let rules = interpreter.alert_rules();
     let colour = rules.and_then(|rules| rules.colour(alert.rank));
-    let task = rules.zip(colour).and_then(|(rules, colour)| rules.task(&colour.id));
+    // What is due follows from the settled days alone.
+    let settled = rules.and_then(|rules| rules.colour(alert.settled.unwrap_or(alert.rank)));
+    let task = rules.zip(settled).and_then(|(rules, colour)| rules.task(&colour.id));
     let due = task.zip(rules).zip(alert.since).map(|((task, rules), since)| {
         (task.to.as_str(), rules.due(since, task.reply).to_rfc3339(), rules.due(since, task.finish).to_rfc3339())
     });

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::HISTORY_MAX;
+use super::rules::Deadline;
 use super::step::FileRef;
 use super::table::{Colour, Role, State, Step};
 use hj212_model::message::Timestamp;
@@ -37,6 +38,8 @@ pub struct Taken {
     pub text: String,
     /// The cause that was named.
     pub cause: String,
+    /// The number of the file at law that it gave.
+    pub number: String,
     /// Files that it names.
     pub files: Vec<FileRef>,
     /// Marks that it names.
@@ -55,7 +58,14 @@ impl Taken {
     fn weight(&self) -> u64 {
         let files: usize = self.files.iter().map(|file| file.name.len() + 128).sum();
         let marks: usize = self.marks.iter().map(|mark| mark.len() + 24).sum();
-        (self.id.len() + self.author.len() + self.text.len() + self.cause.len() + files + marks + 200) as u64
+        (self.id.len()
+            + self.author.len()
+            + self.text.len()
+            + self.cause.len()
+            + self.number.len()
+            + files
+            + marks
+            + 200) as u64
     }
 }
 
@@ -66,6 +76,8 @@ pub struct Law {
     pub since: Timestamp,
     /// The number of the file (案号); empty: not given yet, and the case is not closed without it.
     pub number: String,
+    /// Who gave it: the same or a higher role may change it.
+    pub by: Option<Role>,
 }
 
 /// A case.
@@ -88,13 +100,9 @@ pub struct Case {
     /// Since when it stands there.
     pub since: Timestamp,
     /// When what must be done now is due.
-    pub due: Option<Timestamp>,
-    /// By which clause, and with which certainty.
-    pub clause: String,
-    /// See [`Case::clause`].
-    pub certainty: String,
+    pub due: Option<Deadline>,
     /// When the enterprise must have finished: set at its first reply, kept when the case is returned.
-    pub finish: Option<Timestamp>,
+    pub finish: Option<Deadline>,
     /// Whether the county has granted more time: once.
     pub extended: bool,
     /// How often what is due was said to be overdue: each time one level higher.
@@ -109,8 +117,12 @@ pub struct Case {
     pub law: Option<Law>,
     /// Alerts that it is about, the newest last.
     pub alerts: Vec<String>,
-    /// Who took the last step that moved it.
-    pub(crate) mover: String,
+    /// The days, settled as exceeded, that it is about, in order.
+    pub days: Vec<String>,
+    /// The case of the same alert before it, which had ended.
+    pub before: Option<String>,
+    /// Who moved it since it was last returned, as names are compared.
+    pub(crate) movers: Vec<String>,
     /// The newest steps.
     pub history: VecDeque<Taken>,
     /// Steps in all.

@@ -4,12 +4,15 @@
 //!
 //! 1. **The table decides** ([`table`]): a step that no row of it allows changes nothing and is refused with its reason. No row leads to `closed`
 //!    without the county and, after it, the city having accepted what the enterprise says it has done, since it was last returned.
-//! 2. Nobody accepts what he did himself, whatever role he writes in.
+//! 2. Nobody accepts or closes what he moved himself since it was last returned, whatever role he writes in and however he spells his name (`names`).
 //! 3. A step counts once: the same again is answered the same, another under its id is refused.
 //! 4. Everything follows from steps and time in the order of the journal: the same journal gives the same cases, and a kill between any two steps
 //!    loses none.
 //! 5. Deadlines and who may close are data (`config/cases`), working days too (`config/holidays`), each with clause and certainty.
-//! 6. Bounds: [`OPEN_MAX`] open cases a station, [`CASES_MAX`] in all, [`HISTORY_MAX`] steps told of one case, [`BYTES_MAX`] of texts. Beyond them a
+//! 6. **A factor of a station has one open case**, and every day that is settled as exceeded is told to it. A case keeps its id and its history until
+//!    [`CLOSED_KEPT`] after its end; what comes later has an id of its own.
+//! 7. A deadline names the clause that set it ([`Deadline`]); a worse colour gives no more time and none that is past.
+//! 8. Bounds: [`OPEN_MAX`] open cases a station, [`CASES_MAX`] in all, [`HISTORY_MAX`] steps told of one case, [`BYTES_MAX`] of texts. Beyond them a
 //!    step is refused (`too-many`); what is in the journal stays there.
 //!
 //! Time is an argument, effects are return values.
@@ -19,9 +22,11 @@
     allow(clippy::unwrap_used, clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly")
 )]
 
-mod calendar;
+mod allowed;
 mod case;
+mod deadline;
 mod machine;
+mod names;
 mod rules;
 mod step;
 pub mod table;
@@ -30,10 +35,11 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use calendar::WorkDays;
+pub use allowed::OfStation;
 pub use case::{Case, Law, Taken};
-pub use machine::{Answer, Cases, Done, Effect, LeadsNamed, Opening, Place, Told};
-pub use rules::{Rules, RulesError};
+pub use hj212_workdays::WorkDays;
+pub use machine::{Answer, Cases, Done, Effect, Exceeded, LeadsNamed, Opening, Place, Told};
+pub use rules::{Deadline, Rules, RulesError};
 pub use table::{Colour, Role, State, Step};
 
 /// Open cases of one station, at most.

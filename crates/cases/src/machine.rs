@@ -1,20 +1,28 @@
 //! All cases: steps, alerts and time go in, effects come out.
 //!
-//! What must stay true: an effect is given for everything that changed, and nothing changes without one; what is refused changes nothing.
+//! What must stay true: an effect is given for everything that changed, and nothing changes without one; what is refused changes nothing. A factor of
+//! a station has one open case; no case takes the place of another.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::allowed::{OfStation, allowed};
 use super::case::{Case, Law, Taken};
+use super::deadline;
+use super::names;
 use super::rules::Rules;
-use super::step::{Asked, Refusal, read, refusal};
-use super::table::{Colour, Forbidden, OPENERS, Role, State, Step, next};
-use super::{BYTES_MAX, CASES_MAX, CLOSED_KEPT, OPEN_MAX};
+use super::step::{Asked, Refusal, is_id, read, refusal};
+use super::table::{Colour, OPENERS, Role, State, Step};
+use super::{BYTES_MAX, CASES_MAX, OPEN_MAX};
 use hj212_model::message::Timestamp;
 
 /// Alerts that one case names, at most: the newest.
 const ALERTS_MAX: usize = 16;
+/// Exceeded days that one case names, at most: the newest. Judgement remembers fewer.
+const DAYS_MAX: usize = 64;
+/// An id of an alert's case leaves room for the number of a further one.
+const NUMBER_ROOM: usize = 6;
 /// After so many levels nobody is left to be told.
 const LEVELS_MAX: u8 = 4;
 
@@ -27,7 +35,7 @@ pub struct Place {
     pub at: Timestamp,
 }
 
-/// What a settled alert asks for: a case of its outlet and factor, opened or made worse. What calls it is the judgement of a day.
+/// What a settled alert asks for: a case of its station and factor, opened or made worse. What calls it is the judgement of a day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening<'a> {
     /// The station.
@@ -38,8 +46,23 @@ pub struct Opening<'a> {
     pub code: &'a str,
     /// The alert's id.
     pub alert: &'a str,
-    /// Its colour.
+    /// Its colour, by its settled days.
     pub colour: Colour,
+    /// Its settled exceeded days, `2026-06-01`.
+    pub days: &'a [String],
+    /// What it says, for people.
+    pub text: &'a str,
+}
+
+/// A day that was settled, or revised, as exceeded, whatever alert it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exceeded<'a> {
+    /// The station.
+    pub mn: &'a str,
+    /// The factor.
+    pub code: &'a str,
+    /// The day, `2026-06-01`.
+    pub day: &'a str,
     /// What it says, for people.
     pub text: &'a str,
 }
@@ -134,23 +157,23 @@ impl Cases {
         self.cases.get(&(mn.to_owned(), id.to_owned()))
     }
 
-    /// Takes the step `id` that came for `mn` in the name of `role`. `known`: whether that station is registered.
+    /// Takes the step `id` that came for `mn` in the name of `role`. `station`: what is known of it.
     pub fn step(
         &mut self,
         rules: &Rules,
-        known: bool,
+        station: OfStation<'_>,
         (mn, role, id, json): (&str, &str, &str, &[u8]),
         place: Place,
     ) -> Done {
         let mut effects = Vec::new();
         let mut leads = None;
         let taken = read(role, id, json).and_then(|asked| {
-            if !known {
+            if !station.registered {
                 let (zh, en) = ("站点未登记", "the station is not registered");
                 return Err(refusal("unknown-station", zh, en));
             }
             let taken = match asked.written.step {
-                Step::Open => self.open_by_hand(rules, mn, &asked, place, &mut effects),
+                Step::Open => self.open_by_hand(rules, (mn, station), &asked, place, &mut effects),
                 Step::Sign
                 | Step::Reply
                 | Step::Done
@@ -160,7 +183,7 @@ impl Cases {
                 | Step::Void
                 | Step::ToLaw
                 | Step::Close
-                | Step::Comment => self.go(rules, mn, &asked, place, &mut effects),
+                | Step::Comment => self.go(rules, (mn, station), &asked, place, &mut effects),
             }?;
             let written = asked.written;
             leads = Some(LeadsNamed { case: written.case, step: written.step, leads: written.leads });
@@ -170,48 +193,58 @@ impl Cases {
         Done { answer: Answer { id: id.to_owned(), taken }, effects, leads }
     }
 
-    /// Opens a case for an alert, or makes an open one of the same outlet and factor worse.
+    /// Opens a case for an alert, or makes the open one of its factor worse. What an ended case was about opens no other.
     pub fn alerted(&mut self, rules: &Rules, opening: &Opening<'_>, place: Place) -> Result<Vec<Effect>, Refusal> {
         let mut effects = Vec::new();
-        let same = |case: &&mut Case| {
-            case.mn == opening.mn && case.outlet == opening.outlet && case.code == opening.code && !case.state.is_end()
-        };
-        if let Some(case) = self.cases.values_mut().find(same) {
-            if case.alerts.iter().any(|alert| alert == opening.alert) && case.colour >= opening.colour {
-                return Ok(effects);
-            }
-            if !case.alerts.iter().any(|alert| alert == opening.alert) {
-                case.alerts.push(opening.alert.to_owned());
-                let more = case.alerts.len().saturating_sub(ALERTS_MAX);
-                case.alerts.drain(..more);
-            }
-            let relapsed = matches!(case.state, State::CountyOk | State::CityOk);
-            let worse = opening.colour > case.colour;
-            case.colour = case.colour.max(opening.colour);
-            let from = case.state;
-            if relapsed {
-                case.relapses += 1;
-                enter(case, State::Signed, rules, place.at);
-            } else if worse {
-                // The deadline of a worse colour counts from the same beginning.
-                due_now(case, rules);
-            }
-            let grown = case.note(own_step(Step::Return, from, case.state, opening.text, place));
-            if relapsed {
-                effects.push(told("case-relapsed", case, case.told_to()));
-            }
-            effects.push(Effect::Changed(Box::new(case.clone())));
+        let key = (opening.mn, opening.code);
+        if let Some(case) = open_of(&mut self.cases, key) {
+            let more =
+                More { alert: Some(opening.alert), colour: opening.colour, days: opening.days, text: opening.text };
+            let grown = join(case, rules, &more, place, &mut effects);
             let alarm = case.alarm;
             self.grow(grown);
             self.ring(alarm);
             return Ok(effects);
         }
-        let id = format!("C-{}", opening.alert);
-        let id = if super::step::is_id(&id) { id } else { format!("C-{}", place.offset) };
+        let of_alert = |case: &&Case| {
+            (case.mn.as_str(), case.code.as_str()) == key && case.alerts.iter().any(|alert| alert == opening.alert)
+        };
+        let before = self.cases.values().filter(of_alert).max_by_key(|case| (case.opened, case.since));
+        if before
+            .is_some_and(|case| opening.colour <= case.colour && opening.days.iter().all(|day| case.days.contains(day)))
+        {
+            return Ok(effects);
+        }
+        let before = before.map(|case| case.id.clone());
+        let id = self.free_id(opening, place);
         let new = New { id, mn: opening.mn, outlet: opening.outlet, code: opening.code, colour: opening.colour };
         let taken = own_step(Step::Open, State::Open, State::Open, opening.text, place);
-        self.open(rules, new, Some(opening.alert), taken, place, &mut effects)?;
+        let of = OfAlert { id: opening.alert, days: opening.days, before };
+        self.open(rules, new, Some(of), taken, place, &mut effects)?;
         Ok(effects)
+    }
+
+    /// A day was settled as exceeded: the open case of its factor goes back if it was accepted already, and names the day.
+    pub fn exceeded(&mut self, rules: &Rules, told: &Exceeded<'_>, place: Place) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let Some(case) = open_of(&mut self.cases, (told.mn, told.code)) else { return effects };
+        let days = [told.day.to_owned()];
+        let more = More { alert: None, colour: case.colour, days: &days, text: told.text };
+        let grown = join(case, rules, &more, place, &mut effects);
+        let alarm = case.alarm;
+        self.grow(grown);
+        self.ring(alarm);
+        effects
+    }
+
+    /// An id of the case of an alert that no case has: `C-` and the alert's, then `…-2`.
+    fn free_id(&self, opening: &Opening<'_>, place: Place) -> String {
+        let plain = format!("C-{}", opening.alert);
+        let fits = is_id(&plain) && is_id(&format!("{plain}{}", "0".repeat(NUMBER_ROOM)));
+        let plain = if fits { plain } else { format!("C-{}", place.offset) };
+        let further = (2..).map(|number: u32| format!("{plain}-{number}"));
+        let mut ids = std::iter::once(plain.clone()).chain(further);
+        ids.find(|id| self.get(opening.mn, id).is_none()).unwrap_or(plain)
     }
 
     /// The passing of time: what is overdue is said, what was closed long ago is forgotten.
@@ -257,7 +290,7 @@ impl Cases {
     fn open_by_hand(
         &mut self,
         rules: &Rules,
-        mn: &str,
+        (mn, station): (&str, OfStation<'_>),
         asked: &Asked,
         place: Place,
         effects: &mut Vec<Effect>,
@@ -274,7 +307,22 @@ impl Cases {
         let Some(colour) = written.colour else {
             return Err(refusal("open", "立案须写明 colour", "a case is opened with a colour"));
         };
-        let new = New { id: written.case.clone(), mn, outlet: &written.outlet, code: &written.code, colour };
+        if !(station.knows)(&written.code) {
+            return Err(Refusal {
+                code: "code-unknown".into(),
+                zh: format!("{} 不是因子字典或本站限值中的编码", written.code),
+                en: format!("{} is no code of a dictionary, and no limit of the station is of it", written.code),
+            });
+        }
+        if let Some(open) = open_of(&mut self.cases, (mn, &written.code)) {
+            return Err(Refusal {
+                code: "open-case".into(),
+                zh: format!("该因子已有未结案件 {}，请在该案件中办理", open.id),
+                en: format!("the factor has the open case {}: go on there", open.id),
+            });
+        }
+        let outlet = Some(written.outlet.trim()).filter(|outlet| !outlet.is_empty()).unwrap_or(station.outlet);
+        let new = New { id: written.case.clone(), mn, outlet, code: &written.code, colour };
         let taken = taken(asked, State::Open, State::Open, place);
         self.open(rules, new, None, taken, place, effects)?;
         Ok((written.case.clone(), State::Open))
@@ -284,7 +332,7 @@ impl Cases {
         &mut self,
         rules: &Rules,
         new: New<'_>,
-        alert: Option<&str>,
+        alert: Option<OfAlert<'_>>,
         first: Taken,
         place: Place,
         effects: &mut Vec<Effect>,
@@ -295,6 +343,9 @@ impl Cases {
             return Err(refusal("too-many", zh, en));
         }
         let key = (new.mn.to_owned(), new.id.clone());
+        let (alerts, days, before) = alert.map_or_else(Default::default, |alert| {
+            (vec![alert.id.to_owned()], newest(alert.days.to_vec(), DAYS_MAX), alert.before)
+        });
         let mut case = Case {
             id: new.id,
             mn: new.mn.to_owned(),
@@ -305,8 +356,6 @@ impl Cases {
             opened: place.at,
             since: place.at,
             due: None,
-            clause: String::new(),
-            certainty: String::new(),
             finish: None,
             extended: false,
             overdue: 0,
@@ -314,13 +363,15 @@ impl Cases {
             returned: 0,
             relapses: 0,
             law: None,
-            alerts: alert.map(str::to_owned).into_iter().collect(),
-            mover: first.author.clone(),
+            alerts,
+            days,
+            before,
+            movers: Vec::new(),
             history: Default::default(),
             steps: 0,
             weight: 0,
         };
-        enter(&mut case, State::Open, rules, place.at);
+        deadline::enter(&mut case, State::Open, rules, place.at);
         let grown = case.note(first);
         effects.push(told("case-opened", &case, vec![Role::Enterprise, Role::County]));
         effects.push(Effect::Changed(Box::new(case.clone())));
@@ -334,7 +385,7 @@ impl Cases {
     fn go(
         &mut self,
         rules: &Rules,
-        mn: &str,
+        (mn, station): (&str, OfStation<'_>),
         asked: &Asked,
         place: Place,
         effects: &mut Vec<Effect>,
@@ -347,7 +398,7 @@ impl Cases {
         if let Some(before) = repeated(case, asked) {
             return before;
         }
-        let to = allowed(case, asked, rules, place.at)?;
+        let to = allowed(case, asked, rules, station, place.at)?;
         if full && asked.written.step == Step::Comment {
             return Err(refusal(
                 "too-many",
@@ -359,14 +410,16 @@ impl Cases {
         match asked.written.step {
             Step::Return => case.returned += 1,
             Step::Extend => {
-                case.extended = true;
-                case.finish = asked.planned;
-                case.due = asked.planned;
-                (case.overdue, case.alarm) = (0, asked.planned);
+                if let Some(planned) = asked.planned {
+                    deadline::extend(case, planned);
+                }
             }
             Step::ToLaw => {
-                let since = case.law.as_ref().map_or(place.at, |law| law.since);
-                case.law = Some(Law { since, number: asked.written.number.trim().to_owned() });
+                let number = asked.written.number.trim();
+                let law = case.law.get_or_insert_with(|| Law { since: place.at, number: String::new(), by: None });
+                if !number.is_empty() && number != law.number {
+                    (law.number, law.by) = (number.to_owned(), Some(asked.role));
+                }
             }
             Step::Open
             | Step::Sign
@@ -378,8 +431,12 @@ impl Cases {
             | Step::Comment => {}
         }
         if to != from {
-            case.mover = asked.written.author.trim().to_owned();
-            enter(case, to, rules, place.at);
+            if asked.written.step == Step::Return {
+                case.movers.clear();
+            } else {
+                case.movers.push(names::folded(&asked.written.author));
+            }
+            deadline::enter(case, to, rules, place.at);
         }
         let grown = case.note(taken(asked, from, to, place));
         if to == State::Closed {
@@ -391,6 +448,67 @@ impl Cases {
         self.ring(alarm);
         Ok((asked.written.case.clone(), to))
     }
+}
+
+/// The alert that a case is opened for.
+struct OfAlert<'a> {
+    id: &'a str,
+    days: &'a [String],
+    /// The case before, of the same alert.
+    before: Option<String>,
+}
+
+/// What an open case is told.
+struct More<'a> {
+    alert: Option<&'a str>,
+    colour: Colour,
+    days: &'a [String],
+    text: &'a str,
+}
+
+/// The open case of a factor of a station: there is one at most.
+fn open_of<'c>(cases: &'c mut BTreeMap<(String, String), Case>, (mn, code): (&str, &str)) -> Option<&'c mut Case> {
+    let of_station = cases.range_mut((mn.to_owned(), String::new())..).take_while(|((of, _), _)| of == mn);
+    of_station.map(|(_, case)| case).find(|case| case.code == code && !case.state.is_end())
+}
+
+/// The last `most` of these in order.
+fn newest(mut of: Vec<String>, most: usize) -> Vec<String> {
+    of.drain(..of.len().saturating_sub(most));
+    of
+}
+
+/// Tells an open case of an alert or a day; gives the bytes that it has grown by. What it knows already changes nothing.
+fn join(case: &mut Case, rules: &Rules, more: &More<'_>, place: Place, effects: &mut Vec<Effect>) -> i64 {
+    let alert = more.alert.filter(|alert| !case.alerts.iter().any(|known| known == alert));
+    let days: Vec<String> = more.days.iter().filter(|day| !case.days.contains(day)).cloned().collect();
+    let worse = more.colour > case.colour;
+    if alert.is_none() && days.is_empty() && !worse {
+        return 0;
+    }
+    case.alerts.extend(alert.map(str::to_owned));
+    case.alerts = newest(std::mem::take(&mut case.alerts), ALERTS_MAX);
+    case.days.extend(days);
+    case.days.sort();
+    case.days = newest(std::mem::take(&mut case.days), DAYS_MAX);
+    case.colour = case.colour.max(more.colour);
+    let (from, relapsed) = (case.state, matches!(case.state, State::CountyOk | State::CityOk));
+    if relapsed {
+        case.relapses += 1;
+        case.movers.clear();
+        // What was accepted is another matter: the clock of what must be finished begins anew.
+        case.finish = None;
+        deadline::enter(case, State::Signed, rules, place.at);
+    } else if worse {
+        deadline::raise(case, rules, place.at);
+    }
+    let step = if relapsed { Step::Return } else { Step::Comment };
+    let grown = case.note(own_step(step, from, case.state, more.text, place));
+    if relapsed {
+        effects.push(told("case-relapsed", case, case.told_to()));
+    }
+    effects.push(Effect::Changed(Box::new(case.clone())));
+    grown
 }
 
 struct New<'a> {
@@ -418,79 +536,6 @@ fn repeated(case: &Case, asked: &Asked) -> Option<Result<(String, State), Refusa
     Some(Err(refusal("id-used", zh, en)))
 }
 
-/// Where the step leads, if the table and the rules allow it.
-fn allowed(case: &Case, asked: &Asked, rules: &Rules, at: Timestamp) -> Result<State, Refusal> {
-    let (step, role) = (asked.written.step, asked.role);
-    let to = next(step, role, case.state).map_err(|forbidden| match forbidden {
-        Forbidden::Role => Refusal {
-            code: "role".into(),
-            zh: format!("{}不得执行“{}”", role.zh(), step.zh()),
-            en: format!("{} is not for {}", step.name(), role.name()),
-        },
-        Forbidden::State => Refusal {
-            code: "state".into(),
-            zh: format!("案件处于“{}”，不能执行“{}”", case.state.zh(), step.zh()),
-            en: format!("the case is {}: {} is not possible", case.state.name(), step.name()),
-        },
-    })?;
-    if matches!(step, Step::Accept | Step::Close) && case.mover == asked.written.author.trim() {
-        let (zh, en) = ("不得核定本人办理的事项", "nobody accepts what he did himself");
-        return Err(refusal("own-step", zh, en));
-    }
-    if step == Step::Extend {
-        if case.extended {
-            return Err(refusal("extended", "只能延期一次", "more time is granted once"));
-        }
-        if asked.planned.is_none_or(|planned| planned <= at) {
-            return Err(refusal("planned", "planned 须晚于现在", "planned must lie in the future"));
-        }
-    }
-    if step == Step::Close {
-        if role == Role::City && !rules.city_closes(case.colour) {
-            return Err(refusal("role", "该颜色的案件由省级销号", "a case of this colour is closed by the province"));
-        }
-        if at.0.saturating_sub(case.since.0) < rules.watch() {
-            return Err(refusal("too-early", "跟踪期未满", "the time in which the case is watched is not over"));
-        }
-        if case.law.as_ref().is_some_and(|law| law.number.is_empty()) {
-            let (zh, en) =
-                ("已移交立案，尚缺案号，不能销号", "handed over to law enforcement without the number of the file yet");
-            return Err(refusal("number-missing", zh, en));
-        }
-    }
-    Ok(to)
-}
-
-/// Brings the case to a state that begins at `at`.
-fn enter(case: &mut Case, to: State, rules: &Rules, at: Timestamp) {
-    case.state = to;
-    case.since = at;
-    case.overdue = 0;
-    due_now(case, rules);
-    if to.is_end() {
-        case.alarm = Some(Timestamp(at.0.saturating_add(CLOSED_KEPT)));
-    }
-}
-
-/// Sets what is due in the case's state.
-fn due_now(case: &mut Case, rules: &Rules) {
-    let said = rules.due(case.state, case.colour, case.since);
-    let (mut due, clause, certainty) = match said {
-        Some((due, clause, certainty)) => (Some(due), clause.to_owned(), certainty.to_owned()),
-        None => (None, String::new(), String::new()),
-    };
-    match case.state {
-        // The clock of what must be finished runs on when a case is returned.
-        State::Replied => {
-            case.finish = case.finish.or(due);
-            due = case.finish;
-        }
-        State::Signed if case.finish.is_some() => due = case.finish,
-        State::Open | State::Signed | State::Done | State::CountyOk | State::CityOk | State::Closed | State::Void => {}
-    }
-    (case.due, case.clause, case.certainty, case.alarm) = (due, clause, certainty, due);
-}
-
 fn taken(asked: &Asked, from: State, to: State, place: Place) -> Taken {
     let written = &asked.written;
     Taken {
@@ -503,6 +548,7 @@ fn taken(asked: &Asked, from: State, to: State, place: Place) -> Taken {
         at: place.at,
         offset: place.offset,
         text: Taken::told(&written.text),
+        number: written.number.trim().to_owned(),
         cause: Taken::told(&written.cause),
         files: written.files.clone(),
         marks: written.marks.clone(),
@@ -522,6 +568,7 @@ fn own_step(step: Step, from: State, to: State, text: &str, place: Place) -> Tak
         at: place.at,
         offset: place.offset,
         text: Taken::told(text),
+        number: String::new(),
         cause: String::new(),
         files: Vec::new(),
         marks: Vec::new(),
@@ -536,7 +583,7 @@ fn told(what: &'static str, case: &Case, to: Vec<Role>) -> Effect {
         case: case.id.clone(),
         state: case.state,
         colour: case.colour,
-        due: case.due,
+        due: case.due.as_ref().map(|due| due.at),
         level: case.overdue,
         to,
     })

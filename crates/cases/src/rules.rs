@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::calendar::WorkDays;
 use super::table::{Colour, State};
 use hj212_model::message::Timestamp;
+use hj212_workdays::WorkDays;
 
 const HOUR: i64 = 3600 * 1_000_000;
 const DAY: i64 = 24 * HOUR;
@@ -30,6 +30,17 @@ pub struct Rules {
     days: WorkDays,
     /// The name of the set.
     pub set: String,
+}
+
+/// A deadline, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deadline {
+    /// Until when.
+    pub at: Timestamp,
+    /// By which clause.
+    pub clause: String,
+    /// With which certainty.
+    pub certainty: String,
 }
 
 /// What is wrong with a rule file.
@@ -125,13 +136,13 @@ impl Rules {
 
     /// When what must be done in `state` is due, if it began at `from`, and by which clause with which certainty.
     #[must_use]
-    pub fn due(&self, state: State, colour: Colour, from: Timestamp) -> Option<(Timestamp, &str, &str)> {
+    pub fn due(&self, state: State, colour: Colour, from: Timestamp) -> Option<Deadline> {
         let (within, clause, certainty) = self.limits.get(&(state, colour))?;
-        let due = match within {
+        let at = match within {
             Within::Hours(hours) => Timestamp(from.0.saturating_add(*hours)),
             Within::WorkDays(days) => self.days.after(from, *days),
         };
-        Some((due, clause, certainty))
+        Some(Deadline { at, clause: clause.clone(), certainty: certainty.clone() })
     }
 
     /// How often what is overdue is said again.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::STEP_MAX;
+use super::names;
 use super::table::{Colour, Role, Step};
 use hj212_model::message::Timestamp;
 
@@ -142,7 +143,7 @@ pub(crate) fn read(role: &str, id: &str, json: &[u8]) -> Result<Asked, Refusal> 
             "sha256 of a file is 64 hexadecimal digits",
         ));
     }
-    if written.author.trim().is_empty() {
+    if names::folded(&written.author).is_empty() {
         return Err(refusal("author-missing", "必须填写 author", "author must be given"));
     }
     let said = |needed: &[Step], text: &str| !needed.contains(&written.step) || !text.trim().is_empty();
@@ -165,7 +166,7 @@ pub(crate) fn read(role: &str, id: &str, json: &[u8]) -> Result<Asked, Refusal> 
     if written.step == Step::Extend && planned.is_none() {
         return Err(refusal("planned", "延期须写明 planned", "an extension says until when: planned"));
     }
-    if written.step == Step::Open && (written.colour.is_none() || !is_id(&written.code)) {
+    if written.step == Step::Open && (written.colour.is_none() || written.code.is_empty()) {
         return Err(refusal("open", "立案须写明 colour 与 code", "a case is opened with a colour and a code"));
     }
     let content = Sha256::digest(serde_json::to_vec(&(role, &written)).unwrap_or_default()).into();

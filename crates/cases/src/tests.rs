@@ -21,8 +21,12 @@ fn monday() -> Timestamp {
     at("2026-06-01T10:00:00+08:00")
 }
 
+mod again;
+
 struct Scene {
     cases: Cases,
+    /// Factors of which an alert is open.
+    alerted: Vec<&'static str>,
     rules: Rules,
     now: Timestamp,
     number: u64,
@@ -30,7 +34,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        Scene { cases: Cases::default(), rules: Rules::built_in(), now: monday(), number: 0 }
+        Scene { cases: Cases::default(), alerted: Vec::new(), rules: Rules::built_in(), now: monday(), number: 0 }
     }
 
     fn say(&mut self, role: &str, step: &str, author: &str, more: serde_json::Value) -> Result<State, String> {
@@ -43,7 +47,11 @@ impl Scene {
             body[key] = value.clone();
         }
         let id = body["id"].as_str().unwrap().to_owned();
-        let done = self.cases.step(&self.rules, true, (MN, role, &id, body.to_string().as_bytes()), self.place());
+        let place = self.place();
+        let alerted = |code: &str| self.alerted.contains(&code);
+        let station =
+            OfStation { registered: true, outlet: "", alerted: &alerted, knows: &|code| code.starts_with('a') };
+        let done = self.cases.step(&self.rules, station, (MN, role, &id, body.to_string().as_bytes()), place);
         let changed = done.effects.iter().any(|effect| matches!(effect, Effect::Changed(_)));
         assert!(changed <= done.answer.taken.is_ok(), "what is refused changes nothing");
         done.answer.taken.map(|(_, state)| state).map_err(|refusal| {
@@ -79,6 +87,10 @@ impl Scene {
             }
             assert_eq!(self.say(role, step, author, json!({})), Ok(state));
         }
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        self.case().due.as_ref().map(|due| due.at)
     }
 
     fn case(&self) -> &Case {
@@ -188,8 +200,15 @@ fn no_way_through_the_table_closes_without_county_and_then_city_since_the_last_r
 #[test]
 fn a_case_goes_from_the_alert_to_the_close() {
     let mut scene = Scene::new();
-    let opening =
-        Opening { mn: MN, outlet: "DA001", code: "a21026", alert: "1", colour: Colour::Red, text: "日均值超标" };
+    let opening = Opening {
+        mn: MN,
+        outlet: "DA001",
+        code: "a21026",
+        alert: "1",
+        colour: Colour::Red,
+        days: &[],
+        text: "日均值超标",
+    };
     let effects = scene.cases.alerted(&scene.rules, &opening, scene.place()).unwrap();
     assert!(matches!(&effects[..], [Effect::Told(told), Effect::Changed(_)] if told.what == "case-opened"));
     assert!(scene.cases.alerted(&scene.rules, &opening, scene.place()).unwrap().is_empty(), "the same alert again");
@@ -214,8 +233,15 @@ fn what_is_exceeded_again_returns_and_a_worse_colour_raises() {
     let mut scene = Scene::new();
     scene.open("blue");
     scene.lead(State::CityOk);
-    let mut opening =
-        Opening { mn: MN, outlet: "DA001", code: "a21026", alert: "2", colour: Colour::Blue, text: "再次超标" };
+    let mut opening = Opening {
+        mn: MN,
+        outlet: "DA001",
+        code: "a21026",
+        alert: "2",
+        colour: Colour::Blue,
+        days: &[],
+        text: "再次超标",
+    };
     let effects = scene.cases.alerted(&scene.rules, &opening, scene.place()).unwrap();
     assert!(matches!(&effects[..], [Effect::Told(told), Effect::Changed(_)] if told.what == "case-relapsed"));
     assert_eq!((scene.case().state, scene.case().relapses), (State::Signed, 1));
@@ -223,10 +249,13 @@ fn what_is_exceeded_again_returns_and_a_worse_colour_raises() {
     opening.colour = Colour::Orange;
     scene.cases.alerted(&scene.rules, &opening, scene.place()).unwrap();
     assert_eq!((scene.case().colour, scene.case().relapses, scene.cases.all().count()), (Colour::Orange, 1, 1));
-    opening.outlet = "DA002";
+    opening.outlet = "";
     opening.alert = "4";
     scene.cases.alerted(&scene.rules, &opening, scene.place()).unwrap();
-    assert_eq!(scene.cases.all().count(), 2, "another outlet is another case");
+    assert_eq!((scene.cases.all().count(), scene.case().alerts.len()), (1, 3), "whatever is written of the outlet");
+    opening.code = "a21002";
+    scene.cases.alerted(&scene.rules, &opening, scene.place()).unwrap();
+    assert_eq!(scene.cases.all().count(), 2, "another factor is another case");
 }
 
 #[test]
@@ -269,9 +298,9 @@ fn steps_that_cannot_be_read_are_refused_by_name() {
         "role"
     );
     assert_eq!(refused(&mut scene, "county", "open", json!({ "case": "C-2" })), "open");
-    let done = scene.cases.step(&scene.rules, true, (MN, "county", "S/1", b"{}"), Place { offset: 1, at: monday() });
+    let done = scene.cases.step(&scene.rules, plain(), (MN, "county", "S/1", b"{}"), Place { offset: 1, at: monday() });
     assert!(done.answer.taken.is_err());
-    let done = scene.cases.step(&scene.rules, true, (MN, "county", "S", &[b'x'; STEP_MAX + 1]), scene.place());
+    let done = scene.cases.step(&scene.rules, plain(), (MN, "county", "S", &[b'x'; STEP_MAX + 1]), scene.place());
     assert_eq!(done.answer.taken.unwrap_err().code, "too-long");
 }
 
@@ -306,7 +335,7 @@ fn working_days_are_those_of_the_notice() {
 fn what_is_overdue_is_said_once_a_level_and_a_level_higher_each_time() {
     let mut scene = Scene::new();
     scene.open("orange");
-    let due = scene.case().due.unwrap();
+    let due = scene.due().unwrap();
     assert_eq!(due, Timestamp(monday().0 + 4 * HOUR), "orange is signed for within four hours");
     assert!(scene.cases.pass(&scene.rules, Timestamp(due.0 - 1)).is_empty());
     let mut told = Vec::new();
@@ -321,7 +350,7 @@ fn what_is_overdue_is_said_once_a_level_and_a_level_higher_each_time() {
     // Whoever acts has a new deadline.
     scene.now = Timestamp(due.0 + 101 * HOUR);
     assert_eq!(scene.say("enterprise", "sign", "李", json!({})), Ok(State::Signed));
-    assert_eq!((scene.case().overdue, scene.case().due), (0, Some(Timestamp(scene.now.0 + 4 * HOUR))));
+    assert_eq!((scene.case().overdue, scene.due()), (0, Some(Timestamp(scene.now.0 + 4 * HOUR))));
 }
 
 #[test]
@@ -329,32 +358,32 @@ fn a_returned_case_keeps_the_deadline_by_which_it_must_be_finished_and_more_time
     let mut scene = Scene::new();
     scene.open("blue");
     scene.lead(State::Replied);
-    let finish = scene.case().due;
+    let finish = scene.due();
     assert_eq!(finish, Some(at("2026-06-09T00:00:00+08:00")), "five working days");
     scene.lead(State::Done);
     scene.now.0 += DAY;
     assert_eq!(scene.say("county", "return", "周", json!({})), Ok(State::Signed));
-    assert_eq!((scene.case().due, scene.case().returned), (finish, 1));
+    assert_eq!((scene.due(), scene.case().returned), (finish, 1));
     let more = json!({ "planned": "2026-06-30T00:00:00+08:00" });
     assert_eq!(
         scene.say("county", "extend", "周", json!({ "planned": "2026-01-01T00:00:00+08:00" })),
         Err("planned".into())
     );
     assert_eq!(scene.say("county", "extend", "周", more.clone()), Ok(State::Signed));
-    assert_eq!(scene.case().due, Some(at("2026-06-30T00:00:00+08:00")));
+    assert_eq!(scene.due(), Some(at("2026-06-30T00:00:00+08:00")));
     assert_eq!(scene.say("county", "extend", "周", more), Err("extended".into()));
     scene.lead(State::Replied);
-    assert_eq!(scene.case().due, Some(at("2026-06-30T00:00:00+08:00")));
+    assert_eq!(scene.due(), Some(at("2026-06-30T00:00:00+08:00")));
 }
 
 #[test]
 fn a_station_has_a_bounded_number_of_open_cases_and_a_case_of_told_steps() {
     let mut scene = Scene::new();
     for number in 1..=OPEN_MAX {
-        let more = json!({ "case": format!("C-{number}"), "colour": "blue", "code": "a21026" });
+        let more = json!({ "case": format!("C-{number}"), "colour": "blue", "code": format!("a{number}") });
         assert_eq!(scene.say("county", "open", "周", more), Ok(State::Open));
     }
-    let one_more = json!({ "case": "C-x", "colour": "blue", "code": "a21026" });
+    let one_more = json!({ "case": "C-x", "colour": "blue", "code": "ax" });
     assert_eq!(scene.say("county", "open", "周", one_more), Err("too-many".into()));
     for _ in 0..200 {
         assert_eq!(scene.say("operator", "comment", "孙", json!({})), Ok(State::Open));
@@ -410,9 +439,14 @@ proptest! {
     #[test]
     fn no_bytes_panic(role in "[a-z]{0,10}", id in ".{0,70}", json in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut scene = Scene::new();
-        let done = scene.cases.step(&scene.rules, true, (MN, &role, &id, &json), scene.place());
+        let done = scene.cases.step(&scene.rules, plain(), (MN, &role, &id, &json), scene.place());
         prop_assert!(done.answer.taken.is_err());
     }
+}
+
+/// A registered station without alerts that knows every code.
+fn plain<'a>() -> OfStation<'a> {
+    OfStation { registered: true, outlet: "", alerted: &|_| false, knows: &|_| true }
 }
 
 fn postcard(cases: &Cases) -> Vec<u8> {

@@ -16,7 +16,7 @@ impl Taken {
         json!({
             "id": self.id, "step": self.step.name(), "role": self.role.map(|role| role.name()), "author": self.author,
             "from": self.from.name(), "to": self.to.name(), "at": self.at.to_rfc3339(), "offset": self.offset, "text": self.text,
-            "cause": self.cause, "files": self.files, "marks": self.marks,
+            "cause": self.cause, "number": self.number, "files": self.files, "marks": self.marks,
         })
     }
 }
@@ -25,15 +25,17 @@ impl Case {
     /// The case as it is published, without what the gateway puts before and behind it.
     #[must_use]
     pub fn view(&self, rules: &Rules) -> Value {
-        let known = self.due.is_none_or(|due| rules.days().knows(due));
+        let due = self.due.as_ref();
+        let known = due.is_none_or(|due| rules.days().knows(due.at));
+        let (clause, certainty) = due.map_or(("", ""), |due| (due.clause.as_str(), due.certainty.as_str()));
         json!({
             "id": self.id, "outlet": self.outlet, "code": self.code, "colour": self.colour.name(), "colour_zh": self.colour.zh(),
             "state": self.state.name(), "state_zh": self.state.zh(), "next": self.state.whose().map(|role| role.name()),
-            "opened": self.opened.to_rfc3339(), "since": self.since.to_rfc3339(), "due": time(self.due), "overdue": self.overdue,
-            "rule": { "set": rules.set, "clause": self.clause, "certainty": self.certainty, "calendar": if known { "table" } else { "weekends" } },
+            "opened": self.opened.to_rfc3339(), "since": self.since.to_rfc3339(), "due": time(due.map(|due| due.at)), "overdue": self.overdue,
+            "rule": { "set": rules.set, "clause": clause, "certainty": certainty, "calendar": if known { "table" } else { "weekends" } },
             "extended": self.extended, "returned": self.returned, "relapses": self.relapses,
-            "law": self.law.as_ref().map(|law| json!({ "since": law.since.to_rfc3339(), "number": law.number })),
-            "alerts": self.alerts, "steps": self.steps, "history": self.history.iter().map(Taken::view).collect::<Vec<_>>(),
+            "law": self.law.as_ref().map(|law| json!({ "since": law.since.to_rfc3339(), "number": law.number, "by": law.by.map(|by| by.name()) })),
+            "alerts": self.alerts, "days": self.days, "before": self.before, "steps": self.steps, "history": self.history.iter().map(Taken::view).collect::<Vec<_>>(),
         })
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::data::write_journal;
 use super::events::JournalRef;
 use super::{EventKind, Interpreter, Says, StationEvent, TypedPublication, built_in};
-use hj212_cases::{Answer, Case, Cases, Effect, Opening, Place, Step, Told};
+use hj212_cases::{Answer, Case, Cases, Effect, Exceeded, OfStation, Opening, Place, Step, Told};
 use hj212_leads::LeadEnd;
 
 impl Interpreter {
@@ -25,9 +25,16 @@ impl Interpreter {
         place: JournalRef<'_>,
         out: &mut Vec<TypedPublication>,
     ) {
-        let known = self.context.facts(mn).is_some();
         let here = Place { offset: place.offset, at: place.at };
-        let done = self.cases.step(built_in::cases(), known, (mn, role, id, json), here);
+        let mut cases = std::mem::take(&mut self.cases);
+        let known = OfStation {
+            registered: self.context.facts(mn).is_some(),
+            outlet: self.outlet_of(mn),
+            alerted: &|code| self.is_alerted(mn, code),
+            knows: &|code| self.is_known_code(mn, code),
+        };
+        let done = cases.step(built_in::cases(), known, (mn, role, id, json), here);
+        self.cases = cases;
         self.answer_step((mn, role), &done.answer, place, out);
         self.tell_cases(done.effects, place, out);
         if let Some(named) = done.leads {
@@ -49,14 +56,9 @@ impl Interpreter {
     }
 
     /// Opens a case for an alert that has settled, or makes an open one worse; refused only where a bound is met.
-    pub fn on_alert(
-        &mut self,
-        opening: &Opening<'_>,
-        (offset, time, hash): (u64, hj212_model::message::Timestamp, &[u8; 32]),
-        out: &mut Vec<TypedPublication>,
-    ) {
-        let place = JournalRef { offset, time, at: self.now, hash };
-        let effects = self.cases.alerted(built_in::cases(), opening, Place { offset, at: self.now });
+    pub(super) fn on_alert(&mut self, opening: &Opening<'_>, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
+        let here = Place { offset: place.offset, at: self.now };
+        let effects = self.cases.alerted(built_in::cases(), opening, here);
         match effects {
             Ok(effects) => self.tell_cases(effects, place, out),
             Err(refusal) => {
@@ -65,6 +67,31 @@ impl Interpreter {
                 self.push_step_event(opening.mn, "case-not-opened", &detail, place, out);
             }
         }
+    }
+
+    /// Tells the open case of its factor of a day that was settled as exceeded.
+    pub(super) fn on_exceeded(&mut self, told: &Exceeded<'_>, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
+        let effects = self.cases.exceeded(built_in::cases(), told, Place { offset: place.offset, at: self.now });
+        self.tell_cases(effects, place, out);
+    }
+
+    /// The outlet that a station is, by its tag; empty: not said.
+    pub(super) fn outlet_of(&self, mn: &str) -> &str {
+        self.context.facts(mn).and_then(|facts| facts.tags.get("outlet")).map_or("", String::as_str)
+    }
+
+    fn is_alerted(&self, mn: &str, code: &str) -> bool {
+        let station = self.by_mn.get(mn.as_bytes()).and_then(|number| self.stations.get(*number as usize));
+        station.is_some_and(|station| station.outlet.alerts().open().any(|alert| alert.code == code))
+    }
+
+    /// Whether a case can be about that code: a factor of a dictionary, a registered limit, or a test of a furnace with an alert.
+    fn is_known_code(&self, mn: &str, code: &str) -> bool {
+        let facts = self.context.facts(mn);
+        let limited = facts.is_some_and(|facts| {
+            facts.limits.contains_key(code) || facts.emission.iter().any(|limit| limit.code == code)
+        });
+        limited || self.dictionary.is_canonical(code) || self.is_alerted(mn, code)
     }
 
     /// Lets time pass for all cases.

@@ -108,6 +108,11 @@ struct FieldName {
 }
 
 impl Dictionary {
+    /// Whether it is the code by which a factor is published.
+    pub(super) fn is_canonical(&self, code: &str) -> bool {
+        self.factors.iter().any(|factor| &*factor.code == code)
+    }
+
     /// The factor of this number.
     pub(super) fn factor(&self, number: u32) -> Option<&Factor> {
         self.factors.get(number as usize)

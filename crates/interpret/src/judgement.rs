@@ -19,9 +19,9 @@ use super::reading::Worth;
 use super::report::Report;
 use super::station::Station;
 use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, hash, json as text, micros};
-use hj212_cases::{Colour, Opening};
+use hj212_cases::{Colour, Exceeded, Opening};
 use hj212_judgement::alerts::{Alert, Rules};
-use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Mean, Outcome, Picture, Said, Stage, What};
+use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Mean, Outcome, Picture, Raised, Said, Stage, What};
 use hj212_marking::{Happening, Mark, MarkVerdict, Plan, Validity};
 use hj212_model::message::{Context, Kind, Timestamp};
 
@@ -352,10 +352,18 @@ impl Interpreter {
             return;
         }
         for (mn, raised) in raised {
-            let Some(colour) = Colour::named(&raised.colour) else { continue };
-            let opening =
-                Opening { mn: &mn, outlet: "", code: &raised.code, alert: &raised.alert, colour, text: &raised.text };
-            self.on_alert(&opening, (place.offset, place.time, place.hash), out);
+            match raised {
+                Raised::Day { code, day, text } => {
+                    self.on_exceeded(&Exceeded { mn: &mn, code: &code, day: &day, text: &text }, place, out);
+                }
+                Raised::Alert { id, code, colour, days, text } => {
+                    let Some(colour) = Colour::named(&colour) else { continue };
+                    let outlet = self.outlet_of(&mn).to_owned();
+                    let opening =
+                        Opening { mn: &mn, outlet: &outlet, code: &code, alert: &id, colour, days: &days, text: &text };
+                    self.on_alert(&opening, place, out);
+                }
+            }
         }
     }
 

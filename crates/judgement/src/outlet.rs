@@ -24,7 +24,7 @@ use super::limits::FLOW;
 use super::limits::{Basis, Limit, Limits, Period};
 use super::outcome::Outcome;
 use super::running::{self, Running};
-use super::said::{self, Said};
+use super::said::{self, Raised, Said};
 use hj212_marking::{Count, Validity};
 use hj212_model::message::Timestamp;
 use hj212_model::message::topic::fnv;
@@ -393,7 +393,10 @@ impl Outlet {
                 if stage > told.stage || print != told.print {
                     told.revision += u16::from(told.stage == Stage::Settled);
                     told = Told { stage, outcome: Some(judged.outcome), ratio: judged.ratio, print, ..told };
-                    out.push(said::day((day.number, &track.code, limit), (stage, told.revision), &judged));
+                    let words = super::words::day((day.number, &track.code, limit), stage, &judged);
+                    let raised = Raised::of_day((day.number, &track.code), (&day.told, &told), &words);
+                    let said = said::day((day.number, &track.code, limit), (stage, told.revision), &judged);
+                    out.push(Said { raised, ..said });
                 }
             }
             if stage == Stage::Settled && day.told.stage != Stage::Settled {
@@ -429,8 +432,13 @@ impl Outlet {
                 if stage > day.told.stage || print != day.told.print {
                     let revision = day.told.revision + u16::from(day.told.stage == Stage::Settled);
                     let ratio = said::ratio_of(&windows);
-                    day.told = Told { stage, revision, outcome: Some(outcome), ratio, print };
-                    out.push(said::furnace(place, (stage, revision), (&windows, outcome), &reasons));
+                    let told = Told { stage, revision, outcome: Some(outcome), ratio, print };
+                    let (code, _) = said::code_of(&furnace.rule, &furnace.object);
+                    let words = super::words::furnace((day.number, rule, &furnace.object), &windows, outcome);
+                    let raised = Raised::of_day((day.number, &code), (&day.told, &told), &words);
+                    day.told = told;
+                    let said = said::furnace(place, (stage, revision), (&windows, outcome), &reasons);
+                    out.push(Said { raised, ..said });
                 }
                 (day.told.stage, day.dirty) = (stage, false);
             }

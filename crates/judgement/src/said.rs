@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::calendar;
 use super::day::{DayJudged, Reason};
 use super::furnace::Windows;
-use super::history::Stage;
+use super::history::{Stage, Told};
 use super::hour::HourJudged;
 use super::limits::Limit;
 use super::outcome::Outcome;
@@ -29,21 +29,47 @@ pub struct Said {
     pub colours: Vec<Box<str>>,
     /// The factor and the day that a judgement is about: who publishes adds the marks over it.
     pub of: Option<(String, i32)>,
-    /// Of an alert that is settled: what a case is opened for.
+    /// What cases are told.
     pub raised: Option<Raised>,
 }
 
-/// An alert that is settled, in this colour.
+/// What cases are told: of settled days alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Raised {
-    /// Its id.
-    pub alert: String,
-    /// The factor.
-    pub code: String,
-    /// `blue`, `yellow`, `orange`, `red`
-    pub colour: String,
-    /// What it says, in Chinese.
-    pub text: String,
+pub enum Raised {
+    /// A day that was settled, or revised, as exceeded, whether an alert follows or not.
+    Day {
+        /// The factor.
+        code: String,
+        /// `2026-06-01`
+        day: String,
+        /// What it says, in Chinese.
+        text: String,
+    },
+    /// An alert that is settled, in the colour of its settled days.
+    Alert {
+        /// Its id.
+        id: String,
+        /// The factor.
+        code: String,
+        /// `blue`, `yellow`, `orange`, `red`
+        colour: String,
+        /// Its settled exceeded days.
+        days: Vec<String>,
+        /// What it says, in Chinese.
+        text: String,
+    },
+}
+
+impl Raised {
+    /// The day, if it is settled as exceeded and was not before.
+    pub(super) fn of_day((number, code): (i32, &str), (before, now): (&Told, &Told), said: &Words) -> Option<Raised> {
+        let exceeds = |told: &Told| told.stage == Stage::Settled && told.outcome == Some(Outcome::Exceeded);
+        (exceeds(now) && !exceeds(before)).then(|| Raised::Day {
+            code: code.to_owned(),
+            day: calendar::text(number),
+            text: said.zh.clone(),
+        })
+    }
 }
 
 /// What kind of message it is.

@@ -80,6 +80,35 @@ fn a_step_for_a_station_that_is_not_registered_is_answered() {
 }
 
 #[test]
+fn a_case_is_of_a_known_factor_that_has_no_open_case_and_of_the_registered_outlet() {
+    let mut context = Context::default();
+    let facts = StationFacts { tags: [("outlet", "DA001".to_owned())].into(), ..StationFacts::default() };
+    context.stations.insert(MN.into(), facts.into());
+    let mut steps = context_steps(noon(), &context);
+    let of = |code: &str| format!(r#","colour":"blue","code":"{code}""#);
+    steps.push(said(1, "county", "S-1", "open", "周", &of("so2")));
+    steps.push(said(2, "county", "S-2", "open", "周", &of("a21026")));
+    let other = r#"{"schema":"hj212.case-step/1","id":"S-3","case":"K-3","step":"open","author":"周","text":"说明","colour":"red","code":"a21026"}"#;
+    let record = Record::CaseStep { mn: MN, role: "city", id: "S-3", json: other.as_bytes() };
+    steps.push(step(Timestamp(noon().0 + 3 * 60_000_000), &record));
+    let out = played(&steps);
+    let schemas = Schemas::new();
+    out.iter().for_each(|publication| schemas.check(publication));
+    let answers: Vec<String> = out
+        .iter()
+        .filter(|publication| publication.topic.contains("/case-step/"))
+        .map(|publication| {
+            let body: serde_json::Value = serde_json::from_slice(&publication.payload).unwrap();
+            body["why"]["code"].as_str().or(body["case"]["state"].as_str()).unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(answers, ["code-unknown", "open", "open-case"]);
+    let case = out.iter().rfind(|publication| publication.topic.ends_with("/case/C-1")).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&case.payload).unwrap();
+    assert_eq!(body["outlet"], "DA001");
+}
+
+#[test]
 fn an_anchor_is_published_as_it_was_signed() {
     let text = br#"{"schema":"hj212.anchor/1","gateway":"ah-01","journal":"00112233445566778899aabbccddeeff","number":1,"day":"2026-06-01","made_at":"2026-06-02T00:05:00+08:00","first":1,"last":9,"count":9,"root":"0000000000000000000000000000000000000000000000000000000000000000","head":"0000000000000000000000000000000000000000000000000000000000000000","previous":"0000000000000000000000000000000000000000000000000000000000000000","key":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a","signature":"e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"}"#;
     let out = played(&[step(noon(), &Record::Anchor(text))]);

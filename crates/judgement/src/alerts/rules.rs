@@ -10,10 +10,11 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::super::calendar;
-use super::super::calendar::{DAY, HOUR, SECOND};
+use super::super::calendar::{DAY, HOUR};
 use hj212_marking::expr::{self, Expr, Test};
 use hj212_model::message::Timestamp;
 use hj212_model::registry::Problem;
+use hj212_workdays::WorkDays;
 
 /// The rule files that are built in.
 pub const BUILT_IN: &[(&str, &str)] = &[("ah4.toml", include_str!("../../../../config/alerts/ah4.toml"))];
@@ -69,7 +70,7 @@ pub struct Task {
 pub enum Within {
     /// µs
     Span(i64),
-    /// Days on which offices work: Monday to Friday without those of the list of holidays.
+    /// Days on which offices work: those of the calendar that cases count by, but for what the file names itself.
     WorkingDays(u32),
 }
 
@@ -118,10 +119,12 @@ pub struct Rules {
     pub close_after: u32,
     /// Marks while which nothing is said ahead and nobody is reminded.
     pub quiet: Vec<String>,
-    /// Days on which offices do not work, and Saturdays and Sundays on which they do.
+    /// Days off and days worked that are others than those of the calendar.
     pub holidays: Vec<i32>,
     /// See there.
     pub workdays: Vec<i32>,
+    /// The calendar.
+    days: WorkDays,
 }
 
 /// What conditions can name.
@@ -400,6 +403,7 @@ impl Rules {
             quiet: said.quiet,
             holidays,
             workdays,
+            days: WorkDays::built_in(),
         })
     }
 
@@ -421,7 +425,8 @@ impl Rules {
         self.tasks.iter().find(|task| task.colours.iter().any(|known| known == colour))
     }
 
-    /// When a span that begins at `from` is over. Working days count from the next one on, and end with their day.
+    /// When a span that begins at `from` is over. Working days count from the next one on, and end with their day: 24:00, written as 00:00 of
+    /// the next.
     #[must_use]
     pub fn due(&self, from: Timestamp, within: Within) -> Timestamp {
         match within {
@@ -433,13 +438,19 @@ impl Rules {
                     day = day.saturating_add(1);
                     left -= u32::from(self.works(day));
                 }
-                Timestamp(calendar::start(day.saturating_add(1)).0 - SECOND)
+                calendar::start(day.saturating_add(1))
             }
         }
     }
 
     fn works(&self, day: i32) -> bool {
         let named = |days: &[i32]| days.binary_search(&day).is_ok();
-        named(&self.workdays) || calendar::weekday(day) < 5 && !named(&self.holidays)
+        named(&self.workdays) || !named(&self.holidays) && self.days.is_worked(calendar::start(day))
+    }
+
+    /// Whether the calendar has the days off of the year of `at`; else only weekends are known.
+    #[must_use]
+    pub fn knows(&self, at: Timestamp) -> bool {
+        self.days.knows(at)
     }
 }

@@ -1,4 +1,7 @@
 //! Which alerts are open, and what is said of them.
+//!
+//! What must stay true: a colour that rests on a day that is not settled is provisional itself. What is due, and what cases are told, follows from the
+//! settled days alone, and does not change while nothing settled does.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +15,7 @@ use super::super::history::Stage;
 use super::super::outcome::Outcome;
 use super::super::running::{Possible, Running};
 use super::super::said::{Raised, Said, What};
-use super::rules::{Name, Rules};
+use super::rules::{Colour, Name, Rules};
 use hj212_model::message::Timestamp;
 use hj212_model::message::topic::fnv;
 
@@ -41,9 +44,11 @@ pub struct Alert {
     pub first: i32,
     /// The rank of its colour.
     pub rank: u8,
-    /// Provisional, until one of its days is settled.
+    /// Settled, if the settled days alone give this rank.
     pub stage: Stage,
-    /// When it was first said at this rank or a higher one as settled: what is due counts from there.
+    /// The rank that the settled days alone give; none: no day of it is settled.
+    pub settled: Option<u8>,
+    /// When it first had that rank or a higher one: what is due counts from there.
     pub since: Option<Timestamp>,
     /// How often it was said again.
     pub reminded: u8,
@@ -72,8 +77,21 @@ struct Course {
     rank: u8,
     days: Vec<(i32, Option<Ratio>, u8)>,
     run: u32,
-    settled: bool,
     met: u32,
+}
+
+/// What all days come to, and what the settled ones do.
+#[derive(Debug, Clone, Copy)]
+struct Both<'a> {
+    all: &'a Course,
+    settled: Option<&'a Course>,
+}
+
+impl Both<'_> {
+    fn stage(self) -> Stage {
+        let settled = self.settled.is_some_and(|settled| settled.rank >= self.all.rank);
+        if settled { Stage::Settled } else { Stage::Provisional }
+    }
 }
 
 impl Alerts {
@@ -97,9 +115,12 @@ impl Alerts {
         out: &mut Vec<Said>,
     ) {
         self.looked = now;
-        let mut exceeded: BTreeMap<i32, u32> = BTreeMap::new();
+        let (mut exceeded, mut settled_exceeded) = (BTreeMap::new(), BTreeMap::new());
         for result in results.values().flatten().filter(|result| result.outcome == Outcome::Exceeded) {
-            *exceeded.entry(result.day).or_default() += 1;
+            *exceeded.entry(result.day).or_default() += 1u32;
+            if result.stage == Stage::Settled {
+                *settled_exceeded.entry(result.day).or_default() += 1u32;
+            }
         }
         let mut codes: Vec<String> =
             results.keys().cloned().chain(self.open.iter().map(|alert| alert.code.clone())).collect();
@@ -109,7 +130,12 @@ impl Alerts {
             let days = results.get(&code).map_or(&[][..], Vec::as_slice);
             let before = self.open.iter().position(|alert| alert.code == code);
             let known = before.and_then(|at| self.open.get(at)).cloned();
-            let (course, closed) = course(rules, days, &exceeded, known.as_ref());
+            let older = known.as_ref().map(|alert| (alert.first, alert.rank));
+            let settled_older = known.as_ref().and_then(|alert| alert.settled.map(|rank| (alert.first, rank)));
+            let settled_days: Vec<DayResult> =
+                days.iter().filter(|result| result.stage == Stage::Settled).copied().collect();
+            let (settled, settled_closed) = course(rules, &settled_days, &settled_exceeded, settled_older);
+            let (course, closed) = course(rules, days, &exceeded, older);
             let ended = known.as_ref().is_some_and(|alert| closed.iter().any(|course| course.first == alert.first));
             // What was found to exceed when later days had met the limit already is said all the same, once.
             for past in &closed {
@@ -117,8 +143,9 @@ impl Alerts {
                     *known == code && (*first..=*last).contains(&past.first)
                 };
                 let said = self.said.iter().any(said);
-                if !said && past.settled {
-                    self.begin(rules, &code, past, now, out);
+                let settled = settled_closed.iter().find(|course| course.first == past.first);
+                if !said && settled.is_some() {
+                    self.begin(rules, &code, Both { all: past, settled }, now, out);
                     if let Some(alert) = self.open.pop() {
                         end(rules, &alert, days, true, now, out);
                     }
@@ -126,7 +153,8 @@ impl Alerts {
             }
             match (known, course) {
                 (Some(alert), Some(course)) if course.first == alert.first => {
-                    self.say_again(rules, alert, &course, now, out);
+                    let both = Both { all: &course, settled: settled.as_ref() };
+                    self.say_again(rules, alert, both, now, out);
                 }
                 (known, course) => {
                     if let Some(alert) = known {
@@ -138,7 +166,8 @@ impl Alerts {
                         end(rules, &alert, days, ended, now, out);
                     }
                     if let Some(course) = course {
-                        self.begin(rules, &code, &course, now, out);
+                        let both = Both { all: &course, settled: settled.as_ref() };
+                        self.begin(rules, &code, both, now, out);
                     }
                 }
             }
@@ -149,20 +178,21 @@ impl Alerts {
         self.remind(rules, asked, now, out);
     }
 
-    fn begin(&mut self, rules: &Rules, code: &str, course: &Course, now: Timestamp, out: &mut Vec<Said>) {
-        let stage = if course.settled { Stage::Settled } else { Stage::Provisional };
+    fn begin(&mut self, rules: &Rules, code: &str, both: Both<'_>, now: Timestamp, out: &mut Vec<Said>) {
+        let course = both.all;
         let mut alert = Alert {
             code: code.to_owned(),
             first: course.first,
             rank: course.rank,
-            stage,
-            since: course.settled.then_some(now),
+            stage: both.stage(),
+            settled: both.settled.map(|settled| settled.rank),
+            since: both.settled.map(|_| now),
             reminded: 0,
             reminded_at: now,
             set: format!("{}/{}", rules.set, rules.version),
             print: 0,
         };
-        say(rules, &mut alert, course, (None, "exceeded"), now, out);
+        say(rules, &mut alert, both, (None, "exceeded"), now, out);
         self.note_said(&alert, course);
         self.open.push(alert);
     }
@@ -176,24 +206,24 @@ impl Alerts {
         }
     }
 
-    fn say_again(&mut self, rules: &Rules, before: Alert, course: &Course, now: Timestamp, out: &mut Vec<Said>) {
+    fn say_again(&mut self, rules: &Rules, before: Alert, both: Both<'_>, now: Timestamp, out: &mut Vec<Said>) {
+        let course = both.all;
         let mut alert = before.clone();
-        (alert.rank, alert.stage) = (course.rank, if course.settled { Stage::Settled } else { Stage::Provisional });
+        (alert.rank, alert.stage) = (course.rank, both.stage());
+        alert.settled = both.settled.map(|settled| settled.rank);
         alert.set = format!("{}/{}", rules.set, rules.version);
-        match alert.stage {
-            Stage::Settled if before.since.is_none() || alert.rank > before.rank => {
-                (alert.since, alert.reminded, alert.reminded_at) = (Some(now), 0, now);
-            }
-            Stage::Settled => {}
-            Stage::Open | Stage::Provisional => alert.since = None,
+        if alert.settled.is_none() {
+            alert.since = None;
+        } else if alert.settled > before.settled {
+            (alert.since, alert.reminded, alert.reminded_at) = (Some(now), 0, now);
         }
         let why = match alert.rank.cmp(&before.rank) {
             std::cmp::Ordering::Greater => "raised",
             std::cmp::Ordering::Less => "lowered",
-            std::cmp::Ordering::Equal if alert.stage > before.stage => "settled",
+            std::cmp::Ordering::Equal if alert.settled > before.settled => "settled",
             std::cmp::Ordering::Equal => "days",
         };
-        say(rules, &mut alert, course, (Some(before.rank), why), now, out);
+        say(rules, &mut alert, both, (Some(before.rank), why), now, out);
         self.note_said(&alert, course);
         if let Some(open) = self.open.iter_mut().find(|open| open.code == before.code) {
             *open = alert;
@@ -227,8 +257,8 @@ impl Alerts {
         if rules.quiet.iter().any(|mark| asked.holds(mark)) {
             return;
         }
-        for alert in self.open.iter_mut().filter(|alert| alert.stage == Stage::Settled) {
-            let Some(colour) = rules.colour(alert.rank) else { continue };
+        for alert in &mut self.open {
+            let Some(colour) = alert.settled.and_then(|rank| rules.colour(rank)) else { continue };
             let Some(every) = rules.remind.get(&colour.id) else { continue };
             if alert.reminded >= rules.remind_times || now.0 < alert.reminded_at.0.saturating_add(*every) {
                 continue;
@@ -305,25 +335,20 @@ impl Alert {
     }
 }
 
-/// What the days come to, beginning with what is open; and what has ended within them because the limit was met again.
+/// What the days come to, beginning with what is open (its first day and rank); and what has ended within them because the limit was met again.
 fn course(
     rules: &Rules,
     days: &[DayResult],
     exceeded: &BTreeMap<i32, u32>,
-    known: Option<&Alert>,
+    known: Option<(i32, u8)>,
 ) -> (Option<Course>, Vec<Course>) {
     // Of a factor that is judged no more nothing goes on.
     if days.is_empty() {
         return (None, Vec::new());
     }
     // What began before the first day that is remembered goes on with the colour that it had.
-    let older = known.filter(|alert| days.first().is_none_or(|first| alert.first < first.day));
-    let mut open: Option<Course> = older.map(|alert| Course {
-        first: alert.first,
-        rank: alert.rank,
-        settled: alert.stage == Stage::Settled,
-        ..Course::default()
-    });
+    let older = known.filter(|(began, _)| days.first().is_none_or(|first| *began < first.day));
+    let mut open: Option<Course> = older.map(|(first, rank)| Course { first, rank, ..Course::default() });
     let (mut run, mut closed) = (0u32, Vec::new());
     for result in days {
         match result.outcome {
@@ -345,7 +370,6 @@ fn course(
                 course.rank = course.rank.max(colour.rank);
                 course.days.push((result.day, result.ratio, colour.rank));
                 (course.run, course.met) = (run, 0);
-                course.settled |= result.stage == Stage::Settled;
             }
             Outcome::Met => {
                 run = 0;
@@ -367,47 +391,27 @@ fn course(
 
 /// Who is told, and what is due when.
 fn told(rules: &Rules, alert: &Alert) -> Value {
-    let task = rules.colour(alert.rank).and_then(|colour| rules.task(&colour.id));
+    let task = rules.colour(alert.settled.unwrap_or(alert.rank)).and_then(|colour| rules.task(&colour.id));
     let due = |within| alert.since.map(|since| rules.due(since, within).to_rfc3339());
     task.map_or(Value::Null, |task| {
+        let finish = alert.since.map(|since| rules.due(since, task.finish));
+        let known = finish.is_none_or(|finish| rules.knows(finish));
         json!({
             "to": task.to, "copy": task.copy, "reply_by": due(task.reply), "finish_by": due(task.finish),
-            "clause": task.clause, "certainty": task.certainty,
+            "calendar": if known { "table" } else { "weekends" }, "clause": task.clause, "certainty": task.certainty,
         })
     })
 }
 
-/// Says what an alert is, if that is another than what was said last.
-fn say(
-    rules: &Rules,
-    alert: &mut Alert,
-    course: &Course,
-    (was, why): (Option<u8>, &str),
-    now: Timestamp,
-    out: &mut Vec<Said>,
-) {
-    let Some(colour) = rules.colour(alert.rank) else { return };
-    let days: Vec<Value> = course
-        .days
-        .iter()
-        .map(|(day, ratio, rank)| {
-            let of = rules.colour(*rank).map(|colour| colour.id.as_str());
-            json!({ "day": calendar::text(*day), "ratio": ratio.map(|ratio| ratio.text(4)), "colour": of })
-        })
-        .collect();
-    let seen = fnv(json!([alert.rank, alert.stage.name(), days, alert.set]).to_string().as_bytes());
-    if seen == alert.print {
-        return;
-    }
-    alert.print = seen;
-    let was = was.filter(|was| *was != alert.rank).and_then(|was| rules.colour(was)).map(|colour| colour.id.as_str());
-    let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max().map(|ratio| ratio.text(4));
-    let (stage_zh, stage_en) = match alert.stage {
+/// What a course of days is in words, Chinese and English.
+fn words(alert: &Alert, course: &Course, colour: &Colour, stage: Stage) -> (String, String) {
+    let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max();
+    let (stage_zh, stage_en) = match stage {
         Stage::Settled => ("已结算", "settled"),
         Stage::Open | Stage::Provisional => ("暂定", "provisional"),
     };
     let (count, run) = (course.days.len(), course.run);
-    let times = worst.clone().unwrap_or_default();
+    let times = worst.map(|ratio| ratio.text(4)).unwrap_or_default();
     let zh = format!(
         "{}色预警（{stage_zh}）：{} 自 {} 起超标 {count} 天，连续 {run} 天，最高为限值的 {times} 倍。依据 {}（{}）。",
         colour.zh,
@@ -424,10 +428,47 @@ fn say(
         colour.when,
         colour.certainty
     );
-    let raised = Raised { alert: alert.id(), code: alert.code.clone(), colour: colour.id.clone(), text: zh.clone() };
+    (zh, en)
+}
+
+/// Says what an alert is, if that is another than what was said last.
+fn say(
+    rules: &Rules,
+    alert: &mut Alert,
+    both: Both<'_>,
+    (was, why): (Option<u8>, &str),
+    now: Timestamp,
+    out: &mut Vec<Said>,
+) {
+    let course = both.all;
+    let Some(colour) = rules.colour(alert.rank) else { return };
+    let days: Vec<Value> = course
+        .days
+        .iter()
+        .map(|(day, ratio, rank)| {
+            let of = rules.colour(*rank).map(|colour| colour.id.as_str());
+            json!({ "day": calendar::text(*day), "ratio": ratio.map(|ratio| ratio.text(4)), "colour": of })
+        })
+        .collect();
+    let seen = fnv(json!([alert.rank, alert.stage.name(), alert.settled, days, alert.set]).to_string().as_bytes());
+    if seen == alert.print {
+        return;
+    }
+    alert.print = seen;
+    let was = was.filter(|was| *was != alert.rank).and_then(|was| rules.colour(was)).map(|colour| colour.id.as_str());
+    let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max().map(|ratio| ratio.text(4));
+    let (zh, en) = words(alert, course, colour, alert.stage);
+    let settled = alert.settled.and_then(|rank| rules.colour(rank));
+    let raised = settled.zip(both.settled).map(|(colour, course)| Raised::Alert {
+        id: alert.id(),
+        code: alert.code.clone(),
+        colour: colour.id.clone(),
+        days: course.days.iter().map(|(day, ..)| calendar::text(*day)).collect(),
+        text: words(alert, course, colour, Stage::Settled).0,
+    });
     let body = json!({
         "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why, "stage": alert.stage.name(),
-        "days": days, "run": run, "worst": worst, "told": told(rules, alert),
+        "settled": settled.map(|colour| colour.id.as_str()), "days": days, "run": course.run, "worst": worst, "told": told(rules, alert),
         "rule": {
             "set": rules.set, "version": rules.version, "placeholder": rules.placeholder, "when": colour.when,
             "clause": colour.clause, "certainty": colour.certainty,
@@ -441,7 +482,7 @@ fn say(
         body: Some(body),
         colours: [Some(colour.id.as_str()), was].into_iter().flatten().map(Box::from).collect(),
         of: None,
-        raised: (alert.stage == Stage::Settled).then_some(raised),
+        raised,
     });
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why,
         "stage": alert.stage.name(), "zh": zh, "en": en });
@@ -451,14 +492,12 @@ fn say(
 /// Says that an alert has ended, and why; then nothing of it is retained.
 fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timestamp, out: &mut Vec<Said>) {
     let still = days.iter().any(|result| result.day == alert.first && result.outcome == Outcome::Exceeded);
-    let (why, zh, en) = match (met, alert.stage) {
+    let (why, zh, en) = match (met, alert.settled) {
         (true, _) => ("met-again", "已恢复达标", "the limit is met again"),
         (false, _) if days.is_empty() => ("no-limit", "不再登记限值", "no limit is registered any more"),
         (false, _) if still => ("rules-changed", "预警规则已变更", "the rules of alerts are others"),
-        (false, Stage::Settled) => ("revised", "经修订不再超标", "after a revision nothing exceeds"),
-        (false, Stage::Open | Stage::Provisional) => {
-            ("settled-met", "结算后未超标", "the day did not exceed when it was settled")
-        }
+        (false, Some(_)) => ("revised", "经修订不再超标", "after a revision nothing exceeds"),
+        (false, None) => ("settled-met", "结算后未超标", "the day did not exceed when it was settled"),
     };
     let colour = rules.colour(alert.rank);
     let was = colour.map(|colour| colour.id.as_str());
@@ -467,7 +506,7 @@ fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timesta
     let en = format!("The {} alert of {} is over: {en}.", was.unwrap_or_default(), alert.code);
     let body = json!({
         "alert": alert.id(), "code": alert.code, "colour": null, "was": was, "why": why, "stage": alert.stage.name(),
-        "days": [], "run": 0, "worst": null, "told": null,
+        "settled": null, "days": [], "run": 0, "worst": null, "told": null,
         "rule": {
             "set": rules.set, "version": rules.version, "placeholder": rules.placeholder,
             "when": colour.map_or("", |colour| colour.when.as_str()),

@@ -31,8 +31,10 @@ fn a_worse_day_raises_the_one_alert_and_a_day_that_meets_ends_it() {
         [
             "a21026 blue exceeded provisional",
             "a21026 blue settled settled",
-            "a21026 yellow raised settled",
-            "a21026 orange raised settled",
+            "a21026 yellow raised provisional",
+            "a21026 yellow settled settled",
+            "a21026 orange raised provisional",
+            "a21026 orange settled settled",
             "a21026 - met-again settled",
         ]
     );
@@ -87,7 +89,80 @@ fn what_is_due_counts_from_the_settled_day_in_working_days() {
     let last = &told.last().unwrap()["told"];
     assert_eq!(last["reply_by"], "2026-06-07T13:00:00.000+08:00");
     // Five working days from Friday: Monday to Friday of the next week.
-    assert_eq!(last["finish_by"], "2026-06-12T23:59:59.000+08:00");
+    assert_eq!(last["finish_by"], "2026-06-13T00:00:00.000+08:00");
+    assert_eq!(last["calendar"], "table");
+}
+
+#[test]
+fn tasks_count_the_working_days_of_the_holiday_notice() {
+    // 2026: 1 to 7 October are off, Saturday 10 October is worked; the day of Wednesday is settled on Thursday.
+    let mut player = player();
+    player.day(SO2, "2026-09-29", "120", &[]);
+    player.to(at("2026-09-30 13"));
+    let body = player.out.iter().filter(|said| said.retain).filter_map(|said| said.body.clone()).last().unwrap();
+    // 8, 9, 10, 12 and 13 October, to the end of the last.
+    assert_eq!(body["told"]["finish_by"], "2026-10-14T00:00:00.000+08:00");
+}
+
+#[test]
+fn a_colour_that_rests_on_a_day_that_is_not_settled_is_provisional_and_moves_nothing() {
+    let mut player = player();
+    player.day(SO2, "2026-06-01", "120", &[]);
+    player.to(at("2026-06-02 13"));
+    let retained = |player: &Player| {
+        player.out.iter().filter(|said| said.retain).filter_map(|said| said.body.clone()).last().unwrap()
+    };
+    let due = retained(&player)["told"].clone();
+    let raised = |player: &Player| -> Vec<String> {
+        let each = |raised: &Raised| match raised {
+            Raised::Day { day, .. } => day.clone(),
+            Raised::Alert { colour, days, .. } => format!("{colour} {}", days.join(" ")),
+        };
+        player.out.iter().filter_map(|said| said.raised.as_ref()).map(each).collect()
+    };
+    let known = ["2026-06-01", "blue 2026-06-01"];
+    assert_eq!(raised(&player), known);
+    // The second day exceeds, for now: two days in a row would be yellow.
+    let high: Vec<_> = (0..3).map(|hour| (hour, "900", Validity::Valid)).collect();
+    player.day(SO2, "2026-06-02", "50", &high);
+    let body = retained(&player);
+    assert_eq!(
+        (&body["colour"], &body["stage"], &body["settled"]),
+        (&"yellow".into(), &"provisional".into(), &"blue".into())
+    );
+    assert_eq!(body["told"], due, "nothing settled has changed");
+    assert!(body["explain"]["zh"].as_str().unwrap().contains("暂定"));
+    assert!(raised(&player).iter().all(|raised| known.contains(&raised.as_str())), "cases are told nothing of it");
+    // A ruling takes it back: it was met.
+    for hour in 0..3 {
+        let time = at(&format!("2026-06-02 {hour}"));
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Exempt), &mut Vec::new());
+    }
+    player.to(at("2026-06-03 11"));
+    let body = retained(&player);
+    assert_eq!((&body["colour"], &body["stage"], &body["why"]), (&"blue".into(), &"settled".into(), &"lowered".into()));
+    assert_eq!(body["told"], due);
+    assert!(raised(&player).iter().all(|raised| known.contains(&raised.as_str())));
+}
+
+#[test]
+fn cases_are_told_of_every_settled_exceeded_day() {
+    let mut player = player();
+    for day in ["2026-06-01", "2026-06-02", "2026-06-03"] {
+        player.day(SO2, day, "101", &[]);
+    }
+    player.rules = None;
+    player.day(SO2, "2026-06-04", "101", &[]);
+    player.to(at("2026-06-05 13"));
+    let days: Vec<&str> = player
+        .out
+        .iter()
+        .filter_map(|said| match &said.raised {
+            Some(Raised::Day { day, .. }) => Some(day.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(days, ["2026-06-01", "2026-06-02", "2026-06-03", "2026-06-04"], "each once, with alerts or without");
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! Working days.
+//! Working days (工作日), for whatever counts them: deadlines of cases, tasks of alerts.
 //!
-//! What must stay true: of a year without a table only weekends are known, and whoever asks is told so.
+//! What must stay true: of a year without a table only weekends are known, and whoever asks is told so; a working day ends at 24:00 in Beijing, and that
+//! is written as 00:00 of the next day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
