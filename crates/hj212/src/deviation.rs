@@ -152,6 +152,7 @@ deviations! {
     SeparatorLost = 122, 7, "separator-lost", "两个字段之间缺少分隔符", "the separator between two fields is missing";
     DataTimeEpoch = 123, 13, "datatime-epoch", "DataTime 是自 1970 年起的秒数或毫秒数", "DataTime is written as seconds or milliseconds since 1970";
     PartsByNumber = 124, 11, "parts-by-number", "拆分包既无 DataTime 又无相同的 QN,按 PNUM/PNO 合并", "parts with neither a DataTime nor a QN in common, put together by PNUM and PNO";
+    InstrumentBehind = 125, 15, "instrument-behind", "PolId 写在其数值之后;分组不能说明归属时,数值不归于任何仪器", "PolId stands behind its values; where the groups do not tell whose they are, they stand under none";
 }
 
 #[cfg(feature = "serde")]

@@ -76,4 +76,4 @@ pub use edition::Edition;
 pub use header::{Header, PacketFlags, Part, Seal};
 pub use scan::{Check, CrcVerdict, Envelope, Fault, FaultReason, Frame, Item, Limits, Peer, Step, envelope, scan};
 pub use seal_form::SealForm;
-pub use sealed::Spoken;
+pub use sealed::{Spoken, is_rest_of_text};

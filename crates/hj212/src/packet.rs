@@ -235,6 +235,23 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Flag as the last field of the data area, in a group of its own behind the items, where the header has none. Ciphertext is left as it is.
+    fn take_flag_behind_items(&mut self) {
+        let text = self.area.starts_with(b"DataTime=") || (self.area.is_ascii() && !self.area.starts_with(b"{"));
+        let area = self.area.trim_ascii_end();
+        let area = area.strip_suffix(b";").unwrap_or(area);
+        let Some(at) = memchr::memrchr(b';', area).filter(|_| text && self.flag.is_none()) else { return };
+        let (before, group) = area.split_at_checked(at).unwrap_or_default();
+        let Some(digits) = group.strip_prefix(b";").and_then(|group| group.trim_ascii().strip_prefix(b"Flag=")) else {
+            return;
+        };
+        if (1..=3).contains(&digits.len()) && is_digits(digits) && memchr::memchr(b'=', before).is_some() {
+            self.read_flag(digits);
+            self.deviations.insert(Deviation::FlagInArea);
+            self.area = before;
+        }
+    }
+
     fn look_at_qn(&mut self, old: bool) {
         match self.qn {
             Some(b"") => self.deviations.insert(Deviation::QnEmpty),
@@ -341,6 +358,34 @@ mod tests {
             assert!(rest.is_empty());
             assert_eq!(exact, fields::tolerant(segment.as_bytes()), "{segment}");
         }
+    }
+
+    #[test]
+    fn a_number_alone_behind_the_items_is_the_headers_flag_where_that_has_none() {
+        let items = "DataTime=20260601120000;w01018-Rtd=1.5,w01018-Flag=N";
+        let of = |head: &str, area: &str| {
+            let segment =
+                format!("QN=20260601120000000;ST=32;CN=2011;PW=123456;MN=010000A8900016F000169DC0;{head}CP=&&{area}&&");
+            let header = parse(segment.as_bytes());
+            let area = String::from_utf8(header.area.to_owned()).unwrap();
+            (header.flag.map(|flag| flag.0), area, header.deviations.contains(Deviation::FlagInArea))
+        };
+        for end in [";Flag=5", ";Flag=5;", "; Flag=5 "] {
+            assert_eq!(of("", &format!("{items}{end}")), (Some(5), items.to_owned(), true), "{end}");
+        }
+        for (head, end) in [
+            ("Flag=4;", ";Flag=5"),
+            ("", ",Flag=5"),
+            ("", ";Flag=N"),
+            ("", ";Flag=5,x=1"),
+            ("", ";Flag=1000"),
+            ("", ";Flag="),
+        ] {
+            let area = format!("{items}{end}");
+            let flag = if head.is_empty() { None } else { Some(4) };
+            assert_eq!(of(head, &area), (flag, area.clone(), false), "{end}");
+        }
+        assert_eq!(of("", ";Flag=5").0, None, "behind nothing");
     }
 
     #[test]

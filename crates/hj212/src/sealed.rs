@@ -106,6 +106,26 @@ pub(super) fn is_area(area: &[u8]) -> bool {
     is_text(area) && begins_with_name(area) && (begins_with_known_name(area) || holds_known_name(whole_groups(area)))
 }
 
+/// Whether an area that nobody says to be encrypted, and whose check is right, is the rest of a text in GB18030: the common Chinese characters and
+/// the characters of names and numbers alone, the first perhaps cut in two, and a name of the standard with its `=`. Of 16 random bytes two in a
+/// hundred thousand are so.
+#[must_use]
+pub fn is_rest_of_text(area: &[u8]) -> bool {
+    let is_rest = |bytes: &[u8]| {
+        let mut rest = bytes;
+        loop {
+            rest = match rest {
+                [] => return true,
+                [0xA1 | 0xA3 | 0xB0..=0xF7, 0xA1..=0xFE, more @ ..] => more,
+                [byte, more @ ..] if is_common(*byte) => more,
+                _ => return false,
+            };
+        }
+    };
+    let cut = area.split_first().filter(|(first, _)| !first.is_ascii()).map(|(_, rest)| rest);
+    holds_known_name(area) && (is_rest(area) || cut.is_some_and(is_rest))
+}
+
 /// No control characters but line ends and tabs (a log may hold them), and UTF-8 or GB18030 where it is not ASCII.
 fn is_text(bytes: &[u8]) -> bool {
     !bytes.iter().any(|byte| is_control(*byte)) && value::text(bytes).1 != Some(Deviation::TextUndecodable)

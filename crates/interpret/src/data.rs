@@ -84,7 +84,9 @@ pub(super) fn write(
     out.extend_from_slice(b",\"fields\":");
     write_own(out, report, several.then_some(0), &mut deviations);
     write_instruments(out, report, verdict, &mut deviations);
-    write_unread(out, &report.unread, envelope.parted, &mut deviations);
+    // Of a part the name of a secret may stand in another one, but not where only measurements are said.
+    let whole = matches!(envelope.parted, PartNote::Whole) || matches!(envelope.cn, Some(2000..=2999));
+    write_unread(out, &report.unread, whole, &mut deviations);
     out.extend_from_slice(b",\"marks\":");
     write_marks(out, marks);
     out.extend_from_slice(b",\"deviations\":");
@@ -242,20 +244,19 @@ fn write_instruments(out: &mut Vec<u8>, report: &Report<'_>, verdict: &MarkVerdi
         out.extend_from_slice(b",\"fields\":");
         write_own(out, report, (!only).then_some(number), deviations);
         out.extend_from_slice(b",\"readings\":");
-        write_readings(out, report, verdict, (!only).then_some(number), deviations);
+        write_readings(out, report, verdict, Some(number), deviations);
         out.push(b'}');
     }
     out.push(b']');
 }
 
 /// Appends what of the area stands in no field, as far as it is kept, and how many bytes are not.
-fn write_unread(out: &mut Vec<u8>, unread: &[&[u8]], parted: PartNote<'_>, deviations: &mut Deviations) {
+fn write_unread(out: &mut Vec<u8>, unread: &[&[u8]], whole: bool, deviations: &mut Deviations) {
     if unread.is_empty() {
         return;
     }
     out.extend_from_slice(b",\"unread\":[");
-    // Of a part the name of a secret may stand in another one.
-    let hide = if matches!(parted, PartNote::Whole) { masked_whole } else { masked };
+    let hide = if whole { masked_whole } else { masked };
     let (mut left, mut begun) = (UNREAD_BYTES_MAX, false);
     let mut cut = 0;
     for (at, text) in unread.iter().enumerate() {

@@ -238,7 +238,8 @@ impl Dictionary {
     fn alias(&self, code: &[u8], system: System) -> Option<&[u8]> {
         let meanings = self.meanings(code)?;
         match meanings {
-            [only] if system.bit == 0 => Some(&only.code),
+            // Chimneys under an ST of water are many.
+            [only] if system.bit == 0 || (system.doubtful && system.tables.medium == Medium::Air) => Some(&only.code),
             [_, _, ..] if system.doubtful => None,
             several => several.iter().find(|slang| slang.used & system.bit != 0).map(|slang| &*slang.code),
         }

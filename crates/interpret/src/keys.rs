@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Interpreter;
 use hj212::seal_form::{Padding, Writing};
 use hj212::sm4::{self, CheckedOver, Key, Unsealed};
-use hj212::{Deviation, Deviations, Edition, Header, SealForm, Spoken, packet};
+use hj212::{Deviation, Deviations, Edition, Header, Seal, SealForm, Spoken, is_rest_of_text, packet};
 use hj212_downlink::{KeyRing, KeyState, StationKey, Step};
 use hj212_model::message::dialect::Shown;
 use hj212_model::message::{Heard, StationFacts};
@@ -158,6 +158,9 @@ impl Keys {
         let registered = facts.is_some_and(|facts| facts.seal.is_some());
         let spoken = Spoken { flag: header.flag, edition, form: registered, key: !keys.is_empty() }.any();
         if !seal.is_told_by_looks() && !spoken {
+            return plain();
+        }
+        if !spoken && seal == Seal::Bytes && is_rest_of_text(header.area) {
             return plain();
         }
         // Bytes that nobody says to be encrypted are no readings either: their check is right, or is not looked at.

@@ -48,6 +48,7 @@ mod frame;
 mod gather;
 mod hash;
 mod id;
+mod instruments;
 mod items;
 mod json;
 mod judgement;

@@ -198,6 +198,9 @@ const RESERVED: &[&[u8]] = &[
     b"collides",
     b"why",
     b"item",
+    b"validity",
+    b"proposed",
+    b"recomputed",
 ];
 
 /// Whether a field without a known meaning needs a prefix so as not to be taken for another.

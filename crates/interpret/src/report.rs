@@ -8,7 +8,7 @@
 //!   added ([`super::items`]). What contradicts is an item of its own: never do fields of one stand beside those of another.
 //! * A flag that follows a flag of its item: the last one holds, the earlier stays in the report, and the reading is not valid.
 //! * What stands behind a `PolId` belongs to that instrument, up to the next one; several items of one code under several instruments are
-//!   several readings.
+//!   several readings. What stands under none is given to none, not to the only one either ([`super::instruments`]).
 //! * What an area holds besides fields is `unread`, and none of it is lost: see [`super::loose`].
 //! * Two codes of one frame that stand for the same factor: the canonical spelling takes the key, another one stays under the code it
 //!   was said with and names the factor (`same_as`). No key of the published object occurs twice, and neither value is lost.
@@ -117,10 +117,7 @@ impl ReportBuffers {
         self.fields.read(area);
         self.keys.clear();
         report.deviations = self.fields.deviations();
-        for field in self.fields.iter(area) {
-            report.field(&mut self.keys, field, lens.merged);
-        }
-        report.close_item(&mut self.keys);
+        report.take_all(&mut self.keys, || self.fields.iter(area), lens.merged);
         report.tear(area, lens.torn);
         report.resolve(&self.keys, lens);
         report.weigh(lens.dictionary);
@@ -133,10 +130,7 @@ impl ReportBuffers {
         let mut report = self.blank();
         self.keys.clear();
         report.deviations = loose.deviations(self.fields.deviations());
-        for field in loose.fields() {
-            report.field(&mut self.keys, field, lens.merged);
-        }
-        report.close_item(&mut self.keys);
+        report.take_all(&mut self.keys, || loose.fields(), lens.merged);
         report.unread = loose.unread().collect();
         report.tear(loose.text(), lens.torn);
         report.resolve(&self.keys, lens);
@@ -194,12 +188,9 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The instrument that `reading` is about; a record's only one is that of all its readings.
+    /// The instrument that `reading` stands under.
     pub(super) fn about(&self, reading: &Reading<'a>) -> Option<&'a str> {
-        match self.instruments.as_slice() {
-            [only] => only.code(),
-            several => several.get((reading.instrument as usize).wrapping_sub(1))?.code(),
-        }
+        self.instruments.get((reading.instrument as usize).wrapping_sub(1))?.code()
     }
 
     /// The value of `reading` converted to standard oxygen (折算), which emission limits are about, if it was said.
@@ -233,7 +224,19 @@ impl<'a> Report<'a> {
         self.own.iter().rev().find(|own| own.name == name).map(|own| own.value)
     }
 
-    fn field(&mut self, keys: &mut Vec<u64>, field: Field<'a>, merged: bool) {
+    /// Takes all fields of the area, each under the instrument that it is of.
+    fn take_all<F: Iterator<Item = Field<'a>>>(&mut self, keys: &mut Vec<u64>, fields: impl Fn() -> F, merged: bool) {
+        let before = self.deviations;
+        for field in fields() {
+            self.field(keys, field, merged);
+        }
+        self.close_item(keys);
+        if !self.instruments.is_empty() {
+            self.settle_instruments(keys, fields, before, merged);
+        }
+    }
+
+    pub(super) fn field(&mut self, keys: &mut Vec<u64>, field: Field<'a>, merged: bool) {
         if field.item.is_empty() {
             self.own_field(field.name, field.value, merged);
         } else {
@@ -255,13 +258,15 @@ impl<'a> Report<'a> {
             let says = |torn: &Torn| {
                 area.get(torn.at.clone()).is_some_and(|piece| piece.trim_ascii_start().starts_with(reading.code))
             };
+            // What has a flag, a least or a greatest value alone may have lost the one that it is about.
+            let has_main = self.cells(&reading).any(|cell| cell.name.is_some_and(Name::is_main));
             let touches = |torn: &&Torn| {
                 // A value that is empty stands nowhere; its name does.
                 let within = |text: &[u8]| torn.at.contains(&text.as_ptr().addr().wrapping_sub(base));
                 // A code that begins with a letter, or is as long as any other of the record, is no rest of one. Behind a missing part a
                 // flag without a code is not that of the item that stands before it now.
                 self.cells(&reading).any(|cell| within(cell.said) || within(cell.value))
-                    && (!torn.code || short || !says(torn))
+                    && (!torn.code || short || !says(torn) || !has_main)
             };
             let Some(found) = torn.iter().find(touches) else { continue };
             // Where a part is missing nobody knows whether it was cut; the rest of a code shows it.
@@ -275,7 +280,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn own_field(&mut self, said: &'a [u8], value: &'a [u8], merged: bool) {
+    pub(super) fn own_field(&mut self, said: &'a [u8], value: &'a [u8], merged: bool) {
         self.odd |= memchr::memchr(b'=', value).is_some_and(|_| !value.starts_with(b"//"));
         let name = if matches!(said, b"DataTime" | b"PolId") { said } else { self.own_name(said) };
         if name == b"DataTime" {
@@ -309,6 +314,10 @@ impl<'a> Report<'a> {
             return name.as_bytes();
         }
         self.odd |= field_name(said).is_none();
+        if is_code(said) {
+            // A value without the name of its field: nobody can say what of the code it is.
+            self.deviations.insert(Deviation::FieldName);
+        }
         if !said.contains(&b' ') {
             return said;
         }
@@ -325,6 +334,22 @@ impl<'a> Report<'a> {
     /// The instrument at hand, from 1; 0: none yet.
     pub(super) fn instrument(&self) -> u32 {
         self.instrument
+    }
+
+    /// What follows stands under no instrument.
+    pub(super) fn leave_instrument(&mut self) {
+        self.instrument = 0;
+    }
+
+    /// Forgets all fields that were taken.
+    pub(super) fn clear(&mut self, deviations: Deviations, keys: &mut Vec<u64>) {
+        keys.clear();
+        self.readings.clear();
+        self.cells.clear();
+        self.own.clear();
+        self.instruments.clear();
+        (self.instrument, self.home, self.data_time) = (0, None, None);
+        (self.codes, self.odd, self.deviations) = (0, false, deviations);
     }
 
     /// What follows belongs to the instrument `said`; true if that was so already.
@@ -424,6 +449,11 @@ impl<'a> Report<'a> {
             (reading.worth, reading.why) = found.worth(reading);
         }
     }
+}
+
+/// Whether a name has the form of a factor's code: a letter and five digits.
+fn is_code(name: &[u8]) -> bool {
+    matches!(name, [letter, digits @ ..] if letter.is_ascii_lowercase() && digits.len() == 5 && digits.iter().all(u8::is_ascii_digit))
 }
 
 /// Whether a text begins with a full-width letter, in UTF-8 or GBK.

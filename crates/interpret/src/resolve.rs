@@ -113,10 +113,17 @@ impl<'a> Report<'a> {
             let Some(factor) = reading.factor.filter(|_| reading.canonical) else { continue };
             let code = factor.code.as_bytes();
             let wanted = key(code);
-            let here = |r: &Reading<'_>| r.instrument == reading.instrument;
-            let is_said = |r: &Reading<'_>| here(r) && r.code == code;
-            let said = keys.contains(&wanted).then(|| self.readings.iter().position(is_said)).flatten();
-            if let Some(home) = said
+            let own = |r: &Reading<'_>| r.instrument == reading.instrument;
+            // What stands under the only instrument and what stands under none is published together.
+            let only = self.instruments.len() == 1;
+            let here = |r: &Reading<'_>| only || own(r);
+            let is_said = |r: &Reading<'_>| r.code == code;
+            let find = |fits: &dyn Fn(&Reading<'_>) -> bool| {
+                keys.contains(&wanted).then(|| self.readings.iter().position(|r| is_said(r) && fits(r))).flatten()
+            };
+            let home = find(&own);
+            let said = home.or_else(|| find(&here));
+            if let Some(home) = home
                 && self.join(home, &reading)
             {
                 at -= 1;

@@ -85,7 +85,9 @@ impl Seams {
         let rest = body.get(head..).unwrap_or_default();
         let skipped = rest.iter().take_while(|byte| is_separator(byte) || **byte == b' ').count();
         let next = self::first(rest.get(skipped..).unwrap_or_default());
-        if skipped > 0 && is_flag_alone(next) {
+        // Behind a comma an item goes on.
+        let within = rest.get(..skipped).is_some_and(|separators| separators.contains(&b','));
+        if skipped > 0 && (within || is_flag_alone(next)) {
             self.torn.push(Torn { at: at + skipped..at + skipped + next.len(), code: true });
         }
         self.torn.push(Torn { at: at..at + first.len(), code: true });
@@ -93,6 +95,9 @@ impl Seams {
 
     /// A part is missing behind `out`.
     pub(super) fn ends_open(&mut self, out: &[u8]) {
+        // Behind a comma the item goes on.
+        let out = out.trim_ascii_end();
+        let out = out.strip_suffix(b",").unwrap_or(out);
         let last = last(out);
         let name_end = memchr::memchr(b'=', last).unwrap_or(last.len());
         let (name, value) = last.split_at_checked(name_end).unwrap_or_default();

@@ -204,7 +204,7 @@ pub(super) fn decide(record: Evidence, known: Known) -> Tables {
         hinted(Medium::Air, Medium::Water)
     } else if registered == Medium::Water && habit.medium() != Medium::Air {
         Choice::Repaired
-    } else if !record.three && record.water && against(Medium::Air) {
+    } else if record.water && against(Medium::Air) {
         Choice::Open
     } else {
         Choice::Said

@@ -18,6 +18,7 @@ mod cases;
 mod field;
 mod follow;
 mod ids;
+mod instruments;
 mod judgement;
 mod keys;
 mod leads;
@@ -265,6 +266,69 @@ fn schema(name: &str) -> jsonschema::Validator {
 
 struct Schemas([(&'static str, jsonschema::Validator); 19]);
 
+/// JSON in which no object has one key twice: of two values parsers keep one, and which is theirs to choose.
+struct KeysOnce;
+
+impl<'de> serde::Deserialize<'de> for KeysOnce {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<KeysOnce, D::Error> {
+        deserializer.deserialize_any(KeysOnce)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for KeysOnce {
+    type Value = KeysOnce;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<KeysOnce, E> {
+        Ok(KeysOnce)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<KeysOnce, E> {
+        Ok(KeysOnce)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<KeysOnce, E> {
+        Ok(KeysOnce)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<KeysOnce, E> {
+        Ok(KeysOnce)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<KeysOnce, E> {
+        Ok(KeysOnce)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<KeysOnce, E> {
+        Ok(KeysOnce)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut all: A) -> Result<KeysOnce, A::Error> {
+        while all.next_element::<KeysOnce>()?.is_some() {}
+        Ok(KeysOnce)
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut all: A) -> Result<KeysOnce, A::Error> {
+        let mut keys = std::collections::BTreeSet::new();
+        while let Some((key, _)) = all.next_entry::<String, KeysOnce>()? {
+            if let Some(twice) = keys.replace(key) {
+                return Err(<A::Error as serde::de::Error>::custom(format!("the key {twice} twice")));
+            }
+        }
+        Ok(KeysOnce)
+    }
+}
+
+#[test]
+fn one_key_twice_is_noticed_at_any_depth() {
+    let is = |text: &str| serde_json::from_str::<KeysOnce>(text).is_ok();
+    assert!(is(r#"{"a":{"b":1},"b":[{"a":null},{"a":1.50}],"c":true}"#));
+    assert!(!is(r#"{"a":1,"a":1}"#) && !is(r#"{"x":[{"a":1,"b":2,"a":{}}]}"#) && !is(r#"{"a":1,"\u0061":2}"#));
+}
+
 impl Schemas {
     fn new() -> Schemas {
         Schemas(
@@ -311,6 +375,7 @@ impl Schemas {
             return;
         }
         let text = std::str::from_utf8(&publication.payload).unwrap();
+        serde_json::from_str::<KeysOnce>(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         let body: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         let name = body["schema"].as_str().unwrap().strip_prefix("hj212.").unwrap().strip_suffix("/1").unwrap();
         let schema = &self.0.iter().find(|(known, _)| *known == name).unwrap().1;

@@ -430,7 +430,10 @@ impl<'a> Gathered<'a> {
     fn finish(mut self) -> Header<'a> {
         match self.flag {
             Some(flag) => self.header.read_flag(flag),
-            None => self.header.take_flag_of_area(),
+            None => {
+                self.header.take_flag_of_area();
+                self.header.take_flag_behind_items();
+            }
         }
         if self.count.is_some() || self.number.is_some() {
             self.header.read_part(self.count, self.number);

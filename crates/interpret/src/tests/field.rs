@@ -129,6 +129,57 @@ fn a_chimney_keeps_its_gases_under_any_st() {
 }
 
 #[test]
+fn names_and_digits_follow_what_the_record_shows() {
+    let body = data("SO2-Rtd=30,SO2-Flag=N;a01011-Rtd=4,a01011-Flag=N");
+    let reading = &body["readings"]["a21026"];
+    assert_eq!(
+        (&reading["rtd"], &reading["unit"], &reading["reported_code"]),
+        (&json!(30), &json!("mg/m3"), &json!("SO2"))
+    );
+    // 101 is of the column of water alone, and ST says water: 01 is not the dust of a chimney.
+    let body = data("101-Rtd=0.2,101-Flag=N;01-Rtd=7.1,01-Flag=N");
+    assert_eq!((&body["readings"]["01"]["rtd"], &body["readings"]["01"]["name"]), (&json!(7.1), &Value::Null));
+    assert!(has(&body, "code-ambiguous"));
+}
+
+#[test]
+fn a_flag_of_the_header_behind_the_items_is_none_of_theirs() {
+    for (items, flag) in [("w01018-Rtd=1.5", Value::Null), ("w01018-Rtd=1.5,w01018-Flag=N", json!("N"))] {
+        let body = of_segment(&format!("QN={NOON};ST=32;CN=2011;MN=A;CP=&&DataTime=20260601120000;{items};Flag=5&&"));
+        let readings = body["readings"].as_object().unwrap();
+        assert_eq!((readings.len(), &readings["w01018"]["flag"]), (1, &flag));
+        assert!(has(&body, "flag-in-area") && !has(&body, "flag-without-item"));
+    }
+}
+
+#[test]
+fn a_value_without_a_name_of_its_field_is_told() {
+    let body = data("w01018=1.5;w21003=2");
+    assert_eq!((&body["fields"]["w01018"], has(&body, "field-name")), (&json!("1.5"), true));
+}
+
+#[test]
+fn the_second_half_of_a_chinese_log_is_no_ciphertext() {
+    let area = "DataTime=20260601120000;PolId=w21003,i11001-Info=//加热;完成,甲=//,i12001-Info=4";
+    let (area, ..) = encoding_rs::GB18030.encode(area);
+    for cut in 38..area.len() {
+        let mut player = Player::new(settings());
+        for (number, piece) in [(1, &area[..cut]), (2, &area[cut..])] {
+            let head = format!("QN={NOON};ST=31;CN=3020;MN=A;Flag=7;PNUM=2;PNO={number};CP=&&");
+            player.play(&[frame_step(noon(), &[head.as_bytes(), piece, b"&&"].concat())]);
+        }
+        let all = player.data();
+        assert!(all.iter().all(|body| body["sealed"].is_null()), "{cut}: {all:?}");
+        assert_eq!((all.len(), &all[0]["readings"]["i11001"]["info"]), (1, &json!("//加热;完成,甲=//")), "{cut}");
+    }
+    let (rest, ..) = encoding_rs::GB18030.encode("nfo=//加热;完成,甲=//,i12001-Info=4");
+    let mut player = Player::new(settings());
+    let head = format!("QN={NOON};ST=31;CN=3020;MN=A;Flag=5;CP=&&");
+    player.play(&[frame_step(noon(), &[head.as_bytes(), &rest, b"&&"].concat())]);
+    assert_eq!(player.data()[0]["readings"]["i12001"]["info"], 4);
+}
+
+#[test]
 fn nozzles_are_no_pollutants_and_chimneys_with_an_own_st_are() {
     let body = published("61", 2041, "DataTime=20260601120000;001-AlvAlm=0;002-AlvAlm=1;041-AlvAlm=2;004-AlvAlm=2");
     for code in ["001", "002", "041", "004"] {

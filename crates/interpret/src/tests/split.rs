@@ -172,6 +172,33 @@ fn behind_a_missing_part_a_flag_without_a_code_is_no_other_item_s() {
     }
 }
 
+#[test]
+fn beside_a_lost_part_nothing_is_valid_that_is_not_whole() {
+    let item = "a21026-Min=1.25,a21026-Avg=2.50,a21026-Max=3.75,a21026-ZsAvg=4.00,a21026-Flag=N";
+    let area = format!("a34013-Avg=1.00,a34013-Flag=N;{item};a21002-Avg=9.50,a21002-Flag=N");
+    let (begin, end) = (30, 30 + item.len());
+    // Up to the comma behind the first value: behind it another item may begin.
+    {
+        let (way, head) = (Way::OneQn, TIME.len());
+        for first in begin + 8..=begin + 16 {
+            for second in first + 1..end {
+                let frames = frames(way, &area, &[first + head, second + head]);
+                let mut player = Player::new(settings());
+                for frame in [&frames[0], &frames[2]] {
+                    player.play(&[frame_step(noon(), frame.as_bytes())]);
+                }
+                player.play(&[super::step(after(600), &super::Record::Tick)]);
+                for body in player.data() {
+                    let reading = &body["readings"]["a21026"];
+                    let gone = reading["avg"] != 2.5;
+                    assert!(!gone || reading["valid"] != true, "{way:?} {first} {second}: {body}");
+                    assert!(!body["unread"].to_string().contains('*'), "{body}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(120))]
 
