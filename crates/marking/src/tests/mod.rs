@@ -11,6 +11,7 @@ mod burst;
 mod corrections;
 mod dates;
 mod forgotten;
+mod hostile;
 mod order;
 mod random;
 mod rulings;
