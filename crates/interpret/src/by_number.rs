@@ -10,6 +10,8 @@
 //! * none of them but the first says what another part has said before: it may have been sent again;
 //! * the station never named its parts: by one QN for a record, or by a DataTime in a later part.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::events::JournalRef;
 use super::gather::data_time_of;
 use super::moment::Moment;
@@ -124,7 +126,7 @@ impl Waiting {
         let head = self.pending.get(&first)?;
         let like = |pending: &Pending| (pending.cn, pending.count, &pending.st) == (head.cn, head.count, &head.st);
         let alike = of_station.iter().filter_map(|number| Some((*number, self.pending.get(number)?)));
-        let alike: Vec<(u64, &Pending)> = alike.filter(|(_, pending)| like(pending)).collect();
+        let alike: Vec<(u64, &Pending)> = alike.inspect(|_| self.look()).filter(|(_, pending)| like(pending)).collect();
         let mut all: Vec<(u64, &Pending)> =
             alike.iter().copied().filter(|(_, pending)| is_beside(pending.since, head.since)).collect();
         if all.len() < 2 || all.len() != usize::from(head.count) || all.iter().any(|(_, one)| one.heard.len() != 1) {
@@ -136,6 +138,9 @@ impl Waiting {
         let parts: Vec<_> = all.iter().filter_map(|(_, pending)| pending.heard.first()).collect();
         let in_order = from < 2 && parts.iter().zip(from..).all(|(part, number)| part.number == number);
         let untimed = parts.iter().skip(1).all(|part| part.time.is_empty());
+        if !in_order || !untimed {
+            return None;
+        }
         let follows = parts.iter().zip(parts.iter().skip(1)).all(|(one, next)| {
             let qns = match (one.sent_at(), next.sent_at()) {
                 (Some(one), Some(next)) => one < next && is_beside(one, next),
@@ -144,14 +149,18 @@ impl Waiting {
             };
             one.offset < next.offset && qns
         });
-        let again = all.iter().skip(1).any(|(number, pending)| {
-            pending.heard.iter().any(|part| {
-                let said = part.said(pending);
-                let waits = |(other, pending): &(u64, &Pending)| {
-                    other != number && pending.heard.iter().any(|heard| heard.content == part.content)
-                };
-                said_before(&said) || alike.iter().any(waits)
-            })
+        // How many of those that wait say the same.
+        let mut said: BTreeMap<u64, usize> = BTreeMap::new();
+        for (_, pending) in &alike {
+            let contents: BTreeSet<u64> =
+                pending.heard.iter().inspect(|_| self.look()).map(|part| part.content).collect();
+            contents.into_iter().for_each(|content| *said.entry(content).or_default() += 1);
+        }
+        let again = all.iter().skip(1).any(|(_, pending)| {
+            pending
+                .heard
+                .iter()
+                .any(|part| said_before(&part.said(pending)) || said.get(&part.content).is_some_and(|times| *times > 1))
         });
         let alone = parts.last().is_some_and(|last| {
             let area: Vec<u8> = parts.iter().flat_map(|part| part.area.iter().copied()).collect();
@@ -159,7 +168,7 @@ impl Waiting {
             let sent = last.sent_at().unwrap_or(last.at).0;
             begins.is_some_and(|begins| sent >= begins - BESIDE && sent < begins.saturating_add(head.alone))
         });
-        (in_order && untimed && follows && alone && !again).then(|| all.iter().map(|(number, _)| *number).collect())
+        (follows && alone && !again).then(|| all.iter().map(|(number, _)| *number).collect())
     }
 
     /// Takes these out as one record.
@@ -168,6 +177,7 @@ impl Waiting {
         let mut whole = all.next()?;
         whole.heard.extend(all.flat_map(|pending| pending.heard));
         whole.by_number = true;
+        whole.note_qns();
         Some(whole)
     }
 }

@@ -123,6 +123,7 @@ impl Interpreter {
             by_number: false,
             since: self.elapsed,
             heard: vec![part],
+            qns: std::collections::BTreeSet::new(),
         });
         station.pending.push(opened);
         learned

@@ -6,8 +6,11 @@
 //! where a part is missing, nothing is put together over the gap. Each part is a packet of its own, with its own QN and its own answer, so
 //! nothing waits for this but the publication. Limits, all in [`super::Settings`]: parts of a record, its bytes, records waiting per
 //! station and bytes waiting in all. At a limit the oldest waiting record is published with what is there.
+//!
+//! What a part costs is bounded by the records that wait for its station (`parts_station_max`), however many parts these have and however alike
+//! they are: the QNs of a record are looked up, and its parts are compared only where one has that QN.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +139,8 @@ pub(super) struct Pending {
     pub(super) since: Timestamp,
     /// In the order of their numbers.
     pub(super) heard: Vec<ArrivedPart>,
+    /// The QNs of its parts as numbers.
+    pub(super) qns: BTreeSet<u64>,
 }
 
 impl Pending {
@@ -151,6 +156,21 @@ impl Pending {
     /// Whether it is a record of the kind and the count of parts that `part` says.
     pub(super) fn fits(&self, part: &Part<'_>) -> bool {
         self.cn == part.cn && self.count == part.count && self.st.as_deref() == part.st
+    }
+
+    /// Whether one of its parts has this QN, whether it names the record or not.
+    pub(super) fn has_qn(&self, qn: &[u8]) -> bool {
+        self.qns.contains(&hash::content(qn)) && self.heard.iter().any(|heard| heard.qn.as_deref() == Some(qn))
+    }
+
+    /// Whether one of its parts has this QN as the name of the record.
+    fn is_named(&self, qn: &[u8]) -> bool {
+        self.qns.contains(&hash::content(qn)) && self.heard.iter().any(|heard| heard.name() == Some(qn))
+    }
+
+    /// Notes the QNs of its parts.
+    pub(super) fn note_qns(&mut self) {
+        self.qns = self.heard.iter().filter_map(|part| part.qn.as_deref()).map(hash::content).collect();
     }
 
     /// Whether the part of this number came.
@@ -224,6 +244,10 @@ pub(super) struct Waiting {
     bytes: usize,
     /// Those that began with a first part, until it is looked whether others follow by their numbers.
     pub(super) begun: VecDeque<(u64, Timestamp)>,
+    /// How many records or parts were looked at.
+    #[cfg(test)]
+    #[serde(skip)]
+    pub(super) looked: std::sync::Arc<std::sync::atomic::AtomicU64>,
 }
 
 /// What became of a part.
@@ -240,6 +264,12 @@ pub(super) enum Joined {
 }
 
 impl Waiting {
+    /// Counts a record or a part that is looked at.
+    pub(super) fn look(&self) {
+        #[cfg(test)]
+        self.looked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// The bytes of all parts that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -248,11 +278,14 @@ impl Waiting {
     /// The number of the record that a part belongs to by its DataTime or QN, among those in `of_station`.
     pub(super) fn find(&self, of_station: &[u64], part: &Part<'_>) -> Option<u64> {
         let find = |by: &dyn Fn(&Pending) -> bool| {
-            let fits = |pending: &Pending| pending.fits(part) && by(pending);
+            let fits = |pending: &Pending| {
+                self.look();
+                pending.fits(part) && by(pending)
+            };
             of_station.iter().copied().find(|number| self.pending.get(number).is_some_and(fits))
         };
         let qn = part.qn.filter(|qn| !qn.is_empty());
-        let has_qn = |pending: &Pending| qn.is_some() && pending.heard.iter().any(|heard| heard.name() == qn);
+        let has_qn = |pending: &Pending| qn.is_some_and(|qn| pending.is_named(qn));
         match part.time {
             Some(time) => find(&|pending| pending.time == time)
                 .or_else(|| find(&|pending| pending.time.is_empty() && has_qn(pending))),
@@ -263,7 +296,8 @@ impl Waiting {
     }
 
     /// Opens a record with its first part; its number.
-    pub(super) fn open(&mut self, pending: Pending) -> u64 {
+    pub(super) fn open(&mut self, mut pending: Pending) -> u64 {
+        pending.note_qns();
         let number = self.next;
         self.next += 1;
         self.bytes += pending.bytes();
@@ -288,6 +322,7 @@ impl Waiting {
                 if pending.time.is_empty() {
                     pending.time.clone_from(&part.time);
                 }
+                pending.qns.extend(part.qn.as_deref().map(hash::content));
                 pending.heard.insert(at, part);
                 if !pending.is_complete() {
                     return Joined::Waits;

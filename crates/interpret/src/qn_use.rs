@@ -99,7 +99,8 @@ impl Interpreter {
         let waiting = station.pending.iter().filter_map(|number| self.waiting.pending.get(number));
         let of_qn = |pending: &&Pending| {
             let same = || record.is_some_and(|record| record == hash::content(&pending.time));
-            pending.fits(part) && (has_qn(pending, qn) || same())
+            self.waiting.look();
+            pending.fits(part) && (pending.has_qn(qn) || same())
         };
         let mut waiting = waiting.filter(of_qn);
         let known = station.parts.content(Part { record, ..*part }.key());
@@ -125,10 +126,6 @@ impl Interpreter {
             }
         }
     }
-}
-
-fn has_qn(pending: &Pending, qn: &[u8]) -> bool {
-    pending.heard.iter().any(|heard| heard.qn.as_deref() == Some(qn))
 }
 
 /// Whether a QN is a time of 17 digits, and if there is a DataTime, within a day of it.

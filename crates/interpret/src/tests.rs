@@ -13,6 +13,7 @@ use hj212::{Deviation, Edition, sm4, write};
 use hj212_downlink as downlink;
 use hj212_model::message::{Heard, Peering, Presence, RejectReason, Rejected};
 
+mod alike;
 mod beside;
 mod cases;
 mod field;

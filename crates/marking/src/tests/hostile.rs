@@ -103,12 +103,8 @@ impl World {
             flag: flag(bit),
         };
         let readings = [of("a21026", "50", 0), of("a19001", "11", 2), of("a34013", dust, 4)];
-        let seen = Observation {
-            at: Timestamp(self.player.now),
-            data: Some(Timestamp(data)),
-            kind,
-            readings: &readings,
-        };
+        let seen =
+            Observation { at: Timestamp(self.player.now), data: Some(Timestamp(data)), kind, readings: &readings };
         self.player.restore();
         let mut out = MarkVerdict::default();
         self.player.marks.observe(&self.player.plan, &seen, &mut out);
@@ -211,7 +207,13 @@ impl World {
             }
         }
         let told = self.player.happenings.drain(..).map(|h| {
-            format!("{} {} {} {}", h.kind, h.at.0, h.mark.map_or(String::new(), |mark| mark.view().to_string()), h.detail)
+            format!(
+                "{} {} {} {}",
+                h.kind,
+                h.at.0,
+                h.mark.map_or(String::new(), |mark| mark.view().to_string()),
+                h.detail
+            )
         });
         self.log.extend(told);
     }
@@ -278,7 +280,11 @@ impl World {
             .collect();
         if used != wanted {
             let hours = |all: &[(String, String, i64, i64)]| {
-                all.iter().map(|(l, o, from, used)| format!("{l} {o} {} {}", Timestamp(*from).to_rfc3339(), *used as f64 / HOUR as f64)).collect::<Vec<_>>()
+                all.iter()
+                    .map(|(l, o, from, used)| {
+                        format!("{l} {o} {} {}", Timestamp(*from).to_rfc3339(), *used as f64 / HOUR as f64)
+                    })
+                    .collect::<Vec<_>>()
             };
             self.wrong.push(format!("limits count {:?}, the marks say {:?}", hours(&used), hours(&wanted)));
         }
