@@ -100,8 +100,9 @@
 //! the segments included. The newest stays always. Everything is held until each [`Holder`] has said what it needs. Where segments are archived,
 //! one that has no copy there is held as well, on a full disk too.
 //!
-//! Age goes by what is believed of the wall clock ([`hj212_model::clock::belief`]), begun with the date of the newest segment and carried on by the
-//! monotonic clock, and so do the dates in headers: a clock that jumps ahead ages nothing until it has stayed there for ten minutes, and
+//! Age goes by what is believed of the wall clock ([`hj212_model::clock::belief`]), begun with the date that the records of the newest segment tell and carried
+//! on by the monotonic clock, and so do the dates in headers: none is later than the segment's records or earlier than those before it, whatever
+//! the time of a restart; a clock that jumps ahead ages nothing until it has stayed there for ten minutes, and
 //! while the clock is doubted nothing goes for its age. A date that is ahead of what is believed is no date: the segment is judged by the one after it; one that is before that of its own
 //! predecessor is taken as that one.
 //!
@@ -355,7 +356,7 @@ pub fn open_by(
     let place = tail::JournalFolder { disk, dir: dir.clone() };
     let shared = Arc::new(tail::Shared::new(found.id, place, found.next - 1, found.segments));
     let queue = Arc::new(writer::Queue::new(settings));
-    let writer = writer::Writer::new(settings.clone(), telemetry, shared.clone(), found.hash, clock);
+    let writer = writer::Writer::new(settings.clone(), telemetry, shared.clone(), (found.hash, found.belief), clock);
     let thread = writer.start(queue.clone()).map_err(OpenError::Thread)?;
     Ok(Journal { shared, queue, recovered: found.recovery, thread: Some(thread), _lock: lock })
 }

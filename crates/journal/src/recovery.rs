@@ -16,12 +16,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Access, Disk, is_unreadable};
-use super::format::{JournalId, RECORD_HEADER, SEGMENT_HEADER, root, segment_first, segment_name};
+use super::format::{JournalId, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader, root, segment_first, segment_name};
 use super::segment::{Step, Walk, misnamed, read_header};
 use super::slots::Slots;
 use super::small_file::{load_file, store_file};
 use super::tail::Span;
 use super::{Hash, Offset, ReadError};
+use hj212_model::clock::belief::{Belief, Seen, UNSEEN_MAX};
+use hj212_model::message::Timestamp;
 use hj212_model::telemetry::{Counter, Telemetry};
 
 /// A damaged range that was found when opening.
@@ -106,6 +108,8 @@ pub(super) struct Recovered {
     pub(super) hash: Hash,
     pub(super) segments: Vec<Span>,
     pub(super) recovery: Recovery,
+    /// What is believed of the date at the end.
+    pub(super) belief: Belief,
 }
 
 /// First offsets of the segments in `dir`, in order.
@@ -157,6 +161,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadErro
     let mut next = None;
     let mut hash = None;
     let mut end = 0;
+    let mut belief = Belief::default();
     while let Some(first) = segments.last().copied() {
         let path = dir.join(segment_name(first));
         let scan = Scan { disk, dir, first, id, limit: next.unwrap_or(u64::MAX) };
@@ -164,6 +169,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadErro
         next = next.or(Some(found.next));
         hash = hash.or(found.hash);
         end = found.end;
+        belief = found.belief;
         if found.has_records {
             break;
         }
@@ -192,7 +198,7 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, ReadErro
         let end = if Some(first) == newest { end.min(length) } else { length };
         spans.push(Span { first, end, size: length });
     }
-    Ok(Recovered { id, next, hash: hash.unwrap_or_else(|| root(&id)), segments: spans, recovery })
+    Ok(Recovered { id, next, hash: hash.unwrap_or_else(|| root(&id)), segments: spans, recovery, belief })
 }
 
 /// The journal's id: what most of `journal.id`, `tail` and the segments' headers say; a new one where nothing says anything.
@@ -324,6 +330,30 @@ struct Scanned {
     hash: Option<Hash>,
     end: u64,
     has_records: bool,
+    belief: Belief,
+}
+
+/// What may be believed of the date by the records of a segment: that it was made when its header says, and that between two records no more time
+/// passed than a gateway may be away. A clock that jumped is believed when it has stayed so among the records ([`hj212_model::clock::belief`]).
+struct Dates {
+    belief: Belief,
+    passed: i64,
+    before: Option<i64>,
+}
+
+impl Dates {
+    fn of(header: Option<&SegmentHeader>) -> Dates {
+        let belief = header.map_or_else(Belief::default, |header| Belief::since(header.created));
+        Dates { belief, passed: 0, before: None }
+    }
+
+    fn record(&mut self, time: Timestamp) {
+        let gap = self.before.replace(time.0).map_or(0, |before| time.0.saturating_sub(before));
+        if (0..=UNSEEN_MAX).contains(&gap) {
+            self.passed = self.passed.saturating_add(gap);
+        }
+        let _ = self.belief.see(time, Seen::Reading(self.passed));
+    }
 }
 
 impl Scan<'_> {
@@ -347,9 +377,13 @@ impl Scan<'_> {
         let (mut walk, header) = Walk::open(self.disk, &path, self.first, self.id, past)?;
         let length = walk.len()?;
         let (mut last, mut holes) = (None, Vec::new());
+        let mut dates = Dates::of(header.as_ref());
         loop {
             match walk.next(self.limit, length)? {
-                Step::Record(found) => last = Some(found.header.hash),
+                Step::Record(found) => {
+                    last = Some(found.header.hash);
+                    dates.record(found.header.time);
+                }
                 Step::Damage(hole) => holes.push(hole),
                 Step::End => break,
             }
@@ -377,6 +411,7 @@ impl Scan<'_> {
                 hash: header.map(|header| header.previous),
                 end,
                 has_records: false,
+                belief: dates.belief,
             });
         };
         if header.is_none() {
@@ -394,7 +429,7 @@ impl Scan<'_> {
         if may_cut {
             self.cut(&path, end);
         }
-        Ok(Scanned { next: walk.expected() + missing, hash: Some(hash), end, has_records: true })
+        Ok(Scanned { next: walk.expected() + missing, hash: Some(hash), end, has_records: true, belief: dates.belief })
     }
 
     /// A file without a good record: removed if it has no bytes of records, else moved to quarantine.

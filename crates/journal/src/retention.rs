@@ -89,12 +89,6 @@ fn date(shared: &Shared, first: u64) -> Option<Timestamp> {
     Some(read_header(file.as_ref(), first).ok()??.created)
 }
 
-/// When the newest segment was made.
-pub(super) fn newest_date(shared: &Shared) -> Option<Timestamp> {
-    let newest = shared.segments().last()?.first;
-    date(shared, newest)
-}
-
 fn remove(shared: &Shared, oldest: Span, telemetry: &Telemetry) -> bool {
     let place = &shared.place;
     match place.disk.remove(&place.dir.join(segment_name(oldest.first))) {

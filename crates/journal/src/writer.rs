@@ -253,12 +253,12 @@ impl Drop for CloseOnDrop {
 }
 
 impl Writer {
-    /// A writer behind the record with hash `hash`.
+    /// A writer behind the record with hash `hash`, when the date was what `belief` says.
     pub(super) fn new(
         settings: Settings,
         telemetry: Arc<Telemetry>,
         shared: Arc<Shared>,
-        hash: Hash,
+        (hash, belief): (Hash, Belief),
         mut clock: Clock,
     ) -> Self {
         let next = shared.durable() + 1;
@@ -266,7 +266,6 @@ impl Writer {
         let place = &shared.place;
         let mark = Slots::new(Arc::clone(&place.disk), place.dir.join(TAIL_FILE), shared.id);
         let (marked, marked_at) = (0, clock().1);
-        let belief = retention::newest_date(&shared).map_or_else(Belief::default, Belief::since);
         let mut writer = Writer {
             settings,
             telemetry,
@@ -310,8 +309,8 @@ impl Writer {
 
     pub(super) fn start(self, queue: Arc<Queue>) -> io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name("journal".into()).spawn(move || {
-            let rites = CloseOnDrop(queue);
-            self.run(&rites.0);
+            let guard = CloseOnDrop(queue);
+            self.run(&guard.0);
         })
     }
 

@@ -1,5 +1,6 @@
 //! How old segments are, under a clock that does what it likes.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
@@ -103,4 +104,62 @@ fn a_jump_ahead_deletes_nothing_and_real_age_does() {
         aged.journal.close();
         assert!(sound(&aged.disk).is_sound());
     }
+}
+
+/// Dates of the segments on disk, the oldest first.
+fn dates(disk: &SimDisk) -> Vec<i64> {
+    spans(disk, Path::new(DIR)).unwrap().iter().map(|span| span.created.0).collect()
+}
+
+#[test]
+fn a_segment_made_at_a_restart_is_dated_by_the_records_before_it() {
+    const HOUR: i64 = DAY / 24;
+    // Hours that one segment lasted, and those that the gateway was away then.
+    for (lasted, away) in [(5, 0), (7, 0), (10, 0), (40, 0), (40, 5), (40, 60), (80, 0), (3, 60)] {
+        let (disk, clocks) = (SimDisk::new(1, 4 << 20), Arc::new(Clocks::default()));
+        clocks.set(BEGIN, 5);
+        let journal = start(&disk, &clocks, &Arc::default());
+        let said = |at: i64| Entry { time: Timestamp(at), ..entry(1, 8) };
+        for hour in 0..=lasted {
+            let at = BEGIN + hour * HOUR;
+            clocks.set(at, 5 + hour * HOUR);
+            assert!(append(&journal, vec![said(at)])[0].is_ok());
+        }
+        journal.close();
+        let end = BEGIN + lasted * HOUR;
+        clocks.set(end + away * HOUR + 1_000_000, 77);
+        let journal = start(&disk, &clocks, &Arc::default());
+        let after = end + away * HOUR + 2_000_000;
+        assert!(append(&journal, vec![Entry { time: Timestamp(after), ..entry(2, 3500) }])[0].is_ok());
+        let made = dates(&disk);
+        assert_eq!(made.len(), 2, "{lasted} {away}");
+        assert!(
+            (end..=after).contains(&made[1]),
+            "{lasted} h, then {away} h away: {} s early",
+            (end - made[1]) / 1_000_000
+        );
+        // A search by time finds what came between.
+        let late = end - HOUR / 2;
+        let found = offset_at(Arc::new(disk.clone()), Path::new(DIR), Timestamp(late)).unwrap();
+        assert_eq!(found.0, lasted as u64 + 1, "the last record before the restart");
+        journal.close();
+    }
+}
+
+#[test]
+fn records_of_a_clock_that_jumped_for_a_while_date_nothing() {
+    let (disk, clocks) = (SimDisk::new(1, 4 << 20), Arc::new(Clocks::default()));
+    clocks.set(BEGIN, 5);
+    let journal = start(&disk, &clocks, &Arc::default());
+    for second in 0..60i64 {
+        let at = BEGIN + second * 1_000_000 + if (20..40).contains(&second) { 3 * DAY } else { 0 };
+        assert!(append(&journal, vec![Entry { time: Timestamp(at), ..entry(1, 8) }])[0].is_ok());
+    }
+    journal.close();
+    clocks.set(BEGIN + 61_000_000, 9);
+    let journal = start(&disk, &clocks, &Arc::default());
+    assert!(append(&journal, vec![entry(2, 3500)])[0].is_ok());
+    let made = dates(&disk);
+    assert!((BEGIN..BEGIN + 70_000_000).contains(made.last().unwrap()), "{}", made.last().unwrap() - BEGIN);
+    journal.close();
 }
