@@ -202,14 +202,14 @@ impl Running {
                 net::bind(address).map_err(|error| StartError::Listen { address: address.clone(), error })?;
             listeners.push(listener);
         }
-        let mut manners: Vec<net::ListenerMode> = listeners.iter().map(|_| net::ListenerMode::default()).collect();
+        let mut modes: Vec<net::ListenerMode> = listeners.iter().map(|_| net::ListenerMode::default()).collect();
         for also in &config.listen.also {
             let address = also.address.clone();
             listeners.push(net::bind(&address).map_err(|error| StartError::Listen { address, error })?);
-            manners.push(net::ListenerMode::of(also)?);
+            modes.push(net::ListenerMode::of(also)?);
         }
-        let certificates = manners.iter().skip(manners.len() - config.listen.also.len());
-        let certificates: Vec<_> = certificates.map(|manner| manner.certificates().cloned()).collect();
+        let certificates = modes.iter().skip(modes.len() - config.listen.also.len());
+        let certificates: Vec<_> = certificates.map(|mode| mode.certificates().cloned()).collect();
         note_expiry(&telemetry, &certificates);
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
 
@@ -287,8 +287,8 @@ impl Running {
             let desk = (ordered, secrets);
             open_desk(&config, &shared, &derived, desk, &mut tasks, &stop, Arc::clone(&journal));
         }
-        for (listener, manner) in listeners.into_iter().zip(manners) {
-            tasks.spawn(net::serve(listener, manner, Arc::clone(&shared), stop.clone()));
+        for (listener, mode) in listeners.into_iter().zip(modes) {
+            tasks.spawn(net::serve(listener, mode, Arc::clone(&shared), stop.clone()));
         }
         let pulse = Arc::new(Liveness::new());
         tasks.spawn(tick(Arc::clone(&journal), Arc::clone(&pulse), monotonic, stop.clone()));
@@ -647,9 +647,8 @@ fn interpretation(config: &Config) -> interpret::Settings {
 
 /// `record` as it is appended now.
 fn record(record: &Record<'_>) -> Entry {
-    let mut body = Vec::new();
-    record.encode(&mut body);
-    Entry { time: clock::now(), kind: record.kind(), body }
+    let (kind, body) = record.encoded();
+    Entry { time: clock::now(), kind, body }
 }
 
 /// Listens for operators, if they are to have an HTTP server.

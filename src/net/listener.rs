@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
-use super::listener_state::{Admission, ConnectionSlot, ListenerState};
+use super::listener_state::ListenerState;
+use super::listener_state::admission::{Admission, ConnectionSlot};
 use super::proxy;
 use super::secure::ListenerMode;
 use hj212_certificates as certificates;
@@ -56,7 +57,7 @@ fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts stations until `stop`; returns when the last connection has sent its answers and is closed.
-pub async fn serve(listener: TcpListener, manner: ListenerMode, shared: Arc<ListenerState>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, mode: ListenerMode, shared: Arc<ListenerState>, stop: CancellationToken) {
     let connections = TaskTracker::new();
     let mut said: Option<std::time::Instant> = None;
     loop {
@@ -65,8 +66,8 @@ pub async fn serve(listener: TcpListener, manner: ListenerMode, shared: Arc<List
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) if manner.is_plain() => welcome(stream, peer, &shared, &connections, &stop),
-            Ok((stream, peer)) => receive(stream, peer, &manner, &shared, &connections, &stop),
+            Ok((stream, peer)) if mode.is_plain() => welcome(stream, peer, &shared, &connections, &stop),
+            Ok((stream, peer)) => receive(stream, peer, &mode, &shared, &connections, &stop),
             Err(error) => {
                 shared.telemetry.count(Counter::AcceptErrors);
                 // A peer that is gone before it was accepted is no reason to rest.
@@ -115,7 +116,7 @@ fn tune(stream: &TcpStream, keep_alive: Duration) {
 fn receive(
     stream: TcpStream,
     peer: SocketAddr,
-    manner: &ListenerMode,
+    mode: &ListenerMode,
     shared: &Arc<ListenerState>,
     connections: &TaskTracker,
     stop: &CancellationToken,
@@ -125,7 +126,7 @@ fn receive(
         return;
     };
     let shared = Arc::clone(shared);
-    connections.spawn(begin(stream, peer, manner.clone(), shared, place, stop.clone()));
+    connections.spawn(begin(stream, peer, mode.clone(), shared, place, stop.clone()));
 }
 
 /// What a connection begins with is over: it can speak.
@@ -137,7 +138,7 @@ enum Prelude {
 async fn begin(
     stream: TcpStream,
     peer: SocketAddr,
-    manner: ListenerMode,
+    mode: ListenerMode,
     shared: Arc<ListenerState>,
     place: ConnectionSlot,
     stop: CancellationToken,
@@ -146,7 +147,7 @@ async fn begin(
         biased;
         // Who has said nothing yet is owed nothing.
         () = stop.cancelled() => return,
-        greeted = greet(stream, peer, &manner, &shared, place) => greeted,
+        greeted = greet(stream, peer, &mode, &shared, place) => greeted,
     };
     match greeted {
         Some(Prelude::Plain(stream, admission)) => Connection::new(stream, admission).run(stop).await,
@@ -158,7 +159,7 @@ async fn begin(
 async fn greet(
     mut stream: TcpStream,
     peer: SocketAddr,
-    manner: &ListenerMode,
+    mode: &ListenerMode,
     shared: &ListenerState,
     place: ConnectionSlot,
 ) -> Option<Prelude> {
@@ -167,8 +168,8 @@ async fn greet(
     let until = tokio::time::Instant::now() + settings.handshake_max;
     let late = || io::Error::new(io::ErrorKind::TimedOut, "not done within handshake_max");
     let mut named = peer;
-    if !manner.proxy_from.is_empty() {
-        let balancer = manner.proxy_from.iter().any(|network| network.contains(&peer.ip().to_canonical()));
+    if !mode.proxy_from.is_empty() {
+        let balancer = mode.proxy_from.iter().any(|network| network.contains(&peer.ip().to_canonical()));
         let header = match balancer {
             true => tokio::time::timeout_at(until, proxy::read(&mut stream)).await.unwrap_or_else(|_| Err(late())),
             false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is no load balancer of proxy_from")),
@@ -186,7 +187,7 @@ async fn greet(
         tracing::debug!(peer = %named, "refused: too many connections");
         return None;
     };
-    let Some(tls) = &manner.tls else { return Some(Prelude::Plain(stream, admission)) };
+    let Some(tls) = &mode.tls else { return Some(Prelude::Plain(stream, admission)) };
     let handshake = tokio::time::timeout_at(until, tls.acceptor().accept(stream)).await;
     match handshake.unwrap_or_else(|_| Err(late())) {
         Ok(stream) => Some(Prelude::Tls(Box::new(stream), admission)),

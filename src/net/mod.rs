@@ -36,7 +36,7 @@
 //! | `stations_per_connection_max` | further stations are kept and answered, but not placed (no presence, no commands) | `stations_unplaced` |
 //! | `write_max` | the connection is closed, its answers are lost; the station sends again | `answers_undelivered` |
 //!
-//! The downlink listens through [`notice_channel`]: frames told and not yet listened to are bounded by [`HEARD_MAX`] (`downlink_missed`), letters to one
+//! The downlink listens through [`notice_channel`]: frames told and not yet listened to are bounded by [`HEARD_MAX`] (`downlink_missed`), frames to one
 //! peer by [`OUTGOING_MAX`] (`downlink_unposted`).
 //!
 //! # Decisions
@@ -55,11 +55,13 @@ mod connection;
 mod front;
 mod listener;
 mod listener_state;
+mod locked;
 mod notices;
 mod proxy;
 mod secure;
 mod settings;
 mod silent;
+mod to_journal;
 mod wire_log;
 
 #[cfg(test)]
@@ -69,11 +71,12 @@ mod tests;
 
 pub use blocks::Unkept;
 pub use listener::{bind, serve};
-pub use listener_state::{Keys, ListenerState, StoredNotice};
+pub use listener_state::{Keys, ListenerState};
 pub use notices::{
     HEARD_MAX, NoticeReceiver, NoticeSender, OUTGOING_MAX, OutgoingFrame, OutgoingFrames, StationNotice, Stored,
     notice_channel,
 };
 pub use secure::{Certificates, ExtraListener, ListenerMode};
 pub use settings::{Places, Settings};
+pub use to_journal::StoredNotice;
 pub use wire_log::{Direction, WIRE_MAX, WIRES_MAX, WireLog, WireLogFull};

@@ -13,7 +13,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use hj212_certificates::{self as certificates, ServerFiles, WrongFile};
 
-/// `[[listen.also]]`: a further listener, with manners of its own.
+/// `[[listen.also]]`: a further listener, with modes of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraListener {
@@ -36,7 +36,7 @@ pub struct ListenerMode {
 }
 
 impl ListenerMode {
-    /// The manner of a further listener.
+    /// The mode of a further listener.
     ///
     /// # Errors
     /// The file that is no use.
