@@ -471,7 +471,7 @@ impl Ledger {
     pub fn tick(&mut self, at: Timestamp, settings: &Settings, outages: &Outages, out: &mut Vec<Happening>) {
         let Some(now) = local::of(at) else { return };
         self.bring_back(now, settings, out);
-        if let Some(ask) = self.asking.forsake(now, settings) {
+        if let Some(ask) = self.asking.expire_request(now, settings) {
             self.asked(&ask, Outcome::Expired, now, settings, out);
         }
         let quiet = self.asking.open.is_none() && self.asking.is_quiet(now, settings);

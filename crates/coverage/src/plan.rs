@@ -148,7 +148,7 @@ impl Asking {
     }
 
     /// A request whose end is an hour overdue: it will not be told any more.
-    pub(super) fn forsake(&mut self, now: Local, settings: &Settings) -> Option<Ask> {
+    pub(super) fn expire_request(&mut self, now: Local, settings: &Settings) -> Option<Ask> {
         let id = self.open.as_ref().filter(|ask| ask.expires.saturating_add(HOUR) < now)?.id.clone();
         self.end(&id, Outcome::Expired, now, settings)
     }

@@ -383,10 +383,10 @@ impl BrokerTask {
         let now = Instant::now();
         let mut handed = 0;
         let fed = loop {
-            let Some(cargo) = self.window.next(now) else { break Ok(()) };
-            let Some(publication) = self.window.publication(cargo) else { break Ok(()) };
-            if let Outgoing::Numbered(seq) = cargo
-                && !self.window.is_wary(cargo)
+            let Some(outgoing) = self.window.next(now) else { break Ok(()) };
+            let Some(publication) = self.window.publication(outgoing) else { break Ok(()) };
+            if let Outgoing::Numbered(seq) = outgoing
+                && !self.window.is_suspected(outgoing)
                 && self.too_large(publication, now)
             {
                 self.window.put_last(seq);
@@ -396,8 +396,8 @@ impl BrokerTask {
                 let topic = publication.topic.clone();
                 self.telemetry.count(Counter::MqttRefused);
                 self.complain(&format!("a message cannot be sent: {why}"));
-                self.window.park(cargo, now);
-                if let Outgoing::Numbered(seq) = cargo {
+                self.window.park(outgoing, now);
+                if let Outgoing::Numbered(seq) = outgoing {
                     self.trouble.refused(&topic, now);
                     // A limit below what ordinary messages have is a mistake: then others must pass first.
                     if self.packet_max >= LEAST_PACKET || self.trouble.is_hopeless(&topic, now, u32::MAX, now) {
@@ -409,8 +409,8 @@ impl BrokerTask {
             if let Err(gone) = link.publish(publication) {
                 break Err(gone);
             }
-            self.window.handed(cargo, now);
-            handed += u64::from(matches!(cargo, Outgoing::Numbered(_)));
+            self.window.handed(outgoing, now);
+            handed += u64::from(matches!(outgoing, Outgoing::Numbered(_)));
         };
         self.telemetry.add(Counter::MqttPublished, handed);
         fed
@@ -551,9 +551,11 @@ impl BrokerTask {
                             self.trouble.taken(&publication.topic, now);
                         }
                     }
-                    (Some((cargo, _)), BrokerReply::Refused) => {
+                    (Some((outgoing, _)), BrokerReply::Refused) => {
                         self.telemetry.count(Counter::MqttRefused);
-                        if let (Outgoing::Numbered(_), Some(publication)) = (cargo, self.window.publication(cargo)) {
+                        if let (Outgoing::Numbered(_), Some(publication)) =
+                            (outgoing, self.window.publication(outgoing))
+                        {
                             self.trouble.refused(&publication.topic, now);
                         }
                     }

@@ -7,7 +7,7 @@
 //! - **whatever a broker does at one message, the others pass**: a connection that was cut narrows the search, or takes something, or the
 //!   pause before the next one grows;
 //! - a message is **blamed** only for cuts at which it was under way alone, [`PROOF`] times, or for a refusal by name right before the cut;
-//! - what is blamed, and what has the topic of such a message, is **wary**: it goes last and alone, with a pause between two of them, so
+//! - what is blamed, and what has the topic of such a message, is **suspected**: it goes last and alone, with a pause between two of them, so
 //!   that the next cut costs nobody else anything. Of each topic the oldest two are tried, so that it shows whether it is the message or the
 //!   topic. They take turns: after one that was tried before comes one that was not, and of those that were the one that has waited longest. So
 //!   **whatever was blamed by mistake is tried again after a bounded number of others**, for resets by chance blame messages as cuts at them do.
@@ -73,9 +73,9 @@ pub(super) struct Search {
     topics: BTreeMap<String, Instant>,
     /// Topics of messages that were left out, and when that was.
     silent: BTreeMap<String, Instant>,
-    /// When the next that is wary may go, and the pause after it.
-    wary_at: Option<Instant>,
-    wary_pause: Duration,
+    /// When the next that is suspected may go, and the pause after it.
+    suspected_at: Option<Instant>,
+    suspected_pause: Duration,
     /// Cuts in a row without anything taken.
     fruitless: u32,
     /// Cuts in a row at the gateway's status, and the last of them.
@@ -92,8 +92,8 @@ impl Search {
             suspects: BTreeSet::new(),
             topics: BTreeMap::new(),
             silent: BTreeMap::new(),
-            wary_at: None,
-            wary_pause: retry_min,
+            suspected_at: None,
+            suspected_pause: retry_min,
             fruitless: 0,
             status_cuts: 0,
             status_cut_at: None,
@@ -110,14 +110,14 @@ impl Search {
         self.pace.is_some()
     }
 
-    /// Whether a message of `topic` is wary.
+    /// Whether a message of `topic` is suspected.
     pub(super) fn knows(&self, topic: &str) -> bool {
         !self.topics.is_empty() && self.topics.contains_key(topic)
     }
 
-    /// Whether one that is wary may go.
-    pub(super) fn wary_is_due(&self, now: Instant) -> bool {
-        self.wary_at.is_none_or(|at| at <= now)
+    /// Whether one that is suspected may go.
+    pub(super) fn suspected_is_due(&self, now: Instant) -> bool {
+        self.suspected_at.is_none_or(|at| at <= now)
     }
 
     /// Whether what has this topic is left unanswered.
@@ -135,17 +135,17 @@ impl Search {
         remember(&mut self.silent, topic, now);
     }
 
-    /// When the next that is wary may go.
-    pub(super) const fn wary_at(&self) -> Option<Instant> {
-        self.wary_at
+    /// When the next that is suspected may go.
+    pub(super) const fn suspected_at(&self) -> Option<Instant> {
+        self.suspected_at
     }
 
-    /// The broker took something; with a window of `limit`. `wary`: it was wary.
-    pub(super) fn taken(&mut self, seq: u64, limit: usize, wary: bool) {
+    /// The broker took something; with a window of `limit`. `suspected`: it was suspected.
+    pub(super) fn taken(&mut self, seq: u64, limit: usize, suspected: bool) {
         self.fruitless = 0;
         self.suspects.remove(&seq);
-        if wary {
-            (self.wary_at, self.wary_pause) = (None, self.retry_min);
+        if suspected {
+            (self.suspected_at, self.suspected_pause) = (None, self.retry_min);
         } else if self.suspects.is_empty()
             && let Some(pace) = self.pace
         {
@@ -158,20 +158,20 @@ impl Search {
         self.suspects.remove(&seq);
     }
 
-    /// One that was wary is settled: the next need not wait longer than the first did.
-    pub(super) const fn wary_settled(&mut self) {
-        self.wary_pause = self.retry_min;
+    /// One that was suspected is settled: the next need not wait longer than the first did.
+    pub(super) const fn suspected_settled(&mut self) {
+        self.suspected_pause = self.retry_min;
     }
 
-    /// One that is wary was refused by name or cut at, for the `tried`-th time: the next waits, and longer if that leads nowhere.
-    pub(super) fn wary_failed(&mut self, now: Instant, tried: u32) {
+    /// One that is suspected was refused by name or cut at, for the `tried`-th time: the next waits, and longer if that leads nowhere.
+    pub(super) fn suspected_failed(&mut self, now: Instant, tried: u32) {
         if tried > HEADWAY {
-            self.wary_pause = self.wary_pause.saturating_mul(2).min(self.retry_max);
+            self.suspected_pause = self.suspected_pause.saturating_mul(2).min(self.retry_max);
         }
-        self.wary_at = Some(now + self.wary_pause);
+        self.suspected_at = Some(now + self.suspected_pause);
     }
 
-    /// A message of `topic` is taken: others of it are not wary any more. Whether they were.
+    /// A message of `topic` is taken: others of it are not suspected any more. Whether they were.
     pub(super) fn clear(&mut self, topic: &str) -> bool {
         let silent = !self.silent.is_empty() && self.silent.remove(topic).is_some();
         silent | (!self.topics.is_empty() && self.topics.remove(topic).is_some())
@@ -182,7 +182,7 @@ impl Search {
         remember(&mut self.topics, topic, now);
     }
 
-    /// A connection ended at a message that is known; `alone`: it was wary, so that all others had passed.
+    /// A connection ended at a message that is known; `alone`: it was suspected, so that all others had passed.
     pub(super) fn found(&mut self, alone: bool) {
         self.suspects.clear();
         if !alone {

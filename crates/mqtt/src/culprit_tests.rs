@@ -128,11 +128,11 @@ impl<'b> Hostile<'b> {
         loop {
             self.fill(count);
             let mut flight = Vec::new();
-            while let Some(cargo) = self.window.next(self.now) {
-                self.window.handed(cargo, self.now);
+            while let Some(outgoing) = self.window.next(self.now) {
+                self.window.handed(outgoing, self.now);
                 *id = *id % self.limit + 1;
                 self.window.sent(*id).unwrap();
-                let Outgoing::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+                let Outgoing::Numbered(seq) = outgoing else { panic!("{outgoing:?}") };
                 flight.push((*id, seq));
             }
             if flight.is_empty() {
@@ -263,8 +263,8 @@ fn a_broker_that_cuts_at_everything_is_asked_less_and_less_often() {
             hostile.fill(1000);
             id += 1;
             let now = hostile.now;
-            if let Some(cargo) = hostile.window.next(now) {
-                hostile.window.handed(cargo, now);
+            if let Some(outgoing) = hostile.window.next(now) {
+                hostile.window.handed(outgoing, now);
             }
             let cut = hostile.window.cut(now);
             hostile.window.reset();
@@ -286,15 +286,15 @@ fn ordinary_cuts_blame_nobody() {
         let mut id = 0;
         // Each connection takes a few, then it is cut whatever was under way.
         for _ in 0..3 {
-            while let Some(cargo) = hostile.window.next(now) {
-                hostile.window.handed(cargo, now);
+            while let Some(outgoing) = hostile.window.next(now) {
+                hostile.window.handed(outgoing, now);
             }
             id += 1;
             hostile.window.sent(id).unwrap();
             hostile.window.answered(id, BrokerReply::Taken, now).unwrap();
         }
-        while let Some(cargo) = hostile.window.next(now) {
-            hostile.window.handed(cargo, now);
+        while let Some(outgoing) = hostile.window.next(now) {
+            hostile.window.handed(outgoing, now);
         }
         let cut = hostile.window.cut(now);
         assert!(!cut.blamed && cut.progress, "{cut:?}");
@@ -318,11 +318,11 @@ fn what_is_never_acknowledged_while_later_ones_are_is_found_and_the_others_pass(
                 loop {
                     hostile.fill(500);
                     let mut flight = Vec::new();
-                    while let Some(cargo) = hostile.window.next(hostile.now) {
-                        hostile.window.handed(cargo, hostile.now);
+                    while let Some(outgoing) = hostile.window.next(hostile.now) {
+                        hostile.window.handed(outgoing, hostile.now);
                         id = id % limit + 1;
                         hostile.window.sent(id).unwrap();
-                        let Outgoing::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+                        let Outgoing::Numbered(seq) = outgoing else { panic!("{outgoing:?}") };
                         flight.push((id, seq));
                     }
                     hostile.now += Duration::from_millis(20);
@@ -375,15 +375,15 @@ fn a_topic_that_is_never_answered_costs_the_others_the_long_wait_once() {
             loop {
                 hostile.fill(800);
                 let mut flight = Vec::new();
-                while let Some(cargo) = hostile.window.next(hostile.now) {
-                    hostile.window.handed(cargo, hostile.now);
+                while let Some(outgoing) = hostile.window.next(hostile.now) {
+                    hostile.window.handed(outgoing, hostile.now);
                     id = id % limit + 1;
                     hostile.window.sent(id).unwrap();
-                    flight.push((id, cargo));
+                    flight.push((id, outgoing));
                 }
                 hostile.now += Duration::from_millis(20);
-                for (id, cargo) in &flight {
-                    match cargo {
+                for (id, outgoing) in &flight {
+                    match outgoing {
                         Outgoing::Numbered(seq) if bad(*seq) => continue,
                         Outgoing::Numbered(_) => (good, last) = (good + 1, hostile.now - hostile.start),
                         Outgoing::Announcement(_) => {}
@@ -432,8 +432,8 @@ fn a_slow_broker_blames_nobody() {
     for answers in [0, 1, 3] {
         hostile.window.open(8);
         let (mut id, now) = (0, hostile.now);
-        while let Some(cargo) = hostile.window.next(now) {
-            hostile.window.handed(cargo, now);
+        while let Some(outgoing) = hostile.window.next(now) {
+            hostile.window.handed(outgoing, now);
             id += 1;
             hostile.window.sent(id).unwrap();
         }
@@ -474,11 +474,11 @@ fn whatever_resets_by_chance_have_blamed_is_tried_again_behind_a_topic_that_is_a
                     'connection: loop {
                         hostile.fill(count.min(connection + 1));
                         let mut flight = Vec::new();
-                        while let Some(cargo) = hostile.window.next(hostile.now) {
-                            hostile.window.handed(cargo, hostile.now);
+                        while let Some(outgoing) = hostile.window.next(hostile.now) {
+                            hostile.window.handed(outgoing, hostile.now);
                             id = id % 16 + 1;
                             hostile.window.sent(id).unwrap();
-                            let Outgoing::Numbered(seq) = cargo else { panic!("{cargo:?}") };
+                            let Outgoing::Numbered(seq) = outgoing else { panic!("{outgoing:?}") };
                             flight.push((id, seq));
                         }
                         if flight.is_empty() {

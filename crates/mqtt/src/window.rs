@@ -72,12 +72,12 @@ struct Item {
     /// Its first refusal or cut.
     since: Option<Instant>,
     /// It goes last and alone.
-    wary: bool,
+    suspected: bool,
     /// It does so whatever becomes of others of its topic.
     blamed: bool,
     /// The broker acknowledged what came after it and not this: it goes last, and others beside it.
     silent: bool,
-    /// When it may be tried again, if it is wary and was tried.
+    /// When it may be tried again, if it is suspected and was tried.
     again: Option<Instant>,
 }
 
@@ -90,7 +90,7 @@ impl Item {
             refusals: 0,
             cuts: 0,
             since: None,
-            wary: false,
+            suspected: false,
             blamed: false,
             silent: false,
             again: None,
@@ -99,10 +99,10 @@ impl Item {
 
     /// Refusals, or cuts, whichever are more; one cut alone is no proof where its topic is not known for it.
     fn tries(&self) -> u32 {
-        self.refusals.max(if self.wary || self.cuts >= PROOF { self.cuts } else { 0 })
+        self.refusals.max(if self.suspected || self.cuts >= PROOF { self.cuts } else { 0 })
     }
 
-    /// The next try of one that is wary waits, longer each time.
+    /// The next try of one that is suspected waits, longer each time.
     fn put_off(&mut self, now: Instant, (retry_min, retry_max): (Duration, Duration)) {
         let tried = self.refusals.max(self.cuts).clamp(1, 16);
         self.again = Some(now + retry_min.saturating_mul(1 << (tried - 1)).min(retry_max));
@@ -126,7 +126,7 @@ pub struct Troubled<'w> {
     pub since: Instant,
 }
 
-/// One that is wary and waits.
+/// One that is suspected and waits.
 #[derive(Debug)]
 struct WaryOne {
     seq: u64,
@@ -136,7 +136,7 @@ struct WaryOne {
 
 #[derive(Debug)]
 struct Send {
-    cargo: Outgoing,
+    outgoing: Outgoing,
     at: Instant,
     answered: bool,
 }
@@ -163,11 +163,11 @@ pub struct Window {
     taken_here: u64,
     /// What the last answer on this connection refused, and whether it was alone: some brokers refuse by name and cut right after it.
     refused_last: Option<(Outgoing, bool)>,
-    /// The one under way that is wary: nothing goes beside it.
+    /// The one under way that is suspected: nothing goes beside it.
     alone: Option<u64>,
-    /// Whether any is wary, perhaps: no need to look for them otherwise.
-    any_wary: bool,
-    /// Whether the last wary one that went had been tried before: the next is one that was not, if there is one.
+    /// Whether any is suspected, perhaps: no need to look for them otherwise.
+    any_suspected: bool,
+    /// Whether the last suspected one that went had been tried before: the next is one that was not, if there is one.
     tried_last: bool,
     search: Search,
     /// Sends of this connection, in order; the front is the oldest without an answer and has ordinal `ordinal`.
@@ -199,7 +199,7 @@ impl Window {
             taken_here: 0,
             refused_last: None,
             alone: None,
-            any_wary: false,
+            any_suspected: false,
             tried_last: false,
             search: Search::new(retry_min, retry_max),
             sends: VecDeque::with_capacity(size),
@@ -218,7 +218,9 @@ impl Window {
         }
         // Those in trouble do not take the place of others, as long as memory allows.
         let held = || {
-            self.items.iter().filter_map(|item| Some((item.publication.as_ref()?, item.since.is_some() || item.wary)))
+            self.items
+                .iter()
+                .filter_map(|item| Some((item.publication.as_ref()?, item.since.is_some() || item.suspected)))
         };
         let troubled = held().filter(|(_, troubled)| *troubled).count();
         let bytes: usize = held().map(|(publication, _)| publication.payload.len()).sum();
@@ -230,8 +232,8 @@ impl Window {
         let mut item = Item::new(publication, origin);
         let topic = item.publication.as_ref().map_or("", |publication| &publication.topic);
         item.silent = self.search.is_silent(topic);
-        item.wary = item.silent || self.search.knows(topic);
-        self.any_wary |= item.wary;
+        item.suspected = item.silent || self.search.knows(topic);
+        self.any_suspected |= item.suspected;
         self.items.push_back(item);
         self.held += 1;
         self.first + self.items.len() as u64 - 1
@@ -271,14 +273,14 @@ impl Window {
     /// The connection was cut, not for want of an answer; to be called before [`Window::reset`].
     pub fn cut(&mut self, now: Instant) -> Cut {
         let took = self.taken_here > 0;
-        let unanswered = || self.sends.iter().filter(|send| !send.answered).map(|send| send.cargo);
+        let unanswered = || self.sends.iter().filter(|send| !send.answered).map(|send| send.outgoing);
         let numbered: Vec<u64> = unanswered()
-            .filter_map(|cargo| match cargo {
+            .filter_map(|outgoing| match outgoing {
                 Outgoing::Numbered(seq) => Some(seq),
                 Outgoing::Announcement(_) => None,
             })
             .collect();
-        let announcing = unanswered().any(|cargo| matches!(cargo, Outgoing::Announcement(_)));
+        let announcing = unanswered().any(|outgoing| matches!(outgoing, Outgoing::Announcement(_)));
         match (self.refused_last, numbered.as_slice()) {
             // It was cut at what was refused, not at what was sent after that.
             (Some((Outgoing::Numbered(seq), alone)), _) => self.blame(seq, now, took, (false, alone)),
@@ -303,7 +305,7 @@ impl Window {
     }
 
     /// The connection was cut at `seq`; `charged`: while it was under way, else right after it was refused by name; `alone`: as one that is
-    /// wary, when all others had passed.
+    /// suspected, when all others had passed.
     fn blame(&mut self, seq: u64, now: Instant, took: bool, (charged, alone): (bool, bool)) -> Cut {
         self.search.found(alone);
         let pauses = (self.retry_min, self.retry_max);
@@ -315,21 +317,21 @@ impl Window {
             item.since.get_or_insert(now);
         }
         let first = item.cuts + item.refusals <= PROOF;
-        let blamed = !charged || item.cuts >= PROOF || item.wary;
+        let blamed = !charged || item.cuts >= PROOF || item.suspected;
         let topic = item.publication.as_ref().map(|publication| publication.topic.clone());
         let tried = item.cuts.max(item.refusals);
         if blamed {
-            (item.wary, item.blamed) = (true, true);
+            (item.suspected, item.blamed) = (true, true);
             item.put_off(now, pauses);
         }
-        self.any_wary |= blamed;
+        self.any_suspected |= blamed;
         if blamed && let Some(topic) = &topic {
             self.search.blame(topic, now);
             if charged || !alone {
-                self.search.wary_failed(now, tried);
+                self.search.suspected_failed(now, tried);
             }
             let same = |item: &&mut Item| item.publication.as_ref().is_some_and(|other| other.topic == *topic);
-            self.items.iter_mut().filter(same).for_each(|item| item.wary = true);
+            self.items.iter_mut().filter(same).for_each(|item| item.suspected = true);
         }
         Cut { topic, charged, blamed, progress: self.search.progress(took, first) }
     }
@@ -341,16 +343,16 @@ impl Window {
         let late =
             |send: &&Send| !send.answered && now.saturating_duration_since(send.at) >= self.patience(send, patience);
         let waited = if self.waits_for_the_silent() { self.sends.len() } else { answered };
-        let left_out: Vec<Outgoing> = self.sends.iter().take(waited).filter(late).map(|send| send.cargo).collect();
+        let left_out: Vec<Outgoing> = self.sends.iter().take(waited).filter(late).map(|send| send.outgoing).collect();
         // One that goes alone has nothing after it.
         let alone = self.alone.map(Outgoing::Numbered);
         let (pauses, mut tried) = ((self.retry_min, self.retry_max), 0);
         let mut cut = Cut { progress: self.search.progress(self.taken_here > 0, false), ..Cut::default() };
-        for cargo in left_out.into_iter().chain(alone).filter(|cargo| matches!(cargo, Outgoing::Numbered(_))) {
-            let Some(item) = self.item_mut(cargo) else { continue };
+        for outgoing in left_out.into_iter().chain(alone).filter(|outgoing| matches!(outgoing, Outgoing::Numbered(_))) {
+            let Some(item) = self.item_mut(outgoing) else { continue };
             item.cuts = item.cuts.saturating_add(1);
             item.since.get_or_insert(now);
-            (item.wary, item.blamed, item.silent) = (true, true, true);
+            (item.suspected, item.blamed, item.silent) = (true, true, true);
             item.put_off(now, pauses);
             tried = tried.max(item.cuts);
             let topic = item.publication.as_ref().map(|publication| publication.topic.clone());
@@ -363,8 +365,8 @@ impl Window {
             }
         }
         if cut.topic.is_some() {
-            self.any_wary = true;
-            self.search.wary_failed(now, tried);
+            self.any_suspected = true;
+            self.search.suspected_failed(now, tried);
         }
         cut
     }
@@ -373,7 +375,7 @@ impl Window {
     fn be_silent(&mut self, topic: &str, now: Instant) {
         self.search.note_silent(topic, now);
         let same = |item: &&mut Item| item.publication.as_ref().is_some_and(|other| other.topic == topic);
-        self.items.iter_mut().filter(same).for_each(|item| (item.wary, item.silent) = (true, true));
+        self.items.iter_mut().filter(same).for_each(|item| (item.suspected, item.silent) = (true, true));
     }
 
     /// How long `send` is waited for.
@@ -382,7 +384,7 @@ impl Window {
     }
 
     fn is_silent(&self, send: &Send) -> bool {
-        self.item(send.cargo).is_some_and(|item| item.silent)
+        self.item(send.outgoing).is_some_and(|item| item.silent)
     }
 
     /// Whether nothing but silent topics is waited for, on a connection that took something: the broker is not to blame.
@@ -412,18 +414,18 @@ impl Window {
 
     /// Has `seq` go last and alone: the broker may cut the connection at it.
     pub fn put_last(&mut self, seq: u64) {
-        let cargo = Outgoing::Numbered(seq);
-        self.retries.retain(|(_, retried)| *retried != cargo);
-        self.leave_line(cargo, Stage::Queued);
-        self.any_wary = true;
+        let outgoing = Outgoing::Numbered(seq);
+        self.retries.retain(|(_, retried)| *retried != outgoing);
+        self.leave_line(outgoing, Stage::Queued);
+        self.any_suspected = true;
         if let Some(item) = self.item_mut(Outgoing::Numbered(seq)) {
-            (item.wary, item.blamed) = (true, true);
+            (item.suspected, item.blamed) = (true, true);
         }
     }
 
-    /// Whether `cargo` goes last and alone.
-    pub fn is_wary(&self, cargo: Outgoing) -> bool {
-        self.item(cargo).is_some_and(|item| item.wary)
+    /// Whether `outgoing` goes last and alone.
+    pub fn is_suspected(&self, outgoing: Outgoing) -> bool {
+        self.item(outgoing).is_some_and(|item| item.suspected)
     }
 
     /// Whether the next connection is to be made without a status: the broker cuts it at that.
@@ -449,7 +451,10 @@ impl Window {
     /// Whether anything is held, and all of it is in trouble.
     pub fn is_stuck(&self) -> bool {
         self.held > 0
-            && self.items.iter().all(|item| matches!(item.stage, Stage::Taken) || item.since.is_some() || item.wary)
+            && self
+                .items
+                .iter()
+                .all(|item| matches!(item.stage, Stage::Taken) || item.since.is_some() || item.suspected)
     }
 
     /// What is to be kept elsewhere in place of sending `seq`: the publication, what it came of, and how often it was tried.
@@ -461,25 +466,25 @@ impl Window {
 
     /// `seq` is being kept elsewhere; it is not sent until [`Window::settled`].
     pub fn set_aside(&mut self, seq: u64) {
-        let cargo = Outgoing::Numbered(seq);
-        self.retries.retain(|(_, retried)| *retried != cargo);
-        self.leave_line(cargo, Stage::Aside);
+        let outgoing = Outgoing::Numbered(seq);
+        self.retries.retain(|(_, retried)| *retried != outgoing);
+        self.leave_line(outgoing, Stage::Aside);
         self.search.out_of_line(seq);
-        self.search.wary_settled();
+        self.search.suspected_settled();
     }
 
     /// What became of keeping `seq` elsewhere: kept, it counts as taken; otherwise it is tried again later.
     pub fn settled(&mut self, seq: u64, kept: bool, now: Instant) {
-        let cargo = Outgoing::Numbered(seq);
-        if self.item(cargo).is_some_and(|item| item.stage == Stage::Aside) {
-            self.leave_line(cargo, Stage::UnderWay);
-            self.judge(cargo, if kept { BrokerReply::Taken } else { BrokerReply::Refused }, now);
+        let outgoing = Outgoing::Numbered(seq);
+        if self.item(outgoing).is_some_and(|item| item.stage == Stage::Aside) {
+            self.leave_line(outgoing, Stage::UnderWay);
+            self.judge(outgoing, if kept { BrokerReply::Taken } else { BrokerReply::Refused }, now);
         }
     }
 
-    /// Those of the wary that may be tried: of each topic the oldest two, so that it shows whether it is the message or the topic.
-    fn wary_ones(&self) -> Vec<WaryOne> {
-        let waits = (self.first..).zip(&self.items).filter(|(_, item)| item.wary && item.stage == Stage::Queued);
+    /// Those of the suspected that may be tried: of each topic the oldest two, so that it shows whether it is the message or the topic.
+    fn suspected_ones(&self) -> Vec<WaryOne> {
+        let waits = (self.first..).zip(&self.items).filter(|(_, item)| item.suspected && item.stage == Stage::Queued);
         let mut topics: HashMap<&str, u8> = HashMap::new();
         let ones = waits.filter_map(|(seq, item)| {
             let count = topics.entry(&item.publication.as_ref()?.topic).or_insert(0);
@@ -489,10 +494,10 @@ impl Window {
         ones.collect()
     }
 
-    /// The wary one that is next, by turns: the oldest of those that were not tried yet, and of those that were the one that has waited longest.
+    /// The suspected one that is next, by turns: the oldest of those that were not tried yet, and of those that were the one that has waited longest.
     /// So each gets its turn after a bounded number of others, however many new ones come and whatever becomes of the oldest.
-    fn next_wary(&self, now: Instant) -> Option<Outgoing> {
-        let ones = self.wary_ones();
+    fn next_suspected(&self, now: Instant) -> Option<Outgoing> {
+        let ones = self.suspected_ones();
         let due = || ones.iter().filter(|one| one.again.is_none_or(|again| again <= now));
         let untried = due().filter(|one| one.again.is_none()).map(|one| one.seq).min();
         let tried = due().filter_map(|one| Some((one.again?, one.seq))).min().map(|(_, seq)| seq);
@@ -500,31 +505,31 @@ impl Window {
         next.map(Outgoing::Numbered)
     }
 
-    /// When a wary one may go next.
-    fn wary_due(&self) -> Option<Instant> {
-        let (earliest, ones) = (self.search.wary_at(), self.wary_ones());
+    /// When a suspected one may go next.
+    fn suspected_due(&self) -> Option<Instant> {
+        let (earliest, ones) = (self.search.suspected_at(), self.suspected_ones());
         ones.into_iter().filter_map(|one| one.again.max(earliest)).min()
     }
 
-    /// No connection is cut at `cargo`, nor at others of its topic.
-    fn acquit(&mut self, cargo: Outgoing) {
-        let Some(item) = self.item_mut(cargo) else { return };
-        (item.wary, item.blamed) = (false, false);
+    /// No connection is cut at `outgoing`, nor at others of its topic.
+    fn clear_suspicion(&mut self, outgoing: Outgoing) {
+        let Some(item) = self.item_mut(outgoing) else { return };
+        (item.suspected, item.blamed) = (false, false);
         if let Some(topic) = item.publication.as_ref().map(|publication| publication.topic.clone()) {
             self.clear(&topic);
         }
         self.fresh = self.first;
     }
 
-    /// Others of `topic` need not be wary any more, unless they are blamed themselves.
+    /// Others of `topic` need not be suspected any more, unless they are blamed themselves.
     fn clear(&mut self, topic: &str) {
         if !self.search.clear(topic) {
             return;
         }
         let same = |item: &&mut Item| {
-            item.wary && !item.blamed && item.publication.as_ref().is_some_and(|other| other.topic == topic)
+            item.suspected && !item.blamed && item.publication.as_ref().is_some_and(|other| other.topic == topic)
         };
-        self.items.iter_mut().filter(same).for_each(|item| (item.wary, item.silent) = (false, false));
+        self.items.iter_mut().filter(same).for_each(|item| (item.suspected, item.silent) = (false, false));
         self.fresh = self.first;
     }
 
@@ -560,25 +565,25 @@ impl Window {
         if self.draining {
             return None;
         }
-        // Beside one that is wary nothing goes, and beside the status nothing while it is not known what the broker cuts at.
+        // Beside one that is suspected nothing goes, and beside the status nothing while it is not known what the broker cuts at.
         let exclusive = self.alone.is_some() || (self.search.is_on() && self.announces());
         if exclusive || self.sends.len() >= self.search.most(self.limit) {
             return None;
         }
-        if let Some(&(_, cargo)) = self.retries.first().filter(|(at, _)| *at <= now) {
-            return Some(cargo);
+        if let Some(&(_, outgoing)) = self.retries.first().filter(|(at, _)| *at <= now) {
+            return Some(outgoing);
         }
         while let Some(item) = self.item(Outgoing::Numbered(self.fresh)) {
-            if item.stage == Stage::Queued && !item.wary {
+            if item.stage == Stage::Queued && !item.suspected {
                 return Some(Outgoing::Numbered(self.fresh));
             }
             self.fresh += 1;
         }
-        if !self.any_wary || !self.sends.is_empty() || !self.search.wary_is_due(now) {
+        if !self.any_suspected || !self.sends.is_empty() || !self.search.suspected_is_due(now) {
             return None;
         }
-        self.any_wary = self.items.iter().any(|item| item.wary && item.stage != Stage::Taken);
-        self.next_wary(now)
+        self.any_suspected = self.items.iter().any(|item| item.suspected && item.stage != Stage::Taken);
+        self.next_suspected(now)
     }
 
     /// Whether a status is under way.
@@ -586,16 +591,16 @@ impl Window {
         self.announcement.as_ref().is_some_and(|item| item.stage == Stage::UnderWay)
     }
 
-    /// What `cargo` says, unless it is taken.
-    pub fn publication(&self, cargo: Outgoing) -> Option<&Publication> {
-        self.item(cargo)?.publication.as_ref()
+    /// What `outgoing` says, unless it is taken.
+    pub fn publication(&self, outgoing: Outgoing) -> Option<&Publication> {
+        self.item(outgoing)?.publication.as_ref()
     }
 
-    /// `cargo` was handed to the client.
-    pub fn handed(&mut self, cargo: Outgoing, now: Instant) {
-        self.leave_line(cargo, Stage::UnderWay);
-        if let Outgoing::Numbered(seq) = cargo
-            && let Some(item) = self.item(cargo).filter(|item| item.wary)
+    /// `outgoing` was handed to the client.
+    pub fn handed(&mut self, outgoing: Outgoing, now: Instant) {
+        self.leave_line(outgoing, Stage::UnderWay);
+        if let Outgoing::Numbered(seq) = outgoing
+            && let Some(item) = self.item(outgoing).filter(|item| item.suspected)
         {
             let (tried, silent) = (item.again.is_some(), item.silent);
             self.tried_last = tried;
@@ -603,13 +608,13 @@ impl Window {
                 self.alone = Some(seq);
             }
         }
-        self.sends.push_back(Send { cargo, at: now, answered: false });
+        self.sends.push_back(Send { outgoing, at: now, answered: false });
     }
 
-    /// `cargo` cannot be sent on this connection: like a refusal.
-    pub fn park(&mut self, cargo: Outgoing, now: Instant) {
-        self.leave_line(cargo, Stage::UnderWay);
-        self.judge(cargo, BrokerReply::Refused, now);
+    /// `outgoing` cannot be sent on this connection: like a refusal.
+    pub fn park(&mut self, outgoing: Outgoing, now: Instant) {
+        self.leave_line(outgoing, Stage::UnderWay);
+        self.judge(outgoing, BrokerReply::Refused, now);
     }
 
     /// The client wrote the next send with packet id `id`.
@@ -631,23 +636,23 @@ impl Window {
         let ordinal = self.ids.get_mut(usize::from(id))?.take()?;
         let send = self.sends.get_mut(usize::try_from(ordinal.checked_sub(self.ordinal)?).ok()?)?;
         send.answered = true;
-        let cargo = send.cargo;
-        let alone = self.alone.take_if(|seq| Outgoing::Numbered(*seq) == cargo).is_some();
-        let refused = (verdict == BrokerReply::Refused).then_some((cargo, alone));
+        let outgoing = send.outgoing;
+        let alone = self.alone.take_if(|seq| Outgoing::Numbered(*seq) == outgoing).is_some();
+        let refused = (verdict == BrokerReply::Refused).then_some((outgoing, alone));
         let survived = std::mem::replace(&mut self.refused_last, refused);
         while self.sends.front().is_some_and(|send| send.answered) {
             self.sends.pop_front();
             self.ordinal += 1;
         }
-        if let Some((refused @ Outgoing::Numbered(_), true)) = survived.filter(|(refused, _)| *refused != cargo) {
+        if let Some((refused @ Outgoing::Numbered(_), true)) = survived.filter(|(refused, _)| *refused != outgoing) {
             // The connection outlived the refusal: nothing is cut at it any more.
-            self.acquit(refused);
+            self.clear_suspicion(refused);
         }
-        let taken = self.judge(cargo, verdict, now);
-        if let Some(publication) = taken.as_ref().filter(|_| matches!(cargo, Outgoing::Numbered(_))) {
+        let taken = self.judge(outgoing, verdict, now);
+        if let Some(publication) = taken.as_ref().filter(|_| matches!(outgoing, Outgoing::Numbered(_))) {
             self.clear(&publication.topic);
         }
-        Some((cargo, taken))
+        Some((outgoing, taken))
     }
 
     /// When the oldest send without an answer was handed over.
@@ -662,41 +667,41 @@ impl Window {
         }
         let retry = self.retries.first().map(|(at, _)| *at);
         // While something is under way, its answer is waited for first.
-        let wary = if self.any_wary && self.sends.is_empty() { self.wary_due() } else { None };
-        retry.into_iter().chain(wary).min()
+        let suspected = if self.any_suspected && self.sends.is_empty() { self.suspected_due() } else { None };
+        retry.into_iter().chain(suspected).min()
     }
 
     /// Gives the publication if it is taken.
-    fn judge(&mut self, cargo: Outgoing, verdict: BrokerReply, now: Instant) -> Option<Publication> {
+    fn judge(&mut self, outgoing: Outgoing, verdict: BrokerReply, now: Instant) -> Option<Publication> {
         let (retry_min, retry_max, limit) = (self.retry_min, self.retry_max, self.limit);
-        let item = self.item_mut(cargo).filter(|item| item.stage == Stage::UnderWay)?;
+        let item = self.item_mut(outgoing).filter(|item| item.stage == Stage::UnderWay)?;
         let mut taken = None;
         match verdict {
             BrokerReply::Refused => {
                 let pause = retry_min.saturating_mul(1 << item.refusals.min(16)).min(retry_max);
                 item.refusals = item.refusals.saturating_add(1);
                 item.since.get_or_insert(now);
-                if item.wary {
+                if item.suspected {
                     item.stage = Stage::Queued;
                     item.put_off(now, (retry_min, retry_max));
                     let tried = item.refusals;
-                    self.search.wary_failed(now, tried);
+                    self.search.suspected_failed(now, tried);
                 } else {
                     item.stage = Stage::Refused;
-                    self.retries.insert((now + pause, cargo));
+                    self.retries.insert((now + pause, outgoing));
                 }
-                if let Outgoing::Numbered(seq) = cargo {
+                if let Outgoing::Numbered(seq) = outgoing {
                     self.search.out_of_line(seq);
                 }
             }
             BrokerReply::Taken => {
                 item.stage = Stage::Taken;
                 taken = item.publication.take();
-                let wary = item.wary;
-                if let Outgoing::Numbered(seq) = cargo {
+                let suspected = item.suspected;
+                if let Outgoing::Numbered(seq) = outgoing {
                     self.held -= 1;
                     self.taken_here += 1;
-                    self.search.taken(seq, limit, wary);
+                    self.search.taken(seq, limit, suspected);
                 } else {
                     self.search.status_taken();
                 }
@@ -710,24 +715,24 @@ impl Window {
         taken
     }
 
-    fn leave_line(&mut self, cargo: Outgoing, stage: Stage) {
-        if self.retries.first().is_some_and(|(_, first)| *first == cargo) {
+    fn leave_line(&mut self, outgoing: Outgoing, stage: Stage) {
+        if self.retries.first().is_some_and(|(_, first)| *first == outgoing) {
             self.retries.pop_first();
         }
-        if let Some(item) = self.item_mut(cargo) {
+        if let Some(item) = self.item_mut(outgoing) {
             item.stage = stage;
         }
     }
 
-    fn item(&self, cargo: Outgoing) -> Option<&Item> {
-        match cargo {
+    fn item(&self, outgoing: Outgoing) -> Option<&Item> {
+        match outgoing {
             Outgoing::Announcement(number) => self.announcement.as_ref().filter(|_| number == self.announcements),
             Outgoing::Numbered(seq) => self.items.get(usize::try_from(seq.checked_sub(self.first)?).ok()?),
         }
     }
 
-    fn item_mut(&mut self, cargo: Outgoing) -> Option<&mut Item> {
-        match cargo {
+    fn item_mut(&mut self, outgoing: Outgoing) -> Option<&mut Item> {
+        match outgoing {
             Outgoing::Announcement(number) => self.announcement.as_mut().filter(|_| number == self.announcements),
             Outgoing::Numbered(seq) => self.items.get_mut(usize::try_from(seq.checked_sub(self.first)?).ok()?),
         }

@@ -59,25 +59,29 @@ impl World {
     }
 
     fn feed(&mut self) {
-        while let Some(cargo) = self.window.next(self.now) {
-            if let Outgoing::Numbered(n) = cargo {
-                assert_eq!(self.window.publication(cargo), Some(&publication(n)), "content and number stay together");
+        while let Some(outgoing) = self.window.next(self.now) {
+            if let Outgoing::Numbered(n) = outgoing {
+                assert_eq!(
+                    self.window.publication(outgoing),
+                    Some(&publication(n)),
+                    "content and number stay together"
+                );
                 assert!(!self.taken[n as usize - 1], "{n} is taken and goes out again");
             }
-            self.window.handed(cargo, self.now);
-            self.handed.push_back(cargo);
+            self.window.handed(outgoing, self.now);
+            self.handed.push_back(outgoing);
         }
     }
 
     /// The client writes the next message with the next id of its circle.
     fn write(&mut self) {
-        let Some(cargo) = self.handed.pop_front() else { return };
+        let Some(outgoing) = self.handed.pop_front() else { return };
         let id = self.last_id + 1;
         self.last_id = if id == self.limit { 0 } else { id };
         assert!(self.unanswered.iter().all(|(used, _)| *used != id), "packet id {id} collides");
         self.window.sent(id).unwrap();
-        self.unanswered.push((id, cargo));
-        if let Outgoing::Numbered(n) = cargo {
+        self.unanswered.push((id, outgoing));
+        if let Outgoing::Numbered(n) = outgoing {
             self.copies[n as usize - 1].0 += 1;
             assert!(n > self.newest || self.refused_once[n as usize - 1], "{n} out of order");
             self.newest = self.newest.max(n);
@@ -88,8 +92,8 @@ impl World {
         if self.unanswered.is_empty() {
             return;
         }
-        let (id, cargo) = self.unanswered.remove(pick % self.unanswered.len());
-        if let Outgoing::Numbered(n) = cargo {
+        let (id, outgoing) = self.unanswered.remove(pick % self.unanswered.len());
+        if let Outgoing::Numbered(n) = outgoing {
             match verdict {
                 BrokerReply::Taken => self.taken[n as usize - 1] = true,
                 BrokerReply::Refused => {
@@ -98,13 +102,13 @@ impl World {
                 }
             }
         }
-        assert_eq!(self.window.answered(id, verdict, self.now).map(|(answered, _)| answered), Some(cargo));
+        assert_eq!(self.window.answered(id, verdict, self.now).map(|(answered, _)| answered), Some(outgoing));
         assert_eq!(self.window.answered(id, verdict, self.now), None, "the same answer twice");
     }
 
     fn reset(&mut self) {
-        for (_, cargo) in self.unanswered.drain(..) {
-            if let Outgoing::Numbered(n) = cargo {
+        for (_, outgoing) in self.unanswered.drain(..) {
+            if let Outgoing::Numbered(n) = outgoing {
                 self.copies[n as usize - 1].1 += 1;
             }
         }
@@ -129,7 +133,7 @@ impl World {
                         .window
                         .items
                         .iter()
-                        .filter(|item| item.publication.is_some() && (item.since.is_some() || item.wary))
+                        .filter(|item| item.publication.is_some() && (item.since.is_some() || item.suspected))
                         .count()
                     <= usize::from(SIZE) * HELD
         );
@@ -241,7 +245,7 @@ fn one_refused_for_ever_lets_a_bounded_number_pass() {
         world.push();
         world.feed();
         world.write();
-        let refused = world.unanswered.first().is_some_and(|(_, cargo)| *cargo == Outgoing::Numbered(1));
+        let refused = world.unanswered.first().is_some_and(|(_, outgoing)| *outgoing == Outgoing::Numbered(1));
         world.answer(0, if refused { BrokerReply::Refused } else { BrokerReply::Taken });
         world.check();
     }
@@ -275,8 +279,8 @@ fn ids_outside_the_circle_or_without_a_send_are_collisions() {
     window.open(4);
     assert_eq!(window.sent(1), Err(Collision), "nothing was handed over");
     window.push(publication(1), 0);
-    let cargo = window.next(Instant::now()).unwrap();
-    window.handed(cargo, Instant::now());
+    let outgoing = window.next(Instant::now()).unwrap();
+    window.handed(outgoing, Instant::now());
     for id in [0, SIZE + 1, u16::MAX] {
         assert_eq!(window.sent(id), Err(Collision));
     }

@@ -124,7 +124,7 @@ impl World<'_> {
         }
         node.runner.request(Asked { number, topic, payload, traces });
         self.note(said);
-        self.after_the_clerk()?;
+        self.after_the_runner()?;
         Ok(true)
     }
 

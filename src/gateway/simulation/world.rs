@@ -184,7 +184,7 @@ impl<'p> World<'p> {
                 self.obey(which, false)?;
             }
             120..127 => self.ask(),
-            _ => self.doom(),
+            _ => self.plan_a_kill(),
         }
         Ok(())
     }
@@ -227,7 +227,7 @@ impl<'p> World<'p> {
             let own = StationKey { mn: STATIONS[1].to_owned(), created: "20260101000000000".to_owned(), key };
             node.runner.obey(Order::Keys(vec![own]));
         }
-        self.after_the_clerk()
+        self.after_the_runner()
     }
 
     fn is_held(&self, number: u64) -> bool {
@@ -316,7 +316,7 @@ impl<'p> World<'p> {
     }
 
     /// The gateway is killed at one of the runner's next appends.
-    fn doom(&mut self) {
+    fn plan_a_kill(&mut self) {
         let left = self.random.below(3) as u32;
         self.note(format_args!("it will be killed after {left} steps of commands"));
         if let Some(node) = &self.node {
@@ -339,13 +339,13 @@ impl<'p> World<'p> {
                     node.settle();
                 }
             }
-            self.after_the_clerk()?;
+            self.after_the_runner()?;
         }
         Ok(())
     }
 
     /// What the runner has posted is on its way to the stations, what it has acknowledged leaves the broker.
-    pub(super) fn after_the_clerk(&mut self) -> Result<(), String> {
+    pub(super) fn after_the_runner(&mut self) -> Result<(), String> {
         let Some(node) = &self.node else { return Ok(()) };
         let letters = node.letters();
         let is_dead = node.traces.is_dead.get();
@@ -479,11 +479,11 @@ impl<'p> World<'p> {
             let Some(node) = &mut self.node else { return Ok(true) };
             if !(node.settle() || node.hear_news()) {
                 node.do_what_is_due(steady);
-                self.after_the_clerk()?;
+                self.after_the_runner()?;
                 break;
             }
             more = true;
-            self.after_the_clerk()?;
+            self.after_the_runner()?;
         }
         while self.node.as_mut().map_or(Ok(false), Node::interpret)? {
             more = true;
