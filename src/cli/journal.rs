@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
+
 use super::working::{self, Progressing};
 use super::{CONFIG, IO, complain, tell};
 use crate::config;
@@ -104,7 +106,7 @@ fn verified(report: &journal::Report) -> String {
     lines.push(format!(
         "{} good records ({range}), head {}",
         report.records,
-        report.head.map_or("none".into(), |h| hex(&h))
+        report.head.map_or("none".into(), |h| HEXLOWER.encode(&h))
     ));
     lines.push(if report.is_sound() { "sound".into() } else { "NOT sound".to_owned() });
     lines.join("\n")
@@ -172,7 +174,7 @@ fn dump(dir: &std::path::Path, from: Offset, count: u64, json: bool) -> u8 {
                 if json {
                     let line = serde_json::json!({
                         "offset": stored.offset.0, "time": stored.time.to_rfc3339(), "kind": kind,
-                        "hash": hex(&stored.hash), "says": says,
+                        "hash": HEXLOWER.encode(&stored.hash), "says": says,
                     });
                     writeln!(out, "{line}")
                 } else {
@@ -245,8 +247,4 @@ fn presence_in_words(presence: &Presence<'_>) -> String {
             format!("{} from {} and {} by turns", mn.escape_default(), on.peer, was.peer)
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -120,7 +120,7 @@ pub(super) fn is_readable(journal: &Journal, first: u64, last: u64) -> bool {
     let mut reader = journal.reader(Offset(first));
     for offset in first..=last {
         match reader.next() {
-            Ok(Some(ReadItem::Record(stored))) if stored.offset.0 == offset && matches!(stored.kind, 4 | 22 | 23) => {}
+            Ok(Some(ReadItem::Record(stored))) if stored.offset.0 == offset && Record::tells_context(stored.kind) => {}
             Ok(_) | Err(_) => return false,
         }
     }
@@ -214,7 +214,7 @@ fn pieces(rows: impl Iterator<Item = (String, Vec<u8>)>, base: Option<[u8; 32]>)
             Some(base) => Record::RegistryChange { base, name, part, parts, json: &json },
             None => Record::Registry { name, part, parts, json: &json },
         };
-        encoded(&record)
+        record.encoded()
     });
     Some((records.collect(), name))
 }
@@ -244,14 +244,8 @@ fn chunks(context: &Context) -> (Vec<(u8, Vec<u8>)>, [u8; 32]) {
     let hash = Sha256::digest(&json).into();
     let pieces: Vec<&[u8]> = json.chunks(CHUNK_MAX).collect();
     let parts = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
-    let records = (0u32..).zip(pieces).map(|(part, json)| encoded(&Record::Context { hash, part, parts, json }));
+    let records = (0u32..).zip(pieces).map(|(part, json)| Record::Context { hash, part, parts, json }.encoded());
     (records.collect(), hash)
-}
-
-fn encoded(record: &Record<'_>) -> (u8, Vec<u8>) {
-    let mut body = Vec::new();
-    record.encode(&mut body);
-    (record.kind(), body)
 }
 
 fn hash(json: &[u8]) -> [u8; 16] {

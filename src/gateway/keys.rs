@@ -80,10 +80,7 @@ pub(super) fn is_readable(journal: &Journal, first: u64, last: u64) -> bool {
 
 fn record(step: &Step) -> (u8, Vec<u8>) {
     let encoded = step.encode();
-    let record = Record::Command(&encoded);
-    let mut body = Vec::new();
-    record.encode(&mut body);
-    (record.kind(), body)
+    Record::Command(&encoded).encoded()
 }
 
 fn hash(keys: &[StationKey]) -> [u8; 32] {

@@ -109,11 +109,6 @@ fn archived(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Vec<Manifest>, ReadError
     }
 }
 
-/// Whether a kind of record says something of the context; whether it says all of it.
-fn is_context(kind: u8) -> (bool, bool) {
-    (matches!(kind, 4 | 22 | 23), matches!(kind, 4 | 22))
-}
-
 /// Tells `interpreter` what the records up to `up_to` say of the context: from the newest segment that holds a whole one on. Archived segments
 /// without such records are not unpacked.
 fn know_context(
@@ -129,8 +124,7 @@ fn know_context(
             |manifest| {
                 manifest.missing > 0
                     || manifest.kinds.keys().any(|kind| {
-                        let (some, all) = is_context(*kind);
-                        if whole { all } else { some }
+                        if whole { Record::tells_whole_context(*kind) } else { Record::tells_context(*kind) }
                     })
             },
         )
@@ -165,7 +159,9 @@ fn tells_whole(disk: &Arc<dyn Disk>, dir: &Path, (first, last): (Offset, Offset)
     let mut reader = Reader::open(Arc::clone(disk), dir, first)?;
     while reader.position() <= last {
         match reader.next()? {
-            Some(ReadItem::Record(stored)) if stored.offset <= last && is_context(stored.kind).1 => return Ok(true),
+            Some(ReadItem::Record(stored)) if stored.offset <= last && Record::tells_whole_context(stored.kind) => {
+                return Ok(true);
+            }
             Some(ReadItem::Record(_) | ReadItem::Gap { .. }) => {}
             None => break,
         }
@@ -185,7 +181,7 @@ fn feed(
     while reader.position() <= last {
         match reader.next()? {
             Some(ReadItem::Record(stored)) if stored.offset <= last => {
-                if is_context(stored.kind).0
+                if Record::tells_context(stored.kind)
                     && let Ok(record) = Record::decode(stored.kind, stored.body)
                 {
                     interpreter.on_record(stored.offset.0, stored.time, &stored.hash, &record, &mut unpublished);

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::gateway::marks::{Answer, Proof, Report, proof};
@@ -36,11 +37,11 @@ impl Evidence<'_> {
         let registry = if sources.registry == [0; 32] {
             "无 none".to_owned()
         } else {
-            format!("sha256:{}", hex(&sources.registry))
+            format!("sha256:{}", HEXLOWER.encode(&sources.registry))
         };
         let _ = writeln!(text, "    注册与规则版本 registration and rules in force: {registry}");
         for (file, rules) in &sources.rules {
-            let _ = writeln!(text, "    规则文件 rule file {file}: sha256:{}", hex(&Sha256::digest(rules)));
+            let _ = writeln!(text, "    规则文件 rule file {file}: sha256:{}", HEXLOWER.encode(&Sha256::digest(rules)));
         }
         let started = sources.started.as_deref().unwrap_or("未读到 not read");
         let _ = writeln!(text, "    网关版本 gateway: {started}；本次解释 explained by: {}", env!("CARGO_PKG_VERSION"));
@@ -96,13 +97,13 @@ impl Evidence<'_> {
         };
         let Proof { time, kind, hash, previous, peer, bytes, sha256, text: raw, .. } = found;
         let peer = peer.map_or_else(String::new, |peer| format!("，来自 from {peer}"));
-        let previous = previous.map_or("已不在日志中 no longer held".to_owned(), |hash| hex(&hash));
+        let previous = previous.map_or("已不在日志中 no longer held".to_owned(), |hash| HEXLOWER.encode(&hash));
         let _ = writeln!(text, "    {what}：记录 record {} {kind} @ {}{peer}", offset.0, time.to_rfc3339());
-        let _ = writeln!(text, "      链 chain: {}；前一 previous: {previous}", hex(&hash));
+        let _ = writeln!(text, "      链 chain: {}；前一 previous: {previous}", HEXLOWER.encode(&hash));
         let _ = writeln!(
             text,
             "      原文 as received: {bytes} bytes, sha256:{}；以下密码已遮盖 passwords masked below",
-            hex(&sha256)
+            HEXLOWER.encode(&sha256)
         );
         let _ = writeln!(text, "      {raw}");
         Ok(())
@@ -114,13 +115,9 @@ fn written(text: &mut String, what: &str, source: Option<Source<'_>>) {
         let _ = writeln!(text, "     {what}：-");
         return;
     };
-    let hash = hex(&Sha256::digest(source.whole));
+    let hash = HEXLOWER.encode(&Sha256::digest(source.whole));
     let _ = writeln!(text, "     {what} ({}:{}, sha256:{hash}):", source.file, source.line);
     for line in source.text.lines() {
         let _ = writeln!(text, "       {line}");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -175,7 +175,7 @@ async fn foresee(shared: &Uplink, interpreter: &mut Interpreter) -> Option<()> {
 pub(in crate::gateway) fn foresee_in(reader: &mut Reader, interpreter: &mut Interpreter) -> Result<bool, ReadError> {
     while let Some(item) = reader.next()? {
         if let ReadItem::Record(stored) = item
-            && matches!(stored.kind, 4 | 22)
+            && Record::tells_whole_context(stored.kind)
             && let Ok(record) = Record::decode(stored.kind, stored.body)
             && interpreter.foresee(&record)
         {
@@ -193,7 +193,7 @@ pub(super) fn take_early(
 ) -> Result<bool, ReadError> {
     while let Some(item) = reader.next()? {
         if let ReadItem::Record(stored) = item
-            && matches!(stored.kind, 4 | 22)
+            && Record::tells_whole_context(stored.kind)
             && let Ok(record) = Record::decode(stored.kind, stored.body)
             && interpreter.take_early((stored.offset.0, stored.time, &stored.hash), &record, out)
         {

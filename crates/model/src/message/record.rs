@@ -307,6 +307,26 @@ pub enum RecordError {
 }
 
 impl<'a> Record<'a> {
+    /// Whether records of that kind tell something of the registration in force.
+    #[must_use]
+    pub const fn tells_context(kind: u8) -> bool {
+        matches!(kind, 4 | 22 | 23)
+    }
+
+    /// Whether they may tell all of it.
+    #[must_use]
+    pub const fn tells_whole_context(kind: u8) -> bool {
+        matches!(kind, 4 | 22)
+    }
+
+    /// Its kind, and its body as it is journalled.
+    #[must_use]
+    pub fn encoded(&self) -> (u8, Vec<u8>) {
+        let mut body = Vec::new();
+        self.encode(&mut body);
+        (self.kind(), body)
+    }
+
     /// The number of this kind.
     #[must_use]
     pub const fn kind(&self) -> u8 {
