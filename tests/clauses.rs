@@ -2,7 +2,8 @@
 //!
 //! A citation is the standard's name and what is meant of it: `HJ 212-2017, 6.3.2, table 3`, `HJ 212-2025, 6.4 and annex A.2`,
 //! `HJ 212-2017, C.16 to C.18`. The clauses that are known stand in `fixtures/standards/clauses.csv`; one that is cited and not listed there
-//! is a slip of the pen, and fails. `UPDATE=1 cargo test --test clauses` writes the page anew.
+//! is a slip of the pen, and fails. A clause that is not obeyed here says why in its last column, and is cited nowhere.
+//! `UPDATE=1 cargo test --test clauses` writes the page anew.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has spoken")]
 
@@ -37,14 +38,23 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The known clauses in their order, with their titles.
-fn known() -> Vec<(Clause, String, String)> {
+/// A clause that is known.
+struct Known {
+    clause: Clause,
+    title: String,
+    /// Why nothing here obeys it; empty: something does, or should.
+    why_not: String,
+}
+
+/// The known clauses in their order.
+fn known() -> Vec<Known> {
     let text = std::fs::read_to_string(root().join("fixtures/standards/clauses.csv")).unwrap();
     let row = Regex::new(r#"("[^"]*"|[^,]*)(?:,|$)"#).unwrap();
     let rows = text.lines().skip(1).map(|line| {
         let cells: Vec<String> = row.captures_iter(line).map(|cell| cell[1].trim_matches('"').to_owned()).collect();
-        let [standard, clause, zh, en] = [0, 1, 2, 3].map(|at| cells.get(at).cloned().unwrap_or_default());
-        ((standard, clause), zh, en)
+        let [standard, clause, zh, en, why_not] = [0, 1, 2, 3, 4].map(|at| cells.get(at).cloned().unwrap_or_default());
+        let title = if zh.is_empty() { en } else { format!("{zh} {en}") };
+        Known { clause: (standard, clause), title, why_not }
     });
     rows.collect()
 }
@@ -119,10 +129,20 @@ fn is_test(name: &str) -> bool {
 
 fn collect() -> BTreeMap<Clause, Places> {
     let mut all: BTreeMap<Clause, Places> = BTreeMap::new();
+    // Tests that stand in the file itself; `mod tests;` is a file of its own.
+    let within = Regex::new(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*mod \w+ \{").unwrap();
     let mut paths = Vec::new();
-    for folder in
-        ["src", "crates", "tests", "benches", "config", "fixtures/frames", "fixtures/dialogues", "fixtures/marking"]
-    {
+    for folder in [
+        "src",
+        "crates",
+        "tests",
+        "benches",
+        "config",
+        "fixtures/frames",
+        "fixtures/dialogues",
+        "fixtures/interpret",
+        "fixtures/marking",
+    ] {
         files(&root().join(folder), &mut paths);
     }
     for path in paths {
@@ -135,8 +155,7 @@ fn collect() -> BTreeMap<Clause, Places> {
         }
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let text = joined(&text);
-        let tests_from =
-            if name.ends_with(".rs") { text.find("#[cfg(test)]").unwrap_or(text.len()) } else { text.len() };
+        let tests_from = within.find(&text).map_or(text.len(), |found| found.start());
         for (clause, at) in citations(&text) {
             let places = all.entry(clause).or_default();
             let tested = is_test(&name) || at > tests_from;
@@ -171,7 +190,7 @@ fn shown(places: &BTreeSet<String>) -> String {
     names.join(", ")
 }
 
-fn page(known: &[(Clause, String, String)], cited: &BTreeMap<Clause, Places>) -> String {
+fn page(known: &[Known], cited: &BTreeMap<Clause, Places>) -> String {
     let none = Places::default();
     let of = |clause: &Clause| cited.get(clause).unwrap_or(&none);
     let mut page = String::from(
@@ -180,31 +199,32 @@ fn page(known: &[(Clause, String, String)], cited: &BTreeMap<Clause, Places>) ->
          `fixtures/standards/clauses.csv`; of the texts that were not to be had (HJ/T 212-2005, most of HJ 212-2025) it lists what is known.\n\
          A file is named here because it says that it does what the clause says, not because somebody checked that it does.\n",
     );
-    let (mut missing, mut untested) = (Vec::new(), Vec::new());
+    let (mut refused, mut missing, mut untested) = (Vec::new(), Vec::new(), Vec::new());
     let mut standard = "";
-    for (clause, zh, en) in known {
+    for Known { clause, title, why_not } in known {
         if clause.0 != standard {
             standard = &clause.0;
             page.push_str(&format!("\n## {standard}\n\n| clause | | code and data | tests |\n|---|---|---|---|\n"));
         }
         let places = of(clause);
         let name = if clause.1.is_empty() { "cited as a whole" } else { &clause.1 };
-        let title = if zh.is_empty() { en.clone() } else { format!("{zh} {en}") };
         page.push_str(&format!("| {name} | {title} | {} | {} |\n", shown(&places.code), shown(&places.tests)));
         let whole =
             if clause.1.is_empty() { standard.to_owned() } else { format!("{standard}, {}: {title}", clause.1) };
         match (places.code.is_empty(), places.tests.is_empty()) {
+            (true, true) if !why_not.is_empty() => refused.push(format!("{whole}. {why_not}")),
             (true, true) => missing.push(whole),
             (false, true) => untested.push(whole),
             _ => {}
         }
     }
     let list = |title: &str, rows: &[String]| {
-        let rows: String = rows.iter().map(|row| format!("- {row}\n")).collect();
-        format!("\n## {title}\n\n{rows}")
+        let lines: String = rows.iter().map(|row| format!("- {row}\n")).collect();
+        format!("\n## {title} ({})\n\n{}", rows.len(), if rows.is_empty() { "None.\n" } else { &lines })
     };
-    page.push_str(&list(&format!("Cited nowhere ({})", missing.len()), &missing));
-    page.push_str(&list(&format!("Cited in code or data, and in no test ({})", untested.len()), &untested));
+    page.push_str(&list("Not obeyed here, and why", &refused));
+    page.push_str(&list("Cited nowhere", &missing));
+    page.push_str(&list("Cited in code or data, and in no test", &untested));
     page
 }
 
@@ -212,7 +232,7 @@ fn page(known: &[(Clause, String, String)], cited: &BTreeMap<Clause, Places>) ->
 fn the_page_of_clauses_is_what_code_and_tests_cite() {
     let (known, cited) = (known(), collect());
     assert!(known.len() > 100 && cited.len() > 50, "the citations were not found");
-    let listed: BTreeSet<&Clause> = known.iter().map(|(clause, ..)| clause).collect();
+    let listed: BTreeSet<&Clause> = known.iter().map(|row| &row.clause).collect();
     // A standard that is named without a clause says nothing that could be looked up.
     let unknown: Vec<String> = cited
         .iter()
@@ -220,6 +240,9 @@ fn the_page_of_clauses_is_what_code_and_tests_cite() {
         .map(|((standard, clause), places)| format!("{standard}, {clause}: {:?} {:?}", places.code, places.tests))
         .collect();
     assert!(unknown.is_empty(), "not in fixtures/standards/clauses.csv:\n{}", unknown.join("\n"));
+    let obeyed = known.iter().filter(|row| !row.why_not.is_empty() && cited.contains_key(&row.clause));
+    let obeyed: Vec<&Clause> = obeyed.map(|row| &row.clause).collect();
+    assert!(obeyed.is_empty(), "cited, and not obeyed by fixtures/standards/clauses.csv: {obeyed:?}");
     let (path, now) = (root().join("docs/clauses.md"), page(&known, &cited));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &now).unwrap();
