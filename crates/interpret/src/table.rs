@@ -1,5 +1,5 @@
-//! The dictionary's tables as they are written: `config/factors.csv`, `config/aliases.csv`, `config/systems.csv` and
-//! `config/sentinels.csv`, built in.
+//! The dictionary's tables as they are written: `config/factors.csv` (HJ 212-2017, annex B; HJ 212-2025, annex B, as far as it is known),
+//! `config/aliases.csv`, `config/systems.csv` and `config/sentinels.csv`, built in.
 //!
 //! Read at start and by `hj212-gateway factors`; what interpretation looks codes up in is made of them in [`super::factors`]. What
 //! must stay true: a row is what its source says, in the source's generation; nothing is resolved or guessed here. The columns are
@@ -165,6 +165,7 @@ mod tests {
         }
     }
 
+    /// HJ 212-2017, annex B: as many codes of each kind as its tables have.
     #[test]
     fn all_generations_are_there_in_full() {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -218,6 +219,20 @@ mod tests {
                 assert!(system.carries.contains(&factor.category), "{alias:?} at {st}");
             }
         }
+    }
+
+    /// HJ 212-2017, 6.6.1, table 5; 44 and 45 came with HJ 212-2025.
+    #[test]
+    fn the_system_codes_are_those_of_the_standards() {
+        let listed: Vec<String> = systems().into_iter().map(|system| system.st).collect();
+        let of_2017 = [
+            "21", "22", "23", "24", "25", "26", "27", "31", "32", "33", "34", "35", "36", "37", "38", "39", "41", "51",
+            "52", "91",
+        ];
+        let came_later = ["44", "45"];
+        let wanted: BTreeSet<&str> = of_2017.into_iter().chain(came_later).collect();
+        assert_eq!(listed.iter().map(String::as_str).collect::<BTreeSet<_>>(), wanted);
+        assert_eq!(listed.len(), wanted.len(), "each once");
     }
 
     #[test]

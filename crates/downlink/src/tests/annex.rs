@@ -114,6 +114,7 @@ fn end(stage: &mut Stage, answers: &[String]) -> (Option<Outcome>, usize) {
     (stage.outcome("r1"), packets)
 }
 
+/// HJ 212-2017, 6.1: request, 9011, data, 9012; a notification and 9013. HJ 212-2017, 6.3.2, table 4, table 9 and annex C: the bytes.
 #[test]
 fn the_examples_of_2017_go_out_as_printed_and_end_as_printed() {
     let [accepted, executed] = [&printed(&["table C.1"])[1], &printed(&["table C.1"])[2]].map(Clone::clone);
@@ -149,6 +150,7 @@ fn the_examples_of_2017_go_out_as_printed_and_end_as_printed() {
     }
 }
 
+/// HJ 212-2025, C.1, C.3 to C.5, C.39 and C.59: the areas, among others.
 #[test]
 fn the_commands_of_2025_go_out_as_its_tables_say_and_end_with_its_answers() {
     let mn = "010000A8900016F000169DC0";
@@ -188,6 +190,52 @@ fn the_commands_of_2025_go_out_as_its_tables_say_and_end_with_its_answers() {
     let (sent, qn) = asked(&mut stage, "get-time", "{}");
     let segment = &printed.frame[6..printed.frame.len() - 6];
     assert_eq!(sent.replace(&qn, "20240601085857223").as_bytes(), segment);
+}
+
+/// HJ 212-2025, table 12, as far as implementations agree on it; C.39 is 2011 under ST 44.
+#[test]
+fn the_commands_of_2025_have_their_numbers() {
+    let known = [
+        (1000, "set-timeouts"),
+        (1002, "set-mn"),
+        (1011, "get-time"),
+        (1012, "set-time"),
+        (1014, "set-key"),
+        (1061, "get-realtime-interval"),
+        (1062, "set-realtime-interval"),
+        (1063, "get-minute-interval"),
+        (1064, "set-minute-interval"),
+        (1072, "set-password"),
+        (2011, "start-realtime"),
+        (2011, "get-electricity"),
+        (2012, "stop-realtime"),
+        (2013, "get-raw"),
+        (2021, "start-state"),
+        (2022, "stop-state"),
+        (2031, "get-days"),
+        (2041, "get-runtimes"),
+        (2051, "get-minutes"),
+        (2052, "get-noise"),
+        (2061, "get-hours"),
+        (2062, "get-checks"),
+        (3011, "calibrate"),
+        (3012, "sample"),
+        (3013, "clean"),
+        (3018, "get-sample-delay"),
+        (3019, "get-serial"),
+        (3020, "get-log"),
+        (3020, "get-info"),
+        (3021, "set-parameter"),
+        (3022, "retain"),
+        (3024, "check"),
+    ];
+    for (cn, name) in known {
+        assert_eq!(table::find(name, Edition::V2025).map(|order| order.cn), Some(cn), "{name}");
+    }
+    assert_eq!(table::find("get-electricity", Edition::V2025).and_then(|order| order.st), Some("44"));
+    // The command that gives a key stands in no row.
+    let rows = table::ORDERS.iter().filter(|order| order.editions.contains(&Edition::V2025));
+    assert_eq!(rows.count() + 1, known.len());
 }
 
 /// The segment of 2005 that is known by this name.

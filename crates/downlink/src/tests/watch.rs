@@ -39,6 +39,7 @@ fn drift_is_said_once_and_corrected_at_most_once_an_hour() {
     assert_eq!(stage.steps("clock"), 2);
 }
 
+/// HJ 212-2017, C.4: 1013 is answered by 9013, the clock is set by a request of its own.
 #[test]
 fn a_station_that_asks_for_the_time_gets_it_if_that_is_allowed() {
     for answer_requests in [false, true] {
@@ -53,6 +54,7 @@ fn a_station_that_asks_for_the_time_gets_it_if_that_is_allowed() {
     }
 }
 
+/// HJ 212-2017, 6.7: the clock, time-outs, both intervals, whether sampled data and states are uploaded.
 #[test]
 fn the_first_contact_goes_through_its_commands_once() {
     let first_contact = FirstContact {
@@ -159,5 +161,29 @@ fn data_are_asked_for_with_the_st_of_what_the_station_measures() {
         assert!(sent.contains(expected), "{st} {cn}: {sent}");
         let qn = stage.sent.last().unwrap().0.clone();
         stage.says(&mn, &format!("QN={qn};ST=91;CN=9011;PW=123456;MN={mn};Flag=8;CP=&&QnRtn=2&&"), None);
+    }
+}
+
+/// HJ 212-2017, 6.2 and table 1; HJ 212-2025, 6.2: how long an answer is waited for on each link, and how often the same packet is sent again.
+#[test]
+fn an_unanswered_request_is_sent_again_as_its_link_has_it() {
+    for (link, edition, seconds, resends) in [
+        (Link::Mobile, Edition::V2017, 10, 3),
+        (Link::Adsl, Edition::V2017, 5, 3),
+        (Link::NbIot, Edition::V2025, 30, 5),
+    ] {
+        let mut stage = Stage::new(edition, open_settings().on(link), None);
+        stage.line("online");
+        stage.line(r#"operator r1 {"command":"get-realtime-interval","author":"li","why":"test"}"#);
+        for sent in 1..=resends {
+            stage.line(&format!("after {}s", seconds - 1));
+            assert_eq!(stage.sent.len(), sent, "{link:?}");
+            stage.line("after 1s");
+            assert_eq!(stage.sent.len(), sent + 1, "{link:?}");
+        }
+        assert_eq!(stage.outcome("r1"), None, "{link:?}");
+        stage.line(&format!("after {seconds}s"));
+        assert_eq!((stage.sent.len(), stage.outcome("r1")), (resends + 1, Some(Outcome::NoAnswer)), "{link:?}");
+        assert!(stage.sent.iter().all(|sent| *sent == stage.sent[0]), "{link:?}: the same packet");
     }
 }

@@ -116,7 +116,7 @@ commands! {
     2051, Minute, "上传污染物分钟数据", "values of a period of minutes", "HJ 212-2017, 6.6.5, table 9";
     2052, Noise, "上传噪声单次测量数据", "one noise measurement", "HJ 212-2025, C.34";
     2061, Hour, "上传污染物小时数据", "values of an hour", "HJ 212-2017, 6.6.5, table 9";
-    2062, Check, "上传自动标样核查数据", "automatic check with a standard sample", "HJ 212-2025, C.59";
+    2062, Check, "上传自动标样核查数据", "automatic check with a standard sample", "HJ 212-2025, C.60";
     2071, Alarms, "上传报警记录", "alarm records", "HJ/T 212-2005";
     2072, Alarm, "上传报警事件", "alarm event", "HJ/T 212-2005";
     2081, Boot, "上传数采仪开机时间", "start of the logger", "HJ 212-2017, 6.6.5, table 9";
@@ -164,6 +164,52 @@ mod tests {
         assert!(COMMANDS.is_sorted_by(|a, b| a.cn < b.cn));
         assert_eq!(Kind::of(2051), Kind::Minute);
         assert_eq!(Kind::of(4711), Kind::Other);
+    }
+
+    /// HJ 212-2017, 6.6.5, table 9.
+    #[test]
+    fn what_stations_of_2017_send_has_its_kind() {
+        for (cn, kind) in [
+            (1011, Kind::Time),
+            (1013, Kind::TimeRequest),
+            (1061, Kind::Interval),
+            (1063, Kind::Interval),
+            (2011, Kind::Realtime),
+            (2021, Kind::State),
+            (2031, Kind::Day),
+            (2041, Kind::Runtime),
+            (2051, Kind::Minute),
+            (2061, Kind::Hour),
+            (2081, Kind::Boot),
+            (3015, Kind::Sample),
+            (3017, Kind::SampleCycle),
+            (3018, Kind::SampleDelay),
+            (3019, Kind::Serial),
+            (3020, Kind::Info),
+            (9011, Kind::Answer),
+            (9012, Kind::Answer),
+            (9013, Kind::Answer),
+            (9014, Kind::Answer),
+        ] {
+            assert_eq!(Kind::of(cn), kind, "{cn}");
+        }
+    }
+
+    /// HJ 212-2025, table 12, C.2, C.7, C.23, C.31, C.34, C.54, C.60 and C.63: what came with it; 3023 is inferred.
+    #[test]
+    fn what_came_with_2025_has_its_kind() {
+        for (cn, kind) in [
+            (1001, Kind::Registration),
+            (1014, Kind::KeyRequest),
+            (2013, Kind::Raw),
+            (2052, Kind::Noise),
+            (2062, Kind::Check),
+            (2111, Kind::Furnace),
+            (3023, Kind::Sample),
+            (9015, Kind::Heartbeat),
+        ] {
+            assert_eq!(Kind::of(cn), kind, "{cn}");
+        }
     }
 
     #[test]
