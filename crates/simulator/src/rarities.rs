@@ -9,7 +9,7 @@ use super::seeded_random::{mix, unit};
 use super::values::{course, data_time, shown_start, summary};
 use hj212_model::message::Timestamp;
 
-/// Appends `DataTime` and the time of the last start.
+/// Appends `DataTime` and the time of the last start (HJ 212-2017, C.24).
 pub(crate) fn boot(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
     data_time(out, station, time);
     out.extend_from_slice(b";RestartTime=");
@@ -31,13 +31,13 @@ pub(crate) fn logging(station: &Profile) -> &'static str {
     factors(station.subject).get(1).map_or("w01018", |factor| factor.code)
 }
 
-/// Appends `DataTime` and a line of the instrument's log (HJ 212-2017, C.45).
+/// Appends `DataTime` and a line of the instrument's log (HJ 212-2017, C.40).
 pub(crate) fn entry(out: &mut Vec<u8>, station: &Profile, time: Timestamp) {
     period_time(out, station, time, 6 * HOUR);
     let _ = write!(out, ";PolId={},i11001-Info=//量程检查完成，正常//", logging(station));
 }
 
-/// Appends `DataTime` and the running hours of a day (HJ 212-2017, C.24).
+/// Appends `DataTime` and the running hours of a day (HJ 212-2017, C.19).
 pub(crate) fn runtime(out: &mut Vec<u8>, station: &Profile, start: Timestamp) {
     period_time(out, station, start, DAY);
     for equipment in 1..=2_u64 {
