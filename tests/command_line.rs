@@ -306,6 +306,7 @@ fn encode_cuts_what_is_too_long_into_parts_between_items() {
     assert!(code == 64 && out.is_empty() && said.contains("does not fit"), "{said}");
 }
 
+/// HJ 212-2025, 6.4.4: 2011 is encrypted, 9015 is not.
 #[test]
 fn encode_encrypts_with_the_key_of_the_station_and_decode_opens_it() {
     use std::os::unix::fs::PermissionsExt;

@@ -117,6 +117,7 @@ fn sealed_stations_are_read_and_get_new_keys_whenever_the_gateway_is_killed() {
     }
 }
 
+/// HJ 212-2025, 6.8, C.2 and C.3.
 #[test]
 fn a_simulated_logger_without_an_mn_is_registered_and_then_reports() {
     let mut of = sealed("", sim::SealForm::Bytes);

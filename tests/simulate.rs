@@ -80,6 +80,7 @@ async fn the_ledger_says_exactly_what_was_answered() {
     assert_eq!(lines(&sent).len() as u64, summary.counts.sent);
 }
 
+/// HJ 212-2017, 6.2: three resends.
 #[tokio::test]
 async fn a_silent_host_gets_the_same_packet_four_times_and_then_a_new_connection() {
     let host = Host::start(HostBehaviour::Silent).await;

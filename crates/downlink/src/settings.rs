@@ -44,8 +44,8 @@ pub struct Settings {
     /// Whether requests for stations that are not connected here are left alone, without a status: for several gateways that listen to the
     /// same requests. Those about a request that was taken here are always looked at.
     pub only_connected: bool,
-    /// Whether a logger that asks to be registered (1001, HJ 212-2025, C.2) and whose hardware number stands with a station is
-    /// given that station's MN (1002). The row in the station file is the approval.
+    /// Whether a logger that asks to be registered (1001, HJ 212-2025, 6.8 and C.2) and whose hardware number stands with a station is
+    /// given that station's MN (1002; HJ 212-2025, C.3). The row in the station file is the approval.
     pub registration: bool,
     /// What a station is told when it first comes.
     pub first_contact: FirstContact,
@@ -79,7 +79,7 @@ pub struct Policy {
     pub clock: Option<Clocks>,
 }
 
-/// The time-outs of table 1 by link.
+/// The time-outs by link (HJ 212-2017, 6.2 and table 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Link {
@@ -87,7 +87,7 @@ pub enum Link {
     Mobile,
     /// ADSL: 5 s, 3 resends.
     Adsl,
-    /// NB-IoT (HJ 212-2025): 30 s, 5 resends.
+    /// NB-IoT (HJ 212-2025, 6.2): 30 s, 5 resends.
     NbIot,
 }
 

@@ -5,7 +5,7 @@
 use hj212::Edition;
 use hj212::Edition::{V2005, V2017, V2025};
 
-/// What a parameter's value may be.
+/// What a parameter's value may be (HJ 212-2017, 6.4 and table 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A whole number within these bounds.
@@ -152,6 +152,7 @@ orders! {
     1072 "set-password" &[V2005], &[written("NewPW", "PW", Kind::Password)], Result, "设置现场机访问密码", "set the password";
     1072 "set-password" NEWER, &[semi("NewPW", Kind::Password)], Result, "设置现场机访问密码", "set the password";
     2011 "start-realtime" ALL, &[], Result, "取污染物实时数据", "start the upload of sampled data";
+    // HJ 212-2025, C.39 and C.40: under ST 44 and with a span 2011 asks for a history.
     2011 "get-electricity" &[V2025], SPAN, Data st "44", "取用电监测历史数据", "history of electricity";
     2012 "stop-realtime" ALL, &[], Notice, "停止察看污染物实时数据", "stop the upload of sampled data";
     2013 "get-raw" &[V2025], SPAN, Data, "取原始监测数据", "history of raw results";
@@ -162,6 +163,7 @@ orders! {
     2051 "get-minutes" ALL, SPAN, Data, "取污染物分钟数据", "history of minutes";
     2052 "get-noise" &[V2025], SPAN, Data, "取噪声单次测量数据", "history of noise measurements";
     2061 "get-hours" ALL, SPAN, Data, "取污染物小时数据", "history of hours";
+    // HJ 212-2025, C.59 and C.60.
     2062 "get-checks" &[V2025], SPAN, Data, "取自动标样核查数据", "history of standard checks";
     2071 "get-alarms" &[V2005], SPAN_COMMA, Data, "取报警记录", "history of alarms";
     3011 "calibrate" &[V2005, V2017], POL, Result, "零点校准量程校准", "calibrate zero and span";

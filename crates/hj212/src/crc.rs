@@ -1,4 +1,4 @@
-//! The check of HJ 212 (HJ 212-2017, annex A; the same in 2005 and 2025), and the mistakes that are made of it.
+//! The check of HJ 212 (HJ 212-2017, annex A; HJ 212-2025, annex A and A.1; the same in 2005), and the mistakes that are made of it.
 //!
 //! The standard's loop, which stands as the reference in the tests:
 //!
@@ -265,6 +265,7 @@ mod tests {
         (0..length).map(|_| next()).collect()
     }
 
+    /// HJ 212-2017, annex A.
     #[test]
     fn the_standards_own_vectors() {
         assert_eq!(checksum(ANNEX_A), 0x1C80);

@@ -81,6 +81,7 @@ mod tests {
         frame
     }
 
+    /// HJ 212-2017, 6.3.1, table 2 and annex C; HJ 212-2025, annex A: length and check of every frame that is printed.
     #[test]
     fn every_fixture_is_framed_checked_and_read_with_the_deviations_it_names() {
         for fixture in all() {
@@ -101,6 +102,7 @@ mod tests {
         }
     }
 
+    /// HJ 212-2017, 6.3.2, figure 4.
     #[test]
     fn every_plain_fixture_with_a_standard_header_is_written_again_byte_for_byte() {
         let mut count = 0;

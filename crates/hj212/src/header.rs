@@ -22,7 +22,7 @@ pub struct Header<'a> {
     pub flag: Option<PacketFlags>,
     /// PNUM and PNO, if both are there and are numbers. Whether they make sense is for who merges the parts to check.
     pub part: Option<Part>,
-    /// RF=1: a record uploaded again by the station itself (HJ 212-2025, table 3).
+    /// RF=1: a record uploaded again by the station itself (HJ 212-2025, 8.1.2, 8.2.2, table 3).
     pub rf: bool,
     /// The QN inside CP, if the header has none: so HJ/T 212-2005 writes answers.
     pub area_qn: Option<&'a [u8]>,

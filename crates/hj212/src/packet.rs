@@ -342,6 +342,7 @@ mod tests {
         codes(&STANDARD.replacen(from, to, 1))
     }
 
+    /// HJ 212-2017, 6.3.2, figure 4: the order of the fields. HJ 212-2025, table 3: RF stands behind PNO, before CP.
     #[test]
     fn both_grammars_read_a_standard_segment_alike() {
         for segment in [
@@ -360,6 +361,7 @@ mod tests {
         }
     }
 
+    /// HJ 212-2017, 6.3.2, table 3: every field that a packet must have.
     #[test]
     fn a_number_alone_behind_the_items_is_the_headers_flag_where_that_has_none() {
         let items = "DataTime=20260601120000;w01018-Rtd=1.5,w01018-Flag=N";
@@ -632,6 +634,7 @@ mod tests {
         assert_eq!(codes("PNUM=1;PNO=1;ST=32;CN=2011;PW=123456;MN=88888880000001;CP=&&&&"), ["parts-form"]);
     }
 
+    /// HJ 212-2017, 6.3.2, table 3: PW has 6 characters, MN 24 hexadecimal digits; what is otherwise is named.
     #[test]
     fn kinds_9_and_10_pw_and_mn_are_taken_as_they_are() {
         assert_eq!(with("PW=100000;", "PW=;"), ["pw-empty"]);
@@ -646,6 +649,7 @@ mod tests {
         assert_eq!(with("010000A8900016F000169DC0", "88888880000001"), [""; 0]);
     }
 
+    /// HJ 212-2017, 6.3.2, table 3: Flag is 0 to 255, PNUM and PNO stand there if its bit 1 is set, and not otherwise.
     #[test]
     fn kind_11_flag_and_parts() {
         assert_eq!(with("Flag=5;", ""), ["flag-missing"]);
@@ -661,6 +665,7 @@ mod tests {
         assert_eq!(parse(padded.as_bytes()).part, Some(Part { count: 3, number: 2 }));
     }
 
+    /// HJ 212-2017, 6.6.1: ST has two characters, digits or capitals.
     #[test]
     fn kind_12_st_of_another_width() {
         for odd in ["101", "9130", "3", "", "a1"] {
@@ -675,6 +680,7 @@ mod tests {
         assert_eq!(parse(STANDARD.replace("Flag=5", "flag=5").as_bytes()).flag, Some(PacketFlags(5)));
     }
 
+    /// HJ 212-2025, 8.2.2, table 3: RF=1 marks a record that the station uploads again.
     #[test]
     fn rf_marks_a_record_uploaded_again() {
         assert!(parse(STANDARD.replace("Flag=5", "Flag=9;RF=1").as_bytes()).rf);

@@ -1,4 +1,4 @@
-//! SM4 over data areas (HJ 212-2025, 6.4 and annex A.2): ECB, no padding, whole groups of 16 bytes; what is left over stays plain.
+//! SM4 over data areas (HJ 212-2025, 6.4, 6.4.2 and annex A.2): ECB, no padding, whole groups of 16 bytes; what is left over stays plain.
 //!
 //! The check is taken over the plain segment and is not computed anew, so it tells whether a key was right; but one wrong key in 256
 //! passes it, so what a key gives must also be a data area: text, that begins with a name, among names of the standard. ECB

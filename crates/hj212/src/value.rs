@@ -218,6 +218,7 @@ mod tests {
 
     use super::*;
 
+    /// HJ 212-2017, 6.4 and table 4: numbers are signed decimals without an exponent. HJ 212-2025, 8.1.1: 9999.99 is no measurement.
     #[test]
     fn kind_16_values_are_told_apart_by_how_they_are_written() {
         for number in ["0", "-0", "7", "36.90", "-130.7116", "234.81002445431", "0.5", "9999", "1000.99"] {
@@ -248,6 +249,7 @@ mod tests {
         }
     }
 
+    /// HJ 212-2017, 6.4 and table 4: a time is `YYYYMMDDhhmmss`.
     #[test]
     fn kind_13_a_time_has_fourteen_digits_in_their_ranges() {
         assert!(is_time(b"20160801085857"));
@@ -274,6 +276,7 @@ mod tests {
         assert_eq!(log_text(b"//open"), None);
     }
 
+    /// HJ 212-2017, table 4: the names of fields, capitals included.
     #[test]
     fn kind_17_near_misses_of_names_are_known() {
         assert_eq!(field_name(b"Rtd"), Some(("Rtd", Spelling::Standard)));

@@ -195,6 +195,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    /// HJ 212-2017, figure 4 and table 7: the fields of answers in their order, QnRtn=1 of a request that is taken.
     #[test]
     fn the_standards_own_answers_are_written_byte_for_byte() {
         let qn = Some(&b"20160801085857223"[..]);

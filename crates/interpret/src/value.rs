@@ -352,6 +352,7 @@ mod tests {
         normal(text.as_bytes(), &mut out).map(|()| String::from_utf8(out).unwrap())
     }
 
+    /// HJ 212-2017, 6.4.
     #[test]
     fn numbers_pass_and_the_rest_is_named() {
         for number in ["0", "-0", "36.90", "-130.7116", "234.81002445431", "100"] {
@@ -428,6 +429,7 @@ mod tests {
         assert_eq!((normal(&gbk, &mut out), out.as_slice()), (Ok(()), &b"12.5"[..]));
     }
 
+    /// HJ 212-2025, 8.1.1: 9999.99 and -9999.99 where a conversion fails.
     #[test]
     fn placeholders_are_known_with_any_number_of_decimals() {
         let sentinels = Sentinels::new();

@@ -12,7 +12,7 @@
 //!
 //! What must stay true:
 //! * a station deletes a record only when its answer has come, like a logger (HJ 212-2017, 6.2): one packet in flight, ten
-//!   seconds, three re-sends of the same packet, a new connection, and re-upload of what was kept, newest first;
+//!   seconds, three re-sends of the same packet, a new connection, and re-upload of what was kept, newest first (HJ 212-2025, 8.1.2 and 8.2.2);
 //! * the ledger holds a frame only after its answer arrived, and holds it before it counts, so that what it says can be compared
 //!   with what a gateway published, whoever was killed when;
 //! * values, faults and the fleet follow from the seed; DataTime is never in the future (unless a clock is off on purpose);

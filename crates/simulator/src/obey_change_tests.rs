@@ -36,6 +36,7 @@ fn a_station_asks_for_the_time_once_a_connection() {
     assert_eq!(said.iter().filter(|text| text.contains("CN=1013;") && text.ends_with("Flag=5;CP=&&&&")).count(), 1);
 }
 
+/// HJ 212-2017, C.1, C.6, C.8, C.35 and C.46.
 #[test]
 fn settings_are_kept_and_told() {
     let mut scene = Scene::of(Edition::V2017, "");
@@ -115,6 +116,7 @@ fn a_new_key_holds_after_its_confirmation_and_the_packet_in_flight_keeps_the_old
     assert_eq!(next.key, Some(new));
 }
 
+/// HJ 212-2025, 6.4.4: 3020 is encrypted, 9011 and 9012 are not.
 #[test]
 fn what_is_told_of_the_site_is_sealed_and_answers_are_not() {
     let mut scene = Scene::new(Edition::V2025, Subject::Water, |options| options.behaviour.sealed = true);
@@ -124,6 +126,7 @@ fn what_is_told_of_the_site_is_sealed_and_answers_are_not() {
     assert_eq!(sealed, [false, true, false], "{said:?}");
 }
 
+/// HJ 212-2025, 6.8, C.2 and C.3.
 #[test]
 fn a_logger_without_an_mn_says_who_it_is_and_waits_for_one() {
     let mut scene = Scene::new(Edition::V2025, Subject::Water, |options| options.behaviour.register = true);

@@ -165,6 +165,8 @@ fn sample(order: &Order) -> String {
     cp
 }
 
+/// HJ 212-2017, 6.1: 9011, what is asked for, 9012, or 9013 alone. HJ 212-2017, table 6: ExeRtn is 1, and 100 where there are no data.
+/// HJ 212-2025, C.39 and C.40: the history of electricity comes as 2011.
 #[test]
 fn every_command_of_every_edition_is_answered_in_its_order() {
     for order in ORDERS {
@@ -246,6 +248,7 @@ fn history_is_paced_uploads_of_the_span_and_ends_with_the_result() {
     assert!(scene.now - before >= Duration::from_millis(600), "100 ms between two packets");
 }
 
+/// HJ 212-2025, C.23, C.59 and C.60, among others.
 #[test]
 fn every_kind_of_history_is_told() {
     let days = "BeginTime=20261120000000;EndTime=20261122000000";
@@ -294,6 +297,7 @@ fn the_result_waits_for_the_last_answer_and_live_records_go_first() {
     assert_eq!(told, [2011, 2061, 2061, 9012], "{told:?}");
 }
 
+/// HJ 212-2017, table 7: QnRtn 3 to 8. HJ 212-2017, table 6: ExeRtn=3.
 #[test]
 fn what_cannot_be_obeyed_is_refused_by_its_number() {
     let mut scene = Scene::of(Edition::V2017, "");

@@ -103,6 +103,7 @@ fn an_answer_with_another_qn_is_a_stray() {
     assert_eq!(station.in_flight(), 1);
 }
 
+/// HJ 212-2017, 6.2 and table 1: 10 s, three resends, then the communication ends.
 #[test]
 fn a_packet_is_sent_again_to_the_byte_and_then_the_connection_is_given_up() {
     let mut station = station(Edition::V2017, "");
@@ -117,6 +118,7 @@ fn a_packet_is_sent_again_to_the_byte_and_then_the_connection_is_given_up() {
     assert_eq!(station.next(at(40), &mut Vec::new()), Next::GiveUp);
 }
 
+/// HJ 212-2025, 8.1.2 and 8.2.2: by itself, the newest first, with RF=1.
 #[test]
 fn what_an_outage_kept_comes_newest_first_paced_and_marked() {
     let mut station = station(Edition::V2025, "");
@@ -220,6 +222,7 @@ fn a_revision_follows_its_record_once() {
     assert_ne!((&realtime[0].qn, realtime[0].crc32), (&realtime[1].qn, realtime[1].crc32));
 }
 
+/// HJ 212-2017, C.50.
 #[test]
 fn split_records_come_in_two_packets_with_their_own_qn() {
     let mut station = station(Edition::V2017, "split-packets=1");

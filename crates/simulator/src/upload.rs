@@ -254,6 +254,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    /// HJ 212-2025, table 3 and C.54: RF behind Flag, the heartbeat without an area.
     #[test]
     fn each_edition_has_its_own_header() {
         let boot = Upload::new(Kind::Boot, NOON);
@@ -276,6 +277,7 @@ mod tests {
         assert!(half.contains(";Flag=7;PNUM=2;PNO=2;CP=&&DataTime="), "{half}");
     }
 
+    /// HJ 212-2017, table 2 and table 3: 1024 bytes of segment, 950 of area.
     #[test]
     fn no_segment_of_a_sound_station_exceeds_the_standard() {
         for edition in [Edition::V2005, Edition::V2017, Edition::V2025] {

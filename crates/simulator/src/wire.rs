@@ -197,6 +197,7 @@ mod tests {
         assert!(bytes.starts_with(b"##0101QN=") && bytes.ends_with(b"&&1C80\r\n"));
     }
 
+    /// HJ 212-2025, annex A.2.
     #[test]
     fn both_forms_of_ciphertext_are_opened_with_the_check_of_the_plain_text() {
         let key = Key::from_text("0123456789abcdef").unwrap();

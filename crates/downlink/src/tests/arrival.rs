@@ -49,6 +49,7 @@ fn contacted() -> Settings {
     Settings { first_contact, ..open_settings() }
 }
 
+/// HJ 212-2025, 6.8, C.2 and C.3: 1001 without an MN or with an old one, 1002 that gives it.
 #[test]
 fn a_logger_gets_its_mn_first_and_first_contact_after_that() {
     for (with_mn, answers_with_mn) in [(false, true), (false, false), (true, false)] {
@@ -105,6 +106,7 @@ fn first_contact_that_could_not_be_made_is_made_when_the_station_comes_again() {
     }
 }
 
+/// HJ 212-2017, 6.7.
 #[test]
 fn first_contact_is_made_in_the_order_of_the_standard_also_when_the_first_of_it_could_not_be_made() {
     let first_contact = FirstContact {

@@ -47,6 +47,7 @@ fn taken(stage: &Stage) -> Option<String> {
     Some(area.split("NewSK=").nth(1).unwrap().to_owned())
 }
 
+/// HJ 212-2025, 6.4.4 and C.8: 1014 is encrypted, with the key that both sides have.
 #[test]
 fn a_new_key_travels_under_the_old_one_and_is_in_no_status_and_no_print() {
     let mut stage = Stage::new(Edition::V2025, open_settings(), None);

@@ -149,6 +149,7 @@ fn a_request_is_taken_back_before_it_is_sent_and_after() {
     assert_eq!(taken, Err(Refusal::NotAllowed));
 }
 
+/// HJ 212-2017, 6.4 and table 4: RtdInterval is 30 to 3600, PolId has up to 6 characters, NewPW 6.
 #[test]
 fn a_refusal_names_the_parameter_its_value_and_what_it_must_be() {
     for (body, parameter, value, zh, en) in [

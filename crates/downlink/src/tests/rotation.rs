@@ -178,6 +178,7 @@ fn the_key_that_the_station_last_used_seals_the_next_one() {
     assert_eq!(stage.desk.keys(&mn()).unwrap().sealing().unwrap().1, &key(OLD));
 }
 
+/// HJ 212-2025, 6.4.3, C.7 and C.8.
 #[test]
 fn a_station_that_asks_for_a_key_is_given_one() {
     let mut stage = Stage::new(Edition::V2025, open_settings(), None);
@@ -194,6 +195,7 @@ fn a_station_that_asks_for_a_key_is_given_one() {
     assert_eq!(stage.steps("key-note"), 1);
 }
 
+/// HJ 212-2025, 6.4.3: a key is renewed every 90 days.
 #[test]
 fn a_key_of_ninety_days_is_said_once() {
     let mut stage = Stage::new(Edition::V2025, open_settings(), None);

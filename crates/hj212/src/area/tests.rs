@@ -30,6 +30,7 @@ fn an_area_of_which_nothing_can_be_read_is_not_like_an_empty_one() {
     }
 }
 
+/// HJ 212-2017, 6.3.3, 6.3.3.1: `=` behind a name, `,` between the fields of an item, `;` between items.
 #[test]
 fn an_area_of_the_standard_is_read_without_a_deviation() {
     let (fields, codes) = read(
@@ -70,6 +71,7 @@ fn kind_7_odd_separators_lose_nothing() {
     assert_eq!(codes(";"), ["separator-extra"]);
 }
 
+/// HJ 212-2017, table B.8: the text of a log stands between `//` and `//`, whatever it holds.
 #[test]
 fn log_text_is_kept_whole() {
     let (fields, codes) = read("DataTime=20160801085857;i11001-Info=//a;b,c=d//e//;PolId=w01018");

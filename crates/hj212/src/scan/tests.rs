@@ -510,6 +510,7 @@ fn printed_ciphertext_with_something_missing_is_wrong_and_comes_again() {
     }
 }
 
+/// HJ 212-2025, 6.4.4: 2051 is encrypted, 3019 is not.
 #[test]
 fn ciphertext_of_commands_that_are_not_encrypted_is_wrong() {
     let hex = fixtures::all().into_iter().find(|fixture| fixture.clause.contains("#2, ciphertext as bytes")).unwrap();

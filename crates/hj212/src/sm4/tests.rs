@@ -18,6 +18,7 @@ fn the_vector_of_gb_t_32907() {
     assert_eq!(Key::from_text("hex:0123456789ABCDEFFEDCBA9876543210"), Ok(key));
 }
 
+/// HJ 212-2025, 6.4.2 and annex A.2: ECB, no padding, a remainder stays plain, the check is that of the plain segment.
 #[test]
 fn annex_a_2_is_sealed_and_opened_byte_for_byte() {
     let all = fixtures::all();

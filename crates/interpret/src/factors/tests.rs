@@ -38,6 +38,7 @@ fn codes_of_2005_stand_under_today_s_codes_with_their_own_units() {
     assert_eq!(find("16", V2005, Medium::Air), some("16", "苯系物", "mg/m3", false));
 }
 
+/// HJ 212-2017, annex B; HJ 212-2025, annex B: names that it changed or added.
 #[test]
 fn names_follow_the_edition() {
     assert_eq!(find("a34013", Edition::V2017, Medium::Air), some("a34013", "烟尘", "mg/m3", false));
@@ -152,6 +153,7 @@ fn names_of_the_field_are_found_where_they_are_used() {
     assert_eq!(of("COD", Some("31")), None);
 }
 
+/// HJ 212-2017, 6.6.1, table 5: 31 is air, 32 waste water, 39 dust with noise.
 #[test]
 fn a_factor_is_out_of_place_only_where_neither_st_carries_it() {
     let dictionary = dictionary();

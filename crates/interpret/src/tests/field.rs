@@ -283,6 +283,7 @@ fn instruments_of_a_split_record_stay_apart() {
     }
 }
 
+/// HJ 212-2017, table B.8: i12001 is 2 where the instrument has a fault.
 #[test]
 fn the_state_of_an_instrument_marks_its_own_factor() {
     let frame = |second: usize, cn: u16, area: &str| {

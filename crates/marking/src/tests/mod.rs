@@ -422,6 +422,7 @@ fn hour(good: u32, all: u32, apart: u32, flag: &str, medium: &str) -> (Option<bo
     (recomputed, player.happenings.iter().any(|h| h.kind == "flag-differs"))
 }
 
+/// HJ 212-2017, C.17 and annex D: three quarters of the minutes give the letter, 45 of them the mean.
 #[test]
 fn period_flags_are_recomputed_from_finer_values() {
     assert_eq!(hour(45, 60, 1, "N", "air"), (Some(true), false));

@@ -1,4 +1,4 @@
-//! A logger that asks to be registered (HJ 212-2025, C.2): 1001 from the station, which names its hardware and has no MN yet, or an old one.
+//! A logger that asks to be registered (HJ 212-2025, 6.8 and C.2): 1001 from the station, which names its hardware and has no MN yet, or an old one.
 
 use hj212::{Fields, Header};
 

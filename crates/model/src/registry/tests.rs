@@ -26,6 +26,7 @@ fn all_built_in_dialects_are_read() {
     assert_eq!(dialects.find("surface-water").unwrap().answer_flag, Some(8));
 }
 
+/// ST as HJ 212-2017, 6.6.1 has it, among others.
 #[test]
 fn every_broken_rule_is_named_with_its_line() {
     for (row, line, says) in [

@@ -1,4 +1,4 @@
-//! Which answer a packet gets, if any, and in which form (HJ 212-2017, 6.1 and 6.6.5; HJ 212-2025, C.2, C.54; HJ/T 212-2005).
+//! Which answer a packet gets, if any, and in which form (HJ 212-2017, 6.1, 6.6.5 and 6.6.5.2; HJ 212-2025, C.2, C.54; HJ/T 212-2005).
 
 use crate::registry::{AnswerWhen, Dialect};
 use hj212::packet::PacketFlags;

@@ -66,6 +66,7 @@ fn said(segment: &str) -> String {
 
 const NEW: &str = "PW=123456;MN=010000A8900016F000169DC0";
 
+/// HJ 212-2017, 6.1 and C.50: each part of a split record that asks is answered by itself.
 #[test]
 fn uploads_that_ask_get_9014_with_their_own_qn() {
     let upload = format!("QN=20160801085857534;ST=32;CN=2061;{NEW};Flag=7;PNUM=2;PNO=1;CP=&&DataTime=20160801080000&&");
@@ -73,6 +74,7 @@ fn uploads_that_ask_get_9014_with_their_own_qn() {
     assert_eq!(said(&upload.replace("Flag=7", "Flag=6")), "silent");
 }
 
+/// HJ 212-2017, 6.1: a notification is answered by 9013, an answer by nothing.
 #[test]
 fn notifications_get_9013_logins_9022_and_answers_nothing() {
     let of = |cn: u16| said(&format!("QN=20160801085857534;ST=32;CN={cn};{NEW};Flag=5;CP=&&&&"));
