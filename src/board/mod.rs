@@ -161,6 +161,9 @@ impl Board {
         if unheard && self.rows.get(mn).is_some_and(|row| row.seen.is_none()) {
             return;
         }
+        if !is_shown(&published.content) {
+            return;
+        }
         let all = self.bytes;
         let Some(row) = self.seen(mn) else { return };
         match &published.content {
@@ -175,6 +178,7 @@ impl Board {
             Says::Completeness(grain, newest) => row.complete(grain.name(), newest.as_deref(), payload),
             Says::Mark(true) => drop(row.marks.insert(published.topic.clone(), payload)),
             Says::Mark(false) => drop(row.marks.remove(&published.topic)),
+            // See `is_shown`.
             Says::Validity(_)
             | Says::EntryStatus(_)
             | Says::RulingStatus { .. }
@@ -417,6 +421,24 @@ impl SeenStation {
     fn fails(&self) -> bool {
         let clock_off = self.offsets.median().is_some_and(|off| off.abs() > CLOCK_OFF);
         self.refusal.is_some() || self.odd || clock_off
+    }
+}
+
+/// Whether the board shows what is said so. Answers to people are for who asked: they may be about an MN that nobody has.
+const fn is_shown(content: &Says) -> bool {
+    match content {
+        Says::Card(_) | Says::Data(_) | Says::Event(_) | Says::Completeness(..) | Says::Mark(_) => true,
+        Says::Validity(_)
+        | Says::EntryStatus(_)
+        | Says::RulingStatus { .. }
+        | Says::CommandStatus
+        | Says::CommandRefused
+        | Says::Rejected { .. }
+        | Says::Anchor
+        | Says::Case
+        | Says::CaseStatus
+        | Says::Judged { .. }
+        | Says::Gateway => false,
     }
 }
 

@@ -231,3 +231,14 @@ fn rows_are_sorted_as_asked_and_by_mn_where_they_are_alike() {
         assert_eq!((sorted(order, false).as_str(), sorted(order, true).as_str()), (up, down), "{order:?}");
     }
 }
+
+#[test]
+fn answers_to_people_put_nobody_on_the_board() {
+    let mut board = board();
+    let before = board.counts();
+    for content in [Says::CaseStatus, Says::RulingStatus { accepted: false }, Says::CommandStatus, Says::CommandRefused] {
+        board.published(&said("GHOST", content, &json!({})));
+    }
+    assert_eq!(board.counts(), before);
+    assert!(board.station("GHOST").is_none());
+}

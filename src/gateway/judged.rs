@@ -77,13 +77,15 @@ pub fn cases(interpreter: &Interpreter) -> Value {
     let rules = CaseRules::built_in();
     let mut found: Vec<&Case> = interpreter.cases().all().collect();
     found.sort_by_key(|case| (case.state.is_end(), case.due.unwrap_or(Timestamp(i64::MAX)), &case.mn, &case.id));
-    let brief = |one: &&Case| {
-        let mut view = case(&rules, one);
-        view.as_object_mut().map(|view| view.remove("history"));
-        view
-    };
-    let shown: Vec<Value> = found.iter().take(SHOWN_MAX).map(brief).collect();
+    let shown: Vec<Value> = found.iter().take(SHOWN_MAX).map(|one| brief(&rules, one)).collect();
     json!({ "left_out": found.len().saturating_sub(shown.len()), "cases": shown, "time": interpreter.time().to_rfc3339() })
+}
+
+/// A case without its steps.
+fn brief(rules: &CaseRules, one: &Case) -> Value {
+    let mut view = case(rules, one);
+    view.as_object_mut().map(|view| view.remove("history"));
+    view
 }
 
 fn factor(code: &str, picture: &Picture) -> Value {
@@ -159,5 +161,8 @@ pub fn days(interpreter: &Interpreter, mn: &str) -> Option<Value> {
     }
     let open = open_alerts(interpreter, Some(mn));
     let alerts: Vec<Value> = open.iter().map(|(mn, one)| alert(interpreter, mn, one)).collect();
-    Some(json!({ "today": calendar::text(today), "days": days, "alerts": alerts }))
+    let rules = CaseRules::built_in();
+    let own = interpreter.cases().all().filter(|case| case.mn == mn && !case.state.is_end());
+    let cases: Vec<Value> = own.take(SHOWN_MAX).map(|one| brief(&rules, one)).collect();
+    Some(json!({ "today": calendar::text(today), "days": days, "alerts": alerts, "cases": cases }))
 }

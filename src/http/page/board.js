@@ -15,18 +15,20 @@ function choice(place, filter, name, values, show) {
 const late = (text, now) => text && text < now ? "bad" : null;
 /** The board of alerts, by colour and region. */
 async function alerts(filter) {
-  const here = () => asksFor(location.hash).place === "alerts" && String(asksFor(location.hash).filter) === String(filter), said = await known("/api/alerts", here), box = at("alerts");
+  const here = () => asksFor(location.hash).place === "alerts" && String(asksFor(location.hash).filter) === String(filter), [said, known_cases] = await Promise.all([known("/api/alerts", here), known("/api/cases", here)]), box = at("alerts");
   if (!here()) return;
   if (!said) { box.replaceChildren(make("p", { class: "soft" }, say("later"))); return; }
   if (!said.enabled) { box.replaceChildren(make("p", { class: "soft" }, say("alertsOff"))); box.dataset.ready = "alerts"; return; }
   const regions = [...new Set(said.alerts.map(one => one.region).filter(Boolean))].sort(), colours = said.colours.map(colour => colour.id).reverse(), count = colour => said.alerts.filter(one => one.colour === colour).length;
   const rows = said.alerts.filter(one => (!filter.get("colour") || one.colour === filter.get("colour")) && (!filter.get("region") || one.region === filter.get("region")));
+  const caseOf = one => ((known_cases || {}).cases || []).find(of => of.mn === one.mn && (of.alerts || []).includes(one.alert));
+  const caseLink = of => of ? make("a", { href: `#case=${encodeURIComponent(of.mn + "/" + of.id)}` }, of.id, make("div", { class: "soft" }, zh ? of.state_zh : of.state)) : "–";
   const row = one => make("tr", { "data-alert": one.alert }, make("td", {}, badge(one.colour)), make("td", {}, ...stationLink(one)), make("td", {}, one.region || "–"), make("td", { class: "mono" }, one.code), make("td", {}, make("a", { href: `#station=${encodeURIComponent(one.mn)}&day=${one.since}` }, one.since)), make("td", {}, say("stage:" + one.stage)),
-    make("td", { class: late(one.reply_by, said.time) }, clock(one.reply_by)), make("td", { class: late(one.finish_by, said.time) }, clock(one.finish_by)), make("td", { class: "mono soft" }, one.alert));
+    make("td", { class: late(one.reply_by, said.time) }, clock(one.reply_by)), make("td", { class: late(one.finish_by, said.time) }, clock(one.finish_by)), make("td", { class: "mono soft" }, one.alert), make("td", { class: "mono" }, caseLink(caseOf(one))));
   box.replaceChildren(make("h2", {}, say("way:alerts")), said.placeholder ? make("p", { class: "note warn" }, say("placeholder")) : "",
     make("div", { class: "tiles" }, ...colours.map(colour => make("div", { class: "tile", "data-colour": colour }, badge(colour), make("b", {}, count(colour))))),
     make("nav", { class: "bar", "aria-label": say("colour") }, ...choice("alerts", filter, "colour", colours, colour => say("colour:" + colour))), regions.length > 1 ? make("nav", { class: "bar", "aria-label": say("anyRegion") }, ...choice("alerts", filter, "region", regions, region => region)) : "",
-    rows.length ? table(["colour", "station", "region", "factor", "firstDay", "stage", "replyBy", "finishBy", "id"], rows.map(row)) : make("p", { class: "soft" }, say("noAlerts")), said.left_out ? make("p", { class: "soft" }, say("leftOut", said.left_out)) : "");
+    rows.length ? table(["colour", "station", "region", "factor", "firstDay", "stage", "replyBy", "finishBy", "id", "case"], rows.map(row)) : make("p", { class: "soft" }, say("noAlerts")), said.left_out ? make("p", { class: "soft" }, say("leftOut", said.left_out)) : "");
   box.dataset.ready = "alerts";
 }
 /** All cases, what is due first at the top. */
@@ -45,10 +47,11 @@ async function oneCase(of) {
   const [mn, id] = of.split("/"), here = () => asksFor(location.hash).of === of, one = await known(`/api/case/${encodeURIComponent(mn)}/${encodeURIComponent(id)}`, here), box = at("cases");
   if (!here()) return;
   if (!one) { box.replaceChildren(make("p", { class: "bad" }, say("noCase", id)), make("a", { href: "#cases" }, "‹ " + say("way:cases"))); return; }
-  const step = taken => make("li", { "data-step": taken.step }, make("div", {}, `${clock(taken.at)} · ${taken.role ? say("role:" + taken.role) : say("byGateway")} ${taken.author || ""} · `, make("b", {}, say("step:" + taken.step)), taken.from === taken.to ? "" : ` · ${say("case:" + taken.from)} → ${say("case:" + taken.to)}`),
+  const step = taken => make("li", { "data-step": taken.step }, make("div", {}, `${clock(taken.at)} · ${taken.role ? say("role:" + taken.role) : say("byGateway")} ${taken.author || ""} · `, make("b", {}, say(!taken.role && taken.step === "return" && taken.from === taken.to ? "step:alert" : "step:" + taken.step)), taken.from === taken.to ? "" : ` · ${say("case:" + taken.from)} → ${say("case:" + taken.to)}`),
     taken.text ? make("div", {}, taken.text) : null, ...(taken.files || []).map(file => make("div", { class: "soft mono" }, `${file.name} · ${file.bytes} B · SHA-256 ${file.sha256}`)), make("div", { class: "soft" }, say("record", taken.offset)));
   box.replaceChildren(make("div", { class: "head" }, make("h2", {}, one.id), badge(one.colour), make("span", {}, zh ? one.state_zh : one.state), make("a", { href: "#cases" }, "‹ " + say("way:cases"))),
-    make("p", {}, make("a", { href: "#station=" + encodeURIComponent(one.mn) }, one.name || one.mn), ` · ${one.code} · ${say("openedAt")} ${clock(one.opened)} · ${say("due")} ${clock(one.due)} · ${say("returned")} ${one.returned} · ${say("relapses")} ${one.relapses}`), make("p", { class: "soft" }, `${one.rule.clause} (${one.rule.certainty})`),
+    make("p", {}, make("a", { href: "#station=" + encodeURIComponent(one.mn) }, one.name || one.mn), ` · ${one.code} · ${say("openedAt")} ${clock(one.opened)} · ${say("due")} ${clock(one.due)} · ${say("next")} ${one.next ? say("role:" + one.next) : "–"}${one.outlet ? ` · ${say("outlet")} ${one.outlet}` : ""}${one.overdue ? ` · ${say("overdue", one.overdue)}` : ""} · ${say("returned")} ${one.returned} · ${say("relapses")} ${one.relapses}`), one.rule.clause ? make("p", { class: "soft" }, `${one.rule.clause} (${one.rule.certainty})`) : "",
+    ...(one.alerts || []).map(id => make("p", {}, make("a", { href: `#station=${encodeURIComponent(one.mn)}&day=${id.slice(2, 6)}-${id.slice(6, 8)}-${id.slice(8, 10)}` }, id))),
     one.law ? make("p", { class: "note bad" }, `${say("step:to-law")} ${clock(one.law.since)} ${one.law.number || say("noNumber")}`) : "", make("ol", { class: "life" }, ...one.history.map(step)));
   box.dataset.ready = one.id;
 }

@@ -22,15 +22,16 @@ function strips(mn, said, names) {
   const square = (code, day) => {
     const one = [...day.factors, ...day.furnaces].find(one => one.code === code);
     if (!one) return make("span", { class: "day blank", title: day.day });
-    const [sign, kind] = signs[one.outcome] || ["", "none"], text = `${day.day} ${say("outcome:" + one.outcome)}${one.stage === "settled" ? "" : ` (${say("stage:" + one.stage)})`} ${one.exempt ?? one.reported ?? ""}`;
-    return make("a", { class: `day ${kind}${one.stage === "settled" ? "" : " early"}`, href: `#station=${encodeURIComponent(mn)}&day=${day.day}`, title: text, "aria-label": text }, sign);
+    const [sign, kind] = signs[one.outcome] || ["", "none"], text = `${day.day} ${say("outcome:" + one.outcome)}${one.stage === "settled" ? "" : ` (${say("stage:" + one.stage)})`} ${one.exempt ?? one.reported ?? ""}${one.limit ? ` / ${one.limit.max}` : ""}${one.revision ? ` · ${say("revised", one.revision)}` : ""}`;
+    return make("a", { class: `day ${kind}${one.stage === "settled" ? "" : " early"}`, href: `#station=${encodeURIComponent(mn)}&day=${day.day}`, title: text, "aria-label": text }, sign, one.revision ? make("sup", {}, one.revision) : null);
   };
+  const head = make("tr", { class: "dates" }, make("td", {}), make("td", { class: "strip" }, ...said.days.map((day, n) => make("span", { class: "date" }, n % 7 === 0 ? day.day.slice(5) : ""))));
   const latest = code => said.days.flatMap(day => day.factors).filter(one => one.code === code).at(-1);
   const row = code => {
     const one = latest(code);
     return make("tr", { "data-strip": code }, make("th", { scope: "row" }, names[code] ? `${names[code]} ` : "", make("span", { class: "mono" }, code), one ? make("div", { class: "soft" }, `${say("limit")} ${one.limit.max}`) : null), make("td", { class: "strip" }, ...said.days.map(day => square(code, day))));
   };
-  return make("div", { class: "wide", tabindex: 0 }, make("table", {}, make("tbody", {}, ...codes.map(row))));
+  return make("div", { class: "wide", tabindex: 0 }, make("table", {}, make("tbody", {}, head, ...codes.map(row))));
 }
 /** The hours of a day as bars by what they are worth, the limit, and the mean of the day as it went on. */
 function hoursOf(one) {
@@ -42,9 +43,10 @@ function hoursOf(one) {
     return value === null ? null : draw("rect", { class: `hour ${worth}`, x, y: y(value).toFixed(1), width: 10.5, height: (120 - y(value)).toFixed(1) }, title);
   };
   const mean = course.map((mean, hour) => mean === null ? null : `${(12.5 * hour + 6).toFixed(1)},${y(mean).toFixed(1)}`).filter(Boolean);
-  return make("div", {}, draw("svg", { viewBox: "0 0 300 120", preserveAspectRatio: "none", role: "img", "aria-label": inWords(one.explain), class: "hours" }, ...values.map(bar), draw("line", { class: "limit", x1: 0, x2: 300, y1: y(limit), y2: y(limit) }), mean.length > 1 ? draw("polyline", { points: mean.join(" ") }) : null),
+  const rows = one.hours.map(([value, worth], hour) => make("tr", {}, make("td", {}, `${String(hour).padStart(2, "0")}:00`), make("td", { class: "num" }, value ?? "–"), make("td", {}, say("worth:" + (worth || "none"))), make("td", { class: "num" }, one.course[hour] ?? "–")));
+  return make("div", {}, make("div", { class: "axis" }, make("span", {}, high.toPrecision(3)), make("span", {}, `${say("limit")} ${limit}`)), draw("svg", { viewBox: "0 0 300 120", preserveAspectRatio: "none", role: "img", "aria-label": inWords(one.explain), class: "hours" }, ...values.map(bar), draw("line", { class: "limit", x1: 0, x2: 300, y1: y(limit), y2: y(limit) }), mean.length > 1 ? draw("polyline", { points: mean.join(" ") }) : null),
     make("div", { class: "axis" }, ...["00:00", "06:00", "12:00", "18:00", "24:00"].map(time => make("span", {}, time))),
-    make("p", { class: "soft legend" }, ...["valid", "conditional", "exempt", "excluded", "invalid"].filter(worth => one.hours.some(hour => hour[1] === worth)).map(worth => make("span", { class: `key ${worth}` }, say("worth:" + worth))), make("span", { class: "key mean" }, say("course")), make("span", { class: "key limit" }, say("limit"))));
+    make("p", { class: "soft legend" }, ...["valid", "conditional", "exempt", "excluded", "invalid"].filter(worth => one.hours.some(hour => hour[1] === worth)).map(worth => make("span", { class: `key ${worth}` }, say("worth:" + worth))), make("span", { class: "key mean" }, say("course")), make("span", { class: "key limit" }, say("limit"))), make("details", {}, make("summary", {}, say("byHour")), table(["time", "value", "worth", "course"], rows)));
 }
 /** A day: the three values beside the limit, the hours, what people entered. */
 async function day(mn, date) {
@@ -67,8 +69,9 @@ async function day(mn, date) {
 async function judged(mn, box, date, names) {
   const said = await known(`/api/station/${encodeURIComponent(mn)}/days`, () => chosen === mn);
   if (chosen !== mn || !said || !said.days.length) return {};
-  const alert = one => make("p", { class: "note" }, badge(one.colour), ` ${one.code} · ${say("since")} ${one.since} · ${say("stage:" + one.stage)}${one.reply_by ? ` · ${say("replyBy")} ${clock(one.reply_by)} · ${say("finishBy")} ${clock(one.finish_by)}` : ""}`);
-  box.replaceChildren(make("h2", {}, say("judgement")), ...said.alerts.map(alert), strips(mn, said, names), make("p", { class: "soft legend" }, ...Object.entries(signs).map(([outcome, [sign, kind]]) => make("span", {}, make("span", { class: `day ${kind}` }, sign), ` ${say("outcome:" + outcome)}`)), make("span", {}, make("span", { class: "day early none" }, "–"), ` ${say("stage:provisional")}`)), make("div", { id: "day" }));
+  const alert = one => make("p", { class: "note" }, badge(one.colour), ` ${one.alert} · ${one.code} · ${say("since")} ${one.since} · ${say("stage:" + one.stage)}${one.reply_by ? ` · ${say("replyBy")} ${clock(one.reply_by)} · ${say("finishBy")} ${clock(one.finish_by)}` : ""}`);
+  const ofCase = one => make("p", {}, badge(one.colour), " ", make("a", { href: `#case=${encodeURIComponent(one.mn + "/" + one.id)}` }, one.id), ` · ${one.code} · ${zh ? one.state_zh : one.state}${one.due ? ` · ${say("due")} ${clock(one.due)}` : ""}`);
+  box.replaceChildren(make("h2", {}, say("judgement")), ...said.alerts.map(alert), ...(said.cases || []).map(ofCase), strips(mn, said, names), make("p", { class: "soft legend" }, ...Object.entries(signs).map(([outcome, [sign, kind]]) => make("span", {}, make("span", { class: `day ${kind}` }, sign), ` ${say("outcome:" + outcome)}`)), make("span", {}, make("span", { class: "day early none" }, "–"), ` ${say("stage:provisional")}`)), make("div", { id: "day" }));
   box.dataset.ready = mn;
   await day(mn, date);
   return limitsOf(said.days);

@@ -50,11 +50,12 @@ Object.assign(words, {
 });
 /** Words of judgement, alerts and cases. */
 Object.assign(words, {
+  byHour: ["逐时数值", "hour by hour"], worth: ["有效性", "worth"], case: ["案件", "case"], outlet: ["排口", "outlet"], overdue: ["已逾期,催办 {0} 级", "overdue, level {0}"], "step:alert": ["预警并入或升级", "an alert joined or rose"],
   "way:list": ["站点", "stations"], "way:alerts": ["预警", "alerts"], "way:cases": ["案件", "cases"], before: ["上一页", "previous page"], after: ["下一页", "next page"], judgement: ["判定", "judgement"], limit: ["限值", "limit"],
   course: ["日均值走势", "mean of the day so far"], dayOf: ["{0} 判定", "judgement of {0}"], noDay: ["{0} 没有判定数据(无日限值、无数据或已超过 35 天)", "nothing was judged of {0}: no limit of a day, no data, or more than 35 days ago"],
-  reportedMean: ["上报日均值", "reported"], markedMean: ["有效均值", "marked"], exemptMean: ["判定用均值", "exempt"], ratio: ["倍数", "ratio"], outcome: ["结论", "outcome"], revised: ["结算后修订 {0} 次", "revised {0} times after settling"],
-  "outcome:met": ["达标", "met"], "outcome:exceeded": ["超标", "exceeded"], "outcome:not-judged": ["不判定", "not judged"], "outcome:left-to-people": ["待裁定", "left to a ruling"], "stage:running": ["进行中", "under way"],
-  "stage:provisional": ["暂定", "provisional"], "stage:settled": ["已结算", "settled"], "worth:valid": ["有效", "valid"], "worth:conditional": ["待裁定", "left to a ruling"], "worth:exempt": ["豁免", "exempt"],
+  reportedMean: ["上报日均值", "reported"], markedMean: ["有效均值", "marked"], exemptMean: ["判定用均值", "exempt"], ratio: ["与限值之比", "of the limit"], outcome: ["结论", "outcome"], revised: ["结算后修订 {0} 次", "revised {0} times after settling"],
+  "outcome:met": ["达标", "met"], "outcome:exceeded": ["超标", "exceeded"], "outcome:not-judged": ["不判定", "not judged"], "outcome:left-to-people": ["待人工认定", "left to a ruling"], "stage:running": ["进行中", "under way"],
+  "stage:provisional": ["暂定", "provisional"], "stage:settled": ["已结算", "settled"], "worth:valid": ["有效", "valid"], "worth:conditional": ["待人工认定", "left to a ruling"], "worth:exempt": ["豁免", "exempt"],
   "worth:excluded": ["不参与统计", "not counted"], "worth:invalid": ["无效", "invalid"], "worth:missing": ["缺失", "missing"], "worth:none": ["未说明", "nothing said"], colour: ["颜色", "colour"], "colour:blue": ["蓝色", "blue"],
   "colour:yellow": ["黄色", "yellow"], "colour:orange": ["橙色", "orange"], "colour:red": ["红色", "red"], "colour:none": ["无", "none"], region: ["地区", "region"], firstDay: ["首个超标日", "first day"], stage: ["阶段", "stage"],
   replyBy: ["反馈截止", "answer by"], finishBy: ["整改截止", "finish by"], alertsOff: ["未启用预警([alerts] enabled = false)。", "Alerts are off ([alerts] enabled = false)."], noAlerts: ["没有未解除的预警。", "No alerts are open."],
