@@ -22,7 +22,7 @@ use hj212_coverage::DayCount;
 use hj212_interpret::{CardContent, DataContent, EventKind, Says, StationEvent, TypedPublication};
 use hj212_model::message::{RejectReason, StationFacts, Timestamp};
 use offset::Offsets;
-pub use order::Order;
+pub use order::RowOrder;
 pub use query::{Only, Query};
 pub use row_snapshot::Page;
 use row_snapshot::{RowSnapshot, rate};

@@ -12,7 +12,7 @@ use super::row_snapshot::rate;
 /// By what rows are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Order {
+pub enum RowOrder {
     /// By MN.
     #[default]
     Mn,
@@ -34,21 +34,21 @@ pub enum Order {
     Trouble,
 }
 
-impl Order {
+impl RowOrder {
     /// Sorts rows that stand in the order of their MNs.
     pub(super) fn sort(self, down: bool, rows: &mut [(&String, &Row)]) {
         let turned = |order: Ordering| if down { order.reverse() } else { order };
         match self {
-            Order::Mn if !down => {}
-            Order::Mn => rows.reverse(),
-            Order::Name => rows.sort_by(|(_, one), (_, other)| turned(name(one).cmp(name(other)))),
-            Order::State
-            | Order::Heard
-            | Order::Clock
-            | Order::Completeness
-            | Order::Deviations
-            | Order::Refused
-            | Order::Trouble => {
+            RowOrder::Mn if !down => {}
+            RowOrder::Mn => rows.reverse(),
+            RowOrder::Name => rows.sort_by(|(_, one), (_, other)| turned(name(one).cmp(name(other)))),
+            RowOrder::State
+            | RowOrder::Heard
+            | RowOrder::Clock
+            | RowOrder::Completeness
+            | RowOrder::Deviations
+            | RowOrder::Refused
+            | RowOrder::Trouble => {
                 let mut keyed: Vec<_> = rows.iter().map(|(mn, row)| (self.number(row), (*mn, *row))).collect();
                 keyed.sort_by(|(one, _), (other, _)| turned(one.cmp(other)));
                 rows.iter_mut().zip(keyed).for_each(|(place, (_, row))| *place = row);
@@ -59,31 +59,31 @@ impl Order {
     fn number(self, row: &Row) -> i64 {
         let Some(seen) = row.seen.as_deref() else {
             return match self {
-                Order::State => 2,
-                Order::Completeness => i64::MAX,
-                Order::Heard | Order::Clock => i64::MIN,
-                Order::Mn | Order::Name | Order::Deviations | Order::Refused => 0,
-                Order::Trouble => 2000 * i64::from(row.fails()),
+                RowOrder::State => 2,
+                RowOrder::Completeness => i64::MAX,
+                RowOrder::Heard | RowOrder::Clock => i64::MIN,
+                RowOrder::Mn | RowOrder::Name | RowOrder::Deviations | RowOrder::Refused => 0,
+                RowOrder::Trouble => 2000 * i64::from(row.fails()),
             };
         };
         match self {
-            Order::Mn | Order::Name => 0,
-            Order::State if row.is_unheard() => 2,
-            Order::State => i64::from(!seen.online),
-            Order::Heard => seen.latest.get(seen.last_kind).map_or(i64::MIN, |(_, data)| data.received.0),
-            Order::Clock => seen.offsets.median().map_or(i64::MIN, |off| off.saturating_abs()),
-            Order::Completeness => {
+            RowOrder::Mn | RowOrder::Name => 0,
+            RowOrder::State if row.is_unheard() => 2,
+            RowOrder::State => i64::from(!seen.online),
+            RowOrder::Heard => seen.latest.get(seen.last_kind).map_or(i64::MIN, |(_, data)| data.received.0),
+            RowOrder::Clock => seen.offsets.median().map_or(i64::MIN, |off| off.saturating_abs()),
+            RowOrder::Completeness => {
                 // The kinds in the order in which a row shows them.
                 let of = |kind: &&str| seen.completeness.get(*kind)?.1.as_ref();
                 let shown = ["minute", "hour", "realtime", "day"].iter().find_map(of);
                 shown.and_then(rate).map_or(i64::MAX, |rate| (rate * 10_000.0) as i64)
             }
-            Order::Deviations => {
+            RowOrder::Deviations => {
                 let counts = seen.card.iter().flat_map(|(_, card)| &card.deviations);
                 counts.fold(0, |sum, (_, count)| sum.saturating_add(i64::try_from(*count).unwrap_or(i64::MAX)))
             }
-            Order::Refused => i64::try_from(seen.refused).unwrap_or(i64::MAX),
-            Order::Trouble => {
+            RowOrder::Refused => i64::try_from(seen.refused).unwrap_or(i64::MAX),
+            RowOrder::Trouble => {
                 let marks = i64::try_from(seen.marks.len()).unwrap_or(i64::MAX).min(1000);
                 4000 * i64::from(seen.refusal.is_some()) + 2000 * i64::from(row.fails()) + marks
             }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Row;
-use super::order::Order;
+use super::order::RowOrder;
 
 /// Which stations by their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Query {
     /// By state.
     pub only: Only,
     /// By what they are sorted.
-    pub sort: Order,
+    pub sort: RowOrder,
     /// Whether the other way round.
     pub down: bool,
     /// How many rows to skip.
@@ -46,7 +46,7 @@ impl Default for Query {
             text: String::new(),
             region: String::new(),
             only: Only::All,
-            sort: Order::Mn,
+            sort: RowOrder::Mn,
             down: false,
             first: 0,
             rows: 50,

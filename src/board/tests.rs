@@ -213,20 +213,20 @@ fn rows_are_sorted_as_asked_and_by_mn_where_they_are_alike() {
     board.published(&said("C", Says::Data(data(Kind::Minute, None, Timestamp(TIME.0 + MINUTE), false)), &json!({})));
     board.published(&event("C", EventKind::Online, TIME, &json!({})));
     board.published(&refused("B", RejectReason::CrcMismatch));
-    let sorted = |sort: Order, down: bool| -> String {
+    let sorted = |sort: RowOrder, down: bool| -> String {
         let page = board.page(&Query { sort, down, ..Query::default() }).view();
         page["rows"].as_array().unwrap().iter().map(|row| row["mn"].as_str().unwrap().to_owned()).collect()
     };
     for (order, up, down) in [
-        (Order::Mn, "ABCD", "DCBA"),
-        (Order::Name, "ABCD", "CDBA"),
-        (Order::State, "CBAD", "ADBC"),
-        (Order::Heard, "ADBC", "CBAD"),
-        (Order::Refused, "ACDB", "BACD"),
-        (Order::Trouble, "CADB", "BADC"),
-        (Order::Clock, "ABCD", "ABCD"),
-        (Order::Completeness, "ABCD", "ABCD"),
-        (Order::Deviations, "ABCD", "ABCD"),
+        (RowOrder::Mn, "ABCD", "DCBA"),
+        (RowOrder::Name, "ABCD", "CDBA"),
+        (RowOrder::State, "CBAD", "ADBC"),
+        (RowOrder::Heard, "ADBC", "CBAD"),
+        (RowOrder::Refused, "ACDB", "BACD"),
+        (RowOrder::Trouble, "CADB", "BADC"),
+        (RowOrder::Clock, "ABCD", "ABCD"),
+        (RowOrder::Completeness, "ABCD", "ABCD"),
+        (RowOrder::Deviations, "ABCD", "ABCD"),
     ] {
         assert_eq!((sorted(order, false).as_str(), sorted(order, true).as_str()), (up, down), "{order:?}");
     }
@@ -236,7 +236,8 @@ fn rows_are_sorted_as_asked_and_by_mn_where_they_are_alike() {
 fn answers_to_people_put_nobody_on_the_board() {
     let mut board = board();
     let before = board.counts();
-    for content in [Says::CaseStatus, Says::RulingStatus { accepted: false }, Says::CommandStatus, Says::CommandRefused] {
+    for content in [Says::CaseStatus, Says::RulingStatus { accepted: false }, Says::CommandStatus, Says::CommandRefused]
+    {
         board.published(&said("GHOST", content, &json!({})));
     }
     assert_eq!(board.counts(), before);

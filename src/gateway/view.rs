@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::push::{Pusher, shown};
 use super::questions::Questions;
 use crate::board::{Board, Figures, Query, lock};
-use crate::http::{Answer, Check, Judged, Refused, View};
+use crate::http::{Answer, Check, JudgementQuestion, Refused, View};
 use crate::net::ListenerState;
 use hj212::Deviation;
 use hj212_interpret as interpret;
@@ -372,7 +372,7 @@ impl View for GatewayView {
         Value::Array(lock(&self.board).refusals())
     }
 
-    fn judged(&self, asked: Judged) -> Answer {
+    fn judged(&self, asked: JudgementQuestion) -> Answer {
         let questions = self.questions.clone();
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
@@ -440,15 +440,15 @@ fn name(shared: &ListenerState, one: &mut Value) {
 }
 
 /// What is known of what is asked of judgement.
-fn answered(interpreter: &interpret::Interpreter, asked: &Judged) -> Option<Value> {
+fn answered(interpreter: &interpret::Interpreter, asked: &JudgementQuestion) -> Option<Value> {
     match asked {
-        Judged::Alerts => Some(judged::alerts(interpreter)),
-        Judged::Cases => Some(judged::cases(interpreter)),
-        Judged::Case(mn, id) => {
+        JudgementQuestion::Alerts => Some(judged::alerts(interpreter)),
+        JudgementQuestion::Cases => Some(judged::cases(interpreter)),
+        JudgementQuestion::Case(mn, id) => {
             let case = interpreter.cases().get(mn, id)?;
             Some(judged::case(&hj212_cases::Rules::built_in(), case))
         }
-        Judged::Days(mn) => judged::days(interpreter, mn),
-        Judged::Day(mn, day) => judged::day_of(interpreter, mn, hj212_judgement::calendar::read(day)?),
+        JudgementQuestion::Days(mn) => judged::days(interpreter, mn),
+        JudgementQuestion::Day(mn, day) => judged::day_of(interpreter, mn, hj212_judgement::calendar::read(day)?),
     }
 }

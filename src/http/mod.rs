@@ -116,7 +116,7 @@ pub enum Refused {
 
 /// What is asked of judgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judged {
+pub enum JudgementQuestion {
     /// The alerts that are open.
     Alerts,
     /// All cases.
@@ -153,7 +153,7 @@ pub trait View: Send + Sync + 'static {
     /// What was rejected last.
     fn rejected(&self) -> Value;
     /// What judgement knows.
-    fn judged(&self, asked: Judged) -> Answer;
+    fn judged(&self, asked: JudgementQuestion) -> Answer;
     /// The file with the token.
     fn token_file(&self) -> Option<&Path>;
     /// Somebody without the token wanted to change something.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Listener};
 use super::host::is_own;
-use super::{Check, HISTORIES_MAX, Judged, VIEWERS_MAX, View, change, explain, page};
+use super::{Check, HISTORIES_MAX, JudgementQuestion, VIEWERS_MAX, View, change, explain, page};
 use crate::board::Query;
 
 /// How often live viewers hear.
@@ -79,22 +79,27 @@ pub async fn serve(
         .route("/api/station/{mn}", get(station))
         .route("/api/station/{mn}/history", get(history))
         .route("/api/rejected", get(async |State(server): State<Server>| Json(server.view.rejected())))
-        .route("/api/alerts", get(async |State(server): State<Server>| judged(&server, Judged::Alerts).await))
-        .route("/api/cases", get(async |State(server): State<Server>| judged(&server, Judged::Cases).await))
+        .route(
+            "/api/alerts",
+            get(async |State(server): State<Server>| judged(&server, JudgementQuestion::Alerts).await),
+        )
+        .route("/api/cases", get(async |State(server): State<Server>| judged(&server, JudgementQuestion::Cases).await))
         .route(
             "/api/case/{mn}/{id}",
             get(async |State(server): State<Server>, Path((mn, id)): Path<(String, String)>| {
-                judged(&server, Judged::Case(mn, id)).await
+                judged(&server, JudgementQuestion::Case(mn, id)).await
             }),
         )
         .route(
             "/api/station/{mn}/days",
-            get(async |State(server): State<Server>, Path(mn): Path<String>| judged(&server, Judged::Days(mn)).await),
+            get(async |State(server): State<Server>, Path(mn): Path<String>| {
+                judged(&server, JudgementQuestion::Days(mn)).await
+            }),
         )
         .route(
             "/api/station/{mn}/day/{day}",
             get(async |State(server): State<Server>, Path((mn, day)): Path<(String, String)>| {
-                judged(&server, Judged::Day(mn, day)).await
+                judged(&server, JudgementQuestion::Day(mn, day)).await
             }),
         )
         .route("/api/live", get(live))
@@ -172,7 +177,7 @@ async fn station(State(server): State<Server>, Path(mn): Path<String>) -> Respon
     }
 }
 
-async fn judged(server: &Server, asked: Judged) -> Response {
+async fn judged(server: &Server, asked: JudgementQuestion) -> Response {
     match server.view.judged(asked).await {
         Ok(Some(known)) => Json(known).into_response(),
         Ok(None) => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station, day or case" }))).into_response(),

@@ -30,7 +30,7 @@ use hj212_model::telemetry::{Counter, Telemetry};
 use moves::StationMoves;
 use pace::Paces;
 pub use registered::Keys;
-use registered::Stations;
+use registered::RegisteredStations;
 
 /// See the head of the file.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct ListenerState {
     settings: RwLock<Arc<Settings>>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) clock: fn() -> Timestamp,
-    stations: Stations,
+    stations: RegisteredStations,
     appender: Appender<StoredNotice>,
     directory: Mutex<Directory>,
     learned: Mutex<BTreeMap<String, Learned>>,
@@ -71,7 +71,7 @@ impl ListenerState {
             settings: RwLock::new(Arc::new(settings)),
             telemetry,
             clock,
-            stations: Stations::new(registry.into()),
+            stations: RegisteredStations::new(registry.into()),
             appender,
             directory: Mutex::default(),
             learned: Mutex::default(),
@@ -113,7 +113,7 @@ impl ListenerState {
         self.stations.replace(registry, self.moves.shown());
     }
 
-    /// Stations may speak as they were told from the next frame on; whether that is new.
+    /// RegisteredStations may speak as they were told from the next frame on; whether that is new.
     pub fn follow(&self, told: Vec<Told>) -> bool {
         self.stations.follow(told)
     }
@@ -234,7 +234,7 @@ impl ListenerState {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Stations that are connected.
+    /// RegisteredStations that are connected.
     #[must_use]
     pub fn stations_online(&self) -> usize {
         open(&self.directory).len()

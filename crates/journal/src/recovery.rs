@@ -335,16 +335,16 @@ struct Scanned {
 
 /// What may be believed of the date by the records of a segment: that it was made when its header says, and that between two records no more time
 /// passed than a gateway may be away. A clock that jumped is believed when it has stayed so among the records ([`hj212_model::clock::belief`]).
-struct Dates {
+struct SegmentDates {
     belief: Belief,
     passed: i64,
     before: Option<i64>,
 }
 
-impl Dates {
-    fn of(header: Option<&SegmentHeader>) -> Dates {
+impl SegmentDates {
+    fn of(header: Option<&SegmentHeader>) -> SegmentDates {
         let belief = header.map_or_else(Belief::default, |header| Belief::since(header.created));
-        Dates { belief, passed: 0, before: None }
+        SegmentDates { belief, passed: 0, before: None }
     }
 
     fn record(&mut self, time: Timestamp) {
@@ -377,7 +377,7 @@ impl Scan<'_> {
         let (mut walk, header) = Walk::open(self.disk, &path, self.first, self.id, past)?;
         let length = walk.len()?;
         let (mut last, mut holes) = (None, Vec::new());
-        let mut dates = Dates::of(header.as_ref());
+        let mut dates = SegmentDates::of(header.as_ref());
         loop {
             match walk.next(self.limit, length)? {
                 Step::Record(found) => {

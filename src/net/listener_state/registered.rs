@@ -33,15 +33,15 @@ impl Registered {
 
 /// See the head of the file.
 #[derive(Debug)]
-pub(super) struct Stations {
+pub(super) struct RegisteredStations {
     registry: RwLock<Registered>,
     keys: RwLock<Keys>,
 }
 
-impl Stations {
-    pub(super) fn new(registry: Arc<Registry>) -> Stations {
+impl RegisteredStations {
+    pub(super) fn new(registry: Arc<Registry>) -> RegisteredStations {
         let registry = RwLock::new(Registered::of(registry, Vec::new(), Vec::new()));
-        Stations { registry, keys: RwLock::default() }
+        RegisteredStations { registry, keys: RwLock::default() }
     }
 
     /// The stations that may speak, with what they were told since they were registered.
@@ -66,7 +66,7 @@ impl Stations {
         *now = Registered::of(Arc::clone(&now.files), std::mem::take(&mut now.told), shown);
     }
 
-    /// Stations were told something; whether that is new.
+    /// RegisteredStations were told something; whether that is new.
     pub(super) fn follow(&self, told: Vec<Told>) -> bool {
         let mut now = self.registry.write().unwrap_or_else(PoisonError::into_inner);
         let new = now.told != told;
