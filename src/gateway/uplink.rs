@@ -135,7 +135,7 @@ struct UplinkTask {
     time: Timestamp,
     cursor_stored_at: Instant,
     recalled_at: Instant,
-    /// Whether the host's clock was doubted at the last record.
+    /// Whether it was said that the host's clock is doubted. A run that begins with such a clock says it with its first record.
     clock_doubted: bool,
     /// Whether the disk is full: the older checkpoints have gone then.
     pressed: bool,
@@ -186,7 +186,7 @@ impl UplinkTask {
             time: Timestamp(0),
             cursor_stored_at: Instant::now(),
             recalled_at: Instant::now(),
-            clock_doubted: interpreter.clock_apart().is_some(),
+            clock_doubted: false,
             interpreter,
             pressed: false,
             refused: None,
