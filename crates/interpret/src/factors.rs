@@ -34,6 +34,8 @@ pub(super) struct System {
     pub(super) medium: Medium,
     /// The categories of factors that make sense, one bit each.
     pub(super) carries: u32,
+    /// Whether it discharges by an outlet.
+    pub(super) outlet: bool,
     /// One bit for the ST; 0: an unknown one.
     bit: u32,
     /// Whether the record says another medium than its ST, or leaves it open: then a name of the field that depends on ST is none.
@@ -51,7 +53,7 @@ impl System {
             Known { registered: Medium::Unknown, said: Medium::Unknown, listed: false, habit: Evidence::NOTHING };
         let (two, three) = (Choice::Said, Choice::Said);
         let tables = Tables { two, three, medium: Medium::Unknown, single: Medium::Unknown, none: false };
-        System { medium: Medium::Unknown, carries: u32::MAX, bit: 0, doubtful: false, known, tables }
+        System { medium: Medium::Unknown, carries: u32::MAX, outlet: true, bit: 0, doubtful: false, known, tables }
     };
 
     /// The same for a record that shows this, of a station whose earlier ones showed `habit`.
@@ -171,7 +173,8 @@ impl Dictionary {
             let known = Known { said: medium, listed: true, ..System::UNKNOWN.known };
             let tables = decide(Evidence::NOTHING, known);
             let bit = 1u32.checked_shl(at as u32).unwrap_or(0);
-            self.systems.push((st, System { medium, carries, bit, doubtful: false, known, tables }));
+            self.systems
+                .push((st, System { medium, carries, outlet: row.outlet, bit, doubtful: false, known, tables }));
         }
         self.gas = self.category("gas", false) | self.category("flue-gas-process", false);
         self.water = self.category("water", false) | self.category("sewage-process", false);

@@ -223,7 +223,7 @@ impl Interpreter {
         station.habits.learn(packet.st, report.evidence);
         let received = packet.place.at;
         station.marks.believe(self.now);
-        let told = marks::RecordFacts { edition, medium: system.medium, kind, moment, received };
+        let told = marks::RecordFacts { edition, medium: system.medium, outlet: system.outlet, kind, moment, received };
         self.rulings.judge(station, facts, told, &report, &mut self.verdict);
         let envelope = DataHead {
             id: &self.id,

@@ -26,7 +26,7 @@ use hj212::secret::{masked_whole, may_hold};
 use hj212_coverage::{Grain, IntervalOrigin, Ledger};
 use hj212_marking::{
     Answer, Changed, Happening, Link, Mark, MarkVerdict, Observation, PaceOf, Paces, Plan, Reading, Revision, RuleBook,
-    SWEEP, Validity, explain_as, of_shared,
+    SWEEP, Validity, WATER_BODY, explain_as, of_shared,
 };
 use hj212_model::message::{Kind, StationFacts, Timestamp};
 
@@ -60,16 +60,19 @@ fn read(texts: &BTreeMap<String, String>) -> Option<Arc<RuleBook>> {
 pub(super) struct RecordFacts {
     pub(super) edition: Option<Edition>,
     pub(super) medium: Medium,
+    /// Whether the station discharges by an outlet.
+    pub(super) outlet: bool,
     pub(super) kind: Kind,
     pub(super) moment: Option<Moment>,
     pub(super) received: Timestamp,
 }
 
-/// The medium as rule files say it.
-const fn of(medium: Medium) -> &'static str {
+/// The medium as rule files say it. Rivers, lakes, groundwater and the sea are water without an outlet: nothing there rests on a flow.
+const fn of(medium: Medium, outlet: bool) -> &'static str {
     match medium {
         Medium::Air => "air",
-        Medium::Water => "water",
+        Medium::Water if outlet => "water",
+        Medium::Water => WATER_BODY,
         Medium::Unknown => "",
     }
 }
@@ -136,13 +139,13 @@ impl RulesInForce {
         &mut self,
         station: &mut Station,
         facts: Option<&StationFacts>,
-        medium: Medium,
+        (medium, outlet): (Medium, bool),
     ) -> (Arc<Plan>, Vec<Happening>) {
         if let Some(plan) = &station.plan {
             return (Arc::clone(plan), Vec::new());
         }
         let edition = facts.and_then(|facts| facts.edition).unwrap_or(Edition::V2017);
-        self.install(station, facts, (edition.year().to_owned(), of(medium).to_owned()))
+        self.install(station, facts, (edition.year().to_owned(), of(medium, outlet).to_owned()))
     }
 
     fn install(
@@ -171,7 +174,7 @@ impl RulesInForce {
         verdict.happenings.clear();
         verdict.revisions.clear();
         verdict.conflicts.clear();
-        let medium = of(told.medium);
+        let medium = of(told.medium, told.outlet);
         let edition = told.edition.unwrap_or(Edition::V2017).year();
         let same = station.ruled.as_ref().is_some_and(|(e, m)| e == edition && m == medium);
         let mut before = Vec::new();
@@ -524,7 +527,8 @@ impl Interpreter {
         };
         let mut verdict = MarkVerdict::default();
         let registered = facts.and_then(|facts| facts.st.as_deref()).map(str::as_bytes);
-        let medium = self.dictionary.system(registered, registered).medium;
+        let system = self.dictionary.system(registered, registered);
+        let medium = (system.medium, system.outlet);
         let (plan, changed) = self.rulings.ruled(station, facts, medium);
         let edition = facts.and_then(|facts| facts.edition).or(station.edition);
         let system = self.dictionary.system(registered, station.st.as_deref());

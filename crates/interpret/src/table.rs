@@ -75,6 +75,8 @@ pub struct SystemRow {
     pub medium: String,
     /// The categories of factors that make sense for it; `*`: all.
     pub carries: Vec<String>,
+    /// Whether it is a source that discharges by an outlet: then the flow there counts.
+    pub outlet: bool,
 }
 
 /// A number that is sent in place of "no value".
@@ -106,12 +108,13 @@ pub fn aliases() -> Vec<Alias> {
 /// All kinds of stations.
 #[must_use]
 pub fn systems() -> Vec<SystemRow> {
-    read(SYSTEMS, |[st, name, name_en, medium, carries]| SystemRow {
+    read(SYSTEMS, |[st, name, name_en, medium, carries, outlet]| SystemRow {
         st,
         name,
         name_en,
         medium,
         carries: words(&carries),
+        outlet: outlet == "yes",
     })
 }
 

@@ -4,6 +4,7 @@
 //! * the order of the items within a report, of the reports of one period, and of entries does not matter: of a mean it is the other mean of
 //!   its own period that counts, as that is known now, and what is entered about oxygen or flow later lies over what rests on them;
 //! * a flow of 0 and no flow at all are two things, with two marks (`basis:flow`, `basis:no-flow`);
+//! * nothing rests on oxygen or flow but factors of the same medium, and nothing on a flow where there is no outlet: rivers, groundwater, the sea;
 //! * what the registration says the outlet has no instrument for (`without`) is not missed; what it says of it all the same counts.
 
 use super::calendar;
@@ -28,9 +29,14 @@ impl Basis {
     /// Whether a reading of this rank rests on it.
     fn bears(&self, reading: &Reading<'_>, rank: u8) -> bool {
         let converted = || reading.judged.is_some_and(|text| text.parse::<f64>().is_ok());
-        (if self.of_converted { converted() } else { rank >= 2 })
-            && reading.code != self.factor
-            && !self.but.iter().any(|but| but == reading.code)
+        (if self.of_converted { converted() } else { rank >= 2 }) && self.concerns(reading.code)
+    }
+
+    /// Whether a factor rests on it: one of another medium (`a` air, `w` water, `L` noise, …) does not, wherever it was measured.
+    fn concerns(&self, code: &str) -> bool {
+        let letter = |code: &str| code.chars().next().filter(char::is_ascii_alphabetic);
+        let same = letter(code).is_none_or(|own| letter(&self.factor) == Some(own));
+        same && code != self.factor && !self.but.iter().any(|but| but == code)
     }
 
     /// Whether a value of its factor is one that others can rest on.
@@ -56,7 +62,7 @@ impl Plan {
 
     /// The factors that values of this code may rest on, whether they are converted or not.
     pub(super) fn bases_of<'p>(&'p self, code: &'p str) -> impl Iterator<Item = &'p str> {
-        let of_it = move |basis: &&Basis| basis.factor != code && !basis.but.iter().any(|but| but == code);
+        let of_it = move |basis: &&Basis| basis.concerns(code);
         self.rests.iter().filter(of_it).map(|basis| basis.factor.as_str())
     }
 

@@ -86,7 +86,7 @@ pub use memory::{ENTRIES_BYTES_MAX, ENTRIES_ENDED_MAX, ENTRY_IDS_MAX, EPISODES_M
 pub use occasion::OCCASIONS_MAX;
 pub use paces::{PaceOf, Paces};
 pub use period::KEPT;
-pub use plan::{Plan, PlannedRules, unknown_names};
+pub use plan::{Plan, PlannedRules, WATER_BODY, unknown_names};
 pub use require::BREAKS_MAX;
 pub use revise::REVISED_MAX;
 pub use revision::{Cause, Revised, Revision};

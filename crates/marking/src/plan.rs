@@ -167,6 +167,9 @@ pub(super) struct Watch {
     pub(super) key: String,
 }
 
+/// The medium of stations that watch rivers, lakes, groundwater or the sea: water without an outlet.
+pub const WATER_BODY: &str = "water-body";
+
 /// The rules of one station, with the numbers that are its own.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -349,6 +352,8 @@ impl PlannedRules {
     }
 
     fn new(book: &RuleBook, facts: &StationFacts, edition: &str, medium: &str) -> PlannedRules {
+        // What is said of water holds of a body of water, too, but for what rests on an outlet's flow.
+        let (outlet, medium) = (medium, if medium == WATER_BODY { "water" } else { medium });
         // Two sets of flags on one station would read one letter in two ways: one that is named takes the edition's place.
         let named = facts.rules.iter().any(|name| book.sets.get(name).is_some_and(|set| set.other_flags.is_some()));
         let of_edition =
@@ -387,7 +392,7 @@ impl PlannedRules {
                 plan.watch(book, facts, conflict);
             }
             plan.requires.extend(set.requires.iter().cloned());
-            plan.rests.extend(set.bases.iter().filter(|basis| basis.medium == medium).cloned().map(|mut basis| {
+            plan.rests.extend(set.bases.iter().filter(|basis| basis.medium == outlet).cloned().map(|mut basis| {
                 // What the outlet does not measure, by its registration, is not missed.
                 basis.needed &= !facts.without.contains(&basis.factor);
                 basis

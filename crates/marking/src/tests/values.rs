@@ -154,3 +154,24 @@ fn a_station_is_silent_by_its_own_interval_wherever_that_is_from() {
     let mark = player.marks.held().find(|mark| mark.silence).unwrap();
     assert!(mark.inputs.iter().any(|input| input.signal == "interval_of_kind" && input.value == "3600 s (hour)"));
 }
+
+#[test]
+fn nothing_but_waste_water_rests_on_the_flow_of_an_outlet() {
+    let hour = |medium: &str, code: &str| {
+        let mut player = Player::new(&book(), &rig(""), "2017", medium);
+        player.report(Kind::Hour, &[(code.to_owned(), "5".to_owned(), Some("N".to_owned()))]);
+        player.judged.last().unwrap().1.marks.clone()
+    };
+    assert_eq!(hour("water", "w01018"), ["basis:no-flow"], "HJ 356-2019, 6.3");
+    // A chimney, noise and a state of an instrument under the ST of waste water; and a river.
+    for (medium, code) in [
+        ("water", "a34013"),
+        ("water", "LA"),
+        ("water", "i12001"),
+        (WATER_BODY, "w01018"),
+        (WATER_BODY, "w21003"),
+        ("", "w01018"),
+    ] {
+        assert_eq!(hour(medium, code), [""; 0], "{medium} {code}");
+    }
+}
