@@ -14,7 +14,12 @@ pub(super) fn clock(at: Timestamp) -> String {
 
 /// The minute that holds `at`, from 1970.
 pub(super) fn minute(at: Timestamp) -> i32 {
-    i32::try_from(at.0.div_euclid(MINUTE)).unwrap_or(i32::MAX)
+    whole(at.0.div_euclid(MINUTE))
+}
+
+/// A number that is as large, or as small, as can be if it does not fit.
+pub(super) fn whole(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
 }
 
 /// When a minute begins.

@@ -10,7 +10,7 @@ use super::super::amount::{Fraction, RuleSpan, percent};
 use super::super::cap::Cap;
 use super::super::finding::{Finding, LeadInput};
 use super::super::seen::{LeadGrain, ValueSeen};
-use super::super::words::{MINUTE, clock, minute, of_minute};
+use super::super::words::{MINUTE, clock, minute, of_minute, whole};
 use hj212_judgement::{Decimal, Words, calendar};
 use hj212_model::message::time::BEIJING_OFFSET_SECONDS;
 
@@ -116,7 +116,7 @@ const fn local(at: i64) -> i64 {
 impl CapWindow {
     /// Counts a value. What is found stands in the buckets that are full.
     fn count(&mut self, rule: &CappedRule, seen: &ValueSeen<'_>, value: i64) -> Option<Finding> {
-        let number = i32::try_from(local(seen.at.0).div_euclid(rule.bucket.0)).unwrap_or(i32::MAX);
+        let number = whole(local(seen.at.0).div_euclid(rule.bucket.0));
         let mut found = None;
         if self.buckets.is_empty() || number > self.newest {
             found = self.judge(rule, seen.code);
