@@ -94,7 +94,7 @@ fn factor(code: &str, picture: &Picture) -> Value {
         "code": code, "limit": picture.limit.view(), "stage": picture.stage.name(), "revision": picture.revision,
         "outcome": judged.outcome.name(), "reasons": judged.reasons.iter().map(|r| r.name()).collect::<Vec<_>>(),
         "reported": judged.reported.map(|v| v.to_string()), "marked": judged.marked.map(|v| v.text(6)),
-        "exempt": judged.exempt.map(|v| v.text(6)), "ratio": judged.ratio.map(|v| v.text(4)),
+        "exempt": judged.exempt.map(|v| v.text(6)), "ratio": judged.ratio.map(hj212_judgement::Ratio::times_text),
         "explain": picture.words.view(),
     })
 }

@@ -21,8 +21,10 @@ use super::station::Station;
 use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, hash, json as text, micros};
 use hj212_cases::{Colour, Exceeded, Opening};
 use hj212_judgement::alerts::{Alert, Rules};
-use hj212_judgement::{self as judgement, Asked, FLOW, Heard, Held, Mean, Outcome, Picture, Raised, Said, Stage, What};
-use hj212_marking::{Happening, Mark, MarkVerdict, Plan, Validity};
+use hj212_judgement::{
+    self as judgement, Asked, FLOW, Heard, Held, Mean, Outcome, Picture, Raised, RevisedBy, Said, Stage, What,
+};
+use hj212_marking::{Cause as MarkCause, Count, Happening, Mark, MarkVerdict, Plan, Validity};
 use hj212_model::message::{Context, Kind, Timestamp};
 
 /// Entries that stand in the judgement of a day, at most.
@@ -78,6 +80,10 @@ impl Asked for Ask<'_> {
 
     fn due(&self, code: &str) -> u32 {
         self.station.marks.hours_due(code).unwrap_or(24)
+    }
+
+    fn counted(&self, rule: &Count) -> Vec<String> {
+        self.plan.counted(rule)
     }
 
     fn lifted(&self, object: &str, marks: &[String], at: Timestamp) -> bool {
@@ -166,6 +172,7 @@ pub(super) fn heard(
         return;
     }
     with(settings, judging, station, place.at, (place, numbers), out, |outlet, held, said| {
+        outlet.present(place.at);
         for (number, reading) in report.readings.iter().enumerate() {
             let key = report.key_of(reading);
             let Ok(code) = std::str::from_utf8(&key) else { continue };
@@ -224,7 +231,13 @@ pub(super) fn follow(
         for revision in &verdict.revisions {
             let Some(of) = mean_of(revision.kind) else { continue };
             for reading in &revision.readings {
-                outlet.worth(held.limits, (of, revision.data_time, &reading.code), reading.is, said);
+                let cause = match revision.cause {
+                    MarkCause::Entry(_) => Some(RevisedBy::Entry),
+                    MarkCause::Ruling(..) => Some(RevisedBy::Ruling),
+                    MarkCause::Values => Some(RevisedBy::LateRecord),
+                    MarkCause::Mark(_) => None,
+                };
+                outlet.worth(held.limits, (of, revision.data_time, &reading.code), (reading.is, cause), said);
             }
         }
         for happening in &verdict.happenings {
@@ -234,7 +247,11 @@ pub(super) fn follow(
                 outlet.limit_near(rules, &happening.detail, happening.at, said);
             }
             if let Some(mark) = touching(happening, held) {
-                outlet.touch(mark.since, mark.until.unwrap_or(place.at), place.at, said);
+                let cause = match happening.kind {
+                    "mark-ruled" => Some(RevisedBy::Ruling),
+                    _ => mark.said.is_some().then_some(RevisedBy::Entry),
+                };
+                outlet.touch((mark.since, mark.until.unwrap_or(place.at)), cause, place.at, said);
             }
         }
     });

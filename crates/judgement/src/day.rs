@@ -104,7 +104,7 @@ pub struct DayJudged {
     pub outcome: Outcome,
     /// Why, in order.
     pub reasons: Vec<Reason>,
-    /// How many times the limit the last value is.
+    /// How many times the limit the last value is, as it is compared.
     pub ratio: Option<Ratio>,
 }
 
@@ -181,13 +181,11 @@ impl Looked<'_> {
                 hours.excluded += 1;
                 continue;
             }
-            let Some(value) = value else {
+            let weight = weigh(hour);
+            // Whatever else is said of it, as the marks see to the flow too.
+            unweighed += u32::from(cell.value().is_some() && weight.is_none());
+            let Some((value, weight)) = value.zip(weight) else {
                 hours.invalid += 1;
-                continue;
-            };
-            let Some(weight) = weigh(hour) else {
-                hours.invalid += 1;
-                unweighed += 1;
                 continue;
             };
             let counted = (value.nano(), weight);
@@ -234,7 +232,7 @@ impl Looked<'_> {
             weighted: matches!(self.weights, Weights::Flow(..)),
             outcome: Outcome::NotJudged,
             reasons: Vec::new(),
-            ratio: value.and_then(|value| value.times(self.limit.max)),
+            ratio: value.and_then(|value| self.limit.times(value)),
         };
         match enough {
             Enough::Yes => {}

@@ -114,16 +114,23 @@ impl Ratio {
         div_even(self.num, self.den.saturating_mul(10i128.pow(finer)))
     }
 
-    /// Whether it is above `limit` when it is rounded to `decimals` digits after the point, or as it is.
+    /// The value that is compared with a limit: rounded to `decimals` digits after the point, or as it is.
     #[must_use]
-    pub fn exceeds(self, limit: Decimal, decimals: Option<u8>) -> bool {
+    pub fn compared(self, decimals: Option<u8>) -> Ratio {
         match decimals.filter(|d| u32::from(*d) <= SCALE) {
             Some(decimals) => {
                 let unit = 10i128.pow(SCALE - u32::from(decimals));
-                self.rounded(decimals).saturating_mul(unit) > limit.nano()
+                Ratio { num: self.rounded(decimals).saturating_mul(unit), den: 1 }
             }
-            None => self.num > limit.nano().saturating_mul(self.den),
+            None => self,
         }
+    }
+
+    /// Whether the value that is compared with `limit` is above it.
+    #[must_use]
+    pub fn exceeds(self, limit: Decimal, decimals: Option<u8>) -> bool {
+        let compared = self.compared(decimals);
+        compared.num > limit.nano().saturating_mul(compared.den)
     }
 
     /// How many times `limit` it is; `None` of a limit of 0.
@@ -138,11 +145,27 @@ impl Ratio {
     #[must_use]
     pub fn text(self, decimals: u8) -> String {
         let decimals = decimals.min(SHOWN);
-        let text = written(self.rounded(decimals), decimals);
-        if !text.contains('.') {
-            return text;
-        }
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        shortened(written(self.rounded(decimals), decimals))
+    }
+
+    /// Digits after the point of a number of times: four, or as many more as show that it is above 1.
+    fn times_digits(self) -> u8 {
+        let above = self.num > self.den.saturating_mul(10i128.pow(SCALE));
+        (4..=9).find(|digits| !above || self.rounded(*digits) != 10i128.pow(u32::from(*digits))).unwrap_or(4)
+    }
+
+    /// How many times a limit it is, as a text: above 1 if and only if the limit is exceeded.
+    #[must_use]
+    pub fn times_text(self) -> String {
+        let digits = self.times_digits();
+        shortened(written(self.rounded(digits), digits))
+    }
+
+    /// 超标倍数 (multiple): the same less 1.
+    #[must_use]
+    pub fn multiple_text(self) -> String {
+        let digits = self.times_digits();
+        shortened(written(self.rounded(digits) - 10i128.pow(u32::from(digits)), digits))
     }
 
     /// For conditions of rule files alone, which are inexact anyway.
@@ -181,6 +204,14 @@ fn div_even(num: i128, den: i128) -> i128 {
         Ordering::Greater => down + 1,
         Ordering::Equal => down + down.rem_euclid(2),
     }
+}
+
+/// Without zeros at the end.
+fn shortened(text: String) -> String {
+    if !text.contains('.') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A whole number of 10^-`digits`, as a decimal.
@@ -240,6 +271,15 @@ mod tests {
         assert!(!value("80").exceeds(limit, None));
         assert_eq!(value("96").times(limit).unwrap().text(4), "1.2");
         assert_eq!(value("96").times(Decimal::default()), None);
+        // The ratio is that of the compared value, and shows whether it is above 1.
+        let times = |text: &'static str, limit: &str, decimals| {
+            let ratio = value(text).compared(decimals).times(Decimal::parse(limit).unwrap()).unwrap();
+            (ratio.times_text(), ratio.multiple_text())
+        };
+        assert_eq!(times("35.5", "35", Some(0)), ("1.0286".into(), "0.0286".into()));
+        assert_eq!(times("50.5", "50", Some(0)).0, "1");
+        assert_eq!(times("10.000001", "10", None), ("1.0000001".into(), "0.0000001".into()));
+        assert_eq!(times("240", "80", None), ("3".into(), "2".into()));
         assert_eq!(Ratio::new(200_000_000_000, 3).unwrap().text(6), "66.666667");
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{self, SECOND};
 use super::days::{self, Numbered};
-use super::history::Told;
+use super::history::{Causes, RevisedBy, Told};
 use hj212_model::message::Timestamp;
 
 /// Furnaces of an outlet that are looked at.
@@ -28,6 +28,15 @@ pub(super) struct FurnaceDay {
     low: [u64; 5],
     pub(super) told: Told,
     pub(super) dirty: bool,
+    pub(super) causes: Causes,
+}
+
+impl FurnaceDay {
+    /// Notes that something of it is another.
+    pub(super) fn touch(&mut self, cause: Option<RevisedBy>) {
+        self.dirty = true;
+        self.causes.add(cause);
+    }
 }
 
 impl Numbered for FurnaceDay {
@@ -126,9 +135,10 @@ impl Furnace {
         if has(&day.seen, window) && has(&day.low, window) == low {
             return;
         }
+        let cause = if has(&day.seen, window) { RevisedBy::ReUpload } else { RevisedBy::LateRecord };
         put(&mut day.seen, window, true);
         put(&mut day.low, window, low);
-        day.dirty = true;
+        day.touch(Some(cause));
     }
 
     pub(super) fn day_mut(&mut self, number: i32) -> Option<&mut FurnaceDay> {

@@ -115,6 +115,76 @@ impl Stage {
     }
 }
 
+/// Why what was settled is said again, where it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevisedBy {
+    /// A record came again with something else.
+    ReUpload,
+    /// A record, or a finer one, came late.
+    LateRecord,
+    /// An entry of people, or the correction or withdrawal of one.
+    Entry,
+    /// What an authority ruled.
+    Ruling,
+}
+
+impl RevisedBy {
+    const ALL: [RevisedBy; 4] = [RevisedBy::ReUpload, RevisedBy::LateRecord, RevisedBy::Entry, RevisedBy::Ruling];
+
+    /// The published name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReUpload => "re-upload",
+            Self::LateRecord => "late-record",
+            Self::Entry => "entry",
+            Self::Ruling => "ruling",
+        }
+    }
+
+    pub(super) const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ReUpload => ("数据重新上报", "data sent again"),
+            Self::LateRecord => ("迟到或更正的数据", "late or corrected data"),
+            Self::Entry => ("标记填报或更正", "an entry of marks"),
+            Self::Ruling => ("主管部门认定", "a ruling"),
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// Several of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Causes(u8);
+
+impl Causes {
+    pub(super) fn of(cause: Option<RevisedBy>) -> Causes {
+        Causes(cause.map_or(0, RevisedBy::bit))
+    }
+
+    pub(super) fn add(&mut self, cause: Option<RevisedBy>) {
+        self.0 |= Self::of(cause).0;
+    }
+
+    pub(super) fn all(self) -> impl Iterator<Item = RevisedBy> {
+        RevisedBy::ALL.into_iter().filter(move |cause| self.0 & cause.bit() != 0)
+    }
+}
+
+/// How far something is that is said, and why it is said again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct SaidAt {
+    /// How far.
+    pub(super) stage: Stage,
+    /// How often it was said again after it was settled.
+    pub(super) revision: u16,
+    /// Why.
+    pub(super) causes: Causes,
+}
+
 /// What was said last of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Told {
@@ -143,6 +213,16 @@ pub(super) struct Day {
     pub(super) told: Told,
     /// Whether something changed since.
     pub(super) dirty: bool,
+    /// Why.
+    pub(super) causes: Causes,
+}
+
+impl Day {
+    /// Notes that something of it is another.
+    pub(super) fn touch(&mut self, cause: Option<RevisedBy>) {
+        self.dirty = true;
+        self.causes.add(cause);
+    }
 }
 
 impl Numbered for Day {

@@ -43,7 +43,7 @@ pub(super) fn judge(limit: &Limit, cell: Cell) -> HourJudged {
         (_, Some(true)) => (Outcome::Exceeded, None),
         (_, Some(false)) => (Outcome::Met, None),
     };
-    let ratio = exempt.and_then(|value| Ratio::of(value).times(limit.max));
+    let ratio = exempt.and_then(|value| limit.times(Ratio::of(value)));
     let minutes = (cell.due > 0).then_some((cell.good, cell.due));
     HourJudged { reported, marked, exempt, minutes, outcome, reason, ratio }
 }

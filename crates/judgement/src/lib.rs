@@ -19,6 +19,7 @@
 //! * `conditional` hours wait for people. A day is decided all the same where every ruling about them leads to the same outcome.
 //! * A mean that is too short only because hours are exempt or excluded is left to people: annex D of HJ 212-2017 names 20 hours of the whole
 //!   day, platforms count otherwise (the same reading as in `docs/marking.md`).
+//! * The value that is compared is the rounded one; `ratio` is that of the compared value, so it is above 1 if and only if the limit is exceeded.
 //! * A day is `provisional` until its entries are closed, then `settled`; what changes it later is a `revision`.
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
@@ -47,7 +48,7 @@ pub use day::{DayJudged, Hours, Reason};
 pub use days::DAYS_KEPT;
 pub use decimal::{Decimal, Ratio};
 pub use furnace::{FURNACES_MAX, Windows};
-pub use history::{Cell, Stage, TRACKS_MAX};
+pub use history::{Cell, RevisedBy, Stage, TRACKS_MAX};
 pub use hour::HourJudged;
 pub use limits::FLOW;
 pub use limits::{Basis, Limit, Limits, Period};

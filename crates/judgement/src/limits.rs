@@ -4,7 +4,7 @@
 //! judges no hour and no day, because nobody said which; a limit that cannot be read is none, and the registration refuses it before.
 
 use super::calendar;
-use super::decimal::Decimal;
+use super::decimal::{Decimal, Ratio};
 use hj212_model::message::{EmissionLimit, StationFacts};
 
 /// The flow of waste water.
@@ -108,6 +108,11 @@ impl Limit {
             clause: said.clause.clone(),
             certainty: said.certainty.clone(),
         })
+    }
+
+    /// How many times the limit a value is, as it is compared: after rounding.
+    pub(super) fn times(&self, value: Ratio) -> Option<Ratio> {
+        value.compared(self.decimals).times(self.max)
     }
 
     /// As published.

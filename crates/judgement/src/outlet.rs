@@ -18,7 +18,7 @@ use super::day::{DayJudged, Looked, Reason, Weights};
 use super::days::DAYS_KEPT;
 use super::decimal::{Decimal, Ratio};
 use super::furnace::{FURNACES_MAX, Furnace, WINDOWS, Windows};
-use super::history::{Cell, Day, Stage, TRACKS_MAX, Told, Track};
+use super::history::{Causes, Cell, Day, RevisedBy, SaidAt, Stage, TRACKS_MAX, Told, Track};
 use super::hour::{self, HourJudged};
 use super::limits::FLOW;
 use super::limits::{Basis, Limit, Limits, Period};
@@ -97,6 +97,8 @@ pub struct Outlet {
     /// Factors of which an hour of the day that goes on came with the report at hand.
     moved: Vec<u16>,
     alerts: Alerts,
+    /// The day until which each furnace has its days.
+    furnaces_to: i32,
 }
 
 /// The outcomes of days, by factor: day, stage, outcome, how many times the limit.
@@ -151,6 +153,7 @@ impl Outlet {
         if number <= self.newest.saturating_sub(kept) {
             return;
         }
+        let mut changed = None;
         for at in 0..self.tracks.len() {
             let Some(track) = self.tracks.get_mut(at).filter(|track| track.code == heard.code) else { continue };
             let value = match track.basis {
@@ -164,18 +167,19 @@ impl Outlet {
             match heard.of {
                 Mean::Day => {
                     if day.reported != value {
-                        (day.reported, day.dirty) = (value, true);
+                        let again = day.reported.is_some();
+                        day.reported = value;
+                        day.touch(Some(if again { RevisedBy::ReUpload } else { RevisedBy::LateRecord }));
                     }
                 }
                 Mean::Hour => {
                     let hour = calendar::hour_of(heard.at);
                     let cell = Cell::new(value, heard.worth, heard.minutes);
                     let stage = day.told.stage;
-                    if !put(day, hour, cell) {
-                        continue;
-                    }
+                    let Some(cause) = put(day, hour, cell) else { continue };
+                    changed = Some(cause);
                     let cell = day.cells.get(hour).copied().unwrap_or_default();
-                    say_hour(limits, (&code, basis), (number, hour), (stage, cell), out);
+                    say_hour(limits, (&code, basis), (number, hour), (stage, cell, changed), out);
                     if number == calendar::day_of(now) {
                         self.moved.push(u16::try_from(at).unwrap_or(u16::MAX));
                     }
@@ -184,7 +188,7 @@ impl Outlet {
         }
         if heard.code == FLOW && heard.of == Mean::Hour {
             // What is weighed with it is another.
-            self.touch_day(number);
+            self.touch_day(number, changed);
         }
     }
 
@@ -204,12 +208,12 @@ impl Outlet {
         }
     }
 
-    /// What was published of an hour or a day is worth something else now.
+    /// What was published of an hour or a day is worth something else now, and why, where that is known.
     pub fn worth(
         &mut self,
         limits: &Limits,
         (of, at, code): (Mean, Timestamp, &str),
-        worth: Option<Validity>,
+        (worth, cause): (Option<Validity>, Option<RevisedBy>),
         out: &mut Vec<Said>,
     ) {
         let (number, hour) = (calendar::day_of(at), calendar::hour_of(at));
@@ -231,17 +235,23 @@ impl Outlet {
                 *cell = cell.revised(cell.revision() + 1);
             }
             let cell = *cell;
-            day.dirty = true;
-            say_hour(limits, (code, basis), (number, hour), (stage, cell), out);
+            day.touch(cause);
+            say_hour(limits, (code, basis), (number, hour), (stage, cell, cause), out);
         }
         if code == FLOW {
-            self.touch_day(number);
+            self.touch_day(number, cause);
         }
     }
 
     /// Marks over `from..to` are others: what they say of hours that never came, and of furnaces, is asked again. Days that are older than
     /// what is remembered cannot be; that is told.
-    pub fn touch(&mut self, from: Timestamp, to: Timestamp, now: Timestamp, out: &mut Vec<Said>) {
+    pub fn touch(
+        &mut self,
+        (from, to): (Timestamp, Timestamp),
+        cause: Option<RevisedBy>,
+        now: Timestamp,
+        out: &mut Vec<Said>,
+    ) {
         let (first, last) = (calendar::day_of(from), calendar::day_of(Timestamp(to.0.min(now.0))));
         let kept = i32::try_from(DAYS_KEPT).unwrap_or(i32::MAX);
         let oldest = calendar::day_of(now).saturating_sub(kept).saturating_add(1);
@@ -253,19 +263,19 @@ impl Outlet {
             return;
         }
         for number in first.max(oldest)..=last {
-            self.touch_day(number);
+            self.touch_day(number, cause);
         }
     }
 
-    fn touch_day(&mut self, number: i32) {
+    fn touch_day(&mut self, number: i32, cause: Option<RevisedBy>) {
         for track in &mut self.tracks {
             if let Ok(at) = track.days.binary_search_by_key(&number, |day| day.number) {
-                track.days.get_mut(at).into_iter().for_each(|day| day.dirty = true);
+                track.days.get_mut(at).into_iter().for_each(|day| day.touch(cause));
             }
         }
         for furnace in &mut self.furnaces {
             if let Ok(at) = furnace.days.binary_search_by_key(&number, |day| day.number) {
-                furnace.days.get_mut(at).into_iter().for_each(|day| day.dirty = true);
+                furnace.days.get_mut(at).into_iter().for_each(|day| day.touch(cause));
             }
         }
     }
@@ -275,20 +285,7 @@ impl Outlet {
         if at.0 > now.0 + AHEAD_MAX || !value.is_finite() {
             return;
         }
-        let known = self.furnaces.iter().position(|furnace| furnace.rule == rule.name && furnace.object == object);
-        let place = match known {
-            Some(place) => place,
-            None if self.furnaces.len() >= FURNACES_MAX => return,
-            None => {
-                self.furnaces.push(Furnace {
-                    rule: rule.name.clone(),
-                    object: object.to_owned(),
-                    ..Furnace::default()
-                });
-                self.furnaces.len() - 1
-            }
-        };
-        let Some(furnace) = self.furnaces.get_mut(place) else { return };
+        let Some(furnace) = self.furnace(rule, object) else { return };
         if five {
             furnace.window(at, value < rule.below);
         } else {
@@ -332,6 +329,7 @@ impl Outlet {
         self.dress(held.limits);
         let begun = out.len();
         self.open_days(today);
+        self.open_furnaces(held, today);
         for at in 0..self.tracks.len() {
             self.advance_track(held, at, today, now, out);
         }
@@ -358,6 +356,38 @@ impl Outlet {
                 track.day_mut(number);
             }
         }
+    }
+
+    /// Each furnace that is counted has its days, whether anything came of it or not.
+    fn open_furnaces(&mut self, held: &Held<'_>, today: i32) {
+        let Some(since) = self.since.filter(|_| self.furnaces_to < today) else { return };
+        let kept = i32::try_from(DAYS_KEPT).unwrap_or(i32::MAX);
+        let first = since.max(today.saturating_sub(kept).saturating_add(1));
+        for rule in held.counts {
+            for object in held.asked.counted(rule) {
+                let Some(furnace) = self.furnace(rule, &object) else { continue };
+                for number in (first..today).filter(|number| rule.dates.hold(calendar::start(*number).0)) {
+                    furnace.day_mut(number);
+                }
+            }
+        }
+        self.furnaces_to = today;
+    }
+
+    /// What is remembered of a furnace; `None`: there are too many.
+    fn furnace(&mut self, rule: &Count, object: &str) -> Option<&mut Furnace> {
+        let known = self.furnaces.iter().position(|furnace| furnace.rule == rule.name && furnace.object == object);
+        if known.is_none() && self.furnaces.len() < FURNACES_MAX {
+            self.furnaces.push(Furnace { rule: rule.name.clone(), object: object.to_owned(), ..Furnace::default() });
+            return self.furnaces.last_mut();
+        }
+        known.and_then(|place| self.furnaces.get_mut(place))
+    }
+
+    /// A report of the station came: from that day on what it is due to send is missed.
+    pub fn present(&mut self, now: Timestamp) {
+        let today = calendar::day_of(now);
+        self.since = Some(self.since.map_or(today, |since| since.min(today)));
     }
 
     fn stage_of(held: &Held<'_>, number: i32, complete: bool, now: Timestamp) -> Stage {
@@ -388,14 +418,15 @@ impl Outlet {
             let mut told = day.told;
             if let Some(limit) = limit {
                 let judged = self.judge(held, track, day, limit);
-                let seen = said::day((day.number, &track.code, limit), (Stage::Open, 0), &judged);
+                let seen = said::day((day.number, &track.code, limit), SaidAt::default(), &judged);
                 let print = fnv(seen.body.map(|body| body.to_string()).unwrap_or_default().as_bytes());
                 if stage > told.stage || print != told.print {
                     told.revision += u16::from(told.stage == Stage::Settled);
                     told = Told { stage, outcome: Some(judged.outcome), ratio: judged.ratio, print, ..told };
-                    let words = super::words::day((day.number, &track.code, limit), stage, &judged);
+                    let at = SaidAt { stage, revision: told.revision, causes: day.causes };
+                    let words = super::words::day((day.number, &track.code, limit), at, &judged);
                     let raised = Raised::of_day((day.number, &track.code), (&day.told, &told), &words);
-                    let said = said::day((day.number, &track.code, limit), (stage, told.revision), &judged);
+                    let said = said::day((day.number, &track.code, limit), at, &judged);
                     out.push(Said { raised, ..said });
                 }
             }
@@ -408,7 +439,7 @@ impl Outlet {
         let Some(track) = self.tracks.get_mut(at) else { return };
         for (place, told) in changes {
             let Some(day) = track.days.get_mut(place) else { continue };
-            (day.told, day.dirty) = (told, false);
+            (day.told, day.dirty, day.causes) = (told, false, Causes::default());
         }
     }
 
@@ -427,20 +458,21 @@ impl Outlet {
                 let windows = day.count(rule.max, &lifted);
                 let (outcome, reasons) = judge_windows(&windows);
                 let place = (day.number, rule, furnace.object.as_str());
-                let seen = said::furnace(place, (Stage::Open, 0), (&windows, outcome), &reasons);
+                let seen = said::furnace(place, SaidAt::default(), (&windows, outcome), &reasons);
                 let print = fnv(seen.body.map(|body| body.to_string()).unwrap_or_default().as_bytes());
                 if stage > day.told.stage || print != day.told.print {
                     let revision = day.told.revision + u16::from(day.told.stage == Stage::Settled);
                     let ratio = said::ratio_of(&windows);
                     let told = Told { stage, revision, outcome: Some(outcome), ratio, print };
                     let (code, _) = said::code_of(&furnace.rule, &furnace.object);
-                    let words = super::words::furnace((day.number, rule, &furnace.object), &windows, outcome);
+                    let at = SaidAt { stage, revision, causes: day.causes };
+                    let words = super::words::furnace(place, at, (&windows, outcome), &reasons);
                     let raised = Raised::of_day((day.number, &code), (&day.told, &told), &words);
                     day.told = told;
-                    let said = said::furnace(place, (stage, revision), (&windows, outcome), &reasons);
+                    let said = said::furnace(place, at, (&windows, outcome), &reasons);
                     out.push(Said { raised, ..said });
                 }
-                (day.told.stage, day.dirty) = (stage, false);
+                (day.told.stage, day.dirty, day.causes) = (stage, false, Causes::default());
             }
         }
     }
@@ -519,7 +551,8 @@ impl Outlet {
         let track = self.tracks.iter().find(|track| track.code == code && track.basis == limit.basis)?;
         let day = track.day(number)?;
         let judged = self.judge(held, track, day, limit);
-        let words = super::words::day((number, code, limit), day.told.stage, &judged);
+        let at = SaidAt { stage: day.told.stage, revision: day.told.revision, causes: day.causes };
+        let words = super::words::day((number, code, limit), at, &judged);
         let hours = held.limits.on(code, Period::Hour, number).map_or_else(Vec::new, |limit| {
             let came = day.cells.iter().enumerate().filter(|(_, cell)| cell.came());
             came.map(|(hour, cell)| (calendar::hour(number, hour), hour::judge(limit, *cell))).collect()
@@ -544,8 +577,9 @@ impl Outlet {
             let day = furnace.days.iter().find(|day| day.number == number)?;
             let lifted = |at: Timestamp| held.asked.lifted(&furnace.object, &rule.unless, at);
             let windows = day.count(rule.max, &lifted);
-            let (outcome, _) = judge_windows(&windows);
-            let words = super::words::furnace((number, rule, &furnace.object), &windows, outcome);
+            let (outcome, reasons) = judge_windows(&windows);
+            let at = SaidAt { stage: day.told.stage, revision: day.told.revision, causes: day.causes };
+            let words = super::words::furnace((number, rule, &furnace.object), at, (&windows, outcome), &reasons);
             Some((said::code_of(&furnace.rule, &furnace.object).0, windows, outcome, day.told.stage, words))
         };
         self.furnaces.iter().filter_map(one).collect()
@@ -561,7 +595,10 @@ impl Outlet {
     /// Whether nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tracks.is_empty() && self.furnaces.is_empty() && self.alerts.open().next().is_none()
+        self.since.is_none()
+            && self.tracks.is_empty()
+            && self.furnaces.is_empty()
+            && self.alerts.open().next().is_none()
     }
 
     /// The alerts that are open.
@@ -582,17 +619,18 @@ impl Outlet {
     }
 }
 
-/// Puts what came of an hour into its place; whether anything is another.
-fn put(day: &mut Day, hour: usize, mut cell: Cell) -> bool {
+/// Puts what came of an hour into its place; why, if anything is another.
+fn put(day: &mut Day, hour: usize, mut cell: Cell) -> Option<RevisedBy> {
     let settled = day.told.stage == Stage::Settled;
-    let Some(place) = day.cells.get_mut(hour) else { return false };
+    let place = day.cells.get_mut(hour)?;
     cell = cell.revised(place.revision());
     if *place == cell {
-        return false;
+        return None;
     }
+    let cause = if place.came() { RevisedBy::ReUpload } else { RevisedBy::LateRecord };
     *place = cell.revised(place.revision() + u8::from(settled));
-    day.dirty = true;
-    true
+    day.touch(Some(cause));
+    Some(cause)
 }
 
 /// Says what an hour comes to, if an hourly limit holds.
@@ -600,13 +638,14 @@ fn say_hour(
     limits: &Limits,
     (code, basis): (&str, Basis),
     (number, hour): (i32, usize),
-    (stage, cell): (Stage, Cell),
+    (stage, cell, cause): (Stage, Cell, Option<RevisedBy>),
     out: &mut Vec<Said>,
 ) {
     let Some(limit) = limits.on(code, Period::Hour, number).filter(|limit| limit.basis == basis) else { return };
     let stage = if stage == Stage::Settled { stage } else { Stage::Provisional };
     let judged = hour::judge(limit, cell);
-    out.push(said::hour((calendar::hour(number, hour), code, limit), (stage, cell.revision()), &judged));
+    let at = SaidAt { stage, revision: cell.revision().into(), causes: Causes::of(cause) };
+    out.push(said::hour((calendar::hour(number, hour), code, limit), at, &judged));
 }
 
 /// When a day is settled, its hours that are not plainly met are said once more.
@@ -617,7 +656,9 @@ fn say_settled_hours(limits: &Limits, track: &Track, day: &Day, out: &mut Vec<Sa
         let judged = hour::judge(limit, *cell);
         if matches!(judged.outcome, Outcome::Exceeded | Outcome::LeftToPeople) {
             let at = calendar::hour(day.number, hour);
-            out.push(said::hour((at, &track.code, limit), (Stage::Settled, cell.revision()), &judged));
+            let standing =
+                SaidAt { stage: Stage::Settled, revision: cell.revision().into(), causes: Causes::default() };
+            out.push(said::hour((at, &track.code, limit), standing, &judged));
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::calendar;
 use super::day::{DayJudged, Reason};
 use super::furnace::Windows;
-use super::history::{Stage, Told};
+use super::history::{RevisedBy, SaidAt, Stage, Told};
 use super::hour::HourJudged;
 use super::limits::Limit;
 use super::outcome::Outcome;
@@ -105,17 +105,13 @@ fn codes(reasons: &[Reason]) -> Vec<&'static str> {
 }
 
 /// A day of a factor.
-pub(super) fn day(
-    (number, code, limit): (i32, &str, &Limit),
-    (stage, revision): (Stage, u16),
-    judged: &DayJudged,
-) -> Said {
-    let said = words::day((number, code, limit), stage, judged);
+pub(super) fn day((number, code, limit): (i32, &str, &Limit), at: SaidAt, judged: &DayJudged) -> Said {
+    let said = words::day((number, code, limit), at, judged);
     let text = |value: super::Ratio| value.text(6);
     let hours = judged.hours;
     let body = json!({
         "code": code, "period": "day", "data_time": calendar::start(number).to_rfc3339(),
-        "stage": stage.name(), "revision": revision,
+        "stage": at.stage.name(), "revision": at.revision, "revised_by": revised_by(at),
         "values": {
             "reported": judged.reported.map(|value| value.to_string()),
             "marked": judged.marked.map(text), "exempt": judged.exempt.map(text),
@@ -127,8 +123,9 @@ pub(super) fn day(
             },
         },
         "limit": limit.view(), "outcome": judged.outcome.name(), "reasons": codes(&judged.reasons),
-        "ratio": judged.ratio.map(|ratio| ratio.text(4)), "multiple": multiple(judged.outcome, judged.ratio),
-        "judged_on": "exempt", "method": METHOD, "explain": said.view(),
+        "ratio": judged.ratio.map(super::Ratio::times_text), "multiple": multiple(judged.outcome, judged.ratio),
+        "judged_on": "exempt", "compared": judged.exempt.map(|value| text(value.compared(limit.decimals))),
+        "method": METHOD, "explain": said.view(),
     });
     let of = Some((code.to_owned(), number));
     Said {
@@ -147,28 +144,30 @@ pub const METHOD: &str = "judgement/1 hours";
 
 /// 超标倍数: how many times the limit it is above it.
 fn multiple(outcome: Outcome, ratio: Option<super::Ratio>) -> Option<String> {
-    let ratio = ratio.filter(|_| outcome == Outcome::Exceeded)?;
-    let thousandths = ratio.rounded(4) - 10_000;
-    super::Ratio::new(thousandths * 100_000, 1).map(|multiple| multiple.text(4))
+    ratio.filter(|_| outcome == Outcome::Exceeded).map(super::Ratio::multiple_text)
+}
+
+/// Why it is said again after it was settled, where that is known.
+fn revised_by(at: SaidAt) -> Vec<&'static str> {
+    if at.revision == 0 { Vec::new() } else { at.causes.all().map(RevisedBy::name).collect() }
 }
 
 /// An hour of a factor.
-pub(super) fn hour(
-    (at, code, limit): (Timestamp, &str, &Limit),
-    (stage, revision): (Stage, u8),
-    judged: &HourJudged,
-) -> Said {
+pub(super) fn hour((at, code, limit): (Timestamp, &str, &Limit), standing: SaidAt, judged: &HourJudged) -> Said {
     let text = |value: Option<super::Decimal>| value.map(|value| value.to_string());
     let body = json!({
-        "code": code, "period": "hour", "data_time": at.to_rfc3339(), "stage": stage.name(), "revision": revision,
+        "code": code, "period": "hour", "data_time": at.to_rfc3339(), "stage": standing.stage.name(),
+        "revision": standing.revision, "revised_by": revised_by(standing),
         "values": {
             "reported": text(judged.reported), "marked": text(judged.marked), "exempt": text(judged.exempt),
             "minutes": judged.minutes.map(|(good, due)| json!({ "valid": good, "due": due })),
         },
         "limit": limit.view(), "outcome": judged.outcome.name(),
         "reasons": judged.reason.map(Reason::name).into_iter().collect::<Vec<_>>(),
-        "ratio": judged.ratio.map(|ratio| ratio.text(4)), "multiple": multiple(judged.outcome, judged.ratio),
-        "judged_on": "exempt", "method": METHOD, "explain": words::hour((at, code, limit), judged).view(),
+        "ratio": judged.ratio.map(super::Ratio::times_text), "multiple": multiple(judged.outcome, judged.ratio),
+        "judged_on": "exempt",
+        "compared": judged.exempt.map(|value| super::Ratio::of(value).compared(limit.decimals).text(6)),
+        "method": METHOD, "explain": words::hour((at, code, limit), standing, judged).view(),
     });
     Said {
         topic: "judgement/hour".into(),
@@ -186,7 +185,7 @@ pub(super) fn running((number, code, limit): (i32, &str, &Limit), running: &Runn
     let text = |value: super::Ratio| value.text(6);
     let body = json!({
         "code": code, "data_time": calendar::start(number).to_rfc3339(), "mean": running.mean.map(text),
-        "hours": running.hours, "left": running.left, "ratio": running.ratio.map(|ratio| ratio.text(4)),
+        "hours": running.hours, "left": running.left, "ratio": running.ratio.map(super::Ratio::times_text),
         "possible": running.possible.name(), "rest_max": running.rest_max.map(text), "assumes": running.assumes,
         "limit": limit.view(), "explain": words::running((code, limit), running).view(),
     });
@@ -204,7 +203,7 @@ pub(super) fn running((number, code, limit): (i32, &str, &Limit), running: &Runn
 /// The furnace test of a day.
 pub(super) fn furnace(
     (number, rule, object): (i32, &Count, &str),
-    (stage, revision): (Stage, u16),
+    at: SaidAt,
     (windows, outcome): (&Windows, Outcome),
     reasons: &[Reason],
 ) -> Said {
@@ -212,7 +211,7 @@ pub(super) fn furnace(
     let (code, _) = code_of(&rule.name, object);
     let body = json!({
         "code": code, "period": "day", "data_time": calendar::start(number).to_rfc3339(),
-        "stage": stage.name(), "revision": revision, "object": object,
+        "stage": at.stage.name(), "revision": at.revision, "revised_by": revised_by(at), "object": object,
         "values": {
             "windows": { "due": super::furnace::WINDOWS, "seen": windows.seen, "low": windows.low, "lifted": windows.lifted },
             "times": times,
@@ -221,8 +220,9 @@ pub(super) fn furnace(
             "name": rule.name, "max": rule.max.to_string(), "below": rule.below, "clause": rule.clause,
             "certainty": format!("{:?}", rule.certainty),
         },
-        "outcome": outcome.name(), "reasons": codes(reasons), "ratio": ratio_of(windows).map(|ratio| ratio.text(4)),
-        "method": "judgement/1 five-minute", "explain": words::furnace((number, rule, object), windows, outcome).view(),
+        "outcome": outcome.name(), "reasons": codes(reasons), "ratio": ratio_of(windows).map(super::Ratio::times_text),
+        "method": "judgement/1 five-minute",
+        "explain": words::furnace((number, rule, object), at, (windows, outcome), reasons).view(),
     });
     Said {
         topic: "judgement/day".into(),

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use calendar::{DAY, HOUR};
-use hj212_marking::Validity;
+use hj212_marking::{Count, Validity};
 use hj212_model::message::{EmissionLimit, StationFacts, Timestamp};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 mod alerts;
 
@@ -32,6 +32,9 @@ impl Asked for Table {
     fn due(&self, _: &str) -> u32 {
         self.due
     }
+    fn counted(&self, _: &Count) -> Vec<String> {
+        vec!["furnace-1".into()]
+    }
     fn lifted(&self, _: &str, _: &[String], _: Timestamp) -> bool {
         false
     }
@@ -52,6 +55,7 @@ struct Player {
     limits: Limits,
     table: Table,
     rules: Option<super::alerts::Rules>,
+    counts: Vec<Count>,
     outlet: Outlet,
     out: Vec<Said>,
     now: Timestamp,
@@ -68,6 +72,7 @@ impl Player {
             limits: limits(of),
             table: Table { due: 24, ..Table::default() },
             rules: None,
+            counts: Vec::new(),
             outlet: Outlet::default(),
             out: Vec::new(),
             now: Timestamp(0),
@@ -78,7 +83,7 @@ impl Player {
         self.now = self.now.max(time);
         let held = Held {
             limits: &self.limits,
-            counts: &[],
+            counts: &self.counts,
             alerts: self.rules.as_ref(),
             settle_after: 0,
             asked: &self.table,
@@ -101,7 +106,7 @@ impl Player {
         self.outlet.take(&self.limits, &heard, self.now, &mut self.out);
         let held = Held {
             limits: &self.limits,
-            counts: &[],
+            counts: &self.counts,
             alerts: self.rules.as_ref(),
             settle_after: 0,
             asked: &self.table,
@@ -152,7 +157,7 @@ fn a_day_is_provisional_then_settled_then_revised() {
     player.to(at("2026-06-02 13"));
     assert_eq!(player.last_day(), ("settled".into(), "met".into(), 0, Some("80.4".into())));
     let hour = at("2026-06-01 5");
-    player.outlet.worth(&player.limits, (Mean::Hour, hour, SO2), Some(Validity::Invalid), &mut Vec::new());
+    player.outlet.worth(&player.limits, (Mean::Hour, hour, SO2), (Some(Validity::Invalid), None), &mut Vec::new());
     player.to(at("2026-06-02 14"));
     player.to(at("2026-06-02 15"));
     assert_eq!(player.said("judgement/day").len(), 3, "the mean is the same, but an hour fewer counts; said once");
@@ -172,6 +177,96 @@ fn a_late_hour_revises_a_settled_day() {
     assert_eq!((stage.as_str(), outcome.as_str(), revision), ("settled", "exceeded", 1));
     // (20 × 80 + 80.1) / 21 = 80.0047619…
     assert_eq!(value.as_deref(), Some("80.004762"));
+}
+
+#[test]
+fn a_revision_says_why() {
+    let mut player = Player::new(&[limit(SO2, "80", "day", None)]);
+    for hour in 0..22 {
+        player.hour(SO2, at(&format!("2026-06-01 {hour}")), "70", Some(Validity::Valid));
+    }
+    player.to(at("2026-06-02 13"));
+    let last = |player: &Player| {
+        let body = player.said("judgement/day").last().copied().cloned().unwrap();
+        let zh = body["explain"]["zh"].as_str().unwrap().to_owned();
+        (body["stage"].as_str().unwrap().to_owned(), body["revision"].as_u64().unwrap(), body["revised_by"].clone(), zh)
+    };
+    let (stage, revision, why, zh) = last(&player);
+    assert_eq!((stage.as_str(), revision, why), ("settled", 0, json!([])));
+    assert!(zh.ends_with("已结算。"));
+    player.hour(SO2, at("2026-06-01 22"), "71", Some(Validity::Valid));
+    assert_eq!(last(&player).2, json!(["late-record"]));
+    player.hour(SO2, at("2026-06-01 22"), "72", Some(Validity::Valid));
+    let (stage, revision, why, zh) = last(&player);
+    assert_eq!((stage.as_str(), revision, why), ("settled", 2, json!(["re-upload"])));
+    assert!(zh.ends_with("已结算后第 2 次修订：数据重新上报。"), "{zh}");
+    for (hour, cause) in [(3, RevisedBy::Ruling), (4, RevisedBy::Entry)] {
+        let time = at(&format!("2026-06-01 {hour}"));
+        let worth = (Some(Validity::Exempt), Some(cause));
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), worth, &mut Vec::new());
+    }
+    player.to(player.now);
+    assert_eq!(last(&player).2, json!(["entry", "ruling"]));
+}
+
+/// inc19:t850, as the rule file has it.
+fn t850() -> Count {
+    Count {
+        name: "inc19:t850".into(),
+        signal: "temp".into(),
+        code: "a01901".into(),
+        below: 850.0,
+        max: 5,
+        unless: Vec::new(),
+        zh: "炉膛温度".into(),
+        en: "furnace temperature".into(),
+        clause: "部令第10号".into(),
+        certainty: hj212_marking::Certainty::S,
+        dates: hj212_marking::Dates::default(),
+    }
+}
+
+#[test]
+fn a_furnace_of_which_nothing_comes_is_not_judged_and_says_so() {
+    let mut player = Player::new(&[]);
+    player.counts = vec![t850()];
+    player.outlet.present(at("2026-06-01 8"));
+    player.to(at("2026-06-02 2"));
+    let body = player.said("judgement/day").last().copied().cloned().unwrap();
+    assert_eq!((&body["code"], &body["outcome"]), (&"t850@furnace-1".into(), &"not-judged".into()));
+    assert_eq!((&body["reasons"], &body["stage"]), (&json!(["no-values"]), &"provisional".into()));
+    assert!(body["explain"]["zh"].as_str().unwrap().contains("当日没有收到5分钟均值"));
+    player.to(at("2026-06-04 13"));
+    let settled = player.said("judgement/day").into_iter().filter(|body| body["stage"] == "settled").count();
+    assert_eq!(settled, 3, "each day for itself");
+}
+
+#[test]
+fn what_has_no_flow_says_so_whatever_the_marks_say() {
+    let mut player = Player::new(&[limit("w01018", "50", "day", None)]);
+    for hour in 0..24 {
+        let time = at(&format!("2026-06-01 {hour}"));
+        player.hour("w01018", time, "40", Some(Validity::Invalid));
+    }
+    player.to(at("2026-06-02 2"));
+    let body = player.said("judgement/day").last().copied().cloned().unwrap();
+    assert_eq!(body["reasons"], json!(["too-few", "no-flow"]));
+}
+
+#[test]
+fn the_ratio_is_that_of_the_compared_value() {
+    for (value, max, decimals, outcome, compared, ratio, multiple) in [
+        ("35.5", "35", Some(0), "exceeded", "36", "1.0286", json!("0.0286")),
+        ("50.5", "50", Some(0), "met", "50", "1", Value::Null),
+        ("10.000001", "10", None, "exceeded", "10.000001", "1.0000001", json!("0.0000001")),
+    ] {
+        let mut player = Player::new(&[limit(SO2, max, "day", decimals)]);
+        player.day(SO2, "2026-06-01", value, &[]);
+        player.to(at("2026-06-02 13"));
+        let body = player.said("judgement/day").last().copied().cloned().unwrap();
+        assert_eq!((&body["outcome"], &body["compared"]), (&outcome.into(), &compared.into()), "{value}");
+        assert_eq!((&body["ratio"], &body["multiple"]), (&ratio.into(), &multiple), "{value}");
+    }
 }
 
 #[test]
@@ -206,7 +301,7 @@ fn hours_of_an_hourly_limit_are_said_as_they_come_and_when_they_are_settled() {
     assert_eq!(hours(&player), (24, 1), "the one that exceeds");
     let mut out = Vec::new();
     let hour = at("2026-06-01 4");
-    player.outlet.worth(&player.limits, (Mean::Hour, hour, SO2), Some(Validity::Valid), &mut out);
+    player.outlet.worth(&player.limits, (Mean::Hour, hour, SO2), (Some(Validity::Valid), None), &mut out);
     let body = out[0].body.clone().unwrap();
     assert_eq!((body["outcome"].as_str(), body["revision"].as_u64()), (Some("exceeded"), Some(1)));
     assert_eq!(body["multiple"], "2");
@@ -290,7 +385,7 @@ fn nothing_of_the_future_is_taken_and_what_is_too_old_to_be_judged_again_is_told
     assert_eq!(player.outlet, before);
     let (from, to) = (at("2026-01-01"), at("2026-01-02"));
     let mut out = Vec::new();
-    player.outlet.touch(from, to, player.now, &mut out);
+    player.outlet.touch((from, to), None, player.now, &mut out);
     assert_eq!(out[0].topic, "event/judgement-forgotten");
 }
 
@@ -316,7 +411,7 @@ proptest! {
             }
             for hour in order.iter().rev().filter(|hour| late[**hour]) {
                 let time = at(&format!("2026-06-01 {hour}"));
-                player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(WORTHS[hours[*hour].1]), &mut Vec::new());
+                player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), (Some(WORTHS[hours[*hour].1]), None), &mut Vec::new());
             }
             player.to(at("2026-06-02 13"));
             let last = player.said("judgement/day").last().copied().cloned().unwrap();

@@ -3,7 +3,7 @@
 use super::calendar;
 use super::day::{DayJudged, Reason};
 use super::furnace::Windows;
-use super::history::Stage;
+use super::history::{RevisedBy, SaidAt, Stage};
 use super::hour::HourJudged;
 use super::limits::Limit;
 use super::outcome::Outcome;
@@ -50,12 +50,21 @@ const fn reason(reason: Reason) -> (&'static str, &'static str) {
     }
 }
 
-const fn stage(stage: Stage) -> (&'static str, &'static str) {
-    match stage {
+fn stage(at: SaidAt) -> (String, String) {
+    let (zh, en) = match at.stage {
         Stage::Open => ("进行中", "going on"),
         Stage::Provisional => ("暂定：标记期限未到", "provisional: marks may still be entered"),
         Stage::Settled => ("已结算", "settled"),
+    };
+    if at.revision == 0 {
+        return (zh.to_owned(), en.to_owned());
     }
+    let causes: Vec<(&str, &str)> = at.causes.all().map(RevisedBy::words).collect();
+    let join =
+        |mark: &str, of: Vec<&str>| if of.is_empty() { String::new() } else { format!("{mark}{}", of.join(", ")) };
+    let zh_causes = join("：", causes.iter().map(|(zh, _)| *zh).collect()).replace(", ", "、");
+    let en_causes = join(": ", causes.iter().map(|(_, en)| *en).collect());
+    (format!("{zh}后第 {} 次修订{zh_causes}", at.revision), format!("{en}, then revision {}{en_causes}", at.revision))
 }
 
 fn limit_words(limit: &Limit) -> (String, String) {
@@ -77,7 +86,7 @@ fn limit_words(limit: &Limit) -> (String, String) {
 }
 
 /// A day of a factor.
-pub(super) fn day((number, code, limit): (i32, &str, &Limit), at: Stage, judged: &DayJudged) -> Words {
+pub(super) fn day((number, code, limit): (i32, &str, &Limit), at: SaidAt, judged: &DayJudged) -> Words {
     let date = calendar::text(number);
     let (limit_zh, limit_en) = limit_words(limit);
     let value = judged.exempt.map(|value| value.text(6));
@@ -87,8 +96,8 @@ pub(super) fn day((number, code, limit): (i32, &str, &Limit), at: Stage, judged:
     zh.push_str(outcome_zh);
     en.push_str(outcome_en);
     if let Some(ratio) = judged.ratio.filter(|_| judged.outcome == Outcome::Exceeded) {
-        zh.push_str(&format!("（为限值的 {} 倍）", ratio.text(4)));
-        en.push_str(&format!(" ({} times the limit)", ratio.text(4)));
+        zh.push_str(&format!("（超标倍数 {}）", ratio.multiple_text()));
+        en.push_str(&format!(" (by {} times the limit)", ratio.multiple_text()));
     }
     for one in &judged.reasons {
         let (reason_zh, reason_en) = reason(*one);
@@ -110,7 +119,7 @@ pub(super) fn day((number, code, limit): (i32, &str, &Limit), at: Stage, judged:
     ));
     let (stage_zh, stage_en) = stage(at);
     zh.push_str(&format!("{stage_zh}。"));
-    en.push_str(&format!(" {}.", capital(stage_en)));
+    en.push_str(&format!(" {}.", capital(&stage_en)));
     Words { zh, en }
 }
 
@@ -120,7 +129,7 @@ fn capital(text: &str) -> String {
 }
 
 /// An hour of a factor.
-pub(super) fn hour((at, code, limit): (Timestamp, &str, &Limit), judged: &HourJudged) -> Words {
+pub(super) fn hour((at, code, limit): (Timestamp, &str, &Limit), standing: SaidAt, judged: &HourJudged) -> Words {
     let (limit_zh, limit_en) = limit_words(limit);
     let value = judged.exempt.map_or_else(String::new, |value| value.to_string());
     let (outcome_zh, outcome_en) = outcome(judged.outcome);
@@ -138,6 +147,11 @@ pub(super) fn hour((at, code, limit): (Timestamp, &str, &Limit), judged: &HourJu
         };
         zh.push_str(&format!("；{reason_zh}"));
         en.push_str(&format!("; {reason_en}"));
+    }
+    if standing.revision > 0 {
+        let (stage_zh, stage_en) = stage(standing);
+        zh.push_str(&format!("。{stage_zh}"));
+        en.push_str(&format!(". {}", capital(&stage_en)));
     }
     Words { zh: format!("{zh}。"), en: format!("{en}.") }
 }
@@ -169,7 +183,12 @@ pub(super) fn running((code, limit): (&str, &Limit), running: &Running) -> Words
 }
 
 /// The furnace test of a day.
-pub(super) fn furnace((number, rule, object): (i32, &Count, &str), windows: &Windows, is: Outcome) -> Words {
+pub(super) fn furnace(
+    (number, rule, object): (i32, &Count, &str),
+    at: SaidAt,
+    (windows, is): (&Windows, Outcome),
+    reasons: &[Reason],
+) -> Words {
     let date = calendar::text(number);
     let (outcome_zh, outcome_en) = outcome(is);
     let (low, seen, lifted, below) = (windows.low, windows.seen, windows.lifted, rule.below);
@@ -185,7 +204,25 @@ pub(super) fn furnace((number, rule, object): (i32, &Count, &str), windows: &Win
         zh.push_str(&format!("，另有 {lifted} 个在标记时段内不计"));
         en.push_str(&format!(", {lifted} more under marks are not counted"));
     }
-    zh.push_str(&format!("：{outcome_zh}（{}，{:?}）。", rule.clause, rule.certainty));
-    en.push_str(&format!(": {outcome_en} ({}, {:?}).", rule.clause, rule.certainty));
+    zh.push_str(&format!("：{outcome_zh}"));
+    en.push_str(&format!(": {outcome_en}"));
+    for one in reasons {
+        let (reason_zh, reason_en) = match one {
+            Reason::NoValues => ("当日没有收到5分钟均值", "no five-minute mean of the day came"),
+            Reason::AllExcluded
+            | Reason::AllExempt
+            | Reason::TooFew
+            | Reason::ShortByMarks
+            | Reason::Conditional
+            | Reason::NoFlow
+            | Reason::WindowsMissing
+            | Reason::Invalid => reason(*one),
+        };
+        zh.push_str(&format!("；{reason_zh}"));
+        en.push_str(&format!("; {reason_en}"));
+    }
+    let (stage_zh, stage_en) = stage(at);
+    zh.push_str(&format!("（{}，{:?}）。{stage_zh}。", rule.clause, rule.certainty));
+    en.push_str(&format!(" ({}, {:?}). {}.", rule.clause, rule.certainty, capital(&stage_en)));
     Words { zh, en }
 }

@@ -63,6 +63,14 @@ impl Plan {
         &self.counts
     }
 
+    /// The facilities that have the counted signal; where none has it, the outlet.
+    #[must_use]
+    pub fn counted(&self, rule: &Count) -> Vec<String> {
+        let named = self.aliases.iter().filter(|(_, aliases)| aliases.contains_key(&rule.signal));
+        let all: Vec<String> = named.map(|(id, _)| id.clone()).collect();
+        if all.is_empty() { vec![OBJECT_OUTLET.to_owned()] } else { all }
+    }
+
     /// The facilities for which `code` is the counted signal; where none has it, the outlet for the rule's own code.
     #[must_use]
     pub fn counted_on(&self, rule: &Count, code: &str) -> Vec<String> {

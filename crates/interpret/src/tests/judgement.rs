@@ -267,7 +267,8 @@ fn table(name: &str, out: &[TypedPublication]) -> Vec<String> {
     let colours = colours(out);
     let mut settled: BTreeMap<(String, String), Vec<Value>> = BTreeMap::new();
     for body in bodies(out, "/judgement/day") {
-        if body["stage"] == "settled" {
+        // The table has factors, and no tests of furnaces.
+        if body["stage"] == "settled" && body["object"].is_null() {
             let key = (text(&body["data_time"])[..10].to_owned(), text(&body["code"]).to_owned());
             settled.entry(key).or_default().push(body);
         }
@@ -282,8 +283,7 @@ fn table(name: &str, out: &[TypedPublication]) -> Vec<String> {
             let hours = &values["hours"];
             let count = |key: &str| hours[key].as_u64().unwrap().to_string();
             let counts = ["valid", "conditional", "exempt", "excluded", "invalid", "missing"].map(count).join("/");
-            let reasons: Vec<&str> =
-                body["reasons"].as_array().unwrap().iter().map(text).filter(|r| *r != "no-flow").collect();
+            let reasons: Vec<&str> = body["reasons"].as_array().unwrap().iter().map(text).collect();
             let reasons = if reasons.is_empty() { "-".to_owned() } else { reasons.join(",") };
             let last = at + 1 == ends.len();
             let colour = colours.get(&(day.clone(), code.clone())).filter(|_| last).map_or("-", String::as_str);
@@ -449,6 +449,11 @@ fn the_furnace_test_counts_windows_that_no_mark_lifts() {
             (code(), "provisional".into(), "exceeded".into(), json!(7)),
             (code(), "provisional".into(), "met".into(), json!(5)),
             (code(), "settled".into(), "met".into(), json!(5)),
+            // Nothing came on the days after it.
+            (code(), "provisional".into(), "not-judged".into(), json!(0)),
+            (code(), "settled".into(), "not-judged".into(), json!(0)),
+            (code(), "provisional".into(), "not-judged".into(), json!(0)),
+            (code(), "settled".into(), "not-judged".into(), json!(0)),
         ]
     );
     let alerts: Vec<_> = bodies(&player.out, "/alert/").iter().map(|body| text(&body["why"]).to_owned()).collect();

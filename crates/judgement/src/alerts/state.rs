@@ -304,7 +304,7 @@ impl Alerts {
             self.told.push(key);
             let detail = json!({
                 "pre": pre.id, "code": code, "day": calendar::text(number), "when": pre.when, "clause": pre.clause,
-                "certainty": pre.certainty, "ratio": running.ratio.map(|ratio| ratio.text(4)), "hours": running.hours,
+                "certainty": pre.certainty, "ratio": running.ratio.map(Ratio::times_text), "hours": running.hours,
                 "left": running.left, "possible": running.possible.name(),
                 "rest_max": running.rest_max.map(|value| value.text(6)),
                 "sure": running.possible == Possible::SureToExceed, "zh": pre.zh, "en": pre.en,
@@ -411,9 +411,9 @@ fn words(alert: &Alert, course: &Course, colour: &Colour, stage: Stage) -> (Stri
         Stage::Open | Stage::Provisional => ("暂定", "provisional"),
     };
     let (count, run) = (course.days.len(), course.run);
-    let times = worst.map(|ratio| ratio.text(4)).unwrap_or_default();
+    let multiple = worst.map(Ratio::multiple_text).unwrap_or_default();
     let zh = format!(
-        "{}色预警（{stage_zh}）：{} 自 {} 起超标 {count} 天，连续 {run} 天，最高为限值的 {times} 倍。依据 {}（{}）。",
+        "{}色预警（{stage_zh}）：{} 自 {} 起超标 {count} 天，连续 {run} 天，最大超标倍数 {multiple}。依据 {}（{}）。",
         colour.zh,
         alert.code,
         calendar::text(alert.first),
@@ -421,7 +421,7 @@ fn words(alert: &Alert, course: &Course, colour: &Colour, stage: Stage) -> (Stri
         colour.certainty
     );
     let en = format!(
-        "{} alert ({stage_en}): {} exceeded its limit on {count} days since {}, {run} in a row, at most {times} times the limit. By {} ({}).",
+        "{} alert ({stage_en}): {} exceeded its limit on {count} days since {}, {run} in a row, by {multiple} times the limit at most. By {} ({}).",
         colour.id,
         alert.code,
         calendar::text(alert.first),
@@ -447,7 +447,7 @@ fn say(
         .iter()
         .map(|(day, ratio, rank)| {
             let of = rules.colour(*rank).map(|colour| colour.id.as_str());
-            json!({ "day": calendar::text(*day), "ratio": ratio.map(|ratio| ratio.text(4)), "colour": of })
+            json!({ "day": calendar::text(*day), "ratio": ratio.map(Ratio::times_text), "colour": of })
         })
         .collect();
     let seen = fnv(json!([alert.rank, alert.stage.name(), alert.settled, days, alert.set]).to_string().as_bytes());
@@ -456,7 +456,7 @@ fn say(
     }
     alert.print = seen;
     let was = was.filter(|was| *was != alert.rank).and_then(|was| rules.colour(was)).map(|colour| colour.id.as_str());
-    let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max().map(|ratio| ratio.text(4));
+    let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max().map(Ratio::times_text);
     let (zh, en) = words(alert, course, colour, alert.stage);
     let settled = alert.settled.and_then(|rank| rules.colour(rank));
     let raised = settled.zip(both.settled).map(|(colour, course)| Raised::Alert {

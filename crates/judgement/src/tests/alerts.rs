@@ -51,7 +51,7 @@ fn a_provisional_alert_that_falls_away_says_so() {
     player.day(SO2, "2026-06-01", "90", &high);
     for hour in 0..3 {
         let time = at(&format!("2026-06-01 {hour}"));
-        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Exempt), &mut Vec::new());
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), (Some(Validity::Exempt), None), &mut Vec::new());
     }
     player.to(at("2026-06-02 13"));
     // (3 × 900 + 21 × 90) / 24 = 191.25
@@ -67,7 +67,12 @@ fn a_revision_lowers_or_ends_an_alert() {
     let annul = |player: &mut Player, day: &str| {
         for hour in 0..24 {
             let time = at(&format!("{day} {hour}"));
-            player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Invalid), &mut Vec::new());
+            player.outlet.worth(
+                &player.limits,
+                (Mean::Hour, time, SO2),
+                (Some(Validity::Invalid), None),
+                &mut Vec::new(),
+            );
         }
     };
     annul(&mut player, "2026-06-02");
@@ -136,7 +141,7 @@ fn a_colour_that_rests_on_a_day_that_is_not_settled_is_provisional_and_moves_not
     // A ruling takes it back: it was met.
     for hour in 0..3 {
         let time = at(&format!("2026-06-02 {hour}"));
-        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Exempt), &mut Vec::new());
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), (Some(Validity::Exempt), None), &mut Vec::new());
     }
     player.to(at("2026-06-03 11"));
     let body = retained(&player);
@@ -210,14 +215,14 @@ fn what_is_found_after_the_limit_was_met_again_is_said_once() {
     player.day(SO2, "2026-06-01", "60", &high);
     for hour in 0..4 {
         let time = at(&format!("2026-06-01 {hour}"));
-        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Exempt), &mut Vec::new());
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), (Some(Validity::Exempt), None), &mut Vec::new());
     }
     for day in 2..=9 {
         player.day(SO2, &format!("2026-06-{day:02}"), "60", &[]);
     }
     for hour in 0..4 {
         let time = at(&format!("2026-06-01 {hour}"));
-        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), Some(Validity::Valid), &mut Vec::new());
+        player.outlet.worth(&player.limits, (Mean::Hour, time, SO2), (Some(Validity::Valid), None), &mut Vec::new());
     }
     player.to(player.now);
     // (4 × 900 + 20 × 60) / 24 = 200
