@@ -84,7 +84,7 @@ impl World {
             clause: "c".into(),
             dates: Dates { from, until },
         };
-        player.plan.entries = vec![deadline(3, 0, i64::MIN, change), deadline(1, 12, change, i64::MAX)];
+        player.plan.rules_mut().entries = vec![deadline(3, 0, i64::MIN, change), deadline(1, 12, change, i64::MAX)];
         let hour = calendar::read("2026-03-02T00:00:00+08:00").unwrap().0;
         player.now = hour;
         let (entries, rulings) = (Vec::new(), 0);
