@@ -147,8 +147,8 @@ fn short(at: Timestamp) -> String {
 }
 
 fn line(case: &Case, now: Timestamp) -> String {
-    let due = case.due.map_or_else(|| "—".to_owned(), short);
-    let late = if case.due.is_some_and(|due| due < now) { " 逾期 overdue" } else { "" };
+    let due = case.due_at().map_or_else(|| "—".to_owned(), short);
+    let late = if case.due_at().is_some_and(|due| due < now) { " 逾期 overdue" } else { "" };
     let next = case.state.whose().map_or("—", Role::zh);
     format!(
         "{}  {}  {}  {} {}  {}  待办 {next}  截止 {due}{late}",

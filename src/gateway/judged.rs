@@ -76,7 +76,7 @@ pub fn case(rules: &CaseRules, case: &Case) -> Value {
 pub fn cases(interpreter: &Interpreter) -> Value {
     let rules = CaseRules::built_in();
     let mut found: Vec<&Case> = interpreter.cases().all().collect();
-    found.sort_by_key(|case| (case.state.is_end(), case.due.unwrap_or(Timestamp(i64::MAX)), &case.mn, &case.id));
+    found.sort_by_key(|case| (case.state.is_end(), case.due_at().unwrap_or(Timestamp(i64::MAX)), &case.mn, &case.id));
     let shown: Vec<Value> = found.iter().take(SHOWN_MAX).map(|one| brief(&rules, one)).collect();
     json!({ "left_out": found.len().saturating_sub(shown.len()), "cases": shown, "time": interpreter.time().to_rfc3339() })
 }

@@ -145,6 +145,12 @@ impl Case {
         grown
     }
 
+    /// When what must be done now is due.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.due.as_ref().map(|due| due.at)
+    }
+
     /// Who is told that it is overdue, from who must act up.
     #[must_use]
     pub fn told_to(&self) -> Vec<Role> {
