@@ -166,8 +166,8 @@ fn told(case: &Case, now: Timestamp) -> String {
     let _ = writeln!(
         text,
         "时限依据 {} ({}); 立案 {}; 退回 {} 次, 复发 {} 次, 延期 {}",
-        case.clause,
-        case.certainty,
+        case.due.as_ref().map_or("", |due| due.clause.as_str()),
+        case.due.as_ref().map_or("", |due| due.certainty.as_str()),
         short(case.opened),
         case.returned,
         case.relapses,
