@@ -438,6 +438,7 @@ const fn is_shown(content: &Says) -> bool {
         | Says::Case
         | Says::CaseStatus
         | Says::Judged { .. }
+        | Says::Lead
         | Says::Gateway => false,
     }
 }

@@ -25,12 +25,15 @@ fn looked(count: usize, frame: &dyn Fn(usize) -> String) -> (u64, u64) {
     (before, most)
 }
 
+/// The frame of that number.
+type Way<'a> = Box<dyn Fn(usize) -> String + 'a>;
+
 #[test]
 fn what_a_part_costs_does_not_grow_with_the_parts_that_came() {
     let part = |head: &str, number: usize, of: usize, what: usize| {
         format!("{head}ST=31;CN=2051;MN=A;Flag=8;PNUM={of};PNO={number};CP=&&a21026-Avg={what}.5,a21026-Flag=N&&")
     };
-    let ways: [(&str, Box<dyn Fn(usize) -> String>); 5] = [
+    let ways: [(&str, Way<'_>); 5] = [
         ("no name, the first of many", Box::new(|n| part("", 1, 999, n))),
         ("no name, any number", Box::new(|n| part("", n * 7 % 64 + 1, 64, n))),
         ("one QN", Box::new(|n| part("QN=20260601120000000;", n * 7 % 64 + 1, 64, n))),

@@ -22,7 +22,7 @@ fn minutes(with: Context) -> Vec<Step> {
     let begin = noon().0;
     let mut steps = context_steps(Timestamp(begin), &with);
     for number in 1..26 * 60 {
-        let value = if number < 60 || number > 1500 {
+        let value = if !(60..=1500).contains(&number) {
             format!("{}.{:02}", 30 + number % 7, number % 100)
         } else {
             "31.20".into()

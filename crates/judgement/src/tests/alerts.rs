@@ -104,7 +104,7 @@ fn tasks_count_the_working_days_of_the_holiday_notice() {
     let mut player = player();
     player.day(SO2, "2026-09-29", "120", &[]);
     player.to(at("2026-09-30 13"));
-    let body = player.out.iter().filter(|said| said.retain).filter_map(|said| said.body.clone()).last().unwrap();
+    let body = player.out.iter().filter(|said| said.retain).filter_map(|said| said.body.clone()).next_back().unwrap();
     // 8, 9, 10, 12 and 13 October, to the end of the last.
     assert_eq!(body["told"]["finish_by"], "2026-10-14T00:00:00.000+08:00");
 }
@@ -115,7 +115,7 @@ fn a_colour_that_rests_on_a_day_that_is_not_settled_is_provisional_and_moves_not
     player.day(SO2, "2026-06-01", "120", &[]);
     player.to(at("2026-06-02 13"));
     let retained = |player: &Player| {
-        player.out.iter().filter(|said| said.retain).filter_map(|said| said.body.clone()).last().unwrap()
+        player.out.iter().filter(|said| said.retain).filter_map(|said| said.body.clone()).next_back().unwrap()
     };
     let due = retained(&player)["told"].clone();
     let raised = |player: &Player| -> Vec<String> {

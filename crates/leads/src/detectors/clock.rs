@@ -193,7 +193,7 @@ pub(in super::super) fn twice(state: &mut TwiceState, rule: &ClockRule, seen: &V
     }
     state.count = state.count.saturating_add(1);
     let (offset, since, first) = *state.first.get_or_insert((seen.offset, seen.at, value));
-    if state.count % rule.twice != 0 {
+    if !state.count.is_multiple_of(rule.twice) {
         return None;
     }
     let count = state.count;
