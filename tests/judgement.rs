@@ -101,8 +101,8 @@ fn a_day_is_explained_in_words_with_its_clause() {
     assert_eq!(code, 0, "{text}");
     for wanted in [
         "2026-06-01 a21026 日均值 120，限值 80（GB 18485-2014 表4 incineration，GB 18485-2014, table 4 (reference oxygen 11 %)，R）",
-        "超标（为限值的 1.5 倍）",
-        "the limit was exceeded (1.5 times the limit)",
+        "超标（超标倍数 0.5）",
+        "the limit was exceeded (by 0.5 times the limit)",
         "应有 24 时：有效 24",
         "已结算",
         "  07:00         120",

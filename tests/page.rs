@@ -263,7 +263,7 @@ fn finds_the_refusal(browser: &mut Browser, pictures: &Path) {
     browser.click("#past details.refused summary");
     browser.until("document.querySelector('#past details.refused[open]')?.innerText.includes('CN=2051')");
     browser.picture(&pictures.join("refused.png"));
-    browser.click("#one a[href=\"#\"]");
+    browser.click("#one a.back");
     browser.until("!document.querySelector('#list').hidden");
     browser.until("document.querySelector('#refusals').innerText.includes('crc-mismatch')");
 }

@@ -142,13 +142,13 @@ async fn the_page_shows_what_was_judged() {
 
         // A station's days, and one of them.
         browser.script(&format!("location.hash = 'station={BAD}'"));
-        browser.until(&format!("document.querySelector('#judged').dataset.ready === '{BAD}'"));
+        browser.until(&format!("document.querySelector('#judged')?.dataset.ready === '{BAD}'"));
         let signs = browser
             .script("[...document.querySelectorAll('[data-strip=a21026] .day')].map(day => day.innerText).join('')");
         let met_before = "✓".repeat(usize::try_from(DAYS - 5).unwrap());
         assert!(signs.as_str().unwrap().starts_with(&format!("{met_before}✗✗✗")), "{signs}");
         browser.click("[data-strip=a21026] a.day.over");
-        browser.until("document.querySelector('#day').dataset.day");
+        browser.until("document.querySelector('#day')?.dataset.day");
         let day = browser.script("document.querySelector('#day').innerText");
         for part in ["100.5", "80", "超标", "GB 18485-2014"] {
             assert!(day.as_str().unwrap().contains(part), "{part}: {day}");

@@ -268,7 +268,8 @@ fn push_event(
     write_journal(&mut body, place.offset, place.hash);
     body.push(b'}');
     let event = StationEvent { kind: EventKind::named("lead"), time: place.time };
-    out.push(TypedPublication::of(&station.name, station.topic.event("lead"), Bytes::from(body), Says::Event(event)));
+    let said = TypedPublication::of(&station.name, station.topic.event("lead"), Bytes::from(body), Says::Event(event));
+    out.push(said.labelled("lead", id));
 }
 
 impl Interpreter {

@@ -239,7 +239,7 @@ impl std::ops::Deref for Plan {
 impl Plan {
     /// The rules of a station: the sets it names, and those of its edition.
     ///
-    /// `edition` is `2005`, `2017` or `2025`; `medium` is `air`, `water` or empty.
+    /// `edition` is `2005`, `2017` or `2025`; `medium` is `air`, `water`, [`WATER_BODY`] or empty.
     #[must_use]
     pub fn new(book: &RuleBook, facts: Option<&StationFacts>, edition: &str, medium: &str) -> Plan {
         let rules = Arc::new(PlannedRules::new(book, facts.unwrap_or(&StationFacts::default()), edition, medium));

@@ -25,10 +25,13 @@ function takeFilter(filter) {
   if (Object.entries(wanted).every(([name, value]) => asked[name] === value)) return;
   Object.assign(asked, wanted); label(); connect();
 }
+function listAddress() {
+  const said = Object.entries({ text: asked.text, region: asked.region, only: asked.only === "all" ? "" : asked.only, sort: asked.sort === "mn" ? "" : asked.sort, down: asked.down || "", first: asked.first || "" }).filter(([, value]) => value !== "");
+  return said.length ? "#list?" + new URLSearchParams(said) : "#";
+}
 function filtered(change) {
   Object.assign(asked, { first: 0 }, change);
-  const said = Object.entries({ text: asked.text, region: asked.region, only: asked.only === "all" ? "" : asked.only, sort: asked.sort === "mn" ? "" : asked.sort, down: asked.down || "", first: asked.first || "" }).filter(([, value]) => value !== "");
-  history.replaceState(null, "", said.length ? "#list?" + new URLSearchParams(said) : location.pathname + location.search);
+  history.replaceState(null, "", listAddress());
   label(); connect();
 }
 const columns = [["state", "state"], ["name", "name"], ["tags", null], ["lastData", "heard"], ["clock", "clock"], ["completeness", "completeness"], ["deviations", "deviations"], ["refusedCount", "refused"], ["trouble", "trouble"]];

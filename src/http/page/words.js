@@ -50,7 +50,7 @@ Object.assign(words, {
 });
 /** Words of judgement, alerts and cases. */
 Object.assign(words, {
-  byHour: ["逐时数值", "hour by hour"], worth: ["有效性", "worth"], case: ["案件", "case"], outlet: ["排口", "outlet"], overdue: ["已逾期,催办 {0} 级", "overdue, level {0}"], "step:alert": ["预警并入或升级", "an alert joined or rose"],
+  "event:lead": ["数据线索", "lead"], byHour: ["逐时数值", "hour by hour"], worth: ["有效性", "worth"], case: ["案件", "case"], outlet: ["排口", "outlet"], overdue: ["已逾期,催办 {0} 级", "overdue, level {0}"], "step:alert": ["预警并入或升级", "an alert joined or rose"],
   "way:list": ["站点", "stations"], "way:alerts": ["预警", "alerts"], "way:cases": ["案件", "cases"], before: ["上一页", "previous page"], after: ["下一页", "next page"], judgement: ["判定", "judgement"], limit: ["限值", "limit"],
   course: ["日均值走势", "mean of the day so far"], dayOf: ["{0} 判定", "judgement of {0}"], noDay: ["{0} 没有判定数据(无日限值、无数据或已超过 35 天)", "nothing was judged of {0}: no limit of a day, no data, or more than 35 days ago"],
   reportedMean: ["上报日均值", "reported"], markedMean: ["有效均值", "marked"], exemptMean: ["判定用均值", "exempt"], ratio: ["与限值之比", "of the limit"], outcome: ["结论", "outcome"], revised: ["结算后修订 {0} 次", "revised {0} times after settling"],

@@ -206,7 +206,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Behind the rest, where no filter of lines looks; escaped, so that nobody breaks or forges a line.
         let mn = segment.and_then(|segment| hj212::packet::parse(segment).mn);
         let mn = mn.map(|mn| mn.get(..MN_SHOWN).unwrap_or(mn).escape_ascii().to_string());
-        tracing::info!(peer = %from.peer, reason = reason.code(), bytes = raw.len(), mn, "rejected");
+        // Under the name that filters of lines know (deploy/fail2ban).
+        tracing::info!(target: "hj212_gateway::net::connection", peer = %from.peer, reason = reason.code(), bytes = raw.len(), mn, "rejected");
         let rejected = Rejected { from, reason, detail, segment, heard: raw.len() as u64, raw };
         shared.append([(entry(&Record::Rejected(rejected), (shared.clock)()), StoredNotice::nobody())]);
     }
