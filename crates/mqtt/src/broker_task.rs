@@ -468,10 +468,11 @@ impl BrokerTask {
         }
         // Of those that are as large as one at which it was cut, one try says it.
         let tries = |item: &Troubled<'_>| if self.too_large(item.publication, now) { u32::MAX } else { item.tries };
-        let hopeless = self
-            .window
-            .troubled()
-            .filter(|item| self.trouble.is_hopeless(&item.publication.topic, item.since, tries(item), now));
+        let waiting: Vec<Troubled<'_>> = self.window.troubled().collect();
+        let told = waiting.iter().map(|item| (item.seq, item.publication.topic.as_str(), item.since, tries(item)));
+        let told: Vec<_> = told.collect();
+        let found = self.trouble.hopeless(told.into_iter(), now);
+        let hopeless = waiting.into_iter().filter(|item| found.contains(&item.seq));
         let why = |item: &Troubled<'_>| match (item.cut, item.silent) {
             (true, _) => "the broker cuts the connection at it".to_owned(),
             (_, true) => UNANSWERED.to_owned(),

@@ -3,6 +3,7 @@
 //! What must stay true:
 //! - a message is set aside only if it was tried often enough **and** there is evidence that the broker takes others meanwhile. While
 //!   everything is refused the broker counts as away: an access list that is wrong for all topics costs time, not messages;
+//! - it is tried once more after that evidence came: what was refused while everything was is not held against it;
 //! - what is known of topics and sources is bounded, and forgotten [`FORGET`] after it was last of use.
 //!
 //! # The rule
@@ -19,7 +20,7 @@
 //! A topic of which [`KNOWN`] messages in a row were set aside because they were never answered needs none, while the broker takes others: a try
 //! of it costs the others a new connection. One in [`PROBE`] is tried all the same; if it is taken, all is as before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// After this long a message goes if the broker took anything at all.
@@ -71,13 +72,24 @@ pub(super) struct Trouble {
     last: Option<Instant>,
     /// When it was last looked for what can be forgotten.
     forgot: Option<Instant>,
+    /// Of messages that wait: how often each had been tried when it was first known that others pass.
+    tried_before: BTreeMap<u64, u32>,
 }
 
 impl Trouble {
     pub(super) fn new(prefix: &str, tries_max: u32) -> Self {
         let levels = prefix.split('/').count();
         let (topics, sources) = (BTreeMap::new(), BTreeMap::new());
-        Trouble { levels, tries_max, topics, sources, anything: None, last: None, forgot: None }
+        Trouble {
+            levels,
+            tries_max,
+            topics,
+            sources,
+            anything: None,
+            last: None,
+            forgot: None,
+            tried_before: BTreeMap::new(),
+        }
     }
 
     /// The station of a topic; `None` if it is the gateway's own.
@@ -162,18 +174,49 @@ impl Trouble {
         }
     }
 
-    /// Whether a message of `topic` that met its first trouble at `since` and was tried `tries` times is to be set aside.
-    pub(super) fn is_hopeless(&self, topic: &str, since: Instant, tries: u32, now: Instant) -> bool {
-        let known = self.topics.get(topic);
-        let source = self.source(topic).and_then(|source| self.sources.get(source));
-        let is_known = known.is_some_and(|known| known.set_aside >= KNOWN)
-            || source.is_some_and(|source| source.set_aside >= SOURCE_KNOWN);
-        let enough = if is_known { 1 } else { self.tries_max };
-        if tries < enough {
-            return false;
+    /// The numbers of those of the messages that wait (number, topic, first trouble, tries) that are to be set aside.
+    pub(super) fn hopeless<'m>(
+        &mut self,
+        waiting: impl Iterator<Item = (u64, &'m str, Instant, u32)>,
+        now: Instant,
+    ) -> BTreeSet<u64> {
+        let before = std::mem::take(&mut self.tried_before);
+        let mut found = BTreeSet::new();
+        for (seq, topic, since, tries) in waiting {
+            if !self.others_pass(topic, since, now) {
+                continue;
+            }
+            let then = before.get(&seq).copied().unwrap_or(tries);
+            self.tried_before.insert(seq, then);
+            let (known, enough) = (self.is_known_refused(topic), self.enough(topic));
+            let again = known || then < enough || tries > then;
+            if tries == u32::MAX || tries >= enough && again {
+                found.insert(seq);
+            }
         }
+        found
+    }
+
+    /// Whether a message of `topic` that met its first trouble at `since` and was tried `tries` times can be set aside.
+    pub(super) fn is_hopeless(&self, topic: &str, since: Instant, tries: u32, now: Instant) -> bool {
+        tries >= self.enough(topic) && self.others_pass(topic, since, now)
+    }
+
+    /// Whether so many of that topic, or of its station, were set aside that one try is enough.
+    fn is_known_refused(&self, topic: &str) -> bool {
+        let source = self.source(topic).and_then(|source| self.sources.get(source));
+        self.topics.get(topic).is_some_and(|known| known.set_aside >= KNOWN)
+            || source.is_some_and(|source| source.set_aside >= SOURCE_KNOWN)
+    }
+
+    fn enough(&self, topic: &str) -> u32 {
+        if self.is_known_refused(topic) { 1 } else { self.tries_max }
+    }
+
+    /// Whether the broker took others since: see the rule.
+    fn others_pass(&self, topic: &str, since: Instant, now: Instant) -> bool {
         let later = |at: Option<Instant>| at.is_some_and(|at| at >= since);
-        if known.is_some_and(|known| later(known.taken)) {
+        if self.topics.get(topic).is_some_and(|known| later(known.taken)) {
             return true;
         }
         let troubled = self.sources.values().filter(|source| later(source.refused)).count().max(1);
@@ -232,6 +275,32 @@ mod tests {
             }
         }
         assert!(!trouble.is_hopeless("hj212/v1/A/data/realtime", start, 100, at(start, 60)));
+    }
+
+    #[test]
+    fn what_was_refused_while_everything_was_is_tried_once_more_when_others_pass() {
+        let (mut trouble, start) = (Trouble::new("hj212/v1", TRIES), Instant::now());
+        let (one, other) = ("hj212/v1/A/data/realtime", "hj212/v1/A/data/hour");
+        trouble.refused(one, start);
+        trouble.refused(other, start);
+        let waiting = |trouble: &mut Trouble, tries: [u32; 2], second: u64| -> Vec<u64> {
+            let all = [(7, one, start, tries[0]), (8, other, start, tries[1])];
+            trouble.hopeless(all.into_iter(), at(start, second)).into_iter().collect()
+        };
+        assert_eq!(waiting(&mut trouble, [200, 200], 60), [0; 0], "everything is refused");
+        // The access list is right now: the first of each topic passes.
+        trouble.taken(one, at(start, 61));
+        trouble.taken(other, at(start, 61));
+        assert_eq!(waiting(&mut trouble, [200, 200], 61), [0; 0]);
+        assert_eq!(waiting(&mut trouble, [201, 200], 62), [7], "it alone was refused once more");
+        // Where others pass from its first try on, it has its tries and no more.
+        let (mut trouble, start) = (Trouble::new("hj212/v1", TRIES), Instant::now());
+        trouble.refused(one, start);
+        trouble.taken(one, at(start, 1));
+        for tries in 1..=TRIES {
+            let told = trouble.hopeless([(7, one, start, tries)].into_iter(), at(start, 2));
+            assert_eq!(told.len(), usize::from(tries == TRIES), "{tries}");
+        }
     }
 
     #[test]
