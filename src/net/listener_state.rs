@@ -24,7 +24,7 @@ use super::wire_log::{Direction, WireLog};
 use hj212::sm4::Key;
 use hj212_journal::{Appender, Entry};
 use hj212_model::message::{Peering, Presence, REJECTED_KEPT_MAX, Record, Timestamp};
-use hj212_model::registry::{CrcPolicy, Registry, Station, Told};
+use hj212_model::registry::{CrcPolicy, Registry, Station, Told, Unknown};
 use hj212_model::session::{Directory, HeardAddresses, Learned, Move, Moved, Moves};
 use hj212_model::telemetry::{Counter, Telemetry};
 use moves::StationMoves;
@@ -156,8 +156,12 @@ impl ListenerState {
 
     /// Which station an unknown MN may be the new one of ([`HeardAddresses`]): nothing is taken for true yet.
     pub(super) fn may_have_moved(&self, new_mn: &str, from: IpAddr, pw: &[u8], spoke: &[Box<str>]) -> Option<Moved> {
-        let moved = self.moves.candidate((new_mn, pw), from, spoke, &self.directory)?;
         let registry = self.registered();
+        // Where anybody is a station, an MN that is new is a new station's.
+        if registry.unknown() == Unknown::Accept {
+            return None;
+        }
+        let moved = self.moves.candidate((new_mn, pw), from, spoke, &self.directory)?;
         let row = registry.find(moved.mn.as_bytes())?;
         (!row.facts.mn_refused.contains(&moved.new_mn)).then_some(moved)
     }

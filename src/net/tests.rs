@@ -157,6 +157,24 @@ async fn nothing_is_answered_while_the_disk_is_full_and_all_goes_on_when_there_i
 }
 
 #[tokio::test]
+async fn a_new_mn_is_a_new_station_s_where_anybody_is_a_station() {
+    let said = |mn: &str| {
+        let mut frame = Vec::new();
+        let segment =
+            format!("QN=20260601120000000;ST=31;CN=2011;PW=123456;MN={mn};Flag=5;CP=&&DataTime=20260601120000&&");
+        hj212::write::frame(&mut frame, |out| out.extend_from_slice(segment.as_bytes()));
+        frame
+    };
+    for (unknown, moved) in [(Unknown::Reject, 1), (Unknown::Accept, 0)] {
+        let gate = gate_with(quick(), &format!("[[station]]\nmn = \"{MN}\"\npw = \"123456\"\n"), unknown);
+        gate.play(&[&said(MN)]).await;
+        // One device behind the address is silent now, and another one speaks with its password.
+        gate.play(&[&said("010000A8900016F000169DC9")]).await;
+        assert_eq!(gate.telemetry.get(Counter::StationsMoved), moved, "{unknown:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_fixture_cut_anywhere_gives_the_same_record() {
     let all = fixtures::all();
     let gate = gate_with(quick(), "", Unknown::Accept);

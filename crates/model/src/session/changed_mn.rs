@@ -10,6 +10,7 @@
 //!   from this address, and it is connected nowhere. Behind an address that several stations share nothing is proposed;
 //! * an MN that was refused while the old one spoke is another device, and is never proposed ([`OTHERS_MAX`] are remembered of an address; where
 //!   more were heard, nothing is proposed);
+//! * where unregistered MNs are accepted as stations nothing is proposed: whoever asks sees to that;
 //! * a proposal ends when the old MN is heard again, and is not made a second time;
 //! * one new MN a station.
 
