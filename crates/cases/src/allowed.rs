@@ -3,11 +3,11 @@
 //! What must stay true: nothing here changes a case; what is refused says in Chinese and English why.
 
 use super::case::Case;
-use super::names;
 use super::rules::Rules;
 use super::step::{Asked, Refusal, refusal};
 use super::table::{Forbidden, Role, State, Step, next};
 use hj212_model::message::Timestamp;
+use hj212_model::names;
 
 /// What is known of the station that a step is for.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@
 //!
 //! 1. **The table decides** ([`table`]): a step that no row of it allows changes nothing and is refused with its reason. No row leads to `closed`
 //!    without the county and, after it, the city having accepted what the enterprise says it has done, since it was last returned.
-//! 2. Nobody accepts or closes what he moved himself since it was last returned, whatever role he writes in and however he spells his name (`names`).
+//! 2. Nobody accepts or closes what he moved himself since it was last returned, whatever role he writes in and however he spells his name ([`hj212_model::names`]).
 //! 3. A step counts once: the same again is answered the same, another under its id is refused.
 //! 4. Everything follows from steps and time in the order of the journal: the same journal gives the same cases, and a kill between any two steps
 //!    loses none.
@@ -26,7 +26,6 @@ mod allowed;
 mod case;
 mod deadline;
 mod machine;
-mod names;
 mod rules;
 mod step;
 pub mod table;

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::allowed::{OfStation, allowed};
 use super::case::{Case, Law, Taken};
 use super::deadline;
-use super::names;
 use super::rules::Rules;
 use super::step::{Asked, Refusal, is_id, read, refusal};
 use super::table::{Colour, OPENERS, Role, State, Step};
 use super::{BYTES_MAX, CASES_MAX, OPEN_MAX};
 use hj212_model::message::Timestamp;
+use hj212_model::names;
 
 /// Alerts that one case names, at most: the newest.
 const ALERTS_MAX: usize = 16;

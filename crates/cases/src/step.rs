@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::STEP_MAX;
-use super::names;
 use super::table::{Colour, Role, Step};
 use hj212_model::message::Timestamp;
+use hj212_model::names;
 
 /// The longest id.
 const ID_MAX: usize = 64;
@@ -146,7 +146,7 @@ pub(crate) fn read(role: &str, id: &str, json: &[u8]) -> Result<Asked, Refusal> 
     if names::folded(&written.author).is_empty() {
         return Err(refusal("author-missing", "必须填写 author", "author must be given"));
     }
-    let said = |needed: &[Step], text: &str| !needed.contains(&written.step) || !text.trim().is_empty();
+    let said = |needed: &[Step], text: &str| !needed.contains(&written.step) || !names::is_blank(text);
     if !said(
         &[Step::Reply, Step::Return, Step::Void, Step::Extend, Step::ToLaw, Step::Open, Step::Comment],
         &written.text,

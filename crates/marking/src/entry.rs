@@ -24,6 +24,7 @@ use super::state::*;
 use super::verdict::MarkVerdict;
 use hj212_model::message::topic::is_id;
 use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
+use hj212_model::names::is_blank;
 
 /// The longest name of a mark, an object, another entry.
 const NAME_MAX: usize = 128;
@@ -229,7 +230,7 @@ impl Marks {
                 "too long: reason, proof and author hold 2000 bytes at most, the rest 128",
             ));
         }
-        if entry.reason.trim().is_empty() || entry.author.trim().is_empty() {
+        if is_blank(&entry.reason) || is_blank(&entry.author) {
             return Err(refusal("reason-missing", "必须填写 reason 和 author", "reason and author must be given"));
         }
         let unknown =
@@ -291,7 +292,7 @@ impl Marks {
         }
         let day = calendar::read(&entry.begin).map_or(now, |begin| begin.0);
         let proof = plan.entries_of(day).is_some_and(|entries| entries.proof);
-        if proof && !kind.validity.is_judged() && entry.proof.trim().is_empty() {
+        if proof && !kind.validity.is_judged() && is_blank(&entry.proof) {
             return Err(refusal(
                 "proof-missing",
                 "该标记使数据不参与判定，必须填写凭证 proof",

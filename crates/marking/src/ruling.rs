@@ -29,6 +29,7 @@ use super::memory::RULINGS_MAX;
 use super::refusal::{TEXT_MAX, refusal};
 use hj212_model::message::topic::is_id;
 use hj212_model::message::{MARK_ENTRY_MAX, Timestamp};
+use hj212_model::names::is_blank;
 
 /// A ruling as written (schema `hj212.mark-ruling/1`).
 #[derive(Debug, Deserialize, Serialize)]
@@ -115,7 +116,7 @@ pub(super) fn read(role: &str, id: &str, body: &[u8], at: Timestamp) -> Result<R
             "too long: reason, proof, author and decision hold 2000 bytes at most",
         ));
     }
-    if written.reason.trim().is_empty() || written.author.trim().is_empty() {
+    if is_blank(&written.reason) || is_blank(&written.author) {
         return Err(refusal("reason-missing", "必须填写 reason 和 author", "reason and author must be given"));
     }
     let content = Sha256::digest(serde_json::to_vec(&(role, &written)).unwrap_or_default()).into();

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod message;
+pub mod names;
 pub mod registry;
 pub mod session;
 pub mod settings;

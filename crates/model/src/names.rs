@@ -1,4 +1,4 @@
-//! Whether two authors are one person, as far as letters can say.
+//! Names of people and what they write: whether two names are one person's, as far as letters can say, and whether a text says anything.
 //!
 //! What must stay true: spellings that look the same are the same: full and half width, capitals, characters without a width, blanks around. What it is
 //! not: a proof of who wrote. An author is only a name; the broker's access list is what keeps people apart.
@@ -27,7 +27,8 @@ fn is_unseen(letter: char) -> bool {
 }
 
 /// The name as it is compared: Unicode NFKC, lower case, without what is not seen, trimmed.
-pub(crate) fn folded(name: &str) -> String {
+#[must_use]
+pub fn folded(name: &str) -> String {
     let nfkc = ComposingNormalizerBorrowed::new_nfkc();
     let seen: String = name.chars().filter(|letter| !is_unseen(*letter)).collect();
     let lower = nfkc.normalize(&seen).to_lowercase();
@@ -36,9 +37,23 @@ pub(crate) fn folded(name: &str) -> String {
     again.trim().to_owned()
 }
 
+/// Whether nothing is to be seen of a text.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|letter| letter.is_whitespace() || is_unseen(letter))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::folded;
+    use super::{folded, is_blank};
+
+    #[test]
+    fn a_text_of_which_nothing_is_seen_says_nothing() {
+        for text in ["", " ", "\u{3000}", "\0", "\u{200b}\t", "\u{feff}\u{ad}"] {
+            assert!(is_blank(text), "{text:?}");
+        }
+        assert!(!is_blank("停") && !is_blank(" - "));
+    }
 
     #[test]
     fn spellings_that_look_the_same_are_the_same() {

@@ -19,6 +19,7 @@ use crate::step::{Origin, Step};
 use crate::table::{self, Kind, Order, SET_KEY};
 use crate::value::{self, Content};
 use hj212_model::message::Timestamp;
+use hj212_model::names;
 
 /// Of an id that is longer only this much is kept, and it has no status.
 const ID_SHOWN_MAX: usize = 256;
@@ -326,8 +327,7 @@ fn apart(author: &str) -> (Option<&str>, &str) {
 /// Whether two names are one person's: `li` and `Li` are, wherever somebody else is wanted. A rule of the configuration names its authors to the
 /// letter.
 fn is_same_name(one: &str, other: &str) -> bool {
-    let plain = |name: &str| name.trim().to_lowercase();
-    plain(one) == plain(other)
+    names::folded(one) == names::folded(other)
 }
 
 /// What must be said to confirm: it differs with what is confirmed, and is no secret.
