@@ -161,24 +161,19 @@ impl Board {
         if unheard && self.rows.get(mn).is_some_and(|row| row.seen.is_none()) {
             return;
         }
-        if !is_shown(&published.content) {
-            return;
-        }
-        let all = self.bytes;
-        let Some(row) = self.seen(mn) else { return };
         match &published.content {
-            Says::Card(card) => row.card = card.as_ref().map(|card| (payload, (**card).clone())),
-            Says::Data(data) => {
-                let before = row.bytes();
-                row.report(data, payload, BYTES_MAX.saturating_sub(all - before));
-                let after = row.bytes();
-                self.bytes = all - before + after;
+            Says::Card(card) => {
+                let card = card.as_ref().map(|card| (payload, (**card).clone()));
+                self.note(mn, |row| row.card = card);
             }
-            Says::Event(event) => row.event(event, payload),
-            Says::Completeness(grain, newest) => row.complete(grain.name(), newest.as_deref(), payload),
-            Says::Mark(true) => drop(row.marks.insert(published.topic.clone(), payload)),
-            Says::Mark(false) => drop(row.marks.remove(&published.topic)),
-            // See `is_shown`.
+            Says::Data(data) => self.report(mn, data, payload),
+            Says::Event(event) => self.note(mn, |row| row.event(event, payload)),
+            Says::Completeness(grain, newest) => {
+                self.note(mn, |row| row.complete(grain.name(), newest.as_deref(), payload));
+            }
+            Says::Mark(true) => self.note(mn, |row| drop(row.marks.insert(published.topic.clone(), payload))),
+            Says::Mark(false) => self.note(mn, |row| drop(row.marks.remove(&published.topic))),
+            // Answers to people are for who asked: they may be about an MN that nobody has.
             Says::Validity(_)
             | Says::EntryStatus(_)
             | Says::RulingStatus { .. }
@@ -194,11 +189,24 @@ impl Board {
         }
     }
 
+    /// Changes what was seen of a station, which has a row from then on.
+    fn note(&mut self, mn: &str, change: impl FnOnce(&mut SeenStation)) {
+        if let Some(row) = self.seen(mn) {
+            change(row);
+        }
+    }
+
+    fn report(&mut self, mn: &str, data: &DataContent, payload: Bytes) {
+        let all = self.bytes;
+        let Some(row) = self.seen(mn) else { return };
+        let before = row.bytes();
+        row.report(data, payload, BYTES_MAX.saturating_sub(all - before));
+        self.bytes = all - before + row.bytes();
+    }
+
     /// Takes note of what is under way at a station: an object of JSON.
     pub fn under_way(&mut self, mn: &str, view: Bytes) {
-        if let Some(row) = self.seen(mn) {
-            row.under_way = view;
-        }
+        self.note(mn, |row| row.under_way = view);
     }
 
     fn seen(&mut self, mn: &str) -> Option<&mut SeenStation> {
@@ -421,25 +429,6 @@ impl SeenStation {
     fn fails(&self) -> bool {
         let clock_off = self.offsets.median().is_some_and(|off| off.abs() > CLOCK_OFF);
         self.refusal.is_some() || self.odd || clock_off
-    }
-}
-
-/// Whether the board shows what is said so. Answers to people are for who asked: they may be about an MN that nobody has.
-const fn is_shown(content: &Says) -> bool {
-    match content {
-        Says::Card(_) | Says::Data(_) | Says::Event(_) | Says::Completeness(..) | Says::Mark(_) => true,
-        Says::Validity(_)
-        | Says::EntryStatus(_)
-        | Says::RulingStatus { .. }
-        | Says::CommandStatus
-        | Says::CommandRefused
-        | Says::Rejected { .. }
-        | Says::Anchor
-        | Says::Case
-        | Says::CaseStatus
-        | Says::Judged { .. }
-        | Says::Lead
-        | Says::Gateway => false,
     }
 }
 
