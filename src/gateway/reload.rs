@@ -89,37 +89,25 @@ impl Running {
         self.telemetry.count(Counter::Reloads);
         self.shown.reload_refused.store(false, std::sync::atomic::Ordering::Relaxed);
         // What needs a restart still is as it was; only what was taken up is compared with next time.
-        let Config {
-            listen,
-            stations,
-            dictionary,
-            marking,
-            limits,
-            alerts: alert_files,
-            leads: lead_files,
-            command,
-            log,
-            ..
-        } = config;
-        let (address, also) = (old.listen.address.clone(), old.listen.also.clone());
-        let was = &old.command;
-        let command = downlink::Settings { enabled: was.enabled, session: was.session, ..command };
-        let log = config::Log { format: old.log.format, ..log };
+        let command =
+            downlink::Settings { enabled: old.command.enabled, session: old.command.session, ..config.command };
         let kept = Config {
-            listen,
-            stations,
-            dictionary,
-            marking,
-            limits,
-            alerts: alert_files,
-            leads: lead_files,
+            listen: net::Settings {
+                address: old.listen.address.clone(),
+                also: old.listen.also.clone(),
+                ..config.listen
+            },
+            stations: config.stations,
+            dictionary: config.dictionary,
+            marking: config.marking,
+            limits: config.limits,
+            alerts: config.alerts,
+            leads: config.leads,
             command,
-            log,
+            log: config::Log { format: old.log.format, ..config.log },
             ..old.clone()
         };
         *current = (kept, context);
-        current.0.listen.address = address;
-        current.0.listen.also = also;
         changes
     }
 
