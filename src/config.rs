@@ -73,6 +73,8 @@ pub struct Config {
     pub marking: Marking,
     /// Whether steps of cases are taken.
     pub cases: Cases,
+    /// What operation companies enter.
+    pub operation: OperationEntries,
     /// Whether hours and days are judged.
     pub judgement: judgement::Settings,
     /// Named limits of one's own.
@@ -143,6 +145,14 @@ pub struct Marking {
 pub struct Cases {
     /// Whether steps of cases are taken over MQTT. A change needs a restart.
     pub steps: bool,
+}
+
+/// `[operation]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OperationEntries {
+    /// Whether entries of the electronic ledger are taken over MQTT. A change needs a restart.
+    pub ledger: bool,
 }
 
 /// `[limits]`

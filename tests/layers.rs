@@ -30,6 +30,7 @@ const PURE: &[&str] = &[
     "explain",
     "evidence",
     "cases",
+    "operation",
     "workdays",
     "leads",
 ];

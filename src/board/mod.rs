@@ -183,6 +183,7 @@ impl Board {
             | Says::Anchor
             | Says::Case
             | Says::CaseStatus
+            | Says::WorkStatus { .. }
             | Says::Lead
             | Says::Judged { .. }
             | Says::Gateway => {}

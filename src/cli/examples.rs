@@ -167,6 +167,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         )],
     ),
     (
+        "ledger list",
+        &[("since a day 某日以来的台账", "hj212-gateway ledger list --mn 010000A8900016F000169DC0 --since 2026-06-01")],
+    ),
+    (
         "evidence pack",
         &[(
             "a day of one station 某站一天",

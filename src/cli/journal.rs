@@ -138,6 +138,7 @@ fn counted(stats: &journal::Stats) -> String {
     for (kind, count) in stats.kinds.iter().enumerate().filter(|(_, count)| **count > 0) {
         let name = match kind {
             12 => "case-step",
+            15 => "ledger",
             14 => "anchor",
             24 => "notice",
             25 => "dead-letter",
@@ -219,6 +220,10 @@ fn describe(record: &Record<'_>) -> (&'static str, String) {
         Record::CaseStep { mn, role, id, json } => {
             let id = format!("{} {} {}", mn.escape_default(), role.escape_default(), id.escape_default());
             ("case-step", format!("{id}: {}", shown(json)))
+        }
+        Record::WorkEntry { mn, role, id, json } => {
+            let id = format!("{} {} {}", mn.escape_default(), role.escape_default(), id.escape_default());
+            ("ledger", format!("{id}: {}", shown(json)))
         }
         Record::MarkEntry { mn, id, json } => {
             ("mark-entry", format!("{} {}: {}", mn.escape_default(), id.escape_default(), shown(json)))

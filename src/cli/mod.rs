@@ -21,6 +21,7 @@ mod journal;
 mod judge;
 mod keys;
 mod leads;
+mod ledger;
 mod letters;
 mod log;
 mod marks;
@@ -116,6 +117,9 @@ enum Command {
     /// Cases from the alert to the close: list, show, take a step (案件闭环)
     #[command(subcommand)]
     Cases(cases::Command),
+    /// What operation companies did at stations: the electronic ledger (运维台账)
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// A station's records with proof, in a file that anybody can check offline (证据包)
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -182,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::Judge(command) => judge::judge(&command),
         Command::Alerts(command) => alerts::alerts(&command),
         Command::Push(command) => push::push(&command),
+        Command::Ledger(command) => ledger::ledger(&command),
         Command::Leads(command) => leads::leads(&command),
         Command::Marks(command) => marks::marks(&command),
         #[cfg(feature = "demo")]

@@ -24,8 +24,22 @@ pub fn warnings(path: &Path, loaded: &Loaded) -> Vec<Problem> {
     let mut found: Vec<Problem> = of_addresses(&source, &loaded.config).into_iter().collect();
     found.extend(of_secrets(loaded));
     found.extend(of_disk(&source, &loaded.config));
+    found.extend(of_companies(&source, loaded));
     found.extend(of_stations(loaded));
     found
+}
+
+/// Entries are taken, and no station has a company that may make them.
+fn of_companies(source: &ConfigSource<'_>, loaded: &Loaded) -> Option<Problem> {
+    let kept = loaded.registry.stations().any(|station| station.facts.operator.is_some());
+    (loaded.config.operation.ledger && !kept).then(|| {
+        source.broken(
+            &["operation.ledger"],
+            "true",
+            "with stations that have an operator: without one all entries of companies are refused · 站点须登记运维单位,否则运维单位的台账一律不受理",
+            "write operator = \"OM-0007\" in the stations' rows · 在站点文件中写 operator = \"OM-0007\"",
+        )
+    })
 }
 
 fn of_addresses(source: &ConfigSource<'_>, config: &Config) -> Option<Problem> {

@@ -312,6 +312,9 @@ impl<'w> Packing<'w> {
             Record::CaseStep { mn: of, role, id, json } if *of == mn => {
                 ("案件步骤", *json, format!("{} {}：{}", role.escape_debug(), id.escape_debug(), shown(json)))
             }
+            Record::WorkEntry { mn: of, role, id, json } if *of == mn => {
+                ("运维台账", *json, format!("{} {}：{}", role.escape_debug(), id.escape_debug(), shown(json)))
+            }
             Record::Presence(presence) => match presence {
                 Presence::Online { mn: of, on } if *of == mn => ("上线", &[][..], on.peer.to_string()),
                 Presence::Offline { mn: of, on } if *of == mn => ("下线", &[][..], on.peer.to_string()),
@@ -332,6 +335,7 @@ impl<'w> Packing<'w> {
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
             | Record::CaseStep { .. }
+            | Record::WorkEntry { .. }
             | Record::Rejected(_)
             | Record::Context { .. }
             | Record::Registry { .. }

@@ -251,6 +251,7 @@ impl History {
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
             | Record::CaseStep { .. }
+            | Record::WorkEntry { .. }
             | Record::Started(_)
             | Record::Stopped => {
                 return;

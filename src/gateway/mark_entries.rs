@@ -1,4 +1,4 @@
-//! Marks entered by hand, what authorities rule about them, and steps of cases: from the broker into the journal, as they came. Whether one is good is judged
+//! Marks entered by hand, what authorities rule about them, steps of cases, and entries of the electronic ledger: from the broker into the journal, as they came. Whether one is good is judged
 //! where the journal is interpreted, and answered from there. The role of a ruling is a level of its topic, so that the broker's access list
 //! decides who speaks as county, city or province.
 //!
@@ -45,6 +45,10 @@ pub(super) async fn run(mut inbox: Inbox, prefix: String, journal: Arc<Journal>,
             [mn, "case-step", role, id] => {
                 tracing::info!(mn = %short(mn).escape_debug(), role = %short(role).escape_debug(), id = %short(id).escape_debug(), "a step of a case came");
                 Some(Record::CaseStep { mn, role, id, json: &incoming.payload })
+            }
+            [mn, "ledger", role, id] => {
+                tracing::info!(mn = %short(mn).escape_debug(), role = %short(role).escape_debug(), id = %short(id).escape_debug(), "an entry of the electronic ledger came");
+                Some(Record::WorkEntry { mn, role, id, json: &incoming.payload })
             }
             _ => None,
         };

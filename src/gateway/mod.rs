@@ -42,6 +42,7 @@ pub mod secrets;
 mod size_guard;
 pub mod uplink;
 mod view;
+pub mod work_entries;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -279,7 +280,7 @@ impl Running {
         learned::follow_moves(&derived, &shared);
         shared.replace_keys(keys::by_station(&keys));
         let mut tasks = tokio::task::JoinSet::new();
-        if config.marking.entries || config.cases.steps {
+        if config.marking.entries || config.cases.steps || config.operation.ledger {
             take_entries(&config, &journal, &mut tasks, &stop);
         }
         if let Some(ordered) = ordered {
@@ -525,7 +526,9 @@ fn take_entries(
     let marks = [format!("{prefix}/+/mark-entry/+"), format!("{prefix}/+/mark-ruling/+/+")];
     let steps = [format!("{prefix}/+/case-step/+/+")];
     let marks = marks.into_iter().filter(|_| config.marking.entries);
-    let filters = marks.chain(steps.into_iter().filter(|_| config.cases.steps)).collect();
+    let steps = steps.into_iter().filter(|_| config.cases.steps);
+    let work = [format!("{prefix}/+/ledger/+/+")].into_iter().filter(|_| config.operation.ledger);
+    let filters = marks.chain(steps).chain(work).collect();
     let wish = mqtt::Subscription {
         filters,
         suffix: "-marks".into(),

@@ -170,6 +170,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         interpret: _,
         recall: _,
         cases: _,
+        operation: _,
         judgement: _,
         // Files of secrets are read for each attempt, so new ones hold at once.
         push: _,
@@ -204,6 +205,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("judgement", old.judgement != new.judgement),
         ("archive", old.archive != new.archive),
         ("cases", old.cases != new.cases),
+        ("operation", old.operation != new.operation),
         ("push", old.push != new.push),
         ("log.format", old.log.format != new.log.format),
     ];
@@ -253,11 +255,12 @@ mod tests {
         new.mqtt.port = 1;
         new.archive.dir = "archive".into();
         new.cases.steps = true;
+        new.operation.ledger = true;
         new.push =
             toml::from_str("sinks = [{ name = \"a\", kind = \"webhook\", url = \"http://a/\", events = [\"*\"] }]")
                 .unwrap();
-        let waiting =
-            ["mqtt", "archive", "cases", "push"].map(|name| format!("{name}: changed in the file, needs a restart"));
+        let waiting = ["mqtt", "archive", "cases", "operation", "push"]
+            .map(|name| format!("{name}: changed in the file, needs a restart"));
         assert_eq!(needs_restart(&Config::default(), &new), waiting);
     }
 }

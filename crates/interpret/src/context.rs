@@ -280,6 +280,7 @@ impl Interpreter {
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
             | Record::CaseStep { .. }
+            | Record::WorkEntry { .. }
             | Record::Command(_)
             | Record::Notice(_)
             | Record::DeadLetter(_)
@@ -311,6 +312,7 @@ impl Interpreter {
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
             | Record::CaseStep { .. }
+            | Record::WorkEntry { .. }
             | Record::Command(_)
             | Record::Notice(_)
             | Record::DeadLetter(_)

@@ -52,6 +52,7 @@ fn about_mark(published: &TypedPublication) -> Option<(&Arc<str>, bool)> {
         | Says::Anchor
         | Says::Case
         | Says::CaseStatus
+        | Says::WorkStatus { .. }
         | Says::Judged { .. }
         | Says::Lead
         | Says::Gateway => return None,

@@ -60,6 +60,7 @@ mod moment;
 mod names;
 mod notice;
 mod numbers;
+mod operation;
 mod parts;
 mod presence;
 mod published;
@@ -343,6 +344,7 @@ impl Interpreter {
             Record::DeadLetter(_) => {}
             Record::Anchor(anchor) => self.on_anchor(anchor, out),
             Record::CaseStep { mn, role, id, json } => self.on_case_step((mn, role, id, json), place, out),
+            Record::WorkEntry { mn, role, id, json } => self.on_work_entry((mn, role, id, json), place, out),
             Record::Started(_) | Record::Stopped => {}
         }
         self.open_cases(place, out);

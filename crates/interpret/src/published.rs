@@ -97,6 +97,7 @@ impl TypedPublication {
             | Says::Anchor
             | Says::Case
             | Says::CaseStatus
+            | Says::WorkStatus { .. }
             | Says::Judged { .. }
             | Says::Lead
             | Says::Gateway) => other,
@@ -121,6 +122,7 @@ impl TypedPublication {
             | Says::Anchor
             | Says::Case
             | Says::CaseStatus
+            | Says::WorkStatus { .. }
             | Says::Judged { .. }
             | Says::Lead
             | Says::Gateway => false,
@@ -170,6 +172,11 @@ pub enum Says {
     Case,
     /// What became of a step of a case.
     CaseStatus,
+    /// What became of an entry of the electronic ledger.
+    WorkStatus {
+        /// The code of its refusal; `None`: it was accepted.
+        refused: Option<Box<str>>,
+    },
     /// A lead as it is, or that it is over.
     Lead,
     /// What judgement says of limits and alerts, beside its events.
@@ -200,6 +207,7 @@ impl Says {
             | Says::CommandRefused
             | Says::Rejected { .. }
             | Says::CaseStatus
+            | Says::WorkStatus { .. }
             | Says::Gateway => false,
         }
     }

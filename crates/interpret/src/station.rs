@@ -67,6 +67,8 @@ pub(super) struct Station {
     pub(super) outlet: hj212_judgement::Outlet,
     /// What an inspector should look at.
     pub(super) leads: hj212_leads::Leads,
+    /// What its operation company did there.
+    pub(super) work: hj212_operation::WorkLedger,
     /// What is known of its clock.
     pub(super) clock: super::remembered::Clock,
     /// What has arrived and what is missing.

@@ -23,6 +23,7 @@ mod instruments;
 mod judgement;
 mod keys;
 mod leads;
+mod operation;
 mod outages;
 mod parts;
 mod readings;
@@ -185,6 +186,12 @@ fn script(text: &str) -> Vec<Step> {
                 let (id, json) = rest.split_once(' ').unwrap();
                 steps.push(record(&Record::CaseStep { mn, role, id, json: json.as_bytes() }));
             }
+            "ledger" => {
+                let (mn, rest) = rest.split_once(' ').unwrap();
+                let (role, rest) = rest.split_once(' ').unwrap();
+                let (id, json) = rest.split_once(' ').unwrap();
+                steps.push(record(&Record::WorkEntry { mn, role, id, json: json.as_bytes() }));
+            }
             "tick" => steps.push(record(&Record::Tick)),
             "started" => steps.push(record(&Record::Started("0.1.0"))),
             "stopped" => steps.push(record(&Record::Stopped)),
@@ -265,7 +272,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 19]);
+struct Schemas([(&'static str, jsonschema::Validator); 20]);
 
 /// JSON in which no object has one key twice: of two values parsers keep one, and which is theirs to choose.
 struct KeysOnce;
@@ -348,6 +355,7 @@ impl Schemas {
                 "clock-step",
                 "case",
                 "case-step-status",
+                "ledger-status",
                 "anchor",
                 "judgement",
                 "judgement-running",
@@ -417,6 +425,7 @@ impl Schemas {
             "anchor" => levels[2..] == ["gateway", "ah-01", "anchor"],
             "case" => levels.len() == 5 && levels[3] == "case" && body["id"] == levels[4],
             "case-step-status" => levels.len() == 7 && levels[3] == "case-step" && levels[6] == "status",
+            "ledger-status" => levels.len() == 7 && levels[3] == "ledger" && levels[4] == body["role"],
             "clock-step" => levels[2..] == ["gateway", "ah-01", "clock-step"],
             _ => levels[2..] == ["gateway", "ah-01", "rejected"],
         };

@@ -38,6 +38,7 @@ impl Interpreter {
             | Record::MarkEntry { .. }
             | Record::MarkRuling { .. }
             | Record::CaseStep { .. }
+            | Record::WorkEntry { .. }
             | Record::Command(_) => Seen::Record,
         };
         let step = self.clock.see(time, seen);

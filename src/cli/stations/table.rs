@@ -9,8 +9,8 @@ use toml_edit::Value;
 
 /// What `--help` says of tables.
 pub(super) const HELP: &str = "The first line names the columns, in any order; mn is needed 首行为列名,顺序不限,mn 必需:\n  \
-mn MN, name 名称, pw 密码, st 系统编码, edition 标准版本, crc, dialect 方言, policy, hardware 设备编号, realtime_interval, minute_interval,\n  \
-networks (with blanks between 空格分隔), rules (with blanks between), tags.NAME (tags.region 地区, tags.enterprise 企业, tags.outlet 排口),\n  \
+mn MN, name 名称, pw 密码, st 系统编码, edition 标准版本, crc, dialect 方言, policy, hardware 设备编号, operator 运维单位, realtime_interval, minute_interval,\n  \
+networks (with blanks between 空格分隔), rules (with blanks between), tags.NAME (tags.region 地区, tags.enterprise 企业, tags.outlet 排口, tags.county 区县, tags.city 地市),\n  \
 limits.CODE (limits.a21026), aliases.CODE, units.CODE, convert.CODE\n\
 An empty cell leaves the key as it is. Facilities, permits ([[station.limit]]) and comments of the file stay.\n\
 空单元格表示不改;文件中的注释、设施、许可限值保留。Excel 保存的 CSV(GBK 或 UTF-8)可直接导入。";
@@ -34,6 +34,7 @@ const COLUMNS: &[(&str, &[&str], CellForm)] = &[
     ("dialect", &["方言"], CellForm::Text),
     ("policy", &["策略"], CellForm::Text),
     ("hardware", &["设备编号"], CellForm::Text),
+    ("operator", &["运维单位", "运维单位编号"], CellForm::Text),
     ("realtime_interval", &["实时间隔"], CellForm::Text),
     ("minute_interval", &["分钟间隔"], CellForm::Text),
     ("networks", &["网段"], CellForm::List),
@@ -41,6 +42,8 @@ const COLUMNS: &[(&str, &[&str], CellForm)] = &[
     ("tags.region", &["地区", "行政区划"], CellForm::Text),
     ("tags.enterprise", &["企业", "企业名称"], CellForm::Text),
     ("tags.outlet", &["排口", "排放口"], CellForm::Text),
+    ("tags.county", &["区县"], CellForm::Text),
+    ("tags.city", &["地市"], CellForm::Text),
 ];
 
 /// Tables whose keys are columns of their own, and the form of their values.

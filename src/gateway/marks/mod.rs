@@ -24,7 +24,7 @@ use hj212_model::message::{Kind, Timestamp};
 mod found;
 mod later;
 mod proof;
-mod walk;
+pub(super) mod walk;
 
 use found::Found;
 pub use later::{Item, LATER_MAX, Later, What};

@@ -21,7 +21,7 @@ pub struct Proof {
     pub offset: Offset,
     /// When it was written.
     pub time: Timestamp,
-    /// What it is: `frame`, `mark-entry`, `mark-ruling`, `case-step`.
+    /// What it is: `frame`, `mark-entry`, `mark-ruling`, `case-step`, `ledger`.
     pub kind: &'static str,
     /// Its place in the chain.
     pub hash: Hash,
@@ -72,7 +72,10 @@ impl Places {
             Record::MarkRuling { id, .. } if accepted() => {
                 self.rulings.entry((*id).to_owned()).or_insert(offset);
             }
-            Record::MarkEntry { .. } | Record::MarkRuling { .. } | Record::CaseStep { .. } => {}
+            Record::MarkEntry { .. }
+            | Record::MarkRuling { .. }
+            | Record::CaseStep { .. }
+            | Record::WorkEntry { .. } => {}
             Record::Frame(_)
             | Record::Rejected(_)
             | Record::Presence(_)
@@ -119,6 +122,7 @@ pub fn proof(dir: &Path, offset: Offset) -> Result<Option<Proof>, MarksError> {
             Record::MarkEntry { json, .. } => ("mark-entry", *json, None),
             Record::MarkRuling { json, .. } => ("mark-ruling", *json, None),
             Record::CaseStep { json, .. } => ("case-step", *json, None),
+            Record::WorkEntry { json, .. } => ("ledger", *json, None),
             Record::Rejected(_)
             | Record::Presence(_)
             | Record::Context { .. }

@@ -12,7 +12,7 @@ use hj212_journal::{self as journal, Disk, Offset, ReadItem, Reader, Stored};
 use hj212_model::message::{Presence, Record, Timestamp};
 
 /// What is seen of a record.
-pub(super) enum Seen<'a> {
+pub(in crate::gateway) enum Seen<'a> {
     /// It comes next.
     Before(&'a Stored<'a>),
     /// It was interpreted.
@@ -27,17 +27,17 @@ pub(super) enum Seen<'a> {
 }
 
 /// What is known at the end.
-pub(super) struct Walked {
-    pub(super) interpreter: Interpreter,
+pub(in crate::gateway) struct Walked {
+    pub(in crate::gateway) interpreter: Interpreter,
     /// Whether nothing before the first record that was read is missing.
-    pub(super) whole: bool,
+    pub(in crate::gateway) whole: bool,
     /// The version of the gateway that started last, of those that were read.
-    pub(super) started: Option<String>,
+    pub(in crate::gateway) started: Option<String>,
 }
 
 /// Whether to read on.
 #[derive(PartialEq, Eq)]
-pub(super) enum Walk {
+pub(in crate::gateway) enum Walk {
     /// Yes.
     Goes,
     /// No: enough was seen.
@@ -46,7 +46,7 @@ pub(super) enum Walk {
 
 /// Interprets the journal for one station until `each` has seen enough; it is asked before a record is interpreted, and after that with what
 /// the record gave.
-pub(super) fn walk(
+pub(in crate::gateway) fn walk(
     dir: &Path,
     settings: interpret::Settings,
     from: Timestamp,
@@ -95,9 +95,10 @@ fn concerning<'r>(mn: &str, record: Record<'r>) -> Record<'r> {
             Presence::Online { mn: of, .. } | Presence::Offline { mn: of, .. } => *of == mn,
             Presence::Takeover { mn: of, .. } | Presence::CloneSuspected { mn: of, .. } => *of == mn,
         },
-        Record::MarkEntry { mn: of, .. } | Record::MarkRuling { mn: of, .. } | Record::CaseStep { mn: of, .. } => {
-            *of == mn
-        }
+        Record::MarkEntry { mn: of, .. }
+        | Record::MarkRuling { mn: of, .. }
+        | Record::CaseStep { mn: of, .. }
+        | Record::WorkEntry { mn: of, .. } => *of == mn,
         Record::Rejected(_) | Record::Command(_) | Record::Notice(_) | Record::DeadLetter(_) | Record::Anchor(_) => {
             false
         }

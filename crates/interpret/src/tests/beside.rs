@@ -91,6 +91,10 @@ fn is_told_truly(published: &TypedPublication, prefix: &str) {
             let said = text(&body, "/mn").filter(|mn| !mn.starts_with("hex:"));
             assert_eq!(said.as_deref(), mn.as_deref());
         }
+        (Says::WorkStatus { refused }, "ledger") => {
+            assert_eq!(text(&body, "/why/code").as_deref(), refused.as_deref());
+            assert_eq!(body["state"] == "accepted", refused.is_none());
+        }
         (Says::CaseStatus, "case-step") => assert!(rest.ends_with("/status")),
         // Empty where they are taken away.
         (Says::Case, "case") => assert_eq!(text(&body, "/id").as_deref().unwrap_or(rest), rest),

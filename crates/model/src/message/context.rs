@@ -210,6 +210,8 @@ pub struct StationFacts {
     pub realtime_interval: Option<u32>,
     /// How often minute data comes, in seconds, if that is registered.
     pub minute_interval: Option<u32>,
+    /// The company that keeps the station (运维单位), if one is registered: its id in topics and scorecards.
+    pub operator: Option<String>,
     /// MNs that this station does not have, whatever it seems: proposals that were refused.
     pub mn_refused: Vec<String>,
 }

@@ -18,6 +18,8 @@
 //!             MN and id as in the topic; of an entry longer than MARK_ENTRY_MAX the first MARK_ENTRY_MAX + 1 bytes: it is refused
 //! 12 case step  as 11: length of MN u16 | MN | length of role u16 | role | length of id u16 | id | the step as it came, JSON
 //!             (schema `hj212.case-step/1`)
+//! 15 ledger entry  as 11: length of MN u16 | MN | length of role u16 | role | length of id u16 | id | the entry as it came, JSON
+//!             (schema `hj212.ledger/1`)
 //! 14 anchor   the signed anchor as it is published, JSON (schema `hj212.anchor/1`)
 //! 20 clock    monotonic i64: microseconds on the run's monotonic clock, counted from any point. Every few seconds of a run; the record's
 //!             time is the wall clock of the same moment. Bytes behind it are of later versions and passed over
@@ -133,6 +135,17 @@ pub enum Record<'a> {
         /// The step's id, as in the topic.
         id: &'a str,
         /// The step as it came.
+        json: &'a [u8],
+    },
+    /// An entry of the electronic ledger of an operation company, before it was judged.
+    WorkEntry {
+        /// The station, as in the topic.
+        mn: &'a str,
+        /// As whom it was said, as in the topic: `operator`, `enterprise`.
+        role: &'a str,
+        /// The entry's id, as in the topic.
+        id: &'a str,
+        /// The entry as it came.
         json: &'a [u8],
     },
     /// A step of a command's life, as JSON. Not to be printed: passwords and keys may stand in it.
@@ -341,6 +354,7 @@ impl<'a> Record<'a> {
             Self::MarkEntry { .. } => 8,
             Self::MarkRuling { .. } => 11,
             Self::CaseStep { .. } => 12,
+            Self::WorkEntry { .. } => 15,
             Self::Command(_) => 10,
             Self::Notice(_) => 24,
             Self::DeadLetter(_) => 25,
@@ -399,7 +413,9 @@ impl<'a> Record<'a> {
                 put_text(out, id);
                 out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
             }
-            Self::MarkRuling { mn, role, id, json } | Self::CaseStep { mn, role, id, json } => {
+            Self::MarkRuling { mn, role, id, json }
+            | Self::CaseStep { mn, role, id, json }
+            | Self::WorkEntry { mn, role, id, json } => {
                 [mn, role, id].into_iter().for_each(|text| put_text(out, text));
                 out.extend_from_slice(&json[..json.len().min(MARK_ENTRY_MAX + 1)]);
             }
@@ -442,6 +458,7 @@ impl<'a> Record<'a> {
             20 => body.first_chunk().map(|monotonic| Record::Clock(i64::from_le_bytes(*monotonic))),
             11 => take_mark_ruling(body).map(|(mn, role, id, json)| Record::MarkRuling { mn, role, id, json }),
             12 => take_mark_ruling(body).map(|(mn, role, id, json)| Record::CaseStep { mn, role, id, json }),
+            15 => take_mark_ruling(body).map(|(mn, role, id, json)| Record::WorkEntry { mn, role, id, json }),
             _ => return Err(RecordError::Kind(kind)),
         };
         record.ok_or(RecordError::Body(kind))
@@ -630,6 +647,7 @@ mod tests {
         round_trip(&Record::Notice(b"{}"));
         round_trip(&Record::Anchor(b"{}"));
         round_trip(&Record::CaseStep { mn: "A", role: "county", id: "S-1", json: b"{}" });
+        round_trip(&Record::WorkEntry { mn: "A", role: "operator", id: "L-1", json: b"{}" });
         let letter =
             DeadLetter { of: 7, tries: 5, retain: true, bytes: 2, why: "NotAuthorized", topic: "a/b", body: b"{}" };
         round_trip(&Record::DeadLetter(letter));

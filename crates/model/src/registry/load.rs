@@ -72,6 +72,7 @@ struct Row {
     without: Vec<String>,
     realtime_interval: Option<Spanned<String>>,
     minute_interval: Option<Spanned<String>>,
+    operator: Option<Spanned<String>>,
     #[serde(default)]
     mn_refused: Vec<Spanned<String>>,
 }
@@ -312,6 +313,10 @@ impl Reader<'_> {
             let fits = |seconds: u32| seconds.is_multiple_of(60) && seconds > 0 && 3600 % seconds == 0;
             self.interval(text, "minute_interval", "whole minutes of which an hour has a whole number", fits)
         });
+        if let Some(operator) = &row.operator {
+            let remedy = "write the company's id, as its scorecards and its entries name it · 写运维单位编号";
+            self.rule(operator, is_mn(operator.get_ref()), "operator", "1 to 64 letters, digits, '_' or '-'", remedy);
+        }
         for refused in &row.mn_refused {
             let remedy = "write an MN that is not this station's, as it was heard";
             self.rule(refused, is_mn(refused.get_ref()), "mn_refused", "1 to 64 letters, digits, '_' or '-'", remedy);
@@ -342,6 +347,7 @@ impl Reader<'_> {
             without: row.without,
             realtime_interval,
             minute_interval,
+            operator: row.operator.map(Spanned::into_inner),
             mn_refused: row.mn_refused.into_iter().map(Spanned::into_inner).collect(),
         };
         let dialect = dialect.or_else(|| edition.map(|edition| Arc::clone(dialects.of(edition))));
