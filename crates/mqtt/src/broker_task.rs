@@ -471,7 +471,7 @@ impl BrokerTask {
         let waiting: Vec<Troubled<'_>> = self.window.troubled().collect();
         let told = waiting.iter().map(|item| (item.seq, item.publication.topic.as_str(), item.since, tries(item)));
         let told: Vec<_> = told.collect();
-        let found = self.trouble.hopeless(told.into_iter(), now);
+        let found = self.trouble.hopeless(told.into_iter(), self.window.delivered(), now);
         let hopeless = waiting.into_iter().filter(|item| found.contains(&item.seq));
         let why = |item: &Troubled<'_>| match (item.cut, item.silent) {
             (true, _) => "the broker cuts the connection at it".to_owned(),

@@ -10,8 +10,9 @@
 //!
 //! A message that was tried `tries_max` times is set aside if, since its first trouble,
 //! 1. another message of the same topic was taken (then it is this message), or
-//! 2. at least as many other stations had something taken and nothing refused as there are stations in trouble (then it is these
-//!    stations' topics; what the gateway says of itself counts for neither side), or
+//! 2. at least as many other stations had something taken and are not in trouble as there are stations in trouble (then it is these
+//!    stations' topics; what the gateway says of itself counts for neither side). A station is in trouble while one of its topics was refused
+//!    last and not taken since: a connection that ended once at the wrong message is not held against its station for ever, or
 //! 3. [`SLOW`] has passed and the broker took anything at all, if only the gateway's status (so that no trouble lasts for ever).
 //!
 //! A topic of which [`KNOWN`] messages in a row were set aside needs one try instead of `tries_max`, until one passes; so does a station of
@@ -54,6 +55,8 @@ struct TopicTrouble {
 struct Source {
     taken: Option<Instant>,
     refused: Option<Instant>,
+    /// When a message was last refused of a topic for which there is no place among `topics`.
+    refused_elsewhere: Option<Instant>,
     /// Messages set aside since one was taken.
     set_aside: u32,
 }
@@ -106,7 +109,8 @@ impl Trouble {
     pub(super) fn refused(&mut self, topic: &str, now: Instant) {
         self.last = Some(now);
         self.forget(now);
-        if self.topics.len() < REMEMBERED_MAX || self.topics.contains_key(topic) {
+        let held = self.topics.len() < REMEMBERED_MAX || self.topics.contains_key(topic);
+        if held {
             let known = self.topics.entry(topic.to_owned()).or_insert(TopicTrouble {
                 refused: now,
                 taken: None,
@@ -119,7 +123,11 @@ impl Trouble {
         if let Some(source) = self.source(topic)
             && (self.sources.len() < REMEMBERED_MAX || self.sources.contains_key(source))
         {
-            self.sources.entry(source.to_owned()).or_default().refused = Some(now);
+            let known = self.sources.entry(source.to_owned()).or_default();
+            known.refused = Some(now);
+            if !held {
+                known.refused_elsewhere = Some(now);
+            }
         }
     }
 
@@ -174,32 +182,36 @@ impl Trouble {
         }
     }
 
-    /// The numbers of those of the messages that wait (number, topic, first trouble, tries) that are to be set aside.
+    /// The numbers of those of the messages that wait (number, topic, first trouble, tries) that are to be set aside. What was delivered up to
+    /// the number `delivered` is forgotten; what is not in `waiting` is being tried.
     pub(super) fn hopeless<'m>(
         &mut self,
         waiting: impl Iterator<Item = (u64, &'m str, Instant, u32)>,
+        delivered: u64,
         now: Instant,
     ) -> BTreeSet<u64> {
-        let before = std::mem::take(&mut self.tried_before);
+        let mut tried_before = std::mem::take(&mut self.tried_before).split_off(&delivered.saturating_add(1));
         let mut found = BTreeSet::new();
+        let troubled = self.troubled();
         for (seq, topic, since, tries) in waiting {
-            if !self.others_pass(topic, since, now) {
+            if !self.others_pass(topic, since, now, &troubled) {
+                tried_before.remove(&seq);
                 continue;
             }
-            let then = before.get(&seq).copied().unwrap_or(tries);
-            self.tried_before.insert(seq, then);
+            let then = *tried_before.entry(seq).or_insert(tries);
             let (known, enough) = (self.is_known_refused(topic), self.enough(topic));
             let again = known || then < enough || tries > then;
             if tries == u32::MAX || tries >= enough && again {
                 found.insert(seq);
             }
         }
+        self.tried_before = tried_before;
         found
     }
 
     /// Whether a message of `topic` that met its first trouble at `since` and was tried `tries` times can be set aside.
     pub(super) fn is_hopeless(&self, topic: &str, since: Instant, tries: u32, now: Instant) -> bool {
-        tries >= self.enough(topic) && self.others_pass(topic, since, now)
+        tries >= self.enough(topic) && self.others_pass(topic, since, now, &self.troubled())
     }
 
     /// Whether so many of that topic, or of its station, were set aside that one try is enough.
@@ -213,15 +225,30 @@ impl Trouble {
         if self.is_known_refused(topic) { 1 } else { self.tries_max }
     }
 
+    /// The stations in trouble, and when a topic of each was last refused that was not taken since.
+    fn troubled(&self) -> BTreeMap<&str, Instant> {
+        let open = self.topics.iter().filter(|(_, known)| known.taken.is_none_or(|taken| taken < known.refused));
+        let of_topics = open.filter_map(|(topic, known)| Some((self.source(topic)?, known.refused)));
+        let elsewhere =
+            self.sources.iter().filter_map(|(source, known)| Some((source.as_str(), known.refused_elsewhere?)));
+        let mut found: BTreeMap<&str, Instant> = BTreeMap::new();
+        for (source, at) in of_topics.chain(elsewhere) {
+            let last = found.entry(source).or_insert(at);
+            *last = at.max(*last);
+        }
+        found
+    }
+
     /// Whether the broker took others since: see the rule.
-    fn others_pass(&self, topic: &str, since: Instant, now: Instant) -> bool {
+    fn others_pass(&self, topic: &str, since: Instant, now: Instant, troubled: &BTreeMap<&str, Instant>) -> bool {
         let later = |at: Option<Instant>| at.is_some_and(|at| at >= since);
         if self.topics.get(topic).is_some_and(|known| later(known.taken)) {
             return true;
         }
-        let troubled = self.sources.values().filter(|source| later(source.refused)).count().max(1);
-        let clean = self.sources.values().filter(|source| later(source.taken) && !later(source.refused)).count();
-        clean >= troubled || (now.saturating_duration_since(since) >= SLOW && later(self.anything))
+        let in_trouble = |source: &str| later(troubled.get(source).copied());
+        let stations = troubled.keys().filter(|source| in_trouble(source)).count().max(1);
+        let clean = self.sources.iter().filter(|(source, known)| later(known.taken) && !in_trouble(source)).count();
+        clean >= stations || (now.saturating_duration_since(since) >= SLOW && later(self.anything))
     }
 
     fn forget(&mut self, now: Instant) {
@@ -285,7 +312,7 @@ mod tests {
         trouble.refused(other, start);
         let waiting = |trouble: &mut Trouble, tries: [u32; 2], second: u64| -> Vec<u64> {
             let all = [(7, one, start, tries[0]), (8, other, start, tries[1])];
-            trouble.hopeless(all.into_iter(), at(start, second)).into_iter().collect()
+            trouble.hopeless(all.into_iter(), 0, at(start, second)).into_iter().collect()
         };
         assert_eq!(waiting(&mut trouble, [200, 200], 60), [0; 0], "everything is refused");
         // The access list is right now: the first of each topic passes.
@@ -298,9 +325,13 @@ mod tests {
         trouble.refused(one, start);
         trouble.taken(one, at(start, 1));
         for tries in 1..=TRIES {
-            let told = trouble.hopeless([(7, one, start, tries)].into_iter(), at(start, 2));
+            let told = trouble.hopeless([(7, one, start, tries)].into_iter(), 0, at(start, 2));
             assert_eq!(told.len(), usize::from(tries == TRIES), "{tries}");
+            // It is under way between two tries.
+            assert!(trouble.hopeless(std::iter::empty(), 0, at(start, 2)).is_empty());
         }
+        assert_eq!(trouble.tried_before.len(), 1);
+        assert!(trouble.hopeless(std::iter::empty(), 7, at(start, 3)).is_empty() && trouble.tried_before.is_empty());
     }
 
     #[test]
@@ -326,6 +357,19 @@ mod tests {
         assert!(trouble.is_hopeless("hj212/v1/B/data/day", at(start, 10), 1, at(start, 12)), "the station is known");
         trouble.taken("hj212/v1/B/data/hour", at(start, 20));
         assert!(!trouble.is_hopeless("hj212/v1/B/data/hour", at(start, 21), 1, at(start, 22)), "known no more");
+    }
+
+    #[test]
+    fn a_refusal_that_was_nobodys_fault_is_not_held_against_a_station() {
+        let (mut trouble, start) = (Trouble::new("hj212/v1", TRIES), Instant::now());
+        let (one, other) = ("hj212/v1/A/data/realtime", "hj212/v1/B/data/realtime");
+        trouble.refused(one, start);
+        // The connection ends once at a message of the other station, which is taken at the next try.
+        trouble.refused(other, at(start, 1));
+        trouble.taken("hj212/v1/B/station", at(start, 2));
+        assert!(!trouble.is_hopeless(one, start, TRIES, at(start, 2)), "both are in trouble");
+        trouble.taken(other, at(start, 3));
+        assert!(trouble.is_hopeless(one, start, TRIES, at(start, 3)));
     }
 
     #[test]
