@@ -30,6 +30,12 @@ impl Codes {
         *self.capitals.get(&pack(&code.to_ascii_uppercase())?)?
     }
 
+    /// Whether a longer code ends with `end`, in whatever case.
+    pub(super) fn has_end(&self, end: &[u8]) -> bool {
+        let longer = |code: &[u8]| code.len() > end.len() && code.to_ascii_uppercase().ends_with(end);
+        self.capitals.keys().any(|code| ends_with(*code, end)) || self.long.keys().any(|code| longer(code))
+    }
+
     pub(super) fn insert(&mut self, code: &[u8], factor: u32) {
         if let Some(packed) = pack(&code.to_ascii_uppercase()) {
             let one = if self.capitals.contains_key(&packed) { None } else { Some(factor) };
@@ -56,6 +62,13 @@ pub(super) const fn pack(code: &[u8]) -> Option<u64> {
         at += 1;
     }
     Some(packed)
+}
+
+/// Whether a packed code is longer than `end`, which is in capitals, and ends with it.
+pub(super) fn ends_with(code: u64, end: &[u8]) -> bool {
+    let Some(packed) = pack(end).filter(|_| (1..8).contains(&end.len())) else { return false };
+    let bits = 8 * end.len();
+    code >> bits != 0 && code & ((1 << bits) - 1) == packed
 }
 
 /// A number to compare codes by: equal codes have equal keys; unequal ones of up to eight bytes unequal keys.

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use foldhash::HashMap;
 
-use super::codes::{Codes, both, is_bare, mistyped, pack, with_device_number, with_letters};
+use super::codes::{Codes, both, ends_with, is_bare, mistyped, pack, with_device_number, with_letters};
 use super::factor::{Collision, Factor, Meaning, Medium};
 use super::rows::{Row, Rows};
 use super::table;
@@ -328,6 +328,12 @@ impl Dictionary {
             let (two, three) = both(codes, code);
             two.is_some() && three.is_some()
         }
+    }
+
+    /// Whether a longer code, or name of the field, ends with `code`.
+    pub(super) fn is_end_of_another(&self, code: &[u8]) -> bool {
+        let end = code.to_ascii_uppercase();
+        self.editions.iter().any(|codes| codes.has_end(&end)) || self.aliases.keys().any(|name| ends_with(*name, &end))
     }
 
     /// The medium of a bare code's factor.

@@ -7,7 +7,7 @@ use super::events::JournalRef;
 use super::moment::Moment;
 use super::recent::Known;
 use super::report::ReadContext;
-use super::seams::Seams;
+use super::seams::{Seams, may_go_on};
 use super::settings::Settings;
 use super::shape::kind_of;
 use super::source_record::SourceRecord;
@@ -126,7 +126,10 @@ impl Interpreter {
             let tidied = if opening.sealing.is_unreadable() { None } else { tidied(said) };
             let (area, odd) = tidied.as_ref().map_or((said, Deviations::NONE), |(area, odd)| (area.as_slice(), *odd));
             let edges = match parted {
-                PartNote::One { count, number } => Seams::of_one(area, number > 1, number < count).torn,
+                PartNote::One { count, number } => {
+                    let front = number > 1 || (number == 1 && number < count && may_go_on(area));
+                    Seams::of_one(area, front, number < count).torn
+                }
                 PartNote::Whole | PartNote::Merged { .. } => Vec::new(),
             };
             let packet = SourceRecord {

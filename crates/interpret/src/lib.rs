@@ -82,6 +82,7 @@ mod station;
 mod strangers;
 pub mod table;
 mod tables;
+mod tear;
 #[cfg(test)]
 mod tests;
 mod times;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash;
 use super::keys::Sealing;
-use super::seams::{Seams, time_head};
+use super::seams::{Seams, may_go_on, time_head};
 use hj212::{Deviation, Deviations, Edition};
 use hj212_model::message::Timestamp;
 
@@ -189,14 +189,18 @@ impl Pending {
         let mut seams = Seams::default();
         let mut expected = u16::from(!self.is_from_zero());
         let mut timed = false;
+        let instruments = self.heard.iter().any(|part| memchr::memmem::find(&part.area, b"PolId").is_some());
+        // Neither the part 0 nor the last by the count from 1: either may be the one that is missing.
+        let first_lost = self.heard.iter().all(|part| part.number > 0 && part.number < self.count)
+            && self.heard.first().is_some_and(|part| may_go_on(&part.area));
         for part in &self.heard {
             let missing = std::mem::replace(&mut expected, part.number.saturating_add(1)) != part.number;
             // The parts but the first say the DataTime again, and what follows it may go on with what stood before.
             let head = if timed { time_head(&part.area, &self.time) } else { 0 };
             let body = part.area.get(head..).unwrap_or_default();
             timed |= !part.time.is_empty();
-            if missing {
-                seams.gap(out, body);
+            if missing || (first_lost && out.is_empty()) {
+                seams.gap(out, body, instruments);
             } else if !out.is_empty() {
                 seams.join(out, body);
             }

@@ -70,13 +70,15 @@ pub(super) struct ReadContext<'a> {
     pub(super) torn: &'a [Torn],
 }
 
-/// A piece of an area at a cut that nobody can mend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A place in an area where parts do not fit, or one is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Torn {
-    /// Where it stands.
-    pub(super) at: std::ops::Range<usize>,
-    /// Whether its code may be the rest of another, too.
-    pub(super) code: bool,
+    /// Where what stands before it ends; 0: nothing does.
+    pub(super) before: usize,
+    /// Where what stands behind it begins.
+    pub(super) behind: usize,
+    /// Whether both parts are there.
+    pub(super) seen: bool,
 }
 
 /// The lists of a report between two frames.
@@ -118,7 +120,7 @@ impl ReportBuffers {
         self.keys.clear();
         report.deviations = self.fields.deviations();
         report.take_all(&mut self.keys, || self.fields.iter(area), lens.merged);
-        report.tear(area, lens.torn);
+        report.tear(area, lens);
         report.resolve(&self.keys, lens);
         report.weigh(lens.dictionary);
         report
@@ -132,7 +134,7 @@ impl ReportBuffers {
         report.deviations = loose.deviations(self.fields.deviations());
         report.take_all(&mut self.keys, || loose.fields(), lens.merged);
         report.unread = loose.unread().collect();
-        report.tear(loose.text(), lens.torn);
+        report.tear(loose.text(), lens);
         report.resolve(&self.keys, lens);
         report.weigh(lens.dictionary);
         report
@@ -241,42 +243,6 @@ impl<'a> Report<'a> {
             self.own_field(field.name, field.value, merged);
         } else {
             self.item_field(keys, field);
-        }
-    }
-
-    /// Marks the readings that have a field in one of the pieces `torn` of `area`.
-    fn tear(&mut self, area: &[u8], torn: &[Torn]) {
-        if torn.is_empty() {
-            return;
-        }
-        let base = area.as_ptr().addr();
-        let is_digit = |code: &[u8]| code.first().is_some_and(u8::is_ascii_digit);
-        let longest = self.readings.iter().map(|reading| reading.code.len()).max().unwrap_or(0);
-        for number in 0..self.readings.len() {
-            let Some(reading) = self.readings.get(number).copied() else { return };
-            let short = is_digit(reading.code) && (reading.code.len() < longest || self.readings.len() == 1);
-            let says = |torn: &Torn| {
-                area.get(torn.at.clone()).is_some_and(|piece| piece.trim_ascii_start().starts_with(reading.code))
-            };
-            // What has a flag, a least or a greatest value alone may have lost the one that it is about.
-            let has_main = self.cells(&reading).any(|cell| cell.name.is_some_and(Name::is_main));
-            let touches = |torn: &&Torn| {
-                // A value that is empty stands nowhere; its name does.
-                let within = |text: &[u8]| torn.at.contains(&text.as_ptr().addr().wrapping_sub(base));
-                // A code that begins with a letter, or is as long as any other of the record, is no rest of one. Behind a missing part a
-                // flag without a code is not that of the item that stands before it now.
-                self.cells(&reading).any(|cell| within(cell.said) || within(cell.value))
-                    && (!torn.code || short || !says(torn) || !has_main)
-            };
-            let Some(found) = torn.iter().find(touches) else { continue };
-            // Where a part is missing nobody knows whether it was cut; the rest of a code shows it.
-            if found.code {
-                self.deviations.insert(Deviation::PartsCut);
-            }
-            if let Some(reading) = self.readings.get_mut(number) {
-                reading.torn = true;
-                reading.nameless = found.code && short && says(found);
-            }
         }
     }
 

@@ -162,6 +162,7 @@ impl<'a> Report<'a> {
         reading.count += other.count;
         reading.met |= other.met;
         reading.flag = reading.flag.or(other.flag);
+        reading.torn |= other.torn;
         true
     }
 }

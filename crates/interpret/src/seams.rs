@@ -4,9 +4,9 @@
 //! DataTime before each piece all the same. What must stay true:
 //! * a piece behind a cut goes on with what stood before if both together are one item of the grammar (`name=value`, the name one of the
 //!   standard's, a number a number), and is an item of its own if both are whole;
-//! * where neither is so, or a part is missing, nothing is put together: the pieces on both sides are [`Torn`], and a reading in them has
-//!   no value that is valid;
-//! * a code that may be the rest of another gets no name.
+//! * where neither is so, or a part is missing, nothing is put together: the place is [`Torn`], and [`super::tear`] says what of the
+//!   readings beside it may be torn;
+//! * what stands behind such a place is given to no instrument named before it.
 
 use super::names::is_name;
 use super::report::Torn;
@@ -19,7 +19,7 @@ use hj212::{Deviation, Deviations};
 pub(super) struct Seams {
     /// What is odd about them.
     pub(super) found: Deviations,
-    /// The pieces that cannot be put together.
+    /// Where pieces cannot be put together.
     pub(super) torn: Vec<Torn>,
 }
 
@@ -42,8 +42,7 @@ impl Seams {
         let mut seams = Seams::default();
         let head = time_end(area).unwrap_or(0);
         if front {
-            let first = first(area.get(head..).unwrap_or_default()).len();
-            seams.torn.push(Torn { at: head..head + first, code: true });
+            seams.torn.push(Torn { before: 0, behind: head, seen: false });
         }
         if back {
             seams.ends_open(area);
@@ -59,54 +58,51 @@ impl Seams {
             Cut::Within => self.found.insert(Deviation::PartsCut),
             Cut::Unclear => {
                 self.found.insert(Deviation::PartsCut);
-                self.torn.push(Torn { at: out.len() - last(out).len()..out.len(), code: false });
+                self.torn.push(Torn { before: out.len(), behind: out.len() + 1, seen: true });
                 out.push(b';');
-                self.torn.push(Torn { at: out.len()..out.len() + first(body).len(), code: true });
             }
         }
     }
 
-    /// A part is missing between `out` and `body`, or before it.
-    pub(super) fn gap(&mut self, out: &mut Vec<u8>, body: &[u8]) {
-        self.ends_open(out);
-        let begins = !out.is_empty();
-        if begins {
-            out.push(b';');
-        }
-        let instruments = |area: &[u8]| memchr::memmem::find(area, b"PolId").is_some();
-        let head = if begins { 0 } else { time_end(body).unwrap_or(0) };
+    /// A part is missing between `out` and `body`, or before it; `instruments`: the record names some.
+    pub(super) fn gap(&mut self, out: &mut Vec<u8>, body: &[u8], instruments: bool) {
+        let before = out.len();
+        let head = if before > 0 { 0 } else { time_end(body).unwrap_or(0) };
         let first = first(body.get(head..).unwrap_or_default());
-        if (instruments(out) || (!begins && instruments(body))) && !first.trim_ascii().starts_with(b"PolId") {
+        if before > 0 {
+            // A bare number behind one `;` could be taken to the number before it.
+            let bare = first.first().is_some_and(u8::is_ascii_digit) && memchr::memchr(b'=', first).is_none();
+            out.extend_from_slice(if bare { b";;" } else { b";" });
+        }
+        if instruments && !first.trim_ascii().starts_with(b"PolId") {
             // What follows may belong to an instrument named in the missing part.
             out.extend_from_slice(b"PolId=;");
         }
-        let at = out.len() + head;
-        // A flag without a code behind a separator is cut off from its item as well.
-        let rest = body.get(head..).unwrap_or_default();
-        let skipped = rest.iter().take_while(|byte| is_separator(byte) || **byte == b' ').count();
-        let next = self::first(rest.get(skipped..).unwrap_or_default());
-        // Behind a comma an item goes on.
-        let within = rest.get(..skipped).is_some_and(|separators| separators.contains(&b','));
-        if skipped > 0 && (within || is_flag_alone(next)) {
-            self.torn.push(Torn { at: at + skipped..at + skipped + next.len(), code: true });
-        }
-        self.torn.push(Torn { at: at..at + first.len(), code: true });
+        self.torn.push(Torn { before, behind: out.len() + head, seen: false });
     }
 
     /// A part is missing behind `out`.
     pub(super) fn ends_open(&mut self, out: &[u8]) {
-        // Behind a comma the item goes on.
-        let out = out.trim_ascii_end();
-        let out = out.strip_suffix(b",").unwrap_or(out);
-        let last = last(out);
-        let name_end = memchr::memchr(b'=', last).unwrap_or(last.len());
-        let (name, value) = last.split_at_checked(name_end).unwrap_or_default();
-        // A flag of one letter is whole.
-        let whole = name.to_ascii_lowercase().ends_with(b"flag") && value.len() == 2;
-        if !last.is_empty() && !whole {
-            self.torn.push(Torn { at: out.len() - last.len()..out.len(), code: false });
-        }
+        self.torn.push(Torn { before: out.len(), behind: out.len(), seen: false });
     }
+}
+
+/// Whether a part that is the first by its number may have lost one before it, counted from 0: it has no DataTime, or goes on behind it with
+/// what is no whole field under a code that can be no rest of another.
+pub(super) fn may_go_on(area: &[u8]) -> bool {
+    let Some(head) = time_end(area) else { return true };
+    let rest = area.get(head..).unwrap_or_default();
+    let first = first(rest).trim_ascii();
+    let name = first_of(first, b'=');
+    let coded = |name: &[u8]| match name {
+        [letter, code @ ..] => {
+            let digits = code.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            letter.is_ascii_alphabetic() && digits == 5 && code.get(digits) == Some(&b'-')
+        }
+        [] => false,
+    };
+    let whole = name.len() < first.len() && (coded(name) || name == b"PolId");
+    rest.first() == Some(&b',') || !(first.is_empty() || whole)
 }
 
 /// How long the DataTime at the head of an area is with its separator, if it is `time`, in whatever form it was found.
@@ -130,13 +126,6 @@ fn time_end(area: &[u8]) -> Option<usize> {
 
 fn is_separator(byte: &u8) -> bool {
     matches!(byte, b';' | b',')
-}
-
-/// Whether a piece is a flag that names no code.
-fn is_flag_alone(piece: &[u8]) -> bool {
-    let name = first_of(piece, b'=').trim_ascii();
-    let name = name.strip_prefix(b"-").unwrap_or(name).trim_ascii_start();
-    name.eq_ignore_ascii_case(b"Flag") || name.eq_ignore_ascii_case(b"EFlag")
 }
 
 /// What stands before the first `mark`.

@@ -23,6 +23,7 @@ mod instruments;
 mod judgement;
 mod keys;
 mod leads;
+mod lost_parts;
 mod operation;
 mod outages;
 mod parts;
