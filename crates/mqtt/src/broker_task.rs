@@ -3,6 +3,8 @@
 //! What must stay true: this task alone owns the window, so nothing needs a lock; it never waits for the broker without also
 //! listening for `stop`; a failed connection is always dropped whole before the next attempt.
 
+mod set_aside;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use super::connect::{Backoff, Complaints, Failure, Kind, credentials};
 use super::culprit::Cut;
 use super::link::{ConnectionEnding, Link, OVERHEAD, Signal, before_accepted, prepare, unsendable};
 use super::trouble::Trouble;
-use super::window::{BrokerReply, Collision, Outgoing, Troubled, Window};
+use super::window::{BrokerReply, Collision, Outgoing, Window};
 use super::{Letter, Settings, State, tls};
 use hj212_model::message::Publication;
 use hj212_model::telemetry::{Counter, Telemetry};
@@ -32,10 +34,6 @@ const IDLE: Duration = Duration::from_secs(3600);
 const LEAST_PACKET: u64 = 1024;
 /// What is in trouble is looked at so often.
 const LOOK: Duration = Duration::from_millis(500);
-/// So long nothing was taken and something was refused: the broker refuses everything.
-const REFUSING: Duration = Duration::from_secs(5);
-/// So long messages are not tried that are at least as large as one at which the broker cut the connection.
-const LEARNED: Duration = Duration::from_secs(3600);
 /// So long after a connection was made without the status it is published all the same.
 const STATUS_AGAIN: Duration = Duration::from_secs(900);
 /// After so many refused connections in a row, the next is tried without a will.
@@ -44,8 +42,6 @@ const WILL_REFUSED: u32 = 3;
 /// The broker is too slow, which is nobody's fault here.
 const NO_ACK: &str = "the broker does not acknowledge: ack_timeout";
 
-/// Why messages are set aside that are never answered.
-const UNANSWERED: &str = "the broker does not acknowledge it";
 /// The same of one that was not tried.
 const SILENT: &str = "the broker does not acknowledge messages of this topic; one a minute is tried";
 
@@ -77,7 +73,7 @@ enum End {
 #[derive(Debug)]
 pub(super) struct BrokerTask {
     settings: Settings,
-    words: Option<StatusMessages>,
+    status: Option<StatusMessages>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
     pushes: mpsc::Receiver<(Publication, u64)>,
@@ -112,10 +108,10 @@ pub(super) struct BrokerTask {
 }
 
 impl BrokerTask {
-    #[allow(clippy::too_many_arguments, reason = "called once, by the room's own front")]
+    #[allow(clippy::too_many_arguments, reason = "called once, by the head of the crate")]
     pub(super) fn new(
         settings: Settings,
-        words: Option<StatusMessages>,
+        status: Option<StatusMessages>,
         telemetry: Arc<Telemetry>,
         stop: CancellationToken,
         pushes: mpsc::Receiver<(Publication, u64)>,
@@ -140,7 +136,7 @@ impl BrokerTask {
             status_due: None,
             packet_max: settings.packet_max,
             settings,
-            words,
+            status,
             telemetry,
             stop,
             pushes,
@@ -210,22 +206,6 @@ impl BrokerTask {
         (progress, of_a_message)
     }
 
-    /// The connection was cut at a message, if that is known; gives it in words.
-    fn note_cut(&mut self, cut: &Cut, failure: &Failure, now: Instant) -> Option<String> {
-        let topic = cut.topic.as_deref()?;
-        if cut.charged {
-            self.telemetry.count(Counter::MqttRefused);
-            self.trouble.refused(topic, now);
-        }
-        let said = self.reason.as_deref().filter(|_| !cut.charged).unwrap_or(&failure.text);
-        let does = if failure.text == NO_ACK { "does not acknowledge" } else { "cuts the connection at" };
-        let text = format!("the broker {does} messages for {topic}: {said}");
-        if cut.blamed {
-            self.complain(&text);
-        }
-        cut.blamed.then_some(text)
-    }
-
     fn complain(&mut self, text: &str) {
         if self.complaints.due(text, Instant::now()) {
             warn!(broker = %format_args!("{}:{}", self.settings.host, self.settings.port), "{text}");
@@ -248,7 +228,7 @@ impl BrokerTask {
         };
         // Some brokers do not let in whoever may not publish its will. The data is worth more than that.
         let wills = self.turned_away % (WILL_REFUSED + 1) != WILL_REFUSED;
-        let will = self.words.as_ref().filter(|_| wills).map(|words| &words.will);
+        let will = self.status.as_ref().filter(|_| wills).map(|status| &status.will);
         let (link, line) = prepare(&self.settings, credentials, will, tunnel.as_ref());
         let (signal, mut signals) = mpsc::unbounded_channel();
         let _line = AbortOnDropHandle::new(tokio::spawn(line.run(signal)));
@@ -262,8 +242,8 @@ impl BrokerTask {
             let step = tokio::select! {
                 biased;
                 () = self.stop.cancelled(), if matches!(self.phase, Phase::Connecting | Phase::Open) => self.stopping(),
-                news = signals.recv() => match news {
-                    Some(news) => self.hear_all(news),
+                batch = signals.recv() => match batch {
+                    Some(batch) => self.take_all(batch),
                     None => Some(End::Failed(Failure::new(Kind::Lost, "the MQTT client failed inside"))),
                 },
                 taken = self.pushes.recv_many(&mut batch, room), if room > 0 => {
@@ -333,9 +313,9 @@ impl BrokerTask {
             Phase::Open => {
                 self.look(now);
                 if self.status_due.take_if(|due| *due <= now).is_some()
-                    && let Some(words) = &self.words
+                    && let Some(status) = &self.status
                 {
-                    self.window.announce(words.birth.clone());
+                    self.window.announce(status.birth.clone());
                 }
                 let oldest = self.window.oldest()?;
                 let left_out = self.window.left_out_at(self.settings.ack_timeout).is_some_and(|at| at <= now);
@@ -360,8 +340,8 @@ impl BrokerTask {
     fn progress(&mut self, link: &Link) -> Option<End> {
         let over = Instant::now() >= self.phase_until;
         if self.phase == Phase::Draining && (over || self.window.under_way() == 0) {
-            if let Some(words) = &self.words {
-                self.window.announce(words.will.clone());
+            if let Some(status) = &self.status {
+                self.window.announce(status.will.clone());
             }
             self.enter(Phase::Farewell, FAREWELL_MAX);
             self.feed(link).ok()?;
@@ -416,115 +396,10 @@ impl BrokerTask {
         fed
     }
 
-    /// Whether the broker cut the connection at a message of that size, and took none so large.
-    fn too_large(&self, publication: &Publication, now: Instant) -> bool {
-        let least = self.cut_size.filter(|(_, at)| now.saturating_duration_since(*at) < LEARNED);
-        let size = size(publication);
-        least.is_some_and(|(least, _)| size >= least && size > self.largest_taken)
-    }
-
-    /// Looks at what is in trouble, now and then: sets aside what is hopeless, and says if the broker refuses everything.
-    fn look(&mut self, now: Instant) {
-        if !self.trouble.is_known() || now.saturating_duration_since(self.looked) < LOOK {
-            return;
-        }
-        self.looked = now;
-        self.set_aside();
-        if self.phase != Phase::Open {
-            return;
-        }
-        let refuses = now.saturating_duration_since(self.taken_at) >= REFUSING && self.window.is_stuck();
-        let state = if refuses {
-            let why = self.reason.clone().unwrap_or_else(|| "the broker refuses all messages".to_owned());
-            State::Refusing { why }
-        } else {
-            self.hampered().map_or(State::Connected, |why| State::Hampered { why })
-        };
-        self.state.send_if_modified(|said| {
-            let other = *said != state;
-            *said = state;
-            other
-        });
-    }
-
-    /// What waits because the broker does not take it, in words.
-    fn hampered(&self) -> Option<String> {
-        let mut waiting = self.window.troubled();
-        let oldest = waiting.next()?;
-        let said = match (oldest.cut, oldest.silent) {
-            (true, _) => "it cuts the connection at it",
-            (_, true) => "it does not acknowledge it",
-            (false, false) => self.reason.as_deref().unwrap_or("it refuses it"),
-        };
-        let (topic, count) = (&oldest.publication.topic, 1 + waiting.count());
-        Some(format!("{count} messages wait that it does not take, the oldest for {topic} ({said})"))
-    }
-
-    /// Sets aside what the broker will not take while it takes others; whether there was any.
-    fn set_aside(&mut self) -> bool {
-        let now = Instant::now();
-        if self.letters.is_none() || !self.trouble.is_known() {
-            return false;
-        }
-        // Of those that are as large as one at which it was cut, one try says it.
-        let tries = |item: &Troubled<'_>| if self.too_large(item.publication, now) { u32::MAX } else { item.tries };
-        let waiting: Vec<Troubled<'_>> = self.window.troubled().collect();
-        let told = waiting.iter().map(|item| (item.seq, item.publication.topic.as_str(), item.since, tries(item)));
-        let told: Vec<_> = told.collect();
-        let found = self.trouble.hopeless(told.into_iter(), self.window.delivered(), now);
-        let hopeless = waiting.into_iter().filter(|item| found.contains(&item.seq));
-        let why = |item: &Troubled<'_>| match (item.cut, item.silent) {
-            (true, _) => "the broker cuts the connection at it".to_owned(),
-            (_, true) => UNANSWERED.to_owned(),
-            (false, false) => self.reason.as_deref().unwrap_or("the broker refuses it").to_owned(),
-        };
-        let hopeless: Vec<_> = hopeless.map(|item| (item.seq, item.cut, item.silent, why(&item))).collect();
-        let any = !hopeless.is_empty();
-        for (seq, cut, silent, why) in hopeless {
-            let bytes = self.window.publication(Outgoing::Numbered(seq)).map_or(0, size);
-            if cut && bytes > self.largest_taken {
-                let least = self.cut_size.map_or(bytes, |(least, _)| least.min(bytes));
-                self.cut_size = Some((least, now));
-            }
-            self.hand_out(seq, &why, silent && !cut);
-        }
-        // What waits of a topic that is known by now for being left unanswered needs no try of its own.
-        let waiting: Vec<(u64, String)> =
-            self.window.silent_waiting().map(|(seq, publication)| (seq, publication.topic.clone())).collect();
-        for (seq, topic) in waiting {
-            if self.trouble.is_known_silent(&topic, now) {
-                self.hand_out(seq, SILENT, true);
-            }
-        }
-        any
-    }
-
-    /// Hands a message to whoever keeps what is set aside; without such it stays. `silent`: it was never answered.
-    fn hand_out(&mut self, seq: u64, why: &str, silent: bool) {
-        let Some(letters) = &self.letters else { return };
-        let Some((publication, origin, tries)) = self.window.letter(seq) else { return };
-        self.trouble.set_aside(&publication.topic, silent);
-        let letter = Letter { publication, origin, tries, why: why.to_owned(), seq, settled: self.settle.clone() };
-        if letters.send(letter).is_ok() {
-            self.window.set_aside(seq);
-        }
-    }
-
-    fn note_settled(&mut self, seq: u64, kept: bool) {
-        if kept {
-            self.telemetry.count(Counter::MqttSetAside);
-        }
-        self.window.settled(seq, kept, Instant::now());
-        self.delivered.send_if_modified(|delivered| {
-            let before = std::mem::replace(delivered, self.window.delivered());
-            before != *delivered
-        });
-    }
-
-    fn hear_all(&mut self, news: Vec<Signal>) -> Option<End> {
+    fn take_all(&mut self, signals: Vec<Signal>) -> Option<End> {
         let before = self.window.delivered();
         let mut acknowledged = 0;
-        let end = news.into_iter().find_map(|signal| self.hear(signal, &mut acknowledged));
+        let end = signals.into_iter().find_map(|signal| self.take(signal, &mut acknowledged));
         self.telemetry.add(Counter::MqttAcknowledged, acknowledged);
         if self.window.delivered() != before {
             self.delivered.send_replace(self.window.delivered());
@@ -532,7 +407,7 @@ impl BrokerTask {
         end
     }
 
-    fn hear(&mut self, signal: Signal, acknowledged: &mut u64) -> Option<End> {
+    fn take(&mut self, signal: Signal, acknowledged: &mut u64) -> Option<End> {
         match signal {
             Signal::Connected { receive_max, packet_max } => self.connected(receive_max, packet_max),
             Signal::Sent(id) => {
@@ -541,9 +416,9 @@ impl BrokerTask {
                     return Some(End::Failed(Failure::new(Kind::Lost, text)));
                 }
             }
-            Signal::Answered(id, verdict) => {
+            Signal::Answered(id, reply) => {
                 let now = Instant::now();
-                match (self.window.answered(id, verdict, now), verdict) {
+                match (self.window.answered(id, reply, now), reply) {
                     (Some((Outgoing::Numbered(_), taken)), BrokerReply::Taken) => {
                         *acknowledged += 1;
                         self.taken_at = now;
@@ -582,7 +457,7 @@ impl BrokerTask {
         self.packet_max = packet_max.min(self.settings.packet_max);
         self.connected_at = Some(Instant::now());
         self.taken_at = Instant::now();
-        if self.words.is_some() && self.turned_away % (WILL_REFUSED + 1) == WILL_REFUSED {
+        if self.status.is_some() && self.turned_away % (WILL_REFUSED + 1) == WILL_REFUSED {
             self.complain("the broker lets us in only without a last will: allow publishing to gateway/+/status");
         }
         self.turned_away = 0;
@@ -593,8 +468,8 @@ impl BrokerTask {
             self.complain(
                 "the broker cuts the connection at the gateway's status: allow publishing to gateway/+/status",
             );
-        } else if let Some(words) = &self.words {
-            self.window.announce(words.birth.clone());
+        } else if let Some(status) = &self.status {
+            self.window.announce(status.birth.clone());
         }
         self.enter(Phase::Open, IDLE);
         let hampered = self.hampered();

@@ -192,7 +192,7 @@ pub fn start(
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> (Outbox, JoinHandle<()>) {
-    open(settings, Some(words(birth, will)), telemetry, stop, None)
+    open(settings, Some(status_of(birth, will)), telemetry, stop, None)
 }
 
 /// The same with somebody who keeps what the broker does not take.
@@ -205,10 +205,10 @@ pub fn start_with_letters(
     stop: CancellationToken,
     letters: mpsc::UnboundedSender<Letter>,
 ) -> (Outbox, JoinHandle<()>) {
-    open(settings, Some(words(birth, will)), telemetry, stop, Some(letters))
+    open(settings, Some(status_of(birth, will)), telemetry, stop, Some(letters))
 }
 
-fn words(birth: Publication, will: Publication) -> StatusMessages {
+fn status_of(birth: Publication, will: Publication) -> StatusMessages {
     StatusMessages { birth: Publication { retain: true, ..birth }, will: Publication { retain: true, ..will } }
 }
 
@@ -224,7 +224,7 @@ pub fn start_quietly(
 
 fn open(
     settings: &Settings,
-    words: Option<StatusMessages>,
+    status: Option<StatusMessages>,
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
     letters: Option<mpsc::UnboundedSender<Letter>>,
@@ -233,7 +233,7 @@ fn open(
     let (delivered_to, delivered) = watch::channel(0);
     let (state_to, state) = watch::channel(State::Connecting { last_error: None });
     let broker_task =
-        BrokerTask::new(settings.clone(), words, telemetry, stop, pushed, delivered_to, state_to, letters);
+        BrokerTask::new(settings.clone(), status, telemetry, stop, pushed, delivered_to, state_to, letters);
     let task = tokio::spawn(broker_task.run());
     (Outbox { pushes, pushed: Arc::new(Mutex::new(0)), delivered, state }, task)
 }

@@ -442,8 +442,8 @@ mod tests {
             ack.reason = reason;
             let mut batch = Vec::new();
             hear5(&v5::Event::Incoming(v5::Incoming::PubAck(ack.clone())), &mut batch);
-            let verdict = if taken { BrokerReply::Taken } else { BrokerReply::Refused };
-            assert!(matches!(batch.last(), Some(Signal::Answered(7, v)) if *v == verdict));
+            let reply = if taken { BrokerReply::Taken } else { BrokerReply::Refused };
+            assert!(matches!(batch.last(), Some(Signal::Answered(7, v)) if *v == reply));
         }
     }
 }

@@ -88,13 +88,13 @@ impl World {
         }
     }
 
-    fn answer(&mut self, pick: usize, verdict: BrokerReply) {
+    fn answer(&mut self, pick: usize, reply: BrokerReply) {
         if self.unanswered.is_empty() {
             return;
         }
         let (id, outgoing) = self.unanswered.remove(pick % self.unanswered.len());
         if let Outgoing::Numbered(n) = outgoing {
-            match verdict {
+            match reply {
                 BrokerReply::Taken => self.taken[n as usize - 1] = true,
                 BrokerReply::Refused => {
                     self.copies[n as usize - 1].1 += 1;
@@ -102,8 +102,8 @@ impl World {
                 }
             }
         }
-        assert_eq!(self.window.answered(id, verdict, self.now).map(|(answered, _)| answered), Some(outgoing));
-        assert_eq!(self.window.answered(id, verdict, self.now), None, "the same answer twice");
+        assert_eq!(self.window.answered(id, reply, self.now).map(|(answered, _)| answered), Some(outgoing));
+        assert_eq!(self.window.answered(id, reply, self.now), None, "the same answer twice");
     }
 
     fn reset(&mut self) {
