@@ -1,6 +1,8 @@
 //! Pasted text back into bytes: dumps, escapes, encodings, wrapped lines.
 
+mod letters;
 mod mail;
+mod octal;
 mod wrap;
 
 use std::borrow::Cow;
@@ -30,9 +32,9 @@ pub enum Form {
     HexFirstLost,
     /// A list of decimal bytes.
     Decimal,
-    /// `\x23`, `\u0023`, `\r\n`, `\"` as in strings of programs.
+    /// `\x23`, `\u0023`, `\043`, `\r\n`, `\"` as in strings of programs.
     Escaped,
-    /// `%23`.
+    /// `%23`, `%u6570`.
     Percent,
     /// `&amp;`, `&#35;`.
     Html,
@@ -42,10 +44,16 @@ pub enum Form {
     QuotedPrintable,
     /// Lines broken at a width, or with a prefix each.
     Wrapped,
+    /// A dump in octal numbers or characters (`od`, `od -b`, `od -c`).
+    Octal,
+    /// Letters, digits or marks in full width.
+    FullWidth,
+    /// Text that was GB18030 on the wire and was copied as UTF-8.
+    Recoded,
 }
 
 impl Form {
-    const ALL: [Form; 12] = [
+    const ALL: [Form; 15] = [
         Form::Utf16,
         Form::Utf32,
         // Before the plain one, which passes an odd word over as a prefix.
@@ -59,6 +67,9 @@ impl Form {
         Form::Base64,
         Form::QuotedPrintable,
         Form::Wrapped,
+        Form::Octal,
+        Form::FullWidth,
+        Form::Recoded,
     ];
 
     /// The stable name.
@@ -77,6 +88,9 @@ impl Form {
             Self::Html => "html",
             Self::Base64 => "base64",
             Self::Wrapped => "wrapped",
+            Self::Octal => "octal",
+            Self::FullWidth => "full-width",
+            Self::Recoded => "gb18030-as-utf-8",
         }
     }
 
@@ -99,6 +113,12 @@ impl Form {
             Self::Html => ("HTML 实体", "HTML entities"),
             Self::Base64 => ("Base64", "Base64"),
             Self::Wrapped => ("被折行的文本", "wrapped lines"),
+            Self::Octal => ("八进制转储(od)", "an octal dump (od)"),
+            Self::FullWidth => ("全角字符(已换成半角)", "characters in full width; they were put into half width"),
+            Self::Recoded => (
+                "原为 GB18030 编码、复制时变成 UTF-8 的文本(已换回)",
+                "text that was GB18030 and became UTF-8 where it was copied; it was put back",
+            ),
         }
     }
 
@@ -119,6 +139,9 @@ impl Form {
             Self::Html => html(bytes),
             Self::Base64 => mail::base64(bytes),
             Self::Wrapped => wrap::joined(bytes),
+            Self::Octal => octal::octal(bytes),
+            Self::FullWidth => letters::half_width(bytes),
+            Self::Recoded => letters::gb18030(bytes),
         }
     }
 }
@@ -374,8 +397,16 @@ fn without_offset(line: &str) -> (bool, &str) {
     match after.strip_prefix(':') {
         Some(body) if (4..=8).contains(&count) && body.starts_with(' ') => (true, body),
         _ if (4..=8).contains(&count) && after.starts_with("  ") => (true, after),
+        // `od -A x -t x1`: no frame begins with zeros.
+        _ if matches!(count, 6 | 8) && digits.starts_with("000") && is_pair(after) => (true, after),
         _ => (false, line),
     }
+}
+
+/// Whether a blank and one byte of two digits follow.
+fn is_pair(after: &str) -> bool {
+    let word = after.strip_prefix(' ').and_then(|rest| rest.split(' ').next()).unwrap_or_default().trim_end();
+    word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn decimal(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -422,6 +453,15 @@ fn escaped(bytes: &[u8]) -> Option<Vec<u8>> {
                 });
                 rest = tail;
             }
+            [b'0'..=b'7', ..] => {
+                let digits = after.iter().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
+                let (octal, tail) = after.split_at_checked(digits).unwrap_or_default();
+                let value = octal.iter().fold(0u16, |all, digit| all * 8 + u16::from(digit - b'0'));
+                match u8::try_from(value) {
+                    Ok(byte) => (out.push(byte), rest = tail),
+                    Err(_) => (out.push(b'\\'), ()),
+                };
+            }
             _ => out.push(b'\\'),
         }
     }
@@ -435,6 +475,18 @@ fn percent(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let [first, after @ ..] = rest {
+        // `%u6570`, as scripts of pages write it.
+        let letter = match (first, after) {
+            (b'%', [b'u' | b'U', digits @ ..]) => {
+                digits.first_chunk::<4>().and_then(|four| std::str::from_utf8(four).ok())
+            }
+            _ => None,
+        };
+        if let Some(letter) = letter.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32) {
+            out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = after.get(5..).unwrap_or_default();
+            continue;
+        }
         let digits = after.first_chunk::<2>().filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => {

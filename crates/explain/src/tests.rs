@@ -44,7 +44,7 @@ fn every_paste_is_read_and_explained() {
             ));
         }
     }
-    assert_eq!(count, 75);
+    assert_eq!(count, 92);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
