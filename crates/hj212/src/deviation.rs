@@ -149,7 +149,7 @@ deviations! {
     AreaUnreadable = 119, 7, "data-area-unreadable", "没有数据区,或数据区中读不出任何字段", "there is no data area, or no field can be read from it";
     ClosingOdd = 120, 7, "closing-odd", "数据区结尾的 & 不是两个", "the data area is not closed by two &";
     NameOdd = 121, 17, "name-odd", "因子编码、字段名与数值之间用了其他字符(下划线、冒号、空格、不可见字符)", "other characters than - and = within an item, or characters that nobody sees";
-    SeparatorLost = 122, 7, "separator-lost", "两个字段之间缺少分隔符", "the separator between two fields is missing";
+    SeparatorLost = 122, 7, "separator-lost", "两个字段之间缺少分隔符,或用了其他字符(竖线、斜线等)", "the separator between two fields is missing, or another mark stands in its place (a bar, a slash)";
     DataTimeEpoch = 123, 13, "datatime-epoch", "DataTime 是自 1970 年起的秒数或毫秒数", "DataTime is written as seconds or milliseconds since 1970";
     PartsByNumber = 124, 11, "parts-by-number", "拆分包既无 DataTime 又无相同的 QN,按 PNUM/PNO 合并", "parts with neither a DataTime nor a QN in common, put together by PNUM and PNO";
     InstrumentBehind = 125, 15, "instrument-behind", "PolId 写在其数值之后;分组不能说明归属时,数值不归于任何仪器", "PolId stands behind its values; where the groups do not tell whose they are, they stand under none";

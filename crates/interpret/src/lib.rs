@@ -56,6 +56,7 @@ mod keys;
 mod leads;
 mod loose;
 mod marks;
+mod marks_between;
 mod moment;
 mod names;
 mod notice;

@@ -1,7 +1,7 @@
 //! An area read once more, where the plain reading left something over or found names that nobody has.
 //!
 //! HJ 212-2017, 6.3.3 knows `code-name=value` with `,` and `;` between. What else the field writes (`w01018-Rtd:20.1`, `w01018_Rtd=…`,
-//! `w01018 -Rtd=…`, a lost separator, characters that nobody sees) is read here where it has one meaning. What must stay true:
+//! `w01018 -Rtd=…`, a lost separator or another mark in its place (`|`, `/`, `、`), characters that nobody sees) is read here where it has one meaning. What must stay true:
 //! * **every byte of an area is accounted for**: it is in a field, or a separator or blank, or in [`Loose::unread`];
 //! * a piece is read as a field only if its name is one of the standard's and its code has the form of one; what could be two things is
 //!   left as it was said;
@@ -11,7 +11,9 @@
 
 use std::ops::Range;
 
+use super::marks_between::{at_end, at_front, last_in};
 use super::names::is_name;
+use super::value;
 use hj212::value::field_name;
 use hj212::{Deviation, Deviations, Field};
 
@@ -159,6 +161,14 @@ impl Loose {
     fn piece(&mut self, area: &[u8], piece: Range<usize>, separator: u8) {
         let mut piece = self.trim(piece);
         let mut separator = separator;
+        let front = at_front(area.get(piece.clone()).unwrap_or_default());
+        let name = piece.start + front..find(area, &piece, |byte| byte == b'=').unwrap_or(piece.start);
+        let said = area.get(name).unwrap_or_default().trim_ascii();
+        if front > 0 && (split(said).is_some() || field_name(said).is_some()) {
+            self.found.insert(Deviation::SeparatorExtra);
+            piece.start += front;
+            piece = self.trim(piece);
+        }
         while !piece.is_empty() {
             let Some(equals) = find(area, &piece, |byte| byte == b'=') else {
                 return self.without_equals(area, piece, separator);
@@ -298,11 +308,31 @@ impl Loose {
         if text.starts_with(b"//") {
             return whole;
         }
-        let Some(equals) = memchr::memchr(b'=', text) else { return whole };
+        let Some(equals) = memchr::memchr(b'=', text) else {
+            let (value, odd) = self.without_marks(area, named, range);
+            if odd {
+                self.found.insert(Deviation::SeparatorExtra);
+            }
+            return (value, whole.1);
+        };
         let head = text.get(..equals).unwrap_or_default();
         let Some(begin) = self.begin_of_name(head, named) else { return whole };
         self.found.insert(Deviation::SeparatorLost);
-        (trimmed(area, range.start..range.start + begin), range.start + begin..range.end)
+        let value = trimmed(area, range.start..range.start + begin);
+        (self.without_marks(area, named, value).0, range.start + begin..range.end)
+    }
+
+    /// A value without the marks behind it that stand beside a separator or in its place, if what is left is a number, a flag or a time; whether
+    /// there are any.
+    fn without_marks(&self, area: &[u8], named: &Named, range: Range<usize>) -> (Range<usize>, bool) {
+        let text = area.get(range.clone()).unwrap_or_default();
+        let short = text.get(..text.len() - at_end(text)).unwrap_or_default();
+        let number = value::is_literal(short) || value::classify(short).0 != value::Said::Text;
+        let flag = short.len() == 1 && short.is_ascii() && matches!(self.at(&named.name), b"Flag" | b"EFlag");
+        if short.len() == text.len() || !(number || flag) {
+            return (range, false);
+        }
+        (range.start..range.start + short.len(), true)
     }
 
     /// Where a name begins that stands behind a value in `head`, if that can be one place only.
@@ -315,8 +345,9 @@ impl Loose {
             };
             fits.then_some(at)
         };
-        if let Some(blank) = head.iter().rposition(u8::is_ascii_whitespace) {
-            return begins(blank + 1, false);
+        let blank = head.iter().rposition(u8::is_ascii_whitespace).map(|blank| blank + 1);
+        if let Some(place) = blank.max(last_in(head)) {
+            return begins(place, false);
         }
         let (item, name) = (self.at(&named.item), self.at(&named.name));
         if item.is_empty() && field_name(name).is_some_and(|(name, _)| name.ends_with("Time")) {

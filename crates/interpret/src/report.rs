@@ -247,7 +247,8 @@ impl<'a> Report<'a> {
     }
 
     pub(super) fn own_field(&mut self, said: &'a [u8], value: &'a [u8], merged: bool) {
-        self.odd |= memchr::memchr(b'=', value).is_some_and(|_| !value.starts_with(b"//"));
+        let marked = value.last().is_some_and(u8::is_ascii_punctuation) || memchr::memchr(b'=', value).is_some();
+        self.odd |= marked && !value.starts_with(b"//");
         let name = if matches!(said, b"DataTime" | b"PolId") { said } else { self.own_name(said) };
         if name == b"DataTime" {
             let before = self.data_time.replace(value);
@@ -397,6 +398,7 @@ impl<'a> Report<'a> {
                 found.add(cell, textual);
                 if cell.form == Said::Text && cell.value.len() > 1 && !cell.value.starts_with(b"//") {
                     self.odd |= !cell.value.is_ascii() || memchr::memchr(b'=', cell.value).is_some();
+                    self.odd |= cell.value.last().is_some_and(u8::is_ascii_punctuation);
                 }
                 let Some(name) = cell.name.filter(|name| !name.may_be_text()) else { continue };
                 if name.class != Class::Time {

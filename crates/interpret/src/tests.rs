@@ -28,6 +28,7 @@ mod operation;
 mod outages;
 mod parts;
 mod readings;
+mod separators;
 mod split;
 mod timing;
 

@@ -1,4 +1,4 @@
-//! Separators in other characters: `&` and `&amp;` between items, and `；` `，` `＝` in full width.
+//! Separators in other characters: `&` and `&amp;` between items, and `；` `，` `｜` `＝` in full width.
 //!
 //! HJ 212-2017, 6.3.3 knows `;`, `,` and `=` alone. What else stands where a separator must be is put into these before the area is read.
 //! What must stay true: log text (`//…//`) is never touched, and neither is a character within a value: a separator is one only where
@@ -96,9 +96,11 @@ fn full_width(rest: &[u8], gbk: bool) -> Option<(u8, usize)> {
         ([0xEF, 0xBC, 0x9B, ..], false) => Some((b';', 3)),
         ([0xEF, 0xBC, 0x8C, ..], false) => Some((b',', 3)),
         ([0xEF, 0xBC, 0x9D, ..], false) => Some((b'=', 3)),
+        ([0xEF, 0xBD, 0x9C, ..], false) => Some((b';', 3)),
         ([0xA3, 0xBB, ..], true) => Some((b';', 2)),
         ([0xA3, 0xAC, ..], true) => Some((b',', 2)),
         ([0xA3, 0xBD, ..], true) => Some((b'=', 2)),
+        ([0xA3, 0xFC, ..], true) => Some((b';', 2)),
         _ => None,
     }
 }
@@ -168,6 +170,10 @@ mod tests {
         let area = "DataTime＝20260401101500；w01018-Rtd＝20.1，w01018-Flag=N";
         let wanted = "DataTime=20260401101500;w01018-Rtd=20.1,w01018-Flag=N";
         assert_eq!(of(area), (wanted.to_owned(), vec!["separator-full-width"]));
+        assert_eq!(
+            of("a01001-Flag=N｜a01002-Rtd=3"),
+            ("a01001-Flag=N;a01002-Rtd=3".into(), vec!["separator-full-width"])
+        );
         let (gbk, ..) = encoding_rs::GBK.encode(area);
         assert_eq!(tidied(&gbk).unwrap().0, wanted.as_bytes());
     }
