@@ -38,6 +38,7 @@ use hj212_marking::{self as marking, RuleBook};
 use hj212_model::registry::{self, Problem, Registry, Unknown};
 use hj212_mqtt as mqtt;
 use hj212_push as push;
+use hj212_scores::{ScoreRules, built_in_texts as built_in_scores};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -85,6 +86,8 @@ pub struct Config {
     pub push: push::Settings,
     /// Whether leads are looked for.
     pub leads: LeadFiles,
+    /// Whether scorecards are kept.
+    pub scores: ScoreFiles,
     /// The keys that stations were given by other means.
     pub keys: Keys,
     /// What is logged.
@@ -145,6 +148,16 @@ pub struct Marking {
 pub struct Cases {
     /// Whether steps of cases are taken over MQTT. A change needs a restart.
     pub steps: bool,
+}
+
+/// `[scores]`
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreFiles {
+    /// Whether scorecards are kept.
+    pub enabled: bool,
+    /// A rule file of one's own; none: the one that is built in.
+    pub files: Vec<PathBuf>,
 }
 
 /// `[operation]`
@@ -235,6 +248,8 @@ pub struct Loaded {
     pub alerts: BTreeMap<String, String>,
     /// The rules of leads in force, file name to text; none: no leads.
     pub leads: BTreeMap<String, String>,
+    /// The rules of scorecards in force, file name to text; none: no scorecards.
+    pub scores: BTreeMap<String, String>,
     /// The station files that were read.
     pub station_files: Vec<PathBuf>,
     /// The keys of the key file. Nothing prints them.
@@ -303,6 +318,13 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
             BTreeMap::new()
         }
     };
+    let scores = match load_scores(&config.scores, &source) {
+        Ok(scores) => scores,
+        Err(found) => {
+            problems.extend(found);
+            BTreeMap::new()
+        }
+    };
     if let Some(file) = &config.mqtt.password_file
         && let Err(error) = std::fs::metadata(file)
     {
@@ -324,7 +346,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    Ok(Loaded { config, registry, factors, rules, alerts, leads, station_files, keys })
+    Ok(Loaded { config, registry, factors, rules, alerts, leads, scores, station_files, keys })
 }
 
 /// Reads the key file at `path`; no keys if `path` is empty.
@@ -391,6 +413,7 @@ impl Config {
         self.limits.files.iter_mut().for_each(anchor);
         self.alerts.files.iter_mut().for_each(anchor);
         self.leads.files.iter_mut().for_each(anchor);
+        self.scores.files.iter_mut().for_each(anchor);
         anchor(&mut self.journal.dir);
         anchor(&mut self.archive.dir);
         anchor(&mut self.dictionary.file);
@@ -717,6 +740,29 @@ fn load_leads(settings: &LeadFiles, source: &ConfigSource<'_>) -> Result<BTreeMa
     }
     let own: BTreeMap<String, String> = own.into_iter().map(|(file, text)| (name(&file), text)).collect();
     Ok(if own.is_empty() { built_in_leads() } else { own })
+}
+
+/// The rule file of scores in force: one's own, or the built-in one.
+fn load_scores(settings: &ScoreFiles, source: &ConfigSource<'_>) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    if !settings.enabled {
+        return Ok(BTreeMap::new());
+    }
+    let mut problems = Vec::new();
+    let (_, own) = read_all(&settings.files, ("scores.files", source), &mut problems);
+    let name =
+        |file: &str| Path::new(file).file_name().map_or(file.to_owned(), |name| name.to_string_lossy().into_owned());
+    for (file, text) in &own {
+        problems.extend(ScoreRules::read(file, text).err().unwrap_or_default());
+    }
+    if own.len() > 1 {
+        let what = "scores.files: several rule files of scores".to_owned();
+        problems.push(source.problem(&["scores.files", "scores"], what, "name one: all measures stand in it"));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let own: BTreeMap<String, String> = own.into_iter().map(|(file, text)| (name(&file), text)).collect();
+    Ok(if own.is_empty() { built_in_scores() } else { own })
 }
 
 /// `path` itself, or the `*.toml` files of the folder `path` in the order of their names.

@@ -141,6 +141,8 @@ async fn what_a_gateway_publishes_and_answers_keeps_to_the_documents() {
             "/api/wire",
             "/api/alerts",
             "/api/cases",
+            "/api/scores",
+            "/api/scores?month=2026-06",
         ]
         .map(str::to_owned)
         .into_iter()

@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "evidence",
     "cases",
     "operation",
+    "scores",
     "workdays",
     "leads",
 ];

@@ -185,6 +185,34 @@ async fn the_page_shows_what_was_judged() {
         browser.click("[data-sort=heard]");
         browser.until("document.querySelector('#rows tr').dataset.mn.startsWith('0212')");
 
+        // Scorecards, sorted as the address says: the table alone, for cards are said after 13:00.
+        let card = |mn: &str, value: &str, num: u32| {
+            serde_json::json!({
+                "mn": mn, "name": mn, "operator": "OM-0007", "county": null, "city": null, "stage": "provisional", "revision": 0,
+                "grade": { "id": "green", "zh": "绿", "en": "green" },
+                "measures": { "etr": { "value": value, "parts": [{ "id": "transmission", "num": num, "den": 100 }, { "id": "validity", "num": 9, "den": 10 }] } },
+            })
+        };
+        let sheet = serde_json::json!({
+            "enabled": true, "placeholder": true, "month": "2026-06", "months": ["2026-05", "2026-06"], "time": "2026-06-20T13:30:00.000+08:00",
+            "measures": [{ "id": "etr", "zh": "有效传输率", "en": "effective transmission rate", "unit": "%", "clause": "-", "certainty": "C" }],
+            "stations": [card(BAD, "85.50", 95), card(GOOD, "90.00", 100)], "operators": [card("-", "87.75", 195)], "left_out": 0,
+            "sum": { "stations": 2, "measures": {} },
+        });
+        browser.script(&format!(
+            "window.before = fetch; window.fetch = path => String(path).startsWith('/api/scores') ? Promise.resolve(new Response({:?})) : before(path); 0",
+            sheet.to_string()
+        ));
+        browser.script("location.hash = 'scores?sort=etr&down=true'");
+        browser.until(&format!("document.querySelector('#scores [data-score]')?.dataset.score === '{GOOD}'"));
+        let row = browser.script("document.querySelector('#scores [data-score]').innerText");
+        assert!(row.as_str().unwrap().contains("90.00") && row.as_str().unwrap().contains("100/100 × 9/10"), "{row}");
+        browser.click("#scores [data-sort=mn]");
+        browser.until("location.hash === '#scores?sort=mn'");
+        browser.click("#scores [data-sort=etr]");
+        browser.until(&format!("document.querySelector('#scores [data-score]')?.dataset.score === '{BAD}'"));
+        browser.picture(&folder.join("scores.png"));
+
         is_accessible(&mut browser, &case);
         assert_eq!(browser.complaints(), [""; 0]);
         assert!(gateway.stop().1);
@@ -208,6 +236,7 @@ fn is_accessible(browser: &mut Browser, case: &str) {
         (format!("station={BAD}"), format!("document.querySelector('#one').dataset.ready === '{BAD}'")),
         ("alerts".to_owned(), "document.querySelector('[data-alert]')".to_owned()),
         ("cases".to_owned(), "document.querySelector('[data-case]')".to_owned()),
+        ("scores".to_owned(), "document.querySelector('[data-score]')".to_owned()),
         (format!("case={BAD}/{case}"), "document.querySelectorAll('#cases [data-step]').length === 3".to_owned()),
     ];
     for (scheme, width) in [("light", 1400), ("dark", 1400), ("dark", 390)] {

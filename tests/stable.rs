@@ -120,7 +120,9 @@ fn exit_codes_keep_their_numbers() {
 #[test]
 fn types_of_checkpoints_change_with_the_layout() {
     let mut files = Vec::new();
-    for folder in ["interpret", "marking", "judgement", "leads", "cases", "operation", "coverage", "model/src/clock"] {
+    for folder in
+        ["interpret", "marking", "judgement", "leads", "cases", "operation", "scores", "coverage", "model/src/clock"]
+    {
         sources(&root().join("crates").join(folder), &mut files);
     }
     files.extend(["time.rs", "context.rs"].map(|name| root().join("crates/model/src/message").join(name)));

@@ -184,6 +184,7 @@ impl Board {
             | Says::Case
             | Says::CaseStatus
             | Says::WorkStatus { .. }
+            | Says::Score
             | Says::Lead
             | Says::Judged { .. }
             | Says::Gateway => {}

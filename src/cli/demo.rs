@@ -75,6 +75,7 @@ async fn play(options: &Options, folder: &std::path::Path) -> Result<(), Box<dyn
     let loaded = Loaded {
         alerts: Default::default(),
         leads: Default::default(),
+        scores: Default::default(),
         config,
         registry,
         factors: Default::default(),

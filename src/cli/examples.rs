@@ -167,6 +167,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         )],
     ),
     (
+        "score",
+        &[
+            ("this month, all stations 本月全部站点", "hj212-gateway score"),
+            ("a company's stations 某运维单位", "hj212-gateway score --month 2026-06 --operator OM-0007"),
+        ],
+    ),
+    (
         "ledger list",
         &[("since a day 某日以来的台账", "hj212-gateway ledger list --mn 010000A8900016F000169DC0 --since 2026-06-01")],
     ),

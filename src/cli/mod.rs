@@ -29,6 +29,7 @@ mod online;
 mod push;
 mod replay;
 mod run;
+mod score;
 mod seal;
 mod send;
 mod show;
@@ -120,6 +121,8 @@ enum Command {
     /// What operation companies did at stations: the electronic ledger (运维台账)
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Scorecards of stations and operation companies, by month (月评分)
+    Score(score::ScoreOptions),
     /// A station's records with proof, in a file that anybody can check offline (证据包)
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -186,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::Judge(command) => judge::judge(&command),
         Command::Alerts(command) => alerts::alerts(&command),
         Command::Push(command) => push::push(&command),
+        Command::Score(options) => score::score(&options),
         Command::Ledger(command) => ledger::ledger(&command),
         Command::Leads(command) => leads::leads(&command),
         Command::Marks(command) => marks::marks(&command),

@@ -132,10 +132,12 @@ fn rows(context: &Context) -> impl Iterator<Item = (String, Vec<u8>)> {
     let factors = context.factors.iter().map(|(code, row)| (format!("f{code}"), serde_json::to_vec(row)));
     let rules = context.rules.iter().map(|(file, text)| (format!("r{file}"), serde_json::to_vec(text)));
     let alerts = context.alerts.iter().map(|(file, text)| (format!("a{file}"), serde_json::to_vec(text)));
+    let scores = context.scores.iter().map(|(file, text)| (format!("c{file}"), serde_json::to_vec(text)));
     let leads = context.leads.iter().map(|(file, text)| (format!("l{file}"), serde_json::to_vec(text)));
     let stations = context.stations.iter().map(|(mn, facts)| (format!("s{mn}"), Ok(short(facts))));
     let dialects = context.dialects.iter().map(|(name, row)| (format!("d{name}"), serde_json::to_vec(row)));
     alerts
+        .chain(scores)
         .chain(dialects)
         .chain(factors)
         .chain(leads)
@@ -149,6 +151,7 @@ fn row(context: &Context, key: &str) -> Option<Vec<u8>> {
     let (what, key) = key.split_at_checked(1)?;
     match what {
         "a" => serde_json::to_vec(context.alerts.get(key)?).ok(),
+        "c" => serde_json::to_vec(context.scores.get(key)?).ok(),
         "d" => serde_json::to_vec(context.dialects.get(key)?).ok(),
         "f" => serde_json::to_vec(context.factors.get(key)?).ok(),
         "l" => serde_json::to_vec(context.leads.get(key)?).ok(),
@@ -175,16 +178,17 @@ fn short(facts: &StationFacts) -> Vec<u8> {
 /// The rows as records of a change of `base`, or of the whole; and the name of what they make. `None`: a row is too long for that.
 fn pieces(rows: impl Iterator<Item = (String, Vec<u8>)>, base: Option<[u8; 32]>) -> Option<(Vec<Encoded>, [u8; 32])> {
     let mut pieces = Vec::new();
-    let mut open: [Vec<u8>; 6] = Default::default();
+    let mut open: [Vec<u8>; 7] = Default::default();
     let mut size = 0;
     for (key, json) in rows {
         if key.len() + json.len() > ROW_MAX {
             return None;
         }
         let (what, key) = key.split_at_checked(1)?;
-        let [alerts, dialects, factors, leads, rules, stations] = &mut open;
+        let [alerts, scores, dialects, factors, leads, rules, stations] = &mut open;
         let map = match what {
             "a" => alerts,
+            "c" => scores,
             "d" => dialects,
             "f" => factors,
             "l" => leads,
@@ -220,9 +224,9 @@ fn pieces(rows: impl Iterator<Item = (String, Vec<u8>)>, base: Option<[u8; 32]>)
 }
 
 /// The open maps as one object; they begin anew.
-fn close(open: &mut [Vec<u8>; 6]) -> Vec<u8> {
+fn close(open: &mut [Vec<u8>; 7]) -> Vec<u8> {
     let mut piece = Vec::new();
-    for (name, map) in ["alerts", "dialects", "factors", "leads", "rules", "stations"].iter().zip(open) {
+    for (name, map) in ["alerts", "scores", "dialects", "factors", "leads", "rules", "stations"].iter().zip(open) {
         if map.is_empty() {
             continue;
         }

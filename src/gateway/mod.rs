@@ -38,6 +38,7 @@ mod registered;
 mod reload;
 pub mod replay;
 pub mod requests;
+pub mod scored;
 pub mod secrets;
 mod size_guard;
 pub mod uplink;

@@ -23,7 +23,7 @@ const NAMED_MAX: usize = 20;
 impl Running {
     /// Takes up `loaded`; gives what has changed, a line each.
     pub fn reload(&self, loaded: Loaded) -> Vec<String> {
-        let Loaded { config, registry, factors, rules, alerts, leads, keys, .. } = loaded;
+        let Loaded { config, registry, factors, rules, alerts, leads, scores, keys, .. } = loaded;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (old, before) = &*current;
         let mut changes = needs_restart(old, &config);
@@ -48,6 +48,10 @@ impl Running {
             let names: Vec<&str> = leads.keys().map(String::as_str).collect();
             changes.push(format!("leads: {}", if names.is_empty() { "off".to_owned() } else { names.join(", ") }));
         }
+        if before.scores != scores {
+            let names: Vec<&str> = scores.keys().map(String::as_str).collect();
+            changes.push(format!("scores: {}", if names.is_empty() { "off".to_owned() } else { names.join(", ") }));
+        }
         if old.log.level != config.log.level {
             changes.push(format!("log.level: {}, {} before", config.log.level, old.log.level));
         }
@@ -60,7 +64,7 @@ impl Running {
         let registry = Arc::new(registry);
         self.latest.put(&registry);
         let (stations, dialects) = (registry.facts(), registry.dialects());
-        let mut context = Context { stations, factors, rules, alerts, leads, dialects, ..Context::default() };
+        let mut context = Context { stations, factors, rules, alerts, leads, scores, dialects, ..Context::default() };
         if let Err(error) = self.announcer.reload(&context) {
             // A file would go on claiming the former one: what is heard from now on must not be read under two.
             tracing::error!(%error, "not reloaded, nothing has changed: the former registry cannot be taken back; reload once more");
@@ -103,6 +107,7 @@ impl Running {
             limits: config.limits,
             alerts: config.alerts,
             leads: config.leads,
+            scores: config.scores,
             command,
             log: config::Log { format: old.log.format, ..config.log },
             ..old.clone()
@@ -185,6 +190,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         limits: _,
         alerts: _,
         leads: _,
+        scores: _,
         keys: _,
     } = old;
     let changed = [

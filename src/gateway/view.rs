@@ -20,6 +20,7 @@ use super::open_metrics::Text;
 use super::progress::Progress;
 use super::push::{Pusher, shown};
 use super::questions::Questions;
+use super::scored::{self, ScoresWanted};
 use crate::board::{Board, Figures, Query, lock};
 use crate::http::{Answer, Check, JudgementQuestion, Refused, View};
 use crate::net::ListenerState;
@@ -447,6 +448,13 @@ fn answered(interpreter: &interpret::Interpreter, asked: &JudgementQuestion) -> 
         JudgementQuestion::Case(mn, id) => {
             let case = interpreter.cases().get(mn, id)?;
             Some(judged::case(&hj212_cases::Rules::built_in(), case))
+        }
+        JudgementQuestion::Scores(month) => {
+            let month = match month {
+                Some(month) => Some(hj212_scores::MonthNumber::read(month)?),
+                None => None,
+            };
+            Some(scored::sheet(interpreter, &ScoresWanted { month, ..ScoresWanted::default() }))
         }
         JudgementQuestion::Days(mn) => judged::days(interpreter, mn),
         JudgementQuestion::Day(mn, day) => judged::day_of(interpreter, mn, hj212_judgement::calendar::read(day)?),

@@ -42,9 +42,9 @@ pub fn list(config: &Config, mn: &str, since: Timestamp) -> Result<Vec<WorkListe
         let Seen::After { stored, record: Record::WorkEntry { role, id, json, .. }, published } = seen else {
             return Walk::Goes;
         };
-        let status = published.iter().find_map(|said| match &said.content {
-            Says::WorkStatus { refused } => Some(refused.as_deref().map(str::to_owned)),
-            _ => None,
+        let status = published.iter().find_map(|said| {
+            let Says::WorkStatus { refused } = &said.content else { return None };
+            Some(refused.as_deref().map(str::to_owned))
         });
         let Some(refused) = status.filter(|_| stored.time >= since) else { return Walk::Goes };
         let same = |known: &WorkListed| known.refused.is_none() && known.id == *id;

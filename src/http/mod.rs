@@ -8,7 +8,7 @@
 //! | `/metrics` | counters, gauges and histograms in OpenMetrics; labels from closed sets only |
 //! | `/metrics/stations` | a line or two for each station, for those who can bear it |
 //! | `/api/overview`, `/api/stations`, `/api/station/{mn}`, `/api/station/{mn}/history`, `/api/rejected` | JSON |
-//! | `/api/alerts`, `/api/cases`, `/api/case/{mn}/{id}`, `/api/station/{mn}/days`, `/api/station/{mn}/day/2026-06-01` | what judgement knows, as JSON; 503 while it catches up |
+//! | `/api/alerts`, `/api/cases`, `/api/scores?month=2026-06`, `/api/case/{mn}/{id}`, `/api/station/{mn}/days`, `/api/station/{mn}/day/2026-06-01` | what judgement knows, as JSON; 503 while it catches up |
 //! | POST `/api/explain` | what the pasted bytes of the body say and what is wrong with them; nothing is kept |
 //! | `/api/wire` | the stations whose frames are logged, and until when |
 //! | POST `/api/wire/{mn}` `{"minutes":10}` | with the token: logs every frame of the station for so long; 0 ends it |
@@ -123,6 +123,8 @@ pub enum JudgementQuestion {
     Cases,
     /// A case with its steps: MN and id.
     Case(String, String),
+    /// The scorecards of a month, as `2026-06`; `None`: of this one.
+    Scores(Option<String>),
     /// The days of a station that are remembered.
     Days(String),
     /// One of them with its hours: MN, and the day as `2026-06-01`.

@@ -19,6 +19,7 @@ pub(super) const PAGE: &str = concat!(
     include_str!("page/station.js"),
     include_str!("page/judged.js"),
     include_str!("page/board.js"),
+    include_str!("page/scores.js"),
     include_str!("page/explain.js"),
     include_str!("page/past.js"),
     include_str!("page/main.js"),

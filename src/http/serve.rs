@@ -85,6 +85,12 @@ pub async fn serve(
         )
         .route("/api/cases", get(async |State(server): State<Server>| judged(&server, JudgementQuestion::Cases).await))
         .route(
+            "/api/scores",
+            get(async |State(server): State<Server>, Asked(MonthAsked { month }): Asked<MonthAsked>| {
+                judged(&server, JudgementQuestion::Scores(month)).await
+            }),
+        )
+        .route(
             "/api/case/{mn}/{id}",
             get(async |State(server): State<Server>, Path((mn, id)): Path<(String, String)>| {
                 judged(&server, JudgementQuestion::Case(mn, id)).await
@@ -183,6 +189,11 @@ async fn judged(server: &Server, asked: JudgementQuestion) -> Response {
         Ok(None) => (StatusCode::NOT_FOUND, Json(json!({ "error": "no such station, day or case" }))).into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": why }))).into_response(),
     }
+}
+
+#[derive(Deserialize)]
+struct MonthAsked {
+    month: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -74,6 +74,9 @@ impl Interpreter {
         match step {
             Step::Clock { mn, offset_ms, within } => {
                 let kind = if *within { "clock-right" } else { "clock-drift" };
+                if !*within {
+                    self.note_drift(mn, place.at);
+                }
                 self.push_step_event(mn, kind, &json!({ "offset_ms": offset_ms }), place, out);
             }
             Step::Key { again: true, .. } => {}

@@ -173,6 +173,7 @@ impl Interpreter {
         change.rules.retain(|file, text| text.as_ref() != self.context.rules.get(file));
         change.alerts.retain(|file, text| text.as_ref() != self.context.alerts.get(file));
         change.leads.retain(|file, text| text.as_ref() != self.context.leads.get(file));
+        change.scores.retain(|file, text| text.as_ref() != self.context.scores.get(file));
         let changed: Vec<String> = change.stations.keys().cloned().collect();
         let (renamed, ruled) = (!change.factors.is_empty(), !change.rules.is_empty());
         change.apply(&mut self.context);
@@ -197,6 +198,7 @@ impl Interpreter {
         }
         self.judging.replace(&self.context.alerts);
         self.replace_lead_rules(place, out);
+        self.replace_score_rules();
         self.count_strangers();
         for mn in changed {
             let gone = self.context.facts(mn).is_none();
@@ -328,6 +330,7 @@ impl Interpreter {
         }
         self.judging.replace(&context.alerts);
         self.judging.leads.replace(&context.leads);
+        self.judging.scores.replace(&context.scores);
         self.context = context;
         self.context_name = name;
         true

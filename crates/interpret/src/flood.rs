@@ -53,6 +53,7 @@ fn about_mark(published: &TypedPublication) -> Option<(&Arc<str>, bool)> {
         | Says::Case
         | Says::CaseStatus
         | Says::WorkStatus { .. }
+        | Says::Score
         | Says::Judged { .. }
         | Says::Lead
         | Says::Gateway => return None,

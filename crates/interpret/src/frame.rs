@@ -7,6 +7,7 @@ use super::events::JournalRef;
 use super::moment::Moment;
 use super::recent::Known;
 use super::report::ReadContext;
+use super::scores;
 use super::seams::{Seams, may_go_on};
 use super::settings::Settings;
 use super::shape::kind_of;
@@ -68,6 +69,7 @@ impl Interpreter {
             }
         };
         self.hear(&mut station, number, &header, heard, place, out, done);
+        scores::frame(&self.judging.scores, &mut station, done.deviations, place.at);
         if let Some(home) = number.and_then(|n| self.stations.get_mut(n as usize)) {
             self.spare = Some(std::mem::replace(home, station));
         }
@@ -277,6 +279,7 @@ impl Interpreter {
         let told = (packet.st, kind, moment, backfill);
         let counting = coverage::Counting { settings: &self.settings, facts, outages: self.round.outages() };
         coverage::arrived(counting, station, told, (packet.place, &mut self.numbers), done, out);
+        scores::heard(station, kind, moment);
         let learned = station.learn(&report, self.settings.card_codes_max as usize);
         self.scratch.reuse(report);
         learned

@@ -17,6 +17,7 @@ use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::reading::Worth;
 use super::report::Report;
+use super::scores::ScoreRulesInForce;
 use super::station::Station;
 use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, hash, json as text, micros};
 use hj212_cases::{Colour, Exceeded, Opening};
@@ -40,6 +41,8 @@ pub(super) struct Judging {
     alerts: Option<Rules>,
     /// By what leads are looked for: beside judgement, and without it.
     pub(super) leads: LeadRulesInForce,
+    /// By what scorecards are kept.
+    pub(super) scores: ScoreRulesInForce,
 }
 
 impl Judging {
@@ -51,6 +54,7 @@ impl Judging {
         };
         judging.replace(&context.alerts);
         judging.leads.replace(&context.leads);
+        judging.scores.replace(&context.scores);
         judging
     }
 

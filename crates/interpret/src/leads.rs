@@ -15,6 +15,7 @@ use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::reading::Worth;
 use super::report::Report;
+use super::scores;
 use super::station::Station;
 use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, json as text};
 use hj212_judgement::Decimal;
@@ -208,11 +209,12 @@ pub(super) fn advance(
 /// Publishes what became of leads: the lead itself, and an event when it is raised or over.
 fn tell(
     settings: &Settings,
-    station: &Station,
+    station: &mut Station,
     effects: Vec<LeadEffect>,
     (place, numbers): (JournalRef<'_>, &mut Numbers),
     out: &mut Vec<TypedPublication>,
 ) {
+    scores::leads(station, &effects, place.at);
     for effect in effects {
         let (lead, state, over) = match &effect {
             LeadEffect::Raised(lead) => (lead, Some("raised"), false),

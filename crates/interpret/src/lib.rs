@@ -73,6 +73,7 @@ mod remembered;
 mod report;
 mod resolve;
 mod rows;
+mod scores;
 mod seams;
 mod settings;
 mod shape;
@@ -98,6 +99,7 @@ pub use published::{
     CardContent, DataContent, EntryContent, EventKind, Label, MarkEvent, Moment, Qn, Says, StationEvent,
     TypedPublication, ValidityContent,
 };
+pub use scores::CardShown;
 pub use settings::Settings;
 pub use shared_facts::SharedFacts;
 pub use snapshot::RestoreError;
@@ -198,6 +200,7 @@ pub struct Interpreter {
     strangers: strangers::Strangers,
     stories: OpenCommands,
     cases: hj212_cases::Cases,
+    companies: hj212_scores::CompanyScores,
     rulings: RulesInForce,
     judging: Judging,
     keys: Keys,
@@ -239,6 +242,7 @@ impl Interpreter {
             strangers: strangers::Strangers::default(),
             stories: OpenCommands::default(),
             cases: hj212_cases::Cases::default(),
+            companies: hj212_scores::CompanyScores::default(),
             rulings: RulesInForce::new(std::collections::BTreeMap::new()),
             keys: Keys::default(),
             verdict: MarkVerdict::default(),
@@ -268,6 +272,7 @@ impl Interpreter {
         self.round = coverage::Round::default();
         self.stories = OpenCommands::default();
         self.cases = hj212_cases::Cases::default();
+        self.companies = hj212_scores::CompanyScores::default();
         self.flood = flood::Flood::default();
     }
 
@@ -307,6 +312,7 @@ impl Interpreter {
         self.clear_statuses(out);
         self.round(place, &mut done, out);
         self.pass_cases(place, out);
+        self.sum_companies(place, out);
         match record {
             Record::Frame(heard) => self.on_frame(heard, place, out, &mut done),
             Record::Rejected(rejected) => self.on_rejected(rejected, place, out),

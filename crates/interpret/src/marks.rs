@@ -16,6 +16,7 @@ use super::moment::{Moment, write_timestamp};
 use super::numbers::Numbers;
 use super::reading::Worth;
 use super::report::Report;
+use super::scores;
 use super::station::Station;
 use super::{
     EntryContent, EventKind, Interpreted, Interpreter, MarkEvent, Says, Settings, StationEvent, TypedPublication,
@@ -260,6 +261,7 @@ pub(super) fn tell(
     publish(settings, rulings, station, verdict, (place, numbers), out);
     judgement::follow(settings, judging, station, verdict, (place, numbers), out);
     leads::follow(settings, &judging.leads, station, verdict, (place, numbers), out);
+    scores::follow(&judging.scores, station, verdict, place);
 }
 
 /// Publishes what happened to a station's marks: an event each, and the retained mark.
@@ -426,6 +428,11 @@ impl Interpreter {
             judgement::advance(&self.settings, &self.judging, station, self.now, places, out);
             let places = (place, &mut self.numbers);
             leads::advance(&self.settings, &self.judging.leads, station, self.now, places, out);
+            // Whoever is not registered has no card.
+            if let Some(facts) = std::str::from_utf8(&station.mn).ok().and_then(|mn| self.context.facts(mn)) {
+                let (operator, places) = (facts.operator.as_deref(), (place, &mut self.numbers));
+                scores::advance((&self.settings, &self.judging.scores), station, operator, self.now, places, out);
+            }
             let Some(plan) = station.plan.clone() else { continue };
             station.marks.tick(&plan, self.now, &mut verdict);
             tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
@@ -536,8 +543,12 @@ impl Interpreter {
             let found = self.dictionary.find(said.as_bytes(), edition, system)?;
             Some(if found.numbered { said.to_owned() } else { found.factor.code.to_string() })
         };
+        let known = station.marks.knows_entry(id);
         let said = station.marks.enter(&plan, place.at, (id, entry), &code, &mut verdict);
         verdict.happenings.splice(0..0, changed);
+        if !known {
+            scores::entered(&self.judging.scores, station, &said, place.at);
+        }
         answer(station, ("mark-entry", None), &said, place, out);
         tell((&self.settings, &self.rulings, &self.judging), station, &verdict, (place, &mut self.numbers), out);
     }

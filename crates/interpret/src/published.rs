@@ -98,6 +98,7 @@ impl TypedPublication {
             | Says::Case
             | Says::CaseStatus
             | Says::WorkStatus { .. }
+            | Says::Score
             | Says::Judged { .. }
             | Says::Lead
             | Says::Gateway) => other,
@@ -123,6 +124,7 @@ impl TypedPublication {
             | Says::Case
             | Says::CaseStatus
             | Says::WorkStatus { .. }
+            | Says::Score
             | Says::Judged { .. }
             | Says::Lead
             | Says::Gateway => false,
@@ -179,6 +181,8 @@ pub enum Says {
     },
     /// A lead as it is, or that it is over.
     Lead,
+    /// A scorecard as it is, or that it is kept no more.
+    Score,
     /// What judgement says of limits and alerts, beside its events.
     Judged {
         /// Whether the broker keeps it.
@@ -197,6 +201,7 @@ impl Says {
             | Says::CommandStatus
             | Says::Anchor
             | Says::Lead
+            | Says::Score
             | Says::Case => true,
             Says::Judged { retained } => *retained,
             Says::Data(_)

@@ -26,7 +26,7 @@ use hj212_model::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 33;
+const LAYOUT: u16 = 34;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]
@@ -48,6 +48,7 @@ struct State<'a> {
     strangers: &'a Strangers,
     keys: BTreeMap<&'a str, Vec<Kept>>,
     cases: &'a hj212_cases::Cases,
+    companies: &'a hj212_scores::CompanyScores,
 }
 
 /// The same, owned by the reader.
@@ -71,6 +72,7 @@ struct Restored {
     strangers: Strangers,
     keys: BTreeMap<String, Vec<Kept>>,
     cases: hj212_cases::Cases,
+    companies: hj212_scores::CompanyScores,
 }
 
 /// A snapshot that cannot be used. The journal still can: read it from its beginning.
@@ -108,6 +110,7 @@ impl Interpreter {
             rules: &self.rulings.texts,
             keys: self.keys.kept(),
             cases: &self.cases,
+            companies: &self.companies,
             stories: &self.stories,
             flood: &self.flood,
             strangers: &self.strangers,
@@ -159,6 +162,7 @@ impl Interpreter {
             strangers: restored.strangers,
             stories: restored.stories,
             cases: restored.cases,
+            companies: restored.companies,
             rulings,
             swept: restored.swept,
             round: restored.round,

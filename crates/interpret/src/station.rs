@@ -69,6 +69,8 @@ pub(super) struct Station {
     pub(super) leads: hj212_leads::Leads,
     /// What its operation company did there.
     pub(super) work: hj212_operation::WorkLedger,
+    /// What it did in its months.
+    pub(super) scores: hj212_scores::StationScores,
     /// What is known of its clock.
     pub(super) clock: super::remembered::Clock,
     /// What has arrived and what is missing.

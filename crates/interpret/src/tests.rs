@@ -28,6 +28,7 @@ mod operation;
 mod outages;
 mod parts;
 mod readings;
+mod scores;
 mod separators;
 mod split;
 mod timing;
@@ -274,7 +275,7 @@ fn schema(name: &str) -> jsonschema::Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-struct Schemas([(&'static str, jsonschema::Validator); 20]);
+struct Schemas([(&'static str, jsonschema::Validator); 22]);
 
 /// JSON in which no object has one key twice: of two values parsers keep one, and which is theirs to choose.
 struct KeysOnce;
@@ -358,6 +359,8 @@ impl Schemas {
                 "case",
                 "case-step-status",
                 "ledger-status",
+                "score",
+                "operator-score",
                 "anchor",
                 "judgement",
                 "judgement-running",
@@ -379,6 +382,7 @@ impl Schemas {
                     || publication.topic.contains("/case/")
                     || publication.topic.contains("/alert/")
                     || publication.topic.contains("/lead/")
+                    || publication.topic.contains("/score/")
                     || publication.topic.ends_with("/status"),
                 "{}",
                 publication.topic
@@ -396,7 +400,19 @@ impl Schemas {
         let beside = publication.topic.ends_with("/refused");
         assert_eq!(
             publication.retain,
-            ["station", "mark", "command", "completeness", "case", "anchor", "alert", "lead"].contains(&name)
+            [
+                "station",
+                "mark",
+                "command",
+                "completeness",
+                "case",
+                "anchor",
+                "alert",
+                "lead",
+                "score",
+                "operator-score"
+            ]
+            .contains(&name)
                 && !beside
         );
         let levels: Vec<&str> = publication.topic.split('/').collect();
@@ -421,6 +437,8 @@ impl Schemas {
             "judgement" => levels.len() == 5 && levels[3] == "judgement" && body["period"] == levels[4],
             "judgement-running" => levels[3..] == ["judgement", "running"],
             "alert" => levels.len() == 5 && levels[3] == "alert" && body["alert"] == levels[4],
+            "score" => levels.len() == 5 && levels[3] == "score" && body["month"] == levels[4],
+            "operator-score" => levels[2] == "operator" && body["operator"] == levels[3] && body["month"] == levels[5],
             "lead" => levels.len() == 5 && levels[3] == "lead" && body["lead"] == levels[4],
             "station" => levels.len() == 4 && levels[3] == "station",
             "gateway-event" => levels[2..5] == ["gateway", "ah-01", "event"] && body["kind"] == levels[5],

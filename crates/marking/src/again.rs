@@ -52,6 +52,21 @@ impl Marks {
         own.max(self.over_code(plan, &laid, &reading, asking).worth(plan, rank, at.0, length))
     }
 
+    /// What an hour of `code` is worth that was published; one without a value is missing. `None`: no record of that hour was published.
+    #[must_use]
+    pub fn published_hour(&self, code: &str, at: Timestamp) -> Option<Option<Validity>> {
+        let place = self.index.get(code).copied()?;
+        let known = self.published.get(1)?;
+        let worth = known.of(usize::from(place), at.0, known.length())?;
+        Some(if worth.none { Some(Validity::Missing) } else { worth.said })
+    }
+
+    /// Whether an entry of this id was taken.
+    #[must_use]
+    pub fn knows_entry(&self, id: &str) -> bool {
+        self.used.iter().any(|used| used.id == id)
+    }
+
     pub(super) fn worth_again(
         &self,
         plan: &Plan,

@@ -160,6 +160,8 @@ fn zh(kind: &str) -> &str {
         "hj212.case/1" => "案件",
         "hj212.command/1" => "反控状态",
         "hj212.case-step-status/1" => "案件步骤答复",
+        "hj212.score/1" => "站点月评分",
+        "hj212.operator-score/1" => "运维单位月评分",
         "hj212.ledger-status/1" => "运维台账答复",
         "hj212.mark-entry-status/1" => "人工标记答复",
         "hj212.mark-ruling-status/1" => "标记裁定答复",

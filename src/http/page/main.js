@@ -1,14 +1,14 @@
-/** What the address asks for: `#list?…`, `#alerts?…`, `#cases?…`, `#case=MN/ID`, `#station=MN`, `#station=MN&day=DATE`. */
+/** What the address asks for: `#list?…`, `#alerts?…`, `#cases?…`, `#scores?…`, `#case=MN/ID`, `#station=MN`, `#station=MN&day=DATE`. */
 function asksFor(hash) {
   const [place, rest] = hash.replace(/^#/, "").split("?"), found = /^(station|case)=([^&]+)(?:&day=(.+))?$/.exec(place);
   if (found) return { place: found[1], of: decodeURIComponent(found[2]), day: found[3] || null };
-  return { place: ["alerts", "cases"].includes(place) ? place : "list", filter: new URLSearchParams(rest || "") };
+  return { place: ["alerts", "cases", "scores"].includes(place) ? place : "list", filter: new URLSearchParams(rest || "") };
 }
 let refreshing = null;
 function route() {
   const to = asksFor(location.hash), before = chosen;
   chosen = to.place === "station" ? to.of : null;
-  for (const [id, places] of [["list", ["list"]], ["one", ["station"]], ["alerts", ["alerts"]], ["cases", ["cases", "case"]]]) at(id).hidden = !places.includes(to.place);
+  for (const [id, places] of [["list", ["list"]], ["one", ["station"]], ["alerts", ["alerts"]], ["cases", ["cases", "case"]], ["scores", ["scores"]]]) at(id).hidden = !places.includes(to.place);
   for (const link of at("ways").children) link.toggleAttribute("aria-current", link.dataset.place === to.place);
   if (!(chosen && before === chosen)) clearInterval(refreshing);
   if (!chosen) { at("one").replaceChildren(); delete at("one").dataset.mn; delete at("one").dataset.ready; }
@@ -16,6 +16,7 @@ function route() {
   if (chosen) station(chosen, to.day);
   else if (to.place === "alerts") alerts(to.filter);
   else if (to.place === "cases") cases(to.filter);
+  else if (to.place === "scores") scores(to.filter);
   else if (to.place === "case") oneCase(to.of);
   else { takeFilter(to.filter); refusals(); }
 }
@@ -37,7 +38,7 @@ function filtered(change) {
 const columns = [["state", "state"], ["name", "name"], ["tags", null], ["lastData", "heard"], ["clock", "clock"], ["completeness", "completeness"], ["deviations", "deviations"], ["refusedCount", "refused"], ["trouble", "trouble"]];
 function label() {
   document.documentElement.lang = zh ? "zh-CN" : "en"; document.title = say("title"); at("home").textContent = say("title"); at("language").textContent = say("language"); at("lost").textContent = say("lost");
-  at("ways").replaceChildren(...[["list", "#"], ["alerts", "#alerts"], ["cases", "#cases"]].map(([place, to]) => make("a", { href: to, "data-place": place, "aria-current": asksFor(location.hash).place === place ? "" : null }, say("way:" + place))));
+  at("ways").replaceChildren(...[["list", "#"], ["alerts", "#alerts"], ["cases", "#cases"], ["scores", "#scores"]].map(([place, to]) => make("a", { href: to, "data-place": place, "aria-current": asksFor(location.hash).place === place ? "" : null }, say("way:" + place))));
   at("pasteTitle").textContent = say("pasteTitle"); at("pasteHint").textContent = say("pasteHint"); at("explain").textContent = say("pasteRead"); at("paste").setAttribute("aria-label", say("pasteTitle"));
   at("text").placeholder = say("search"); at("text").setAttribute("aria-label", say("search")); at("region").setAttribute("aria-label", say("anyRegion")); if (document.activeElement !== at("text")) at("text").value = asked.text;
   at("before").setAttribute("aria-label", say("before")); at("after").setAttribute("aria-label", say("after")); at("refusedTitle").textContent = say("refused");

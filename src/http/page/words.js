@@ -66,3 +66,9 @@ Object.assign(words, {
   "case:closed": ["已销号", "closed"], "case:void": ["误报", "void"], "step:open": ["立案登记", "opened"], "step:sign": ["签收", "signed"], "step:reply": ["反馈", "replied"], "step:done": ["整改完成", "done"], "step:accept": ["通过", "accepted"],
   "step:return": ["退回", "returned"], "step:extend": ["延期", "extended"], "step:void": ["误报", "void"], "step:to-law": ["移交立案", "to law enforcement"], "step:close": ["销号", "closed"], "step:comment": ["备注", "comment"],
 });
+/** Words of scorecards. */
+Object.assign(words, {
+  "way:scores": ["评分", "scores"], month: ["月份", "month"], operator: ["运维单位", "operator"], county: ["区县", "county"], city: ["地市", "city"], grade: ["等级", "grade"], stationsCount: ["站点数", "stations"], sumOf: ["合计", "sum"],
+  scoresOff: ["未启用评分([scores] enabled = false)。", "No scorecards are kept ([scores] enabled = false)."], noScores: ["没有该月的评分。只保留本月和上月,每日 13 时后更新。", "No cards of that month. This month and the one before are kept, and said after 13:00 each day."],
+  scoresHint: ["每个数值下方为其分子/分母;合计为分子、分母分别相加。截至 {0}。", "Below each value stand its numerator and denominator; sums are sums of those. As of {0}."], gradesPlaceholder: ["分级阈值为占位值。", "The thresholds of grades are placeholders."], ofStations: ["站点", "stations"], ofCompanies: ["运维单位", "operation companies"],
+});

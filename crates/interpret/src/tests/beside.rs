@@ -98,6 +98,7 @@ fn is_told_truly(published: &TypedPublication, prefix: &str) {
         (Says::CaseStatus, "case-step") => assert!(rest.ends_with("/status")),
         // Empty where they are taken away.
         (Says::Case, "case") => assert_eq!(text(&body, "/id").as_deref().unwrap_or(rest), rest),
+        (Says::Score, _) => assert!(published.topic.contains("/score/")),
         (Says::Lead, "lead") => assert_eq!(text(&body, "/lead").as_deref().unwrap_or(rest), rest),
         (Says::Gateway, _) => {}
         (content, what) => panic!("{what}: {content:?}"),

@@ -28,6 +28,9 @@ pub struct Context {
     /// The rules of leads in force, file name to text; none: no leads.
     #[serde(default)]
     pub leads: BTreeMap<String, String>,
+    /// The rules of scorecards in force, file name to text; none: no scorecards.
+    #[serde(default)]
+    pub scores: BTreeMap<String, String>,
     /// What command codes mean in the dialects that stations have or show.
     #[serde(default)]
     pub dialects: BTreeMap<String, Reading>,
@@ -126,6 +129,8 @@ pub struct ContextChange {
     pub alerts: BTreeMap<String, Option<String>>,
     /// Rule files of leads by name.
     pub leads: BTreeMap<String, Option<String>>,
+    /// Rule files of scorecards by name.
+    pub scores: BTreeMap<String, Option<String>>,
     /// Dialects by name.
     pub dialects: BTreeMap<String, Option<Reading>>,
 }
@@ -138,6 +143,7 @@ impl ContextChange {
         self.rules.extend(piece.rules);
         self.alerts.extend(piece.alerts);
         self.leads.extend(piece.leads);
+        self.scores.extend(piece.scores);
         self.dialects.extend(piece.dialects);
     }
 
@@ -164,6 +170,7 @@ impl ContextChange {
         each(self.rules, &mut context.rules);
         each(self.alerts, &mut context.alerts);
         each(self.leads, &mut context.leads);
+        each(self.scores, &mut context.scores);
         each(self.dialects, &mut context.dialects);
     }
 }

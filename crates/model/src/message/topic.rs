@@ -43,7 +43,11 @@ impl Topic {
     #[must_use]
     pub fn of_station(prefix: &str, mn: &[u8]) -> Topic {
         let mut topic = format!("{prefix}/");
-        level(&mut topic, mn);
+        // What companies have begins with that level.
+        match mn {
+            b"operator" => topic.push_str("%6Fperator"),
+            _ => level(&mut topic, mn),
+        }
         Topic(topic)
     }
 
@@ -51,6 +55,14 @@ impl Topic {
     #[must_use]
     pub fn of_gateway(prefix: &str, id: &str) -> Topic {
         let mut topic = format!("{prefix}/gateway/");
+        level(&mut topic, id.as_bytes());
+        Topic(topic)
+    }
+
+    /// That of an operation company.
+    #[must_use]
+    pub fn of_operator(prefix: &str, id: &str) -> Topic {
+        let mut topic = format!("{prefix}/operator/");
         level(&mut topic, id.as_bytes());
         Topic(topic)
     }
@@ -207,6 +219,12 @@ impl Topic {
         self.under("lead", id)
     }
 
+    /// The scorecard of a month, retained: of a station or of a company.
+    #[must_use]
+    pub fn score(&self, month: &str) -> String {
+        self.under("score", month)
+    }
+
     /// What is judged of a station; `which`: the levels behind the station's.
     #[must_use]
     pub fn judged(&self, which: &str) -> String {
@@ -296,6 +314,8 @@ mod tests {
         assert_eq!(of(b"a/+#$"), "a%2F%2B%23%24");
         assert_eq!(of(b""), "%");
         assert_eq!(of(b"gateway"), "%67ateway");
+        assert_eq!(Topic::of_station("p", b"operator").card(), "p/%6Fperator/station");
+        assert_eq!(Topic::of_operator("p", "OM-1").score("2026-06"), "p/operator/OM-1/score/2026-06");
         assert_eq!(of(&[b'x'; 64]), "x".repeat(64));
         assert_eq!(of(&[b'x'; 65]).len(), 64);
         assert_ne!(of(&[b'x'; 65]), of(&[b'x'; 66]));
