@@ -48,7 +48,8 @@ fn register(gateway: &Gateway) {
     write!(file, "{}{}", station(GOOD, "达标焚烧厂", "340100"), station(BAD, "超标水泥厂", "340200")).unwrap();
 }
 
-/// Says the hours of the last days: always 40, or 100 on the three days before yesterday.
+/// Says the hours of the last days: always 40, or 100 on the four days before today. Yesterday too: a day that is met ends the alert when it is settled,
+/// and after noon it is.
 fn speak(gateway: &Gateway, mn: &str, now: DateTime, exceeds: bool) {
     let mut stream = TcpStream::connect(gateway.listen).unwrap();
     let today = now.date().at(0, 0, 0, 0);
@@ -56,7 +57,7 @@ fn speak(gateway: &Gateway, mn: &str, now: DateTime, exceeds: bool) {
     let mut number = 0;
     while hour < now.checked_sub(SignedDuration::from_hours(1)).unwrap() {
         let back = today.date().since(hour.date()).unwrap().get_days();
-        let value = if exceeds && (2..=4).contains(&back) { "100.5" } else { "40.2" };
+        let value = if exceeds && (1..=4).contains(&back) { "100.5" } else { "40.2" };
         number += 1;
         let text = |at: DateTime| at.strftime("%Y%m%d%H%M%S").to_string();
         let mut frame = Vec::new();
