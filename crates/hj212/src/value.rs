@@ -212,6 +212,13 @@ pub fn field_name(name: &[u8]) -> Option<(&'static str, Spelling)> {
     NAMES.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name)).map(|known| (*known, Spelling::Odd))
 }
 
+/// Whether a name is `DataTime`, in whatever case, with blanks or `_` within, or the word that it looks like (`DateTime`).
+#[must_use]
+pub fn is_data_time(name: &[u8]) -> bool {
+    let letters = || name.iter().filter(|byte| !matches!(byte, b' ' | b'_')).map(u8::to_ascii_lowercase);
+    letters().eq(*b"datatime") || letters().eq(*b"datetime")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

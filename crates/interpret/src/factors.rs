@@ -60,8 +60,12 @@ impl System {
     pub(super) fn of_record(self, record: Evidence, habit: Evidence) -> System {
         let known = Known { habit, ..self.known };
         let tables = decide(record, known);
-        let told = known.said != Medium::Unknown && known.registered == Medium::Unknown;
-        let doubtful = told && tables.medium != known.said;
+        // The registration before the ST of the record; what shows no medium is nothing against a registration.
+        let (told, registered) = (known.said != Medium::Unknown, known.registered != Medium::Unknown);
+        let doubtful = match registered {
+            true => tables.medium != Medium::Unknown && tables.medium != known.registered,
+            false => told && tables.medium != known.said,
+        };
         System { known, tables, doubtful, ..self }
     }
 
@@ -242,7 +246,9 @@ impl Dictionary {
         let meanings = self.meanings(code)?;
         match meanings {
             // Chimneys under an ST of water are many.
-            [only] if system.bit == 0 || (system.doubtful && system.tables.medium == Medium::Air) => Some(&only.code),
+            [only] if system.bit == 0 || (system.doubtful && system.tables.medium != Medium::Unknown) => {
+                Some(&only.code)
+            }
             [_, _, ..] if system.doubtful => None,
             several => several.iter().find(|slang| slang.used & system.bit != 0).map(|slang| &*slang.code),
         }

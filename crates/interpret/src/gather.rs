@@ -13,6 +13,7 @@ use super::parts::{self, Joined, Pending};
 use super::source_record::SourceRecord;
 use super::station::Station;
 use super::{EventKind, Interpreted, Interpreter, Says, StationEvent, TypedPublication, hash, micros};
+use hj212::value::is_data_time;
 use hj212::{Deviation, Header};
 
 /// Parts remembered per station, to tell late re-sends of single parts.
@@ -218,13 +219,9 @@ pub(super) fn data_time_of(area: &[u8]) -> Option<&[u8]> {
 /// What stands behind a `DataTime` in another case or with spaces.
 #[cold]
 fn data_time_in_other_case(area: &[u8]) -> Option<&[u8]> {
-    let is_name = |name: &[u8]| {
-        let letters = name.iter().filter(|byte| **byte != b' ').map(u8::to_ascii_lowercase);
-        letters.eq(b"datatime".iter().copied())
-    };
     area.split(|byte| matches!(byte, b';' | b',')).find_map(|field| {
         let equals = memchr::memchr(b'=', field)?;
         let (name, value) = field.split_at_checked(equals)?;
-        is_name(name).then(|| value.get(1..).map(<[u8]>::trim_ascii))?
+        is_data_time(name).then(|| value.get(1..).map(<[u8]>::trim_ascii))?
     })
 }

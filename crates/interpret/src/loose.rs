@@ -20,6 +20,9 @@ use hj212::{Deviation, Deviations, Field};
 /// The longest code that is looked for.
 const CODE_MAX: usize = 16;
 
+/// Marks that a name or a number can hold, and that stand between two fields only before a code of the standard's form.
+const JOINS: &[u8] = b"+#_-";
+
 /// Deviations that the plain reading named for what is read here.
 const READ_ANEW: [Deviation; 3] = [Deviation::ItemMalformed, Deviation::DataTimeForm, Deviation::AreaUnreadable];
 
@@ -303,6 +306,7 @@ impl Loose {
     /// The value in `range`, and what follows it that is a field of its own although no separator stands between.
     fn parted(&mut self, area: &[u8], named: &Named, range: Range<usize>) -> (Range<usize>, Range<usize>) {
         let range = self.trim(range);
+        let range = self.unwrapped(area, named, range);
         let whole = (range.clone(), range.end..range.end);
         let text = area.get(range.clone()).unwrap_or_default();
         if text.starts_with(b"//") {
@@ -319,7 +323,36 @@ impl Loose {
         let Some(begin) = self.begin_of_name(head, named) else { return whole };
         self.found.insert(Deviation::SeparatorLost);
         let value = trimmed(area, range.start..range.start + begin);
+        let joined = area.get(value.clone()).and_then(<[u8]>::last).is_some_and(|byte| JOINS.contains(byte));
+        let value = value.start..value.end - usize::from(joined && value.len() > 1);
         (self.without_marks(area, named, value).0, range.start + begin..range.end)
+    }
+
+    /// A number, a time or a flag without the quotes around it, or a second equals sign.
+    fn unwrapped(&mut self, area: &[u8], named: &Named, range: Range<usize>) -> Range<usize> {
+        let text = area.get(range.clone()).unwrap_or_default();
+        let (mut start, mut end) = (0, text.len());
+        loop {
+            match text.get(start..end).unwrap_or_default() {
+                [b'"', .., b'"'] | [b'\'', .., b'\''] => (start, end) = (start + 1, end - 1),
+                [b'=', _, ..] => start += 1,
+                [.., _, b'='] => end -= 1,
+                _ => break,
+            }
+        }
+        let short = text.get(start..end).unwrap_or_default();
+        if short.len() == text.len() || !self.is_plain(short, named) {
+            return range;
+        }
+        self.found.insert(Deviation::NameOdd);
+        range.start + start..range.start + end
+    }
+
+    /// Whether it can be nothing but a number, a time, or a flag where one must be.
+    fn is_plain(&self, text: &[u8], named: &Named) -> bool {
+        let number = value::is_literal(text) || value::classify(text).0 != value::Said::Text;
+        let flag = matches!(text, [letter] if letter.is_ascii_alphanumeric());
+        number || (flag && matches!(self.at(&named.name), b"Flag" | b"EFlag"))
     }
 
     /// A value without the marks behind it that stand beside a separator or in its place, if what is left is a number, a flag or a time; whether
@@ -327,9 +360,7 @@ impl Loose {
     fn without_marks(&self, area: &[u8], named: &Named, range: Range<usize>) -> (Range<usize>, bool) {
         let text = area.get(range.clone()).unwrap_or_default();
         let short = text.get(..text.len() - at_end(text)).unwrap_or_default();
-        let number = value::is_literal(short) || value::classify(short).0 != value::Said::Text;
-        let flag = short.len() == 1 && short.is_ascii() && matches!(self.at(&named.name), b"Flag" | b"EFlag");
-        if short.len() == text.len() || !(number || flag) {
+        if short.len() == text.len() || !self.is_plain(short, named) {
             return (range, false);
         }
         (range.start..range.start + short.len(), true)
@@ -354,12 +385,19 @@ impl Loose {
             let digits = head.iter().take_while(|byte| byte.is_ascii_digit()).count();
             return [17, 14].into_iter().filter(|width| *width <= digits).find_map(|width| begins(width, false));
         }
+        // Such a mark stands before a code, not before a name of the record.
+        let coded = |at: usize| head.get(at..).is_some_and(|name| split(name).is_some());
+        let behind = |end: usize| match head.get(end) {
+            Some(byte) if JOINS.contains(byte) && coded(end + 1) => end + 1,
+            _ => end,
+        };
         if matches!(name, b"Flag" | b"EFlag") && !item.is_empty() {
-            return begins(1, true).filter(|_| head.first().is_some_and(u8::is_ascii_alphanumeric));
+            return begins(behind(1), true).filter(|_| head.first().is_some_and(u8::is_ascii_alphanumeric));
         }
         let number = head.iter().skip(usize::from(head.first() == Some(&b'-')));
         let digits = number.take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
         let end = digits + usize::from(head.first() == Some(&b'-'));
+        let end = behind(end);
         if digits == 0 || !head.get(end).is_some_and(u8::is_ascii_alphabetic) { None } else { begins(end, true) }
     }
 }

@@ -22,7 +22,7 @@ use super::reading::{Cell, Instrument, Own, Reading};
 use super::tables::Evidence;
 use super::value::{self, Said, Why};
 use super::worth::{self, Found};
-use hj212::value::{Spelling, field_name};
+use hj212::value::{Spelling, field_name, is_data_time};
 use hj212::{Deviation, Deviations, Edition, Field, Fields};
 use hj212_model::message::StationFacts;
 
@@ -249,7 +249,14 @@ impl<'a> Report<'a> {
     pub(super) fn own_field(&mut self, said: &'a [u8], value: &'a [u8], merged: bool) {
         let marked = value.last().is_some_and(u8::is_ascii_punctuation) || memchr::memchr(b'=', value).is_some();
         self.odd |= marked && !value.starts_with(b"//");
-        let name = if matches!(said, b"DataTime" | b"PolId") { said } else { self.own_name(said) };
+        let name = match said {
+            b"DataTime" | b"PolId" => said,
+            _ if self.data_time.is_none() && is_data_time(said) => {
+                self.deviations.insert(Deviation::FieldName);
+                b"DataTime"
+            }
+            _ => self.own_name(said),
+        };
         if name == b"DataTime" {
             let before = self.data_time.replace(value);
             if let Some(before) = before.filter(|before| !(merged && *before == value)) {

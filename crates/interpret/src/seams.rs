@@ -11,7 +11,7 @@
 use super::names::is_name;
 use super::report::Torn;
 use super::value;
-use hj212::value::field_name;
+use hj212::value::{field_name, is_data_time};
 use hj212::{Deviation, Deviations};
 
 /// What became of the cuts of an area.
@@ -120,8 +120,7 @@ fn time_end(area: &[u8]) -> Option<usize> {
     let end = memchr::memchr2(b';', b',', area).map_or(area.len(), |separator| separator + 1);
     let head = area.get(..end)?;
     let equals = memchr::memchr(b'=', head)?;
-    let name = head.get(..equals)?.iter().filter(|byte| **byte != b' ').map(u8::to_ascii_lowercase);
-    name.eq(*b"datatime").then_some(end)
+    is_data_time(head.get(..equals)?).then_some(end)
 }
 
 fn is_separator(byte: &u8) -> bool {

@@ -275,6 +275,62 @@ fn companions_decide_for_bare_codes_and_instruments() {
     }
 }
 
+/// What is published of a record of a station that is registered under this ST, if under any.
+fn registered(st: Option<&str>, said: &str, area: &str) -> Value {
+    let mut player = Player::new(settings());
+    if let Some(st) = st {
+        let facts = StationFacts { st: Some(st.to_owned()), ..StationFacts::default() };
+        let stations = [("A".to_owned(), facts.into())].into();
+        player.play(&context_steps(noon(), &Context { stations, ..Context::default() }));
+    }
+    let segment = format!("QN={NOON};ST={said};CN=2011;MN=A;Flag=5;CP=&&DataTime=20260601120000;{area}&&");
+    player.play(&[frame_step(noon(), segment.as_bytes())]);
+    player.data()[0].clone()
+}
+
+#[test]
+fn names_and_codes_of_a_record_are_of_the_medium_that_it_shows() {
+    let gas = [
+        "a34013-Rtd=1",
+        "a21026-Rtd=1,a21026-Flag=N",
+        "S01-Rtd=13.8",
+        "01-Rtd=8.7,01-ZsRtd=14.3",
+        "B02-Rtd=3215;02-Rtd=4",
+    ];
+    let water = ["w01018-Rtd=1", "060-Rtd=1.2;B01-Rtd=10"];
+    let names = [
+        (&gas[..], [("SO2", "a21026"), ("NOx", "a21002"), ("O2", "a19001"), ("CO2", "a05001"), ("PM10", "a34002")]),
+        (&water[..], [("COD", "w01018"), ("TP", "w21011"), ("NH3-N", "w21003"), ("SS", "w01012"), ("DO", "w01009")]),
+    ];
+    for (beside, names) in names {
+        let letter = &names[0].1[..1];
+        for (st, said) in
+            [(None, "32"), (None, "31"), (Some("32"), "32"), (Some("32"), "31"), (Some("31"), "32"), (Some("31"), "31")]
+        {
+            for beside in beside {
+                for (name, code) in names {
+                    let body = registered(st, said, &format!("{beside};{name}-Avg=7.5"));
+                    let of_name = |reading: &Value| reading["avg"] == 7.5;
+                    let all = readings(&body);
+                    let (key, reading) = all.iter().find(|(_, reading)| of_name(reading)).unwrap();
+                    let here = key == code || reading["same_as"] == code;
+                    assert!(here, "{name} beside {beside} at {st:?}, {said}: {body}");
+                    for (key, reading) in all.iter().filter(|(_, reading)| !reading["name"].is_null()) {
+                        let code = reading["same_as"].as_str().unwrap_or(key);
+                        assert!(code.starts_with(letter), "{key} beside {beside} at {st:?}, {said}: {body}");
+                    }
+                }
+                // A name that is of both media is neither's where ST says one and the record shows the other.
+                let against = if letter == "a" { "32" } else { "31" };
+                if st.unwrap_or(said) == against {
+                    let body = registered(st, said, &format!("{beside};TEMP-Avg=7.5"));
+                    assert_eq!(body["readings"]["TEMP"]["name"], Value::Null, "{beside} at {st:?}, {said}: {body}");
+                }
+            }
+        }
+    }
+}
+
 fn codes(generation: &'static str, category: &'static str) -> impl Strategy<Value = Vec<String>> {
     let fits = |row: &&table::Row| row.generation == generation && row.category == category && !row.code.contains('x');
     let all: Vec<String> = table::factors().iter().filter(fits).map(|row| row.code.clone()).collect();

@@ -90,3 +90,47 @@ fn a_mark_within_a_text_is_left_alone() {
         assert!(!has(&body, "separator-lost") && !has(&body, "separator-extra"), "{area}");
     }
 }
+
+#[test]
+fn quotes_and_doubled_equals_signs_around_a_value_are_none_of_it() {
+    for area in [
+        "w01018-Rtd=\"20.1\",w01018-Flag=\"N\"",
+        "w01018-Rtd='20.1',w01018-Flag='N'",
+        "w01018-Rtd==20.1,w01018-Flag==N",
+        "w01018-Rtd=20.1=,w01018-Flag=N=",
+        "w01018-Rtd=20.1#w01018-Flag=N",
+        "w01018-Rtd=20.1+w01018-Flag=N",
+        "w01018-Rtd=20.1-w01018-Flag=N",
+        "w01018-Rtd=20.1_w01018-Flag=N",
+        "w01018-Flag=N#w01018-Rtd=20.1",
+    ] {
+        let body = read(&format!("DataTime=20260601120000;{area}"));
+        let reading = &body["readings"]["w01018"];
+        assert_eq!(
+            (&reading["rtd"], &reading["flag"], &reading["valid"]),
+            (&20.1.into(), &"N".into(), &true.into()),
+            "{area}"
+        );
+        assert_eq!(body["readings"].as_object().unwrap().len(), 1, "{area}");
+    }
+    for area in ["w01018-Rtd=(5)", "w01018-Rtd=\"5", "w01018-SN=\"a\"", "Model==x"] {
+        let body = read(&format!("DataTime=20260601120000;{area}"));
+        assert!(!has(&body, "name-odd") && !has(&body, "separator-lost"), "{area}: {body}");
+    }
+}
+
+#[test]
+fn a_time_under_a_name_like_its_own_is_the_time_of_the_record() {
+    let wanted = read("DataTime=20260601120000;w01018-Rtd=1");
+    for name in ["DateTime", "datetime", "DATETIME", "Data_Time", "DATE_TIME", "Date Time", "datatime"] {
+        let body = read(&format!("{name}=20260601120000;w01018-Rtd=1"));
+        assert_eq!(body["data_time"], wanted["data_time"], "{name}");
+        assert!(has(&body, "field-name"), "{name}");
+    }
+    let body = read("DataTime=20260601120000;w01018-Rtd=1;DateTime=20260601130000");
+    assert_eq!(
+        (&body["data_time"], &body["fields"]["date_time"]),
+        (&wanted["data_time"], &20_260_601_130_000_i64.to_string().into()),
+        "{body}"
+    );
+}
