@@ -34,6 +34,7 @@ const PURE: &[&str] = &[
     "scores",
     "workdays",
     "leads",
+    "drill",
 ];
 
 /// Modules of the crate `model` of the same kind.
