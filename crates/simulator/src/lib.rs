@@ -8,6 +8,7 @@
 //!                            │   command_tasks: what is said and done to it; history: what was              ▼
 //!                            └──────────────────────────── codec ◄─────────────────────────── the gateway's answers and commands
 //!            run, shared: the fleet's life, the ledger, the tally, the log of commands       throughput: instead of a logger's day
+//!            told_line: what a drill says, on a line like a logger's
 //! ```
 //!
 //! What must stay true:
@@ -61,6 +62,7 @@ pub mod station_behaviour;
 mod subject;
 mod tally;
 mod throughput;
+mod told_line;
 mod upload;
 mod values;
 mod wire;
@@ -77,4 +79,5 @@ pub use run::{Simulation, run, start};
 pub use station_behaviour::{Outage, SealForm, StationBehaviour};
 pub use subject::Subject;
 pub use tally::{AnswerTimes, Counts, PerKind, Progress, Summary};
+pub use told_line::{LineError, ToldLine};
 pub use upload::Kind;
