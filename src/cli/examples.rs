@@ -84,6 +84,23 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ),
         ],
     ),
+    ("drill list", &[("what comes along 自带的演练", "hj212-gateway drill list")]),
+    ("drill show", &[("to write one's own from 作为样例", "hj212-gateway drill show flood > mine.toml")]),
+    ("drill check", &[("one's own 自编的演练", "hj212-gateway drill check mine.toml")]),
+    (
+        "drill play",
+        &[
+            ("what to register for it 登记内容", "hj212-gateway drill play flood --stations-toml"),
+            (
+                "at a gateway and its broker, with a sheet for the printer 进行演练并生成可打印的评分表",
+                "hj212-gateway drill play flood --connect 127.0.0.1:9002 --mqtt 127.0.0.1:1883 --score sheet.html",
+            ),
+            (
+                "one's own, in real time 自编演练,实时进行",
+                "hj212-gateway drill play mine.toml --mqtt 127.0.0.1:1883 --speed 1",
+            ),
+        ],
+    ),
     (
         "command",
         &[

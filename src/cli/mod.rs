@@ -11,6 +11,7 @@ mod commands;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
+mod drill;
 mod encode;
 mod evidence;
 mod examples;
@@ -94,6 +95,9 @@ enum Command {
     Factors(factors::Options),
     /// Software stations that behave like real loggers, for trials and load
     Simulate(Box<simulate::Options>),
+    /// Accidents and falsifications played against a gateway, and a scoring sheet (实战演练)
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// Asks a station for something and watches what becomes of it (反控)
     #[command(name = "command")]
     Ask(Box<command::Options>),
@@ -176,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Send(options) => send::send(&options),
         Command::Factors(options) => factors::factors(&options),
         Command::Simulate(options) => simulate::simulate(*options),
+        Command::Drill(command) => drill::drill(&command),
         Command::Ask(options) => command::command(&options),
         Command::Commands(command) => commands::commands(&command),
         Command::Replay(options) => replay::replay(&options),
