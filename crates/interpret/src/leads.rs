@@ -18,13 +18,14 @@ use super::report::Report;
 use super::scores;
 use super::station::Station;
 use super::{EventKind, Interpreter, Says, Settings, StationEvent, TypedPublication, json as text};
-use hj212_judgement::Decimal;
+use hj212_judgement::{Decimal, calendar};
 use hj212_leads::{
-    ByHand, ConflictSeen, Lead, LeadEffect, LeadEnd, LeadGrain, LeadInput, LeadRules, MarksAsked, Pulse, RecordSeen,
-    ValueSeen,
+    ByHand, ConflictSeen, FlagSeen, Lead, LeadEffect, LeadEnd, LeadGrain, LeadInput, LeadRules, MarksAsked, Pulse,
+    RecordSeen, ValueSeen, WorkSeen,
 };
 use hj212_marking::{ConflictFound, Dimension, Input, Mark, MarkVerdict, Plan, Validity};
 use hj212_model::message::{Kind, Timestamp};
+use hj212_operation::WorkKind;
 
 /// By what leads are looked for, at all stations.
 #[derive(Debug, Default)]
@@ -89,6 +90,36 @@ impl MarksAsked for AskMarks<'_> {
             reached = reached.max(end);
         }
         sum
+    }
+
+    fn calibrations(&self, from: Timestamp, to: Timestamp) -> Option<Vec<WorkSeen>> {
+        let within = |since: Timestamp, until: Timestamp| since <= to && until >= from;
+        let work = &self.station.work;
+        let done =
+            work.done().filter(|(kind, since, until, _)| *kind == WorkKind::Calibration && within(*since, *until));
+        let seen =
+            done.map(|(_, since, until, entry)| WorkSeen { id: entry.id.clone(), offset: entry.offset, since, until });
+        work.is_kept().then(|| seen.collect())
+    }
+
+    fn flagged(&self, marks: &[String], from: Timestamp, to: Timestamp) -> Vec<FlagSeen> {
+        let found = self.station.marks.over(self.plan, None, from, to);
+        let flags = found.filter(|mark| mark.said.is_none() && mark.standing.counts() && marks.contains(&mark.mark));
+        let view = |mark: &Mark| FlagSeen {
+            mark: mark.mark.clone(),
+            object: mark.object.clone(),
+            since: mark.since,
+            until: mark.until,
+        };
+        flags.map(view).collect()
+    }
+
+    fn heard(&self, from: Timestamp, to: Timestamp) -> bool {
+        let (day, hour) = (calendar::day_of(from), calendar::hour_of(from));
+        let first = calendar::hour(day, hour);
+        let hours = (0..=48).map(|number| Timestamp(first.0 + number * calendar::HOUR)).take_while(|at| *at <= to);
+        let codes: Vec<&str> = self.station.limits.iter().flat_map(|limits| limits.codes()).collect();
+        hours.into_iter().any(|at| codes.iter().any(|code| self.station.marks.published_hour(code, at).is_some()))
     }
 }
 

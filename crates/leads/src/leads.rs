@@ -143,6 +143,15 @@ impl Leads {
                 }
             }
         }
+        for detector in TABLE {
+            for look in detector.looks {
+                if let LooksAt::Station(look) = look
+                    && let Some(finding) = look(day, marks, rules)
+                {
+                    found.push((detector, finding));
+                }
+            }
+        }
         for (detector, finding) in found {
             self.take(detector, rules, finding, out);
         }

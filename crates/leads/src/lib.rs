@@ -32,7 +32,7 @@ mod tests;
 mod track;
 mod words;
 
-pub use asked::{ByHand, MarksAsked};
+pub use asked::{ByHand, FlagSeen, MarksAsked, WorkSeen};
 pub use finding::{Finding, LeadInput};
 pub use lead::{Lead, LeadEffect, LeadEnd};
 pub use leads::Leads;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::detectors::capped::CappedRule;
 use super::detectors::clock::ClockRule;
 use super::detectors::constant::ConstantRule;
+use super::detectors::ledger::LedgerRule;
 use super::detectors::mark_abuse::MarkAbuseRule;
 use super::detectors::revised::RevisedRule;
 use super::detectors::stopped_running::StoppedRunningRule;
@@ -56,6 +57,9 @@ pub struct LeadRules {
     /// L8
     #[serde(default)]
     pub clock: Option<ClockRule>,
+    /// L11
+    #[serde(default)]
+    pub ledger: Option<LedgerRule>,
     /// L12
     #[serde(default)]
     pub revised: Option<RevisedRule>,
@@ -126,6 +130,7 @@ impl LeadRules {
         row!("mark_abuse", self.mark_abuse);
         row!("stopped_running", self.stopped_running);
         row!("clock", self.clock);
+        row!("ledger", self.ledger);
         row!("revised", self.revised);
         rows
     }

@@ -2,11 +2,11 @@
 //!
 //! What must stay true: a detector's id is published and keeps its meaning; a change of what it finds is a new version.
 
-use LooksAt::{Conflicts, Days, Records, Values};
+use LooksAt::{Conflicts, Days, Records, Station, Values};
 
 use super::asked::MarksAsked;
 use super::detectors::clock::{self, ClockState};
-use super::detectors::{capped, constant, mark_abuse, revised, stopped_running};
+use super::detectors::{capped, constant, ledger, mark_abuse, revised, stopped_running};
 use super::finding::Finding;
 use super::rules::LeadRules;
 use super::seen::{ConflictSeen, RecordSeen, ValueSeen};
@@ -23,6 +23,8 @@ pub(super) enum LooksAt {
     Conflicts(fn(&ConflictSeen<'_>, &LeadRules) -> Option<Finding>),
     /// A day of a factor whose entries are closed.
     Days(fn(&mut CodeTrack, i32, &dyn MarksAsked, &LeadRules) -> Option<Finding>),
+    /// A day of the station whose entries are closed.
+    Station(fn(i32, &dyn MarksAsked, &LeadRules) -> Option<Finding>),
 }
 
 /// A detector.
@@ -49,6 +51,7 @@ pub const TABLE: &[Detector] = &[
     of("L5", 1, ("标记与超标重合", "marks follow values above a limit"), false, &[Days(|t, day, marks, r| mark_abuse::look(&t.above, (&t.code, t.limit_of_hours()?), day, marks, r.mark_abuse.as_ref()?))]),
     of("L6", 1, ("标停未停", "runs while marked as stopped"), false, &[Conflicts(|seen, r| stopped_running::look(r.stopped_running.as_ref()?, seen))]),
     of("L8", 1, ("时钟异动", "clock goes off and back"), true, &[Records(|clock, seen, r| clock::look(clock, r.clock.as_ref()?, seen)), Values(|t, seen, r| clock::twice(&mut t.twice, r.clock.as_ref()?, seen))]),
+    of("L11", 1, ("台账与标记不符", "ledger and flags disagree"), true, &[Station(|day, asked, r| ledger::look(r.ledger.as_ref()?, day, asked))]),
     of("L12", 1, ("事后改低", "lower after the fact"), true, &[Values(|t, seen, r| revised::look((t.limit_of_hours(), t.day), &mut t.revised, r.revised.as_ref()?, seen))]),
 ];
 

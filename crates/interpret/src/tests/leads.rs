@@ -79,3 +79,55 @@ fn without_rules_nothing_is_looked_at_and_nothing_else_is_said() {
     };
     assert_eq!(rest(&on), rest(&off));
 }
+
+/// Three days of hours, the ninth of the second under the flag of a calibration, beside a patrol in the ledger and, if `entered`, the calibration.
+fn calibrated(entered: bool) -> Vec<Step> {
+    let mut with = context(hj212_leads::built_in_texts(), "一号");
+    let facts = StationFacts { operator: Some("OM-0007".into()), ..StationFacts::clone(&with.stations["M1"]) };
+    with.stations.insert("M1".into(), facts.into());
+    let begin = hj212_judgement::calendar::start(hj212_judgement::calendar::read("2026-06-01").unwrap()).0;
+    let mut rest = Vec::new();
+    let hour = 60 * MINUTE;
+    for number in 0..72 {
+        let (data, at) = (begin + number * hour, begin + (number + 1) * hour + 2 * MINUTE);
+        let flag = if number == 24 + 9 { 'C' } else { 'N' };
+        let segment = format!(
+            "QN={};ST=31;CN=2061;PW=123456;MN=M1;Flag=5;CP=&&DataTime={};a21026-Avg=30.{:02},a21026-Flag={flag}&&",
+            stamp(at),
+            &stamp(data)[..14],
+            number
+        );
+        rest.push(frame_step(Timestamp(at), segment.as_bytes()));
+    }
+    let mut work = |id: &str, kind: &str, from: i64, to: i64| {
+        let json = serde_json::json!({ "schema": "hj212.ledger/1", "id": id, "kind": kind, "begin": Timestamp(begin + from * MINUTE).to_rfc3339(),
+            "end": Timestamp(begin + to * MINUTE).to_rfc3339(), "person": "li", "company": "OM-0007" });
+        let json = json.to_string();
+        let record = Record::WorkEntry { mn: "M1", role: "operator", id, json: json.as_bytes() };
+        rest.push(step(Timestamp(begin + (to + 60) * MINUTE), &record));
+    };
+    work("L-1", "patrol", 8 * 60, 9 * 60);
+    if entered {
+        work("L-2", "calibration", 33 * 60 + 10, 33 * 60 + 40);
+    }
+    rest.extend((0..4 * 288).map(|tick| step(Timestamp(begin + tick * 5 * MINUTE + 1), &Record::Tick)));
+    rest.sort_by_key(|step| step.time);
+    let mut steps = context_steps(Timestamp(begin - hour), &with);
+    steps.extend(rest);
+    steps
+}
+
+#[test]
+fn a_calibration_that_the_ledger_does_not_tell_of_is_a_lead() {
+    let whole = played(&calibrated(false));
+    let schemas = Schemas::new();
+    whole.iter().for_each(|publication| schemas.check(publication));
+    let said = leads(&whole);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert_eq!((said[0]["lead"].as_str(), said[0]["rank"].as_u64()), (Some("L11-20260602"), Some(1)));
+    assert_eq!(
+        (&said[0]["numbers"]["flags_without_entry"], &said[0]["numbers"]["entries_without_flag"]),
+        (&"1".into(), &"0".into())
+    );
+    assert!(leads(&played(&calibrated(true))).is_empty(), "the ledger tells of it");
+}

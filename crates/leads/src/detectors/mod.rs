@@ -4,6 +4,7 @@
 pub(super) mod capped;
 pub(super) mod clock;
 pub(super) mod constant;
+pub(super) mod ledger;
 pub(super) mod mark_abuse;
 pub(super) mod revised;
 pub(super) mod stopped_running;

@@ -5,6 +5,7 @@ use hj212_judgement::{Decimal, Limits, calendar};
 use hj212_model::message::{EmissionLimit, StationFacts, Timestamp};
 
 mod clocks;
+mod ledger;
 mod marks;
 mod rules;
 mod simulated;
@@ -47,6 +48,9 @@ fn limits(of: &[EmissionLimit]) -> Limits {
 struct Marks {
     by_hand: Vec<ByHand>,
     out: Vec<(i64, i64)>,
+    entries: Option<Vec<WorkSeen>>,
+    flags: Vec<FlagSeen>,
+    silent: bool,
 }
 
 impl MarksAsked for Marks {
@@ -59,6 +63,17 @@ impl MarksAsked for Marks {
     }
     fn out_of_service(&self, _: &str, from: Timestamp, to: Timestamp) -> i64 {
         self.out.iter().map(|(a, b)| (to.0.min(*b) - from.0.max(*a)).max(0)).sum()
+    }
+    fn calibrations(&self, from: Timestamp, to: Timestamp) -> Option<Vec<WorkSeen>> {
+        let within = |work: &&WorkSeen| work.since <= to && work.until >= from;
+        self.entries.as_ref().map(|entries| entries.iter().filter(within).cloned().collect())
+    }
+    fn flagged(&self, marks: &[String], from: Timestamp, to: Timestamp) -> Vec<FlagSeen> {
+        let within = |flag: &&FlagSeen| flag.since <= to && flag.until.is_none_or(|until| until > from);
+        self.flags.iter().filter(within).filter(|flag| marks.contains(&flag.mark)).cloned().collect()
+    }
+    fn heard(&self, _: Timestamp, _: Timestamp) -> bool {
+        !self.silent
     }
 }
 

@@ -9,9 +9,9 @@ fn the_built_in_file_is_good_and_has_every_detector() {
     let rules = LeadRules::read("leads.toml", TEXT).unwrap();
     assert_eq!((rules.set.as_str(), rules.constant.len(), rules.capped.len()), ("leads", 3, 2));
     assert!(rules.mark_abuse.is_some() && rules.stopped_running.is_some() && rules.clock.is_some());
-    assert!(rules.revised.is_some());
+    assert!(rules.revised.is_some() && rules.ledger.is_some());
     let ids: Vec<&str> = TABLE.iter().map(|detector| detector.id).collect();
-    assert_eq!(ids, ["L1", "L3", "L5", "L6", "L8", "L12"]);
+    assert_eq!(ids, ["L1", "L3", "L5", "L6", "L8", "L11", "L12"]);
 }
 
 #[test]
