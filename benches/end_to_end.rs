@@ -133,6 +133,7 @@ fn loaded(folder: &std::path::Path, mqtt: u16) -> Loaded {
     Loaded {
         alerts: Default::default(),
         leads: Default::default(),
+        scores: Default::default(),
         config,
         registry,
         factors: Default::default(),

@@ -108,7 +108,7 @@ impl Uplink {
 
     async fn run(self) {
         let _ending = Ending(Arc::clone(&self.progress));
-        let Some(mut task) = UplinkTask::new(self).await else { return };
+        let Some(mut task) = Box::pin(UplinkTask::new(self)).await else { return };
         match task.drive().await {
             Ok(()) => task.leave().await,
             Err(Closed) => tracing::warn!(

@@ -205,3 +205,14 @@ fn every_password_that_a_station_was_given_is_known() {
         assert_eq!(station.knows(said.as_bytes()), known, "{said}");
     }
 }
+
+#[test]
+fn the_company_that_keeps_a_station_is_a_level_of_topics() {
+    let of =
+        |id: &str| load(&[("s".into(), format!("[[station]]\nmn = \"A\"\noperator = \"{id}\"\n"))], Unknown::Reject);
+    let registry = of("OM-0007").unwrap();
+    assert_eq!(registry.find(b"A").unwrap().facts.operator.as_deref(), Some("OM-0007"));
+    for wrong in ["", "OM 7", "OM/7", "运维"] {
+        assert!(of(wrong).unwrap_err()[0].to_string().contains("operator"), "{wrong}");
+    }
+}
