@@ -219,6 +219,12 @@ pub fn is_data_time(name: &[u8]) -> bool {
     letters().eq(*b"datatime") || letters().eq(*b"datetime")
 }
 
+/// Whether a name is `PolId`, in whatever case, with blanks within.
+#[must_use]
+pub fn is_instrument(name: &[u8]) -> bool {
+    name.iter().filter(|byte| **byte != b' ').map(u8::to_ascii_lowercase).eq(*b"polid")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

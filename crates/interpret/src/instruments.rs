@@ -9,6 +9,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::names::same_snake;
 use super::report::Report;
+use hj212::value::is_instrument;
 use hj212::{Deviation, Deviations, Field};
 
 /// An area in which an instrument stands behind its values.
@@ -56,7 +57,7 @@ impl<'f> Behind<'f> {
                 groups.push(group);
             }
             let Some(group) = groups.last_mut() else { continue };
-            let instrument = field.item.is_empty() && field.name == b"PolId";
+            let instrument = field.item.is_empty() && is_instrument(field.name);
             let value = !field.item.is_empty();
             group.fields.end = at + 1;
             group.leads |= value && group.instruments == 0;
@@ -118,7 +119,7 @@ impl<'a> Report<'a> {
         if let Some(last) = behind.begins_at(at) {
             self.own_field(last.name, last.value, merged);
         }
-        let named = field.item.is_empty() && field.name == b"PolId";
+        let named = field.item.is_empty() && is_instrument(field.name);
         if !named || matches!(behind, Behind::Unclear) {
             self.field(keys, field, merged);
         }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hash;
 use super::keys::Sealing;
-use super::seams::{Seams, may_go_on, time_head};
+use super::seams::{Seams, may_go_on, names_instruments, time_head};
 use hj212::{Deviation, Deviations, Edition};
 use hj212_model::message::Timestamp;
 
@@ -189,7 +189,7 @@ impl Pending {
         let mut seams = Seams::default();
         let mut expected = u16::from(!self.is_from_zero());
         let mut timed = false;
-        let instruments = self.heard.iter().any(|part| memchr::memmem::find(&part.area, b"PolId").is_some());
+        let instruments = self.heard.iter().any(|part| names_instruments(&part.area));
         // Neither the part 0 nor the last by the count from 1: either may be the one that is missing.
         let first_lost = self.heard.iter().all(|part| part.number > 0 && part.number < self.count)
             && self.heard.first().is_some_and(|part| may_go_on(&part.area));

@@ -11,7 +11,7 @@
 use super::names::is_name;
 use super::report::Torn;
 use super::value;
-use hj212::value::{field_name, is_data_time};
+use hj212::value::{field_name, is_data_time, is_instrument};
 use hj212::{Deviation, Deviations};
 
 /// What became of the cuts of an area.
@@ -74,7 +74,7 @@ impl Seams {
             let bare = first.first().is_some_and(u8::is_ascii_digit) && memchr::memchr(b'=', first).is_none();
             out.extend_from_slice(if bare { b";;" } else { b";" });
         }
-        if instruments && !first.trim_ascii().starts_with(b"PolId") {
+        if instruments && !is_instrument(first_of(first, b'=').trim_ascii()) {
             // What follows may belong to an instrument named in the missing part.
             out.extend_from_slice(b"PolId=;");
         }
@@ -101,8 +101,13 @@ pub(super) fn may_go_on(area: &[u8]) -> bool {
         }
         [] => false,
     };
-    let whole = name.len() < first.len() && (coded(name) || name == b"PolId");
+    let whole = name.len() < first.len() && (coded(name) || is_instrument(name));
     rest.first() == Some(&b',') || !(first.is_empty() || whole)
+}
+
+/// Whether an area names an instrument.
+pub(super) fn names_instruments(area: &[u8]) -> bool {
+    area.split(is_separator).any(|piece| is_instrument(first_of(piece, b'=')))
 }
 
 /// How long the DataTime at the head of an area is with its separator, if it is `time`, in whatever form it was found.

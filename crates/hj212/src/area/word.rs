@@ -93,11 +93,13 @@ impl Word {
         (self.first == FLAG && self.length == 4) || (self.first == EFLAG && self.length == 5)
     }
 
-    /// Whether this is the name of the field that says which instrument is spoken of.
+    /// Whether this is the name of the field that says which instrument is spoken of, in whatever case.
     #[inline(always)]
     pub(super) fn is_instrument(self) -> bool {
-        const POL_ID: u64 = u64::from_le_bytes(*b"PolId\0\0\0");
-        self.first == POL_ID && self.length == 5
+        const POL_ID: u64 = u64::from_le_bytes(*b"polid\0\0\0");
+        // The bit by which small letters differ from capitals; what is a letter with it is one without it.
+        const SMALL: u64 = 0x20_2020_2020;
+        self.first | SMALL == POL_ID && self.length == 5
     }
 
     /// A bit that differs for most of the standard's names.

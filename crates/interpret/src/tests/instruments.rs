@@ -89,6 +89,12 @@ fn an_instrument_behind_its_values_has_them_where_every_group_is_so() {
     let body = info("i12001-Info=2,PolId=a21026;i12001-Info=3,i13001-Info=7,PolId=a21002");
     assert_eq!(values(&body), [json!(["a21026", 2, null]), json!(["a21002", 3, 7])]);
     assert!(has(&body, "instrument-behind") && body["readings"] == json!({}));
+    let body = info("i12001-Info=2,polid=a21026;i12001-Info=3,i13001-Info=7,POLID=a21002");
+    assert_eq!(values(&body), [json!(["a21026", 2, null]), json!(["a21002", 3, 7])], "in whatever case");
+    let body = info("POLID=a21026,i12001-Info=2;Pol Id=a21002,i12001-Info=3");
+    assert_eq!(values(&body), [json!(["a21026", 2, null]), json!(["a21002", 3, null])]);
+    let body = info("POLID=a21026,i12001-Info=2;polid=a21002,i12001-Info=3");
+    assert!(!has(&body, "item-twice"), "two things of one name: {}", body["deviations"]);
     let body = info("i12001-Info=2,PolId=a21026");
     assert_eq!(values(&body), [json!(["a21026", 2, null])]);
     // Before one and behind another: of none.

@@ -39,7 +39,7 @@ const WHOLE_TIME: &str = "2026-06-01T11:59:00+08:00";
 
 /// Areas in the forms that loggers write: the standard's, without flags, with one separator alone, codes of 2005, names of the field, a code
 /// twice, numbers that begin alike, and instruments.
-const AREAS: [(&str, u16, &str); 9] = [
+const AREAS: [(&str, u16, &str); 10] = [
     (
         "31",
         2051,
@@ -61,6 +61,7 @@ const AREAS: [(&str, u16, &str); 9] = [
         3020,
         "PolId=w21003,i12001-Info=2,i12002-Info=10;PolId=w21011,i12001-Info=31,i12002-Info=44;PolId=w01018,i12001-Info=5",
     ),
+    ("21", 3020, "POLID=w21003,i12001-Info=2,i12002-Info=10;POLID=w21011,i12001-Info=31"),
 ];
 
 const MEASURED: [&str; 8] = ["rtd", "avg", "min", "max", "cou", "zs_rtd", "zs_avg", "info"];
