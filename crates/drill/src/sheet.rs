@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::bilingual::Bilingual;
-use super::drill::Drill;
+use super::drill::{Drill, DrillEvent};
 use super::span::drill_time;
 use super::wanted::{Expected, Finder};
 use super::watch::{DrillWatch, FirstSeen, Playing};
@@ -25,7 +25,7 @@ pub struct ScoreSheet {
     pub speed: f64,
     /// Messages that were looked at.
     pub messages: u64,
-    /// What happened.
+    /// What happened, in the order of time.
     pub events: Vec<SheetEvent>,
     /// What was to be found, and what must not appear.
     pub rows: Vec<SheetRow>,
@@ -102,7 +102,9 @@ impl ScoreSheet {
         let rows: Vec<SheetRow> =
             drill.wanted.iter().zip(&watch.found).map(|(wanted, found)| row(drill, wanted, found.as_ref())).collect();
         let time = |minutes| drill_time(drill.begin, minutes);
-        let events = drill.happenings.iter().map(|event| SheetEvent {
+        let mut happened: Vec<&DrillEvent> = drill.happenings.iter().collect();
+        happened.sort_by_key(|event| event.at);
+        let events = happened.into_iter().map(|event| SheetEvent {
             from: time(event.at),
             until: time(event.until),
             station: drill.stations.get(event.station).map_or_else(String::new, |of| of.name.clone()),

@@ -27,7 +27,7 @@ impl ScoreSheet {
         ));
         text.push_str(&format!(
             "<p>学员 Trainee ______________ 教员 Trainer ______________ 日期 Date ______________</p>\n\
-             <p><small>数据起始 data from {} · 倍速 speed {} · 消息 messages {}</small></p>\n",
+             <p><small>数据起始 data from {} · 倍速 speed {} · 消息 messages {} · 第 N 天 = day N</small></p>\n",
             escaped(&self.data_from),
             self.speed,
             self.messages
@@ -35,7 +35,7 @@ impl ScoreSheet {
         text.push_str("<h2>发生了什么 <span lang=\"en\">What happened</span></h2>\n<table>\n<tr><th>时间 Time<th>站点 Station<th>事件 Event\n");
         for event in &self.events {
             text.push_str(&format!(
-                "<tr><td>{} – {}<td>{}<td>{}<br><span lang=\"en\">{}</span>\n",
+                "<tr><td>{} –<br>{}<td>{}<td>{}<br><span lang=\"en\">{}</span>\n",
                 escaped(&event.from),
                 escaped(&event.until),
                 escaped(&event.station),
@@ -75,7 +75,7 @@ fn line(row: &SheetRow) -> String {
     };
     let points = if row.mark == SheetMark::ByHand { "____".to_owned() } else { row.points.to_string() };
     format!(
-        "<tr><td>{}<br><span lang=\"en\">{}</span><td>{} – {}<td>{found}<td class=\"{class}\">{zh}<br>{en}<td class=\"number\">{points} / {}\n",
+        "<tr><td>{}<br><span lang=\"en\">{}</span><td>{} –<br>{}<td>{found}<td class=\"{class}\">{zh}<br>{en}<td class=\"number\">{points} / {}\n",
         escaped(&row.name.zh),
         escaped(&row.name.en),
         escaped(&row.happened),

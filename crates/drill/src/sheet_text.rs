@@ -10,7 +10,7 @@ impl fmt::Display for ScoreSheet {
         writeln!(f, "{}  {}", self.title.zh, self.title.en)?;
         writeln!(
             f,
-            "数据起始 data from {}；倍速 speed {}；消息 messages {}\n",
+            "数据起始 data from {}；倍速 speed {}；消息 messages {}；第 N 天 = day N\n",
             self.data_from, self.speed, self.messages
         )?;
         writeln!(f, "发生了什么 What happened")?;

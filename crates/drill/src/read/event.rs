@@ -72,6 +72,8 @@ pub(super) fn happenings(rows: &[EventRow], drill: &Drill, mistakes: &mut Mistak
         }
         if let Some(kind) = kind(row, name, of, at, mistakes) {
             let name = row.name.clone().unwrap_or_else(|| said(row, words));
+            // What is sent once more has a moment and no end.
+            let until = if matches!(kind, DrillEventKind::SentLower { .. }) { begins } else { until };
             all.push(DrillEvent { name, station, at: begins, until, kind });
         }
     }

@@ -130,6 +130,7 @@ fn hours_are_sent_once_more_and_lower() {
     let drill = drill(&format!(
         "{BOILER}[[event]]\nat = \"05:00\"\nstation = \"b\"\nwhat = \"sent-lower\"\nfactor = \"a21026\"\nby = 0.5\nback = \"2h\"\n"
     ));
+    assert_eq!((drill.happenings[0].at, drill.happenings[0].until), (300, 300));
     let again: Vec<(i64, u16, String, bool)> =
         uploads(&drill).into_iter().filter(|(at, cn, ..)| *cn == 2061 && *at == 5 * 3600 + 6).collect();
     assert_eq!(

@@ -67,6 +67,7 @@ fn what_is_missed_and_what_must_not_appear_is_said() {
     assert_eq!((sheet.points, sheet.all_found), (0, false));
     let text = sheet.to_string();
     assert!(text.contains("✗ 超标") && text.contains("未发现 2 项，误报 1 项") && text.contains("请核查"), "{text}");
+    assert!(text.contains("第 N 天 = day N"), "{text}");
     let page = sheet.html();
     assert!(page.contains("谁 &lt;漏&gt; 报") && page.contains("误报") && !page.contains("<script"), "{page}");
     let json = serde_json::to_value(&sheet).unwrap();
