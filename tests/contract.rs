@@ -122,7 +122,7 @@ async fn what_a_gateway_publishes_and_answers_keeps_to_the_documents() {
         faults: "crc-wrong=0.1".parse().unwrap(),
         ..sim::Options::default()
     };
-    let (mut gateway, port) = Gateway::seen(&options, broker.address().port(), "");
+    let (mut gateway, port) = Gateway::seen(&options, broker.address().port(), "[scores]\nenabled = true\n");
     let listen = gateway.listen.to_string();
     let gateway = tokio::task::spawn_blocking(move || {
         gateway.start();
@@ -165,6 +165,7 @@ async fn what_a_gateway_publishes_and_answers_keeps_to_the_documents() {
             schema["items"] = document(&to["../".len()..]);
         }
         let body: Value = serde_json::from_str(&body).unwrap();
+        assert!(name != "/api/scores" || body["enabled"] == true, "kept from the start on: {body}");
         let wrong = jsonschema::validator_for(&schema).unwrap().validate(&body).err().map(|error| error.to_string());
         assert_eq!(wrong, None, "{path}: {body}");
     }

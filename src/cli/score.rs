@@ -110,7 +110,7 @@ fn told(found: &Value) -> String {
         let _ = writeln!(text, "\n合计 sum of {} 站 stations", found["sum"]["stations"]);
         measures(&mut text, found, &found["sum"]);
     }
-    if found["left_out"] != 0 {
+    if found["left_out"].as_u64().is_some_and(|more| more > 0) {
         let _ = writeln!(text, "\n未列出 left out: {}", found["left_out"]);
     }
     if list(&found["stations"]).is_empty() {

@@ -167,7 +167,7 @@ impl Running {
         log: Option<LogSwitch>,
         stop: CancellationToken,
     ) -> Result<Running, StartError> {
-        let Loaded { config, registry, factors, rules, alerts, leads, keys, .. } = loaded;
+        let Loaded { config, registry, factors, rules, alerts, leads, scores, station_files: _, keys } = loaded;
         let telemetry = Arc::new(Telemetry::default());
         let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
         // First of all: until the others have spoken, the journal holds everything.
@@ -181,7 +181,9 @@ impl Running {
         latest.put(&registry);
         let base = uplink::Base::find(&derived, &interpretation(&config), latest.held());
         let (stations, dialects) = (registry.facts(), registry.dialects());
-        let mut context = Context { stations, factors, rules, alerts, leads, dialects, ..Context::default() };
+        let (followed, shown) = Default::default();
+        // Every member is named: what was forgotten here would hold after a reload alone.
+        let mut context = Context { stations, factors, rules, alerts, leads, scores, dialects, followed, shown };
         let announcer = Arc::new(Announcer::new(Arc::clone(&journal), derived.clone()));
         let monotonic = Monotonic::default();
         announcer.start(&context, &keys, base.known(), monotonic)?;

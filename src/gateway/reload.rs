@@ -64,7 +64,8 @@ impl Running {
         let registry = Arc::new(registry);
         self.latest.put(&registry);
         let (stations, dialects) = (registry.facts(), registry.dialects());
-        let mut context = Context { stations, factors, rules, alerts, leads, scores, dialects, ..Context::default() };
+        let (followed, shown) = Default::default();
+        let mut context = Context { stations, factors, rules, alerts, leads, scores, dialects, followed, shown };
         if let Err(error) = self.announcer.reload(&context) {
             // A file would go on claiming the former one: what is heard from now on must not be read under two.
             tracing::error!(%error, "not reloaded, nothing has changed: the former registry cannot be taken back; reload once more");
