@@ -38,6 +38,7 @@ impl Marks {
                 .for_each(back);
             slot.trend.retain(|(time, _)| *time <= at);
             slot.holds.iter_mut().for_each(hold_back);
+            slot.past.bring_back(at);
         }
         self.areas.iter_mut().for_each(|(_, hold)| hold_back(hold));
         for guard in &mut self.guards {

@@ -93,7 +93,13 @@ impl Marks {
                 }
                 let state = self.slots.get(usize::from(*self.places.get(usize::from(at))?))?;
                 let of = format!("{}@{}", state.code, own?.code);
-                let slot = self.slots.get(usize::from(*self.index.get(&of)?))?;
+                let place = *self.index.get(&of)?;
+                if let Some(states) = &self.scratch.states {
+                    // A value that came late sees what its instrument said of its own time.
+                    let then = states.iter().find(|slot| slot.place == place)?;
+                    return (then.at != 0 && self.scratch.at - then.at <= STATE_KEPT).then_some(then);
+                }
+                let slot = self.slots.get(usize::from(place))?;
                 // An instrument says its state when it changes, and again; what it said days ago it has not said of now.
                 return (slot.at != 0 && self.now - slot.at <= STATE_KEPT).then_some(slot);
             }

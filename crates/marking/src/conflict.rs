@@ -17,7 +17,7 @@ use hj212_model::message::Timestamp;
 
 impl Guard {
     /// Takes what the condition is at `now`, the latest data time.
-    fn note(&mut self, against: Option<bool>, now: i64) {
+    pub(super) fn note(&mut self, against: Option<bool>, now: i64) {
         let is = against == Some(true);
         match self.contrary.last_mut().filter(|(_, last)| self.open && now - *last <= HOLD_GAP_MAX) {
             Some((_, last)) if is => *last = now,
@@ -30,6 +30,23 @@ impl Guard {
             Some(_) | None => {}
         }
         self.open = is;
+    }
+
+    /// Takes when the condition held since `start`, as it is known now.
+    pub(super) fn rewrite(&mut self, start: i64, known: &Guard) {
+        let went_on = self.contrary.iter().find(|(from, to)| *from < start && *to >= start).map(|(from, _)| *from);
+        self.contrary.retain(|(_, to)| *to < start);
+        let mut since = known.contrary.iter().copied();
+        if let (Some(from), Some((first, to))) = (went_on, known.contrary.first().copied()) {
+            // What held before goes on if nothing was between.
+            let one = first - start <= HOLD_GAP_MAX;
+            self.contrary.push((if one { from } else { first }, to));
+            since.next();
+        }
+        self.contrary.extend(since);
+        let more = self.contrary.len().saturating_sub(CONTRARY_MAX);
+        self.contrary.drain(..more);
+        self.open = known.open;
     }
 }
 
@@ -137,6 +154,16 @@ impl Marks {
         }
     }
 
+    /// Tells a conflict without a mark.
+    pub(super) fn tell_conflict(&self, watch: &Watch, (since, at): Span, inputs: Vec<Input>, out: &mut MarkVerdict) {
+        let view = |input: &Input| json!({ "signal": input.signal, "code": input.code, "value": input.value, "at": input.at.to_rfc3339() });
+        let mut detail = told(watch, since);
+        detail["object"] = watch.object.as_str().into();
+        detail["inputs"] = inputs.iter().map(view).collect();
+        out.conflicts.push(found(watch, None, (since, at), inputs));
+        out.add("mark-conflict", at, None, detail);
+    }
+
     /// When in `closed` days the mark had effect, and one of the others was neither excused nor out of service.
     fn unexcused(&self, plan: &Plan, watch: &Watch, mark: &Mark, closed: &[Span]) -> Vec<Span> {
         let last = closed.last().map_or(i64::MIN, |(_, to)| *to);
@@ -177,7 +204,7 @@ impl Marks {
     }
 
     /// The same as values.
-    fn inputs_by(&self, plan: &Plan, against: Option<&Expr<Sig>>) -> Vec<Input> {
+    pub(super) fn inputs_by(&self, plan: &Plan, against: Option<&Expr<Sig>>) -> Vec<Input> {
         let tests = against.map(Expr::tests).unwrap_or_default();
         let slots = tests.iter().filter_map(|test| test.of()).filter_map(|sig| self.look(*sig, None));
         slots

@@ -1,7 +1,7 @@
 //! Values of a day that may be wrong only so often: five-minute means of the furnace below 850 °C (炉膛温度5分钟均值).
 //!
 //! What must stay true: a mean said again counts once, a corrected one as it is now; each count is told once a day and facility, when it
-//! passes its number, with the times; what a mark named in `unless` covers is not counted.
+//! passes its number, with the times; what a mark named in `unless` covers is not counted; means of the last days count whenever they come.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::rules::*;
 use super::state::*;
 use super::verdict::{MarkVerdict, Observation};
-use super::wrong::{STEP, Wrong};
+use super::wrong::{DAYS_KEPT, STEP, Wrong};
 use hj212_model::message::Timestamp;
 use hj212_model::message::kind::Span;
 
@@ -31,14 +31,16 @@ impl Marks {
                     let spared = self.held.values().chain(&self.memory.entries);
                     let spared = spared.filter(|mark| mark.object == object && rule.unless.contains(&mark.mark));
                     let spared = spared.into_iter().any(|mark| mark.works_at(now));
-                    let wrong = self.wrongs.entry((rule.name.clone(), object.clone())).or_default();
-                    if wrong.day > day {
-                        // Of a day that is over and counted.
+                    let of_it = |(name, of, _): &(String, String, i64)| *name == rule.name && *of == object;
+                    let latest = self.wrongs.keys().filter(|key| of_it(key)).map(|key| key.2).max().unwrap_or(day);
+                    let oldest = latest.max(day) - (DAYS_KEPT - 1) * DAY;
+                    if day < oldest {
+                        // Of a day that is no more remembered.
                         continue;
                     }
-                    if wrong.day != day {
-                        *wrong = Wrong { day, ..Wrong::default() };
-                    }
+                    self.wrongs.retain(|key, _| !of_it(key) || key.2 >= oldest);
+                    let key = (rule.name.clone(), object.clone(), day);
+                    let wrong = self.wrongs.entry(key).or_insert_with(|| Wrong { day, ..Wrong::default() });
                     wrong.set(number, value < rule.below && !spared);
                     if wrong.count() <= rule.max || wrong.told {
                         continue;

@@ -5,7 +5,9 @@
 
 use serde_json::json;
 
+use super::asked::Asked;
 use super::expr::SECOND;
+use super::past::{Following, Sample};
 use super::plan::{Armed, Plan, letter};
 use super::rules::*;
 use super::state::*;
@@ -88,7 +90,11 @@ impl Marks {
         self.slots.reserve_exact(usize::from(self.slots.len() == self.slots.capacity()) * SLOTS_GROWN);
         self.slots.push(Slot { code: code.to_owned(), place: at, rank: 3, holds, ..Slot::default() });
         self.index.insert(code.to_owned(), at);
-        self.stated |= code.contains('@');
+        if code.contains('@') && !self.stated {
+            // From now on letters are asked that nobody asked before.
+            self.stated = true;
+            self.slots.iter_mut().filter(|slot| slot.at != 0).for_each(|slot| slot.past.begin_anew(slot.at + 1));
+        }
         Some(at)
     }
 
@@ -115,9 +121,27 @@ impl Marks {
         self.scratch.homes.clear();
         self.scratch.cleared.clear();
         self.scratch.proposes.clear();
-        for reading in seen.readings {
-            let judged = self.read(plan, reading, rank, now, seen.at.0, &mut drives, out);
-            out.readings.push(judged);
+        self.scratch.late.clear();
+        self.scratch.states = (self.stated && now < self.now).then(|| self.states_at(now));
+        let count = seen.readings.len();
+        self.scratch.homes.resize(count, u16::MAX);
+        out.readings.resize_with(count, Judged::default);
+        // What rules on other factors look at is heard before these, wherever it stands in the report.
+        let rounds = if plan.heard_first.is_empty() { &[false][..] } else { &[true, false][..] };
+        for first in rounds {
+            for (number, reading) in seen.readings.iter().enumerate() {
+                if plan.heard_first.iter().any(|code| code == reading.code) != *first {
+                    continue;
+                }
+                let judged = self.read(plan, (number, reading), rank, now, seen.at.0, &mut drives, out);
+                if let Some(place) = out.readings.get_mut(number) {
+                    *place = judged;
+                }
+            }
+        }
+        self.scratch.states = None;
+        if !self.scratch.late.is_empty() {
+            self.judge_belated(plan, seen, now, out);
         }
         if drives && now >= self.now {
             let gap = now - self.now > HOLD_GAP_MAX;
@@ -155,7 +179,7 @@ impl Marks {
     fn read(
         &mut self,
         plan: &Plan,
-        reading: &Reading<'_>,
+        (number, reading): (usize, &Reading<'_>),
         rank: u8,
         now: i64,
         at: i64,
@@ -165,11 +189,12 @@ impl Marks {
         let mut judged = Judged::default();
         let known = self.index.len();
         let place = self.slot_of(reading.code);
-        self.scratch.homes.push(place.unwrap_or(u16::MAX));
+        self.scratch.homes.get_mut(number).into_iter().for_each(|home| *home = place.unwrap_or(u16::MAX));
         let value = reading.text.parse::<f64>().ok().filter(|value| value.is_finite() && !reading.none);
         let flag = reading.flag.unwrap_or_default();
         let home = place.map(usize::from);
         let (mut holds, mut gap) = (Vec::new(), false);
+        let (mut asked, mut follows) = (0, false);
         // What is judged only is judged on a copy that is thrown away.
         let mut passing = None;
         match home.and_then(|home| self.slots.get_mut(home)) {
@@ -180,9 +205,15 @@ impl Marks {
                 let finer = rank <= slot.rank || now - slot.at > RANK_KEPT;
                 if finer && now >= slot.at && !self.scratch.future {
                     gap = slot.at != 0 && now - slot.at > HOLD_GAP_MAX;
+                    if slot.rank != rank && slot.at != 0 {
+                        slot.past.begin_anew(now);
+                    }
                     slot.rank = rank;
+                    let same = slot.asked != 0 && slot.at != 0 && slot.text == reading.text && slot.flag == flag;
                     slot.take(value, reading, now, at);
                     *drives = true;
+                    asked = slot.asked;
+                    follows = same;
                     holds = std::mem::take(&mut slot.holds);
                 } else {
                     let mut spare = self.scratch.passing.take().unwrap_or_default();
@@ -199,10 +230,13 @@ impl Marks {
         if let Some(passing) = &mut passing {
             passing.take(value, reading, now, at);
         }
+        if let (Some(asked), Some(home)) = (plan.asked(asked, self.stated), home) {
+            self.follow(asked, home, Sample { at: now, value, text: reading.text, flag, range: None }, follows);
+        }
         let driving = passing.is_none();
         // A late value of the finest kind speaks for itself: what a rule about the value found before and after it says nothing of it.
         let late = !driving && home.and_then(|home| self.slots.get(home)).is_some_and(|slot| rank <= slot.rank);
-        let place = u16::try_from(self.scratch.homes.len() - 1).unwrap_or(u16::MAX);
+        let place = u16::try_from(number).unwrap_or(u16::MAX);
         let mut cleared = Vec::new();
         let mut turns = Vec::new();
         // What a late value says for its own time, by rules that ask for nothing but the value.
@@ -289,13 +323,14 @@ impl Marks {
                 slot.busy = busy;
             }
             if !slot.limits.is_empty() {
-                slot.exceed(reading, rank, now, driving);
+                slot.exceed(reading, rank, now, driving || late && !self.scratch.future);
             }
         }
         if let Some(spare) = passing {
             self.scratch.passing = Some(spare);
         }
         if late && !self.scratch.future {
+            self.scratch.late.push(place);
             self.speak_late(plan, (reading.code, home, rank, now), &spoken, out);
         }
         self.scratch.cleared.append(&mut cleared);
@@ -332,7 +367,19 @@ impl Marks {
     }
 }
 
+impl Marks {
+    /// Remembers what a value says that is the latest of its code; `same`: as the one before it.
+    fn follow(&mut self, asked: &Asked, home: usize, said: Sample<'_>, same: bool) {
+        let Some(slot) = self.slots.get(home) else { return };
+        let step = slot.step_of(self);
+        let Some(slot) = self.slots.get_mut(home) else { return };
+        let range = slot.range;
+        slot.past.append(Following { asked, step }, Sample { range, ..said }, same);
+    }
+}
+
 fn dress(slot: &mut Slot, plan: &Plan) {
+    slot.asked = plan.asked_of(&slot.code);
     slot.range = plan.ranges.get(&slot.code).copied();
     slot.limits = plan.emission.get(&slot.code).cloned().unwrap_or_default();
     slot.trended = plan.trended.contains(&slot.code);

@@ -16,13 +16,7 @@ impl Marks {
             if silent != armed.of_silence {
                 continue;
             }
-            let own = armed.own.and_then(|own| self.look(Sig::Code(own), None));
-            let when = if armed.rule.dates.hold(now) { self.eval(&armed.when, own) } else { Some(false) };
-            let until = match &armed.until {
-                _ if !armed.rule.dates.hold(now) => Some(true),
-                None => when.map(|when| !when),
-                Some(until) => self.eval(until, own),
-            };
+            let (when, until, own) = self.area(armed, now);
             let first = own.filter(|_| when == Some(true)).and_then(|own| own.first_equal(&armed.when));
             let Some((_, hold)) = self.areas.get_mut(number) else { continue };
             if gap && !hold.active {
@@ -42,6 +36,19 @@ impl Marks {
         }
     }
 
+    /// What the conditions of a rule on no factor are, and the value that it is about.
+    pub(super) fn area(&self, armed: &Armed, now: i64) -> (Option<bool>, Option<bool>, Option<&Slot>) {
+        let own = armed.own.and_then(|own| self.look(Sig::Code(own), None));
+        let holds = armed.rule.dates.hold(now);
+        let when = if holds { self.eval(&armed.when, own) } else { Some(false) };
+        let until = match &armed.until {
+            _ if !holds => Some(true),
+            None => when.map(|when| !when),
+            Some(until) => self.eval(until, own),
+        };
+        (when, until, own)
+    }
+
     pub(super) fn turn(&mut self, plan: &Plan, armed: &Armed, object: &str, turn: Turn, out: &mut MarkVerdict) {
         let key = (armed.kind.name.clone(), object.to_owned(), armed.rule.name.clone());
         if let Turn::Begins(at) | Turn::Ends(at) | Turn::Lapses(at) = turn
@@ -57,42 +64,7 @@ impl Marks {
             Turn::Ends(at) => self.end(plan, &key, at, Value::Null, out),
             Turn::Lapses(at) => self.end(plan, &key, at, json!({ "reason": "unknown" }), out),
             Turn::Begins(since) => {
-                let mut mark = Mark {
-                    mark: armed.kind.name.clone(),
-                    object: object.to_owned(),
-                    by: armed.rule.name.clone(),
-                    version: armed.rule.version,
-                    standing: if armed.rule.effect == Effect::Apply { Standing::Applied } else { Standing::Proposed },
-                    validity: armed.kind.validity,
-                    dimension: armed.kind.dimension,
-                    clause: armed.rule.clause.clone(),
-                    certainty: armed.rule.certainty,
-                    when: armed.rule.when_text.clone(),
-                    since: Timestamp(since),
-                    until: None,
-                    inputs: self.inputs(plan, armed, object),
-                    exceedances: self.exceedances(plan, &armed.kind, object, since, false),
-                    said: None,
-                    late: false,
-                    from: Timestamp(since),
-                    spent: false,
-                    without: Vec::new(),
-                    begun: true,
-                    ruled: None,
-                    entered: armed.kind.validity,
-                    waits: false,
-                    waits_in: Vec::new(),
-                    silence: armed.of_silence,
-                    on_code: armed.kind.is_on_code(),
-                    met: Vec::new(),
-                    barred_to: None,
-                    shut: Vec::new(),
-                };
-                let entered = |m: &&Mark| m.said.is_some() && m.mark == mark.mark && m.object == mark.object;
-                let held = |m: &&Mark| m.from.0 <= since && m.overlap(since, since) > 0;
-                if mark.standing == Standing::Proposed && self.held.values().filter(entered).any(|m| held(&m)) {
-                    mark.standing = Standing::Confirmed;
-                }
+                let mark = self.begun(plan, armed, object, since);
                 let kind = if mark.standing == Standing::Proposed { "mark-proposed" } else { "mark-begin" };
                 let limited = mark.is_charged() && plan.limits.iter().any(|limit| limit.marks.contains(&mark.mark));
                 self.held.insert(key, mark.clone());
@@ -103,6 +75,47 @@ impl Marks {
                 self.charge_all(plan, out);
             }
         }
+    }
+
+    /// The mark of a rule that begins.
+    pub(super) fn begun(&self, plan: &Plan, armed: &Armed, object: &str, since: i64) -> Mark {
+        let mut mark = Mark {
+            mark: armed.kind.name.clone(),
+            object: object.to_owned(),
+            by: armed.rule.name.clone(),
+            version: armed.rule.version,
+            standing: if armed.rule.effect == Effect::Apply { Standing::Applied } else { Standing::Proposed },
+            validity: armed.kind.validity,
+            dimension: armed.kind.dimension,
+            clause: armed.rule.clause.clone(),
+            certainty: armed.rule.certainty,
+            when: armed.rule.when_text.clone(),
+            since: Timestamp(since),
+            until: None,
+            inputs: self.inputs(plan, armed, object),
+            exceedances: self.exceedances(plan, &armed.kind, object, since, false),
+            said: None,
+            late: false,
+            from: Timestamp(since),
+            spent: false,
+            without: Vec::new(),
+            begun: true,
+            ruled: None,
+            entered: armed.kind.validity,
+            waits: false,
+            waits_in: Vec::new(),
+            silence: armed.of_silence,
+            on_code: armed.kind.is_on_code(),
+            met: Vec::new(),
+            barred_to: None,
+            shut: Vec::new(),
+        };
+        let entered = |m: &&Mark| m.said.is_some() && m.mark == mark.mark && m.object == mark.object;
+        let held = |m: &&Mark| m.from.0 <= since && m.overlap(since, since) > 0;
+        if mark.standing == Standing::Proposed && self.held.values().filter(entered).any(|m| held(&m)) {
+            mark.standing = Standing::Confirmed;
+        }
+        mark
     }
 
     pub(super) fn end(

@@ -2,8 +2,8 @@
 //!
 //! A value stands for the time up to the next one of its code. What must stay true: a rule that asks for nothing but the value itself (its letter,
 //! its range) took in the end what it would have taken if all values had come in order. So a late value takes from its time what the values around it were
-//! thought to say of that, and adds what it says itself; what was published there is put right. What a rule finds over several values (equal ones,
-//! trends, states of facilities) is not found in values that came late: see `docs/marking.md`.
+//! thought to say of that, and adds what it says itself; what was published there is put right. Rules over several values (equal ones, trends,
+//! states of facilities) are run again over what is remembered of them: see `belated.rs`; of what is older it is told that they do not look at it.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,11 @@ impl Marks {
             slot.rank = rank;
         }
         let behind = slot.at - at;
-        self.tell_late(plan, (code, at, behind), out);
+        let known = slot.asked == 0 || slot.past.knows(at) && behind <= super::belated::kept_for(slot.rank);
+        let trended = slot.trended && behind > super::belated::TRENDS_BACK;
+        if !known || trended {
+            self.tell_late(plan, (code, at, behind), out);
+        }
         if spoken.is_empty() {
             return;
         }
@@ -58,8 +62,8 @@ impl Marks {
         }
     }
 
-    /// Says, once for each day of data, that rules over several values do not look at what came late.
-    fn tell_late(&mut self, plan: &Plan, (code, at, behind): (&str, i64, i64), out: &mut MarkVerdict) {
+    /// Says, once for each day of data, that rules over several values do not look at what came late: it is older than what is remembered.
+    pub(super) fn tell_late(&mut self, plan: &Plan, (code, at, behind): (&str, i64, i64), out: &mut MarkVerdict) {
         let day = calendar::floor(at, DAY);
         if behind < TOLD_BEHIND || self.late_day == day {
             return;
@@ -116,7 +120,14 @@ impl Marks {
     }
 
     /// Takes a time from what a rule was thought to be so over; whether there was something.
-    fn unsay(&mut self, plan: &Plan, armed: &Armed, code: &str, (from, to): (i64, i64), out: &mut MarkVerdict) -> bool {
+    pub(super) fn unsay(
+        &mut self,
+        plan: &Plan,
+        armed: &Armed,
+        code: &str,
+        (from, to): (i64, i64),
+        out: &mut MarkVerdict,
+    ) -> bool {
         let key = armed.key_on(code);
         let held = self.held.get(&key).filter(|mark| mark.since.0 < to).cloned();
         let was_held = held.is_some();
@@ -139,12 +150,12 @@ impl Marks {
 
 impl Armed {
     /// The key of its mark on a code.
-    fn key_on(&self, code: &str) -> (String, String, String) {
+    pub(super) fn key_on(&self, code: &str) -> (String, String, String) {
         (self.kind.name.clone(), code.to_owned(), self.rule.name.clone())
     }
 
     /// What its episodes on a code are remembered by.
-    fn track_on(&self, code: &str) -> Track {
+    pub(super) fn track_on(&self, code: &str) -> Track {
         let applies = self.rule.effect == Effect::Apply;
         Track {
             mark: self.kind.name.clone(),

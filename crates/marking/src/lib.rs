@@ -24,9 +24,11 @@
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
 
 mod again;
+mod asked;
 mod authority;
 mod back;
 mod basis;
+mod belated;
 mod calendar;
 mod changed;
 mod condition;
@@ -52,11 +54,13 @@ mod occasion;
 mod overlap;
 mod pace;
 mod paces;
+mod past;
 mod period;
 mod plan;
 mod publish;
 mod published;
 mod refusal;
+mod replay;
 mod require;
 mod revise;
 mod revision;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::asked::Asked;
 use super::calendar;
 use super::emission::Limited;
 use super::expr::{Expr, Test};
@@ -217,6 +218,12 @@ pub struct PlannedRules {
     /// Codes of signals, with what rules call them.
     pub(super) parameters: BTreeMap<String, BTreeSet<String>>,
     pub(super) trended: BTreeSet<String>,
+    /// Codes that rules on other factors look at.
+    pub(super) heard_first: Vec<String>,
+    /// What rules over several values ask: of any code, then of each of `codes`.
+    asked: Vec<Asked>,
+    /// The same of a station whose instruments say their states: letters beside these are asked, too.
+    asked_stated: Vec<Asked>,
     medium: String,
 }
 
@@ -401,6 +408,7 @@ impl PlannedRules {
         }
         plan.letters_of_the_table();
         plan.read_letters();
+        plan.ask();
         plan.looks_at_silence = plan.area_rules.iter().any(|armed| armed.of_silence);
         let periods = overlays_first(&sets).flat_map(|set| &set.periods).filter(|period| period.medium == medium);
         plan.periods = periods.cloned().collect();
@@ -418,6 +426,63 @@ impl PlannedRules {
             && self.periods.is_empty()
             && self.other_flags.is_none()
             && self.entries.is_empty()
+    }
+
+    /// Gathers what rules over several values, and conflicts, ask of each code.
+    fn ask(&mut self) {
+        let mut of_all = Asked::default();
+        let mut more = Asked::default();
+        let mut of_codes = vec![Asked::default(); self.codes.len()];
+        let tests = |armed: &Armed| -> Vec<Test<Sig>> {
+            let until = armed.until.iter().flat_map(Expr::tests);
+            armed.when.tests().into_iter().chain(until).cloned().collect()
+        };
+        for armed in self.factor_rules.iter().filter(|armed| !armed.kind.normal && !armed.of_silence) {
+            let states = armed.when.tests().iter().any(|test| matches!(test.of(), Some(Sig::OfOwn(_))));
+            for test in tests(armed) {
+                match test.of() {
+                    Some(Sig::Own) if !armed.speaks_at_once() => of_all.add(&test),
+                    Some(Sig::Own) if states => more.add(&test),
+                    Some(Sig::Code(at) | Sig::OfOwn(at)) => {
+                        of_codes.get_mut(usize::from(*at)).into_iter().for_each(|asked| asked.add(&test));
+                    }
+                    Some(Sig::Own) | None => {}
+                }
+            }
+        }
+        for armed in self.area_rules.iter().filter(|armed| !armed.of_silence) {
+            for test in tests(armed) {
+                let at = if let Some(Sig::Code(at)) = test.of() { Some(*at) } else { armed.own };
+                at.and_then(|at| of_codes.get_mut(usize::from(at))).into_iter().for_each(|asked| asked.add(&test));
+            }
+        }
+        for test in self.watches.iter().filter_map(|watch| watch.against.as_ref()).flat_map(Expr::tests) {
+            if let Some(Sig::Code(at)) = test.of() {
+                of_codes.get_mut(usize::from(*at)).into_iter().for_each(|asked| asked.add(test));
+            }
+        }
+        let signals = self.factor_rules.iter().flat_map(tests).filter_map(|test| test.of().copied());
+        let codes =
+            signals.filter_map(|sig| if let Sig::Code(at) = sig { self.codes.get(usize::from(at)) } else { None });
+        let codes: BTreeSet<String> = codes.cloned().collect();
+        self.heard_first = codes.into_iter().collect();
+        let of_codes = || std::iter::once(Asked::default()).chain(of_codes.iter().cloned());
+        self.asked = of_codes().map(|own| own.and(&of_all)).collect();
+        self.asked_stated = of_codes().map(|own| own.and(&of_all).and(&more)).collect();
+    }
+
+    /// What is asked of the code of that number ([`asked_of`](Self::asked_of)); `stated`: whether instruments say their states.
+    pub(super) fn asked(&self, number: u16, stated: bool) -> Option<&Asked> {
+        let place = usize::from(number).checked_sub(1)?;
+        if stated { self.asked_stated.get(place) } else { self.asked.get(place) }.filter(|asked| asked.is_followed())
+    }
+
+    /// The number by which it is looked up what is asked of a code; 0: nothing ever.
+    pub(super) fn asked_of(&self, code: &str) -> u16 {
+        let name = code.split('@').next().unwrap_or_default();
+        let place = self.codes.iter().position(|known| known == code || known == name);
+        let number = place.map_or(1, |place| u16::try_from(place + 2).unwrap_or(0));
+        if self.asked(number, false).or(self.asked(number, true)).is_some() { number } else { 0 }
     }
 
     /// The letters of the set of flags for which no rule of the set looks, or not at all times: the standard's letter stands, whatever rules are

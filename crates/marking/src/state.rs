@@ -13,6 +13,7 @@ pub use super::mark::*;
 use super::memory::Memory;
 use super::occasion::Occasions;
 use super::paces::Paces;
+use super::past::Trace;
 use super::plan::{Plan, Sig};
 use super::published::{Published, Worth};
 use super::rules::Validity;
@@ -138,6 +139,11 @@ pub(super) struct Slot {
     /// The latest runs above emission limits, at most [`RUNS_MAX`].
     pub(super) above: Vec<Above>,
     pub(super) tallies: [Tally; 3],
+    /// What it said, as rules over several values ask.
+    pub(super) past: Trace,
+    /// What is asked of it: which of the plan's [`Asked`](super::asked::Asked), counted from 1; 0: nothing.
+    #[serde(skip)]
+    pub(super) asked: u16,
     #[serde(skip)]
     pub(super) range: Option<(f64, f64)>,
     #[serde(skip)]
@@ -204,6 +210,12 @@ impl Slot {
             2 => 3600 * SECOND,
             _ => 86_400 * SECOND,
         }
+    }
+
+    /// How far apart its values come, µs; while that is not known, what its kind has, of sampled ones a minute.
+    pub(super) fn step_of(&self, marks: &Marks) -> i64 {
+        let seen = self.tallies.get(usize::from(self.rank)).and_then(Tally::step);
+        seen.or_else(|| marks.length_of(self.rank)).unwrap_or(if self.rank > 2 { 86_400 * SECOND } else { 60 * SECOND })
     }
 
     /// Notes whether the hold of a rule is at rest.
@@ -277,6 +289,20 @@ impl Counter {
             self.base += to - from;
         }
         self.spans.push((who.to_owned(), from, to));
+    }
+
+    /// What was used over `from..to` was not.
+    pub(super) fn cut(&mut self, who: &str, from: i64, to: i64) {
+        let spans = std::mem::take(&mut self.spans);
+        for (known, since, until) in spans {
+            if known != who || until <= from || since >= to {
+                self.spans.push((known, since, until));
+                continue;
+            }
+            self.changed = true;
+            let parts = [(since, from.min(until)), (since.max(to), until)];
+            self.spans.extend(parts.into_iter().filter(|(a, b)| a < b).map(|(a, b)| (known.clone(), a, b)));
+        }
     }
 
     pub(super) fn forget(&mut self, who: &str) {
@@ -364,6 +390,10 @@ pub(super) struct Scratch {
     pub(super) homes: Vec<u16>,
     /// Late values that say of themselves what a rule about the value asks for, and it is not so: the place of the reading, the rule.
     pub(super) cleared: Vec<(u16, u16)>,
+    /// The readings of the report that came late, by their places in it.
+    pub(super) late: Vec<u16>,
+    /// The states of instruments at the time of a report that came late.
+    pub(super) states: Option<Vec<Slot>>,
     /// Whether the report claims to come from the future.
     pub(super) future: bool,
     /// What instruments and rules make of each reading, without what people entered.

@@ -1,4 +1,5 @@
-//! How many bytes are remembered of a station: its episodes, what was published of its periods, and what was counted in them.
+//! How many bytes are remembered of a station: its episodes, what was published of its periods, what was
+//! counted in them, and what rules over several values may ask again.
 //!
 //! Each has a bound in numbers of its own; where the letters of many factors change each for itself, all of them together would be larger than a
 //! checkpoint of many stations can bear. What must stay true: all of them together take no more than [`REMEMBERED_BYTES_MAX`] and what came since
@@ -17,7 +18,8 @@ impl Marks {
     fn things(&self) -> usize {
         let published: usize = self.published.iter().map(|ledger| ledger.len()).sum();
         let counted: usize = self.counted.iter().map(|ledger| ledger.len()).sum();
-        self.memory.tracks.len() + published + counted
+        let past: usize = self.slots.iter().map(|slot| slot.past.stretches().len()).sum();
+        self.memory.tracks.len() + published + counted + past
     }
 
     /// Forgets the oldest of what there is most of, as long as it is too much.
@@ -32,6 +34,7 @@ impl Marks {
             let mut weights = vec![self.memory.tracks.weight()];
             weights.extend(self.published.iter().map(|ledger| ledger.weight()));
             weights.extend(self.counted.iter().map(|ledger| ledger.weight()));
+            weights.push(self.slots.iter().map(|slot| slot.past.weight()).sum());
             if weights.iter().sum::<usize>() <= REMEMBERED_BYTES_MAX {
                 break;
             }
@@ -42,6 +45,7 @@ impl Marks {
                     let gone = self.published.get_mut(largest - 1).map_or((0, 0), |ledger| ledger.shed());
                     self.note_shed("published-period/bytes", gone)
                 }
+                7 => self.slots.iter_mut().fold(false, |any, slot| slot.past.halve() || any),
                 _ => {
                     let gone = self.counted.get_mut(largest - 4).map_or((0, 0), |ledger| ledger.shed());
                     self.note_shed("counted-period/bytes", gone)

@@ -36,5 +36,8 @@ impl Wrong {
     }
 }
 
-/// By count and object: the latest day.
-pub(super) type Wrongs = BTreeMap<(String, String), Wrong>;
+/// Days that are counted at one time: five-minute means come late, too.
+pub(super) const DAYS_KEPT: i64 = 3;
+
+/// By count, object and day.
+pub(super) type Wrongs = BTreeMap<(String, String, i64), Wrong>;

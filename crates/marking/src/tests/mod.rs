@@ -7,6 +7,7 @@ use super::*;
 use hj212_model::message::{Facility, Kind, Pairs, StationFacts, Timestamp};
 
 mod afterwards;
+mod belated;
 mod burst;
 mod corrections;
 mod dates;

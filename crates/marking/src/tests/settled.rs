@@ -286,16 +286,16 @@ proptest! {
 }
 
 #[test]
-fn that_rules_over_several_values_do_not_look_at_late_ones_is_told_once_a_day() {
+fn that_rules_over_several_values_do_not_look_at_what_is_a_week_old_is_told_once_a_day() {
     let mut world = World::new("inc19,dev22,check", false, 2);
     let good = [("5", "N"), ("11", "N"), ("5", "N")];
-    for at in [600, 480, 500, -600, -620] {
+    for at in [600, 480, 500, -600, -620, 480 - 8 * 1440, 500 - 8 * 1440, 500 - 9 * 1440] {
         world.take(&Comes::Data(Kind::Minute, at, 7, good));
     }
     let told: Vec<&Happening> = world.player.happenings.iter().filter(|h| h.kind == "late-values").collect();
     let days: Vec<String> = told.iter().map(|h| h.detail["data_time"].as_str().unwrap()[..10].to_owned()).collect();
-    assert_eq!(days, ["2026-03-03", "2026-03-02"]);
-    assert_eq!(told[0].detail["behind_s"], 120 * 60);
+    assert_eq!(days, ["2026-02-23", "2026-02-22"]);
+    assert_eq!(told[0].detail["behind_s"], (120 + 8 * 1440) * 60);
     let rules: Vec<&str> =
         told[0].detail["rules"].as_array().unwrap().iter().filter_map(|rule| rule.as_str()).collect();
     assert!(rules.contains(&"check:constant-auto") && !rules.contains(&"h17:flag-D"), "{rules:?}");
