@@ -9,7 +9,7 @@ const NUMBER: u32 = 1 << TESTS_MAX;
 
 /// All that is asked of a code.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Asked {
+pub(super) struct CodeQuestions {
     tests: Vec<Test<()>>,
     /// For how long values must be equal at least, by the rule that asks for the shortest time, µs; `None`: nobody asks.
     pub(super) equal: Option<i64>,
@@ -19,7 +19,7 @@ pub(super) struct Asked {
     pub(super) trend: bool,
 }
 
-impl Asked {
+impl CodeQuestions {
     pub(super) fn add<N>(&mut self, test: &Test<N>) {
         let test = match test {
             Test::Compare(_, op, number) => Test::Compare((), *op, *number),
@@ -45,7 +45,7 @@ impl Asked {
     }
 
     /// That, and what another one asks.
-    pub(super) fn and(mut self, other: &Asked) -> Asked {
+    pub(super) fn and(mut self, other: &CodeQuestions) -> CodeQuestions {
         other.tests.iter().for_each(|test| self.add(test));
         self.equal = self.equal.into_iter().chain(other.equal).min();
         self.trend |= other.trend;

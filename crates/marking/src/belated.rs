@@ -13,7 +13,7 @@ use super::expr::{DAY, HOUR, Test};
 use super::memory::SPANS_KEPT;
 use super::past::{Following, Sample, Trace};
 use super::plan::{Armed, Plan, Sig};
-use super::replay::{Concern, Course, LOOK_BACK, Replayed, signals, signals_of};
+use super::replay::{Concern, LOOK_BACK, Replayed, RuleCourse, signals, signals_of};
 use super::rules::Effect;
 use super::spans::{Span, minus};
 use super::state::*;
@@ -164,7 +164,7 @@ impl Marks {
         &mut self,
         plan: &Plan,
         concern: Concern,
-        (was, is): (&Course, &Course),
+        (was, is): (&RuleCourse, &RuleCourse),
         out: &mut MarkVerdict,
     ) {
         let Some(object) = self.armed(plan, concern).map(|(_, object)| object.to_owned()) else { return };
@@ -238,7 +238,7 @@ impl Marks {
         armed: &Armed,
         object: &str,
         (from, to): Span,
-        course: &Course,
+        course: &RuleCourse,
         out: &mut MarkVerdict,
     ) -> bool {
         let key = armed.key_on(object);
@@ -293,7 +293,7 @@ impl Marks {
         &mut self,
         plan: &Plan,
         number: u16,
-        (was, is): (&Course, &Course),
+        (was, is): (&RuleCourse, &RuleCourse),
         start: i64,
         out: &mut MarkVerdict,
     ) {

@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::asked::Asked;
+use super::asked::CodeQuestions;
 use super::expr::SECOND;
 use super::past::{Following, Sample};
 use super::plan::{Armed, Plan, letter};
@@ -369,7 +369,7 @@ impl Marks {
 
 impl Marks {
     /// Remembers what a value says that is the latest of its code; `same`: as the one before it.
-    fn follow(&mut self, asked: &Asked, home: usize, said: Sample<'_>, same: bool) {
+    fn follow(&mut self, asked: &CodeQuestions, home: usize, said: Sample<'_>, same: bool) {
         let Some(slot) = self.slots.get(home) else { return };
         let step = slot.step_of(self);
         let Some(slot) = self.slots.get_mut(home) else { return };

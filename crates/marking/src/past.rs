@@ -8,9 +8,11 @@
 //! values in order, as far as a rule can tell; the memory is bounded ([`STRETCHES_MAX`]), the oldest go first, and of what is older
 //! nothing is said ([`Trace::knows`]).
 
+mod distances;
+
 use serde::{Deserialize, Serialize};
 
-use super::asked::Asked;
+use super::asked::CodeQuestions;
 use super::expr::SECOND;
 
 /// Stretches remembered of a code, whatever other codes say.
@@ -32,7 +34,7 @@ const UNKNOWN: u32 = 0;
 
 /// Values in a row of which every answer is the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Stretch {
+pub(super) struct SteadyStretch {
     /// The first and the last value.
     pub(super) from: i64,
     pub(super) to: i64,
@@ -52,7 +54,7 @@ pub(super) struct Stretch {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Trace {
     #[serde(with = "distances")]
-    stretches: Vec<Stretch>,
+    stretches: Vec<SteadyStretch>,
     /// Letters, and texts where these are asked.
     words: Vec<(String, String)>,
     /// Before this something was forgotten.
@@ -76,7 +78,7 @@ pub(super) struct Sample<'a> {
 /// What a code is remembered by: what is asked of it, and how far apart its values come.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Following<'a> {
-    pub(super) asked: &'a Asked,
+    pub(super) asked: &'a CodeQuestions,
     pub(super) step: i64,
 }
 
@@ -102,7 +104,7 @@ fn hash(text: &str) -> u32 {
     if hash == UNKNOWN { 1 } else { hash }
 }
 
-impl Stretch {
+impl SteadyStretch {
     /// Whether all its texts are equal.
     pub(super) const fn is_equal(&self) -> bool {
         self.tail <= self.from && self.first != UNKNOWN
@@ -149,29 +151,29 @@ impl Trace {
         }
     }
 
-    pub(super) fn stretches(&self) -> &[Stretch] {
+    pub(super) fn stretches(&self) -> &[SteadyStretch] {
         &self.stretches
     }
 
     /// The letter, and the text where that is asked.
-    pub(super) fn words(&self, stretch: &Stretch) -> (&str, &str) {
+    pub(super) fn words(&self, stretch: &SteadyStretch) -> (&str, &str) {
         self.words.get(usize::from(stretch.words)).map_or(("", ""), |(flag, text)| (flag, text))
     }
 
     /// The stretch that holds `at`.
-    pub(super) fn over(&self, at: i64) -> Option<&Stretch> {
+    pub(super) fn over(&self, at: i64) -> Option<&SteadyStretch> {
         let place = self.stretches.partition_point(|known| known.to < at);
         self.stretches.get(place).filter(|known| known.from <= at)
     }
 
     /// The last stretch that began by `at`, and its last value by then.
-    pub(super) fn by(&self, at: i64) -> Option<(&Stretch, i64)> {
+    pub(super) fn by(&self, at: i64) -> Option<(&SteadyStretch, i64)> {
         let place = self.stretches.partition_point(|known| known.from <= at).checked_sub(1)?;
         self.stretches.get(place).map(|known| (known, known.to.min(at)))
     }
 
     /// A text for the value at `at`: equal ones where the values' were.
-    pub(super) fn text(&self, stretch: &Stretch, at: i64) -> String {
+    pub(super) fn text(&self, stretch: &SteadyStretch, at: i64) -> String {
         match self.words(stretch).1 {
             "" => stretch.text_at(at).1,
             text => text.to_owned(),
@@ -271,7 +273,7 @@ impl Trace {
         true
     }
 
-    fn stretch(&mut self, with: Following<'_>, said: Sample<'_>) -> Option<Stretch> {
+    fn stretch(&mut self, with: Following<'_>, said: Sample<'_>) -> Option<SteadyStretch> {
         let flag = if with.asked.letters() { said.flag } else { "" };
         let text = if with.asked.texts { said.text } else { "" };
         let known = self.words.iter().position(|(known, words)| known == flag && words == text);
@@ -290,11 +292,11 @@ impl Trace {
         let answers = with.asked.answers(said.value, said.text, said.flag, said.range);
         let (from, to, head, tail) = (said.at, said.at, said.at, said.at);
         let words = u8::try_from(words).unwrap_or(u8::MAX);
-        Some(Stretch { from, to, answers, value: said.value, words, first, last: first, head, tail })
+        Some(SteadyStretch { from, to, answers, value: said.value, words, first, last: first, head, tail })
     }
 
     /// What of a stretch stands before a value of `at`.
-    fn before(&self, with: Following<'_>, known: &Stretch, at: i64) -> Option<Stretch> {
+    fn before(&self, with: Following<'_>, known: &SteadyStretch, at: i64) -> Option<SteadyStretch> {
         if at <= known.from {
             return None;
         }
@@ -302,15 +304,15 @@ impl Trace {
         let to = (known.from + steps * with.step).min(known.to);
         let head = known.head.min(to);
         Some(match known.is_equal() {
-            true => Stretch { to, head: to, ..*known },
-            false if to >= known.tail => Stretch { to, head, ..*known },
-            false if to <= known.head => Stretch { to, head: to, tail: known.from, last: known.first, ..*known },
-            false => Stretch { to, head, tail: to, last: UNKNOWN, ..*known },
+            true => SteadyStretch { to, head: to, ..*known },
+            false if to >= known.tail => SteadyStretch { to, head, ..*known },
+            false if to <= known.head => SteadyStretch { to, head: to, tail: known.from, last: known.first, ..*known },
+            false => SteadyStretch { to, head, tail: to, last: UNKNOWN, ..*known },
         })
     }
 
     /// What of a stretch stands after it.
-    fn after(&self, with: Following<'_>, known: &Stretch, at: i64) -> Option<Stretch> {
+    fn after(&self, with: Following<'_>, known: &SteadyStretch, at: i64) -> Option<SteadyStretch> {
         if at >= known.to {
             return None;
         }
@@ -318,16 +320,19 @@ impl Trace {
         let from = (known.from + steps * with.step).min(known.to);
         let tail = known.tail.max(from);
         Some(match known.is_equal() {
-            true => Stretch { from, tail: from, head: known.to, ..*known },
-            false if from <= known.head => Stretch { from, tail, ..*known },
-            false if from >= known.tail => Stretch { from, tail: from, head: known.to, first: known.last, ..*known },
-            false => Stretch { from, tail, head: from, first: UNKNOWN, ..*known },
+            true => SteadyStretch { from, tail: from, head: known.to, ..*known },
+            false if from <= known.head => SteadyStretch { from, tail, ..*known },
+            false if from >= known.tail => {
+                SteadyStretch { from, tail: from, head: known.to, first: known.last, ..*known }
+            }
+            false => SteadyStretch { from, tail, head: from, first: UNKNOWN, ..*known },
         })
     }
 
     /// Makes one of a stretch and the next one, if no rule can tell them apart; whether it did.
     fn join(&mut self, with: Following<'_>, place: usize) -> bool {
-        let Some([one, next]) = self.stretches.get(place..place + 2).and_then(|two| <[Stretch; 2]>::try_from(two).ok())
+        let Some([one, next]) =
+            self.stretches.get(place..place + 2).and_then(|two| <[SteadyStretch; 2]>::try_from(two).ok())
         else {
             return false;
         };
@@ -335,7 +340,7 @@ impl Trace {
         let equal = one.last == next.first && one.last != UNKNOWN;
         let whole = equal && one.is_equal() && next.is_equal();
         let between = if equal { next.head - one.tail } else { 0 };
-        let long = |stretch: &Stretch| stretch.is_equal() && stretch.to - stretch.from >= with.long();
+        let long = |stretch: &SteadyStretch| stretch.is_equal() && stretch.to - stretch.from >= with.long();
         let apart = !whole && (between >= with.long() || long(&one) || long(&next));
         let turns = with.asked.trend && !whole && next.to - one.from >= TREND_STEP;
         if !alike || apart || turns {
@@ -344,7 +349,7 @@ impl Trace {
         let head = if equal && one.is_equal() { next.head } else { one.head };
         let tail = if equal && next.is_equal() { one.tail } else { next.tail };
         self.stretches.remove(place + 1);
-        let joined = Stretch { to: next.to, last: next.last, head, tail, ..one };
+        let joined = SteadyStretch { to: next.to, last: next.last, head, tail, ..one };
         self.stretches.get_mut(place).into_iter().for_each(|known| *known = joined);
         true
     }
@@ -353,7 +358,7 @@ impl Trace {
     fn set_apart(&mut self, with: Following<'_>) {
         let Some(last) = self.stretches.last().copied() else { return };
         let rest = self.before(with, &last, last.tail);
-        let run = Stretch { from: last.tail, first: last.last, head: last.to, ..last };
+        let run = SteadyStretch { from: last.tail, first: last.last, head: last.to, ..last };
         self.stretches.pop();
         self.stretches.extend(rest.into_iter().chain([run]));
     }
@@ -394,35 +399,5 @@ impl Trace {
                 }
             }
         }
-    }
-}
-
-/// Stretches as they are written: each by its distance from the one before.
-mod distances {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Stretch;
-
-    type Written = (i64, i64, u32, Option<f64>, u8, (u32, u32), (i64, i64));
-
-    pub(super) fn serialize<S: Serializer>(stretches: &[Stretch], to: S) -> Result<S::Ok, S::Error> {
-        let mut end = 0;
-        let near = |known: &Stretch| -> Written {
-            let Stretch { from, to, answers, value, words, first, last, head, tail } = *known;
-            let distance = from - std::mem::replace(&mut end, to);
-            (distance, to - from, answers, value, words, (first, last), (head - from, to - tail))
-        };
-        stretches.iter().map(near).collect::<Vec<_>>().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Stretch>, D::Error> {
-        let mut end = 0i64;
-        let far = |(distance, long, answers, value, words, (first, last), (head, tail)): Written| {
-            let from = end.saturating_add(distance);
-            end = from.saturating_add(long);
-            let (head, tail) = (from.saturating_add(head), end.saturating_sub(tail));
-            Stretch { from, to: end, answers, value, words, first, last, head, tail }
-        };
-        Ok(Vec::<Written>::deserialize(from)?.into_iter().map(far).collect())
     }
 }

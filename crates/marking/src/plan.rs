@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::asked::Asked;
+use super::asked::CodeQuestions;
 use super::calendar;
 use super::emission::Limited;
 use super::expr::{Expr, Test};
@@ -221,9 +221,9 @@ pub struct PlannedRules {
     /// Codes that rules on other factors look at.
     pub(super) heard_first: Vec<String>,
     /// What rules over several values ask: of any code, then of each of `codes`.
-    asked: Vec<Asked>,
+    asked: Vec<CodeQuestions>,
     /// The same of a station whose instruments say their states: letters beside these are asked, too.
-    asked_stated: Vec<Asked>,
+    asked_stated: Vec<CodeQuestions>,
     medium: String,
 }
 
@@ -430,9 +430,9 @@ impl PlannedRules {
 
     /// Gathers what rules over several values, and conflicts, ask of each code.
     fn ask(&mut self) {
-        let mut of_all = Asked::default();
-        let mut more = Asked::default();
-        let mut of_codes = vec![Asked::default(); self.codes.len()];
+        let mut of_all = CodeQuestions::default();
+        let mut more = CodeQuestions::default();
+        let mut of_codes = vec![CodeQuestions::default(); self.codes.len()];
         let tests = |armed: &Armed| -> Vec<Test<Sig>> {
             let until = armed.until.iter().flat_map(Expr::tests);
             armed.when.tests().into_iter().chain(until).cloned().collect()
@@ -466,13 +466,13 @@ impl PlannedRules {
             signals.filter_map(|sig| if let Sig::Code(at) = sig { self.codes.get(usize::from(at)) } else { None });
         let codes: BTreeSet<String> = codes.cloned().collect();
         self.heard_first = codes.into_iter().collect();
-        let of_codes = || std::iter::once(Asked::default()).chain(of_codes.iter().cloned());
+        let of_codes = || std::iter::once(CodeQuestions::default()).chain(of_codes.iter().cloned());
         self.asked = of_codes().map(|own| own.and(&of_all)).collect();
         self.asked_stated = of_codes().map(|own| own.and(&of_all).and(&more)).collect();
     }
 
     /// What is asked of the code of that number ([`asked_of`](Self::asked_of)); `stated`: whether instruments say their states.
-    pub(super) fn asked(&self, number: u16, stated: bool) -> Option<&Asked> {
+    pub(super) fn asked(&self, number: u16, stated: bool) -> Option<&CodeQuestions> {
         let place = usize::from(number).checked_sub(1)?;
         if stated { self.asked_stated.get(place) } else { self.asked.get(place) }.filter(|asked| asked.is_followed())
     }

@@ -34,7 +34,7 @@ pub(super) enum Concern {
 
 /// What a rule came to.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Course {
+pub(super) struct RuleCourse {
     pub(super) hold: Hold,
     /// Since when it holds, if it does in the end.
     pub(super) open: Option<i64>,
@@ -46,7 +46,7 @@ pub(super) struct Course {
     pub(super) found: Vec<(i64, i64)>,
 }
 
-impl Course {
+impl RuleCourse {
     /// The time it took; what holds in the end has none.
     pub(super) fn time(&self) -> Vec<Span> {
         self.spans.iter().copied().chain(self.open.map(|since| (since, i64::MAX))).collect()
@@ -67,7 +67,7 @@ impl Course {
 /// What all of them came to.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
-    pub(super) courses: BTreeMap<Concern, Course>,
+    pub(super) courses: BTreeMap<Concern, RuleCourse>,
     /// Since when each code's value was the same, and zero; and its trend.
     pub(super) runs: BTreeMap<u16, (i64, Option<i64>, Vec<(i64, f64)>)>,
 }
@@ -139,11 +139,11 @@ impl Marks {
     }
 
     /// What is known of a rule at a moment: whether it held then.
-    fn course_at(&self, plan: &Plan, concern: Concern, at: i64) -> Course {
-        let Some((armed, object)) = self.armed(plan, concern) else { return Course::default() };
+    fn course_at(&self, plan: &Plan, concern: Concern, at: i64) -> RuleCourse {
+        let Some((armed, object)) = self.armed(plan, concern) else { return RuleCourse::default() };
         let held = self.held.get(&armed.key_on(object)).is_some_and(|mark| mark.since.0 <= at);
         let active = held || self.memory.holds(&armed.track_on(object), (at, at + 1));
-        Course { hold: Hold { active, ..Hold::default() }, open: active.then_some(at), ..Course::default() }
+        RuleCourse { hold: Hold { active, ..Hold::default() }, open: active.then_some(at), ..RuleCourse::default() }
     }
 
     /// The rule, and the object that it is about here.
@@ -298,6 +298,9 @@ impl Marks {
             if let Some((_, last)) = slot.past.by(at) {
                 slot.say(&mut then, last);
             }
+            if let Some(value) = then.value {
+                then.text = value.to_string();
+            }
             then
         };
         states.map(then).collect()
@@ -325,7 +328,7 @@ impl Armed {
 
 /// A step of a rule, as when values come in order.
 fn step(
-    course: &mut Course,
+    course: &mut RuleCourse,
     then: &Marks,
     (plan, armed, object): (&Plan, &Armed, &str),
     (when, until): (Option<bool>, Option<bool>),

@@ -141,7 +141,7 @@ pub(super) struct Slot {
     pub(super) tallies: [Tally; 3],
     /// What it said, as rules over several values ask.
     pub(super) past: Trace,
-    /// What is asked of it: which of the plan's [`Asked`](super::asked::Asked), counted from 1; 0: nothing.
+    /// What is asked of it: which of the plan's [`CodeQuestions`](super::asked::CodeQuestions), counted from 1; 0: nothing.
     #[serde(skip)]
     pub(super) asked: u16,
     #[serde(skip)]
