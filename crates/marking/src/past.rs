@@ -27,6 +27,8 @@ const WORDS_MAX: usize = 32;
 const TREND_STEP: i64 = 300 * SECOND;
 /// With so many values in a row that come further apart they do so from now on.
 const SLOWER_MAX: u8 = 8;
+/// Room is made for so many stretches at once.
+const GROWN: usize = 2;
 /// A run of equal values stands for itself when it is so long: the part of the time that is asked.
 const EQUAL_PART: i64 = 4;
 /// The hash of a text that is not known; nothing equals it.
@@ -209,6 +211,7 @@ impl Trace {
     pub(super) fn append(&mut self, with: Following<'_>, said: Sample<'_>, same: bool) {
         self.pace(with.step);
         let with = Following { step: self.step, ..with };
+        self.stretches.reserve_exact(usize::from(self.stretches.capacity() == 0));
         let Some(last) = self.stretches.last_mut() else {
             self.insert(with, said);
             return;
@@ -228,6 +231,8 @@ impl Trace {
             return;
         }
         let Some(new) = self.stretch(with, said) else { return };
+        // Most codes have one or two, and many stations many codes: no room stays empty.
+        self.stretches.reserve_exact(usize::from(self.stretches.len() == self.stretches.capacity()) * GROWN);
         self.stretches.push(new);
         while self.stretches.len() > 1 && self.join(with, self.stretches.len() - 2) {}
         if self.stretches.last().is_some_and(|last| !last.is_equal() && last.to - last.tail >= with.long()) {
@@ -280,6 +285,7 @@ impl Trace {
         let words = match known {
             Some(known) => known,
             None if self.words.len() < WORDS_MAX => {
+                self.words.reserve_exact(1);
                 self.words.push((flag.to_owned(), text.to_owned()));
                 self.words.len() - 1
             }

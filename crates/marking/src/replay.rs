@@ -64,12 +64,15 @@ impl RuleCourse {
     }
 }
 
+/// Since when a code's value was the same, since when it was zero, and its trend.
+pub(super) type ValueRun = (i64, Option<i64>, Vec<(i64, f64)>);
+
 /// What all of them came to.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     pub(super) courses: BTreeMap<Concern, RuleCourse>,
     /// Since when each code's value was the same, and zero; and its trend.
-    pub(super) runs: BTreeMap<u16, (i64, Option<i64>, Vec<(i64, f64)>)>,
+    pub(super) runs: BTreeMap<u16, ValueRun>,
 }
 
 /// The signals that a rule looks at.

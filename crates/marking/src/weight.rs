@@ -45,7 +45,7 @@ impl Marks {
                     let gone = self.published.get_mut(largest - 1).map_or((0, 0), |ledger| ledger.shed());
                     self.note_shed("published-period/bytes", gone)
                 }
-                7 => self.slots.iter_mut().fold(false, |any, slot| slot.past.halve() || any),
+                7 => self.slots.iter_mut().filter_map(|slot| slot.past.halve().then_some(())).count() > 0,
                 _ => {
                     let gone = self.counted.get_mut(largest - 4).map_or((0, 0), |ledger| ledger.shed());
                     self.note_shed("counted-period/bytes", gone)

@@ -50,7 +50,6 @@ impl World {
                     text.strip_prefix('~').map_or(text.to_owned(), |text| format!("{text}.{}", number + 20 + varied));
                 ((*code).to_owned(), format!("{text}/{flag}"))
             })
-            .map(|(code, text)| (code, text))
             .collect();
         let readings: Vec<Reading<'_>> = texts
             .iter()
