@@ -1,16 +1,21 @@
 //! `journal verify|stats|dump`: looks into a journal and its archive, beside a running gateway too. Nothing is written.
+//!
+//! What must stay true: only a journal is called sound; how old its newest record is stands beside that word, so that nobody takes last month's copy
+//! for this night's; a folder without a journal, and a copy within a copy, are told by the exit code.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 
 use super::working::{self, Progressing};
-use super::{CONFIG, IO, complain, tell};
+use super::{CONFIG, IO, UNAVAILABLE, complain, tell};
 use crate::config;
 use hj212::secret::shown;
 use hj212_downlink::Step;
-use hj212_journal::{self as journal, GapCause, Offset, ReadItem, Reader};
+use hj212_journal::{self as journal, Disk, GapCause, Offset, ReadItem, Reader};
+use hj212_model::clock;
 use hj212_model::message::{Presence, Record, Timestamp};
 
 #[derive(Debug, clap::Subcommand)]
@@ -67,11 +72,28 @@ pub(super) fn journal(command: &Command) -> u8 {
         Err(code) => return code,
     };
     let disk = hj212_archive::reading(&dir);
+    match journal::segments(&*disk, &dir) {
+        Ok(segments) if segments.is_empty() => {
+            complain(&format!("no journal in {} · 此目录中没有日志库", dir.display()));
+            return UNAVAILABLE;
+        }
+        Ok(_) => {}
+        Err(error) => return broken(&dir, &error),
+    }
     match command {
-        Command::Verify(_) => match during(&dir, || journal::verify(disk, &dir)) {
+        Command::Verify(_) => match during(&dir, || journal::verify(Arc::clone(&disk), &dir)) {
             Ok(report) => {
-                let code = tell!("{}", verified(&report));
-                if report.is_sound() { code } else { 1 }
+                let newest = report.range.and_then(|(_, last)| time_of(&disk, &dir, last));
+                let code = tell!("{}", verified(&report, newest, clock::now()));
+                let within = copies_within(&disk, &dir);
+                for copy in &within {
+                    complain(&format!(
+                        "another journal stands in {0} and was not looked at: was a copy made into an older copy? (cp -aT copies into place) · \
+                         {0} 中还有一个日志库,未核对:可能是重复备份时套入了旧目录(请用 cp -aT)",
+                        copy.display()
+                    ));
+                }
+                if report.is_sound() && within.is_empty() { code } else { 1 }
             }
             Err(error) => broken(&dir, &error),
         },
@@ -89,7 +111,36 @@ fn during<T>(dir: &Path, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-fn verified(report: &journal::Report) -> String {
+/// When a record was stored.
+fn time_of(disk: &Arc<dyn Disk>, dir: &Path, at: Offset) -> Option<Timestamp> {
+    let mut reader = Reader::open(Arc::clone(disk), dir, at).ok()?;
+    match reader.next() {
+        Ok(Some(ReadItem::Record(stored))) => Some(stored.time),
+        Ok(Some(ReadItem::Gap { .. }) | None) | Err(_) => None,
+    }
+}
+
+/// The folders in `dir` that hold a journal of their own.
+fn copies_within(disk: &Arc<dyn Disk>, dir: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let has_journal = |folder: &PathBuf| {
+        folder.is_dir() && journal::segments(&**disk, folder).is_ok_and(|segments| !segments.is_empty())
+    };
+    folders.filter(has_journal).collect()
+}
+
+/// How long ago, in a unit that people compare with: `40 min`.
+fn age(of: Timestamp, now: Timestamp) -> String {
+    let seconds = now.0.saturating_sub(of.0).max(0) / 1_000_000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+fn verified(report: &journal::Report, newest: Option<Timestamp>, now: Timestamp) -> String {
     let mut lines = Vec::new();
     for (first, last, cause) in &report.gaps {
         let what = match cause {
@@ -108,7 +159,11 @@ fn verified(report: &journal::Report) -> String {
         report.records,
         report.head.map_or("none".into(), |h| HEXLOWER.encode(&h))
     ));
-    lines.push(if report.is_sound() { "sound".into() } else { "NOT sound".to_owned() });
+    if let Some((last, at)) = report.range.map(|(_, last)| last).zip(newest) {
+        let ago = age(at, now);
+        lines.push(format!("newest record {last} at {}, {ago} ago · 最新一条距今 {ago}", at.to_rfc3339()));
+    }
+    lines.push(if report.is_sound() { "sound 完好".into() } else { "NOT sound 不完好".to_owned() });
     lines.join("\n")
 }
 
@@ -162,6 +217,7 @@ fn dump(dir: &std::path::Path, from: Offset, count: u64, json: bool) -> u8 {
         Err(error) => return broken(dir, &error),
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut nothing = true;
     for _ in 0..count {
         let written = match reader.next() {
             Ok(None) => break,
@@ -184,10 +240,14 @@ fn dump(dir: &std::path::Path, from: Offset, count: u64, json: bool) -> u8 {
             }
             Err(error) => return broken(dir, &error),
         };
+        nothing = false;
         if written.is_err() {
             // The reader of our output has gone; that is its right.
             return 0;
         }
+    }
+    if nothing && count > 0 {
+        complain(&format!("没有:从第 {from} 条起没有记录。none: no record from {from} on"));
     }
     u8::from(out.flush().is_err()) * IO
 }
