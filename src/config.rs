@@ -274,9 +274,15 @@ impl std::error::Error for Problems {}
 /// Reads and checks the configuration at `path` and every file it names. All problems are reported, not the first alone.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
     let text = read(path).map_err(|problem| Problems(vec![problem]))?;
-    let mut config = parse(path, &text).map_err(|problem| Problems(vec![problem]))?;
+    let (config, mut problems) = registry::read_toml::<Config>(path, &text);
+    let Some(mut config) = config else { return Err(Problems(problems)) };
     let source = ConfigSource::new(path, &text);
-    let mut problems = check(&source, &text, &config);
+    // Of a setting that could not be read, its default is looked at: what is said of that is nobody's mistake.
+    let told: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
+    let ruled = check(&source, &text, &config);
+    problems.extend(
+        ruled.into_iter().filter(|problem| told.is_empty() || problem.line > 0 && !told.contains(&problem.line)),
+    );
     config.anchor(path.parent().unwrap_or(Path::new(".")));
     problems.extend(ranges::check_disk(&source, &config));
     problems.extend(words::check_folders(&source, &config));
@@ -290,8 +296,8 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
     problems.extend(unknown_policies(&registry, &station_files, &config.command));
     let factors = match load_factors(&config.dictionary) {
         Ok(factors) => factors,
-        Err(problem) => {
-            problems.push(source.lift("dictionary.file", problem));
+        Err(found) => {
+            problems.extend(found.into_iter().map(|problem| source.lift("dictionary.file", problem)));
             Default::default()
         }
     };
@@ -344,9 +350,22 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         problems.extend(wrong_token(file).map(|problem| source.lift("http.token_file", problem)));
     }
     if !problems.is_empty() {
-        return Err(Problems(problems));
+        return Err(Problems(in_order(problems)));
     }
     Ok(Loaded { config, registry, factors, rules, alerts, leads, scores, station_files, keys })
+}
+
+/// File by file as they were looked at, each from its first line on.
+fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let mut files: Vec<String> = Vec::new();
+    for problem in &problems {
+        if !files.contains(&problem.file) {
+            files.push(problem.file.clone());
+        }
+    }
+    let place = |problem: &Problem| files.iter().position(|file| *file == problem.file);
+    problems.sort_by_key(|problem| (place(problem), problem.line, problem.column));
+    problems
 }
 
 /// Reads the key file at `path`; no keys if `path` is empty.
@@ -454,6 +473,13 @@ fn mqtt_remedy(key: &str) -> &'static str {
     match key {
         "host" => "write the name or address alone; the port stands in port · 只写主机名或地址,端口写在 port 中",
         "prefix" => "write \"hj212/v1\" · 主题前缀,不含 + 和 #",
+        "password_file" => {
+            "write username = \"…\" as well, or remove password_file · 同时写 username,或删去 password_file"
+        }
+        "tls" => "name both certificate and key, or neither · certificate 和 key 要么都写,要么都不写",
+        "client_id" => "write a name of its own for each gateway, as \"hj212-ah-01\" · 每个网关写一个不同的名称",
+        "username" => "write it as the broker knows it · 与 MQTT 服务中登记的一致",
+        "also" => "write each as HOST:PORT · 每个写 主机:端口",
         "retry_min" | "retry_max" => "write the smaller one as retry_min · retry_min 不得大于 retry_max",
         _ => DEFAULT,
     }
@@ -498,19 +524,24 @@ fn check(source: &ConfigSource<'_>, text: &str, config: &Config) -> Vec<Problem>
         "IP:PORT, or empty for no page · 地址:端口,留空则不开",
         "write \"127.0.0.1:9080\"",
     );
-    rule(
+    let mut needs = |good: bool, key: &str, other: &str, why: &str, remedy: &str| {
+        if !good {
+            problems.push(source.problem(&[key], format!("{key} = true needs {other} = true: {why}"), remedy));
+        }
+    };
+    needs(
         !config.recall.enabled || config.command.enabled,
         "recall.enabled",
-        "true",
-        "only with command.enabled: what is missing is asked for by commands · 补召须先启用反控",
-        "set enabled = true in [command], too",
+        "command.enabled",
+        "what is missing is asked for by commands · 补召须先启用反控",
+        "set enabled = true in [command], too · 在 [command] 中也写 enabled = true",
     );
-    rule(
+    needs(
         !config.alerts.enabled || config.judgement.enabled,
         "alerts.enabled",
-        "true",
-        "only with judgement.enabled: alerts follow from what is judged",
-        "set enabled = true in [judgement], too",
+        "judgement.enabled",
+        "alerts follow from what is judged · 预警依据判定结果,须先启用判定",
+        "set enabled = true in [judgement], too · 在 [judgement] 中也写 enabled = true",
     );
     problems.extend(sense::check_addresses(source, config));
     problems.extend(sense::check_commands(source, config));
@@ -541,7 +572,7 @@ fn check(source: &ConfigSource<'_>, text: &str, config: &Config) -> Vec<Problem>
         };
         let key = format!("mqtt.{}", wrong.key);
         let keys: Vec<&str> = others.iter().copied().chain([key.as_str(), "mqtt"]).collect();
-        problems.push(source.problem(&keys, format!("{key}: {wrong}"), mqtt_remedy(wrong.key)));
+        problems.push(source.problem(&keys, wrong.to_string(), mqtt_remedy(wrong.key)));
     }
     if let Some((key, what)) = config.delivery.wrong()
         && !named(&format!("delivery.{key}"))
@@ -553,7 +584,10 @@ fn check(source: &ConfigSource<'_>, text: &str, config: &Config) -> Vec<Problem>
             "write consumer = \"archive\", or confirm = \"broker\" · 写明 consumer,或用 confirm = \"broker\"",
         ));
     }
-    problems.extend(ranged);
+    // Two that are crossed are told once, at the smaller one.
+    let crossed = problems.iter().any(|problem| problem.what.starts_with("mqtt.retry_min: "));
+    let again = |problem: &Problem| crossed && problem.what.contains("at least mqtt.retry_min");
+    problems.extend(ranged.into_iter().filter(|problem| !again(problem)));
     problems
 }
 
@@ -593,22 +627,16 @@ fn wrong_certificates(config: &Config, source: &ConfigSource<'_>) -> Vec<Problem
         let key = named.map_or_else(|| section.to_owned(), |(name, _)| format!("{section}.{name}"));
         problems.push(source.lift(&key, Problem::of_file(&wrong.file, &wrong.what, wrong.remedy)));
     };
-    if let Some(tls) = &config.mqtt.tls
-        && let Err(wrong) = certificates::client(tls)
-    {
+    if let Some(tls) = &config.mqtt.tls {
         let files = [("ca", tls.ca.as_ref()), ("certificate", tls.certificate.as_ref()), ("key", tls.key.as_ref())];
-        note(wrong, "mqtt.tls", files);
+        certificates::wrong_client_files(tls).into_iter().for_each(|wrong| note(wrong, "mqtt.tls", files));
     }
     for (number, also) in config.listen.also.iter().enumerate() {
         let Some(tls) = &also.tls else { continue };
-        if let Err(wrong) = certificates::server(tls) {
-            let files = [
-                ("certificate", Some(&tls.certificate)),
-                ("key", Some(&tls.key)),
-                ("client_ca", tls.client_ca.as_ref()),
-            ];
-            note(wrong, &format!("listen.also.{number}.tls"), files);
-        }
+        let files =
+            [("certificate", Some(&tls.certificate)), ("key", Some(&tls.key)), ("client_ca", tls.client_ca.as_ref())];
+        let section = format!("listen.also.{number}.tls");
+        certificates::wrong_server_files(tls).into_iter().for_each(|wrong| note(wrong, &section, files));
     }
     problems
 }
@@ -848,12 +876,13 @@ fn check_conversions(registry: &Registry, own: &BTreeMap<String, (String, String
     problems
 }
 
-fn load_factors(settings: &Dictionary) -> Result<BTreeMap<String, (String, String)>, Problem> {
+fn load_factors(settings: &Dictionary) -> Result<BTreeMap<String, (String, String)>, Vec<Problem>> {
     if settings.file.as_os_str().is_empty() {
         return Ok(Default::default());
     }
-    let text = read(&settings.file)?;
-    let file: FactorFile = toml::from_str(&text).map_err(|error| Problem::of_toml(&settings.file, &text, &error))?;
+    let text = read(&settings.file).map_err(|problem| vec![problem])?;
+    let (file, mut problems) = registry::read_toml::<FactorFile>(&settings.file, &text);
+    let Some(file) = file else { return Err(problems) };
     let mut factors = BTreeMap::new();
     for row in file.factor {
         let place = row.code.span();
@@ -861,10 +890,10 @@ fn load_factors(settings: &Dictionary) -> Result<BTreeMap<String, (String, Strin
         let what = format!("factor {code}: stands here twice");
         if factors.insert(code, (row.name, row.unit)).is_some() {
             let name = settings.file.display().to_string();
-            return Err(Problem::at(&name, &text, &place, what, "remove one of the two"));
+            problems.push(Problem::at(&name, &text, &place, what, "remove one of the two · 删去其中一个"));
         }
     }
-    Ok(factors)
+    if problems.is_empty() { Ok(factors) } else { Err(problems) }
 }
 
 #[cfg(test)]
@@ -897,7 +926,7 @@ mod tests {
         let settings = Dictionary { file: file.clone() };
         assert_eq!(load_factors(&settings).unwrap().len(), 1);
         std::fs::write(&file, row("one") + &row("other")).unwrap();
-        let problem = load_factors(&settings).unwrap_err().to_string();
+        let problem = Problems(load_factors(&settings).unwrap_err()).to_string();
         assert!(problem.contains("factors.toml:5:") && problem.contains("a99001"), "{problem}");
     }
 

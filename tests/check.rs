@@ -150,3 +150,80 @@ fn the_examples_of_the_sample_can_be_uncommented_where_they_stand() {
         assert!(parsed.unwrap() != config::Config::default(), "{chosen:?} changes something");
     }
 }
+
+/// Mistakes of form in both files and rules that are broken beside them: one run tells all.
+#[test]
+fn all_mistakes_of_form_are_told_at_once() {
+    let gateway = format!(
+        "{GATEWAY}[listen]\nexempt = [\"10.0.0.0/33\"]\nidle_max = \"7\"\nnoise_max = \"64MB\"\n[recall]\nwindow = \"22-6\"\n\
+         [mqtt]\nversion = 5\nport = 70000\nwindow = 0\npassword_file = \"gateway.toml\"\n[mqtt.tls]\nca = \"a.pem\"\ncertificate = \"b.pem\"\n\
+         key = \"c.pem\"\n"
+    );
+    let stations =
+        "[[station]]\nmn = \"A9\"\npw = 5\n[[station]]\nmn = \"A8\"\nst = \"315\"\n[[station]]\nmn = \"A7\"\n";
+    let told = said(gateway.as_bytes(), stations.as_bytes());
+    let find = |part: &str| {
+        told.iter().map(ToString::to_string).find(|line| line.contains(part)).unwrap_or_else(|| {
+            panic!("{part} is not told: {}", Problems(told.clone()));
+        })
+    };
+    for (part, remedy) in [
+        ("10.0.0.0/33", "10.0.0.0/8"),
+        ("\"7\" is no duration", "整数加单位"),
+        ("\"64MB\" is no size", "64MiB"),
+        ("\"22-6\" is no time of day", "22:00-06:00"),
+        ("version = 5", "引号"),
+        ("70000", "数值超出范围"),
+        ("mqtt.window = 0", "取值范围"),
+        ("password_file without username", "username = "),
+        ("a.pem", "PEM"),
+        ("b.pem", "PEM"),
+        ("c.pem", "PEM"),
+        ("stations.toml:3:", "类型不对"),
+        ("st = \"315\"", "两"),
+    ] {
+        let line = find(part);
+        assert!(line.contains(remedy) || remedy == "两" && is_chinese(&line), "{remedy} is not in {line}");
+        assert!(!line.contains("TOML wants"), "{line}");
+    }
+    let places: Vec<(&str, usize)> = told.iter().map(|problem| (problem.file.as_str(), problem.line)).collect();
+    let of = |file: &str| -> Vec<usize> {
+        places.iter().filter(|(name, _)| name.ends_with(file)).map(|(_, l)| *l).collect()
+    };
+    for lines in [of("gateway.toml"), of("stations.toml")] {
+        assert!(lines.is_sorted(), "{lines:?}");
+    }
+    let kind = "[[station]]\nmn = \"A7\"\n[[station.facility]]\nid = \"f\"\nkind = \"oven\"\n";
+    let kind = said(GATEWAY.as_bytes(), kind.as_bytes());
+    assert!(
+        kind[0].line == 5 && kind[0].what.contains("oven") && kind[0].what.contains("furnace"),
+        "{}",
+        Problems(kind)
+    );
+    let twice = said(GATEWAY.as_bytes(), b"[station]\nmn = \"A1\"\n[station]\nmn = \"A2\"\n");
+    assert!(twice[0].remedy.contains("[[station]]"), "{}", Problems(twice));
+    let crossed =
+        said(format!("{GATEWAY}[mqtt]\nretry_min = \"9s\"\nretry_max = \"1s\"\n").as_bytes(), STATIONS.as_bytes());
+    assert_eq!(crossed.len(), 1, "{}", Problems(crossed));
+}
+
+/// What the manual and the package show of stations is what the gateway takes.
+#[test]
+fn the_station_blocks_of_the_manual_are_good() {
+    let mut blocks = Vec::new();
+    for page in ["docs/manual/zh/src/install.md", "docs/manual/en/src/install.md"] {
+        let text = std::fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
+        let found = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        blocks.extend(found.filter(|block| block.contains("[[station]]")).map(str::to_owned));
+    }
+    assert_eq!(blocks.len(), 2);
+    let packaged = std::fs::read_to_string(Path::new(ROOT).join("deploy/package/stations.toml")).unwrap();
+    let (_, example) = packaged.split_once("#\n").unwrap();
+    blocks.push(example.lines().map(|line| line.trim_start_matches('#').trim_start().to_owned() + "\n").collect());
+    for block in blocks {
+        let told = said(GATEWAY.as_bytes(), block.as_bytes());
+        assert!(told.is_empty(), "{block}\n{}", Problems(told));
+    }
+    let blank = said(GATEWAY.as_bytes(), b"[[station]]\nmn = \"A9\"\npw = \"two words\"\n");
+    assert!(blank[0].what.contains("blank") && blank[0].what.contains("空格"), "{}", Problems(blank));
+}

@@ -26,17 +26,17 @@ pub fn warnings(path: &Path, loaded: &Loaded) -> Vec<Problem> {
     found.extend(of_disk(&source, &loaded.config));
     found.extend(of_companies(&source, loaded));
     found.extend(of_stations(loaded));
-    found
+    super::in_order(found)
 }
 
 /// Entries are taken, and no station has a company that may make them.
 fn of_companies(source: &ConfigSource<'_>, loaded: &Loaded) -> Option<Problem> {
     let kept = loaded.registry.stations().any(|station| station.facts.operator.is_some());
     (loaded.config.operation.ledger && !kept).then(|| {
-        source.broken(
+        source.problem(
             &["operation.ledger"],
-            "true",
-            "with stations that have an operator: without one all entries of companies are refused · 站点须登记运维单位,否则运维单位的台账一律不受理",
+            "operation.ledger = true, and no station has an operator: all entries of companies are refused · 没有一个站点登记了运维单位,台账将一律不受理"
+                .to_owned(),
             "write operator = \"OM-0007\" in the stations' rows · 在站点文件中写 operator = \"OM-0007\"",
         )
     })

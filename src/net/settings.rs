@@ -166,11 +166,16 @@ impl Settings {
                 wrong.push(WrongSetting { key, value, rule });
             }
         };
-        rule(!self.address.is_empty(), "address", "[]".into(), "at least one HOST:PORT");
+        rule(!self.address.is_empty(), "address", "[]".into(), "at least one HOST:PORT · 至少写一个 地址:端口");
         let addresses = self.address.iter().map(|address| ("address", address));
         for (key, address) in addresses.chain(self.also.iter().map(|also| ("also.address", &also.address))) {
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            rule(port.is_some(), key, address.clone(), "HOST:PORT, as \"[::]:9002\" or \"0.0.0.0:9002\"");
+            rule(
+                port.is_some(),
+                key,
+                address.clone(),
+                "HOST:PORT, as \"[::]:9002\" or \"0.0.0.0:9002\" · 写 地址:端口",
+            );
         }
         wrong
     }

@@ -18,7 +18,7 @@ use toml::Spanned;
 
 use super::{StationKey, moment};
 use hj212::sm4::{GROUP, Key};
-use hj212_model::registry::{MN_MAX, Problem};
+use hj212_model::registry::{MN_MAX, Problem, read_toml_by};
 
 /// The most keys of one file; a station has four a year.
 const KEYS_MAX: usize = 100_000;
@@ -44,8 +44,9 @@ struct Row {
 /// # Errors
 /// All that is wrong with it.
 pub fn read(name: &str, text: &str) -> Result<Vec<StationKey>, Vec<Problem>> {
-    let file: File = toml::from_str(text).map_err(|error| vec![problem_of(name, text, &error)])?;
-    let (mut keys, mut problems) = (Vec::new(), Vec::new());
+    let (file, mut problems) = read_toml_by::<File>(text, |error| problem_of(name, text, error));
+    let Some(file) = file else { return Err(problems) };
+    let mut keys = Vec::new();
     let mut seen = HashSet::new();
     for row in file.key.iter().take(KEYS_MAX) {
         let mut rule = |place: &Spanned<String>, what: String, remedy: &str| {

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::expr::{self, Expr};
 use super::rules::file::File;
 use super::rules::*;
-use hj212_model::registry::Problem;
+use hj212_model::registry::{Problem, read_toml};
 
 mod conditions;
 mod overlay;
@@ -53,15 +53,14 @@ impl RuleBook {
         let mut problems = Vec::new();
         let mut parsed = Vec::new();
         for (name, text) in files {
-            match toml::from_str::<File>(text) {
-                Ok(file) => parsed.push((Reader { name, text, problems: Vec::new() }, file)),
-                Err(error) => problems.push(Problem::of_toml(Path::new(name), text, &error)),
-            }
+            let (file, wrong) = read_toml::<File>(Path::new(name), text);
+            problems.extend(wrong);
+            parsed.extend(file.map(|file| (Reader { name, text, problems: Vec::new() }, file)));
         }
         let codes: BTreeSet<&str> = FACTORS.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
         let own = parsed.iter().flat_map(|(_, file)| file.kinds.clone());
         let kinds: Vec<String> = OBJECTS.iter().map(|kind| (*kind).to_owned()).chain(own).collect();
-        let mut book = RuleBook::default();
+        let mut book = RuleBook { kinds: kinds.iter().cloned().collect(), ..RuleBook::default() };
         for (reader, file) in &mut parsed {
             reader.signals(&mut book, file, &codes);
         }

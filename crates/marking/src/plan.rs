@@ -232,7 +232,10 @@ pub fn unknown_names(book: &RuleBook, facts: &StationFacts) -> Vec<String> {
     let sets = facts.rules.iter().filter(|set| !book.sets.contains_key(*set)).map(|set| format!("rule set {set:?}"));
     let signals = facts.facilities.iter().flat_map(|facility| facility.aliases.keys());
     let signals = signals.filter(|name| !book.signals.contains_key(*name)).map(|name| format!("signal {name:?}"));
-    sets.chain(signals).collect()
+    let kinds = facts.facilities.iter().map(|facility| &facility.kind).filter(|kind| !book.kinds.contains(*kind));
+    let known = || book.kinds.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let kinds = kinds.map(|kind| format!("facility kind {kind:?} (known: {})", known()));
+    sets.chain(signals).chain(kinds).collect()
 }
 
 impl std::ops::Deref for Plan {

@@ -1,6 +1,6 @@
 //! What rule files say: marks, the rules that set them, limits, conflicts, periods, overlays. The keys are described in `docs/marking.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -625,6 +625,8 @@ pub struct RuleBook {
     pub marks: BTreeMap<String, MarkKind>,
     /// All signals.
     pub signals: BTreeMap<String, Signal>,
+    /// Kinds of facilities: [`OBJECTS`] and what files declare.
+    pub kinds: BTreeSet<String>,
     /// Until when marks may be entered where no set of a station says it.
     pub entries: Vec<Entries>,
 }

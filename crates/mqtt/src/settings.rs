@@ -153,7 +153,7 @@ impl Settings {
             return wrong(
                 "host",
                 format!(
-                    "{}:{} is no address of a broker: write host as a name or an address alone, as \"broker.example\" or \"10.0.0.1\", and its port",
+                    "host = {}, port = {} is no address of a broker: write host as a name or an address alone, as \"broker.example\" or \"10.0.0.1\", and its port",
                     shortened(&self.host),
                     self.port
                 ),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::read_toml::read_toml_by;
 use super::tables::LimitTables;
 use super::units::{self, Wanted};
 use super::{CrcPolicy, Dialect, Dialects, Password, Problem, Registry, Station, Unknown};
@@ -134,24 +135,17 @@ pub fn load_with(files: &[(String, String)], unknown: Unknown, tables: &LimitTab
     let mut problems = Vec::new();
     let mut registry = Registry { unknown, ..Registry::default() };
     // What cannot be read is told below.
-    for (_, file) in
-        files.iter().filter(|(_, text)| may_hold_dialects(text)).flat_map(|(_, text)| Stretches::of(text)).flatten()
+    for (_, file, _) in
+        files.iter().filter(|(_, text)| may_hold_dialects(text)).flat_map(|(name, text)| Stretches::of(name, text))
     {
         file.dialect.into_iter().for_each(|dialect| registry.dialects.add(dialect));
     }
     // Where each MN stands. Lines are counted only for what is wrong: counting them for every station takes seconds.
     let mut places: HashMap<String, (&str, &str, Range<usize>)> = HashMap::new();
-    for (name, text, stretch) in
-        files.iter().flat_map(|(name, text)| Stretches::of(text).map(move |stretch| (name, text, stretch)))
+    for (name, text, (base, file, wrong)) in
+        files.iter().flat_map(|(name, text)| Stretches::of(name, text).map(move |stretch| (name, text, stretch)))
     {
-        let (base, file) = match stretch {
-            Ok(read) => read,
-            Err(error) => {
-                problems.push(Problem::of_toml(Path::new(name), text, &error));
-                continue;
-            }
-        };
-        let mut reader = Reader { name, text, tables, base, problems: Vec::new() };
+        let mut reader = Reader { name, text, tables, base, problems: wrong };
         for row in file.station {
             let (mn, here) = (row.mn.get_ref().clone(), reader.place(&row.mn.span()));
             if let Some((file, of, place)) = places.get(&mn) {
@@ -189,13 +183,14 @@ const STRETCH: usize = 1 << 20;
 
 /// What stands in a file, stretch by stretch, each with its place: together they say what the whole says.
 struct Stretches<'f> {
+    name: &'f str,
     text: &'f str,
     from: usize,
 }
 
 impl<'f> Stretches<'f> {
-    fn of(text: &'f str) -> Stretches<'f> {
-        Stretches { text, from: 0 }
+    fn of(name: &'f str, text: &'f str) -> Stretches<'f> {
+        Stretches { name, text, from: 0 }
     }
 
     /// The place before the first line behind `least` that begins a station, or the end.
@@ -207,7 +202,8 @@ impl<'f> Stretches<'f> {
 }
 
 impl Iterator for Stretches<'_> {
-    type Item = Result<(usize, File), toml::de::Error>;
+    /// Where it begins, what could be read of it, and what could not.
+    type Item = (usize, File, Vec<Problem>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let base = self.from;
@@ -218,12 +214,18 @@ impl Iterator for Stretches<'_> {
         loop {
             let end = self.cut(base.saturating_add(length));
             self.from = end.max(1);
-            match toml::from_str(self.text.get(base..end).unwrap_or_default()) {
-                Ok(file) => return Some(Ok((base, file))),
+            let part = self.text.get(base..end).unwrap_or_default();
+            match toml::from_str(part) {
+                Ok(file) => return Some((base, file, Vec::new())),
                 // It may have been cut within a text of several lines.
                 Err(_) if end < self.text.len() => length = length.saturating_mul(2),
-                // Told with the place in the whole.
-                Err(part) => return Some(Err(toml::from_str::<File>(self.text).err().unwrap_or(part))),
+                Err(_) => {
+                    // Told with the place in the whole.
+                    let told =
+                        |error: &toml::de::Error| Problem::of_toml_from(Path::new(self.name), self.text, base, error);
+                    let (file, problems) = read_toml_by(part, told);
+                    return Some((base, file.unwrap_or_default(), problems));
+                }
             }
         }
     }
@@ -266,8 +268,8 @@ impl Reader<'_> {
             self.rule_at(
                 &place,
                 good,
-                "pw must be printable ASCII without ';', '&', '='".into(),
-                "leave pw out if it is not to be checked",
+                "pw must be printable ASCII without blanks, ';', '&', '=' · 密码只能是可见的 ASCII 字符,不得含空格、汉字和 ; & =".into(),
+                "write it as the logger sends it, as pw = \"123456\"; leave pw out if it is not to be checked · 与数采仪发送的一致,不校验则删去 pw",
             );
         }
         if let Some(st) = &row.st {
@@ -277,7 +279,7 @@ impl Reader<'_> {
                 good,
                 "st",
                 "two letters or digits (HJ 212-2017, 6.6.1)",
-                "write \"31\" for air, \"32\" for water",
+                "write \"31\" for air, \"32\" for water · 废气写 \"31\",废水写 \"32\"",
             );
         }
         if let Some(hardware) = &row.hardware {
@@ -287,12 +289,12 @@ impl Reader<'_> {
                 good,
                 "hardware",
                 "1 to 64 letters, digits, '_' or '-'",
-                "write i23005-Info as the logger sends it",
+                "write i23005-Info as the logger sends it · 与数采仪发送的 i23005-Info 一致",
             );
         }
         let seal = row.seal.as_ref().and_then(|said| {
             let form = said.get_ref().parse::<SealForm>();
-            let remedy = "write what the logger does, as \"base64+pkcs7\"";
+            let remedy = "write what the logger does, as \"base64+pkcs7\" · 按数采仪的实际做法填写";
             self.rule(
                 said,
                 form.is_ok(),
@@ -307,18 +309,25 @@ impl Reader<'_> {
         let networks = row.networks.iter().filter_map(|network| self.network(network)).collect();
         let facilities = self.facilities(row.facility);
         let realtime_interval = row.realtime_interval.as_ref().and_then(|text| {
-            self.interval(text, "realtime_interval", "1s to 24h", |seconds| (1..=86_400).contains(&seconds))
+            self.interval(text, "realtime_interval", "1s to 24h · 1s 至 24h", |seconds| {
+                (1..=86_400).contains(&seconds)
+            })
         });
         let minute_interval = row.minute_interval.as_ref().and_then(|text| {
             let fits = |seconds: u32| seconds.is_multiple_of(60) && seconds > 0 && 3600 % seconds == 0;
-            self.interval(text, "minute_interval", "whole minutes of which an hour has a whole number", fits)
+            self.interval(
+                text,
+                "minute_interval",
+                "whole minutes of which an hour has a whole number, as 1, 2, 5, 10, 15, 30min · 能整除一小时的整分钟",
+                fits,
+            )
         });
         if let Some(operator) = &row.operator {
             let remedy = "write the company's id, as its scorecards and its entries name it · 写运维单位编号";
             self.rule(operator, is_mn(operator.get_ref()), "operator", "1 to 64 letters, digits, '_' or '-'", remedy);
         }
         for refused in &row.mn_refused {
-            let remedy = "write an MN that is not this station's, as it was heard";
+            let remedy = "write an MN that is not this station's, as it was heard · 写实际收到的、不属于本站的 MN";
             self.rule(refused, is_mn(refused.get_ref()), "mn_refused", "1 to 64 letters, digits, '_' or '-'", remedy);
         }
         let conversions = self.conversions(row.convert, &row.units);
@@ -376,7 +385,7 @@ impl Reader<'_> {
         let mut facilities: Vec<Facility> = Vec::new();
         for row in rows {
             for word in [&row.id, &row.kind] {
-                let remedy = "choose a plain word: it becomes a level of topics";
+                let remedy = "choose a plain word: it becomes a level of topics · 用字母、数字、_、-,它是主题的一级";
                 self.rule(word, is_mn(word.get_ref()), "facility", "1 to 64 letters, digits, '_' or '-'", remedy);
             }
             let taken = ["outlet", "factor"].contains(&row.id.get_ref().as_str());
@@ -386,7 +395,7 @@ impl Reader<'_> {
                 !again,
                 "facility",
                 "neither used twice nor \"outlet\" or \"factor\"",
-                "choose another id",
+                "choose another id · 换一个编号",
             );
             let (id, kind) = (row.id.into_inner(), row.kind.into_inner());
             facilities.push(Facility { id, kind, factors: row.factors, aliases: row.aliases });
@@ -402,8 +411,11 @@ impl Reader<'_> {
             let NamedLimits { standard, scope, codes, basis, decimals, from, until } = spanned.into_inner();
             let found = self.tables.of(&standard, &scope, &codes);
             let whole = codes.iter().all(|code| found.iter().any(|limit| limit.code == *code));
-            let what = format!("limits_of: {standard}, {scope}, {}: not all of it stands in a table", codes.join(", "));
-            self.rule_at(&place, !found.is_empty() && whole, what, "see config/limits; scopes are written as there");
+            let what = format!(
+                "limits_of: {standard}, {scope}, {}: not all of it stands in a table · 限值表中没有(或不全)",
+                codes.join(", ")
+            );
+            self.rule_at(&place, !found.is_empty() && whole, what, "see config/limits; standards and scopes are written as there · 标准号和适用范围须与 config/limits 中的写法一致");
             for limit in found {
                 let row = LimitRow {
                     code: limit.code,
@@ -435,32 +447,66 @@ impl Reader<'_> {
             let day =
                 |text: &Option<String>| text.as_ref().is_none_or(|text| text.parse::<jiff::civil::Date>().is_ok());
             let one = |said: &str, of: &[&str]| said.is_empty() || of.contains(&said);
-            for (good, rule, remedy) in [
-                (row.max.is_finite() && row.max >= 0.0, "max: a number, 0 or above", "write max = 80"),
+            let said = |text: &Option<String>| text.as_deref().unwrap_or("-").to_owned();
+            for (good, key, value, rule, remedy) in [
+                (
+                    row.max.is_finite() && row.max >= 0.0,
+                    "max",
+                    row.max.to_string(),
+                    "a number, 0 or above · 0 或正数",
+                    "write max = 80 · 如 max = 80",
+                ),
                 (
                     one(&row.of, &["sample", "minute", "hour", "day"]),
-                    "of: sample, minute, hour or day",
-                    "write of = \"day\"",
+                    "of",
+                    row.of.clone(),
+                    "sample, minute, hour or day",
+                    "write of = \"day\" · 日均值写 of = \"day\"",
                 ),
                 (
                     one(&row.basis, &["measured", "converted"]),
-                    "basis: measured or converted",
-                    "write basis = \"converted\"",
+                    "basis",
+                    row.basis.clone(),
+                    "measured or converted",
+                    "write basis = \"converted\" · 折算值写 converted,实测值写 measured",
                 ),
-                (row.decimals.is_none_or(|d| d <= 6), "decimals: 0 to 6", "write decimals = 0"),
-                (day(&row.from) && day(&row.until), "from and until: days", "write from = \"2026-01-01\""),
+                (
+                    row.decimals.is_none_or(|d| d <= 6),
+                    "decimals",
+                    row.decimals.unwrap_or_default().to_string(),
+                    "0 to 6",
+                    "write decimals = 0 · 小数位数,0 至 6",
+                ),
+                (
+                    day(&row.from),
+                    "from",
+                    said(&row.from),
+                    "a day there is",
+                    "write from = \"2026-01-01\" · 写实际存在的日期",
+                ),
+                (
+                    day(&row.until),
+                    "until",
+                    said(&row.until),
+                    "a day there is",
+                    "write until = \"2026-07-01\" · 写实际存在的日期",
+                ),
                 (
                     row.from.is_none() || row.until.is_none() || row.from < row.until,
-                    "from before until",
-                    "correct one of them",
+                    "until",
+                    said(&row.until),
+                    "after from",
+                    "correct one of them · until 须晚于 from",
                 ),
                 (
                     one(&row.certainty, &["V", "S", "C", "R", "I", "U"]),
-                    "certainty: V, S, C, R, I or U",
-                    "see docs/marking.md",
+                    "certainty",
+                    row.certainty.clone(),
+                    "V, S, C, R, I or U",
+                    "see docs/marking.md · 含义见 docs/marking.md",
                 ),
             ] {
-                self.rule_at(&place, good, format!("limit must have {rule}"), remedy);
+                self.rule_at(&place, good, format!("limit of {}: {key} = {value} must be {rule}", row.code), remedy);
             }
             let LimitRow { code, max, of, basis, decimals, name, from, until, clause, certainty } = row;
             let max = max.to_string();
@@ -503,7 +549,7 @@ impl Reader<'_> {
             seconds.is_some(),
             key,
             rule,
-            "write \"30s\" or \"10min\", or leave it out to let it be learned",
+            "write \"30s\" or \"10min\", or leave it out to let it be learned · 写 \"30s\"、\"10min\",或删去,由网关自行学得",
         );
         seconds
     }

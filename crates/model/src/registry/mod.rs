@@ -6,6 +6,7 @@
 mod dialect;
 mod load;
 mod problem;
+mod read_toml;
 mod tables;
 mod units;
 
@@ -24,6 +25,7 @@ use hj212::{Deviations, Edition, Header};
 pub use dialect::{AnswerWhen, Dialect, Dialects};
 pub use load::{MN_MAX, is_mn, load, load_with};
 pub use problem::Problem;
+pub use read_toml::{MISTAKES_MAX, read_toml, read_toml_by};
 pub use tables::{LIMITS_BUILT_IN, LimitTables};
 
 /// What happens to an MN that is not registered.

@@ -103,14 +103,22 @@ impl LimitTables {
             let number = row.max.parse::<f64>().is_ok_and(|max| max.is_finite() && max >= 0.0);
             let sure = matches!(row.certainty.as_str(), "V" | "S" | "C" | "R" | "I" | "U");
             if row.standard.is_empty() || row.scope.is_empty() || row.code.is_empty() {
-                wrong(line, "a limit without standard, scope or code".into(), "name all three");
+                wrong(
+                    line,
+                    "a limit without standard, scope or code".into(),
+                    "name all three · 标准、适用范围、编码三项都要写",
+                );
             } else if !number || !matches!(row.of.as_str(), "hour" | "day" | "any") {
-                wrong(line, format!("max {}, of {}", row.max, row.of), "max: a number; of: hour, day or any");
+                wrong(
+                    line,
+                    format!("max {}, of {}", row.max, row.of),
+                    "max: a number; of: hour, day or any · max 写数值;of 写 hour、day 或 any",
+                );
             } else if row.clause.is_empty() || !sure {
                 wrong(
                     line,
                     format!("clause {:?}, certainty {:?}", row.clause, row.certainty),
-                    "name both: V, S, C, R, I or U",
+                    "name both: V, S, C, R, I or U · 条款和可信度都要写",
                 );
             } else {
                 self.rows.push(row);

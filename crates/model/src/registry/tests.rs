@@ -78,7 +78,8 @@ fn emission_limits_have_period_basis_decimals_and_days() {
         ("day", "week", "sample, minute, hour or day"),
         ("converted", "dry", "measured or converted"),
         ("decimals = 0", "decimals = 9", "0 to 6"),
-        ("2026-01-01", "soon", "days"),
+        ("2026-01-01", "soon", "from = soon must be a day"),
+        ("2026-01-01", "2026-02-30", "from = 2026-02-30 must be a day"),
         ("max = 80", "max = -1", "0 or above"),
         ("code", "codes", "unknown field"),
     ] {

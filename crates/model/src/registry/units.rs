@@ -50,19 +50,25 @@ pub(super) fn conversion(wanted: &Wanted, from: Option<&str>) -> Result<Conversi
         Some(by) if is_multiplier(by) => by.clone(),
         Some(by) => {
             let rule = format!("by = {by:?} must be a positive decimal of at most {MULTIPLIER_DIGITS_MAX} digits");
-            return Err((rule, "write it in quotes, without sign and exponent, as \"2.858\"".to_owned()));
+            return Err((
+                rule,
+                "write it in quotes, without sign and exponent, as \"2.858\" · 加引号,不带正负号和指数".to_owned(),
+            ));
         }
         None if digits.is_some() => {
             let rule = "digits needs by: moving the point rounds nothing".to_owned();
-            return Err((rule, "leave digits out, or write by".to_owned()));
+            return Err((rule, "leave digits out, or write by · 删去 digits,或写 by".to_owned()));
         }
         None => power(from, to).ok_or_else(|| {
             let rule = format!("no power of ten is known from {from:?} to {to:?}");
-            (rule, format!("write {{ to = {to:?}, by = \"…\", digits = … }} with the multiplier"))
+            (rule, format!("write {{ to = {to:?}, by = \"…\", digits = … }} with the multiplier · 写明换算系数 by"))
         })?,
     };
     if digits.is_some_and(|digits| digits > DIGITS_MAX) {
-        return Err((format!("digits must be 0 to {DIGITS_MAX}"), "leave it out to keep the exact product".to_owned()));
+        return Err((
+            format!("digits must be 0 to {DIGITS_MAX}"),
+            "leave it out to keep the exact product · 删去则保留精确值".to_owned(),
+        ));
     }
     Ok(Conversion { to: to.clone(), by, digits })
 }
