@@ -308,3 +308,116 @@ fn a_station_that_shows_another_mn_is_known_under_it_after_a_kill_at_once() {
     let refused = scene.broker.received().iter().filter(|message| message.topic.ends_with("/rejected")).count();
     assert_eq!(refused, 0);
 }
+
+/// An account that may write requests and not read what becomes of them, as an access list easily makes one.
+#[test]
+fn what_was_done_is_told_from_the_journal_where_the_broker_shows_no_status() {
+    let more = "[cases]\nsteps = true\n[judgement]\nenabled = true\n";
+    let scene = Scene::hiding(&format!("{OPEN}{more}"), "/status");
+    let mut station = scene.station();
+    station.arrive();
+    let folder = scene.gateway.folder.path();
+    let ask = |more: &[&str]| {
+        let base = ["command", "--config", "gateway.toml", "--mn", &scene.mn, "--author", "li", "--why", "x", "--wait"];
+        run(&[&base[..], more].concat(), folder)
+    };
+    let answering = std::thread::spawn(move || {
+        let asked = station.hear(Duration::from_secs(60)).expect("the request");
+        let qn = field(&asked, "QN=").to_owned();
+        station.say(&qn, "91", 9011, 4, "QnRtn=1");
+        station.say(&qn, "91", 1011, 4, "SystemTime=20261123100000");
+        station.say(&qn, "91", 9012, 4, "ExeRtn=1");
+        station
+    });
+    let (code, out, error) = ask(&["15", "get-time", "--id", "t1"]);
+    let _station = answering.join().unwrap();
+    assert_eq!(code, 0, "{out}{error}");
+    assert!(out.contains("done") && error.contains("journal") && error.contains("日志库"), "{out}{error}");
+    // The same id again is another request: what became of the first is not told for it. A refusal stands on a topic of its own.
+    let (code, out, error) = ask(&["3", "get-time", "--id", "t1"]);
+    assert!(code == 1 && out.contains("id-used") && !out.contains("done"), "{code} {out}{error}");
+    let step = |role: &str, case: &str, step: &str| {
+        let to = ["cases", "step", "--config", "gateway.toml", "--mn", &scene.mn, "--author", "zhou"];
+        let open = ["--outlet", "1", "--code", "a21026", "--colour", "blue", "--role", role, "--text", "x", case, step];
+        run(&[&to[..], &open].concat(), folder)
+    };
+    let (code, out, error) = step("county", "C-1", "open");
+    assert!(code == 0 && out.contains("accepted") && !error.contains("INFO"), "{code} {out}{error}");
+    let (code, out, error) = step("county", "C-2", "sign");
+    assert!(code == 1 && error.contains("unknown-case"), "{code} {out}{error}");
+    // Nor is it denied where the journal cannot be read.
+    let text = std::fs::read_to_string(scene.gateway.path("gateway.toml")).unwrap();
+    std::fs::write(scene.gateway.path("away.toml"), text.replace("dir = \"journal\"", "dir = \"none\"")).unwrap();
+    let base = ["command", "--config", "away.toml", "--mn", &scene.mn, "--author", "li", "--why", "x", "--wait", "2"];
+    let (code, _, error) = run(&[&base[..], &["get-time"]].concat(), folder);
+    assert!(code == 69 && error.contains("not known") && error.contains("结果未知"), "{code} {error}");
+}
+
+/// The account of the gateway and its command, said once and the same wherever operators look it up.
+#[test]
+fn the_access_list_is_the_same_in_all_places() {
+    let list = |text: &str| -> String {
+        let block = text.split("```text\n").find(|block| block.starts_with("user gateway")).expect("an access list");
+        block.split("```").next().unwrap().to_owned()
+    };
+    let first = list(include_str!("../docs/commands.md"));
+    assert!(first.starts_with("user gateway\ntopic readwrite hj212/v1/#\n"), "{first}");
+    assert_eq!(list(include_str!("../docs/manual/zh/src/install.md")), first);
+    assert_eq!(list(include_str!("../docs/manual/en/src/install.md")), first);
+}
+
+/// A station that nobody knows, a range that holds nothing, a folder without a journal: none of them reads as "all is well".
+#[test]
+fn a_slip_of_the_pen_is_no_all_clear() {
+    let more = "[judgement]\nenabled = true\n[leads]\nenabled = true\n[scores]\nenabled = true\n[alerts]\nenabled = true\naccept_placeholders = true\n";
+    let mut scene = Scene::new(&format!("{OPEN}{more}"));
+    scene.station().arrive();
+    let folder = scene.gateway.folder.path().to_owned();
+    let run = |words: &[&str]| run(words, &folder);
+    for words in [
+        &["gaps"][..],
+        &["alerts", "list"],
+        &["leads", "list"],
+        &["cases", "list"],
+        &["commands", "list"],
+        &["keys", "list"],
+        &["score"],
+        &["replay"],
+        &["marks", "list"],
+    ] {
+        let ask = |mn: &str| run(&[words, &["--config", "gateway.toml", "--mn", mn]].concat());
+        let (code, _, error) = ask("NOPE");
+        assert!(
+            code == 69 && error.contains("no such station") && error.contains("没有站点"),
+            "{words:?}: {code} {error}"
+        );
+        let (code, _, error) = ask(&scene.mn);
+        assert_eq!(code, 0, "{words:?}: {error}");
+    }
+    for words in [
+        &["replay", "--since", "2026-06-02", "--until", "2026-06-01"][..],
+        &["evidence", "pack", "--mn", &scene.mn, "--from", "2026-06-02", "--to", "2026-06-02", "--out", "x"],
+    ] {
+        let (code, _, error) = run(&[words, &["--config", "gateway.toml"]].concat());
+        assert!(code == 64 && error.contains("nothing lies between"), "{words:?}: {code} {error}");
+    }
+    let (_, out, _) = run(&["dead-letters", "list", "--config", "gateway.toml"]);
+    assert!(out.contains("No dead letters") && out.contains("没有死信"), "{out}");
+    let (code, out, error) = run(&["journal", "dump", "--dir", "journal", "--from", "999999"]);
+    assert!(code == 0 && out.is_empty() && error.contains("none"), "{code} {out}{error}");
+    scene.gateway.stop();
+    for words in [["verify"], ["stats"], ["dump"]] {
+        std::fs::create_dir_all(folder.join("empty")).unwrap();
+        let (code, out, error) = run(&[&["journal"], &words[..], &["--dir", "empty"]].concat());
+        assert!(code == 69 && out.is_empty() && error.contains("no journal"), "{words:?}: {code} {out}{error}");
+    }
+    let (code, out, _) = run(&["journal", "verify", "--dir", "journal"]);
+    assert!(code == 0 && out.contains("sound") && out.contains("newest record") && out.contains(" ago"), "{out}");
+    // A backup that is made twice with `cp -a` puts the second copy into the first.
+    std::fs::create_dir(folder.join("journal/journal")).unwrap();
+    for entry in std::fs::read_dir(folder.join("journal")).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        std::fs::copy(entry.path(), folder.join("journal/journal").join(entry.file_name())).unwrap();
+    }
+    let (code, _, error) = run(&["journal", "verify", "--dir", "journal"]);
+    assert!(code == 1 && error.contains("cp -aT") && error.contains("套入"), "{code} {error}");
+}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::judge::known;
+use super::known::must_be_known;
 use super::say;
 use crate::gateway::judged;
 use hj212_judgement::calendar;
@@ -32,10 +33,13 @@ pub(super) enum Command {
 
 pub(super) fn alerts(command: &Command) -> u8 {
     let Command::List { config, mn, json } = command;
-    let interpreter = match known(config) {
-        Ok(interpreter) => interpreter,
+    let (interpreter, registry) = match known(config) {
+        Ok(known) => known,
         Err(code) => return code,
     };
+    if let Err(code) = must_be_known(mn.as_deref(), &registry, &interpreter) {
+        return code;
+    }
     let rules = interpreter.alert_rules();
     let found = judged::open_alerts(&interpreter, mn.as_deref());
     let colour = |rank: u8| rules.and_then(|rules| rules.colour(rank));

@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::known::must_be_known;
 use super::{CONFIG, FAULT, IO, UNAVAILABLE, USAGE, complain, log, say};
 use crate::config::{self, Config};
+use crate::gateway::case_answers::case_answer;
 use crate::gateway::{judged, ledgers};
-use hj212_cases::{Case, Role, Rules, Step};
+use hj212_cases::{Case, Role, Rules, State, Step};
 use hj212_model::clock;
 use hj212_model::message::{Publication, Timestamp};
 use hj212_mqtt::{self as mqtt, Subscription};
@@ -113,6 +115,14 @@ pub(super) fn cases(command: &Command) -> u8 {
             return IO;
         }
     };
+    let named = match command {
+        Command::List { mn, .. } => mn.as_deref(),
+        Command::Show { mn, .. } => Some(mn.as_str()),
+        Command::Step(_) => None,
+    };
+    if let Err(code) = must_be_known(named, &loaded.registry, &interpreter) {
+        return code;
+    }
     match command {
         Command::List { mn, all, json, .. } => {
             let wanted = interpreter
@@ -127,6 +137,9 @@ pub(super) fn cases(command: &Command) -> u8 {
                     line(case, interpreter.time())
                 };
                 text.push('\n');
+            }
+            if text.is_empty() && !json {
+                text.push_str("没有未结案件。\nNo cases are open.\n");
             }
             say(&text)
         }
@@ -215,7 +228,7 @@ fn step(options: &Stepping) -> u8 {
         complain(&format!("{}: this is no MN", options.mn));
         return USAGE;
     }
-    log::start(&loaded.config.log);
+    log::start(&config::Log { level: "warn".into(), ..loaded.config.log.clone() });
     let id = options.id.clone().unwrap_or_else(|| format!("S-{}", clock::now().0));
     let mut body = json!({
         "schema": "hj212.case-step/1", "id": id, "case": options.case, "step": options.step, "author": options.author,
@@ -247,35 +260,68 @@ async fn send(config: &Config, options: &Stepping, id: &str, body: &Value) -> u8
     let mut subscribed = inbox.subscribed();
     let code = 'said: {
         if !matches!(tokio::time::timeout_at(deadline, subscribed.wait_for(|granted| *granted)).await, Ok(Ok(_))) {
-            complain(&format!("the broker at {}:{} cannot be reached", settings.host, settings.port));
+            complain(&format!(
+                "nothing was sent: the broker at {}:{} cannot be reached, or does not grant this account the status to read \
+                 (docs/commands.md, access list) · 未发出:MQTT 服务连不上,或该账号无权订阅办理状态",
+                settings.host, settings.port
+            ));
             break 'said UNAVAILABLE;
         }
+        let begun = clock::now();
         let payload = bytes::Bytes::from(body.to_string());
         if outbox.push(Publication { topic, payload, retain: false }).await.is_err() {
             break 'said UNAVAILABLE;
         }
         let Ok(Some(status)) = tokio::time::timeout_at(deadline, inbox.next()).await else {
-            complain(
-                &"no gateway has answered yet: is [cases] steps = true where it runs? The step waits at the broker and may still be taken",
-            );
-            break 'said UNAVAILABLE;
+            break 'said from_journal(config, options, id, begun);
         };
-        let document: Value = serde_json::from_slice(&status.payload).unwrap_or_default();
+        let code = answered(id, &status.payload);
         status.taken();
-        if document["state"] == "accepted" {
-            break 'said say(&format!(
-                "{id} accepted 已受理: {}\n",
-                document["case"]["state"].as_str().unwrap_or_default()
-            ));
-        }
-        let why = &document["why"];
-        let word = |key: &str| why[key].as_str().unwrap_or_default().to_owned();
-        complain(&format!("{id} refused 未受理 ({}): {}。{}", word("code"), word("zh"), word("en")));
-        1
+        code
     };
     stop.cancel();
     drop(outbox);
     mqtt::left(listening).await;
     let _ = task.await;
     code
+}
+
+/// Says what became of a step, by its status; the exit code.
+fn answered(id: &str, status: &[u8]) -> u8 {
+    let document: Value = serde_json::from_slice(status).unwrap_or_default();
+    if document["state"] == "accepted" {
+        let state = document["case"]["state"].as_str().unwrap_or_default();
+        let zh = State::named(state).map_or("", State::zh);
+        return say(&format!("{id} 已受理 accepted: {zh} {state}\n"));
+    }
+    let word = |key: &str| document["why"][key].as_str().unwrap_or_default().to_owned();
+    complain(&format!("{id} 未受理 refused ({}): {}。{}", word("code"), word("zh"), word("en")));
+    1
+}
+
+/// No status came over the broker: what was done is never denied, so the journal of the configured gateway is asked; the exit code.
+fn from_journal(config: &Config, options: &Stepping, id: &str, begun: Timestamp) -> u8 {
+    match case_answer(config, &options.mn, (&options.role, id), begun) {
+        Ok(Some(status)) => {
+            complain(
+                &"no status came over the broker; this is from the gateway's journal. May this account read …/case-step/+/+/status? \
+                  (docs/commands.md, access list) · 未经 MQTT 收到状态,以下取自网关日志库;请检查该账号的读权限",
+            );
+            answered(id, &status)
+        }
+        Ok(None) => {
+            complain(
+                &"the gateway has not taken the step by now, its journal does not have it: does it run, with [cases] steps = true? The step may wait at the \
+                  broker and still be taken · 网关尚未收到:日志库中没有。请检查网关是否运行、[cases] steps 是否为 true;网关恢复后仍可能受理",
+            );
+            UNAVAILABLE
+        }
+        Err(why) => {
+            complain(&format!(
+                "whether the step was taken is not known: no status came (this account may not be allowed to read it), and {why}. Look before you send it \
+                 again: cases show, where the gateway runs · 是否受理未知:该账号可能无权读取状态,日志库也读不到;再次提交前请在网关主机上用 cases show 核实"
+            ));
+            UNAVAILABLE
+        }
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! The same way as any other client's: a request on `…/command/{id}`, the life of it on `…/command/{id}/status`. So the gateway decides,
 //! and its journal knows who asked.
+//!
+//! What must stay true: what was done is never denied. Where no status came, the journal of the configured gateway is asked; where that cannot be
+//! read either, it is said that the end is not known.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CONFIG, FAULT, USAGE, complain, log, say, tell};
 use crate::config::{self, Config};
+use crate::gateway::requests::{self, Request, Wanted};
 use hj212_downlink::table::{Kind, ORDERS, Order, Parameter, SET_KEY};
-use hj212_model::message::{Publication, Topic};
+use hj212_model::message::{Publication, Timestamp, Topic};
 use hj212_mqtt::{self as mqtt, Subscription};
 
 /// Nothing answered: the broker or the gateway is away (EX_UNAVAILABLE).
@@ -227,9 +231,14 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     let code = 'asked: {
         let there = tokio::time::timeout_at(deadline, subscribed.wait_for(|granted| *granted)).await;
         if !matches!(there, Ok(Ok(_))) {
-            complain(&format!("the broker at {}:{} cannot be reached", settings.host, settings.port));
+            complain(&format!(
+                "nothing was asked: the broker at {}:{} cannot be reached, or does not grant this account the status to read \
+                 (docs/commands.md, access list) · 请求未发出:MQTT 服务连不上,或该账号无权订阅命令状态",
+                settings.host, settings.port
+            ));
             break 'asked AWAY;
         }
+        let begun = hj212_model::clock::now();
         let payload = bytes::Bytes::from(request.to_string());
         if outbox.push(Publication { topic: asked, payload, retain: false }).await.is_err() {
             break 'asked AWAY;
@@ -258,23 +267,26 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
             if topic == refused {
                 break 'asked UNWELL;
             }
-            match document["state"].as_str().unwrap_or_default() {
-                "done" => break 'asked 0,
-                // Taken back is what was wanted of a cancellation.
-                "withdrawn" | "cancelled" if options.cancel => break 'asked 0,
-                "to-confirm" | "queued" | "sent" | "accepted" | "data" | "cancelling" => {}
-                _ => break 'asked UNWELL,
+            if let Some(code) = ended(document["state"].as_str().unwrap_or_default(), options.cancel) {
+                break 'asked code;
             }
         }
         if heard {
-            complain(&format!(
-                "not ended within {} s; it goes on: watch …/command/{id}/status, or take it back with --id {id} --cancel",
-                options.wait
-            ));
-        } else {
-            complain(&waits(gateway, config, mn, id));
+            complain(&goes_on(options.wait, id));
+            break 'asked AWAY;
         }
-        AWAY
+        let later = options.confirm.is_some() || options.cancel;
+        match look_up(config, mn, id, if later { None } else { Some(begun) }) {
+            Ok(Some(request)) => told_by_journal(&request, options, id),
+            Ok(None) => {
+                complain(&waits(gateway, config, mn, id));
+                AWAY
+            }
+            Err(why) => {
+                complain(&unknown_end(&why, gateway, config, id));
+                AWAY
+            }
+        }
     };
     stop.cancel();
     drop(outbox);
@@ -283,7 +295,55 @@ async fn ask(config: &Config, mn: &str, id: &str, request: Value, options: &Opti
     code
 }
 
-/// What becomes of a request that no gateway has answered yet. It may be carried out long after whoever asked has turned away.
+/// The exit code of a request in this state; `None`: it goes on.
+fn ended(state: &str, cancelled: bool) -> Option<u8> {
+    match state {
+        "done" => Some(0),
+        // Taken back is what was wanted of a cancellation.
+        "withdrawn" | "cancelled" if cancelled => Some(0),
+        "to-confirm" | "queued" | "sent" | "accepted" | "data" | "cancelling" => None,
+        _ => Some(UNWELL),
+    }
+}
+
+fn goes_on(wait: u64, id: &str) -> String {
+    format!(
+        "not ended within {wait} s; it goes on: watch …/command/{id}/status, or take it back with --id {id} --cancel · {wait} 秒内未结束,仍在进行"
+    )
+}
+
+/// The request as the journal of the configured gateway has it; `begun`: when it was asked for, if that is now.
+fn look_up(config: &Config, mn: &str, id: &str, begun: Option<Timestamp>) -> Result<Option<Request>, String> {
+    let wanted = Wanted { mn: Some(mn), open: false, limit: requests::REQUESTS_MAX, since: begun };
+    let read = requests::read(config, &wanted).map_err(|error| error.to_string())?;
+    let own = |request: &Request| request.text("id") == id && begun.is_none_or(|begun| request.queued >= begun);
+    Ok(read.requests.into_iter().rev().find(own))
+}
+
+/// Says what the journal has of a request of which no status came; the exit code.
+fn told_by_journal(request: &Request, options: &Options, id: &str) -> u8 {
+    complain(
+        &"no status came over the broker; this is from the gateway's journal. May this account read …/command/+/status? (docs/commands.md, \
+          access list) · 未经 MQTT 收到状态,以下取自网关日志库;请检查该账号对命令状态的读权限",
+    );
+    show(&Value::Object(request.status.clone()), options.json, &mut 0);
+    ended(request.text("state"), options.cancel).unwrap_or_else(|| {
+        complain(&goes_on(options.wait, id));
+        AWAY
+    })
+}
+
+/// No status came, and the journal cannot be asked.
+fn unknown_end(why: &str, gateway: Gateway, config: &Config, id: &str) -> String {
+    let (own, heard) = (&config.gateway.id, if gateway == Gateway::Online { "is connected" } else { "was not heard" });
+    format!(
+        "what became of the request is not known, it may have been carried out: no status came (this account may not be allowed to read \
+         …/command/{id}/status; the gateway {own} {heard}), and {why}. Before you ask again, look where the gateway runs: commands list · \
+         结果未知,命令可能已执行:该账号可能无权读取命令状态,日志库也读不到。再次下发前,请在网关主机上用 commands list 核实"
+    )
+}
+
+/// What becomes of a request that no gateway has answered yet and that is not in its journal. It may be carried out long after whoever asked has turned away.
 fn waits(gateway: Gateway, config: &Config, mn: &str, id: &str) -> String {
     let own = &config.gateway.id;
     let why = match gateway {
@@ -293,7 +353,9 @@ fn waits(gateway: Gateway, config: &Config, mn: &str, id: &str) -> String {
             )
         }
         Gateway::Offline => format!("the gateway {own} is away"),
-        Gateway::Unknown => format!("no gateway {own} was ever seen at this broker: is this its configuration?"),
+        Gateway::Unknown => format!(
+            "nothing was heard of a gateway {own} at this broker: is this its configuration, and may this account read the gateway's status?"
+        ),
     };
     let stays = if gateway == Gateway::Unknown || config.command.session.is_zero() {
         "the broker keeps the request only if the gateway has a session there".to_owned()
@@ -429,7 +491,19 @@ mod tests {
         let of = |gateway| waits(gateway, &config, "A", "r1");
         assert!(of(Gateway::Offline).contains("waits at the broker") && of(Gateway::Offline).contains("--cancel"));
         assert!(of(Gateway::Online).contains("[command] enabled"));
-        assert!(of(Gateway::Unknown).contains("was ever seen at this broker"));
+        assert!(of(Gateway::Unknown).contains("nothing was heard of a gateway"));
+        let unknown = unknown_end("the journal in /x: none", Gateway::Unknown, &config, "r1");
         assert_eq!(in_words(&json!({ "SystemTime": "20261123104000", "n": 3 })), "SystemTime=20261123104000  n=3");
+        assert!(unknown.contains("not known") && unknown.contains("结果未知") && unknown.contains("/x"), "{unknown}");
+    }
+
+    #[test]
+    fn a_state_from_the_journal_ends_as_one_from_the_broker() {
+        let states =
+            [("done", Some(0)), ("queued", None), ("sent", None), ("rejected", Some(1)), ("cancelled", Some(1))];
+        for (state, code) in states {
+            assert_eq!(ended(state, false), code, "{state}");
+        }
+        assert_eq!(ended("cancelled", true), Some(0));
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::known::no_such_station;
 use super::working::Progressing;
 use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
@@ -57,7 +58,9 @@ pub(super) fn commands(command: &Command) -> u8 {
     let since = match options.since.as_deref().map(|text| since(text).ok_or(text)).transpose() {
         Ok(since) => since,
         Err(text) => {
-            complain(&format!("\"{text}\" is no time: write 2026-11-23T10:30:00+08:00, 2026-11-23, or 7d"));
+            complain(&format!(
+                "\"{text}\" is no time: write 2026-11-23T10:30:00+08:00, 2026-11-23, or 7d · 时间格式不对"
+            ));
             return USAGE;
         }
     };
@@ -72,6 +75,11 @@ pub(super) fn commands(command: &Command) -> u8 {
             return IO;
         }
     };
+    if let Some(mn) = options.mn.as_deref().filter(|mn| loaded.registry.find(mn.as_bytes()).is_none())
+        && read.requests.is_empty()
+    {
+        return no_such_station(mn);
+    }
     let left_out = read.requests.len().saturating_sub(options.limit);
     let mut text = String::new();
     for request in read.requests.iter().skip(left_out) {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
-use super::replay::time;
+use super::replay::{empty_range, time};
 use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
 use crate::gateway::evidence::{self, EvidenceError, Wish};
@@ -63,6 +63,10 @@ pub(super) fn evidence(command: &Command) -> u8 {
                 );
                 return USAGE;
             };
+            if from >= to {
+                complain(&empty_range("--from", "--to"));
+                return USAGE;
+            }
             let wish = Wish { mn: mn.clone(), from, to };
             match evidence::pack(&loaded.config, &wish, out, clock::now()) {
                 Ok(done) => say(&format!(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::known::must_be_known;
 use super::working::Progressing;
 use super::{CONFIG, IO, complain, say};
 use crate::config;
@@ -97,6 +98,9 @@ pub(super) fn gaps(options: &Options) -> u8 {
             return IO;
         }
     };
+    if let Err(code) = must_be_known(options.mn.as_deref(), &loaded.registry, &interpreter) {
+        return code;
+    }
     let mut shown: Vec<Shown> = interpreter
         .ledgers()
         .map(|(mn, ledger)| (String::from_utf8_lossy(mn).into_owned(), ledger))

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use super::known::must_be_known;
 use super::{CONFIG, IO, UNAVAILABLE as NOTHING, USAGE, complain, say};
 use crate::config;
 use crate::gateway::{judged, ledgers};
@@ -10,6 +11,7 @@ use hj212_interpret::{DayKnown, Interpreter};
 use hj212_judgement::{Cell, Picture, Stage, calendar};
 use hj212_marking::{Mark, explain, in_words};
 use hj212_model::message::Timestamp;
+use hj212_model::registry::Registry;
 
 #[derive(Debug, clap::Subcommand)]
 #[command(
@@ -43,10 +45,13 @@ pub(super) fn judge(command: &Command) -> u8 {
         complain(&format!("\"{day}\" is no day: write 2026-06-01"));
         return USAGE;
     };
-    let interpreter = match known(config) {
-        Ok(interpreter) => interpreter,
+    let (interpreter, registry) = match known(config) {
+        Ok(known) => known,
         Err(code) => return code,
     };
+    if let Err(code) = must_be_known(Some(mn), &registry, &interpreter) {
+        return code;
+    }
     let Some(found) = interpreter.judged(mn, number, factor.as_deref()) else {
         complain(&format!("the journal knows no station {mn} · 日志中没有该站"));
         return NOTHING;
@@ -62,7 +67,7 @@ pub(super) fn judge(command: &Command) -> u8 {
 }
 
 /// What the journal tells, if judgement is switched on.
-pub(super) fn known(config: &std::path::Path) -> Result<Interpreter, u8> {
+pub(super) fn known(config: &std::path::Path) -> Result<(Interpreter, Registry), u8> {
     let loaded = config::load(config).map_err(|problems| {
         complain(&problems);
         CONFIG
@@ -71,10 +76,11 @@ pub(super) fn known(config: &std::path::Path) -> Result<Interpreter, u8> {
         complain(&"nothing is judged: [judgement] enabled = false · 未启用判定");
         return Err(NOTHING);
     }
-    ledgers::read(&loaded.config).map_err(|error| {
+    let interpreter = ledgers::read(&loaded.config).map_err(|error| {
         complain(&error);
         IO
-    })
+    })?;
+    Ok((interpreter, loaded.registry))
 }
 
 fn value(cell: &Cell) -> Option<String> {

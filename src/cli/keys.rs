@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::known::no_such_station;
 use super::working::Progressing;
 use super::{CONFIG, IO, complain, say};
 use crate::config::{self, Loaded};
@@ -66,6 +67,11 @@ pub(super) fn keys(command: &Command) -> u8 {
     };
     let of: BTreeMap<String, Vec<Row>> =
         rows.into_iter().filter(|(mn, _)| options.mn.as_ref().is_none_or(|wanted| wanted == mn)).collect();
+    if let Some(mn) = options.mn.as_deref().filter(|mn| !of.contains_key(*mn))
+        && registry.find(mn.as_bytes()).is_none()
+    {
+        return no_such_station(mn);
+    }
     // A station of 2025 without a proven key cannot be given one.
     let bare = registry.stations().filter(|station| {
         let sealed = station.facts.edition == Some(hj212::Edition::V2025);
@@ -103,7 +109,9 @@ pub(super) fn keys(command: &Command) -> u8 {
     if !bare.is_empty() {
         text.push_str(&format!("without a proven key / 无已证实密钥: {}\n", bare.join(" ")));
     }
-    if !text.is_empty() {
+    if text.is_empty() {
+        text.push_str("没有密钥。\nNo keys.\n");
+    } else {
         text.push_str(&format!("as of 截至 {}\n", as_of.to_rfc3339()));
     }
     print(&text)

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::known::must_be_known;
 use super::{CONFIG, IO, UNAVAILABLE as NOTHING, complain, say};
 use crate::config;
 use crate::gateway::ledgers;
 use hj212_interpret::Interpreter;
 use hj212_judgement::calendar;
 use hj212_leads::Lead;
+use hj212_model::registry::Registry;
 
 #[derive(Debug, clap::Subcommand)]
 #[command(
@@ -51,10 +53,17 @@ pub(super) fn leads(command: &Command) -> u8 {
     let config = match command {
         Command::List { config, .. } | Command::Explain { config, .. } => config,
     };
-    let interpreter = match known(config) {
-        Ok(interpreter) => interpreter,
+    let (interpreter, registry) = match known(config) {
+        Ok(known) => known,
         Err(code) => return code,
     };
+    let named = match command {
+        Command::List { mn, .. } => mn.as_deref(),
+        Command::Explain { mn, .. } => Some(mn.as_str()),
+    };
+    if let Err(code) = must_be_known(named, &registry, &interpreter) {
+        return code;
+    }
     match command {
         Command::List { mn, json, .. } => list(&interpreter, mn.as_deref(), *json),
         Command::Explain { lead, mn, json, .. } => explain(&interpreter, (mn, lead), *json),
@@ -62,7 +71,7 @@ pub(super) fn leads(command: &Command) -> u8 {
 }
 
 /// What the journal tells, if leads are looked for.
-fn known(config: &std::path::Path) -> Result<Interpreter, u8> {
+fn known(config: &std::path::Path) -> Result<(Interpreter, Registry), u8> {
     let loaded = config::load(config).map_err(|problems| {
         complain(&problems);
         CONFIG
@@ -71,10 +80,11 @@ fn known(config: &std::path::Path) -> Result<Interpreter, u8> {
         complain(&"no leads are looked for: [leads] enabled = false · 未启用线索");
         return Err(NOTHING);
     }
-    ledgers::read(&loaded.config).map_err(|error| {
+    let interpreter = ledgers::read(&loaded.config).map_err(|error| {
         complain(&error);
         IO
-    })
+    })?;
+    Ok((interpreter, loaded.registry))
 }
 
 fn view(mn: &str, lead: &Lead) -> Value {

@@ -80,6 +80,9 @@ fn list(dir: &Path, json: bool) -> Result<u8, String> {
             tell!("{offset:>10}  {time}  of record {of}  {topic}  {bytes} bytes  {tries} tries: {why}");
         }
     }
+    if list.letters.is_empty() && !json {
+        tell!("没有死信。\nNo dead letters.");
+    }
     if list.dropped > 0 {
         complain(&format!(
             "{} older letters have fallen out of the list; they are in the journal: hj212-gateway replay --since …",
@@ -93,7 +96,7 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
     let dir = &config.journal.dir;
     let list = letters::list(dir)?;
     let Some(last) = list.letters.back().map(|letter| letter.offset) else {
-        tell!("there are no dead letters");
+        tell!("没有死信。\nNo dead letters.");
         return Ok(0);
     };
     log::start(&config.log);
@@ -133,6 +136,8 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
         Ok::<_, String>((published, missing))
     })?;
     letters::replayed(dir, last)?;
-    tell!("{published} messages published and acknowledged, {missing} not to be had any more");
+    tell!(
+        "已重新发布并得到确认 {published} 条,已无法取回 {missing} 条 · published again and acknowledged: {published}; no longer there to publish: {missing}"
+    );
     Ok(u8::from(missing > 0))
 }

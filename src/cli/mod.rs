@@ -21,6 +21,7 @@ mod generate;
 mod journal;
 mod judge;
 mod keys;
+mod known;
 mod leads;
 mod ledger;
 mod letters;

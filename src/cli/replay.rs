@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 
+use super::known::no_such_station;
 use super::{CONFIG, FAULT, IO, USAGE, complain, log, tell};
 use crate::config;
 use crate::gateway::replay::{Range, Summary, replay as publish_again};
@@ -60,6 +61,12 @@ pub(super) fn replay(options: &Options) -> u8 {
             return USAGE;
         }
     };
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        complain(&empty_range("--since", "--until"));
+        return USAGE;
+    }
     if let Some(to) = &options.to {
         let Some((host, port)) = to.rsplit_once(':').and_then(|(h, p)| Some((h.to_owned(), p.parse().ok()?))) else {
             complain(&format!("--to {to}: write HOST:PORT"));
@@ -86,8 +93,10 @@ pub(super) fn replay(options: &Options) -> u8 {
         });
         publish_again(&loaded.config, &range, stop, progress).await
     });
-    match done {
-        Ok(summary) => {
+    let unknown = options.mn.as_deref().filter(|mn| loaded.registry.find(mn.as_bytes()).is_none());
+    match (done, unknown) {
+        (Ok(summary), Some(mn)) if summary.published == 0 => no_such_station(mn),
+        (Ok(summary), _) => {
             let code =
                 tell!("{} records read, {} messages published and acknowledged", summary.records, summary.published);
             if summary.gaps > 0 {
@@ -98,11 +107,16 @@ pub(super) fn replay(options: &Options) -> u8 {
             }
             code
         }
-        Err(error) => {
+        (Err(error), _) => {
             complain(&error);
             IO
         }
     }
+}
+
+/// That nothing lies between two times.
+pub(super) fn empty_range(from: &str, to: &str) -> String {
+    format!("{from} 须早于 {to},现在这段时间为空。{from} must be before {to}: as it is, nothing lies between them")
 }
 
 /// RFC 3339, or a civil date or time, which is Beijing's.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::known::must_be_known;
 use super::{CONFIG, IO, UNAVAILABLE as NOTHING, USAGE, complain, say};
 use crate::config;
 use crate::gateway::ledgers;
@@ -68,6 +69,9 @@ pub(super) fn score(options: &ScoreOptions) -> u8 {
             return IO;
         }
     };
+    if let Err(code) = must_be_known(options.mn.as_deref(), &loaded.registry, &interpreter) {
+        return code;
+    }
     let wanted = ScoresWanted {
         month,
         mn: options.mn.clone(),

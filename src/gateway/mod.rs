@@ -12,6 +12,7 @@
 
 mod announce;
 mod archive;
+pub mod case_answers;
 mod command_desk;
 pub mod context;
 pub mod delivery;

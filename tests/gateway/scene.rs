@@ -105,17 +105,27 @@ impl Scene {
 
     /// The same with the station's row changed before the start.
     pub(crate) fn registered(more: &str, change: impl FnOnce(&mut toml::Table)) -> Scene {
-        Self::made(more, change, |_| {})
+        Self::made(more, Behaviour::default(), change, |_| {})
     }
 
     /// The same with files put into the gateway's folder before the start.
     pub(crate) fn prepared(more: &str, prepare: impl FnOnce(&std::path::Path)) -> Scene {
-        Self::made(more, |_| {}, prepare)
+        Self::made(more, Behaviour::default(), |_| {}, prepare)
     }
 
-    fn made(more: &str, change: impl FnOnce(&mut toml::Table), prepare: impl FnOnce(&std::path::Path)) -> Scene {
+    /// The same at a broker that lets nobody read topics with this end.
+    pub(crate) fn hiding(more: &str, end: &str) -> Scene {
+        Self::made(more, Behaviour { hidden: Some(end.into()), ..Behaviour::default() }, |_| {}, |_| {})
+    }
+
+    fn made(
+        more: &str,
+        behaviour: Behaviour,
+        change: impl FnOnce(&mut toml::Table),
+        prepare: impl FnOnce(&std::path::Path),
+    ) -> Scene {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let behaviour = Behaviour { record: true, ..Behaviour::default() };
+        let behaviour = Behaviour { record: true, ..behaviour };
         let broker = runtime.block_on(Broker::start_with("127.0.0.1:0".parse().unwrap(), behaviour)).unwrap();
         let options = sim::Options { stations: 1, ..sim::Options::default() };
         let mut stations: toml::Table = sim::stations_toml(&options).parse().unwrap();

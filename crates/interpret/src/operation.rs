@@ -62,6 +62,12 @@ impl Interpreter {
         self.context.facts(mn).is_some()
     }
 
+    /// Whether a station is registered, or was heard.
+    #[must_use]
+    pub fn knows_station(&self, mn: &str) -> bool {
+        self.is_registered(mn) || self.by_mn.contains_key(mn.as_bytes())
+    }
+
     /// The entries of a station that are remembered, in the order in which they came.
     pub fn work_entries(&self, mn: &str) -> impl Iterator<Item = &WorkDone> {
         let station = self.by_mn.get(mn.as_bytes()).and_then(|number| self.stations.get(*number as usize));

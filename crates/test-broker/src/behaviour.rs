@@ -74,6 +74,8 @@ pub struct Behaviour {
     pub refuse_every: Option<(u32, Refusal)>,
     /// Publications whose topic contains this are refused (MQTT 5), and why; MQTT 3.1.1: the connection is cut at them.
     pub refuse_topic: Option<(String, Refusal)>,
+    /// Publications whose topic ends with this reach nobody who subscribed to them, as under an access list that grants no read.
+    pub hidden: Option<String>,
     /// The connection is cut at publications whose topic contains this.
     pub cut_topic: Option<(String, Cut)>,
     /// Announced to MQTT 5 clients.

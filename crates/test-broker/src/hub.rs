@@ -95,7 +95,7 @@ impl Seat {
     /// Listens to `filters` too; false if they are too many. `retained` gets what is there already.
     pub(super) fn subscribe(&self, filters: Vec<Filter>, retained: &mut Vec<Message>) -> bool {
         let mut hub = open(&self.hub);
-        for (topic, payload) in &hub.retained {
+        for (topic, payload) in hub.retained.iter().filter(|(topic, _)| !hub.is_hidden(topic)) {
             if let Some(qos) = wanted(&filters, topic) {
                 let (topic, payload) = (topic.clone(), payload.clone());
                 retained.push(Message { topic, payload, retain: true, dup: false, qos });
@@ -139,6 +139,9 @@ impl Hub {
             self.received.push(message.clone());
         }
         self.listeners.retain(|listener| listener.send(message.clone()).is_ok());
+        if self.is_hidden(&message.topic) {
+            return;
+        }
         for listener in self.standing.values_mut() {
             let Some(qos) = wanted(&listener.filters, &message.topic) else { continue };
             let sent = Message { retain: false, dup: false, qos: qos.min(message.qos), ..message.clone() };
@@ -148,6 +151,10 @@ impl Hub {
                 self.counts.too_slow += 1;
             }
         }
+    }
+
+    fn is_hidden(&self, topic: &str) -> bool {
+        self.behaviour.hidden.as_ref().is_some_and(|end| topic.ends_with(end.as_str()))
     }
 
     pub(super) fn subscribers(&self) -> usize {

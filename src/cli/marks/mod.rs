@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::replay::empty_range;
 use super::working::Progressing;
 use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
@@ -116,6 +117,10 @@ fn answer(command: &Command) -> Result<String, u8> {
         Command::List { place, since, until } => {
             let since = since.as_deref().map(time).transpose()?;
             let until = until.as_deref().map(time).transpose()?.unwrap_or(Timestamp(i64::MAX));
+            if since.is_some_and(|since| since >= until) {
+                complain(&empty_range("--since", "--until"));
+                return Err(USAGE);
+            }
             let (dir, settings) = place.open()?;
             let range = since.map(|since| (since, until));
             let found = marks::list(&dir, settings, &place.mn, range).map_err(failed)?;

@@ -55,7 +55,9 @@ pub enum MarksError {
         error: String,
     },
     /// The station is in no registration of the journal and was never heard.
-    #[error("no station {0} is registered or was heard in this journal; see its MN in config/stations.toml")]
+    #[error(
+        "没有站点 {0}:未登记,日志库中也没有它的数据。no such station {0}: it is in no registration of this journal and was never heard"
+    )]
     UnknownStation(String),
     /// Nothing was said near that time.
     #[error(
