@@ -182,3 +182,27 @@ fn the_node_red_flow_hangs_together() {
         }
     }
 }
+
+/// Nobody on the port, and a password without a name: it says so at once.
+#[test]
+fn the_python_consumer_says_what_it_waits_for() {
+    let Some(python) = python() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let said = folder.path().join("said");
+    let port = gateway::free_port().to_string();
+    let start = |more: &[&str]| {
+        let mut command = Command::new(python);
+        command.args(["-W", "error::DeprecationWarning"]).arg(format!("{FOLDER}/sqlite_consumer.py")).args(more);
+        command.args(["--port", &port, "--database"]).arg(folder.path().join("r.db"));
+        Process(command.stderr(std::fs::File::create(&said).unwrap()).spawn().unwrap())
+    };
+    let _waiting = start(&[]);
+    let until = Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(&said).unwrap().contains("cannot reach 127.0.0.1") {
+        assert!(Instant::now() < until, "{}", std::fs::read_to_string(&said).unwrap());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut wrong = start(&["--password-file", "x"]);
+    assert_eq!(wrong.0.wait().unwrap().code(), Some(2));
+    assert!(std::fs::read_to_string(&said).unwrap().contains("belong together"));
+}

@@ -5,7 +5,8 @@
     sqlite_consumer.py --postgresql "dbname=hj212" --confirm ah-01/store   # [delivery] confirm = "consumer", consumer = "store"
 
 What must stay true: a message is acknowledged to the broker after it is committed; one that comes twice changes nothing; a higher revision
-takes the place of a lower one; `validity` messages correct what stands there; numbers keep the digits that the station wrote.
+takes the place of a lower one; `validity` messages correct what stands there; numbers keep the digits that the station wrote; whoever waits for the
+broker says for what and why, once for each reason; a password that the broker refuses ends it (exit code 77). Works with paho-mqtt 1.6 and 2.
 """
 import argparse
 import json
@@ -77,25 +78,60 @@ class Store:
         self.do("INSERT INTO event VALUES (?, ?)", topic, text)
 
 
+# Wrong name or password, not authorised: of MQTT 3.1.1, and as paho 2 names them.
+REFUSED_FOR_GOOD = (4, 5, 134, 135)
+
+
+def refusal(code):
+    """Whether a reason, a number of paho 1 or an object of paho 2, says that something is wrong."""
+    return code.is_failure if hasattr(code, "is_failure") else code != 0
+
+
+def words(code):
+    return str(code) if hasattr(code, "is_failure") else mqtt.connack_string(code) if code < 6 else mqtt.error_string(code)
+
+
 class Consumer:
     def __init__(self, options):
         self.options = options
         self.store = Store(options.database, options.postgresql)
         self.stored = 0
         # Clean start off and a fixed id: the broker keeps what comes while this is away.
-        form = {"callback_api_version": mqtt.CallbackAPIVersion.VERSION1} if hasattr(mqtt, "CallbackAPIVersion") else {}
+        form = {"callback_api_version": mqtt.CallbackAPIVersion.VERSION2} if hasattr(mqtt, "CallbackAPIVersion") else {}
         self.client = mqtt.Client(client_id=options.client_id, clean_session=False, protocol=mqtt.MQTTv311, **form)
-        # paho 1.x acknowledges after on_message has returned: what raised is sent again.
+        # paho acknowledges after on_message has returned: what raised is sent again.
         self.client.on_connect, self.client.on_message = self.connected, self.message
+        self.client.on_connect_fail, self.client.on_disconnect = self.not_connected, self.lost
+        self.why = None
         if options.username:
-            self.client.username_pw_set(options.username, open(options.password_file).readline().rstrip("\n"))
+            with open(options.password_file, encoding="utf-8") as file:
+                self.client.username_pw_set(options.username, file.readline().rstrip("\n"))
         if options.ca:
             self.client.tls_set(options.ca)
 
-    def connected(self, client, _data, _flags, code):
-        if code:
-            print(f"the broker refuses: {mqtt.connack_string(code)}", file=sys.stderr)
+    def say(self, why):
+        """Says what keeps this from the broker, each reason once."""
+        if why != self.why:
+            self.why = why
+            print(why, file=sys.stderr, flush=True)
+
+    def not_connected(self, _client, _data):
+        error = sys.exc_info()[1] or "no answer"
+        self.say(f"cannot reach {self.options.host}:{self.options.port}: {error}; trying again 连不上 MQTT 服务,继续重试")
+
+    def lost(self, _client, _data, *more):
+        # paho 2 has flags before the reason, and properties behind it.
+        reason = more[0] if len(more) == 1 else more[1]
+        if refusal(reason):
+            self.say(f"the connection to {self.options.host}:{self.options.port} ended: {words(reason)}; trying again 连接中断,继续重试")
+
+    def connected(self, client, _data, _flags, code, _properties=None):
+        if refusal(code):
+            self.say(f"the broker at {self.options.host}:{self.options.port} refuses: {words(code)} MQTT 服务拒绝连接")
+            if getattr(code, "value", code) in REFUSED_FOR_GOOD:
+                raise SystemExit(77)
             return
+        self.why = None
         prefix = self.options.prefix
         topics = [f"{prefix}/+/data/+", f"{prefix}/+/validity/+", f"{prefix}/+/event/+", f"{prefix}/gateway/+/event/+"]
         if self.options.confirm:
@@ -150,7 +186,10 @@ def main():
     parser.add_argument("--database", default="readings.db")
     parser.add_argument("--postgresql", help='in place of SQLite: "dbname=hj212 host=…"; the tables of postgresql.sql')
     parser.add_argument("--confirm", metavar="GATEWAY/NAME", help='[delivery] confirm = "consumer"')
-    consumer = Consumer(parser.parse_args())
+    options = parser.parse_args()
+    if bool(options.username) != bool(options.password_file):
+        parser.error("--username and --password-file belong together 两者须同时给出")
+    consumer = Consumer(options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         consumer.run()
