@@ -67,3 +67,45 @@ fn the_container_runs_as_nobody_and_holds_no_more_than_the_program() {
         }
     }
 }
+
+/// What the documentation refers to beside itself lies in the package where the reference leads.
+#[test]
+fn links_and_references_of_the_documentation_lead_somewhere_in_the_package() {
+    let list = std::fs::read_to_string(format!("{ROOT}/deploy/package/files")).unwrap();
+    let rows: Vec<(&str, &str)> = list
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Some((*words.get(3)?, *words.get(4)?))
+        })
+        .collect();
+    let packaged = |path: &str| {
+        rows.iter().any(|(source, target)| {
+            (path == *source || path.starts_with(&format!("{source}/"))) && *target == format!("{{doc}}/{source}")
+        })
+    };
+    let (mut folders, mut checked) = (vec![Path::new(ROOT).join("docs")], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            for reference in text.split(['(', '"']).filter(|rest| rest.starts_with("../")) {
+                let end = reference.find([')', '"', '#', ' ', '\n']).unwrap_or(reference.len());
+                let Ok(target) = folder.join(&reference[..end]).canonicalize() else { continue };
+                let Ok(target) = target.strip_prefix(ROOT) else { continue };
+                let target = target.to_string_lossy();
+                // Sources are no part of a package.
+                if ["fixtures/", "deploy/", "config/"].iter().any(|part| target.starts_with(part)) {
+                    assert!(packaged(&target), "{}: {target} is not in the package", path.display());
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}
