@@ -171,6 +171,9 @@ impl Lane {
         } else if active.exchange.order.cn == SET_KEY.cn && !certain {
             self.unsettle(Outcome::Refused, code, now, settings, out);
         } else {
+            if let Some(active) = &mut self.active {
+                active.told = true;
+            }
             self.end(Outcome::Refused, code, out);
         }
     }

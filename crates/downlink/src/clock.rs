@@ -55,6 +55,11 @@ impl Clock {
         (agree * 2 > kept.len()).then_some(median)
     }
 
+    /// By how many milliseconds it is off, as far as its last uploads agree.
+    pub(super) fn offset(&self) -> Option<i64> {
+        self.median()
+    }
+
     pub(super) const fn is_drifting(&self) -> bool {
         self.drifting
     }

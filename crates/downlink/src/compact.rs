@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::desk::GIVEN_MAX;
-use super::keys::KEYS_MAX;
-use super::keys::KeyState;
-use super::step::{Origin, Outcome, Step};
+use super::keys::{KEYS_MAX, KeyRing, KeyState};
+use super::step::{KeyNotice, Origin, Outcome, Step};
+use hj212::sm4::Key;
 use hj212_model::message::Timestamp;
 
 /// An ended request: how it was asked and how it ended is all that is kept, and of a set clock that it was sent.
@@ -23,8 +23,9 @@ pub struct Ledger {
     open: BTreeMap<(String, String), Vec<(Timestamp, Step)>>,
     ended: VecDeque<Ended>,
     keys: BTreeMap<String, Vec<(Timestamp, Step)>>,
-    /// Of each station and notice the last one.
+    /// Of each station and notice the last one. Which key is used last is said as the desk would know it, whatever told.
     key_notes: BTreeMap<(String, u8), (Timestamp, Step)>,
+    rings: BTreeMap<String, KeyRing>,
     /// What a station was told when it was new, by command.
     contacts: BTreeMap<(String, String), Ended>,
     /// The last changes of its password, and the last one of its MN, that the station may have made; oldest first.
@@ -48,22 +49,43 @@ impl Ledger {
         match (&step, id) {
             // What the stations' connections write they remember themselves.
             (Step::Refused { .. } | Step::Moved { .. }, _) => {}
-            (Step::Key { key, .. }, _) => {
+            (Step::Key { key, created, state, .. }, _) => {
+                let ring = self.rings.entry(mn.clone()).or_default();
+                if let Ok(key) = Key::from_text(key) {
+                    ring.note(created, &key, *state);
+                }
+                let held = [ring.used(), ring.unknown()].map(|created| created.map(str::to_owned));
+                if let [Some(created), _] = held.clone()
+                    && let Some(note) = self.key_notes.get_mut(&(mn.clone(), KeyNotice::Used as u8))
+                {
+                    *note = (at, Step::KeyNote { mn: mn.clone(), created, notice: KeyNotice::Used });
+                }
                 let (key, dropped) = (key.clone(), is_state(&step, KeyState::Dropped));
                 let keys = self.keys.entry(mn).or_default();
                 keys.retain(|(_, known)| !matches!(known, Step::Key { key: other, .. } if *other == key));
                 if !dropped {
                     keys.push((at, step));
                 }
-                // The newest proven one is never given up: without it nothing can be opened or offered. Refused ones go first.
+                // The newest proven one is never given up: without it nothing can be opened or offered; nor the one that the station uses or
+                // may have taken. Refused ones go first.
                 if keys.len() > 2 * KEYS_MAX {
                     let newest = keys.iter().rposition(|(_, known)| is_state(known, KeyState::Proven));
                     let refused = keys.iter().position(|(_, known)| is_state(known, KeyState::Refused));
-                    let oldest = refused.or_else(|| (0..keys.len()).find(|at| Some(*at) != newest));
+                    let is_held = |at: usize| {
+                        let known = keys.get(at).map(|(_, known)| known);
+                        matches!(known, Some(Step::Key { created, .. }) if held.iter().flatten().any(|held| held == created))
+                    };
+                    let oldest = refused.or_else(|| (0..keys.len()).find(|at| Some(*at) != newest && !is_held(*at)));
                     oldest.map(|at| keys.remove(at));
                 }
             }
-            (Step::KeyNote { notice, .. }, _) => {
+            (Step::KeyNote { notice, created, .. }, _) => {
+                let ring = self.rings.entry(mn.clone()).or_default();
+                match notice {
+                    KeyNotice::Used => ring.note_used(created),
+                    KeyNotice::Unknown => ring.note_unknown(created),
+                    KeyNotice::Due | KeyNotice::Asked => {}
+                }
                 self.key_notes.insert((mn, *notice as u8), (at, step));
             }
             (Step::Clock { .. }, _) => {

@@ -271,7 +271,7 @@ impl Desk {
         if let (Some(json), Some(id), false) = (step.status(now.wall), step.id(), beside) {
             effects.push(Effect::Status { mn: mn.clone(), id: id.to_owned(), json });
         }
-        let (follow, changed) = self.settle(&step, now);
+        let (follow, changed) = self.settle(&step);
         effects.extend(changed.then_some(Effect::Follow));
         effects.extend(self.record(follow));
         if let Step::Key { created, state: KeyState::Offered, .. } = &step
@@ -291,7 +291,7 @@ impl Desk {
     }
 
     /// What a durable step changes; steps that follow from it, and whether [`Desk::followed`] has changed.
-    fn settle(&mut self, step: &Step, now: Moment) -> (Vec<Step>, bool) {
+    fn settle(&mut self, step: &Step) -> (Vec<Step>, bool) {
         let Some(mut lane) = self.lanes.hold(step.mn()) else { return (Vec::new(), false) };
         match step {
             Step::Queued { id, .. } | Step::Confirmed { id, .. } => {
@@ -329,7 +329,11 @@ impl Desk {
                 let mn = step.mn().to_owned();
                 if active.exchange.order.cn == SET_KEY.cn {
                     let created = active.exchange.key_created().unwrap_or_default().to_owned();
-                    return (rotation::ended(&lane.keys, mn, created, *outcome, active.count), false);
+                    if *outcome == Outcome::Done {
+                        // The station's word counts as a change, whatever was said before.
+                        lane.used_said = None;
+                    }
+                    return (rotation::ended(&lane.keys, mn, created, *outcome, &active), false);
                 }
                 drop(lane);
                 return (Vec::new(), self.follow_what_ended(&mn, &active.exchange, *outcome, active.count));
@@ -344,9 +348,13 @@ impl Desk {
                 return (Vec::new(), true);
             }
             Step::KeyNote { created, notice: KeyNotice::Used, .. } => {
-                lane.keys.note_used(created);
-                (lane.used_noted, lane.used_said) = (Some(now.steady), Some(created.clone()));
+                // What was heard while the step was on its way to the disk is newer.
+                if lane.used_said.as_deref() != Some(created) {
+                    lane.keys.note_used(created);
+                    lane.used_said = Some(created.clone());
+                }
             }
+            Step::KeyNote { created, notice: KeyNotice::Unknown, .. } => lane.keys.note_unknown(created),
             Step::KeyNote { created, notice: KeyNotice::Due, .. } => lane.key_due = Some(created.clone()),
             Step::KeyNote { notice: KeyNotice::Asked, .. }
             | Step::Sent { .. }

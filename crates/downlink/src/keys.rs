@@ -3,8 +3,10 @@
 //!
 //! What must stay true:
 //! * a key that may be at the station is held and tried. One that the station refused is tried last, and is what is given up first when
-//!   there are more than [`KEYS_MAX`]; an offered key, the newest proven one and the one that the station last used are never given up
-//!   for another;
+//!   there are more than [`KEYS_MAX`]; an offered key, the newest proven one, the one that the station last used and the one of which
+//!   nobody knows whether the station took it are never given up for another;
+//! * of a key that went out and was neither taken nor refused for certain, a frame of now tells: until one did, it is unknown, and a refusal of
+//!   a later packet says nothing of it;
 //! * what goes to the station is sealed under the key that it last used, as far as anything has told: a frame that the key opened, the
 //!   station's own word that it took one (9012), or a registration that is newer than both.
 
@@ -52,6 +54,8 @@ pub struct KeyRing {
     held: Vec<Held>,
     /// When the key that the station last used was created.
     used: Option<String>,
+    /// When the key was created that the station may have taken or not.
+    unknown: Option<String>,
 }
 
 impl KeyRing {
@@ -70,6 +74,9 @@ impl KeyRing {
             && known == used
         {
             created.clone_into(used);
+        }
+        if state != KeyState::Offered && self.unknown.as_deref() == Some(created) {
+            self.unknown = None;
         }
         self.held.retain(|held| held.key != *key);
         if state == KeyState::Dropped {
@@ -91,8 +98,8 @@ impl KeyRing {
         let newest = self.held.iter().position(|held| held.state == KeyState::Proven);
         let offered = self.held.iter().position(|held| held.state == KeyState::Offered);
         let free = |at: &usize| {
-            let used = self.held.get(*at).is_some_and(|held| self.is_used(held));
-            Some(*at) != newest && Some(*at) != offered && !used
+            let kept = |held: &Held| self.is_used(held) || self.unknown.as_deref() == Some(held.created.as_str());
+            Some(*at) != newest && Some(*at) != offered && !self.held.get(*at).is_some_and(kept)
         };
         let of = |state: KeyState| {
             (0..self.held.len()).rev().filter(free).find(|at| self.held.get(*at).is_some_and(|h| h.state == state))
@@ -111,13 +118,33 @@ impl KeyRing {
         }
     }
 
-    /// A ring of what [`KeyRing::held`] gave.
-    #[must_use]
-    pub fn of(held: impl IntoIterator<Item = (String, Key, KeyState)>) -> KeyRing {
-        KeyRing {
-            held: held.into_iter().map(|(created, key, state)| Held { created, key, state }).collect(),
-            used: None,
+    /// The station may have taken the key of this time of creation or not.
+    pub fn note_unknown(&mut self, created: &str) {
+        if self.held.iter().any(|held| held.created == created && held.state == KeyState::Offered) {
+            self.unknown = Some(created.to_owned());
         }
+    }
+
+    /// A frame of now under another key told that the station did not take the unknown one; whether there was one.
+    pub(super) fn told(&mut self) -> bool {
+        self.unknown.take().is_some()
+    }
+
+    /// When the key was created of which nobody knows whether the station took it.
+    #[must_use]
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
+    }
+
+    /// A ring of what [`KeyRing::held`], [`KeyRing::used`] and [`KeyRing::unknown`] gave.
+    #[must_use]
+    pub fn of(
+        held: impl IntoIterator<Item = (String, Key, KeyState)>,
+        used: Option<String>,
+        unknown: Option<String>,
+    ) -> KeyRing {
+        let held = held.into_iter().map(|(created, key, state)| Held { created, key, state }).collect();
+        KeyRing { held, used, unknown }
     }
 
     /// Every key with the time of its creation and what is known of it, in the order in which they are to be tried.
@@ -199,6 +226,26 @@ mod tests {
         assert_eq!(ring.to_try().count(), KEYS_MAX);
         assert!(ring.to_try().any(|k| *k == key(1)) && ring.to_try().any(|k| *k == key(2)));
         assert_eq!(ring.to_try().next(), Some(&key(2)), "a refused key is tried last");
+    }
+
+    #[test]
+    fn a_key_that_the_station_may_have_is_never_given_up() {
+        let mut ring = KeyRing::default();
+        ring.note("20260101000000000", &key(1), KeyState::Proven);
+        ring.note("20260102000000000", &key(2), KeyState::Offered);
+        ring.note_unknown("20260102000000000");
+        for n in 3..20 {
+            ring.note(&format!("202603{n:02}000000000"), &key(n), KeyState::Offered);
+            ring.note(
+                &format!("202603{n:02}000000000"),
+                &key(n),
+                if n % 2 == 0 { KeyState::Refused } else { KeyState::Proven },
+            );
+        }
+        assert_eq!((ring.to_try().count(), ring.unknown()), (KEYS_MAX, Some("20260102000000000")));
+        assert!(ring.to_try().any(|k| *k == key(2)));
+        ring.note("20260102000000000", &key(2), KeyState::Proven);
+        assert_eq!(ring.unknown(), None, "a frame opened with it");
     }
 
     #[test]

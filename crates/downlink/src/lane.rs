@@ -5,19 +5,20 @@
 //! | Recording | the step `sent` is durable | Asked: the bytes go out |
 //! | Asked | 9011 QnRtn=1, or data | Accepted |
 //! | Asked | another QnRtn | Ending: refused |
-//! | Asked | answer time-out | Recording: the same QN again; after the last resend Ending: no-answer |
+//! | Asked | answer time-out | Recording: the same QN again; after the last resend Ending: no-answer; of a new key Returned |
 //! | Accepted | data | Accepted, time starts anew |
 //! | Accepted | 9012 | Ending |
 //! | Accepted | execution time-out | Ending: timed-out; nothing is sent again |
 //! | any | the station shows that it did it (a new key, password or MN in use) | Shown: a last answer is waited for shortly, then Ending: done |
 //! | Asked | the station of a new key comes back | Returned |
-//! | Returned | a frame under the old key, or time | Asked, and at once Recording |
+//! | Returned | a frame under the old key | Asked, and at once Recording |
+//! | Returned | time | Ending: no-answer |
 //! | Unsettled | a frame under the old key, or time | Ending as it would have ended |
 //! | Ending | the step `ended` is durable | the next one |
 //!
 //! A new key has two more ways, because its station may have taken it without a word of it arriving: an outcome that is not certain
-//! (no answer, a refusal of a resend, silence after 9011) is Unsettled until a frame tells which key the station uses; and when the station
-//! comes back, nothing is sent again before a frame told that.
+//! (no answer, a refusal of a resend, silence after 9011) is Unsettled until a frame tells which key the station uses; and nothing is sent
+//! again, nor the next new key, before a frame told that. Heartbeats and answers are not sealed and tell nothing.
 //!
 //! While history flows, an operator's command is carried out between its packets, if the station answers with our QN: the history stands
 //! beside, its packets and its 9012 are taken as before, and its time runs.
@@ -97,6 +98,8 @@ pub(super) struct Active {
     pub(super) packets: u64,
     /// Whether the station answers with our QN: then its answers to two commands can be told apart.
     pub(super) identified: bool,
+    /// Whether a frame told, after all that was sent, that the station did not take the new key.
+    pub(super) told: bool,
 }
 
 /// Whether the station can be spoken to.
@@ -129,9 +132,11 @@ pub(super) struct Lane {
     pub(super) key_given: Option<Steady>,
     /// The key whose age was said.
     pub(super) key_due: Option<String>,
-    /// When the key in use was last noted, and which one the steps tell of.
-    pub(super) used_noted: Option<Steady>,
+    /// Since when changes of the key in use are counted, how many were noted since, and which key the steps tell of.
+    pub(super) used_noted: Option<(Steady, u32)>,
     pub(super) used_said: Option<String>,
+    /// Whether another one is in use than they tell of.
+    pub(super) used_waits: bool,
     /// Whether it was ever heard.
     pub(super) heard: bool,
     pub(super) heard_st: Option<String>,
@@ -158,6 +163,7 @@ impl Lane {
             key_due: None,
             used_noted: None,
             used_said: None,
+            used_waits: false,
             heard: false,
             heard_st: None,
             heard_pw: None,
@@ -190,6 +196,7 @@ impl Lane {
                 && e.confirm.is_none()
                 && e.expires > now.steady
                 && self.way(e.order).is_some()
+                && (e.order.cn != SET_KEY.cn || self.keys.unknown().is_none())
                 && (!between || e.origin == Origin::Operator && e.bound("BeginTime=").is_none())
         };
         // The first of the highest priority: the queue is in the order of arrival. A logger is given its MN before all else.
@@ -203,8 +210,8 @@ impl Lane {
         if exchange.sets_the_loggers_clock() {
             self.clock.noted(now.steady);
         }
-        let active =
-            Active { exchange, qn, segment, count: 1, phase: Phase::Recording(now), packets: 0, identified: false };
+        let phase = Phase::Recording(now);
+        let active = Active { exchange, qn, segment, count: 1, phase, packets: 0, identified: false, told: false };
         if between {
             self.beside = self.active.take();
         }
@@ -314,6 +321,7 @@ impl Lane {
             active.segment = segment;
         }
         active.phase = Phase::Recording(now);
+        active.told = false;
         let sets_clock = active.exchange.sets_the_loggers_clock();
         if sets_clock {
             self.clock.noted(now.steady);
@@ -340,6 +348,7 @@ impl Lane {
 
     /// Resends, time-outs and expiries that are due.
     pub(super) fn due(&mut self, now: Moment, settings: &Settings, out: &mut Vec<Step>) {
+        self.note_used(now, out);
         self.due_of_active(now, settings, out);
         self.of_beside(|lane| lane.due_of_active(now, settings, out));
     }
@@ -375,7 +384,12 @@ impl Lane {
         let late = active.exchange.expires <= now.steady;
         match active.phase {
             Phase::Asked(until) | Phase::Returned(until) if until > now.steady => {}
-            Phase::Asked(_) | Phase::Returned(_)
+            Phase::Returned(_) if here || late => self.end(Outcome::NoAnswer, None, out),
+            Phase::Asked(_) if active.is_a_key_to_be_told_of() && active.count <= settings.resends && !late => {
+                let until = now.steady.after(settings.execution_timeout);
+                self.active.iter_mut().for_each(|active| active.phase = Phase::Returned(until));
+            }
+            Phase::Asked(_)
                 if active.count <= settings.resends && here && !(late && active.exchange.holds_a_time()) =>
             {
                 if let Some(active) = self.active.as_mut() {
@@ -383,8 +397,9 @@ impl Lane {
                 }
                 self.compose(now, out);
             }
-            Phase::Asked(_) | Phase::Returned(_) if active.count <= settings.resends && !here && !late => {}
-            Phase::Asked(_) | Phase::Returned(_) => self.unsettle(Outcome::NoAnswer, None, now, settings, out),
+            Phase::Returned(_) => {}
+            Phase::Asked(_) if active.count <= settings.resends && !here && !late => {}
+            Phase::Asked(_) => self.unsettle(Outcome::NoAnswer, None, now, settings, out),
             Phase::Accepted(until) if until > now.steady => {}
             Phase::Accepted(_) => self.unsettle(Outcome::TimedOut, None, now, settings, out),
             Phase::Unsettled(until, outcome, code) if until <= now.steady && (here || late) => {
@@ -417,7 +432,7 @@ impl Lane {
                 | Phase::Shown(until) => Some(until),
             }
         });
-        waiting.chain(active).min()
+        waiting.chain(active).chain(self.used_deadline()).min()
     }
 
     /// It ends so; of a key that may have been taken all the same, not before a frame tells or nothing does for long.
@@ -479,9 +494,15 @@ impl Lane {
     pub(super) fn other_key_heard(&mut self, now: Moment, out: &mut Vec<Step>) {
         let Some(active) = self.active.as_mut().filter(|active| active.exchange.order.cn == SET_KEY.cn) else { return };
         match active.phase {
-            Phase::Unsettled(_, outcome, code) => self.end(outcome, code, out),
-            // It came back without the new key: it can be given once more.
-            Phase::Returned(_) => active.phase = Phase::Asked(now.steady),
+            Phase::Unsettled(_, outcome, code) => {
+                active.told = true;
+                self.end(outcome, code, out);
+            }
+            // It is there without the new key: it can be given once more.
+            Phase::Returned(_) => {
+                active.told = true;
+                active.phase = Phase::Asked(now.steady);
+            }
             Phase::Asked(_) | Phase::Recording(_) | Phase::Accepted(_) | Phase::Shown(_) | Phase::Ending => {}
         }
     }
@@ -507,6 +528,11 @@ impl Lane {
 }
 
 impl Active {
+    /// Whether it gives a key that went out, and no frame has told yet that the station does not have it.
+    fn is_a_key_to_be_told_of(&self) -> bool {
+        self.exchange.order.cn == SET_KEY.cn && !self.told
+    }
+
     /// Whether an operator's command may be given between its packets: history flows, and the station says what it answers to.
     fn leaves_room(&self) -> bool {
         let history = self.exchange.bound("BeginTime=").is_some();

@@ -56,6 +56,7 @@ mod step;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod used;
 mod value;
 
 pub use desk::{Desk, Effect, Followed, Spoken, Tally};

@@ -85,6 +85,8 @@ pub enum KeyNotice {
     Due,
     /// The station asks for a new one (1014; HJ 212-2025, C.7).
     Asked,
+    /// It was sent, and whether the station took it is not known: a frame will tell.
+    Unknown,
 }
 
 /// One step.

@@ -13,7 +13,7 @@ use super::Interpreter;
 use hj212::seal_form::{Padding, Writing};
 use hj212::sm4::{self, CheckedOver, Key, Unsealed};
 use hj212::{Deviation, Deviations, Edition, Header, Seal, SealForm, Spoken, is_rest_of_text, packet};
-use hj212_downlink::{KeyRing, KeyState, StationKey, Step};
+use hj212_downlink::{KeyNotice, KeyRing, KeyState, StationKey, Step};
 use hj212_model::message::dialect::Shown;
 use hj212_model::message::{Heard, StationFacts};
 
@@ -131,6 +131,8 @@ pub(super) struct Kept {
     created: String,
     key: [u8; sm4::GROUP],
     state: KeyState,
+    used: bool,
+    unknown: bool,
 }
 
 impl Keys {
@@ -207,18 +209,24 @@ impl Keys {
 
     /// The keys from the journal, for a snapshot.
     pub(super) fn kept(&self) -> BTreeMap<&str, Vec<Kept>> {
-        let kept = |(created, key, state): (&str, &Key, KeyState)| Kept {
+        let kept = |ring: &KeyRing, (created, key, state): (&str, &Key, KeyState)| Kept {
             created: created.to_owned(),
             key: *key.bytes(),
             state,
+            used: ring.used() == Some(created),
+            unknown: ring.unknown() == Some(created),
         };
-        self.rings.iter().map(|(mn, ring)| (mn.as_str(), ring.held().map(kept).collect())).collect()
+        let all = |ring: &KeyRing| ring.held().map(|held| kept(ring, held)).collect();
+        self.rings.iter().map(|(mn, ring)| (mn.as_str(), all(ring))).collect()
     }
 
     /// The keys of a snapshot.
     pub(super) fn restore(kept: BTreeMap<String, Vec<Kept>>) -> Keys {
         let ring = |kept: Vec<Kept>| {
-            KeyRing::of(kept.into_iter().map(|kept| (kept.created, Key::from_bytes(kept.key), kept.state)))
+            let first = |is: fn(&Kept) -> bool| kept.iter().find(|kept| is(kept)).map(|kept| kept.created.clone());
+            let (used, unknown) = (first(|kept| kept.used), first(|kept| kept.unknown));
+            let held = kept.into_iter().map(|kept| (kept.created, Key::from_bytes(kept.key), kept.state));
+            KeyRing::of(held, used, unknown)
         };
         let rings = kept.into_iter().map(|(mn, kept)| (mn, ring(kept))).collect();
         Keys { rings, ..Keys::default() }
@@ -234,8 +242,17 @@ fn check_of(heard: &Heard<'_>) -> Option<u16> {
 }
 
 impl Interpreter {
-    /// Notes the key that a step of a command tells of; whether it is such a step.
+    /// Notes the key that a step of a command tells of; whether it is such a step. What else a step says of a key decides which one is kept.
     pub(super) fn note_key(&mut self, step: &Step) -> bool {
+        if let Step::KeyNote { mn, created, notice } = step
+            && let Some(ring) = self.keys.rings.get_mut(mn)
+        {
+            match notice {
+                KeyNotice::Used => ring.note_used(created),
+                KeyNotice::Unknown => ring.note_unknown(created),
+                KeyNotice::Due | KeyNotice::Asked => {}
+            }
+        }
         let Step::Key { mn, created, key, state, .. } = step else { return false };
         let Ok(key) = Key::from_text(key) else { return false };
         self.keys.rings.entry(mn.clone()).or_default().note(created, &key, *state);

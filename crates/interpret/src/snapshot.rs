@@ -26,7 +26,7 @@ use hj212_model::message::{Context, Timestamp};
 const MAGIC: &[u8] = b"hj212-interpret";
 
 /// The number of this layout; grows with every change of anything in [`State`].
-const LAYOUT: u16 = 35;
+const LAYOUT: u16 = 36;
 
 /// What a snapshot holds, borrowed for writing.
 #[derive(Serialize)]

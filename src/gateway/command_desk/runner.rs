@@ -320,7 +320,8 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
         };
         let header = packet::parse(&opened.segment);
         let mut effects = self.desk.heard(mn, &header, now);
-        effects.extend(self.desk.opened(mn, opened.key, !header.rf, now));
+        let live = self.desk.is_of_now(mn, &header, Some(header.area), now);
+        effects.extend(self.desk.opened(mn, opened.key, live, now));
         effects
     }
 
@@ -328,7 +329,8 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     fn shown(&self, mn: &str, frame: &Stored) -> Option<(usize, bool)> {
         let (said, keys) = frame.sealed.zip(self.keys(mn))?;
         let key = sm4::key_of(&frame.segment, said, keys.to_try())?;
-        Some((key, !packet::parse(&frame.segment).rf))
+        let now = Moment { wall: frame.at, ..self.now() };
+        Some((key, self.desk.is_of_now(mn, &packet::parse(&frame.segment), None, now)))
     }
 
     /// The form that a station is registered to seal in.

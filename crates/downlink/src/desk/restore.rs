@@ -36,17 +36,17 @@ impl Desk {
             }
             desk.replay(&step, at, now);
             // What follows from a step that was durable was asked for then, and is in the steps or was lost with the last run.
-            let (follow, _) = desk.settle(&step, now);
-            desk.follow_again(follow, now);
+            let (follow, _) = desk.settle(&step);
+            desk.follow_again(follow);
         }
         desk.forget_registered(|_| false);
         desk
     }
 
     /// What follows from a step and is not seen in a later one is taken as done: it says nothing new.
-    fn follow_again(&mut self, steps: Vec<Step>, now: Moment) {
+    fn follow_again(&mut self, steps: Vec<Step>) {
         for step in steps {
-            self.settle(&step, now);
+            self.settle(&step);
         }
     }
 
@@ -74,8 +74,8 @@ impl Desk {
                     let (qn, segment, phase) = (qn.clone(), segment.clone(), Phase::Asked(now.steady));
                     // A second one is given between the packets of a history.
                     lane.beside = lane.active.take().or(lane.beside.take());
-                    lane.active =
-                        Some(Active { exchange, qn, segment, count: *count, phase, packets: 0, identified: false });
+                    let (count, packets, identified, told) = (*count, 0, false, false);
+                    lane.active = Some(Active { exchange, qn, segment, count, phase, packets, identified, told });
                 } else if let Some(active) = lane.under_way().find(|a| a.exchange.id == *id) {
                     active.count = *count;
                     active.segment.clone_from(segment);

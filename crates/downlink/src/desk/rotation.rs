@@ -1,22 +1,21 @@
 //! Keys (HJ 212-2025, 6.4.3): given, taken, refused, shown in use, asked for, due.
 //!
 //! What must stay true: a key is durable before it is offered; one that may be at the station is offered again rather than replaced;
-//! what a frame shows of the key in use decides, whatever was answered.
+//! what a frame of now shows of the key in use decides, whatever was answered; a refusal tells of the packet that was refused and of no other;
+//! where it is not known whether the station took a key, that is durable, and no key is sent before a frame has told.
 
 use super::{Desk, Effect, key_step, of};
 use crate::Address;
 use crate::keys::KeyRing;
 use crate::keys::KeyState;
-use crate::lane::key_area;
+use crate::lane::{Active, key_area};
 use crate::moment::{self, Moment, micros};
 use crate::refusal::{Fault, Refusal};
 use crate::request::{Ask, Request, is_id, is_own_id};
 use crate::step::{KeyNotice, Origin, Outcome, Step};
 use crate::table::SET_KEY;
+use hj212::Header;
 use hj212::sm4::Key;
-
-/// The key in use is noted at most so often, whatever a station shows.
-const NOTED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Who wanted a key, under which id, and why.
 #[derive(Debug)]
@@ -28,16 +27,20 @@ pub(super) struct Rotation {
     pub(super) expires: hj212_model::message::Timestamp,
 }
 
-/// What the end of a rotation says about its key: refused at once, the station has not got it; done, it uses it from now on. Of all
-/// else the key is kept as it is: a frame will tell.
-pub(super) fn ended(ring: &KeyRing, mn: String, created: String, outcome: Outcome, count: u8) -> Vec<Step> {
-    let Some((key, state)) = ring.created_at(&created) else { return Vec::new() };
-    if outcome == Outcome::Refused && count == 1 && state == KeyState::Offered {
-        vec![key_step(&mn, &created, key, KeyState::Refused)]
-    } else if outcome == Outcome::Done && ring.used() != Some(&created) {
-        vec![Step::KeyNote { mn, created, notice: KeyNotice::Used }]
-    } else {
-        Vec::new()
+/// What the end of a rotation says about its key: its only packet refused, the station has not got it; done, it uses it from now on. Of all
+/// else the key is kept as it is, and unless a frame has told already, it is unknown whether the station took it.
+pub(super) fn ended(ring: &KeyRing, mn: String, created: String, outcome: Outcome, active: &Active) -> Vec<Step> {
+    let note = |notice| vec![Step::KeyNote { mn: mn.clone(), created: created.clone(), notice }];
+    match ring.created_at(&created) {
+        None => Vec::new(),
+        Some(_) if outcome == Outcome::Done && ring.used() != Some(&created) => note(KeyNotice::Used),
+        Some((_, KeyState::Proven | KeyState::Refused | KeyState::Dropped)) => Vec::new(),
+        Some(_) if outcome == Outcome::Done || ring.unknown() == Some(&created) => Vec::new(),
+        Some((key, KeyState::Offered)) if outcome == Outcome::Refused && active.count == 1 && active.told => {
+            vec![key_step(&mn, &created, key, KeyState::Refused)]
+        }
+        Some((_, KeyState::Offered)) if active.told || outcome == Outcome::Failed && active.count == 1 => Vec::new(),
+        Some((_, KeyState::Offered)) => note(KeyNotice::Unknown),
     }
 }
 
@@ -62,9 +65,11 @@ impl Desk {
         // The oldest first, so that the newest is what is used unless something else was told.
         let keys: Vec<(String, Key, KeyState)> =
             ring.held().map(|(at, key, state)| (at.to_owned(), key.clone(), state)).collect();
-        let used = ring.used().map(str::to_owned);
+        let (used, unknown) = (ring.used().map(str::to_owned), ring.unknown().map(str::to_owned));
         let mut steps: Vec<Step> = keys.iter().rev().map(|(at, key, state)| key_step(mn, at, key, *state)).collect();
-        steps.extend(used.map(|created| Step::KeyNote { mn: mn.to_owned(), created, notice: KeyNotice::Used }));
+        let note = |created, notice| Step::KeyNote { mn: mn.to_owned(), created, notice };
+        steps.extend(used.map(|created| note(created, KeyNotice::Used)));
+        steps.extend(unknown.map(|created| note(created, KeyNotice::Unknown)));
         self.record(steps)
     }
 
@@ -217,21 +222,16 @@ impl Desk {
         let Some(mut lane) = self.lanes.hold(mn) else { return Vec::new() };
         let Some((created, key, state)) = lane.keys.number(number) else { return Vec::new() };
         let (created, mut steps) = (created.to_owned(), Vec::new());
-        let noted = lane.used_noted.is_some_and(|last| now.steady.since(last) < NOTED_EVERY);
-        let other = live && lane.used_said.as_deref() != Some(created.as_str());
         // Frames come faster than steps are on disk.
         let said = |step: &Step| matches!(step, Step::Key { mn: own, created: of, state: KeyState::Proven, .. } if own == mn && *of == created);
         if state != KeyState::Proven {
             if !self.pending.values().any(said) {
                 steps.push(key_step(mn, &created, key, KeyState::Proven));
             }
-        } else if other && !noted {
-            steps.push(Step::KeyNote { mn: mn.to_owned(), created: created.clone(), notice: KeyNotice::Used });
-            lane.used_noted = Some(now.steady);
+        } else if live {
+            lane.key_shown(&created, now, &mut steps);
         }
-        if live && state == KeyState::Proven {
-            lane.keys.note_used(&created);
-        }
+        let told = live && lane.keys.unknown() != Some(&created) && lane.keys.told();
         if lane.gives_key(&created) {
             lane.shown(now);
         } else if live {
@@ -240,7 +240,17 @@ impl Desk {
         drop(lane);
         let mut effects = self.record(steps);
         effects.extend(self.due_of(mn, now));
+        if told {
+            // A key that waited for that can be given now.
+            effects.extend(self.advance(mn, now));
+        }
         effects
+    }
+
+    /// Whether a frame of this station was made now, which [`Desk::opened`] is told; `area`: as it was opened, `None` if it cannot be read.
+    #[must_use]
+    pub fn is_of_now(&self, mn: &str, header: &Header<'_>, area: Option<&[u8]>, now: Moment) -> bool {
+        self.lanes.get(mn).is_some_and(|lane| lane.is_of_now(header, area, now.wall))
     }
 
     /// Keys that are as old as they may get, each said once. To be called about once an hour.

@@ -2,6 +2,8 @@
 
 use super::super::*;
 use super::stage::{Stage, address, open_settings};
+use crate::compact::Ledger;
+use crate::moment;
 use hj212::sm4::{self, Key};
 use hj212::{Edition, packet};
 
@@ -17,9 +19,15 @@ fn mn() -> String {
     address(Edition::V2025).mn
 }
 
-/// A data frame of the station, as it reads when it is opened.
-fn data() -> String {
-    format!("QN=20261123100000001;ST=32;CN=2011;PW=123456;MN={};Flag=9;CP=&&DataTime=20261123100000&&", mn())
+/// A data frame that the station makes now, as it reads when it is opened.
+fn data(stage: &Stage) -> String {
+    made(moment::of(stage.now.wall))
+}
+
+/// The same of a time in milliseconds.
+fn made(at: i64) -> String {
+    let qn = moment::qn(at);
+    format!("QN={qn};ST=32;CN=2011;PW=123456;MN={};Flag=9;CP=&&DataTime={}&&", mn(), &qn[..14])
 }
 
 fn plain(cn: u16, qn: &str, body: &str) -> String {
@@ -33,12 +41,12 @@ fn number(stage: &Stage, text: &str) -> usize {
 
 fn says(stage: &mut Stage, text: &str) {
     let number = number(stage, text);
-    stage.says(&mn(), &data(), Some(number));
+    stage.says(&mn(), &data(stage), Some(number));
 }
 
 fn comes(stage: &mut Stage, text: &str) {
     let number = number(stage, text);
-    stage.comes(&address(Edition::V2025), &data(), Some(number));
+    stage.comes(&address(Edition::V2025), &data(stage), Some(number));
 }
 
 fn ask(stage: &mut Stage, id: &str, new: &str) -> Result<(), Refusal> {
@@ -124,6 +132,8 @@ fn a_refusal_of_a_resend_destroys_nothing_and_waits_for_a_frame_that_tells() {
     for (shown, outcome, seals) in [(NEW, Outcome::Done, NEW), (OLD, Outcome::Refused, OLD)] {
         let mut stage = sent();
         stage.line("after 11s");
+        assert_eq!(stage.sent.len(), 1, "nothing has told");
+        says(&mut stage, OLD);
         assert_eq!(stage.sent.len(), 2);
         let qn = stage.sent[1].0.clone();
         stage.says(&mn(), &plain(9011, &qn, "QnRtn=9"), None);
@@ -165,14 +175,12 @@ fn the_key_that_the_station_last_used_seals_the_next_one() {
     // The logger is reset to its first key; a record of before under the newer one tells nothing.
     says(&mut stage, OLD);
     let number = number(&stage, NEW);
-    stage.says(&mn(), &data().replace("Flag=9;", "Flag=9;RF=1;"), Some(number));
+    let kept = data(&stage).replace("Flag=9;", "Flag=9;RF=1;");
+    stage.says(&mn(), &kept, Some(number));
     ask(&mut stage, "k2", "1111111111111111").unwrap();
     assert_eq!(under(&stage), OLD);
-    // Over a restart, too; that is noted once a minute at most.
+    // Over a restart, too: it was said at once.
     let mut stage = stage;
-    stage.line("after 61s");
-    says(&mut stage, OLD);
-    says(&mut stage, OLD);
     assert_eq!(stage.steps("key-note"), 2);
     stage.killed();
     assert_eq!(stage.desk.keys(&mn()).unwrap().sealing().unwrap().1, &key(OLD));
@@ -234,4 +242,122 @@ fn the_keys_go_with_a_station_that_has_another_mn() {
     assert!(own.held().eq(other.held()), "{own:?} {other:?}");
     assert_eq!(other.sealing().unwrap().1, &key(OLD));
     assert_eq!(stage.desk.inherit_keys(&mn(), &new.mn), [], "it has its own by now");
+}
+
+fn heartbeat(stage: &mut Stage) {
+    stage.says(&mn(), &plain(9015, "20261123100000777", ""), None);
+}
+
+#[test]
+fn a_key_that_may_be_at_the_station_is_kept_whatever_is_refused_and_nothing_is_sent_before_a_frame_told() {
+    for kill in [false, true] {
+        // The station took it, the answer is lost, and heartbeats alone follow.
+        let mut stage = sent();
+        stage.line("offline");
+        stage.comes(&address(Edition::V2025), &plain(9015, "20261123100000777", ""), None);
+        for _ in 0..40 {
+            stage.line("after 60s");
+            heartbeat(&mut stage);
+        }
+        assert_eq!((stage.sent.len(), stage.outcome("k1")), (1, Some(Outcome::NoAnswer)));
+        let unknown = stage.desk.keys(&mn()).unwrap().unknown().map(str::to_owned);
+        assert!(unknown.is_some());
+        if kill {
+            stage.killed();
+            stage.comes(&address(Edition::V2025), &plain(9015, "20261123100000777", ""), None);
+        }
+        // Each further request waits.
+        ask(&mut stage, "k2", "0000000000000000").unwrap();
+        stage.line("after 60s");
+        heartbeat(&mut stage);
+        // A kept frame tells nothing, RF or not.
+        let (number, before) = (number(&stage, OLD), moment::of(stage.now.wall) - 1_300_000);
+        stage.says(&mn(), &made(before), Some(number));
+        assert_eq!((stage.sent.len(), stage.steps("key")), (1, 2), "no other key was made");
+        let qn = stage.sent[0].0.clone();
+        stage.says(&mn(), &plain(9011, &qn, "QnRtn=9"), None);
+        assert_eq!(stage.desk.keys(&mn()).unwrap().unknown().map(str::to_owned), unknown);
+        // A frame of now tells.
+        let mut other = sent_twice(stage, NEW);
+        assert_eq!(other.desk.keys(&mn()).unwrap().sealing().unwrap().1, &key(NEW));
+        assert_eq!((other.sent.len(), under(&other)), (2, NEW), "it is sent as a renewal of what holds");
+        other.line("after 1s");
+    }
+}
+
+/// The station shows this key, and what waited for that is sent.
+fn sent_twice(mut stage: Stage, shown: &'static str) -> Stage {
+    says(&mut stage, shown);
+    says(&mut stage, shown);
+    stage
+}
+
+#[test]
+fn a_key_that_waited_is_given_once_a_frame_of_now_shows_the_old_one_and_its_refusal_counts_then() {
+    let mut stage = sent();
+    stage.line("offline");
+    stage.comes(&address(Edition::V2025), &plain(9015, "20261123100000777", ""), None);
+    stage.line("after 3600s");
+    assert_eq!((stage.sent.len(), stage.outcome("k1")), (1, Some(Outcome::NoAnswer)));
+    ask(&mut stage, "k2", "0000000000000000").unwrap();
+    let mut stage = sent_twice(stage, OLD);
+    assert_eq!((stage.sent.len(), under(&stage)), (2, OLD));
+    let qn = stage.sent[1].0.clone();
+    stage.says(&mn(), &plain(9011, &qn, "QnRtn=9"), None);
+    assert_eq!(stage.outcome("k2"), Some(Outcome::Refused));
+    let ring = stage.desk.keys(&mn()).unwrap();
+    assert_eq!((ring.offered(), ring.unknown()), (None, None));
+    assert!(ring.to_try().any(|held| *held == key(NEW)), "it is still tried");
+}
+
+#[test]
+fn which_key_is_used_is_told_by_frames_of_now_and_by_no_others() {
+    let mut stage = sent();
+    let qn = stage.sent[0].0.clone();
+    stage.says(&mn(), &plain(9012, &qn, "ExeRtn=1"), None);
+    says(&mut stage, NEW);
+    let (old, now) = (number(&stage, OLD), moment::of(stage.now.wall));
+    let told = |stage: &Stage| stage.desk.keys(&mn()).unwrap().sealing().unwrap().1 == &key(OLD);
+    let data_of = |at: i64| made(at).split_once("CP=").unwrap().1.to_owned();
+    let head_of = |at: i64| made(at).split_once("CP=").unwrap().0.to_owned() + "CP=";
+    for kept in [made(now - 1_300_000), made(now - 7_200_000), head_of(now) + &data_of(now - 7_200_000)] {
+        stage.says(&mn(), &kept, Some(old));
+        assert!(!told(&stage), "{kept}");
+    }
+    stage.says(&mn(), &made(now - 500_000), Some(old));
+    assert!(told(&stage));
+}
+
+#[test]
+fn the_key_in_use_is_said_at_once_and_of_a_station_that_changes_it_all_the_time_now_and_then() {
+    let mut stage = sent();
+    let qn = stage.sent[0].0.clone();
+    stage.says(&mn(), &plain(9012, &qn, "ExeRtn=1"), None);
+    says(&mut stage, NEW);
+    let before = stage.steps("key-note");
+    for turn in 1..=100 {
+        says(&mut stage, [OLD, NEW][turn % 2]);
+    }
+    says(&mut stage, OLD);
+    let noted = stage.steps("key-note") - before;
+    assert!((1..=8).contains(&noted), "{noted}");
+    stage.line("after 61s");
+    stage.killed();
+    assert_eq!(stage.desk.keys(&mn()).unwrap().sealing().unwrap().1, &key(OLD));
+}
+
+#[test]
+fn what_was_used_last_is_known_from_the_file_of_the_desk_too() {
+    let mut stage = sent();
+    let mut ledger = Ledger::new(8);
+    let effects = stage.desk.install_key(&address(Edition::V2025), "20260102000000000", &key("1111111111111111"));
+    stage.act(effects);
+    says(&mut stage, OLD);
+    // The newer one is proven by a frame after the older one was said to be used.
+    says(&mut stage, NEW);
+    stage.journal.iter().for_each(|(at, step)| ledger.note(*at, step.clone()));
+    let steps: Vec<_> = ledger.steps().cloned().collect();
+    let restored = Desk::restore(open_settings(), steps, |_| Some(address(Edition::V2025)), stage.now);
+    assert_eq!(restored.keys(&mn()).unwrap().used(), stage.desk.keys(&mn()).unwrap().used());
+    assert_eq!(restored.keys(&mn()).unwrap().sealing().unwrap().1, &key(NEW));
 }

@@ -280,7 +280,8 @@ impl Stage {
         let header = packet::parse(segment.as_bytes());
         let mut effects = self.desk.heard(mn, &header, self.now);
         if let Some(number) = key {
-            effects.extend(self.desk.opened(mn, number, !header.rf, self.now));
+            let live = self.desk.is_of_now(mn, &header, Some(header.area), self.now);
+            effects.extend(self.desk.opened(mn, number, live, self.now));
         }
         self.act(effects);
     }

@@ -292,3 +292,28 @@ fn text_of_a_station_that_nothing_says_encrypts_stays_plain() {
         assert_eq!(said.data()[0]["reason"], "sealed");
     }
 }
+
+#[test]
+fn the_key_that_the_station_uses_and_the_one_that_it_may_have_are_tried_however_many_came_after_them() {
+    let note = |created: &str, notice| {
+        let step = hj212_downlink::Step::KeyNote { mn: MN.into(), created: created.into(), notice };
+        super::step(noon(), &Record::Command(&step.encode()))
+    };
+    let (first, perhaps) = ("20250101000000000", "20250102000000000");
+    let mut player = Player::new(settings());
+    player.play(&[
+        key_step(noon(), MN, first, A, KeyState::Proven),
+        key_step(noon(), MN, perhaps, B, KeyState::Offered),
+        note(perhaps, hj212_downlink::KeyNotice::Unknown),
+    ]);
+    let other = |n: u32, state| {
+        key_step(noon(), MN, &format!("202601{n:02}000000000"), &format!("other{n:02}other{n:02}xx"), state)
+    };
+    (1..=6).for_each(|n| player.play(&[other(n, KeyState::Proven)]));
+    // The logger is reset to its first key; what is kept of others is full.
+    player.play(&[note(first, hj212_downlink::KeyNotice::Used)]);
+    player.interpreter = Interpreter::restore(settings(), &player.interpreter.snapshot()).unwrap();
+    (7..=9).for_each(|n| player.play(&[other(n, KeyState::Offered)]));
+    player.play(&[sealed_step(noon(), A, &minute(1, "1.50")), sealed_step(noon(), B, &minute(2, "2.50"))]);
+    assert!(player.data().iter().all(|body| body["readable"] != false) && player.data().len() == 2);
+}
