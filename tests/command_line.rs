@@ -94,7 +94,7 @@ fn passwords_are_not_printed() {
 fn a_good_configuration_is_said_to_be_good_and_printed_in_full() {
     let at = folder(&[("g.toml", ""), ("stations.toml", "[[station]]\nmn = \"A\"\n")]);
     let (code, out, said) = run(&["check", "--config", "g.toml", "--print"], at.path());
-    assert!(code == 0 && out.contains("1 station") && out.contains("connections_max"), "{out}{said}");
+    assert!(code == 0 && out.contains("stations 站点: 1;") && out.contains("connections_max"), "{out}{said}");
 }
 
 #[test]
@@ -302,7 +302,8 @@ fn encode_cuts_what_is_too_long_into_parts_between_items() {
         assert!(code == 0 && out.contains("rtd=1.5"), "a part is shown alone: {out}");
     }
     assert_eq!(found, items, "every item once, in its order");
-    let (code, out, said) = run(&["encode", "--cn", "2011", "--mn", "A", &"x".repeat(1100)], at.path());
+    let (code, out, said) =
+        run(&["encode", "--cn", "2011", "--mn", "A", &format!("x={}", "y".repeat(1100))], at.path());
     assert!(code == 64 && out.is_empty() && said.contains("does not fit"), "{said}");
 }
 
@@ -493,4 +494,40 @@ fn the_demo_says_where_its_page_is_and_takes_a_free_port() {
     let page = out.lines().find_map(|line| line.split("http://").nth(1)).unwrap_or_else(|| panic!("no page in {out}"));
     assert!(page.starts_with("127.0.0.1:") && !page.starts_with("127.0.0.1:9080/"), "{page}");
     assert!(out.contains("240") && out.contains("Ctrl-C"), "{out}");
+}
+
+/// What cannot be obeyed is refused as usage, before anything is made of it.
+#[test]
+fn simulate_and_encode_refuse_what_cannot_be() {
+    let at = folder(&[]);
+    for words in [
+        &["simulate", "--print-stations", "--mn-prefix", "XYZ"][..],
+        &["simulate", "--print-stations", "--password", "1"],
+        &["simulate", "--connect", "nowhere"],
+        &["encode", "--mn", "A1", "--cn", "2011", "DataTime=20260601101000", "foo"],
+        &["encode", "--mn", "A1", "--cn", "2011", "=1"],
+    ] {
+        let (code, out, said) = run(words, at.path());
+        assert!(code == 64 && out.is_empty() && !said.is_empty(), "{words:?}: {code} {out}{said}");
+    }
+}
+
+/// A cell that the gateway would not take is told at its line of the table, all of them at once; nothing is written.
+#[test]
+fn a_bad_cell_of_a_table_is_told_where_it_stands() {
+    let at = folder(&[
+        ("g.toml", ""),
+        ("stations.toml", "[[station]]\nmn = \"A0\"\n"),
+        (
+            "t.csv",
+            "mn,name,st,edition,crc,networks\nA1,one,315,,,\nA2,two,,2018,,\nA3,three,31,,,\nA4,four,,,maybe,\nA5,five,,,,nowhere\n",
+        ),
+    ]);
+    let (code, _, said) = run(&["stations", "import", "t.csv", "--config", "g.toml", "--write"], at.path());
+    assert_eq!(code, 78, "{said}");
+    for part in ["t.csv:2:", "t.csv:3:", "t.csv:5:", "t.csv:6:", "A1: st", "A5: networks"] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+    assert!(!said.contains("stations.toml:"), "{said}");
+    assert_eq!(std::fs::read_to_string(at.path().join("stations.toml")).unwrap(), "[[station]]\nmn = \"A0\"\n");
 }

@@ -272,7 +272,11 @@ async fn what_cannot_be_done_is_said() {
     let host = Host::start(HostBehaviour::Answer).await;
     let stop = CancellationToken::new();
     let fails = async |options| sim::run(options, stop.clone(), |_| {}).await.unwrap_err().to_string();
-    assert!(fails(Options { connect: "nowhere".into(), ..options(&host) }).await.contains("--connect nowhere"));
+    assert!(
+        fails(Options { connect: "nowhere".into(), ..options(&host) })
+            .await
+            .contains("--connect \"nowhere\": HOST:PORT")
+    );
     assert!(fails(Options { keep: 0, ..options(&host) }).await.contains("--keep 0"));
     let folder = tempfile::tempdir().unwrap();
     let ledger = Some(folder.path().to_owned());

@@ -162,15 +162,18 @@ fn short(at: Timestamp) -> String {
 fn line(case: &Case, now: Timestamp) -> String {
     let due = case.due_at().map_or_else(|| "—".to_owned(), short);
     let late = if case.due_at().is_some_and(|due| due < now) { " 逾期 overdue" } else { "" };
-    let next = case.state.whose().map_or("—", Role::zh);
+    let next = case.state.whose().map_or_else(|| "—".to_owned(), |role| format!("{} {}", role.zh(), role.name()));
+    let (colour, state) = (case.colour, case.state);
     format!(
-        "{}  {}  {}  {} {}  {}  待办 {next}  截止 {due}{late}",
+        "{}  {}  {} {}  {} {}  {} {}  待办 next {next}  截止 due {due}{late}",
         case.id,
         case.mn,
-        case.colour.zh(),
+        colour.zh(),
+        colour.name(),
         case.outlet,
         case.code,
-        case.state.zh()
+        state.zh(),
+        state.name()
     )
 }
 
@@ -178,33 +181,40 @@ fn told(case: &Case, now: Timestamp) -> String {
     let mut text = line(case, now) + "\n";
     let _ = writeln!(
         text,
-        "时限依据 {} ({}); 立案 {}; 退回 {} 次, 复发 {} 次, 延期 {}",
-        case.due.as_ref().map_or("", |due| due.clause.as_str()),
-        case.due.as_ref().map_or("", |due| due.certainty.as_str()),
+        "时限依据 deadline by {} ({}); 立案 opened {}; 退回 returned {}; 复发 relapses {}; 延期 extended {}",
+        case.due.as_ref().map_or("—", |due| due.clause.as_str()),
+        case.due.as_ref().map_or("—", |due| due.certainty.as_str()),
         short(case.opened),
         case.returned,
         case.relapses,
-        if case.extended { "是" } else { "否" }
+        if case.extended { "是 yes" } else { "否 no" }
     );
     if let Some(law) = &case.law {
-        let number = if law.number.is_empty() { "案号未填" } else { &law.number };
-        let _ = writeln!(text, "移交立案 {} {number}", short(law.since));
+        let number = if law.number.is_empty() { "案号未填 no number yet" } else { &law.number };
+        let _ = writeln!(text, "移交立案 handed to law {} {number}", short(law.since));
     }
     for taken in &case.history {
-        let role = taken.role.map_or("网关", Role::zh);
+        let role =
+            taken.role.map_or_else(|| "网关 gateway".to_owned(), |role| format!("{} {}", role.zh(), role.name()));
+        // A step that moves nothing says where the case stands.
+        let moved = if taken.from == taken.to {
+            format!("{} {}", taken.to.zh(), taken.to.name())
+        } else {
+            format!("{} {} → {} {}", taken.from.zh(), taken.from.name(), taken.to.zh(), taken.to.name())
+        };
         let _ = writeln!(
             text,
-            "{:>10}  {}  {role} {}  {}: {} → {}  {}",
+            "{:>10}  {}  {role} {}  {} {}: {moved}  {}",
             taken.offset,
             short(taken.at),
             taken.author,
             taken.step.zh(),
-            taken.from.zh(),
-            taken.to.zh(),
+            taken.step.name(),
             taken.text
         );
         for file in &taken.files {
-            let _ = writeln!(text, "            附件 {} {} 字节 SHA-256 {}", file.name, file.bytes, file.sha256);
+            let _ =
+                writeln!(text, "            附件 file {} {} 字节 bytes SHA-256 {}", file.name, file.bytes, file.sha256);
         }
     }
     text

@@ -39,19 +39,19 @@ pub(super) fn check(options: &Options) -> u8 {
         }
     }
     let code = tell!(
-        "{}: good; {} stations from {} files, unknown stations: {}",
+        "{}: good 配置无误; stations 站点: {}; station files 站点文件: {}; unknown stations 未登记站点: {}",
         path.display(),
         loaded.registry.len(),
         loaded.station_files.len(),
         match loaded.config.stations.unknown {
-            hj212_model::registry::Unknown::Reject => "rejected",
-            hj212_model::registry::Unknown::Accept => "ACCEPTED (for trials only)",
+            hj212_model::registry::Unknown::Reject => "rejected 拒收",
+            hj212_model::registry::Unknown::Accept => "ACCEPTED (for trials only) 接受(仅供试验)",
         }
     );
     if loaded.config.delivery.confirm == Confirm::Broker {
         tell!(
             "note: what {} acknowledges counts as delivered: it must keep messages on disk and its queues must hold the longest absence of a \
-             consumer (docs/mqtt.md, Delivery); [delivery] confirm = \"consumer\" lets a consumer confirm instead",
+             consumer (docs/mqtt.md, Delivery); [delivery] confirm = \"consumer\" lets a consumer confirm instead · MQTT 服务确认即视为送达:它须把消息存盘,队列须容得下下游最长的停机;也可改由下游确认",
             loaded.config.mqtt.host
         );
     }
@@ -59,7 +59,7 @@ pub(super) fn check(options: &Options) -> u8 {
     match shares.too_few_for(wanted, loaded.registry.len()) {
         // Of the shell's limit nothing follows for the service, whose unit has its own.
         Some(warning) => complain(&format!(
-            "note: {warning}; started from here it would be so, under the unit its LimitNOFILE holds"
+            "note: {warning}; started from here it would be so, under the unit its LimitNOFILE holds · 以服务单元运行时,以其中的 LimitNOFILE 为准"
         )),
         None => {
             _ = tell!(
@@ -73,6 +73,7 @@ pub(super) fn check(options: &Options) -> u8 {
         complain(&format!("warning 警告: {warning}"));
     }
     if options.strict && !doubtful.is_empty() {
+        complain(&"--strict: not good, doubtful settings count as mistakes · 有疑问的设置按错误处理,未通过");
         return CONFIG;
     }
     match options.online {

@@ -154,6 +154,13 @@ fn frames(options: &Options, key: Option<&Key>, now: Timestamp) -> Result<Vec<u8
     }
     let items: Vec<&str> =
         options.items.iter().flat_map(|item| item.split(';')).filter(|item| !item.is_empty()).collect();
+    let named = |item: &&&str| item.split_once('=').is_some_and(|(name, _)| !name.is_empty());
+    if let Some(item) = items.iter().find(|item| !named(item)) {
+        return Err(format!(
+            "{:?}: 数据项须写成 名称=值 an item is NAME=VALUE, as DataTime=20260601101000 or w01018-Rtd=12.30,w01018-Flag=N",
+            item.chars().take(40).collect::<String>()
+        ));
+    }
     for item in &items {
         if item.contains(['&', '#']) || item.chars().any(char::is_control) {
             return Err(format!(

@@ -60,7 +60,7 @@ fn broker(config: &Config) -> u8 {
             code
         }
         State::Connecting { last_error: Some(why) } => {
-            complain(&format!("broker {at}: {why} · MQTT 服务连不上"));
+            complain(&format!("broker {at}: {why} · {}", in_chinese(&why)));
             UNAVAILABLE
         }
         State::Connecting { .. } | State::Connected | State::Hampered { .. } | State::Refusing { .. } => {
@@ -68,6 +68,25 @@ fn broker(config: &Config) -> u8 {
             UNAVAILABLE
         }
     }
+}
+
+/// What to look at, for the reasons that people meet most; the words are those of `hj212_mqtt` and `hj212_certificates`.
+fn in_chinese(why: &str) -> &'static str {
+    let known = [
+        ("bad user name", "MQTT 服务拒绝:用户名或密码不对"),
+        ("does not allow this user", "MQTT 服务拒绝:该账号无权连接"),
+        ("before it answered", "连接在应答前被关闭:核对 version;若为 TLS 端口,请设置 [mqtt.tls]"),
+        ("authority that is not trusted", "不信任 MQTT 服务证书的签发机构:在 mqtt.tls.ca 写入其 CA 证书"),
+        ("expired", "MQTT 服务的证书已过期"),
+        ("is for ", "MQTT 服务的证书与主机名不符:改 host 或写 server_name"),
+        ("not valid before", "MQTT 服务的证书尚未生效:核对两端时钟"),
+        ("certificate", "证书问题,见上"),
+        ("TLS", "TLS 握手失败:该端口可能不是 TLS 端口,或要求客户端证书"),
+        ("no MQTT broker", "该端口不是 MQTT 服务;若为 TLS 端口,请设置 [mqtt.tls]"),
+        ("efused", "连接被拒绝:该端口没有服务在监听"),
+        ("resolve", "主机名无法解析"),
+    ];
+    known.iter().find(|(part, _)| why.contains(part)).map_or("MQTT 服务连不上", |(_, zh)| zh)
 }
 
 /// Writes and syncs as the journal does, in the journal's folder, or where it will be made.
@@ -140,5 +159,25 @@ fn ends(which: &str, at: Option<i64>) {
     tell!("{which} ends {day} · 到期时间");
     if at - clock::now().0 / 1_000_000 < ENDS_SOON {
         complain(&format!("warning 警告: {which} ends within 30 days · 30 天内到期"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_chinese;
+
+    #[test]
+    fn what_people_meet_most_has_words_of_its_own() {
+        for (why, part) in [
+            ("bad user name or password: see username and password_file", "用户名或密码"),
+            ("the broker does not allow this user: see username, password_file and the broker's access list", "无权"),
+            ("the certificate of b was signed by an authority that is not trusted here: name it as ca", "CA 证书"),
+            ("the broker closed the connection before it answered: if the port is for TLS, set [mqtt.tls]", "应答前"),
+            ("the certificate of b is for x, not for y: set server_name or the right host", "主机名不符"),
+            ("the broker cannot be reached: Connection refused (os error 111)", "没有服务在监听"),
+            ("something new", "连不上"),
+        ] {
+            assert!(in_chinese(why).contains(part), "{why}: {}", in_chinese(why));
+        }
     }
 }

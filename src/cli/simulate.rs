@@ -23,12 +23,13 @@ pub(super) struct Options {
 }
 
 pub(super) fn simulate(options: Options) -> u8 {
-    if options.print_stations {
-        return say(&sim::stations_toml(&options.run));
-    }
+    // What cannot be obeyed is refused first: a registry for it would be no good either.
     if let Err(error) = options.run.check() {
         complain(&error);
         return USAGE;
+    }
+    if options.print_stations {
+        return say(&sim::stations_toml(&options.run));
     }
     if options.print_keys {
         let mut text = String::new();

@@ -6,11 +6,12 @@
 mod merge;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{CONFIG, IO, USAGE, complain, say};
 use crate::config;
-use hj212_model::registry::{self, Unknown};
+use hj212_model::registry::{self, Problem, Unknown};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -95,7 +96,7 @@ fn import(options: &Import) -> Result<u8, u8> {
         problems.iter().for_each(|problem| complain(problem));
         CONFIG
     };
-    let rows = table::read(&name, &bytes).map_err(wrong)?;
+    let (rows, lines) = table::read(&name, &bytes).map_err(wrong)?;
     let before = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -105,7 +106,8 @@ fn import(options: &Import) -> Result<u8, u8> {
         merge::merge(&before, &rows).map_err(|problem| wrong(vec![format!("{}: {problem}", file.display())]))?;
     // What is written must be what the gateway takes.
     if let Err(problems) = registry::load(&[(file.display().to_string(), merged.text.clone())], Unknown::Reject) {
-        complain(&config::Problems(problems));
+        let told = problems.into_iter().map(|problem| at_table(problem, &merged.text, (&name, &lines))).collect();
+        complain(&config::Problems(told));
         complain(&"nothing is written: the station file would not be good 未写入:合并后的站点文件有错");
         return Err(CONFIG);
     }
@@ -129,6 +131,13 @@ fn import(options: &Import) -> Result<u8, u8> {
         "{} is written; hj212-gateway check, then systemctl reload hj212-gateway 已写入;检查后重新加载\n",
         file.display()
     )))
+}
+
+/// A mistake of the merged file, which nobody sees, told at the line of the table whose station it is.
+fn at_table(problem: Problem, merged: &str, (table, lines): (&str, &BTreeMap<String, u64>)) -> Problem {
+    let Some(mn) = merge::station_at(merged, problem.line) else { return problem };
+    let Some(line) = lines.get(&mn).and_then(|line| usize::try_from(*line).ok()) else { return problem };
+    Problem { file: table.to_owned(), line, column: 1, what: format!("{mn}: {}", problem.what), ..problem }
 }
 
 fn export(options: &Export) -> Result<u8, u8> {

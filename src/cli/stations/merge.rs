@@ -86,6 +86,16 @@ fn put(table: &mut Table, row: &Row, lines: &mut Vec<String>) {
     }
 }
 
+/// The MN of the station in whose row a line stands, from 1.
+pub(super) fn station_at(text: &str, line: usize) -> Option<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_head = |line: &&str| line.trim_start().starts_with("[[station]]");
+    let begin = lines.iter().take(line).rposition(is_head)?;
+    let own = lines.iter().skip(begin + 1).take_while(|line| !is_head(line));
+    let said = own.filter_map(|line| line.trim_start().strip_prefix("mn")?.trim_start().strip_prefix('=')).next()?;
+    said.split(['"', '\'']).nth(1).map(str::to_owned)
+}
+
 /// A value without what stands around it; `100` and `100.0` are the same number.
 fn bare(value: &Value) -> String {
     match value {

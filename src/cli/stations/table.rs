@@ -102,8 +102,13 @@ fn value(form: CellForm, cell: &str) -> Result<Value, String> {
     }
 }
 
-/// The rows of a table, or all that is wrong with it, each with its line.
-pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
+/// The rows of a table and the line of each MN, or all that is wrong with it, each with its line.
+pub(super) fn read(name: &str, bytes: &[u8]) -> Result<(Vec<Row>, BTreeMap<String, u64>), Vec<String>> {
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\xD0\xCF\x11\xE0") {
+        return Err(vec![format!(
+            "{name}: this is a workbook (.xlsx, .xls), not a table in text: save it as CSV 这是 Excel 工作簿,请另存为 CSV 再导入"
+        )]);
+    }
     let text = text(bytes).map_err(|problem| vec![format!("{name}: {problem}")])?;
     let first = text.lines().next().unwrap_or_default();
     let separator =
@@ -158,7 +163,7 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
             },
         }
     }
-    if problems.is_empty() { Ok(rows) } else { Err(problems) }
+    if problems.is_empty() { Ok((rows, lines)) } else { Err(problems) }
 }
 
 /// The rows as a table: known columns that somebody has, then those of families.
@@ -211,7 +216,7 @@ mod tests {
             gbk,
             [&[0xFF, 0xFE][..], &utf16].concat(),
         ] {
-            let rows = read("t.csv", &bytes).unwrap();
+            let (rows, _) = read("t.csv", &bytes).unwrap();
             assert_eq!(rows.len(), 1);
             assert_eq!(rows[0]["name"].as_str(), Some("站,点"));
             assert_eq!(rows[0]["pw"].as_str(), Some("012345"), "a nought in front stays");
@@ -236,9 +241,16 @@ mod tests {
     }
 
     #[test]
+    fn a_workbook_is_named() {
+        let said = read("t.xlsx", b"PK\x03\x04\x14\x00").unwrap_err().join("\n");
+        assert!(said.contains("save it as CSV") && said.contains("另存为 CSV"), "{said}");
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         let table = "mn,name,networks,limits.a21026,tags.line\r\nA1,站,10.0.0.0/8,100,x\r\nA2,,,,\r\n";
-        let rows = read("t.csv", table.as_bytes()).unwrap();
+        let (rows, lines) = read("t.csv", table.as_bytes()).unwrap();
+        assert_eq!((lines["A1"], lines["A2"]), (2, 3));
         assert_eq!(written(&rows), table);
     }
 }

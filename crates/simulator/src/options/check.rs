@@ -34,6 +34,10 @@ impl Options {
     pub fn check(&self) -> Result<(), OptionError> {
         let wrong =
             |option, value: &dyn std::fmt::Debug, rule| Err(OptionError { option, value: format!("{value:?}"), rule });
+        let port = self.connect.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        if port.and_then(|(_, port)| port.parse::<u16>().ok()).is_none_or(|port| port == 0) {
+            return wrong("connect", &self.connect, "HOST:PORT, as 127.0.0.1:9002");
+        }
         if self.speed.is_some_and(|speed| !(1.0..=100_000.0).contains(&speed)) {
             return wrong("speed", &self.speed.unwrap_or(1.0), "a number from 1 to 100000");
         }
