@@ -227,3 +227,27 @@ fn the_station_blocks_of_the_manual_are_good() {
     let blank = said(GATEWAY.as_bytes(), b"[[station]]\nmn = \"A9\"\npw = \"two words\"\n");
     assert!(blank[0].what.contains("blank") && blank[0].what.contains("空格"), "{}", Problems(blank));
 }
+
+/// The same of the sample of stations; a policy holds where the sample's example of policies does.
+#[test]
+fn the_examples_of_the_stations_can_be_uncommented_where_they_stand() {
+    let sample = std::fs::read_to_string(Path::new(ROOT).join("config/stations.toml")).unwrap();
+    let gateway = std::fs::read_to_string(Path::new(ROOT).join("config/gateway.toml")).unwrap();
+    let policies = gateway.lines().find_map(|line| line.strip_prefix("#policies")).unwrap();
+    let gateway = format!("{GATEWAY}[command]\npolicies{policies}\n");
+    let is_example = |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+    let examples: Vec<&str> = sample.lines().filter(is_example).collect();
+    assert!(examples.len() >= 5, "{examples:?}");
+    let commented =
+        |line: &str| line.strip_prefix("# ").is_some_and(|rest| rest.split_whitespace().nth(1) == Some("="));
+    assert!(!sample.lines().any(commented), "an example with a blank behind the sharp");
+    for example in &examples {
+        let text = sample.replace(example, example.trim_start_matches('#'));
+        let wrong: Vec<Problem> = said(gateway.as_bytes(), text.as_bytes())
+            .into_iter()
+            // Of the sample's own stations, as they are, it is said that they are samples.
+            .filter(|problem| !problem.what.contains("示例"))
+            .collect();
+        assert!(wrong.is_empty(), "{example}: {}", Problems(wrong));
+    }
+}

@@ -110,7 +110,7 @@ fn one(text: &mut String, interpreter: &Interpreter, (mn, number, code): (&str, 
     let _ = writeln!(text, "{}\n{}", picture.words.zh, picture.words.en);
     if picture.revision > 0 {
         let times = picture.revision;
-        let _ = writeln!(text, "结算后修订 {times} 次。\nRevised {times} times after it was settled.");
+        let _ = writeln!(text, "结算后修订 {times} 次。\nRevisions after it was settled: {times}.");
     }
     let judged = &picture.judged;
     let mean = |value: Option<hj212_judgement::Ratio>| value.map_or_else(|| "-".to_owned(), |value| value.text(6));

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CONFIG, FAULT, IO, complain, log, tell};
 use crate::config::{self, Config};
 use crate::gateway::letters::{self, Listed};
-use hj212_mqtt as mqtt;
+use hj212_mqtt::{self as mqtt, State};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -92,6 +92,18 @@ fn list(dir: &Path, json: bool) -> Result<u8, String> {
     Ok(0)
 }
 
+/// That messages are left, and what the broker or the way to it says.
+fn not_taken(state: &State) -> String {
+    let why = match state {
+        State::Connecting { last_error: Some(why) } | State::Hampered { why } | State::Refusing { why } => why.as_str(),
+        State::Connecting { last_error: None } => "it did not answer",
+        State::Connected => "it is connected and has not acknowledged them: --wait gives it longer",
+    };
+    format!(
+        "the broker has not taken all of them in time, they stay in the list: {why} · MQTT 服务未全部接收,仍留在列表中"
+    )
+}
+
 fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
     let dir = &config.journal.dir;
     let list = letters::list(dir)?;
@@ -130,9 +142,10 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
             Ok::<_, String>(())
         };
         let done = tokio::time::timeout(wait, pushing).await;
+        let state = outbox.state().borrow().clone();
         stop.cancel();
         let _ = task.await;
-        done.unwrap_or_else(|_| Err("the broker has not taken all of them in time; they stay in the list".into()))?;
+        done.unwrap_or_else(|_| Err(not_taken(&state)))?;
         Ok::<_, String>((published, missing))
     })?;
     letters::replayed(dir, last)?;

@@ -330,7 +330,7 @@ impl UplinkTask {
     fn note_clock(&mut self, interpreted: &Interpreted) {
         let doubted = interpreted.clock_doubted > 0;
         if interpreted.clock_steps > 0 {
-            tracing::warn!(now = %self.interpreter.time().to_rfc3339(), "the host's clock is believed again: the date was set");
+            tracing::warn!(now = %self.interpreter.time().to_rfc3339(), "the host's clock is believed from here on, with the date that it shows");
         } else if doubted != self.clock_doubted {
             match self.interpreter.clock_apart() {
                 Some(apart) => tracing::warn!(

@@ -97,9 +97,9 @@ pub fn client(files: &ClientFiles) -> Result<(Arc<ClientConfig>, Option<i64>), W
 #[must_use]
 pub fn wrong_client_files(files: &ClientFiles) -> Vec<WrongFile> {
     let Err(first) = client(files) else { return Vec::new() };
-    let ca = files.ca.as_deref().map(|file| authorities(file).err());
-    let certificate = files.certificate.as_deref().map(|file| chain(file).err());
-    let key = files.key.as_deref().map(|file| private_key(file).err());
+    let ca = files.ca.as_deref().and_then(|file| authorities(file).err());
+    let certificate = files.certificate.as_deref().and_then(|file| chain(file).err());
+    let key = files.key.as_deref().and_then(|file| private_key(file).err());
     all_or(first, [ca, certificate, key])
 }
 
@@ -107,13 +107,13 @@ pub fn wrong_client_files(files: &ClientFiles) -> Vec<WrongFile> {
 #[must_use]
 pub fn wrong_server_files(files: &ServerFiles) -> Vec<WrongFile> {
     let Err(first) = server(files) else { return Vec::new() };
-    let ca = files.client_ca.as_deref().map(|file| authorities(file).err());
-    all_or(first, [Some(chain(&files.certificate).err()), Some(private_key(&files.key).err()), ca])
+    let ca = files.client_ca.as_deref().and_then(|file| authorities(file).err());
+    all_or(first, [chain(&files.certificate).err(), private_key(&files.key).err(), ca])
 }
 
 /// What is wrong with files by themselves, else with them together.
-fn all_or(together: WrongFile, alone: [Option<Option<WrongFile>>; 3]) -> Vec<WrongFile> {
-    let wrong: Vec<WrongFile> = alone.into_iter().flatten().flatten().collect();
+fn all_or(together: WrongFile, alone: [Option<WrongFile>; 3]) -> Vec<WrongFile> {
+    let wrong: Vec<WrongFile> = alone.into_iter().flatten().collect();
     if wrong.is_empty() { vec![together] } else { wrong }
 }
 

@@ -289,6 +289,12 @@ fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
+/// What the operating system or the broker says, without the client's layers before it.
+fn without_layers(text: &str) -> String {
+    let inner = ["IO: ", "I/O: ", "IO error: "].iter().find_map(|layer| text.rsplit_once(layer));
+    inner.map_or(text, |(_, inner)| inner).to_owned()
+}
+
 pub(super) fn failure4(error: &v4::ConnectionError) -> Failure {
     match error {
         v4::ConnectionError::Io(error) => unreachable_broker(error),
@@ -298,7 +304,7 @@ pub(super) fn failure4(error: &v4::ConnectionError) -> Failure {
             if let v4::StateError::Io(error) | v4::StateError::Deserialization(v4::Error::Io(error)) = error {
                 return lost(&error.to_string());
             }
-            lost(&error.to_string())
+            lost(&without_layers(&error.to_string()))
         }
         v4::ConnectionError::FlushTimeout => lost("the broker reads too slowly"),
         v4::ConnectionError::NotConnAck(_) => Failure::new(Kind::Refused, "what answers there is no MQTT broker"),
@@ -327,7 +333,7 @@ pub(super) fn failure5(error: &v5::ConnectionError) -> Failure {
             if let v5::StateError::ServerDisconnect { reason_code, reason_string } = error {
                 return dismissed(*reason_code, reason_string.as_deref());
             }
-            lost(&error.to_string())
+            lost(&without_layers(&error.to_string()))
         }
         v5::ConnectionError::NotConnAck(_) => Failure::new(Kind::Refused, "what answers there is no MQTT broker"),
         v5::ConnectionError::RequestsDone => lost("disconnected"),
@@ -405,6 +411,19 @@ mod tests {
 
     fn message(topic: &str, size: usize) -> Publication {
         Publication { topic: topic.to_owned(), payload: Bytes::from(vec![b'x'; size]), retain: false }
+    }
+
+    #[test]
+    fn a_loss_is_told_without_the_layers_of_the_client() {
+        for (said, plain) in [
+            (
+                "Mqtt serialization/deserialization error: IO: Connection reset by peer (os error 104)",
+                "Connection reset by peer (os error 104)",
+            ),
+            ("Connection closed by peer abruptly", "Connection closed by peer abruptly"),
+        ] {
+            assert_eq!(without_layers(said), plain);
+        }
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum MarksError {
     UnknownStation(String),
     /// Nothing was said near that time.
     #[error(
-        "站点 {mn} 没有包含 {at} 的 {kind}{of} 数据，前后一小时内也没有瞬时值；最近的：{nearest}。日志从 {begin} 开始。{mn} has no {kind}{of} that holds {at}, and no sampled value within an hour of it; the nearest: {nearest}. The journal holds what came since {begin}"
+        "站点 {mn} 没有包含 {at} 的所查数据，前后一小时内也没有瞬时值；最近的：{nearest}。日志从 {begin} 开始。{mn} has no {kind}{of} that holds {at}, and no sampled value within an hour of it; the nearest: {nearest}. The journal holds what came since {begin}"
     )]
     NoReading {
         /// The station.
