@@ -128,7 +128,7 @@ fn open_alerts_are_listed_with_what_is_due() {
     let (at, _journal) = a_day();
     let (code, text) = ask(at.path(), &["alerts", "list"]);
     assert_eq!(code, 0, "{text}");
-    for wanted in ["占位值", "黄 yellow", "A-20260601-a21026", "settled", "enterprise: 答复期限 reply by 2026-06-04T"]
+    for wanted in ["占位值", "黄 yellow", "A-20260601-a21026", "settled", "enterprise: 反馈截止 reply by 2026-06-04T"]
     {
         assert!(text.contains(wanted), "{wanted}\n{text}");
     }

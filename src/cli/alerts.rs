@@ -62,7 +62,7 @@ pub(super) fn alerts(command: &Command) -> u8 {
         let (first, stage) = (calendar::text(alert.first), alert.stage.name());
         let _ = writeln!(text, "{zh} {id:<7} {mn}  {:<10}  {}  自 since {first}  {stage}", alert.code, alert.id());
         if let Some((to, reply, finish)) = due(alert.since, alert.settled.unwrap_or(alert.rank)) {
-            let _ = writeln!(text, "    {to}: 答复期限 reply by {reply}；整改期限 finish by {finish}");
+            let _ = writeln!(text, "    {to}: 反馈截止 reply by {reply}；整改截止 finish by {finish}");
         }
     }
     if found.is_empty() {

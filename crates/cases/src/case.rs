@@ -13,7 +13,7 @@ use super::table::{Colour, Role, State, Step};
 use hj212_model::message::Timestamp;
 
 /// The longest text that is told of a step, bytes; the journal has the whole.
-const TOLD_MAX: usize = 500;
+const TOLD_MAX: usize = 1000;
 
 /// A step that was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

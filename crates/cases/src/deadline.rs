@@ -58,7 +58,8 @@ pub(crate) fn raise(case: &mut Case, rules: &Rules, at: Timestamp) {
 
 /// The county has granted time until `planned`.
 pub(crate) fn extend(case: &mut Case, planned: Timestamp) {
-    let granted = Deadline { at: planned, clause: "延期 granted by the county".into(), certainty: "I".into() };
+    let granted =
+        Deadline { at: planned, clause: "县区批准延期 · granted by the county".into(), certainty: "I".into() };
     case.extended = true;
     case.finish = Some(granted.clone());
     set(case, Some(granted));

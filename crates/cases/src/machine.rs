@@ -92,6 +92,10 @@ pub struct Told {
     pub mn: String,
     /// The case.
     pub case: String,
+    /// The factor that it is about.
+    pub code: String,
+    /// Whether an alert has a part in it.
+    pub of_alerts: bool,
     /// Its state.
     pub state: State,
     /// Its colour.
@@ -581,6 +585,8 @@ fn told(what: &'static str, case: &Case, to: Vec<Role>) -> Effect {
         what,
         mn: case.mn.clone(),
         case: case.id.clone(),
+        code: case.code.clone(),
+        of_alerts: !case.alerts.is_empty(),
         state: case.state,
         colour: case.colour,
         due: case.due.as_ref().map(|due| due.at),

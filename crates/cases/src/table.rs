@@ -138,6 +138,22 @@ impl State {
     }
 }
 
+impl State {
+    /// What must be done for the case to go on, Chinese and English; nothing at an end.
+    #[must_use]
+    pub const fn act(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Open => Some(("签收", "sign it")),
+            Self::Signed => Some(("反馈", "reply")),
+            Self::Replied => Some(("完成整改", "put it right")),
+            Self::Done => Some(("初核", "look at it")),
+            Self::CountyOk => Some(("复核", "look at it again")),
+            Self::CityOk => Some(("跟踪销号", "watch and close it")),
+            Self::Closed | Self::Void => None,
+        }
+    }
+}
+
 /// Why the table does not allow a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forbidden {

@@ -58,12 +58,41 @@ impl Answer {
 }
 
 impl Told {
-    /// What the event says.
+    /// What the event says. `ahead`: what stands before its words, Chinese and English.
     #[must_use]
-    pub fn view(&self) -> Value {
+    pub fn view(&self, ahead: (&str, &str)) -> Value {
+        let (zh, en) = self.words();
         json!({
-            "case": self.case, "state": self.state.name(), "colour": self.colour.name(), "due": time(self.due), "level": self.level,
+            "case": self.case, "code": self.code, "state": self.state.name(), "colour": self.colour.name(), "due": time(self.due),
+            "level": self.level, "next": self.state.whose().map(|role| role.name()),
             "to": self.to.iter().map(|role| role.name()).collect::<Vec<_>>(),
+            "zh": format!("{}{zh}", ahead.0), "en": format!("{}{en}", ahead.1),
         })
+    }
+
+    /// Which case it is, where it stands, and who must do what by when.
+    fn words(&self) -> (String, String) {
+        let (happened_zh, happened_en) = match self.what {
+            "case-opened" => ("已立案", "was opened"),
+            "case-overdue" => ("已逾期", "is overdue"),
+            "case-relapsed" => ("整改后再次超标", "was exceeded again after it had been put right"),
+            "case-closed" => ("已销号", "was closed"),
+            other => (other, other),
+        };
+        let (mut zh, mut en) = (
+            format!("{}案件 {}（因子 {}）{happened_zh}", self.colour.zh(), self.case, self.code),
+            format!("The {} case {} of {} {happened_en}", self.colour.name(), self.case, self.code),
+        );
+        if let (Some(role), Some((act_zh, act_en))) = (self.state.whose(), self.state.act()) {
+            let by = self.due.map(|due| due.to_rfc3339().get(..16).unwrap_or_default().replace('T', " "));
+            let (by_zh, by_en) = by.map(|by| (format!("在 {by} 前"), format!(" by {by}"))).unwrap_or_default();
+            zh.push_str(&format!("，须由{}{by_zh}{act_zh}", role.zh()));
+            en.push_str(&format!("; the {} must {act_en}{by_en}", role.name()));
+        }
+        if self.level > 0 && self.what == "case-overdue" {
+            zh.push_str(&format!("，第 {} 次催办", self.level));
+            en.push_str(&format!(", told {} times", self.level));
+        }
+        (zh + "。", en + ".")
     }
 }

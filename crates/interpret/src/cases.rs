@@ -9,6 +9,7 @@ use super::data::write_journal;
 use super::events::JournalRef;
 use super::{EventKind, Interpreter, Says, StationEvent, TypedPublication, built_in};
 use hj212_cases::{Answer, Case, Cases, Effect, Exceeded, OfStation, Opening, Place, Step, Told};
+use hj212_judgement::alerts::Rules;
 use hj212_leads::LeadEnd;
 
 impl Interpreter {
@@ -118,9 +119,10 @@ impl Interpreter {
     /// Many cases may be told of at one record: the event's id has the case in it.
     fn push_case_event(&self, told: &Told, place: JournalRef<'_>, out: &mut Vec<TypedPublication>) {
         let id = format!("{}-{}-{}-{}", self.settings.gateway, place.name(), told.what, told.case);
+        let ahead = self.alert_rules().filter(|_| told.of_alerts).map(Rules::ahead).unwrap_or_default();
         let body = json!({
             "schema": "hj212.event/1", "id": id,
-            "gateway": self.settings.gateway, "mn": told.mn, "kind": told.what, "time": place.time.to_rfc3339(), "detail": told.view(),
+            "gateway": self.settings.gateway, "mn": told.mn, "kind": told.what, "time": place.time.to_rfc3339(), "detail": told.view(ahead),
         });
         let (name, topic) = self.named(&told.mn);
         let event = StationEvent { kind: EventKind::named(told.what), time: place.time };

@@ -42,7 +42,7 @@ pub enum Raised {
         code: String,
         /// `2026-06-01`
         day: String,
-        /// What it says, in Chinese.
+        /// What it says: a line in Chinese, then one in English.
         text: String,
     },
     /// An alert that is settled, in the colour of its settled days.
@@ -55,7 +55,7 @@ pub enum Raised {
         colour: String,
         /// Its settled exceeded days.
         days: Vec<String>,
-        /// What it says, in Chinese.
+        /// What it says: a line in Chinese, then one in English.
         text: String,
     },
 }
@@ -67,7 +67,7 @@ impl Raised {
         (exceeds(now) && !exceeds(before)).then(|| Raised::Day {
             code: code.to_owned(),
             day: calendar::text(number),
-            text: said.zh.clone(),
+            text: format!("{}\n{}", said.zh, said.en),
         })
     }
 }

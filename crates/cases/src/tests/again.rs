@@ -99,7 +99,7 @@ fn a_raise_counts_from_when_it_was_raised_and_names_its_row() {
     assert_eq!(scene.due(), Some(at("2026-10-17T18:02:00+08:00")));
     assert!(scene.cases.pass(&scene.rules.clone(), scene.now).is_empty(), "not overdue at once");
     let clause = scene.case().due.clone().unwrap();
-    assert_eq!((clause.clause.as_str(), clause.certainty.as_str()), ("practice in Jiangsu", "S"));
+    assert_eq!((clause.clause.as_str(), clause.certainty.as_str()), ("江苏做法 · practice in Jiangsu", "S"));
 
     // Answered: five working days become three from the raise, by the row of three.
     let mut scene = Scene::new();
@@ -110,7 +110,7 @@ fn a_raise_counts_from_when_it_was_raised_and_names_its_row() {
     scene.at("2026-06-02T10:00:00+08:00");
     scene.alert("A-1", Colour::Orange, &["2026-06-01"]);
     assert_eq!(scene.due(), Some(at("2026-06-06T00:00:00+08:00")), "Wednesday to Friday");
-    assert_eq!(scene.case().due.as_ref().unwrap().clause, "our choice");
+    assert_eq!(scene.case().due.as_ref().unwrap().clause, "本项目自定 · our choice");
     // A raise gives no more time: three days from Friday would be later, and the row that was in force stays named.
     let mut scene = Scene::new();
     scene.at("2026-06-01T10:00:00+08:00");

@@ -6,10 +6,12 @@
 //!   lowers or ends its alert as if it had been so from the beginning;
 //! * no alert vanishes: each end is published once, with why (`settled-met`, `revised`, `met-again`, `rules-changed`), before what is
 //!   retained is cleared;
+//! * who is told of an alert whose thresholds are placeholders reads that first;
 //! * bounded: an alert a factor, [`DAYS_SHOWN`] days in each.
 
 mod rules;
 mod state;
+mod words;
 
 pub use rules::{BUILT_IN, Colour, Pre, Rules, Task, WAIVER, Within, built_in_texts};
 pub(super) use state::DayResult;

@@ -315,6 +315,13 @@ impl Reader<'_> {
 const COLOURS: [&str; 4] = ["blue", "yellow", "orange", "red"];
 
 impl Rules {
+    /// What stands before each text of an alert, and of a case that came of one, Chinese and English: nothing, unless the thresholds are
+    /// placeholders.
+    #[must_use]
+    pub const fn ahead(&self) -> (&'static str, &'static str) {
+        if self.placeholder { ("【阈值为占位值】", "[placeholder thresholds] ") } else { ("", "") }
+    }
+
     /// Reads a rule file.
     ///
     /// # Errors

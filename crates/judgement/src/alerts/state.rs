@@ -16,6 +16,7 @@ use super::super::outcome::Outcome;
 use super::super::running::{Possible, Running};
 use super::super::said::{Raised, Said, What};
 use super::rules::{Colour, Name, Rules};
+use super::words;
 use hj212_model::message::Timestamp;
 use hj212_model::message::topic::fnv;
 
@@ -264,11 +265,12 @@ impl Alerts {
                 continue;
             }
             (alert.reminded, alert.reminded_at) = (alert.reminded + 1, now);
+            let (ahead_zh, ahead_en) = rules.ahead();
             let detail = json!({
                 "alert": alert.id(), "code": alert.code, "colour": colour.id, "reminder": alert.reminded,
                 "of": rules.remind_times, "told": told(rules, alert),
-                "zh": format!("{}色预警 {} 仍未解除，第 {} 次提醒", colour.zh, alert.code, alert.reminded),
-                "en": format!("the {} alert of {} is still open, reminder {}", colour.id, alert.code, alert.reminded),
+                "zh": format!("{ahead_zh}{}色预警 {} 仍未解除，第 {} 次提醒", colour.zh, alert.code, alert.reminded),
+                "en": format!("{ahead_en}the {} alert of {} is still open, reminder {}", colour.id, alert.code, alert.reminded),
             });
             out.push(Said::event("alert-reminder", now, detail).in_colours(&[Some(&colour.id)]));
         }
@@ -302,12 +304,14 @@ impl Alerts {
                 self.told.remove(0);
             }
             self.told.push(key);
+            let (ahead_zh, ahead_en) = rules.ahead();
             let detail = json!({
                 "pre": pre.id, "code": code, "day": calendar::text(number), "when": pre.when, "clause": pre.clause,
                 "certainty": pre.certainty, "ratio": running.ratio.map(Ratio::times_text), "hours": running.hours,
                 "left": running.left, "possible": running.possible.name(),
                 "rest_max": running.rest_max.map(|value| value.text(6)),
-                "sure": running.possible == Possible::SureToExceed, "zh": pre.zh, "en": pre.en,
+                "sure": running.possible == Possible::SureToExceed, "zh": format!("{ahead_zh}{}", pre.zh),
+                "en": format!("{ahead_en}{}", pre.en),
             });
             out.push(Said::event("alert-ahead", now, detail));
         }
@@ -404,7 +408,7 @@ fn told(rules: &Rules, alert: &Alert) -> Value {
 }
 
 /// What a course of days is in words, Chinese and English.
-fn words(alert: &Alert, course: &Course, colour: &Colour, stage: Stage) -> (String, String) {
+fn in_words(rules: &Rules, alert: &Alert, course: &Course, colour: &Colour, stage: Stage) -> (String, String) {
     let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max();
     let (stage_zh, stage_en) = match stage {
         Stage::Settled => ("已结算", "settled"),
@@ -412,23 +416,27 @@ fn words(alert: &Alert, course: &Course, colour: &Colour, stage: Stage) -> (Stri
     };
     let (count, run) = (course.days.len(), course.run);
     let multiple = worst.map(Ratio::multiple_text).unwrap_or_default();
+    let (ahead_zh, ahead_en) = rules.ahead();
+    let (when_zh, when_en) = words::condition(&colour.when);
+    let (sure_zh, sure_en) = words::certainty(&colour.certainty);
     let zh = format!(
-        "{}色预警（{stage_zh}）：{} 自 {} 起超标 {count} 天，连续 {run} 天，最大超标倍数 {multiple}。依据 {}（{}）。",
+        "{ahead_zh}{}色预警（{stage_zh}）：{} 自 {} 起超标 {count} 天，连续 {run} 天，最大超标倍数 {multiple}。依据：{when_zh}（{sure_zh}）。",
         colour.zh,
         alert.code,
         calendar::text(alert.first),
-        colour.when,
-        colour.certainty
     );
     let en = format!(
-        "{} alert ({stage_en}): {} exceeded its limit on {count} days since {}, {run} in a row, by {multiple} times the limit at most. By {} ({}).",
+        "{ahead_en}{} alert ({stage_en}): {} exceeded its limit on {count} days since {}, {run} in a row, by {multiple} times the limit at most. Rule: {when_en} ({sure_en}).",
         colour.id,
         alert.code,
         calendar::text(alert.first),
-        colour.when,
-        colour.certainty
     );
     (zh, en)
+}
+
+/// A text for cases: the Chinese line, then the English one.
+fn both_languages((zh, en): (String, String)) -> String {
+    format!("{zh}\n{en}")
 }
 
 /// Says what an alert is, if that is another than what was said last.
@@ -457,14 +465,14 @@ fn say(
     alert.print = seen;
     let was = was.filter(|was| *was != alert.rank).and_then(|was| rules.colour(was)).map(|colour| colour.id.as_str());
     let worst = course.days.iter().filter_map(|(_, ratio, _)| *ratio).max().map(Ratio::times_text);
-    let (zh, en) = words(alert, course, colour, alert.stage);
+    let (zh, en) = in_words(rules, alert, course, colour, alert.stage);
     let settled = alert.settled.and_then(|rank| rules.colour(rank));
     let raised = settled.zip(both.settled).map(|(colour, course)| Raised::Alert {
         id: alert.id(),
         code: alert.code.clone(),
         colour: colour.id.clone(),
         days: course.days.iter().map(|(day, ..)| calendar::text(*day)).collect(),
-        text: words(alert, course, colour, Stage::Settled).0,
+        text: both_languages(in_words(rules, alert, course, colour, Stage::Settled)),
     });
     let body = json!({
         "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why, "stage": alert.stage.name(),
@@ -485,7 +493,7 @@ fn say(
         raised,
     });
     let detail = json!({ "alert": alert.id(), "code": alert.code, "colour": colour.id, "was": was, "why": why,
-        "stage": alert.stage.name(), "zh": zh, "en": en });
+        "stage": alert.stage.name(), "told": told(rules, alert), "zh": zh, "en": en });
     out.push(Said::event("alert", now, detail).in_colours(&[Some(&colour.id), was]));
 }
 
@@ -502,8 +510,9 @@ fn end(rules: &Rules, alert: &Alert, days: &[DayResult], met: bool, now: Timesta
     let colour = rules.colour(alert.rank);
     let was = colour.map(|colour| colour.id.as_str());
     let name = colour.map_or("", |colour| colour.zh.as_str());
-    let zh = format!("{name}色预警 {} 解除：{zh}。", alert.code);
-    let en = format!("The {} alert of {} is over: {en}.", was.unwrap_or_default(), alert.code);
+    let (ahead_zh, ahead_en) = rules.ahead();
+    let zh = format!("{ahead_zh}{name}色预警 {} 解除：{zh}。", alert.code);
+    let en = format!("{ahead_en}The {} alert of {} is over: {en}.", was.unwrap_or_default(), alert.code);
     let body = json!({
         "alert": alert.id(), "code": alert.code, "colour": null, "was": was, "why": why, "stage": alert.stage.name(),
         "settled": null, "days": [], "run": 0, "worst": null, "told": null,
