@@ -5,7 +5,8 @@
 //! facts are the registry's, and its card, which says nothing else, is not kept; what it keeps of a station is bounded ([`KINDS_MAX`],
 //! [`EVENTS_MAX`] messages; [`ROW_BYTES_MAX`] of reports), and so are the stations ([`STATIONS_MAX`]), the rejected messages
 //! ([`REJECTED_MAX`]) and the bytes of all reports ([`BYTES_MAX`]); what is not kept is counted (`not_kept`); it shows
-//! messages as they were published and judges nothing.
+//! messages as they were published and judges nothing; whether a station is connected, away or was never heard is decided in one place
+//! ([`Row::contact`]), by what a restart remembers too.
 
 mod offset;
 mod order;
@@ -54,6 +55,27 @@ struct Row {
     facts: Option<Arc<StationFacts>>,
     /// What was seen of it, if anything was.
     seen: Option<Box<SeenStation>>,
+}
+
+/// How it is with a station, in the order in which rows are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Contact {
+    /// Connected.
+    Online,
+    /// Heard once, before a restart too, and away.
+    Offline,
+    /// Never heard.
+    Never,
+}
+
+impl Contact {
+    const fn name(self) -> &'static str {
+        match self {
+            Contact::Online => "online",
+            Contact::Offline => "offline",
+            Contact::Never => "never",
+        }
+    }
 }
 
 /// What was seen of a station.
@@ -247,7 +269,7 @@ impl Board {
         json!({
             "stations": self.rows.len(),
             "online": of(Row::is_online),
-            "never": of(Row::is_unheard),
+            "never": of(|row| row.contact() == Contact::Never),
             "failing": of(Row::fails),
         })
     }
@@ -323,7 +345,7 @@ impl Row {
             registered: self.facts.is_some(),
             online: self.is_online(),
             refused: seen.map_or(0, |seen| seen.refused),
-            last_seen: seen.and_then(|seen| seen.card.as_ref()?.1.last_seen),
+            last_seen: seen.and_then(SeenStation::heard),
             offset: seen.and_then(|seen| seen.offsets.median()),
             marks: seen.map_or(0, |seen| seen.marks.len()),
             completeness: completeness
@@ -344,12 +366,18 @@ impl Row {
         self.facts.as_ref()?.tags.get(name)
     }
 
-    /// Whether nothing of it is known, from before a restart neither.
+    /// Whether nothing was ever heard of it, from before a restart neither.
     fn is_unheard(&self) -> bool {
-        let unheard = |seen: &SeenStation| {
-            seen.latest.is_empty() && seen.card.as_ref().is_none_or(|(_, card)| card.last_seen.is_none())
-        };
-        self.seen.as_deref().is_none_or(unheard)
+        self.seen.as_deref().is_none_or(|seen| seen.heard().is_none())
+    }
+
+    /// How it is with it: the one word that tile, row, station page and order go by.
+    fn contact(&self) -> Contact {
+        match (self.is_online(), self.is_unheard()) {
+            (true, _) => Contact::Online,
+            (false, false) => Contact::Offline,
+            (false, true) => Contact::Never,
+        }
     }
 
     /// Registered and away, refused since its last report, departing from the standard, or with a clock that is off.
@@ -366,6 +394,8 @@ impl Row {
             mn: mn.to_owned(),
             facts: self.facts.clone(),
             online: seen.online,
+            contact: self.contact(),
+            heard: seen.heard(),
             since: seen.since.clone(),
             fails: self.fails(),
             odd: seen.odd,
@@ -381,6 +411,12 @@ impl Row {
 }
 
 impl SeenStation {
+    /// When it was heard last: by its reports since the start, and by its card, which is remembered over a restart.
+    fn heard(&self) -> Option<Timestamp> {
+        let reported = self.latest.values().map(|(_, data)| data.received).max();
+        reported.max(self.card.as_ref().and_then(|(_, card)| card.last_seen))
+    }
+
     fn bytes(&self) -> usize {
         self.latest.values().map(|(body, _)| body.len()).sum()
     }

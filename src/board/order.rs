@@ -68,9 +68,8 @@ impl RowOrder {
         };
         match self {
             RowOrder::Mn | RowOrder::Name => 0,
-            RowOrder::State if row.is_unheard() => 2,
-            RowOrder::State => i64::from(!seen.online),
-            RowOrder::Heard => seen.latest.get(seen.last_kind).map_or(i64::MIN, |(_, data)| data.received.0),
+            RowOrder::State => row.contact() as i64,
+            RowOrder::Heard => seen.heard().map_or(i64::MIN, |at| at.0),
             RowOrder::Clock => seen.offsets.median().map_or(i64::MIN, |off| off.saturating_abs()),
             RowOrder::Completeness => {
                 // The kinds in the order in which a row shows them.

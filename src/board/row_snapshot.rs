@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::Contact;
 use hj212_coverage::DayCount;
 use hj212_interpret::{CardContent, DataContent};
 use hj212_model::message::{Pairs, RejectReason, StationFacts, Timestamp};
@@ -33,6 +34,9 @@ pub(super) struct RowSnapshot {
     pub(super) mn: String,
     pub(super) facts: Option<Arc<StationFacts>>,
     pub(super) online: bool,
+    pub(super) contact: Contact,
+    /// When it was heard last, before a restart too.
+    pub(super) heard: Option<Timestamp>,
     pub(super) since: String,
     pub(super) fails: bool,
     pub(super) odd: bool,
@@ -47,6 +51,14 @@ pub(super) struct RowSnapshot {
 }
 
 impl RowSnapshot {
+    /// When it came or went last. Of one that was away at the start that is when it was heard last; empty: nobody knows.
+    fn since(&self) -> String {
+        if self.since.is_empty() && self.contact == Contact::Offline {
+            return self.heard.map(Timestamp::to_rfc3339).unwrap_or_default();
+        }
+        self.since.clone()
+    }
+
     /// As it is shown.
     pub(super) fn view(&self) -> Value {
         let card = self.card.as_ref();
@@ -63,10 +75,11 @@ impl RowSnapshot {
             "tags": tags.unwrap_or(&Pairs::default()),
             "registered": self.facts.is_some(),
             "online": self.online,
-            "since": self.since,
+            "contact": self.contact.name(),
+            "since": self.since(),
             "fails": self.fails,
             "peer": card.and_then(|card| card.peer.as_deref()),
-            "last_seen": card.and_then(|card| card.last_seen).map(Timestamp::to_rfc3339),
+            "last_seen": self.heard.map(Timestamp::to_rfc3339),
             "deviations": card.map(counts),
             "kind": last.map(|last| last.kind.name()),
             "data_time": last.and_then(|last| last.data_time).map(|time| time.to_string()),

@@ -75,6 +75,29 @@ fn registered_stations_are_shown_before_they_speak() {
 }
 
 #[test]
+fn a_station_that_was_away_over_a_restart_is_offline_since_it_was_heard() {
+    let mut board = board();
+    let card = CardContent { peer: None, last_seen: Some(TIME), deviations: Vec::new() };
+    board.published(&said("A1", Says::Card(Some(Box::new(card))), &json!({})));
+    let page = board.page(&Query::default()).view();
+    let row = |mn: &str| page["rows"].as_array().unwrap().iter().find(|row| row["mn"] == mn).unwrap().clone();
+    let heard = TIME.to_rfc3339();
+    assert_eq!((row("A1")["contact"].as_str(), row("A1")["since"].as_str()), (Some("offline"), Some(&*heard)));
+    assert_eq!((row("B2")["contact"].as_str(), row("B2")["since"].as_str()), (Some("never"), Some("")));
+    // The tile, the station's page and the figures say the same.
+    assert_eq!(board.counts()["never"], 1);
+    let one: Value = serde_json::from_str(&board.station("A1").unwrap()).unwrap();
+    assert_eq!((one["contact"].as_str(), one["last_seen"].as_str()), (Some("offline"), Some(&*heard)));
+    let mut figures = Vec::new();
+    board.figures(|of| figures.push((of.mn, of.last_seen)));
+    assert_eq!(figures, [("A1", Some(TIME)), ("B2", None)]);
+    // What it says later is newer than its card.
+    board.published(&said("A1", Says::Data(data(Kind::Minute, None, Timestamp(TIME.0 + MINUTE), false)), &json!({})));
+    let page = board.page(&Query { sort: RowOrder::Heard, down: true, ..Query::default() }).view();
+    assert_eq!(page["rows"][0]["last_seen"], Timestamp(TIME.0 + MINUTE).to_rfc3339());
+}
+
+#[test]
 fn pages_are_searched_and_filtered() {
     let mut board = board();
     board.published(&event("A1", EventKind::Online, TIME, &json!({})));
