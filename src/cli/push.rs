@@ -51,7 +51,7 @@ fn test(path: &Path, name: &str) -> u8 {
     });
     let (kind, queued) = (TEST_KIND.to_owned(), now.0 / 1000);
     let item = Item { id: id.as_str().into(), kind, record: 0, queued, body: body.to_string().into() };
-    let attempt = runtime.block_on(send(sink, &item, now.0 / 1000));
+    let attempt = runtime.block_on(send(sink, &item, &hj212_push::Nameless, now.0 / 1000));
     let why = attempt.trouble.map(|trouble| trouble.0).unwrap_or_default();
     match attempt.outcome {
         Outcome::Taken => tell!("{name}: it has taken {id} · 对方已接收"),

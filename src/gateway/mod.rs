@@ -265,8 +265,6 @@ impl Running {
             stop: last_record.clone(),
         }
         .spawn()?;
-        let keepers = pusher.start(queues, &stop, &last_record);
-
         let settings = config.listen.clone();
         let shares = limits::Shares::taken();
         match shares.too_few_for(settings.connections_max, registry.len()) {
@@ -279,6 +277,9 @@ impl Running {
         }
         let shared =
             Arc::new(ListenerState::new(settings, registry, journal.appender(), Arc::clone(&telemetry), clock::now));
+        let names: Arc<dyn hj212_push::Names> =
+            Arc::new(push::named::KnownNames::new(Arc::clone(&shared), &context.factors));
+        let keepers = pusher.start(queues, &names, &stop, &last_record);
         shared.limit_connections(shares.stations);
         shared.remember(learned::load(&derived));
         learned::follow_moves(&derived, &shared);

@@ -12,8 +12,10 @@ use data_encoding::{BASE64, HEXLOWER};
 use ring::hmac;
 use serde_json::{Value, json};
 
+use super::names::Names;
 use super::queue::{Item, Outcome};
 use super::settings::Kind;
+use super::words::PushedText;
 
 /// The longest text for people, bytes: WeCom takes 4096.
 const TEXT_MAX: usize = 3500;
@@ -33,9 +35,9 @@ fn sign(key: &[u8], text: &[u8]) -> Vec<u8> {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
 }
 
-/// The request for `item`, made at `now` (milliseconds since 1970). `secret`: empty: none.
+/// The request for `item`, made at `now` (milliseconds since 1970). `names`: for texts. `secret`: empty: none.
 #[must_use]
-pub fn form(kind: Kind, item: &Item, secret: &[u8], now: i64) -> Form {
+pub fn form(kind: Kind, item: &Item, names: &dyn Names, secret: &[u8], now: i64) -> Form {
     let seconds = (now / 1000).to_string();
     let mut headers = vec![("x-hj212-id", header(&item.id))];
     let mut query = String::new();
@@ -49,18 +51,20 @@ pub fn form(kind: Kind, item: &Item, secret: &[u8], now: i64) -> Form {
             }
             item.body.to_vec()
         }
-        Kind::Wecom => json!({ "msgtype": "markdown", "markdown": { "content": text(item) } }).to_string().into_bytes(),
+        Kind::Wecom => {
+            json!({ "msgtype": "markdown", "markdown": { "content": text(item, names) } }).to_string().into_bytes()
+        }
         Kind::Dingtalk => {
             if !secret.is_empty() {
                 let stamp = now.to_string();
                 let text = [stamp.as_bytes(), b"\n", secret].concat();
                 query = format!("timestamp={stamp}&sign={}", escaped(&BASE64.encode(&sign(secret, &text))));
             }
-            let markdown = json!({ "title": title(item), "text": text(item) });
+            let markdown = json!({ "title": title(item, names), "text": text(item, names) });
             json!({ "msgtype": "markdown", "markdown": markdown }).to_string().into_bytes()
         }
         Kind::Feishu => {
-            let mut body = json!({ "msg_type": "text", "content": { "text": text(item) } });
+            let mut body = json!({ "msg_type": "text", "content": { "text": text(item, names) } });
             if !secret.is_empty() {
                 let key = [seconds.as_bytes(), b"\n", secret].concat();
                 body["sign"] = BASE64.encode(&sign(&key, b"")).into();
@@ -68,7 +72,7 @@ pub fn form(kind: Kind, item: &Item, secret: &[u8], now: i64) -> Form {
             }
             body.to_string().into_bytes()
         }
-        Kind::Mail => text(item).into_bytes(),
+        Kind::Mail => text(item, names).into_bytes(),
     };
     Form { query, headers, body }
 }
@@ -117,75 +121,12 @@ pub fn outcome(kind: Kind, status: u16, body: &[u8]) -> Outcome {
     }
 }
 
-/// One line for people.
+/// The text for people: a title, then what [`super::words`] makes of the message, then its id.
 #[must_use]
-pub fn title(item: &Item) -> String {
-    let said: Value = serde_json::from_slice(&item.body).unwrap_or_default();
-    let word = |at: &Value| at.as_str().unwrap_or_default().to_owned();
-    let name = if said["station"]["name"].is_string() { word(&said["station"]["name"]) } else { word(&said["mn"]) };
-    let name = if name.is_empty() { word(&said["gateway"]) } else { name };
-    let colour = match said["colour"].as_str().or(said["detail"]["colour"].as_str()) {
-        Some("blue") => "【蓝】",
-        Some("yellow") => "【黄】",
-        Some("orange") => "【橙】",
-        Some("red") => "【红】",
-        _ => "",
-    };
-    let title = format!("{colour}{} {name}", zh(&item.kind));
-    title.chars().filter(|c| !c.is_control()).take(120).collect()
-}
-
-/// The kinds that people meet most, in Chinese; others stay as they are.
-fn zh(kind: &str) -> &str {
-    match kind {
-        "alert" => "预警",
-        "online" => "上线",
-        "offline" => "离线",
-        "gap" => "数据缺失",
-        "gap-closed" => "缺失结束",
-        "mark-conflict" => "标记与数据矛盾",
-        "mark-ruled" => "标记裁定",
-        "limit-spent" => "豁免时长用尽",
-        "clock-drift" => "时钟偏差",
-        "clone-suspected" => "疑似一号两用",
-        "case-opened" => "案件立案",
-        "case-overdue" => "案件逾期",
-        "case-relapsed" => "再次超标",
-        "case-closed" => "案件销号",
-        "alert-ahead" => "临近预警",
-        "alert-reminder" => "预警提醒",
-        "command" => "反控结果",
-        "key" => "密钥",
-        "hj212.alert/1" => "预警单",
-        "hj212.case/1" => "案件",
-        "hj212.command/1" => "反控状态",
-        "hj212.case-step-status/1" => "案件步骤答复",
-        "hj212.score/1" => "站点月评分",
-        "hj212.operator-score/1" => "运维单位月评分",
-        "hj212.ledger-status/1" => "运维台账答复",
-        "hj212.mark-entry-status/1" => "人工标记答复",
-        "hj212.mark-ruling-status/1" => "标记裁定答复",
-        super::TEST_KIND => "【测试】推送测试",
-        other => other,
-    }
-}
-
-/// The text for people: title, time, explanation or detail.
-#[must_use]
-pub fn text(item: &Item) -> String {
-    let said: Value = serde_json::from_slice(&item.body).unwrap_or_default();
-    let mut lines = vec![title(item)];
-    if let Some(time) = said["time"].as_str() {
-        lines.push(format!("时间 {time}"));
-    }
-    if let Some(mn) = said["mn"].as_str() {
-        lines.push(format!("MN {mn}"));
-    }
-    match said["explain"]["zh"].as_str().or(said["detail"]["zh"].as_str()) {
-        Some(zh) => lines.push(zh.to_owned()),
-        None if !said["detail"].is_null() => lines.push(said["detail"].to_string()),
-        None => {}
-    }
+pub fn text(item: &Item, names: &dyn Names) -> String {
+    let told = PushedText::of(item, names);
+    let mut lines = vec![told.title()];
+    lines.extend(told.lines(names));
     lines.push(format!("编号 {}", item.id));
     let text = lines.join("\n");
     if text.len() <= TEXT_MAX {
@@ -195,4 +136,10 @@ pub fn text(item: &Item) -> String {
     let end = format!("…(已截断)\n编号 {}", item.id);
     let cut = text.floor_char_boundary(TEXT_MAX.saturating_sub(end.len()));
     format!("{}{end}", text.get(..cut).unwrap_or_default())
+}
+
+/// One line for people.
+#[must_use]
+pub fn title(item: &Item, names: &dyn Names) -> String {
+    PushedText::of(item, names).title()
 }

@@ -21,17 +21,21 @@
 
 mod address;
 pub mod form;
+mod names;
 pub mod queue;
 pub mod send;
 mod settings;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+pub use names::{Nameless, Names, StationName};
 pub use queue::{Item, Queue};
 pub use settings::{Kind, Mail, MessageFacts, Settings, Sink, Wrong};
+pub use words::kind_zh;
 
 /// The kind of messages that only try a sink.
 pub const TEST_KIND: &str = "test";

@@ -21,6 +21,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::address::ServerAddress;
 use super::form::{form, outcome, text, title};
+use super::names::Names;
 use super::queue::{Item, Outcome};
 use super::settings::{Kind, Mail, Sink};
 use super::{ANSWER_MAX, ATTEMPT_MAX};
@@ -50,11 +51,11 @@ struct ServerReply {
 }
 
 /// Tries to send `item` at `now` (milliseconds since 1970): what became of it, and why if it was not taken.
-pub async fn send(sink: &Sink, item: &Item, now: i64) -> Attempt {
+pub async fn send(sink: &Sink, item: &Item, names: &dyn Names, now: i64) -> Attempt {
     let attempt = async {
         match (sink.kind, &sink.mail) {
-            (Kind::Mail, Some(mail)) => mailed(sink, mail, item).await,
-            _ => posted(sink, item, now).await,
+            (Kind::Mail, Some(mail)) => mailed(sink, mail, item, names).await,
+            _ => posted(sink, item, names, now).await,
         }
     };
     match tokio::time::timeout(ATTEMPT_MAX, attempt).await {
@@ -92,14 +93,14 @@ fn trouble(what: &str) -> impl Fn(&dyn std::fmt::Display) -> Trouble + '_ {
     move |error| Trouble(format!("{what}: {error}"))
 }
 
-async fn posted(sink: &Sink, item: &Item, now: i64) -> Result<ServerReply, Trouble> {
+async fn posted(sink: &Sink, item: &Item, names: &dyn Names, now: i64) -> Result<ServerReply, Trouble> {
     let url = if sink.url.is_empty() {
         String::from_utf8(line(&sink.url_file).await?).map_err(|_| Trouble("the address is no text".into()))?
     } else {
         sink.url.clone()
     };
     let secret = line(&sink.secret_file).await?;
-    let form = form(sink.kind, item, &secret, now);
+    let form = form(sink.kind, item, names, &secret, now);
     let address = ServerAddress::read(&url).map_err(|wrong| Trouble(wrong.to_owned()))?;
     let mut path = address.path;
     if !form.query.is_empty() {
@@ -194,15 +195,15 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-async fn mailed(sink: &Sink, mail: &Mail, item: &Item) -> Result<ServerReply, Trouble> {
+async fn mailed(sink: &Sink, mail: &Mail, item: &Item, names: &dyn Names) -> Result<ServerReply, Trouble> {
     let address = |text: &str| -> Result<Mailbox, Trouble> {
         text.parse().map_err(|_| Trouble(format!("{} is no address", text.escape_debug())))
     };
-    let mut message = Message::builder().from(address(&mail.from)?).subject(title(item));
+    let mut message = Message::builder().from(address(&mail.from)?).subject(title(item, names));
     for to in &mail.to {
         message = message.to(address(to)?);
     }
-    let message = message.body(text(item)).map_err(|error| trouble("the mail")(&error))?;
+    let message = message.body(text(item, names)).map_err(|error| trouble("the mail")(&error))?;
     let mut parameters = TlsParameters::builder(mail.host.clone());
     if let Some(ca) = &sink.ca {
         let pem = read(ca).await.map_err(|error| trouble("ca")(&error))?;

@@ -55,7 +55,7 @@ fn request(stream: &mut std::net::TcpStream) -> String {
 
 fn attempt(url: &str) -> (Outcome, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let Attempt { outcome, trouble, .. } = runtime.block_on(send(&sink(url), &item("i1"), 0));
+    let Attempt { outcome, trouble, .. } = runtime.block_on(send(&sink(url), &item("i1"), &Nameless, 0));
     (outcome, trouble.map(|trouble| trouble.0).unwrap_or_default())
 }
 
@@ -136,7 +136,7 @@ fn an_endless_answer_is_not_read_to_its_end_and_endless_headers_neither() {
 #[tokio::test(start_paused = true)]
 async fn silence_ends_an_attempt() {
     let (address, _) = server(std::mem::forget);
-    let Attempt { outcome, trouble, .. } = send(&sink(&format!("http://{address}/")), &item("a"), 0).await;
+    let Attempt { outcome, trouble, .. } = send(&sink(&format!("http://{address}/")), &item("a"), &Nameless, 0).await;
     assert_eq!((outcome, trouble.unwrap().0), (Outcome::Away, "no answer within 15 s".to_owned()));
 }
 
@@ -168,7 +168,7 @@ fn an_answer_that_repeats_a_secret_address_is_not_shown() {
         let mut robot = sink("");
         (robot.kind, robot.url_file) = (Kind::Wecom, folder.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let Attempt { outcome, trouble, .. } = runtime.block_on(send(&robot, &item("i"), 0));
+        let Attempt { outcome, trouble, .. } = runtime.block_on(send(&robot, &item("i"), &Nameless, 0));
         assert_eq!((outcome, trouble.unwrap().0.as_str()), (Outcome::Refused, wanted));
     }
     let _ = std::fs::remove_file(&folder);
@@ -198,26 +198,26 @@ fn python(code: &str) -> String {
 fn signatures_are_those_of_the_makers_descriptions() {
     let (secret, now) = (b"SEC123", 1_780_243_200_123);
     let body = String::from_utf8(item("").body.to_vec()).unwrap();
-    let made = form(Kind::Webhook, &item("i"), secret, now);
+    let made = form(Kind::Webhook, &item("i"), &Nameless, secret, now);
     let wanted =
         python(&format!("print(hmac.new(b'SEC123', b'1780243200.' + {body:?}.encode(), hashlib.sha256).hexdigest())"));
     assert!(made.headers.contains(&("x-hj212-signature", format!("sha256={wanted}"))));
-    let made = form(Kind::Dingtalk, &item("i"), secret, now);
+    let made = form(Kind::Dingtalk, &item("i"), &Nameless, secret, now);
     let wanted = python(
         "print('timestamp=1780243200123&sign=' + urllib.parse.quote_plus(base64.b64encode(hmac.new(b'SEC123', b'1780243200123\\nSEC123', hashlib.sha256).digest())))",
     );
     assert_eq!(made.query, wanted);
-    let made = form(Kind::Feishu, &item("i"), secret, now);
+    let made = form(Kind::Feishu, &item("i"), &Nameless, secret, now);
     let wanted =
         python("print(base64.b64encode(hmac.new(b'1780243200\\nSEC123', digestmod=hashlib.sha256).digest()).decode())");
     let said: serde_json::Value = serde_json::from_slice(&made.body).unwrap();
     assert_eq!((said["sign"].as_str(), said["timestamp"].as_str()), (Some(wanted.as_str()), Some("1780243200")));
     let long = Item { body: format!(r#"{{"explain":{{"zh":"{}"}}}}"#, "字".repeat(9000)).into(), ..item("the-id") };
     for kind in [Kind::Wecom, Kind::Dingtalk, Kind::Feishu, Kind::Mail] {
-        let made = form(kind, &long, b"", now);
+        let made = form(kind, &long, &Nameless, b"", now);
         assert!(made.body.len() <= 4096 + 200, "{kind:?}");
         assert!(String::from_utf8(made.body).unwrap().contains("the-id"), "{kind:?}: cut, and still with its id");
-        assert!(!String::from_utf8(form(kind, &item("i"), secret, now).body).unwrap().contains("SEC123"));
+        assert!(!String::from_utf8(form(kind, &item("i"), &Nameless, secret, now).body).unwrap().contains("SEC123"));
     }
 }
 
@@ -451,4 +451,75 @@ fn a_filter_chooses_by_kind_station_region_and_colour() {
     assert!(!red.wants(&coloured(yellow)), "too low");
     assert!(red.wants(&coloured(was_red)), "who was told of red is told that it is red no more");
     assert!(red.wants(&of("gap", Some("A"))), "what has no colour is not chosen by it");
+}
+
+/// Names of one station and one factor.
+#[derive(Debug)]
+struct Known;
+
+impl Names for Known {
+    fn station(&self, mn: &str) -> Option<StationName> {
+        (mn == "A").then(|| StationName { name: "东港电厂 1 号排口".into(), region: Some("340100".into()) })
+    }
+
+    fn factor(&self, code: &str) -> Option<String> {
+        (code == "a21026").then(|| "二氧化硫".to_owned())
+    }
+}
+
+fn told(kind: &str, body: serde_json::Value) -> String {
+    let item = Item { id: "i-1".into(), kind: kind.into(), record: 0, queued: 0, body: body.to_string().into() };
+    form::text(&item, &Known)
+}
+
+#[test]
+fn a_text_says_who_what_since_when_how_much_and_who_must_act() {
+    let gap = serde_json::json!({
+        "mn": "A", "kind": "gap", "time": "2026-06-01T01:00:00.000+08:00", "data_kind": "minute", "from": "2026-06-01T00:10:00+08:00",
+        "to": "2026-06-01T00:50:00+08:00", "count": 5, "interval": 600, "cause": "offline", "causes": {"offline": 5}, "growing": true,
+    });
+    assert_eq!(
+        told("gap", gap),
+        "缺数 东港电厂 1 号排口\n地区 340100\nMN A\n时间 2026-06-01 01:00:00\n分钟数据自 2026-06-01 00:10:00 起缺数，至 2026-06-01 00:50:00 共 5 \
+         条，仍在增加；原因：站点离线\n编号 i-1"
+    );
+    let offline = serde_json::json!({ "mn": "A", "kind": "offline", "time": "2026-06-01T01:00:00.000+08:00", "on": { "peer": "10.0.0.1:7000", "connection": 1 }, "was": null });
+    assert!(told("offline", offline).starts_with("离线 东港电厂 1 号排口\n地区 340100\n"));
+    let told_to = serde_json::json!({ "to": "county", "copy": ["city"], "reply_by": "2026-06-02T17:00:00.000+08:00", "finish_by": "2026-06-05T00:00:00.000+08:00" });
+    let alert = serde_json::json!({
+        "mn": "A", "kind": "alert", "time": "2026-06-02T13:00:00.000+08:00",
+        "detail": { "alert": "A-1", "code": "a21026", "colour": "red", "told": told_to, "zh": "【阈值为占位值】红色预警（已结算）：……", "en": "" },
+    });
+    let alert = told("alert", alert);
+    assert!(alert.starts_with("【阈值为占位值】【红】超标预警 东港电厂 1 号排口\n"), "{alert}");
+    assert!(alert.contains("\n因子 二氧化硫 a21026\n红色预警（已结算）"), "{alert}");
+    assert!(alert.contains("\n责任方 县区；反馈截止 2026-06-02 17:00:00；整改截止 2026-06-05 00:00:00\n"), "{alert}");
+}
+
+#[test]
+fn no_text_holds_json() {
+    for (kind, body) in [
+        (
+            "case-opened",
+            serde_json::json!({ "mn": "A", "detail": { "case": "C-1", "to": ["enterprise", "county"], "due": "2026-06-01T00:00:00.000+08:00" } }),
+        ),
+        (
+            "command",
+            serde_json::json!({ "mn": "B", "detail": { "state": "done", "good": true, "inner": { "a": 1 }, "list": [{ "b": 2 }] } }),
+        ),
+        (
+            "dead-letter",
+            serde_json::json!({ "gateway": "g", "detail": { "count": 3, "topics": ["x/y"], "why": "refused" } }),
+        ),
+        ("hj212.score/1", serde_json::json!({ "mn": "A", "month": "2026-06", "measures": [{ "id": "etr" }] })),
+        (
+            "mark-begin",
+            serde_json::json!({ "mn": "A", "mark": { "mark": "h17:D", "object": "a21026" }, "detail": null }),
+        ),
+        ("unheard-of", serde_json::json!([1, { "a": 2 }])),
+    ] {
+        let text = told(kind, body);
+        assert!(!text.contains(['{', '}', '[', ']', '"']), "{text}");
+        assert!(text.ends_with("\n编号 i-1"), "{text}");
+    }
 }

@@ -15,6 +15,7 @@
 //!   same id.
 
 mod file;
+pub(super) mod named;
 pub(super) mod shown;
 mod sink;
 
@@ -36,7 +37,7 @@ use hj212_interpret::TypedPublication;
 use hj212_journal::{Disk, Offset};
 use hj212_model::clock;
 use hj212_model::telemetry::Telemetry;
-use hj212_push::{Item, MessageFacts, Settings};
+use hj212_push::{Item, MessageFacts, Names, Settings};
 
 /// The sinks of a running gateway.
 #[derive(Debug, Default)]
@@ -75,11 +76,18 @@ impl Pusher {
         (Pusher { sinks }, QueueFiles(files))
     }
 
-    /// Starts what sends, until `stop`, and what keeps the queues on disk, until `end`; without pauses after `last_record`.
-    pub fn start(&self, files: QueueFiles, stop: &CancellationToken, last_record: &CancellationToken) -> Keepers {
+    /// Starts what sends, until `stop`, and what keeps the queues on disk, until `end`; without pauses after `last_record`. Texts for people
+    /// have names from `names`.
+    pub fn start(
+        &self,
+        files: QueueFiles,
+        names: &Arc<dyn Names>,
+        stop: &CancellationToken,
+        last_record: &CancellationToken,
+    ) -> Keepers {
         let (mut tasks, end) = (JoinSet::new(), CancellationToken::new());
         for (sink, file) in self.sinks.iter().zip(files.0) {
-            tasks.spawn(Arc::clone(sink).send(stop.clone()));
+            tasks.spawn(Arc::clone(sink).send(Arc::clone(names), stop.clone()));
             tasks.spawn(Arc::clone(sink).keep(file, last_record.clone(), end.clone()));
         }
         Keepers { tasks, end }

@@ -40,7 +40,7 @@ pub(in super::super) fn in_json(sink: &SinkFigures) -> Value {
         "name": sink.name, "kind": sink.kind, "waiting": sink.waiting,
         "oldest": sink.oldest.map(|at| Timestamp(at.saturating_mul(1000)).to_rfc3339()),
         "sent": sink.sent, "failed": sink.failed, "refused": sink.refused, "given_up": sink.given_up, "dropped": sink.dropped,
-        "unstored": sink.unstored, "why": sink.trouble, "disk": sink.disk,
+        "unstored": sink.unstored, "why": sink.trouble, "disk": sink.disk, "well": sink.is_well(),
     })
 }
 

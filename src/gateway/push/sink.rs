@@ -19,7 +19,7 @@ use hj212_model::clock;
 use hj212_model::telemetry::{Counter, Telemetry};
 use hj212_push::queue::{Put, QueueChange, Settled};
 use hj212_push::send::{Attempt, send};
-use hj212_push::{Item, Queue, Sink};
+use hj212_push::{Item, Names, Queue, Sink};
 
 /// How long the cursor's storing waits for a message to be on disk.
 pub(super) const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -85,6 +85,14 @@ pub struct SinkFigures {
     pub trouble: Option<String>,
     /// Why the queue cannot be stored, if it cannot.
     pub disk: Option<String>,
+}
+
+impl SinkFigures {
+    /// Whether the last attempt went well, the queue is on disk and nothing was lost.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.trouble.is_none() && self.disk.is_none() && self.given_up + self.dropped + self.unstored == 0
+    }
 }
 
 impl SinkQueue {
@@ -257,8 +265,8 @@ impl SinkQueue {
         }
     }
 
-    /// Sends what waits until `stop`.
-    pub(super) async fn send(self: Arc<Self>, stop: CancellationToken) {
+    /// Sends what waits until `stop`; texts have names from `names`.
+    pub(super) async fn send(self: Arc<Self>, names: Arc<dyn Names>, stop: CancellationToken) {
         let begun = Instant::now();
         // Waits go by the time that has passed, whatever the wall clock does.
         let now = || i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
@@ -282,7 +290,7 @@ impl SinkQueue {
             let attempt = tokio::select! {
                 // The other side may have it all the same: it is sent again after the next start, with the same id.
                 () = stop.cancelled() => return,
-                attempt = send(&self.settings, &item, clock::now().0 / 1000) => attempt,
+                attempt = send(&self.settings, &item, &*names, clock::now().0 / 1000) => attempt,
             };
             self.settle(&item, attempt, now());
         }

@@ -246,7 +246,7 @@ async fn a_disk_that_does_not_answer_delays_neither_the_uplink_nor_who_sends() {
     let sink = Arc::new(SinkQueue::new(settings, queue, Arc::default()));
     let (stop, end) = (CancellationToken::new(), CancellationToken::new());
     let keeper = tokio::spawn(Arc::clone(&sink).keep(file, stop.clone(), end.clone()));
-    let sender = tokio::spawn(Arc::clone(&sink).send(stop.clone()));
+    let sender = tokio::spawn(Arc::clone(&sink).send(Arc::new(hj212_push::Nameless), stop.clone()));
     let begun = Instant::now();
     // Offered and asked while the disk hangs; all of it goes out.
     for n in 1..=20 {
@@ -347,7 +347,7 @@ async fn what_is_published_again_after_a_kill_is_known_and_nothing_is_lost() {
         let (sink, file, _) = opened(&disk, settings.clone());
         let (stop, end) = (CancellationToken::new(), CancellationToken::new());
         let keeper = tokio::spawn(Arc::clone(&sink).keep(file, stop.clone(), end.clone()));
-        let sender = tokio::spawn(Arc::clone(&sink).send(stop.clone()));
+        let sender = tokio::spawn(Arc::clone(&sink).send(Arc::new(hj212_push::Nameless), stop.clone()));
         (1..=3 * life).for_each(|n| sink.offer(item(n, &format!("id{n}")), Instant::now()));
         while sink.figures().waiting > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
