@@ -138,6 +138,7 @@ async fn what_a_gateway_publishes_and_answers_keeps_to_the_documents() {
             "/api/overview",
             "/api/stations?only=all&rows=2&sort=heard&down=true",
             "/api/rejected",
+            "/api/words",
             "/api/wire",
             "/api/alerts",
             "/api/cases",

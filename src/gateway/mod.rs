@@ -35,6 +35,7 @@ mod past;
 pub mod progress;
 pub mod push;
 mod questions;
+mod ready;
 mod registered;
 mod reload;
 pub mod replay;
@@ -44,6 +45,7 @@ pub mod secrets;
 mod size_guard;
 pub mod uplink;
 mod view;
+mod words;
 pub mod work_entries;
 
 use std::net::SocketAddr;
@@ -377,7 +379,7 @@ impl Running {
     /// Whether the threads that matter move, for a watchdog.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        self.shown.health().iter().all(|check| check.good)
+        self.shown.health().iter().all(|check| check.state != http::CheckState::Fail)
     }
 
     /// What the listeners share.

@@ -20,7 +20,9 @@ use super::open_metrics::Text;
 use super::progress::Progress;
 use super::push::{Pusher, shown};
 use super::questions::Questions;
+use super::ready;
 use super::scored::{self, ScoresWanted};
+use super::words;
 use crate::board::{Board, Figures, Query, lock};
 use crate::http::{Answer, Check, JudgementQuestion, Refused, View};
 use crate::net::ListenerState;
@@ -32,14 +34,8 @@ use hj212_model::message::{RejectReason, Timestamp};
 use hj212_model::telemetry::{Counter, Expiry, Telemetry, Timing};
 use hj212_mqtt as mqtt;
 
-/// Records that may wait for the broker before `/ready` says no.
-const READY_BACKLOG_MAX: u64 = 100_000;
-
 /// How old counts of stations may be.
 const COUNTED_EVERY: Duration = Duration::from_millis(500);
-
-/// A thread that has not moved for this long is not healthy.
-const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// See the head of the file.
 pub(super) struct GatewayView {
@@ -120,16 +116,16 @@ impl GatewayView {
     }
 
     /// Messages that were set aside, in words. They are no reason not to be ready: everything else goes on.
-    fn dead_letters(&self) -> String {
+    fn dead_letters(&self) -> Option<String> {
         match self.dead.newest() {
-            (0, _) | (_, None) => "none".to_owned(),
-            (count, Some(newest)) => format!(
+            (0, _) | (_, None) => None,
+            (count, Some(newest)) => Some(format!(
                 "{count} messages were not taken by the broker, {} of them since the start, the last for {} ({}); see hj212-gateway \
                  dead-letters list",
                 self.telemetry.get(Counter::MqttSetAside),
                 newest.topic,
                 newest.why
-            ),
+            )),
         }
     }
 
@@ -145,54 +141,27 @@ impl GatewayView {
 
 impl View for GatewayView {
     fn health(&self) -> Vec<Check> {
-        let (writer, uplink) = (self.pulse.still(), self.progress.pulse.still());
-        let what = format!("last moved {} s ago", writer.as_secs());
+        let record = format!("record {}, ", self.progress.interpreted.load(Ordering::Relaxed));
+        let ended = self.progress.ended.load(Ordering::Relaxed);
         vec![
-            Check { name: "journal-writer", good: writer < STILL_MAX, what },
-            Check {
-                name: "uplink",
-                good: !self.progress.ended.load(Ordering::Relaxed) && uplink < STILL_MAX,
-                what: format!(
-                    "record {}, last moved {} s ago",
-                    self.progress.interpreted.load(Ordering::Relaxed),
-                    uplink.as_secs()
-                ),
-            },
+            ready::thread("journal-writer", self.pulse.still(), false, ""),
+            ready::thread("uplink", self.progress.pulse.still(), ended, &record),
         ]
     }
 
     fn ready(&self) -> Vec<Check> {
-        let backlog = self.backlog();
-        let broker = match (self.connected(), self.why_not_connected()) {
-            (true, None) => "connected".to_owned(),
-            (true, Some(why)) => format!("connected; {why}"),
-            (false, Some(why)) => format!("away: {why}"),
-            (false, None) => {
-                "away: not connected yet since the start, the first try goes on · 启动后尚未连接".to_owned()
-            }
-        };
-        vec![
-            Check {
-                name: "journal",
-                good: self.journal.health() == Health::Good,
-                what: self.journal_state().to_owned(),
-            },
-            Check {
-                name: "journal-damage",
-                good: self.damage().is_none(),
-                what: self.damage().unwrap_or_else(|| "none".to_owned()),
-            },
-            Check {
-                name: "backlog",
-                good: self.connected() || backlog < READY_BACKLOG_MAX,
-                what: format!("{backlog} records wait; broker {broker}"),
-            },
-            Check { name: "dead-letters", good: true, what: self.dead_letters() },
-        ]
-        .into_iter()
-        // An office that is away is no reason not to be given work.
-        .chain(self.push.figures().iter().map(|sink| Check { name: "push", good: true, what: shown::in_words(sink) }))
-        .collect()
+        let mut checks = vec![
+            ready::journal(self.journal.health()),
+            ready::damage(self.damage()),
+            ready::backlog(self.backlog(), self.connected(), self.why_not_connected()),
+            ready::dead_letters(self.dead_letters()),
+        ];
+        checks.extend(self.push.figures().iter().map(ready::push));
+        checks
+    }
+
+    fn words(&self) -> Value {
+        words::by_code()
     }
 
     fn metrics(&self) -> String {
@@ -447,7 +416,12 @@ fn answered(interpreter: &interpret::Interpreter, asked: &JudgementQuestion) -> 
         JudgementQuestion::Cases => Some(judged::cases(interpreter)),
         JudgementQuestion::Case(mn, id) => {
             let case = interpreter.cases().get(mn, id)?;
-            Some(judged::case(&hj212_cases::Rules::built_in(), case))
+            let mut view = judged::case(&hj212_cases::Rules::built_in(), case);
+            let stand_in = interpreter.alert_rules().is_some_and(|rules| rules.placeholder) && !case.alerts.is_empty();
+            if let Some(view) = view.as_object_mut() {
+                view.insert("placeholder".into(), stand_in.into());
+            }
+            Some(view)
         }
         JudgementQuestion::Scores(month) => {
             let month = match month {

@@ -4,11 +4,12 @@
 //! |---|---|
 //! | `/` | the status page; nothing on it comes from elsewhere |
 //! | `/health` | 200 while the process lives and its threads move, else 503; one line a check |
-//! | `/ready` | 200 while stations are answered and the backlog is below its mark, else 503; one line a check |
+//! | `/ready` | 200 while stations are answered and the backlog is below its mark, else 503; one line a check: `ok`, `WARN` or `FAIL`, its name, what is the matter |
 //! | `/metrics` | counters, gauges and histograms in OpenMetrics; labels from closed sets only |
 //! | `/metrics/stations` | a line or two for each station, for those who can bear it |
 //! | `/api/overview`, `/api/stations`, `/api/station/{mn}`, `/api/station/{mn}/history`, `/api/rejected` | JSON |
 //! | `/api/alerts`, `/api/cases`, `/api/scores?month=2026-06`, `/api/case/{mn}/{id}`, `/api/station/{mn}/days`, `/api/station/{mn}/day/2026-06-01` | what judgement knows, as JSON; 503 while it catches up |
+//! | `/api/words` | names of factors, deviations and reasons by code, Chinese and English |
 //! | POST `/api/explain` | what the pasted bytes of the body say and what is wrong with them; nothing is kept |
 //! | `/api/wire` | the stations whose frames are logged, and until when |
 //! | POST `/api/wire/{mn}` `{"minutes":10}` | with the token: logs every frame of the station for so long; 0 ends it |
@@ -92,14 +93,37 @@ impl Settings {
     }
 }
 
+/// How one thing is that must be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckState {
+    /// It is.
+    Good,
+    /// Everything goes on, and somebody should look at it.
+    Warn,
+    /// It is not.
+    Fail,
+}
+
+impl CheckState {
+    /// The word that begins its line; stable.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            CheckState::Good => "ok  ",
+            CheckState::Warn => "WARN",
+            CheckState::Fail => "FAIL",
+        }
+    }
+}
+
 /// One thing that must be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// Its stable name.
     pub name: &'static str,
-    /// Whether it is.
-    pub good: bool,
-    /// What is the matter, for people.
+    /// How it is.
+    pub state: CheckState,
+    /// What is the matter and what to do, for people.
     pub what: String,
 }
 
@@ -154,6 +178,8 @@ pub trait View: Send + Sync + 'static {
     fn history(&self, mn: &str, hours: u32) -> String;
     /// What was rejected last.
     fn rejected(&self) -> Value;
+    /// Names, Chinese and English, of what messages name by a code: factors, deviations, reasons.
+    fn words(&self) -> Value;
     /// What judgement knows.
     fn judged(&self, asked: JudgementQuestion) -> Answer;
     /// The file with the token.

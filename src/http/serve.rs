@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections::{self, Listener};
 use super::host::is_own;
-use super::{Check, HISTORIES_MAX, JudgementQuestion, VIEWERS_MAX, View, change, explain, page};
+use super::{Check, CheckState, HISTORIES_MAX, JudgementQuestion, VIEWERS_MAX, View, change, explain, page};
 use crate::board::Query;
 
 /// How often live viewers hear.
@@ -79,6 +79,7 @@ pub async fn serve(
         .route("/api/station/{mn}", get(station))
         .route("/api/station/{mn}/history", get(history))
         .route("/api/rejected", get(async |State(server): State<Server>| Json(server.view.rejected())))
+        .route("/api/words", get(async |State(server): State<Server>| Json(server.view.words())))
         .route(
             "/api/alerts",
             get(async |State(server): State<Server>| judged(&server, JudgementQuestion::Alerts).await),
@@ -131,9 +132,9 @@ async fn known(State(names): State<Arc<[String]>>, request: Request, next: Next)
 }
 
 fn checked(checks: &[Check]) -> Response {
-    let good = checks.iter().all(|check| check.good);
+    let good = checks.iter().all(|check| check.state != CheckState::Fail);
     let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let line = |check: &Check| format!("{} {}: {}\n", if check.good { "ok  " } else { "FAIL" }, check.name, check.what);
+    let line = |check: &Check| format!("{} {}: {}\n", check.state.word(), check.name, check.what);
     (status, checks.iter().map(line).collect::<String>()).into_response()
 }
 
