@@ -298,7 +298,7 @@ fn filters(browser: &mut Browser) {
     browser.until("document.querySelector('#found').innerText.includes('51')");
     browser.script("document.querySelector('#region').value = ''; document.querySelector('#region').dispatchEvent(new Event('change'))");
     browser.click("[data-only=failing]");
-    browser.until(&format!("last.stations.found < 100 && document.querySelector('#rows tr[data-mn=\"{MN}\"]')?.innerText.includes('crc-mismatch')"));
+    browser.until(&format!("last.stations.found < 100 && document.querySelector('#rows tr[data-mn=\"{MN}\"]')?.innerText.includes('CRC 校验不符')"));
     browser.click("[data-only=all]");
     browser.until("last.stations.found > 10000");
 }
@@ -306,7 +306,7 @@ fn filters(browser: &mut Browser) {
 /// The broker is away: how much waits, since when, and how fast it grows.
 fn sees_the_backlog_grow(browser: &mut Browser, pictures: &Path) {
     browser.until("document.querySelector('[data-tile=broker] b').className === 'bad'");
-    browser.until("/增长 [1-9]\\d* 条/.test(document.querySelector('[data-tile=backlog]').innerText)");
+    browser.until("/每分钟增加 [1-9]\\d* 条/.test(document.querySelector('[data-tile=backlog]').innerText)");
     browser.until("document.querySelector('[data-tile=backlog]').innerText.includes('自 ')");
     browser.until("document.querySelector('#behind').innerText.includes('不会丢失')");
     browser.picture(&pictures.join("backlog.png"));

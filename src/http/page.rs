@@ -70,7 +70,47 @@ mod tests {
         let events: Vec<&str> = row.split('|').nth(4).unwrap().split('`').skip(1).step_by(2).collect();
         assert!(events.len() > 15, "{events:?}");
         for event in events {
-            assert!(WORDS.contains(&format!("\"event:{event}\": [")), "{event}");
+            // One word for one thing: page and push say the same.
+            let pushed = hj212_push::kind_zh(event);
+            assert_ne!(pushed, event);
+            assert!(WORDS.contains(&format!("\"event:{event}\": [\"{pushed}\", ")), "{event}: {pushed}");
+        }
+    }
+
+    #[test]
+    fn every_key_and_word_of_events_has_a_name_that_operators_read() {
+        let schema: serde_json::Value =
+            serde_json::from_str(include_str!("../../fixtures/schema/event.schema.json")).unwrap();
+        let (mut keys, mut words) = (Vec::new(), Vec::new());
+        collect(&schema, false, &mut keys, &mut words);
+        assert!(keys.len() > 20 && words.len() > 20, "{keys:?} {words:?}");
+        for key in keys {
+            assert!(WORDS.contains(&format!("\"key:{key}\": [")), "key {key}");
+        }
+        for word in words {
+            assert!(WORDS.contains(&format!("\"value:{word}\": [")), "value {word}");
+        }
+        for reason in
+            ["returned", "recalled", "given-up", "lost", "too-old", "too-many", "interval-changed", "clock-step"]
+        {
+            assert!(WORDS.contains(&format!("\"gapEnd:{reason}\": [")), "{reason}");
+        }
+    }
+
+    /// Names of members and values of enumerations below `detail`.
+    fn collect(at: &serde_json::Value, below: bool, keys: &mut Vec<String>, words: &mut Vec<String>) {
+        for (key, inner) in at.as_object().into_iter().flatten() {
+            let detail = below || key == "detail";
+            if below && key == "properties" {
+                keys.extend(inner.as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+            }
+            if below && key == "enum" {
+                words.extend(inner.as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)));
+            }
+            collect(inner, detail, keys, words);
+        }
+        for inner in at.as_array().into_iter().flatten() {
+            collect(inner, below, keys, words);
         }
     }
 }

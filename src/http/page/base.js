@@ -2,6 +2,14 @@ let zh = (localStorage.getItem("language") || navigator.language || "zh").starts
 const say = (word, ...holes) => holes.reduce((text, hole, n) => text.replace(`{${n}}`, hole), (words[word] || [word, word])[zh ? 0 : 1]);
 /** A name of the messages in words, or as it is. */
 const named = (group, name) => name && words[`${group}:${name}`] ? say(`${group}:${name}`) : name || "";
+/** Names of factors, deviations and reasons by code, as the gateway's tables have them. */
+let byCode = { factors: {}, deviations: {}, reasons: {} };
+const coded = (group, code) => (byCode[group][code] || [])[zh ? 0 : 1] || code || "";
+const deviationName = code => coded("deviations", code), reasonName = code => coded("reasons", code);
+/** A factor's name: on the English page the dictionary's; else as the station's readings have it. */
+const factorName = (code, name) => (zh ? name || coded("factors", code) : (byCode.factors[code] || [])[1] || name || code) || "";
+/** A factor with its code; the code alone if nothing is known of it. */
+const factorText = (code, name) => { const known = factorName(code, name); return known && known !== code ? [known, " ", make("span", { class: "soft mono" }, code)] : [make("span", { class: "mono" }, code)]; };
 /** JSON whose numbers stay as the station wrote them ("35.20"), where the browser tells what was written. */
 const literal = text => JSON.parse(text, (key, value, context) => typeof value === "number" && context && context.source !== undefined ? new Written(context.source) : value);
 class Written { constructor(text) { this.text = text } toString() { return this.text } toJSON() { return this.text } }

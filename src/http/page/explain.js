@@ -9,7 +9,7 @@ function explainedFrame(f) {
     p.crc_computed ? make("div", { class: "soft" }, `${say("lengthSaid", p.length_declared ?? "—", p.length)} · ${say("crcSaid", p.crc_said ?? "—", p.crc_computed)}`) : null,
     p.seal ? make("div", {}, p.seal[language]) : null,
     f.text ? make("p", { class: "mono" }, f.text) : null,
-    f.deviations.length ? make("div", { class: "soft" }, `${say("deviations")}: ${f.deviations.join(" ")}`) : null,
+    f.deviations.length ? make("div", { class: "soft" }, `${say("deviations")}: ${f.deviations.map(deviationName).join(zh ? "；" : "; ")}`) : null,
     rows.length ? make("table", {}, make("tbody", {}, ...rows)) : null,
     ...[f, ...((f.instruments || []).length > 1 ? f.instruments : [])].filter(of => of.readings && Object.keys(of.readings).length).map(of => make("div", { class: "wide" }, readings(of))));
 }

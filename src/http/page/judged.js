@@ -29,7 +29,7 @@ function strips(mn, said, names) {
   const latest = code => said.days.flatMap(day => day.factors).filter(one => one.code === code).at(-1);
   const row = code => {
     const one = latest(code);
-    return make("tr", { "data-strip": code }, make("th", { scope: "row" }, names[code] ? `${names[code]} ` : "", make("span", { class: "mono" }, code), one ? make("div", { class: "soft" }, `${say("limit")} ${one.limit.max}`) : null), make("td", { class: "strip" }, ...said.days.map(day => square(code, day))));
+    return make("tr", { "data-strip": code }, make("th", { scope: "row" }, ...factorText(code, names[code]), one ? make("div", { class: "soft" }, `${say("limit")} ${one.limit.max}`) : null), make("td", { class: "strip" }, ...said.days.map(day => square(code, day))));
   };
   return make("div", { class: "wide", tabindex: 0 }, make("table", {}, make("tbody", {}, head, ...codes.map(row))));
 }
@@ -69,8 +69,8 @@ async function day(mn, date) {
 async function judged(mn, box, date, names) {
   const said = await known(`/api/station/${encodeURIComponent(mn)}/days`, () => chosen === mn);
   if (chosen !== mn || !said || !said.days.length) return {};
-  const alert = one => make("p", { class: "note" }, badge(one.colour), ` ${one.alert} · ${one.code} · ${say("since")} ${one.since} · ${say("stage:" + one.stage)}${one.reply_by ? ` · ${say("replyBy")} ${clock(one.reply_by)} · ${say("finishBy")} ${clock(one.finish_by)}` : ""}`);
-  const ofCase = one => make("p", {}, badge(one.colour), " ", make("a", { href: `#case=${encodeURIComponent(one.mn + "/" + one.id)}` }, one.id), ` · ${one.code} · ${zh ? one.state_zh : one.state}${one.due ? ` · ${say("due")} ${clock(one.due)}` : ""}`);
+  const alert = one => make("p", { class: "note" }, badge(one.colour), ` ${one.alert} · ${factorName(one.code)} · ${say("since")} ${one.since} · ${say("stage:" + one.stage)}${one.reply_by ? ` · ${say("replyBy")} ${clock(one.reply_by)} · ${say("finishBy")} ${clock(one.finish_by)}` : ""}`);
+  const ofCase = one => make("p", {}, badge(one.colour), " ", make("a", { href: `#case=${encodeURIComponent(one.mn + "/" + one.id)}` }, one.id), ` · ${factorName(one.code)} · ${say("case:" + one.state)}${one.due ? ` · ${say("due")} ${clock(one.due)}` : ""}`);
   box.replaceChildren(make("h2", {}, say("judgement")), ...said.alerts.map(alert), ...(said.cases || []).map(ofCase), strips(mn, said, names), make("p", { class: "soft legend" }, ...Object.entries(signs).map(([outcome, [sign, kind]]) => make("span", {}, make("span", { class: `day ${kind}` }, sign), ` ${say("outcome:" + outcome)}`)), make("span", {}, make("span", { class: "day early none" }, "–"), ` ${say("stage:provisional")}`)), make("div", { id: "day" }));
   box.dataset.ready = mn;
   await day(mn, date);

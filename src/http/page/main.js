@@ -61,4 +61,6 @@ at("language").onclick = () => { zh = !zh; localStorage.setItem("language", zh ?
 addEventListener("hashchange", route);
 if (!still) setInterval(() => { if (!at("list").hidden && !document.hidden) refusals(); }, 5000);
 { const first = asksFor(location.hash); if (first.place === "list") takeFilter(first.filter); }
-label(); connect(); route();
+label(); route();
+// Names first, so that nothing is shown by its code and then by its name; without them the page goes on.
+fetch("/api/words").then(answer => answer.ok ? answer.json() : byCode).then(words => { byCode = words; }, () => {}).finally(() => { connect(); if (asksFor(location.hash).place === "list") refusals(); });

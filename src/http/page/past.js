@@ -32,7 +32,7 @@ async function station(mn, date) {
   const state = make("span", {}), now = make("div", {}), days = make("div", { id: "judged" }), before = make("div", { id: "past" }, make("p", { class: "soft" }, say("reading")));
   box.replaceChildren(
     make("div", { class: "head" }, make("h2", {}, s.name || s.mn), state, make("a", { href: listAddress(), class: "back" }, "‹ " + say("back"))),
-    make("p", {}, make("span", { class: "mono" }, s.mn), " · ", Object.entries(s.tags).map(([k, v]) => `${k}: ${v}`).join(" · ")), last && last.overview.writable ? wireLog(mn) : "", days, now, before);
+    make("p", {}, make("span", { class: "mono" }, s.mn), " · ", Object.entries(s.tags).map(([k, v]) => `${named("tag", k)}${zh ? "：" : ": "}${v}`).join(" · ")), last && last.overview.writable ? wireLog(mn) : "", days, now, before);
   box.dataset.mn = mn;
   let known = "";
   const fill = text => {

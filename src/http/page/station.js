@@ -1,11 +1,17 @@
 const shownValue = r => { for (const key of ["rtd", "avg", "rs", "rt", "info", "data", "cou", "max"]) if (r[key] !== undefined) return r[key] === null ? (r.text || {})[key] ?? "–" : r[key]; return "–"; };
 function readings(body) {
   return make("table", {}, make("thead", {}, make("tr", {}, ...["factor", "value", "unit", "flag", "marks"].map(w => make("th", { scope: "col" }, say(w))))), make("tbody", {},
-    ...Object.entries(body.readings || {}).map(([code, r]) => make("tr", {}, make("td", {}, `${r.name || ""} `, make("span", { class: "soft mono" }, code)), make("td", {}, shownValue(r)), make("td", {}, r.unit || ""),
+    ...Object.entries(body.readings || {}).map(([code, r]) => make("tr", {}, make("td", {}, ...factorText(code, r.name)), make("td", {}, shownValue(r)), make("td", {}, r.unit || ""),
       make("td", { class: r.flag && r.flag !== "N" ? "warn" : null }, r.flag || ""), make("td", {}, (r.marks || []).join(" "))))));
 }
+/** Names the cells of a row by the heads of their columns: on a narrow page each stands beside its cell. */
+function labelled(heads, row) {
+  [...row.children].forEach((cell, place) => { if (heads[place]) cell.dataset.label = say(heads[place]); });
+  return row;
+}
 function table(heads, lines) {
-  return make("div", { class: "wide", tabindex: 0 }, make("table", {}, heads ? make("thead", {}, make("tr", {}, ...heads.map(w => make("th", { scope: "col" }, say(w))))) : null, make("tbody", {}, ...lines)));
+  if (heads) lines.forEach(line => labelled(heads, line));
+  return make("div", { class: "wide", tabindex: 0 }, make("table", { class: heads ? "cards" : null }, heads ? make("thead", {}, make("tr", {}, ...heads.map(w => make("th", { scope: "col" }, say(w))))) : null, make("tbody", {}, ...lines)));
 }
 /** A mark that holds, as it is published: since when, by which rule, what the rule saw. */
 function markRow(body) {
@@ -30,33 +36,49 @@ function underWay(u) {
     Number(u.given_up.records) ? soft(say("givenUp", u.given_up.stretches, u.given_up.records)) : null,
     ...(u.keys.length ? [make("h2", {}, say("keys")), u.key_proven ? null : make("p", { class: "warn" }, say("noProven")), table(["created", "keyAge", "state"], u.keys.map(keyRow))] : [])];
 }
+/** A value of a message in words: times as people read them, words of the messages by their names. */
+function plain(value) {
+  if (value === true || value === false) return say(value ? "yes" : "no");
+  if (Array.isArray(value)) return value.map(plain).filter(Boolean).join(zh ? "、" : ", ");
+  if (value !== null && typeof value === "object" && !(value instanceof Written)) return Object.entries(value).filter(([, own]) => own !== null).map(([key, own]) => `${named("key", key)} ${plain(own)}`).join(" ");
+  const text = String(value ?? "");
+  return /^20\d\d-\d\d-\d\dT/.test(text) ? clock(text) : named("value", text);
+}
+/** What is missing of a gap, why, and how it ended. */
+function gapText(e) {
+  const lost = say("gapSays", named("kind", e.data_kind), clock(e.from), clock(e.to), e.count, named("cause", e.cause));
+  if (e.kind === "gap") return e.growing === true ? `${lost}${zh ? "，" : ", "}${say("gapGrowing")}` : lost;
+  return `${lost}${zh ? "；" : "; "}${say("gapEnded", named("gapEnd", e.reason), e.came, e.recalled, e.missing)}`;
+}
 /** What an event says: in words where it has some, else by its members. */
 function eventText(e) {
+  if (e.kind === "gap" || e.kind === "gap-closed") return gapText(e);
   if (e.explain) return inWords(e.explain);
-  const d = e.detail || {}, plain = value => value !== null && typeof value === "object" && !(value instanceof Written) ? JSON.stringify(value) : String(value);
+  const d = e.detail || {};
   if (d.zh || d.en) return inWords(d);
   const who = [e.on && e.on.peer, e.was && `← ${e.was.peer}`, e.mark && `${e.mark.mark} ${e.mark.object}`].filter(Boolean);
-  return [...who, ...Object.entries(d).filter(([, value]) => value !== null).slice(0, 8).map(([name, value]) => `${name}: ${plain(value)}`)].join(" · ");
+  return [...who, ...Object.entries(d).filter(([, value]) => value !== null).slice(0, 8).map(([name, value]) => `${named("key", name)}${zh ? "：" : ": "}${plain(value)}`)].join(" · ");
 }
+const latestTime = (one, other) => String(one.time) < String(other.time) ? 1 : String(one.time) > String(other.time) ? -1 : 0;
 const latestFirst = bodies => bodies.filter(Boolean).sort((a, b) => a.received_at < b.received_at ? 1 : -1);
 /** What is published of a station, refreshed while one looks. */
 function nowOf(s) {
   const newest = latestFirst(Object.values(s.latest)), refusals = troubles(s);
   const why = s.refusal_said;
   return [make("p", {}, ...refusals),
-    why ? make("div", { class: "note", id: "why" }, make("span", { class: "bad" }, `${clock(why.received_at)} ${say("refusedCount")}: `), why.explain ? why.explain[zh ? "zh" : "en"] : why.reason, ` (${why.reason}) `, make("span", { class: "mono" }, (why.detail || []).join(" ")), make("div", { class: "mono soft" }, why.text || why.hex || "")) : null,
+    why ? make("div", { class: "note", id: "why" }, make("span", { class: "bad" }, `${clock(why.received_at)} ${say("refusedCount")}: `), why.explain ? inWords(why.explain) : reasonName(why.reason), ` (${why.reason}) `, make("span", {}, (why.detail || []).map(deviationName).join(" ")), make("div", { class: "mono soft" }, why.text || why.hex || "")) : null,
     make("p", { class: "soft" }, `${say("clock")}: ${offsetText(offset(s))} · ${say("lastSeen")}: ${clock([s.last_seen, newest[0] && newest[0].received_at].filter(Boolean).sort().at(-1))} · ${say("refusedCount")}: ${s.refused}`),
-    ...((s.refusals || []).length ? [make("h2", {}, say("refused")), table(["time", "reason", "detail"], s.refusals.map(r => make("tr", { "data-refused": r.reason }, make("td", {}, clock(r.received_at)), make("td", {}, `${r.explain ? r.explain[zh ? "zh" : "en"] : ""} (${r.reason}) ${(r.detail || []).join(" ")}`), make("td", { class: "mono text soft" }, r.text || r.hex || ""))))] : []),
+    ...((s.refusals || []).length ? [make("h2", {}, say("refused")), table(["time", "reason", "detail"], s.refusals.map(r => make("tr", { "data-refused": r.reason }, make("td", {}, clock(r.received_at)), make("td", {}, `${r.explain ? inWords(r.explain) : reasonName(r.reason)} (${r.reason}) ${(r.detail || []).map(deviationName).join(" ")}`), make("td", { class: "mono text soft" }, r.text || r.hex || ""))))] : []),
     ...underWay(s.under_way),
     make("h2", {}, say("marks")), s.marks.length ? table(["marks", "object", "since", "rule", "standing", "why"], s.marks.map(markRow)) : make("p", { class: "soft" }, say("none")),
     ...newest.filter(body => Object.keys(body.readings || {}).length).slice(0, 3).flatMap(body => [make("h2", {}, `${say("readings")} · ${named("kind", body.kind)} · ${clock(body.data_time)}`), make("div", { class: "wide" }, readings(body))]),
     ...(s.completeness.length ? [make("h2", {}, say("completeness")), table(["kind", "day", "expected", "arrived", "gatewayDown", "completeness"], s.completeness.flatMap(c => c.days.slice(-7).reverse().map(d =>
       make("tr", {}, make("td", {}, named("kind", c.kind)), make("td", {}, d.day), make("td", { class: "num" }, d.expected), make("td", { class: "num" }, there(d)), make("td", { class: "num" }, d.gateway_down || 0), make("td", { class: "num" }, share({ minute: d }).text)))))] : []),
-    make("h2", {}, say("events")), s.events.length ? table(null, s.events.map(e => make("tr", {}, make("td", {}, clock(e.time)), make("td", {}, named("event", e.kind)), make("td", { class: "text" }, eventText(e))))) : make("p", { class: "soft" }, say("none"))];
+    make("h2", {}, say("events")), s.events.length ? table(null, [...s.events].sort(latestTime).map(e => make("tr", {}, make("td", {}, clock(e.time)), make("td", {}, named("event", e.kind)), make("td", { class: "text" }, eventText(e))))) : make("p", { class: "soft" }, say("none"))];
 }
 function frame(f) {
   return make("details", { class: f.reason ? "refused" : null },
-    make("summary", {}, `${clock(f.time)} · `, make("span", { class: f.reason ? "bad" : null }, f.reason ? `${say("refusedCount")}: ${f.reason} ${zh ? f.reason_zh : f.reason_en}` : `${named("kind", f.kind)} (${f.cn})`), f.sealed ? make("span", { class: f.sealed === "opened" ? "soft" : "warn" }, " · " + say("sealed:" + f.sealed)) : "", f.deviations.length ? make("span", { class: "warn" }, " · " + f.deviations.map(d => d.code).join(" ")) : ""),
+    make("summary", {}, `${clock(f.time)} · `, make("span", { class: f.reason ? "bad" : null }, f.reason ? `${say("refusedCount")}: ${zh ? f.reason_zh : f.reason_en} (${f.reason})` : `${named("kind", f.kind)} (${f.cn})`), f.sealed ? make("span", { class: f.sealed === "opened" ? "soft" : "warn" }, " · " + say("sealed:" + f.sealed)) : "", f.deviations.length ? make("span", { class: "warn" }, " · " + f.deviations.map(d => zh ? d.zh : d.en).join(zh ? "；" : "; ")) : ""),
     make("p", { class: "mono" }, f.raw), ...f.deviations.map(d => make("div", { class: "warn" }, `${d.code}: ${zh ? d.zh : d.en}`)),
-    make("table", {}, make("tbody", {}, ...f.fields.map(x => make("tr", {}, make("td", { class: "mono" }, x.field), make("td", { class: "mono text" }, x.value), make("td", {}, x.name || ""), make("td", {}, x.unit || ""))))));
+    make("table", {}, make("tbody", {}, ...f.fields.map(x => make("tr", {}, make("td", { class: "mono" }, x.field), make("td", { class: "mono text" }, x.value), make("td", {}, zh ? x.name || "" : factorName((x.field || "").split("-")[0], x.name)), make("td", {}, x.unit || ""))))));
 }
