@@ -21,7 +21,7 @@ pub use super::seal_form::GROUP;
 use super::seal_form::{Padding, SealForm, Writing, hex_byte};
 pub use super::sealed::is_sealed_command;
 use super::{Deviation, Seal, crc, packet, scan, sealed};
-pub use damaged::is_damaged;
+pub use damaged::{is_damaged, is_off_its_length};
 
 /// A key of 16 bytes. Never printed; wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -71,7 +71,7 @@ pub enum CheckedOver {
 pub struct Opened {
     /// The plain segment, header and all.
     pub segment: Vec<u8>,
-    /// Which of the keys tried opened it, counted from 0.
+    /// Which of the keys tried opened it, counted from 0; of [`open_any`] always 0.
     pub key: usize,
     /// In which form.
     pub form: SealForm,
@@ -258,6 +258,26 @@ pub fn form_of<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k
     let paddings = [None, Some(Padding::Pkcs7), Some(Padding::Zero), Some(Padding::Other)];
     let mut forms = paddings.into_iter().map(|padding| SealForm { writing, padding });
     forms.find(|form| open_in(*form, segment, said, keys.clone()).is_ok())
+}
+
+/// Opens a segment in whatever form, registered or not, with the first of `keys` that fits: one whose check is right before one whose check is a known
+/// mistake.
+#[must_use]
+pub fn open_any<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = &'k Key> + Clone) -> Option<Opened> {
+    let writing = writing_of(segment);
+    let mut mistaken = None;
+    for padding in [None, Some(Padding::Pkcs7), Some(Padding::Zero), Some(Padding::Other)] {
+        for key in keys.clone() {
+            match open_in(SealForm { writing, padding }, segment, said, [key]) {
+                Ok(opened) if matches!(opened.checked, CheckedOver::Mistaken(_)) => {
+                    mistaken = mistaken.or(Some(opened))
+                }
+                Ok(opened) => return Some(opened),
+                Err(_) => {}
+            }
+        }
+    }
+    mistaken
 }
 
 /// How the ciphertext of a segment is written, by its looks.

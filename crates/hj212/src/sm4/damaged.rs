@@ -51,6 +51,20 @@ pub fn is_damaged<'k>(segment: &[u8], said: u16, keys: impl IntoIterator<Item = 
     })
 }
 
+/// Whether a segment whose ciphertext is written in text cannot be what its head declares: a length is that of what is sent or that of the plain
+/// segment, filled up or not. A digit was lost or doubled.
+#[must_use]
+pub fn is_off_its_length(segment: &[u8], declared: usize) -> bool {
+    let (Some(writing), Some((from, to))) = (writing_of(segment), area_of(segment)) else { return false };
+    if declared == segment.len() {
+        return false;
+    }
+    let sealed = ciphertext(Some(writing), segment.get(from..to).unwrap_or_default());
+    let most = sealed.map_or(0, |sealed| sealed.len());
+    let plain = declared.checked_sub(segment.len() - (to - from));
+    !plain.is_some_and(|plain| (most.saturating_sub(GROUP)..=most).contains(&plain))
+}
+
 fn is_clean(group: &[u8]) -> bool {
     group.iter().all(|byte| sealed::is_common(*byte))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{RejectReason, registration};
 use crate::registry::{CrcPolicy, Dialect, Registry, Station, Unknown};
-use hj212::sm4::{self, Key};
+use hj212::sm4::{self, CheckedOver, Key, Opened};
 use hj212::{Deviation, Deviations, Edition, Frame, Header, Spoken, crc};
 
 /// So many frames must show the same known CRC mistake before `crc = "learn"` accepts it.
@@ -32,8 +32,8 @@ pub struct Learned {
 
 impl Learned {
     /// Whether `frame`'s wrong CRC, which shows the mistake `found`, is the one this station makes; notes what was seen.
-    fn accepts(&mut self, frame: &Frame<'_>, found: Option<Deviation>) -> Option<Deviation> {
-        let shown = |known: Deviation| found == Some(known) || self.shows(frame, known);
+    fn accepts(&mut self, checked: Checked<'_>, found: Option<Deviation>) -> Option<Deviation> {
+        let shown = |known: Deviation| found == Some(known) || checked.shows(known);
         if let Some(known) = self.mistake.filter(|_| self.seen >= LEARN_AFTER) {
             return shown(known).then_some(known);
         }
@@ -45,19 +45,28 @@ impl Learned {
         self.mistake.filter(|_| self.seen >= LEARN_AFTER)
     }
 
-    /// Whether the CRC that the frame says is what `mistake` gives.
-    fn shows(&self, frame: &Frame<'_>, mistake: Deviation) -> bool {
-        // Where there is no CRC to be read, none is shown.
-        let readable =
-            !frame.deviations.contains(Deviation::CrcMissing) && !frame.deviations.contains(Deviation::CrcForm);
-        readable && crc::mistakes(frame.segment, frame.check.said).contains(mistake)
-    }
-
     /// A right CRC before anything was learned: it contradicts a mistake that would have given another.
-    fn right(&mut self, frame: &Frame<'_>) {
-        if self.seen < LEARN_AFTER && self.mistake.is_some_and(|mistake| !self.shows(frame, mistake)) {
+    fn right(&mut self, checked: Checked<'_>) {
+        if self.seen < LEARN_AFTER && self.mistake.is_some_and(|mistake| !checked.shows(mistake)) {
             *self = Learned::default();
         }
+    }
+}
+
+/// A plain segment, as it came or as it was opened, and the CRC that its frame says.
+#[derive(Clone, Copy)]
+struct Checked<'a> {
+    segment: &'a [u8],
+    frame: &'a Frame<'a>,
+}
+
+impl Checked<'_> {
+    /// Whether the CRC that the frame says is what `mistake` gives.
+    fn shows(self, mistake: Deviation) -> bool {
+        // Where there is no CRC to be read, none is shown.
+        let deviations = self.frame.deviations;
+        let readable = !deviations.contains(Deviation::CrcMissing) && !deviations.contains(Deviation::CrcForm);
+        readable && crc::mistakes(self.segment, self.frame.check.said).contains(mistake)
     }
 }
 
@@ -83,7 +92,8 @@ pub enum FrameVerdict {
 }
 
 /// Judges `frame`, whose header is `header`, heard from `address`. `keys`: those that the station may seal with, as far as they are
-/// known. What is sealed with one of them and damaged is not answered, as if it were plain; what is sealed with a key that nobody knows here
+/// known. What is sealed with one of them is judged by what it gives, as if it had come in plain text: a damaged one is not answered, and a known
+/// mistake of the CRC holds as far as the station's policy lets it; what is sealed with a key that nobody knows here
 /// is kept and answered, since nothing tells that it is damaged.
 pub fn judge(
     frame: &Frame<'_>,
@@ -118,15 +128,23 @@ pub fn judge(
     let mut state = learned(&station);
     let keys = if frame.check.verdict == hj212::CrcVerdict::Sealed { keys(&station) } else { Arc::default() };
     let sealed = may_be_sealed(&station, frame, header, registry, &keys);
-    let crc = crc_of(frame, station.crc, sealed, &mut state);
+    let opened = if sealed && !keys.is_empty() && station.crc != CrcPolicy::Off {
+        sm4::open_any(frame.segment, frame.check.said, keys.iter())
+    } else {
+        None
+    };
+    let crc = crc_of(frame, station.crc, sealed, opened.as_ref(), &mut state);
     remember(&station, state);
     let found = match crc {
         Ok(found) => found,
         Err(detail) => return refused(RejectReason::CrcMismatch, frame.deviations.union(detail)),
     };
     if frame.check.verdict == hj212::CrcVerdict::Sealed
+        && opened.is_none()
         && station.crc != CrcPolicy::Off
-        && sm4::is_damaged(frame.segment, frame.check.said, keys.iter())
+        && !keys.is_empty()
+        && (sm4::is_off_its_length(frame.segment, frame.declared)
+            || sm4::is_damaged(frame.segment, frame.check.said, keys.iter()))
     {
         return refused(RejectReason::CrcMismatch, frame.deviations);
     }
@@ -152,24 +170,38 @@ fn may_be_sealed(station: &Station, frame: &Frame<'_>, header: &Header<'_>, regi
 }
 
 /// The deviations of an acceptable CRC, or what is known of one that is not.
-fn crc_of(frame: &Frame<'_>, policy: CrcPolicy, sealed: bool, learned: &mut Learned) -> Result<Deviations, Deviations> {
+fn crc_of(
+    frame: &Frame<'_>,
+    policy: CrcPolicy,
+    sealed: bool,
+    opened: Option<&Opened>,
+    learned: &mut Learned,
+) -> Result<Deviations, Deviations> {
+    let checked = Checked { segment: opened.map_or(frame.segment, |opened| &opened.segment), frame };
     let found = match frame.check.verdict {
         hj212::CrcVerdict::Right => {
-            learned.right(frame);
+            learned.right(checked);
             return Ok(Deviations::NONE);
         }
-        hj212::CrcVerdict::Sealed if sealed => return Ok(Deviations::NONE),
+        hj212::CrcVerdict::Sealed if sealed => match opened.map(|opened| opened.checked) {
+            None => return Ok(Deviations::NONE),
+            Some(CheckedOver::Mistaken(mistake)) => Some(mistake),
+            Some(CheckedOver::Plain | CheckedOver::FilledUp | CheckedOver::Sealed) => {
+                learned.right(checked);
+                return Ok(Deviations::NONE);
+            }
+        },
         hj212::CrcVerdict::Known(mistake) => Some(mistake),
         hj212::CrcVerdict::Wrong | hj212::CrcVerdict::Sealed => None,
     };
     let mut named = found.map_or(Deviations::NONE, Deviations::from);
-    if frame.check.verdict == hj212::CrcVerdict::Sealed {
+    if frame.check.verdict == hj212::CrcVerdict::Sealed && opened.is_none() {
         named.insert(Deviation::SealedUnspoken);
     }
     match policy {
         CrcPolicy::Strict => Err(named),
         CrcPolicy::Off => Ok(named.union(Deviation::CrcUnchecked.into())),
-        CrcPolicy::Learn => learned.accepts(frame, found).map(Deviations::from).ok_or(named),
+        CrcPolicy::Learn => learned.accepts(checked, found).map(Deviations::from).ok_or(named),
     }
 }
 

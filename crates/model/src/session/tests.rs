@@ -229,6 +229,98 @@ fn heard_as(bytes: &[u8], seal: Option<SealForm>, keys: &[Key]) -> String {
     }
 }
 
+/// Whether a station of this policy, of which the key is known, has a frame of it taken.
+fn is_taken(bytes: &[u8], policy: &str, learned: &mut Learned, key: &Key) -> bool {
+    let text = format!("[[station]]\nmn = \"010000A8900016F000169DC0\"\ncrc = \"{policy}\"\n");
+    let registry = registry::load(&[("s.toml".into(), text)], Unknown::Reject).unwrap();
+    let Some(Item::Frame(frame)) = scan(bytes, Peer::Resting, &Limits::default()).item else { return false };
+    let header = packet::parse(frame.segment);
+    let (before, keys) = (*learned, Arc::from([key.clone()]));
+    let address = "127.0.0.1".parse().unwrap();
+    let verdict = judge(&frame, &header, address, &registry, |_| before, |_, now| *learned = now, |_| keys);
+    matches!(verdict, FrameVerdict::Accepted { .. })
+}
+
+/// A frame whose area is sealed and whose check says this.
+fn sealed_with_check(head: &str, area: &str, key: &Key, said: u16) -> Vec<u8> {
+    let mut wire = Vec::new();
+    sm4::frame(&mut wire, format!("{head}{area}&&").as_bytes(), key).unwrap();
+    let end = wire.len() - 6;
+    wire.splice(end..end + 4, format!("{said:04X}").into_bytes());
+    wire
+}
+
+#[test]
+fn the_check_of_a_sealed_frame_counts_as_that_of_a_plain_one() {
+    let key = Key::from_text("0123456789abcdef").unwrap();
+    let area = "DataTime=20260601100000;a21026-Avg=10.25,a21026-Flag=N;a21002-Avg=31.5,a21002-Flag=N";
+    let (mut heads, mut taken) = (0, 0);
+    for minute in 0..40 {
+        let head = SEALED.replace("QN=202606011", &format!("QN=2026060{}1", minute % 9 + 1));
+        let area = area.replace("100000", &format!("10{minute:02}00"));
+        let said = hj212::crc::checksum(format!("{head}{area}&&").as_bytes());
+        for (at, digit) in head.bytes().enumerate().filter(|(at, digit)| *at < 34 && digit.is_ascii_digit()) {
+            for other in (b'0'..=b'9').filter(|other| *other != digit) {
+                let mut wrong = head.clone().into_bytes();
+                wrong[at] = other;
+                let wrong = String::from_utf8(wrong).unwrap();
+                let bytes = sealed_with_check(&wrong, &area, &key, said);
+                // Right over the plain segment, or over what was sent: one in 256 each.
+                let plain = format!("{wrong}{area}&&");
+                let right =
+                    [plain.as_bytes(), &bytes[6..bytes.len() - 6]].map(|over| hj212::crc::checksum(over) == said);
+                let right = right.contains(&true);
+                for policy in ["strict", "learn"] {
+                    heads += 1;
+                    let is_taken = is_taken(&bytes, policy, &mut Learned::default(), &key);
+                    taken += usize::from(is_taken);
+                    assert_eq!(is_taken, right, "{policy} {wrong}");
+                }
+            }
+        }
+    }
+    assert!(heads > 5_000 && taken * 100 < heads, "{taken} of {heads}");
+    // No placeholder is a check; a mistake that is always made is learned as that of plain frames.
+    for (said, mistake) in [(Some(0xFFFF), false), (None, true)] {
+        let modbus =
+            |area: &str| ::crc::Crc::<u16>::new(&::crc::CRC_16_MODBUS).checksum(format!("{SEALED}{area}&&").as_bytes());
+        let mut learned = Learned::default();
+        let mut of = |n: u32, policy: &str| {
+            let area = area.replace("10.25", &format!("1{n}.25"));
+            let bytes = sealed_with_check(SEALED, &area, &key, said.unwrap_or_else(|| modbus(&area)));
+            is_taken(&bytes, policy, &mut learned, &key)
+        };
+        assert!((1..9).all(|n| !of(n, "strict")), "{mistake}");
+        let first: Vec<bool> = (1..6).map(|n| of(n, "learn")).collect();
+        assert_eq!(first, [false, false, true, true, true], "{mistake}");
+    }
+}
+
+#[test]
+fn a_digit_too_many_or_too_few_of_written_ciphertext_is_no_answered_frame() {
+    let key = Key::from_text("0123456789abcdef").unwrap();
+    let area = "DataTime=20260601100000;a21026-Avg=10.25,a21026-Flag=N;a21002-Avg=31.5,a21002-Flag=N";
+    let (mut cases, mut answered) = (0, Vec::new());
+    for way in ways().into_iter().filter(|way| way.length == "wire" && !matches!(way.written, "bytes" | "printed")) {
+        let whole = way.frame(HEAD, area, &key);
+        for at in (6 + HEAD.len()..whole.len() - 8).step_by(3) {
+            let (mut lost, mut doubled) = (whole.clone(), whole.clone());
+            lost.remove(at);
+            doubled.insert(at, whole[at]);
+            for wrong in [lost, doubled] {
+                cases += 1;
+                if heard_as(&wrong, way.seal(), std::slice::from_ref(&key)) == "accepted" {
+                    answered.push((way, at));
+                }
+            }
+        }
+    }
+    assert!(cases > 2_000, "{cases}");
+    // A blank or a line end more or less changes nothing; eight bits of the check let one in 256 through.
+    answered.retain(|(way, at)| !way.frame(HEAD, area, &key)[*at].is_ascii_whitespace());
+    assert!(answered.len() * 100 < cases, "{} of {cases}: {answered:?}", answered.len());
+}
+
 #[test]
 fn in_every_form_the_whole_frame_is_taken_and_the_damaged_one_is_not_if_its_key_is_known() {
     let key = Key::from_text("0123456789abcdef").unwrap();
