@@ -96,7 +96,7 @@ fn import(options: &Import) -> Result<u8, u8> {
         problems.iter().for_each(|problem| complain(problem));
         CONFIG
     };
-    let (rows, lines) = table::read(&name, &bytes).map_err(wrong)?;
+    let table::TableRead { rows, lines } = table::read(&name, &bytes).map_err(wrong)?;
     let before = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),

@@ -137,7 +137,7 @@ mod tests {
     const FILE: &str = "# ours\n[[station]]\nmn = \"A1\"   # the first\nname = \"old\"\npw = \"111111\"\ntags = { region = \"1\" }\n[[station.facility]]\nid = \"f\"\nkind = \"furnace\"\n\n[[station]]\nmn = \"A9\"\n";
 
     fn merged(table: &str) -> Merged {
-        merge(FILE, &table::read("t.csv", table.as_bytes()).unwrap()).unwrap()
+        merge(FILE, &table::read("t.csv", table.as_bytes()).unwrap().rows).unwrap()
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
         let rows = rows(example).unwrap();
         assert_eq!(rows.len(), 4);
         let table = table::written(&rows);
-        let done = merge(example, &table::read("t.csv", table.as_bytes()).unwrap()).unwrap();
+        let done = merge(example, &table::read("t.csv", table.as_bytes()).unwrap().rows).unwrap();
         assert_eq!((done.new, done.changed, done.differences), (0, 0, Vec::<String>::new()));
     }
 }

@@ -102,14 +102,24 @@ fn value(form: CellForm, cell: &str) -> Result<Value, String> {
     }
 }
 
-/// The rows of a table and the line of each MN, or all that is wrong with it, each with its line.
-pub(super) fn read(name: &str, bytes: &[u8]) -> Result<(Vec<Row>, BTreeMap<String, u64>), Vec<String>> {
+/// A table that was read.
+#[derive(Debug)]
+pub(super) struct TableRead {
+    pub(super) rows: Vec<Row>,
+    /// The line of each MN.
+    pub(super) lines: BTreeMap<String, u64>,
+}
+
+/// The rows of a table, or all that is wrong with it, each with its line.
+pub(super) fn read(name: &str, bytes: &[u8]) -> Result<TableRead, Vec<String>> {
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\xD0\xCF\x11\xE0") {
         return Err(vec![format!(
             "{name}: this is a workbook (.xlsx, .xls), not a table in text: save it as CSV 这是 Excel 工作簿,请另存为 CSV 再导入"
         )]);
     }
     let text = text(bytes).map_err(|problem| vec![format!("{name}: {problem}")])?;
+    // The reader counts a line at its LF, so that with CR LF each row would be told one line too early.
+    let text = text.replace("\r\n", "\n");
     let first = text.lines().next().unwrap_or_default();
     let separator =
         [b',', b'\t', b';'].into_iter().max_by_key(|sign| first.bytes().filter(|byte| byte == sign).count());
@@ -163,7 +173,7 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<(Vec<Row>, BTreeMap<Strin
             },
         }
     }
-    if problems.is_empty() { Ok((rows, lines)) } else { Err(problems) }
+    if problems.is_empty() { Ok(TableRead { rows, lines }) } else { Err(problems) }
 }
 
 /// The rows as a table: known columns that somebody has, then those of families.
@@ -216,7 +226,7 @@ mod tests {
             gbk,
             [&[0xFF, 0xFE][..], &utf16].concat(),
         ] {
-            let (rows, _) = read("t.csv", &bytes).unwrap();
+            let rows = read("t.csv", &bytes).unwrap().rows;
             assert_eq!(rows.len(), 1);
             assert_eq!(rows[0]["name"].as_str(), Some("站,点"));
             assert_eq!(rows[0]["pw"].as_str(), Some("012345"), "a nought in front stays");
@@ -249,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let table = "mn,name,networks,limits.a21026,tags.line\r\nA1,站,10.0.0.0/8,100,x\r\nA2,,,,\r\n";
-        let (rows, lines) = read("t.csv", table.as_bytes()).unwrap();
+        let TableRead { rows, lines } = read("t.csv", table.as_bytes()).unwrap();
         assert_eq!((lines["A1"], lines["A2"]), (2, 3));
         assert_eq!(written(&rows), table);
     }
