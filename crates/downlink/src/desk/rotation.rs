@@ -45,14 +45,20 @@ pub(super) fn ended(ring: &KeyRing, mn: String, created: String, outcome: Outcom
 }
 
 impl Desk {
-    /// A key for a station that was given it by other means: the one it starts with. One that is known so already changes nothing.
+    /// A key for a station that was given it by other means: the one it starts with. One that is known so already changes nothing. A key is
+    /// called by the time of its creation: one that claims that of another key is taken for the next free millisecond, and for the newer one.
     pub fn install_key(&mut self, address: &Address, created: &str, key: &Key) -> Vec<Effect> {
         let lane = self.lane(address);
-        if lane.keys.created_at(created).is_some_and(|(held, state)| held == key && state == KeyState::Proven) {
-            return Vec::new();
+        let mut created = created.to_owned();
+        while let Some((held, state)) = lane.keys.created_at(&created) {
+            if held == key && state == KeyState::Proven {
+                return Vec::new();
+            }
+            let Some(at) = moment::millis(created.as_bytes()).filter(|_| held != key) else { break };
+            created = moment::qn(at + 1);
         }
         drop(lane);
-        self.record(vec![key_step(&address.mn, created, key, KeyState::Proven)])
+        self.record(vec![key_step(&address.mn, &created, key, KeyState::Proven)])
     }
 
     /// A station has another MN now: what is known of its keys is known of it under the new one. What it has of its own stays.

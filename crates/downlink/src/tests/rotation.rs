@@ -361,3 +361,24 @@ fn what_was_used_last_is_known_from_the_file_of_the_desk_too() {
     assert_eq!(restored.keys(&mn()).unwrap().used(), stage.desk.keys(&mn()).unwrap().used());
     assert_eq!(restored.keys(&mn()).unwrap().sealing().unwrap().1, &key(NEW));
 }
+
+#[test]
+fn two_keys_of_one_time_of_creation_are_two_keys() {
+    let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+    for (text, steps) in [(OLD, 1), (NEW, 2), (NEW, 2), (OLD, 2)] {
+        let effects = stage.desk.install_key(&address(Edition::V2025), CREATED, &key(text));
+        stage.act(effects);
+        assert_eq!(stage.steps("key"), steps, "known already");
+    }
+    let used = |stage: &Stage| {
+        let ring = stage.desk.keys(&mn()).unwrap();
+        let own: Vec<_> = ring.held().filter(|(created, ..)| ring.used() == Some(created)).map(|held| held.1).collect();
+        assert_eq!(own.len(), 1);
+        own[0].clone()
+    };
+    assert_eq!(used(&stage), key(NEW), "what was registered last");
+    comes(&mut stage, OLD);
+    assert_eq!(used(&stage), key(OLD));
+    stage.killed();
+    assert_eq!(used(&stage), key(OLD));
+}
