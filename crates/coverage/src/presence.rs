@@ -4,6 +4,7 @@
 //! * time in which the gateway took nothing is never the station's: a record that was due in it, or was on its way when it began, is
 //!   missing because of the gateway, wherever the station was;
 //! * a station that the gateway left is given [`RETURN_MAX`] to come back, and so again after every further outage within that time;
+//! * before a station was first there it was away: records that a slow clock makes due in that time were not withheld;
 //! * both memories are bounded ([`OUTAGES_MAX`], [`ABSENCES_MAX`]); what is beyond is joined with its neighbour, never forgotten. Joining
 //!   outages errs in the station's favour.
 
@@ -100,6 +101,10 @@ pub(super) struct Presence {
 impl Presence {
     pub(super) fn come(&mut self, at: Local) {
         if !self.online {
+            // Before it was first there, it was not: whatever its clock says of its first records.
+            if self.since == 0 && self.absences.is_empty() {
+                self.absences.push(Absence { from: 0, to: Local::MAX, pardoned: 0 });
+            }
             (self.online, self.since) = (true, at);
             if let Some(last) = self.absences.last_mut().filter(|last| last.to == Local::MAX) {
                 last.to = at.max(last.from);
@@ -115,7 +120,8 @@ impl Presence {
         self.absences.push(Absence { from: at, to: Local::MAX, pardoned: 0 });
         if self.absences.len() > ABSENCES_MAX {
             let first = self.absences.remove(0);
-            if let Some(second) = self.absences.first_mut() {
+            // What was before it was first there is not joined with what came after that.
+            if let Some(second) = self.absences.first_mut().filter(|_| first.from > 0) {
                 second.from = first.from;
             }
         }

@@ -467,6 +467,20 @@ fn batches_and_clocks_that_are_behind_are_no_gaps() {
 }
 
 #[test]
+fn what_a_slow_clock_makes_due_before_the_station_was_first_there_was_not_withheld() {
+    let mut world = World { ledger: Ledger::default(), ..World::new(Settings::default()) };
+    world.now = later(midnight(), 12 * HOUR);
+    world.connect(true);
+    world.online = false;
+    for _ in 0..60 {
+        world.arrive(Grain::Minute, later(world.now, -115 * MINUTE));
+        world.run(10);
+    }
+    let begun = world.begun();
+    assert!(!begun.is_empty() && begun.iter().all(|(_, _, cause)| *cause == Cause::Offline), "{begun:?}");
+}
+
+#[test]
 fn a_station_that_was_never_heard_has_no_gaps() {
     let mut world = World::new(Settings::default());
     world.online = false;
