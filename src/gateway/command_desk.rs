@@ -28,6 +28,7 @@ use hj212_coverage::Recall;
 use hj212_downlink::{Address, Desk, Moment, Settings, StationKey, Steady};
 use hj212_journal::{Entry, Journal, Offset};
 use hj212_model::clock;
+use hj212_model::message::Timestamp;
 use hj212_model::registry::Told;
 use hj212_model::telemetry::Telemetry;
 use hj212_mqtt::{Inbox, Incoming};
@@ -79,9 +80,9 @@ struct Own {
 }
 
 impl Means for Own {
-    fn now(&self) -> Moment {
+    fn clocks(&self) -> (Timestamp, Steady) {
         let passed = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX);
-        Moment { wall: clock::now(), steady: Steady(passed) }
+        (clock::now(), Steady(passed))
     }
 
     fn append(&mut self, ticket: Option<u64>, entry: Entry) {

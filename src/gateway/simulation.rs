@@ -47,7 +47,7 @@ enum Planted {
     TakenEarly,
     /// A frame for a station goes out twice.
     SentTwice,
-    /// The time that is written into commands stands still.
+    /// The time that is written into commands is that of before.
     TimeOfBefore,
     /// The file of the desk is lost in a restart.
     DeskForgotten,

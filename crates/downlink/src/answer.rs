@@ -1,7 +1,7 @@
 //! What a station says to a command: answers taken for the exchange under way.
 //!
 //! What must stay true: an answer with another QN than ours is never taken; an answer without any can only be to the one exchange that
-//! there is; a refusal of a resend does not say that the first one was not carried out.
+//! there is; a refusal of a resend does not say that the first one was not carried out: of a key, a password or an MN a frame of the station tells.
 
 use super::lane::{Lane, Phase};
 use super::moment::Moment;
@@ -118,7 +118,11 @@ impl Lane {
                     _ if matches!(active.phase, Phase::Shown(_)) => Outcome::Done,
                     _ => Outcome::Failed,
                 };
-                self.end(outcome, code, out);
+                if outcome == Outcome::Failed && active.may_have_changed_access() {
+                    self.unsettle(outcome, code, now, settings, out);
+                } else {
+                    self.end(outcome, code, out);
+                }
             }
             9013 if order.answers == Answers::Notice => self.end(Outcome::Done, None, out),
             9013 => return Answered::Strange,
@@ -168,7 +172,7 @@ impl Lane {
         if let Phase::Shown(_) = active.phase {
             // It uses what it was given: it refuses only to be given it once more.
             self.end(Outcome::Done, code, out);
-        } else if active.exchange.order.cn == SET_KEY.cn && !certain {
+        } else if active.exchange.order.cn == SET_KEY.cn && !certain || active.may_have_changed_access() {
             self.unsettle(Outcome::Refused, code, now, settings, out);
         } else {
             if let Some(active) = &mut self.active {

@@ -1,7 +1,8 @@
 //! How far a station's clock is off: the median of its last uploads' QN against their arrival.
 //!
 //! What must stay true: a clock is off by the same from one upload to the next. Uploads that a station kept and sends as they were, with
-//! the QN of then, are each off by something else: they neither begin nor end a drift. An instrument's clock is none of the logger's.
+//! the QN of then, are each off by something else: they neither begin nor end a drift. Nothing is measured while the gateway's own clock is doubted,
+//! and what was measured by a date that turned out wrong is forgotten. An instrument's clock is none of the logger's.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -91,6 +92,13 @@ impl Clock {
     pub(super) fn noted(&mut self, at: Steady) {
         self.corrected = Some(at);
         self.offsets.clear();
+    }
+
+    /// The gateway's own date was set: what was measured against it, and what was set by it, says nothing.
+    pub(super) fn forget(&mut self) {
+        self.offsets.clear();
+        self.corrected = None;
+        self.instruments.clear();
     }
 
     pub(super) fn restored(&mut self, within: bool) {

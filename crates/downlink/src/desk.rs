@@ -2,6 +2,7 @@
 //! `requests`, keys in `rotation`, what stations say in `watch`, changes that are followed in `follow`, a restart in `restore`.
 
 mod follow;
+mod former;
 mod requests;
 mod restore;
 mod rotation;
@@ -86,6 +87,8 @@ pub struct Desk {
     lanes: Lanes,
     /// A station that is being given another MN answers under the new one.
     renamed: BTreeMap<String, String>,
+    /// By the MN that a station has now, the one that it is registered with.
+    former: BTreeMap<String, String>,
     /// Passwords and MNs that stations were given and are not registered with.
     changes: BTreeMap<String, follow::Change>,
     /// Who wanted the key that is on its way to the disk.
@@ -110,6 +113,7 @@ impl Desk {
             settings,
             lanes: Lanes::default(),
             renamed: BTreeMap::new(),
+            former: BTreeMap::new(),
             changes: BTreeMap::new(),
             rotations: BTreeMap::new(),
             used: BTreeSet::new(),
@@ -133,6 +137,7 @@ impl Desk {
     /// is kept for the day on which it is registered again.
     pub fn readdress(&mut self, address: impl Fn(&Address) -> Option<Address>, now: Moment) -> Vec<Effect> {
         let (mut effects, mut new_passwords) = (Vec::new(), BTreeSet::new());
+        self.forget_formers();
         for mn in self.lanes.names() {
             let Some(mut lane) = self.lanes.hold(&mn) else { continue };
             match address(&lane.address).filter(|new| new.mn == mn) {
@@ -229,10 +234,29 @@ impl Desk {
 
     fn advance(&mut self, mn: &str, now: Moment) -> Vec<Effect> {
         let mut steps = Vec::new();
-        if let Some(mut lane) = self.lanes.hold(mn) {
-            lane.advance(now, &mut self.last_qn, &mut steps);
+        for mn in self.names_of(mn) {
+            if self.is_busy_under_another(&mn) {
+                continue;
+            }
+            if let Some(mut lane) = self.lanes.hold(&mn) {
+                lane.advance(now, &mut self.last_qn, &mut steps);
+            }
         }
         self.record(steps)
+    }
+
+    /// The date is trusted again: what waited for that is sent.
+    pub fn date_is_right(&mut self, now: Moment) -> Vec<Effect> {
+        self.lanes.names().iter().flat_map(|mn| self.advance(mn, now)).collect()
+    }
+
+    /// The date that is believed was set ([`hj212_model::clock::belief::Step`]).
+    pub fn date_was_set(&mut self) {
+        for mn in self.lanes.names() {
+            if let Some(mut lane) = self.lanes.hold(&mn) {
+                lane.clock.forget();
+            }
+        }
     }
 
     fn record(&mut self, steps: Vec<Step>) -> Vec<Effect> {

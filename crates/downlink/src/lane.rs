@@ -16,6 +16,9 @@
 //! | Unsettled | a frame under the old key, or time | Ending as it would have ended |
 //! | Ending | the step `ended` is durable | the next one |
 //!
+//! Of a password or an MN, a refusal or failure of a resend is Unsettled in the same way: a frame under the old one ends it so, one under the new
+//! one as done; if none comes it ends as no-answer.
+//!
 //! A new key has two more ways, because its station may have taken it without a word of it arriving: an outcome that is not certain
 //! (no answer, a refusal of a resend, silence after 9011) is Unsettled until a frame tells which key the station uses; and nothing is sent
 //! again, nor the next new key, before a frame told that. Heartbeats and answers are not sealed and tell nothing.
@@ -25,7 +28,8 @@
 //!
 //! What must stay true: bytes go out only after their step is durable; a lost connection changes no phase, so that a result after a
 //! reconnect is taken; while the station is away, or before the frame that brought it was looked at, nothing is sent; to a logger that
-//! asks for its MN nothing but its MN is sent; a clock is never set to a time that was right earlier; time-outs are of the steady clock.
+//! asks for its MN nothing but its MN is sent; a clock is never set to a time that was right earlier, or that is not believed; nothing at all is
+//! sent with a date of which nothing is known; time-outs are of the steady clock.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,7 +37,7 @@ use std::time::Duration;
 use super::Address;
 use super::clock::Clock;
 use super::keys::KeyRing;
-use super::moment::{self, Moment, Steady};
+use super::moment::{self, DateTrust, Moment, Steady};
 use super::settings::Settings;
 use super::step::{Origin, Outcome, Step};
 use super::table::{Order, SET_KEY};
@@ -46,6 +50,11 @@ const KEY: &str = "KEY";
 /// A step that took longer than this to become durable, by either clock, holds a time that is no longer right: the host's clock may have been
 /// set meanwhile.
 const COMPOSED_MAX: Duration = Duration::from_secs(5);
+/// While the host's clock is doubted, what holds a time is looked at so often.
+const DOUBT_WAIT: Duration = Duration::from_secs(5);
+/// A QN that lies further ahead than this was made by a clock that was wrong for long: QNs go on with the date. Less than that ahead they go on
+/// behind it, so that none is dealt twice where a clock was set back.
+const QN_AHEAD_MAX: i64 = 24 * 3_600_000;
 /// How long the answer is waited for when the station has shown that it did what it was told: who asked waits, and knows no more by it.
 const SHOWN_WAIT: Duration = Duration::from_millis(500);
 
@@ -118,6 +127,8 @@ pub(super) struct Lane {
     /// Whether the station is registered now; what waits for one that is not has ended.
     pub(super) registered: bool,
     pub(super) place: Place,
+    /// The MN that the station has now, if it is there under another one than this.
+    pub(super) now_under: Option<String>,
     /// The logger asks for its MN and knows none, or another one.
     pub(super) nameless: bool,
     pub(super) queue: Vec<Exchange>,
@@ -152,6 +163,7 @@ impl Lane {
             address,
             registered: true,
             place: Place::Away,
+            now_under: None,
             nameless: false,
             queue: Vec::new(),
             active: None,
@@ -174,6 +186,10 @@ impl Lane {
 
     /// The connection on which `order` may be sent now.
     fn way(&self, order: &Order) -> Option<u64> {
+        // Keys, passwords and MNs are those of the MN that it has now.
+        if self.now_under.is_some() && matches!(order.cn, 1002 | 1014 | 1072) {
+            return None;
+        }
         match self.place {
             Place::Here(connection) if self.registered && (!self.nameless || order.cn == 1002) => Some(connection),
             Place::Here(_) | Place::Arriving(_) | Place::Away => None,
@@ -197,6 +213,7 @@ impl Lane {
                 && e.expires > now.steady
                 && self.way(e.order).is_some()
                 && (e.order.cn != SET_KEY.cn || self.keys.unknown().is_none())
+                && e.may_be_sent(now.trust)
                 && (!between || e.origin == Origin::Operator && e.bound("BeginTime=").is_none())
         };
         // The first of the highest priority: the queue is in the order of arrival. A logger is given its MN before all else.
@@ -204,7 +221,7 @@ impl Lane {
         let Some(first) = self.queue.iter().filter(ready).map(rank).min() else { return };
         let Some(at) = self.queue.iter().position(|e| rank(e) == first && ready(&e)) else { return };
         let exchange = self.queue.remove(at);
-        *last_qn = moment::of(now.wall).max(*last_qn + 1);
+        *last_qn = next_qn(now, *last_qn);
         let qn = moment::qn(*last_qn);
         let segment = self.segment(&exchange, &qn, now);
         if exchange.sets_the_loggers_clock() {
@@ -247,7 +264,7 @@ impl Lane {
             st: Some(st.unwrap_or("91").as_bytes()),
             cn: Some(exchange.order.cn),
             pw: Some(pw.unwrap_or_default().as_bytes()),
-            mn: Some(exchange.new_mn.as_deref().unwrap_or(&self.address.mn).as_bytes()),
+            mn: Some(exchange.new_mn.as_deref().or(self.now_under.as_deref()).unwrap_or(&self.address.mn).as_bytes()),
             flag: Some(PacketFlags(flag)),
             part: None,
             rf: false,
@@ -282,7 +299,8 @@ impl Lane {
             self.active.as_mut()?.phase = Phase::Asked(now.steady);
             return None;
         }
-        if active.exchange.holds_a_time() && now.is_apart(composed, COMPOSED_MAX) {
+        let stale = active.exchange.holds_a_time() && now.is_apart(composed, COMPOSED_MAX);
+        if stale || !active.exchange.may_be_sent(now.trust) {
             return self.compose(now, out);
         }
         let way = self.way(active.exchange.order);
@@ -310,6 +328,10 @@ impl Lane {
         if active.exchange.holds_a_time() && active.exchange.expires <= now.steady {
             let sent_before = active.count > 1;
             self.end(if sent_before { Outcome::NoAnswer } else { Outcome::Expired }, None, out);
+            return None;
+        }
+        if !active.exchange.may_be_sent(now.trust) {
+            self.active.as_mut()?.phase = Phase::Asked(now.steady.after(DOUBT_WAIT));
             return None;
         }
         let mut segment = None;
@@ -389,6 +411,12 @@ impl Lane {
                 let until = now.steady.after(settings.execution_timeout);
                 self.active.iter_mut().for_each(|active| active.phase = Phase::Returned(until));
             }
+            // What is not sent is no resend.
+            Phase::Asked(_)
+                if active.count <= settings.resends && here && !late && !active.exchange.may_be_sent(now.trust) =>
+            {
+                self.compose(now, out);
+            }
             Phase::Asked(_)
                 if active.count <= settings.resends && here && !(late && active.exchange.holds_a_time()) =>
             {
@@ -403,6 +431,8 @@ impl Lane {
             Phase::Accepted(until) if until > now.steady => {}
             Phase::Accepted(_) => self.unsettle(Outcome::TimedOut, None, now, settings, out),
             Phase::Unsettled(until, outcome, code) if until <= now.steady && (here || late) => {
+                // Nobody knows whether it was made.
+                let outcome = if active.may_have_changed_access() { Outcome::NoAnswer } else { outcome };
                 self.end(outcome, code, out);
             }
             Phase::Shown(until) if until <= now.steady => self.end(Outcome::Done, None, out),
@@ -444,7 +474,11 @@ impl Lane {
         settings: &Settings,
         out: &mut Vec<Step>,
     ) {
-        match self.active.as_mut().filter(|active| active.exchange.order.cn == SET_KEY.cn) {
+        let certain = matches!(outcome, Outcome::NoAnswer | Outcome::TimedOut);
+        let open = |active: &&mut Active| {
+            active.exchange.order.cn == SET_KEY.cn || active.may_have_changed_access() && !certain
+        };
+        match self.active.as_mut().filter(open) {
             Some(active) if active.phase != Phase::Ending => {
                 active.phase = Phase::Unsettled(now.steady.after(settings.execution_timeout), outcome, code);
             }
@@ -533,6 +567,12 @@ impl Active {
         self.exchange.order.cn == SET_KEY.cn && !self.told
     }
 
+    /// Whether it gives another password or MN and was sent more than once: the station may have taken the first packet and refused the next
+    /// one, which says what it has no more.
+    pub(super) fn may_have_changed_access(&self) -> bool {
+        self.count > 1 && (self.exchange.new_password().is_some() || self.exchange.new_mn.is_some())
+    }
+
     /// Whether an operator's command may be given between its packets: history flows, and the station says what it answers to.
     fn leaves_room(&self) -> bool {
         let history = self.exchange.bound("BeginTime=").is_some();
@@ -549,6 +589,16 @@ impl Exchange {
     /// Whether it holds a time that is wrong soon.
     pub(super) fn holds_a_time(&self) -> bool {
         !matches!(self.content, Content::Fixed(_))
+    }
+
+    /// Whether it may be sent at a moment whose date is trusted so far: a clock is set by a date that is right alone, and every command has a
+    /// QN, which is a date.
+    pub(super) fn may_be_sent(&self, trust: DateTrust) -> bool {
+        match trust {
+            DateTrust::Right => true,
+            DateTrust::Doubted => !self.holds_a_time(),
+            DateTrust::Unknown => false,
+        }
     }
 
     /// Whether the request gave that time.
@@ -572,6 +622,13 @@ impl Exchange {
         let text = Some(self.content.text()).filter(|_| self.order.cn == 1072)?;
         text.strip_prefix("NewPW=").or_else(|| text.strip_prefix("PW="))
     }
+}
+
+/// The QN behind `last`, in milliseconds. Only a date that is right leads back from one that was wrong.
+fn next_qn(now: Moment, last: i64) -> i64 {
+    let date = moment::of(now.wall);
+    let astray = now.trust == DateTrust::Right && last.saturating_sub(date) > QN_AHEAD_MAX;
+    if astray { date } else { date.max(last.saturating_add(1)) }
 }
 
 /// Whether the ST of a frame is that of what the station measures: records of data and of the state of the instruments have it.

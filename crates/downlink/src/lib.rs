@@ -24,8 +24,9 @@
 //! # Decisions
 //!
 //! * HJ 212 has no mark of a resend on the wire: the same packet with the same QN is the resend. The mark is `count` in the step.
-//! * QN is the time of sending in milliseconds, or one more than the last one of the desk: unique over all stations, rising, also
-//!   over restarts, since the last one is read from the steps.
+//! * QN is the believed time of sending in milliseconds, or one more than the last one of the desk: unique over all stations, rising, also
+//!   over restarts, since the last one is read from the steps. A last one that is more than a day ahead came of a clock that was wrong for long:
+//!   QNs go on with the date then, and not behind it for good.
 //! * A key that is given is never in a step but its own; a segment holds a place for it.
 
 #![cfg_attr(test, allow(clippy::print_stdout, clippy::wildcard_enum_match_arm, reason = "tests speak plainly"))]
@@ -61,7 +62,7 @@ mod value;
 
 pub use desk::{Desk, Effect, Followed, Spoken, Tally};
 pub use keys::{KeyRing, KeyState, StationKey};
-pub use moment::{Moment, Steady};
+pub use moment::{DateTrust, Moment, Steady};
 pub use refusal::{About, Refusal};
 pub use request::{Ask, REQUEST_MAX, is_id};
 pub use settings::{Allow, Clocks, FirstContact, KeyCare, Link, Policy, Settings};

@@ -1,7 +1,8 @@
 //! Times: a moment on both clocks, and times as the standard writes them (Beijing time, 14 digits, with milliseconds 17).
 //!
 //! What must stay true: whatever is waited for (9011, 9012, a confirmation, the station) is measured on the steady clock, so that a
-//! step of the host's clock neither delays nor ends it; whatever is written to a station or shown to a person is wall time.
+//! step of the host's clock neither delays nor ends it; whatever is written to a station is a date that is believed
+//! ([`hj212_model::clock::belief`]), and a clock is set by one only while the host's clock is not doubted ([`DateTrust`]).
 
 use std::time::Duration;
 
@@ -26,13 +27,27 @@ impl Steady {
     }
 }
 
+/// How far the date of a moment may be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum DateTrust {
+    /// The host's clock is right, as far as one knows.
+    #[default]
+    Right,
+    /// The host's clock is doubted. The date goes on from when it was last right: good enough to name a packet by, and to set no clock.
+    Doubted,
+    /// The host's clock was not right since the gateway started: no date is written into a command.
+    Unknown,
+}
+
 /// Now, on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moment {
-    /// What the host's clock shows; it can be set.
+    /// The date that is believed: what the host's clock shows, unless that is doubted.
     pub wall: Timestamp,
     /// What passes.
     pub steady: Steady,
+    /// How far the date may be trusted.
+    pub trust: DateTrust,
 }
 
 impl Moment {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use hj212::secret;
+
 /// The longest value that a refusal shows.
 const SHOWN_MAX: usize = 40;
 
@@ -23,7 +25,9 @@ pub struct About {
 impl About {
     pub(super) fn new(parameter: &str, value: Option<&Value>, must: (String, String)) -> About {
         let cut = |text: &str| text.chars().take(SHOWN_MAX).collect::<String>();
-        let value = value.map(|value| value.as_str().map_or_else(|| cut(&value.to_string()), cut));
+        // Somebody may have put a password where none belongs.
+        let masked = |text: &str| cut(&String::from_utf8_lossy(&secret::masked_whole(text.as_bytes())));
+        let value = value.map(|value| value.as_str().map_or_else(|| masked(&value.to_string()), masked));
         About { parameter: cut(parameter), value, must_zh: must.0, must_en: must.1 }
     }
 }
@@ -93,6 +97,7 @@ refusals! {
     RoleForbidden "role-forbidden", "该主题的角色无权执行此命令", "no rule allows this command to the role of the topic";
     RoleUnknown "role-unknown", "没有规则提到该主题中的角色", "no rule of `command.allow` names the role of the topic";
     RoleSame "role-same", "须由另一角色确认", "another role must confirm than the one that asked";
+    ClockDoubted "clock-doubted", "网关主机时钟此刻不可信,含时间的请求不予受理(见 docs/time.md)", "the gateway's host does not know what time it is now: a request with a time is not taken (docs/time.md)";
     NothingToCancel "nothing-to-cancel", "没有可撤销的请求", "no request of this id waits or is carried out";
     KeyPending "key-pending", "上一个密钥尚未启用", "a key given earlier has neither been proven nor refused";
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::moment::{Moment, later};
+use super::moment::{DateTrust, Moment, later};
 use super::refusal::{About, Fault, Refusal};
 use hj212_model::message::Timestamp;
 pub use hj212_model::message::topic::is_id;
@@ -23,6 +23,9 @@ const OWN_IDS: [&str; 5] = ["recall-", "first-", "clock-", "key-", "register-"];
 const EXPIRES_MAX: u64 = 30 * 24 * 3600;
 /// How far `asked_at` may lie ahead: clocks of two computers differ.
 const AHEAD_MAX: Duration = Duration::from_secs(300);
+
+/// The fields of a request.
+const FIELDS: [&str; 8] = ["command", "author", "why", "parameters", "expires", "asked_at", "confirm", "cancel"];
 
 /// What stands in a request.
 #[derive(Debug, Deserialize)]
@@ -114,6 +117,15 @@ impl Request {
             let about = About::new(parameter, None, (zh.to_owned(), en.to_owned()));
             Fault { reason: Refusal::Json, about: Some(about) }
         };
+        if let Ok(Value::Object(fields)) = serde_json::from_slice(body) {
+            if let Some(missing) = ["author", "why"].into_iter().find(|name| !fields.contains_key(*name)) {
+                return Err(wrong(missing, "必填", "it must be there"));
+            }
+            if let Some(unknown) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+                let known = FIELDS.join(", ");
+                return Err(wrong(unknown, &format!("可用字段:{known}"), &format!("one of the fields {known}")));
+            }
+        }
         let request: Request = serde_json::from_slice(body).map_err(|error| {
             // A syntax error's text names no value; that of a wrong type can hold a secret, so only its place is told.
             let en = format!("an object of the documented fields; line {}, column {}", error.line(), error.column());
@@ -144,21 +156,31 @@ impl Request {
         ask: &Ask<'_>,
         (expiry, dated): (Duration, bool),
         now: Moment,
-    ) -> Result<Timestamp, Refusal> {
+    ) -> Result<Timestamp, Fault> {
         let asked = match &self.asked_at {
-            None if dated && ask.left.is_none() => return Err(Refusal::Undated),
+            None if dated && ask.left.is_none() => return Err(Refusal::Undated.into()),
             None => now.wall,
             Some(text) => {
-                let asked: jiff::Timestamp = text.parse().map_err(|_| Refusal::AskedAt)?;
+                let fault = |reason: Refusal| {
+                    let minutes = AHEAD_MAX.as_secs() / 60;
+                    let must = (
+                        format!("带时区的 RFC 3339 时间,最多比现在晚 {minutes} 分钟"),
+                        format!("a time of RFC 3339 with an offset, at most {minutes} min ahead of now"),
+                    );
+                    let about = About::new("asked_at", Some(&Value::from(text.as_str())), must);
+                    Fault { reason, about: Some(about) }
+                };
+                let asked: jiff::Timestamp = text.parse().map_err(|_| fault(Refusal::AskedAt))?;
                 let asked = Timestamp(asked.as_microsecond());
                 if asked > later(now.wall, AHEAD_MAX) {
-                    return Err(Refusal::AskedAt);
+                    let known = now.trust == DateTrust::Right;
+                    return Err(fault(if known { Refusal::AskedAt } else { Refusal::ClockDoubted }));
                 }
                 asked.min(now.wall)
             }
         };
         let own = later(asked, self.expires.map_or(expiry, Duration::from_secs));
         let until = ask.left.map_or(own, |left| own.min(later(now.wall, left)));
-        if until <= now.wall { Err(Refusal::Overdue) } else { Ok(until) }
+        if until <= now.wall { Err(Refusal::Overdue.into()) } else { Ok(until) }
     }
 }

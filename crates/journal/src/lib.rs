@@ -140,6 +140,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use hj212_model::clock;
+use hj212_model::clock::belief::Belief;
 use hj212_model::message::Timestamp;
 use hj212_model::telemetry::Telemetry;
 
@@ -304,6 +305,7 @@ pub struct Journal {
     queue: Arc<writer::Queue>,
     recovered: Recovery,
     thread: Option<JoinHandle<()>>,
+    believed: Belief,
     _lock: Box<dyn DirLock>,
 }
 
@@ -356,9 +358,10 @@ pub fn open_by(
     let place = tail::JournalFolder { disk, dir: dir.clone() };
     let shared = Arc::new(tail::Shared::new(found.id, place, found.next - 1, found.segments));
     let queue = Arc::new(writer::Queue::new(settings));
+    let believed = found.belief.clone();
     let writer = writer::Writer::new(settings.clone(), telemetry, shared.clone(), (found.hash, found.belief), clock);
     let thread = writer.start(queue.clone()).map_err(OpenError::Thread)?;
-    Ok(Journal { shared, queue, recovered: found.recovery, thread: Some(thread), _lock: lock })
+    Ok(Journal { shared, queue, recovered: found.recovery, believed, thread: Some(thread), _lock: lock })
 }
 
 impl Journal {
@@ -403,6 +406,12 @@ impl Journal {
     #[must_use]
     pub fn recovered(&self) -> &Recovery {
         &self.recovered
+    }
+
+    /// What its records told of the date when it was opened: what this run's clock is to be compared with.
+    #[must_use]
+    pub const fn believed(&self) -> &Belief {
+        &self.believed
     }
 
     /// Whether records are being stored now.

@@ -35,7 +35,7 @@ impl Meeting {
 
     fn now(&self) -> Moment {
         let passed = i64::try_from(self.scene.now.as_micros()).unwrap();
-        Moment { wall: Timestamp(START.0 + passed), steady: Steady(passed) }
+        Moment { wall: Timestamp(START.0 + passed), steady: Steady(passed), ..Moment::default() }
     }
 
     /// Gives a request, confirms it if that is asked for, and talks until there is silence.

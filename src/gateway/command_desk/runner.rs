@@ -3,6 +3,8 @@
 //! (`super::super::simulation`) runs this very code.
 //!
 //! What must stay true:
+//! * what the desk is told is the time is a date that is believed ([`hj212_model::clock::belief`], begun with what the journal's records tell): a
+//!   host's clock that jumps writes nothing into a command; records keep what the host's clock showed;
 //! * a step has an effect only after it is on disk; a request is acknowledged to the broker only then;
 //! * steps are told downstream by the interpretation of the journal, never from here.
 
@@ -19,8 +21,9 @@ use super::{Order, short, told};
 use crate::net::{ListenerState, OutgoingFrame, OutgoingFrames, StationNotice, Stored};
 use hj212::{Edition, SealForm, packet, sm4};
 use hj212_coverage::Recall;
-use hj212_downlink::{Address, Ask, Desk, Effect, KeyRing, Moment, Origin, Refusal, Settings, Steady, Step};
+use hj212_downlink::{Address, Ask, DateTrust, Desk, Effect, KeyRing, Moment, Origin, Refusal, Settings, Steady, Step};
 use hj212_journal::{Entry, Offset};
+use hj212_model::clock::belief::{Belief, NEAR, Seen};
 use hj212_model::message::{Record, Timestamp};
 use hj212_model::registry::Unknown;
 use hj212_model::telemetry::{Counter, Telemetry};
@@ -34,10 +37,14 @@ const REFRESH: Duration = Duration::from_secs(3600);
 /// A step that the journal refused is tried again after this.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 
+/// A frame that came longer ago than this, or by the host's clock comes later, was stamped by a clock that is not what it was: it measures no
+/// other clock.
+const FRAME_AGE_MAX: i64 = 3 * NEAR;
+
 /// What the runner has of the world.
 pub(in crate::gateway) trait Means {
-    /// Now, on the host's clock and on one that never steps.
-    fn now(&self) -> Moment;
+    /// What the host's clock shows, and one that never steps.
+    fn clocks(&self) -> (Timestamp, Steady);
     /// Hands an entry to the journal; [`DeskRunner::settle`] is to be called with what becomes of it, or never if nobody waits for it.
     fn append(&mut self, ticket: Option<u64>, entry: Entry);
     /// A new key: 16 random letters and digits (HJ 212-2025, C.8).
@@ -61,6 +68,11 @@ pub(in crate::gateway) trait Request {
 /// See the head of this file.
 pub(in crate::gateway) struct DeskRunner<M, R> {
     means: M,
+    belief: Belief,
+    /// When the clocks were last read.
+    seen_at: Steady,
+    /// Whether something may wait for a date that is trusted.
+    held: bool,
     settings: Settings,
     prefix: String,
     listeners: Arc<ListenerState>,
@@ -69,6 +81,8 @@ pub(in crate::gateway) struct DeskRunner<M, R> {
     desk: Desk,
     step_store: StepStore<R>,
     outgoing: HashMap<Box<str>, (u64, Arc<OutgoingFrames>)>,
+    /// By a registered MN that is there itself, the other one under which its station is there too.
+    under_both: HashMap<Box<str>, Box<str>>,
     /// When the keys' ages were last looked at.
     reviewed_at: Option<Steady>,
     refused_at: Option<Steady>,
@@ -90,10 +104,15 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     /// Takes up what the last run left, and journals the keys again if that was long ago.
     pub(in crate::gateway) fn open(place: Place, step_store: StepStore<R>, means: M) -> DeskRunner<M, R> {
         let Place { settings, prefix, listeners, telemetry, secrets } = place;
-        let now = means.now();
+        let (wall, steady) = means.clocks();
+        let mut belief = step_store.believed();
+        let _ = belief.see(wall, Seen::Started);
         let desk = Desk::new(settings.clone());
         let mut runner = DeskRunner {
             means,
+            belief,
+            seen_at: steady,
+            held: false,
             settings,
             prefix,
             listeners,
@@ -102,11 +121,13 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
             desk,
             step_store,
             outgoing: HashMap::new(),
+            under_both: HashMap::new(),
             reviewed_at: None,
             refused_at: None,
             strange: 0,
-            kept_at: now.steady,
+            kept_at: steady,
         };
+        let now = runner.now();
         runner.begin(now);
         runner
     }
@@ -130,7 +151,8 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
         self.desk = desk;
         self.follow();
         for step in self.step_store.keys_to_say(now.wall) {
-            self.means.append(None, entry(&step, now.wall));
+            let shown = self.means.clocks().0;
+            self.means.append(None, entry(&step, shown));
         }
         let open = self.desk.open();
         tracing::info!(open, "the command desk is open");
@@ -147,13 +169,47 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
         &self.desk
     }
 
-    fn now(&self) -> Moment {
-        self.means.now()
+    fn now(&mut self) -> Moment {
+        let (wall, steady) = self.means.clocks();
+        self.seen_at = steady;
+        if let Some(step) = self.belief.see(wall, Seen::Reading(steady.0)) {
+            let (from, to) = (step.from.to_rfc3339(), step.to.to_rfc3339());
+            tracing::warn!(from, to, "the date of commands is set by the host's clock, which has stayed so");
+            self.desk.date_was_set();
+        }
+        let trust = match (self.belief.is_anchored(), self.belief.is_doubted()) {
+            (true, false) => DateTrust::Right,
+            (true, true) => DateTrust::Doubted,
+            (false, _) => DateTrust::Unknown,
+        };
+        if trust != DateTrust::Right && !self.held {
+            let (shown, believed) = (wall.to_rfc3339(), self.belief.now().to_rfc3339());
+            tracing::warn!(
+                shown,
+                believed,
+                "the host's clock is doubted: no station's clock is set by it, and none is said to be off"
+            );
+        }
+        self.held |= trust != DateTrust::Right;
+        Moment { wall: self.belief.plausible(wall), steady, trust }
+    }
+
+    /// When a frame came, by what the host's clock showed then: it may have been right or wrong since.
+    fn when(&mut self, shown: Timestamp) -> Moment {
+        let now = self.now();
+        if now.wall.0.abs_diff(shown.0) <= FRAME_AGE_MAX.unsigned_abs() {
+            return Moment { wall: shown, ..now };
+        }
+        self.held = true;
+        Moment { trust: now.trust.max(DateTrust::Doubted), ..now }
     }
 
     /// When something must happen although nobody says anything.
     pub(in crate::gateway) fn wake(&self) -> Steady {
-        let keep = self.kept_at.after(self.keep_every());
+        let mut keep = self.kept_at.after(self.keep_every());
+        if self.held {
+            keep = keep.min(self.seen_at.after(AGAIN));
+        }
         wake_at(self.desk.next_due(), self.refused_at, keep)
     }
 
@@ -175,6 +231,10 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
             self.keep();
         }
         let mut effects = self.desk.due(now);
+        if self.held && now.trust == DateTrust::Right {
+            self.held = false;
+            effects.extend(self.desk.date_is_right(now));
+        }
         if self.reviewed_at.is_none_or(|at| now.steady.since(at) >= REFRESH) {
             self.reviewed_at = Some(now.steady);
             effects.extend(self.desk.review_keys(now));
@@ -280,6 +340,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
                 self.outgoing.insert(mn.clone(), (connection, outgoing));
                 let now = self.now();
                 self.desk.arrive(&address, connection, now);
+                self.stand_in(&mn);
                 let former = self.former(&mn);
                 let mut effects = former.map_or_else(Vec::new, |former| self.desk.inherit_keys(&former, &mn));
                 effects.extend(self.look_at(&mn, &frame));
@@ -290,11 +351,23 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
                 if self.outgoing.get(&mn).is_some_and(|(on, _)| *on == connection) {
                     self.outgoing.remove(&mn);
                 }
+                if let Some(former) = self.former(&mn)
+                    && self.outgoing.get(former.as_str()).is_some_and(|(on, _)| *on == connection)
+                {
+                    self.outgoing.remove(former.as_str());
+                }
                 self.desk.offline(&mn, connection);
+                // The connection under the registered MN may end after the one under the new MN began.
+                if let Some(new) = self.under_both.remove(&mn) {
+                    self.stand_in(&new);
+                    let now = self.now();
+                    let effects = self.desk.arrived(&new, now);
+                    self.carry_out(effects);
+                }
             }
             StationNotice::Damaged { mn, frame } => {
-                let now = Moment { wall: frame.at, ..self.now() };
-                let shown = self.shown(&mn, &frame);
+                let now = self.when(frame.at);
+                let shown = self.shown(&mn, &frame, now);
                 let effects = shown.map(|(key, live)| self.desk.opened(&mn, key, live, now));
                 self.carry_out(effects.unwrap_or_default());
             }
@@ -308,12 +381,12 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     /// Hands a frame to the desk, opened if it is sealed. One that cannot be read, as in a form that is not registered, tells its key all the
     /// same.
     fn look_at(&mut self, mn: &str, frame: &Stored) -> Vec<Effect> {
-        let now = Moment { wall: frame.at, ..self.now() };
+        let now = self.when(frame.at);
         let form = self.form(mn);
         let keys = frame.sealed.zip(self.keys(mn));
         let opened = keys.and_then(|(said, keys)| sm4::open_as(form, &frame.segment, said, keys.to_try()).ok());
         let Some(opened) = opened else {
-            let shown = self.shown(mn, frame);
+            let shown = self.shown(mn, frame, now);
             let mut effects = self.desk.heard(mn, &packet::parse(&frame.segment), now);
             effects.extend(shown.into_iter().flat_map(|(key, live)| self.desk.opened(mn, key, live, now)));
             return effects;
@@ -326,10 +399,9 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
     }
 
     /// Which key a frame shows that cannot be read, and whether it is a frame of now.
-    fn shown(&self, mn: &str, frame: &Stored) -> Option<(usize, bool)> {
+    fn shown(&self, mn: &str, frame: &Stored, now: Moment) -> Option<(usize, bool)> {
         let (said, keys) = frame.sealed.zip(self.keys(mn))?;
         let key = sm4::key_of(&frame.segment, said, keys.to_try())?;
-        let now = Moment { wall: frame.at, ..self.now() };
         Some((key, self.desk.is_of_now(mn, &packet::parse(&frame.segment), None, now)))
     }
 
@@ -360,6 +432,19 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
         self.listeners.registry().find(mn.as_bytes())?.registered_as.clone()
     }
 
+    /// A station that is there as `mn` and registered under another one is one station: what is asked of that one reaches it.
+    fn stand_in(&mut self, mn: &str) {
+        let Some(former) = self.former(mn).filter(|former| former != mn) else { return };
+        let Some(way) = self.outgoing.get(mn).cloned() else { return };
+        if self.desk.is_there_itself(&former, way.0) {
+            self.under_both.insert(former.into(), mn.into());
+            return;
+        }
+        let Some(address) = self.address(&former, self.desk.edition(mn)) else { return };
+        self.outgoing.insert(former.into(), way);
+        self.desk.is_formerly(mn, &address);
+    }
+
     pub(in crate::gateway) fn obey(&mut self, order: Order) {
         let now = self.now();
         match order {
@@ -369,6 +454,9 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
                 let mut desk = std::mem::replace(&mut self.desk, Desk::new(Settings::default()));
                 let effects = desk.readdress(|old| self.address(&old.mn, Some(old.edition)), now);
                 self.desk = desk;
+                self.under_both.clear();
+                let there: Vec<Box<str>> = self.outgoing.keys().cloned().collect();
+                there.iter().for_each(|mn| self.stand_in(mn));
                 self.carry_out(effects);
             }
             Order::Keys(keys) => {
@@ -397,7 +485,7 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
         for effect in effects {
             match effect {
                 Effect::Record { ticket, step } => {
-                    let now = self.now().wall;
+                    let now = self.means.clocks().0;
                     let entry = entry(&step, now);
                     self.step_store.begin(ticket, now, step);
                     self.means.append(Some(ticket), entry);
@@ -414,7 +502,8 @@ impl<M: Means, R: Request> DeskRunner<M, R> {
                 Effect::Follow => self.follow(),
                 Effect::MakeKey { mn } => {
                     let key = self.means.new_key();
-                    let made = self.desk.give_key(&mn, &key, self.now());
+                    let now = self.now();
+                    let made = self.desk.give_key(&mn, &key, now);
                     self.carry_out(made);
                 }
                 // Downstream is told by the interpretation of the journal.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::super::derived::Derived;
 use hj212_downlink::{Spoken, Step, compact};
 use hj212_journal::{Holder, Journal, Offset, ReadItem};
+use hj212_model::clock::belief::Belief;
 use hj212_model::message::{Record, Timestamp};
 
 pub(in crate::gateway) const FILE: &str = "desk";
@@ -140,6 +141,11 @@ impl<R> StepStore<R> {
                 }
             }
         }
+    }
+
+    /// What the journal tells of the date.
+    pub(in crate::gateway) fn believed(&self) -> Belief {
+        self.journal.believed().clone()
     }
 
     /// The steps that matter.

@@ -15,6 +15,14 @@ use hj212_model::message::{Kind, Record, Timestamp};
 const SENDINGS_MAX: u8 = 4;
 /// How far the time in a command may be from the host's clock when it goes out: the desk's own limit, and a second.
 const TIME_OFF_MAX: i64 = 6_000_000;
+
+/// The host's clock when a frame goes out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HostClock {
+    pub(super) shown: Timestamp,
+    /// It is right, or has been wrong by the same for so long that nobody can know.
+    pub(super) is_believable: bool,
+}
 /// How late a time that an operator gave may go out: a drift that nobody corrects, and a second.
 const GIVEN_LATE_MAX: i64 = 121_000_000;
 
@@ -246,8 +254,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// A frame goes out to a station at the host's time `wall` and the true time `now`.
-    pub(super) fn goes_out(&mut self, frame: &[u8], wall: Timestamp, now: i64) -> Result<(), String> {
+    /// A frame goes out to a station at the true time `now`, when the host's clock is so.
+    pub(super) fn goes_out(&mut self, frame: &[u8], clock: HostClock, now: i64) -> Result<(), String> {
         let header = packet::parse(frame.get(6..frame.len().saturating_sub(6)).unwrap_or_default());
         let qn = String::from_utf8_lossy(header.qn.unwrap_or_default()).into_owned();
         let Some(sending) = self.sendings.get_mut(&qn) else {
@@ -264,9 +272,12 @@ impl Ledger {
         let Some((asked, asked_at)) = queued else { return Err(format!("{qn} is of no request")) };
         if asked.ends_with("SystemTime=NOW") {
             let said = created_at(&format!("{}000", said.get(..14).unwrap_or_default()));
-            let off = said.map_or(i64::MAX, |said| wall.0.saturating_sub(said.0).saturating_abs());
+            let off = said.map_or(i64::MAX, |said| clock.shown.0.saturating_sub(said.0).saturating_abs());
             if off > TIME_OFF_MAX {
                 return Err(format!("{qn} sets a clock to a time that is {} s off", off / 1_000_000));
+            }
+            if !clock.is_believable {
+                return Err(format!("{qn} sets a clock by a host's clock that jumped"));
             }
         } else if now - asked_at > GIVEN_LATE_MAX {
             return Err(format!("{qn} sets a clock to a time given {} s ago", (now - asked_at) / 1_000_000));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Planted;
 use crate::gateway::command_desk::{Means, Request};
 use hj212::sm4::Key;
-use hj212_downlink::{Moment, Steady};
+use hj212_downlink::Steady;
 use hj212_journal::{Entry, Journal, Offset};
 use hj212_model::message::Timestamp;
 
@@ -55,14 +55,14 @@ pub(super) struct Hands {
     /// Keys made on this disk so far; no two lives make the same.
     pub(super) keys: Rc<Cell<u64>>,
     pub(super) planted: Planted,
-    pub(super) begun: Timestamp,
 }
 
 impl Means for Hands {
-    fn now(&self) -> Moment {
+    fn clocks(&self) -> (Timestamp, Steady) {
         let (wall, steady) = self.dial.read();
-        let wall = if self.planted == Planted::TimeOfBefore { self.begun } else { wall };
-        Moment { wall, steady: Steady(steady) }
+        // As far off as is still believed.
+        let wall = if self.planted == Planted::TimeOfBefore { Timestamp(wall.0 - 9_000_000) } else { wall };
+        (wall, Steady(steady))
     }
 
     /// Waits for what becomes of it, so that the disk's operations are in the order of the seed, and keeps that for later.

@@ -159,7 +159,6 @@ impl Node {
         let step_store = StepStore::restore(Arc::clone(&journal), derived.clone(), command.ids_max, Duration::ZERO);
         let traces = Rc::new(Traces::default());
         let hands = Hands {
-            begun: begin.dial.read().0,
             dial: Arc::clone(&begin.dial),
             journal: Arc::clone(&journal),
             traces: Rc::clone(&traces),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::Planted;
 use super::broker::{Flight, Held};
-use super::ledger::Ledger;
+use super::ledger::{HostClock, Ledger};
 use super::life::Dial;
 use super::node::{Begin, Node, command_settings, derived_of};
 use super::stations::{EDITIONS, FIRST_KEY, PASSWORD, STATIONS, Station};
@@ -20,6 +20,7 @@ use crate::gateway::command_desk::Order;
 use hj212::sm4::Key;
 use hj212_downlink::StationKey;
 use hj212_journal::sim_disk::{Fault, Random, SimDisk};
+use hj212_model::clock::belief::CONFIRM;
 use hj212_model::message::{Context, Record, Timestamp};
 use hj212_model::registry::{self, Registry, Unknown};
 
@@ -88,6 +89,8 @@ pub(super) struct World<'p> {
     truth: i64,
     /// By how much the host's clock is wrong.
     error: i64,
+    /// Since when, in true time.
+    error_since: i64,
     /// How long this life has lasted.
     steady: i64,
     begun: Instant,
@@ -123,6 +126,7 @@ impl<'p> World<'p> {
             to_confirm: BTreeMap::new(),
             truth: BEGIN,
             error: 0,
+            error_since: BEGIN,
             steady: 0,
             begun: Instant::now(),
             names: 0,
@@ -173,7 +177,7 @@ impl<'p> World<'p> {
                 self.note("the broker is away");
                 self.leave();
             }
-            83..85 => self.jump(),
+            83..85 => self.jump()?,
             85..87 => self.reload(),
             87..90 => self.fault(),
             90..93 => self.kill()?,
@@ -269,15 +273,24 @@ impl<'p> World<'p> {
         }
     }
 
-    fn jump(&mut self) {
+    /// The clock is set; the gateway looks at it soon.
+    fn jump(&mut self) -> Result<(), String> {
+        let before = self.error;
         self.error = match self.random.below(5) {
             0 => 400 * 86_400 * SECOND,
             1 => -2 * 3600 * SECOND,
             2 => -self.truth,
             _ => 0,
         };
+        if self.error != before {
+            self.error_since = self.truth;
+        }
         self.advance(0);
         self.note(format_args!("the clock is wrong by {} s", self.error / SECOND));
+        if let Some(node) = &mut self.node {
+            node.runner.due();
+        }
+        self.after_the_runner()
     }
 
     /// Another registry holds from here on.
@@ -353,9 +366,13 @@ impl<'p> World<'p> {
             self.look()?;
         }
         for (connection, letter) in letters {
-            let (wall, truth) = (self.wall(), self.truth);
+            let clock = HostClock {
+                shown: self.wall(),
+                is_believable: self.error == 0 || self.truth - self.error_since >= CONFIRM,
+            };
+            let truth = self.truth;
             self.note(format_args!("to {}: {}", letter.mn, String::from_utf8_lossy(&letter.frame).trim_end()));
-            self.ledger.goes_out(&letter.frame, wall, truth)?;
+            self.ledger.goes_out(&letter.frame, clock, truth)?;
             if let Some(station) = self.stations.iter_mut().find(|station| station.connection == connection) {
                 station.down.push_back(letter.frame.to_vec());
             }

@@ -6,6 +6,7 @@
 //! | sent, nothing certain | old and new are taken, what the station uses is sent | answers under both are taken |
 //! | done, or seen in use | the same, until the registration has the new one | readings under both are taken |
 //! | refused or failed at once | as before | as before |
+//! | a resend refused or failed | as when sent; a frame tells which | as when sent; a frame tells which |
 //!
 //! A station that is given one password after another may have any of them: the registered one, one that it was given and did take, the one
 //! that is offered. All are taken until the registration has a new one; what is sent has the one that was heard last.
@@ -13,10 +14,10 @@
 //! What must stay true: a password that the station may have is never refused because it is being given another; what is followed is told by steps that are durable before the bytes go out.
 
 use super::{Desk, Effect, of};
-use crate::lane::{Exchange, Place};
+use crate::lane::{Exchange, Phase, Place};
 use crate::moment::Moment;
 use crate::step::Outcome;
-use hj212::Header;
+use hj212::{Header, packet};
 
 /// What a station was given, and its registration does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -117,7 +118,9 @@ impl Desk {
             && let Some(mut lane) = self.lanes.hold(mn)
         {
             // The logger is another station now.
-            lane.place = Place::Away;
+            if lane.now_under.is_none() {
+                lane.place = Place::Away;
+            }
         }
         if let Some(given) = exchange.new_password().filter(|_| outcome == Outcome::Done).and_then(|password| {
             let change = self.changes.get_mut(mn)?;
@@ -175,15 +178,26 @@ impl Desk {
             let Some(mut lane) = mn.and_then(|mn| self.lanes.hold(&mn)) else { continue };
             let Some(active) = &lane.active else { continue };
             let exchange = &active.exchange;
-            let old_pw = lane.password().map(str::as_bytes);
+            // With what it was sent: an answer may have told of the new one since.
+            let old_pw = packet::parse(active.segment.as_bytes()).pw;
             let password = exchange.new_password().map(str::as_bytes).filter(|new| old_pw != Some(new));
             let shows = password.is_some_and(|new| header.pw == Some(new))
                 || renamed && exchange.new_mn.as_deref().map(str::as_bytes) == header.mn;
             let settings = of(&self.settings, &self.policies, &lane.address);
             let answer = matches!(header.cn, Some(9011..=9013));
-            if shows && !answer && active.count > 0 {
+            let of_old = !renamed && header.mn == Some(lane.address.mn.as_bytes()) && !header.rf;
+            let still = of_old && (exchange.new_mn.is_some() || header.pw.is_some() && header.pw == old_pw);
+            if answer || active.count == 0 {
+                continue;
+            }
+            if shows {
                 lane.shown(now);
                 lane.due(now, settings, &mut steps);
+            } else if let Phase::Unsettled(_, outcome, code) = active.phase
+                && still
+                && active.may_have_changed_access()
+            {
+                lane.end(outcome, code, &mut steps);
             }
         }
         self.record(steps)

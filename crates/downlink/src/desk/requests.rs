@@ -12,12 +12,13 @@ use sha2::{Digest, Sha256};
 use super::{Desk, Effect};
 use crate::Address;
 use crate::lane::Exchange;
-use crate::moment::{Moment, later};
+use crate::moment::{DateTrust, Moment, later};
 use crate::refusal::{About, Fault, Refusal};
 use crate::request::{Ask, Request, VOUCHES, is_id, is_own_id};
 use crate::step::{Origin, Step};
 use crate::table::{self, Kind, Order, SET_KEY};
 use crate::value::{self, Content};
+use hj212::Edition;
 use hj212_model::message::Timestamp;
 use hj212_model::names;
 
@@ -114,7 +115,7 @@ impl Desk {
             return Ok(self.cancel(ask, request)?);
         }
         let Some(name) = request.command.as_deref() else {
-            return Ok(self.confirm(ask, &request, now)?);
+            return self.confirm(ask, &request, now);
         };
         if is_own_id(ask.id) {
             return Err(Refusal::IdReserved.into());
@@ -122,7 +123,7 @@ impl Desk {
         if !table::is_known(name) {
             return Err(Refusal::CommandUnknown.into());
         }
-        let order = table::find(name, address.edition).ok_or(Refusal::EditionLacks)?;
+        let order = table::find(name, address.edition).ok_or_else(|| edition_lacks(name, address.edition))?;
         self.allowed(ask, name, &request.author)?;
         if self.used.contains(&(ask.mn.to_owned(), ask.id.to_owned())) {
             return Err(Refusal::IdUsed.into());
@@ -130,9 +131,9 @@ impl Desk {
         if ask.mn_taken && order.cn == 1002 {
             return Err(Refusal::MnTaken.into());
         }
-        let secret = order.parameters.iter().any(|parameter| parameter.kind == Kind::Password);
-        if secret && !ask.hidden && !self.settings.plain_secrets {
-            return Err(Refusal::SecretPlain.into());
+        let secret = order.parameters.iter().find(|parameter| parameter.kind == Kind::Password);
+        if let Some(secret) = secret.filter(|_| !ask.hidden && !self.settings.plain_secrets) {
+            return Err(secret_plain(secret.name));
         }
         let want = Want {
             id: ask.id.to_owned(),
@@ -145,7 +146,7 @@ impl Desk {
         self.queue(address, want, &request.parameters, now)
     }
 
-    fn confirm(&mut self, ask: &Ask<'_>, request: &Request, now: Moment) -> Result<Step, Refusal> {
+    fn confirm(&mut self, ask: &Ask<'_>, request: &Request, now: Moment) -> Result<Step, Fault> {
         let (by_other, forbidden) = (self.settings.confirm_by_other, self.forbidden(ask));
         request.until(ask, (self.settings.expiry, self.settings.dated), now)?;
         let mut lane = self.lanes.hold(ask.mn).ok_or(Refusal::NothingToConfirm)?;
@@ -153,21 +154,22 @@ impl Desk {
         let waiting = lane.queue.iter_mut().find(ready).ok_or(Refusal::NothingToConfirm)?;
         let (token, until) = waiting.confirm.as_ref().ok_or(Refusal::NothingToConfirm)?;
         if *until <= now.steady {
-            return Err(Refusal::NothingToConfirm);
+            return Err(Refusal::NothingToConfirm.into());
         }
         if request.confirm.as_ref() != Some(token) {
-            return Err(Refusal::ConfirmToken);
+            return Err(Refusal::ConfirmToken.into());
         }
         let (asked_role, asked_name) = apart(&waiting.author);
         if by_other && is_same_name(asked_name, &request.author) {
-            return Err(Refusal::ConfirmAuthor);
-        }
-        // A role stands for a broker's account: two names that one account writes are one person.
-        if by_other && asked_role.is_some() && asked_role == ask.role {
-            return Err(Refusal::RoleSame);
+            return Err(Refusal::ConfirmAuthor.into());
         }
         if !self.settings.allows(ask.mn, waiting.order.name, &request.author, ask.role) {
-            return Err(forbidden);
+            return Err(forbidden.into());
+        }
+        // A role stands for a broker's account: two names that one account writes are one person, and without a role nobody vouches for who
+        // writes.
+        if by_other && asked_role.is_some() && (ask.role.is_none() || asked_role == ask.role) {
+            return Err(Refusal::RoleSame.into());
         }
         (waiting.confirm, waiting.durable) = (None, false);
         let author = signed(ask, request.author.clone());
@@ -225,6 +227,9 @@ impl Desk {
         // A time that the request gives is the time of now, however long the request was on its way: later it would set the clock wrong.
         let settings = super::of(&self.settings, &self.policies, address);
         let given = Content::read(want.order, &area.text).given_time();
+        if given.is_some() && now.trust != DateTrust::Right {
+            return Err(Refusal::ClockDoubted.into());
+        }
         let soon = given.map(|at| later(at, settings.clock.drift.max(Duration::from_secs(1))));
         if soon.is_some_and(|soon| soon <= now.wall)
             || given.is_some_and(|at| at > later(now.wall, settings.clock.drift))
@@ -303,6 +308,20 @@ impl Desk {
             }
         }
     }
+}
+
+fn edition_lacks(name: &str, edition: Edition) -> Fault {
+    let year = edition.year();
+    let must = (format!("{year} 版标准中的命令"), format!("a command that edition {year} has"));
+    Fault { reason: Refusal::EditionLacks, about: Some(About::new("command", Some(&Value::from(name)), must)) }
+}
+
+/// A secret in clear; it is not shown again.
+pub(super) fn secret_plain(parameter: &str) -> Fault {
+    let zh = r#"{"sealed": "…"}(hj212-gateway seal 的输出)或 {"file": "文件名"}"#;
+    let en = r#"{"sealed": "…"} as hj212-gateway seal prints it, or {"file": "NAME"}"#;
+    let about = About::new(parameter, None, (zh.to_owned(), en.to_owned()));
+    Fault { reason: Refusal::SecretPlain, about: Some(about) }
 }
 
 /// The author with the role that the broker vouches for, as it stands in the journal.

@@ -9,7 +9,7 @@ use crate::Address;
 use crate::keys::KeyRing;
 use crate::keys::KeyState;
 use crate::lane::{Active, key_area};
-use crate::moment::{self, Moment, micros};
+use crate::moment::{self, DateTrust, Moment, micros};
 use crate::refusal::{Fault, Refusal};
 use crate::request::{Ask, Request, is_id, is_own_id};
 use crate::step::{KeyNotice, Origin, Outcome, Step};
@@ -115,7 +115,7 @@ impl Desk {
             self.allowed(ask, SET_KEY.name, &request.author)?;
             crate::value::area(&SET_KEY, &request.parameters)?;
             if ask.given && !ask.hidden && !self.settings.plain_secrets {
-                return Err(Refusal::SecretPlain.into());
+                return Err(super::requests::secret_plain("NewSK"));
             }
             let expires = request.until(ask, (self.settings.expiry, self.settings.dated), now)?;
             let (id, author, why) = (ask.id.to_owned(), request.author.clone(), request.why.clone());
@@ -152,6 +152,10 @@ impl Desk {
         }
         if busy {
             return Err(Refusal::KeyPending);
+        }
+        // SKCreateTime is a date.
+        if now.trust == DateTrust::Unknown && lane.keys.offered().is_none() {
+            return Err(Refusal::ClockDoubted);
         }
         if !key.bytes().iter().all(u8::is_ascii_alphanumeric) {
             return Err(Refusal::ParameterValue);
@@ -261,6 +265,9 @@ impl Desk {
 
     /// Keys that are as old as they may get, each said once. To be called about once an hour.
     pub fn review_keys(&mut self, now: Moment) -> Vec<Effect> {
+        if now.trust != DateTrust::Right {
+            return Vec::new();
+        }
         let mut steps = Vec::new();
         for lane in self.lanes.values().filter(|lane| lane.registered) {
             let care = &of(&self.settings, &self.policies, &lane.address).keys;

@@ -2,7 +2,7 @@
 //!
 //! What must stay true: the frame that brought a station is looked at before anything is sent to it; a logger that asks for its MN gets
 //! that before first contact; first contact that could not be made is made when the station comes again; records of before tell
-//! nothing of a clock.
+//! nothing of a clock; while the gateway's own clock is doubted, no station is said to be off or set right.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use super::{Desk, Effect, of};
 use crate::Address;
 use crate::answer::Answered;
 use crate::lane::Place;
-use crate::moment::{self, Moment};
+use crate::moment::{self, DateTrust, Moment};
 use crate::step::{Origin, Step};
 use hj212::{Fields, Header};
 use hj212_model::message::registration;
@@ -21,6 +21,7 @@ type Clock = Option<String>;
 impl Desk {
     /// The station is there, on this connection. Nothing is sent before [`Desk::arrived`]: the frame that brought it comes first.
     pub fn arrive(&mut self, address: &Address, connection: u64, now: Moment) {
+        self.is_itself(&address.mn);
         let settings = of(&self.settings, &self.policies, address).clone();
         self.lane(address).arrive(connection, now, &settings);
     }
@@ -30,10 +31,13 @@ impl Desk {
         if let Some(mut lane) = self.lanes.hold(mn) {
             lane.arrived();
         }
+        self.arrived_formerly(mn);
         let mut effects = self.first_contact(mn, now);
         effects.extend(self.advance(mn, now));
         // What was open while the station was away.
-        effects.extend(self.due_of(mn, now));
+        for mn in self.names_of(mn) {
+            effects.extend(self.due_of(&mn, now));
+        }
         effects
     }
 
@@ -45,6 +49,12 @@ impl Desk {
         {
             lane.place = Place::Away;
             lane.nameless = false;
+        }
+        if let Some(mut lane) = self.former.get(mn).and_then(|old| self.lanes.hold(old))
+            && let Place::Arriving(on) | Place::Here(on) = lane.place
+            && on == connection
+        {
+            lane.place = Place::Away;
         }
     }
 
@@ -104,6 +114,13 @@ impl Desk {
         let answered = lane.heard(header, now, settings, &mut steps);
         let here = matches!(lane.place, Place::Here(_));
         drop(lane);
+        let answered = match answered {
+            Answered::Yes => answered,
+            Answered::No | Answered::Strange => match self.heard_formerly(&mn, header, now, &mut steps) {
+                Answered::Yes => Answered::Yes,
+                Answered::No | Answered::Strange => answered,
+            },
+        };
         self.learned |= learned;
         self.tally.strange += u64::from(answered == Answered::Strange);
         let upload = answered == Answered::No && !header.rf;
@@ -153,7 +170,9 @@ impl Desk {
         let Some(mut lane) = self.lanes.hold(mn) else { return Vec::new() };
         let settings = &of(&self.settings, &self.policies, &lane.address).clock;
         let mut steps = Vec::new();
-        if let Some(said) = header.qn.and_then(moment::millis)
+        let sure = now.trust == DateTrust::Right;
+        if sure
+            && let Some(said) = header.qn.and_then(moment::millis)
             && let Some((offset_ms, within)) = lane.clock.heard(said - moment::of(now.wall), settings)
         {
             steps.push(Step::Clock { mn: mn.to_owned(), offset_ms, within });
@@ -164,7 +183,7 @@ impl Desk {
                 whose_clock(header).filter(|whose| lane.clock.may_correct(whose.as_deref(), settings, now.steady));
             wanted.extend(asks);
         }
-        if settings.correct && lane.clock.is_drifting() && lane.clock.may_correct(None, settings, now.steady) {
+        if sure && settings.correct && lane.clock.is_drifting() && lane.clock.may_correct(None, settings, now.steady) {
             wanted.push(None);
         }
         let address = lane.address.clone();

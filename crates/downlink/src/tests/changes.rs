@@ -70,6 +70,49 @@ fn a_refused_password_is_not_followed() {
     assert!(stage.desk.followed().is_empty());
 }
 
+/// The first packet was taken and its answer lost; the resend, made for the old password, is refused.
+#[test]
+fn a_refused_resend_is_no_refusal_of_a_password_that_is_used() {
+    for (answer, cn) in [("QnRtn=3", 9011), ("ExeRtn=2", 9012)] {
+        for (heard, outcome) in [("654321", Outcome::Done), ("123456", Outcome::Refused), ("", Outcome::NoAnswer)] {
+            let mut stage = password();
+            stage.line("after 11s");
+            assert_eq!(stage.sent.len(), 2);
+            let under = if heard.is_empty() { "654321" } else { heard };
+            says(&mut stage, cn, under, answer);
+            assert_eq!(stage.outcome("a"), None, "nobody knows yet");
+            if !heard.is_empty() {
+                says(&mut stage, 2011, heard, "DataTime=20261123100000");
+            }
+            stage.line("after 400s");
+            let outcome = if cn == 9012 && outcome == Outcome::Refused { Outcome::Failed } else { outcome };
+            assert_eq!((stage.outcome("a"), stage.sent.len()), (Some(outcome), 2), "{answer} {heard}");
+            assert_eq!(stage.desk.followed()[0].passwords, ["654321"]);
+        }
+    }
+}
+
+#[test]
+fn a_refused_resend_is_no_refusal_of_an_mn_that_is_used() {
+    const NEW: &str = "010000A8900016F000169DC1";
+    for (under, outcome) in [(NEW, Outcome::Done), ("010000A8900016F000169DC0", Outcome::Refused)] {
+        let mut stage = Stage::new(Edition::V2025, open_settings(), None);
+        stage.line("online");
+        stage.line(&format!(
+            r#"operator a {{"command":"set-mn","author":"li","why":"x","parameters":{{"MN":"{NEW}","LoggerId":"L1"}}}}"#
+        ));
+        stage.line("confirm a wang");
+        stage.line("after 11s");
+        let qn = stage.sent[1].0.clone();
+        stage.says(under, &format!("QN={qn};ST=91;CN=9011;PW=123456;MN={under};Flag=8;CP=&&QnRtn=4&&"), None);
+        assert_eq!((stage.sent.len(), stage.outcome("a")), (2, None), "nobody knows yet");
+        stage.says(under, &format!("QN=20261123100030001;ST=32;CN=9015;PW=123456;MN={under};Flag=8;CP=&&&&"), None);
+        stage.line("after 5s");
+        assert_eq!(stage.outcome("a"), Some(outcome), "{under}");
+        assert_eq!(stage.desk.followed()[0].new_mn.as_deref(), Some(NEW));
+    }
+}
+
 #[test]
 fn a_new_mn_is_answered_under_either() {
     const NEW: &str = "010000A8900016F000169DC1";

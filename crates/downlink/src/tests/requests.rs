@@ -423,3 +423,51 @@ fn an_expiry_of_another_form_is_named() {
         assert_eq!((taken, status["about"]["parameter"].as_str()), (Err(Refusal::Json), Some("expires")), "{body}");
     }
 }
+
+#[test]
+fn a_refusal_names_what_is_wrong_and_shows_no_password() {
+    let mn = mn_of(Edition::V2017);
+    for (body, reason, parameter, value) in [
+        (get_time(r#","asked_at":"yesterday""#), Refusal::AskedAt, "asked_at", Some("yesterday")),
+        (r#"{"command":"get-time","author":"li"}"#.into(), Refusal::Json, "why", None),
+        (r#"{"command":"get-time","why":"x"}"#.into(), Refusal::Json, "author", None),
+        (get_time(r#","Expiry":5"#), Refusal::Json, "Expiry", None),
+        (get_time("").replace("get-time", "retain"), Refusal::EditionLacks, "command", Some("retain")),
+        (
+            r#"{"command":"set-password","author":"li","why":"x","parameters":{"NewPW":"654321"}}"#.into(),
+            Refusal::SecretPlain,
+            "NewPW",
+            None,
+        ),
+        (get_time(r#","parameters":{"PolId":"PW=654321"}"#), Refusal::ParameterValue, "PolId", Some("PW=******")),
+    ] {
+        let mut stage = Stage::new(Edition::V2017, Settings { plain_secrets: false, ..open_settings() }, None);
+        let (taken, _) = ask(&mut stage, &Ask::new(mn, "a", body.as_bytes()));
+        assert_eq!(taken, Err(reason), "{body}");
+        let Some((_, Step::Refused { about: Some(about), .. })) = stage.journal.last() else { panic!("{body}") };
+        assert_eq!((about.parameter.as_str(), about.value.as_deref()), (parameter, value), "{body}");
+    }
+}
+
+#[test]
+fn what_was_asked_under_a_role_is_not_confirmed_without_one() {
+    let all = || vec!["*".to_owned()];
+    let rule = |roles: &[&str]| Allow {
+        stations: all(),
+        commands: all(),
+        authors: all(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+    };
+    let settings = Settings { allow: vec![rule(&[]), rule(&["operator", "inspector"])], ..open_settings() };
+    for (role, expected) in
+        [(None, Err(Refusal::RoleSame)), (Some("operator"), Err(Refusal::RoleSame)), (Some("inspector"), Ok(()))]
+    {
+        let mut stage = Stage::new(Edition::V2017, settings.clone(), None);
+        let mn = mn_of(Edition::V2017);
+        let body = br#"{"command":"sample","author":"li","why":"x","parameters":{"PolId":"w01018"}}"#;
+        let (_, status) = ask(&mut stage, &Ask { role: Some("operator"), ..Ask::new(mn, "a", body) });
+        let confirm = format!(r#"{{"confirm":{},"author":"wang","why":"x"}}"#, status["confirm"]);
+        let (taken, _) = ask(&mut stage, &Ask { role, ..Ask::new(mn, "a", confirm.as_bytes()) });
+        assert_eq!(taken, expected, "{role:?}");
+    }
+}

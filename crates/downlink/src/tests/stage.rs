@@ -39,7 +39,7 @@ pub(super) fn open_settings() -> Settings {
 
 /// A moment at which both clocks show the same.
 pub(super) fn moment(micros: i64) -> Moment {
-    Moment { wall: Timestamp(micros), steady: Steady(micros) }
+    Moment { wall: Timestamp(micros), steady: Steady(micros), trust: DateTrust::Right }
 }
 
 /// Where the gateway is killed: at which effect, and whether the step had reached the disk.
@@ -55,7 +55,7 @@ pub(super) struct Stage {
     edition: Edition,
     dialect: String,
     pub(super) now: Moment,
-    connection: Option<u64>,
+    pub(super) connection: Option<u64>,
     connections: u64,
     pub(super) journal: Vec<(Timestamp, Step)>,
     pub(super) said: Vec<String>,

@@ -152,6 +152,12 @@ impl Belief {
         self.doubt.is_some()
     }
 
+    /// Whether the wall clock of this run has been right once: until then the date is that of an earlier run.
+    #[must_use]
+    pub const fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+
     /// By how much the doubted wall clock is ahead of what is believed, in microseconds.
     #[must_use]
     pub fn apart(&self) -> Option<i64> {
