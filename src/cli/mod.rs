@@ -8,6 +8,7 @@ mod cases;
 mod check;
 mod command;
 mod commands;
+mod dead_letters;
 mod decode;
 #[cfg(feature = "demo")]
 mod demo;
@@ -24,7 +25,6 @@ mod keys;
 mod known;
 mod leads;
 mod ledger;
-mod letters;
 mod log;
 mod marks;
 mod online;
@@ -109,7 +109,7 @@ enum Command {
     Replay(replay::Options),
     /// Messages that the broker would not take, set aside so that others could go on (死信)
     #[command(name = "dead-letters", subcommand)]
-    Letters(letters::Command),
+    Letters(dead_letters::Command),
     /// Seals a password or key for a request (密封密码)
     Seal(seal::Options),
     /// The keys of encrypted stations, without the keys (密钥一览)
@@ -185,7 +185,7 @@ pub fn main() -> ExitCode {
         Command::Ask(options) => command::command(&options),
         Command::Commands(command) => commands::commands(&command),
         Command::Replay(options) => replay::replay(&options),
-        Command::Letters(command) => letters::letters(&command),
+        Command::Letters(command) => dead_letters::letters(&command),
         Command::Seal(options) => seal::seal(&options),
         Command::Keys(command) => keys::keys(&command),
         Command::Gaps(options) => gaps::gaps(&options),

@@ -68,6 +68,12 @@ impl Derived {
         self.journal_id
     }
 
+    /// The journal's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Takes the space that storing needs later, on a full disk too. What cannot be taken now is tried again with each store.
     pub fn prepare(&self) {
         let cursor = self.cursor();

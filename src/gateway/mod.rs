@@ -15,6 +15,7 @@ mod archive;
 pub mod case_answers;
 mod command_desk;
 pub mod context;
+pub mod dead_letters;
 pub mod delivery;
 pub mod derived;
 pub mod evidence;
@@ -25,7 +26,6 @@ pub mod key_overview;
 mod keys;
 mod learned;
 pub mod ledgers;
-pub mod letters;
 pub mod limits;
 mod liveness;
 mod mark_entries;
@@ -173,7 +173,8 @@ impl Running {
         let Loaded { config, registry, factors, rules, alerts, leads, scores, station_files: _, keys } = loaded;
         let telemetry = Arc::new(Telemetry::default());
         let journal = Arc::new(journal::open(Arc::new(OsDisk), &config.journal, Arc::clone(&telemetry))?);
-        // First of all: until the others have spoken, the journal holds everything.
+        // First of all: until the others have spoken, the journal holds everything. Letters that wait say later from where on.
+        journal.keep_from(Holder::Letters, Offset(0));
         let archiver = start_archiver(&config, &journal, &telemetry, &stop)?;
         let derived = Derived::new(Arc::new(OsDisk), config.journal.dir.clone(), journal.id());
         // A tail that was lost gives its offsets to new records: nothing derived may claim to know them.
@@ -226,8 +227,8 @@ impl Running {
         let (letters_to, letters) = tokio::sync::mpsc::unbounded_channel();
         let (outbox, broker_task) =
             mqtt::start_with_letters(&config.mqtt, birth, will, Arc::clone(&telemetry), farewell.clone(), letters_to);
-        let dead = Arc::new(letters::Letters::new(derived.clone()));
-        let keeper = letters::LetterStore {
+        let dead = Arc::new(dead_letters::Letters::new(derived.clone()));
+        let keeper = dead_letters::LetterStore {
             journal: Arc::clone(&journal),
             derived: derived.clone(),
             telemetry: Arc::clone(&telemetry),

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::dead_letters::Letters;
 use super::history;
 use super::judged;
-use super::letters::Letters;
 use super::liveness::Liveness;
 use super::open_metrics::Text;
 use super::progress::Progress;
@@ -118,13 +118,17 @@ impl GatewayView {
     /// Messages that were set aside, in words. They are no reason not to be ready: everything else goes on.
     fn dead_letters(&self) -> Option<String> {
         match self.dead.newest() {
-            (0, _) | (_, None) => None,
-            (count, Some(newest)) => Some(format!(
-                "{count} messages were not taken by the broker, {} of them since the start, the last for {} ({}); see hj212-gateway \
+            (_, None, 0) => None,
+            (_, None, dropped) => Some(format!(
+                "{dropped} messages that were not taken have fallen out of the list; hj212-gateway dead-letters replay publishes them"
+            )),
+            (count, Some(newest), dropped) => Some(format!(
+                "{count} messages were not taken by the broker, {} of them since the start, the last for {} ({}){}; see hj212-gateway \
                  dead-letters list",
                 self.telemetry.get(Counter::MqttSetAside),
                 newest.topic,
-                newest.why
+                newest.why,
+                if dropped > 0 { format!("; {dropped} more have fallen out of the list") } else { String::new() }
             )),
         }
     }
@@ -197,7 +201,7 @@ impl View for GatewayView {
             }),
             ("backlog_records", "records that wait for the broker", self.backlog()),
             ("journal_good", "1 while records can be stored", u64::from(self.journal.health() == Health::Good)),
-            ("dead_letters", "messages set aside and not replayed yet", self.dead.newest().0 as u64),
+            ("dead_letters", "messages set aside and not replayed yet", self.dead.waiting()),
             ("mqtt_connected", "1 while there is a connection to the broker", u64::from(self.connected())),
         ];
         for (name, meaning, value) in gauges {
@@ -313,7 +317,7 @@ impl View for GatewayView {
                 "commit_ms": micros as f64 / 1000.0 / commits as f64,
             },
             "broker": { "connected": self.connected(), "why": self.why_not_connected() },
-            "dead_letters": { "count": self.dead.newest().0, "newest": self.dead.newest().1 },
+            "dead_letters": { "count": self.dead.waiting(), "newest": self.dead.newest().1 },
             "push": self.push.figures().iter().map(shown::in_json).collect::<Vec<_>>(),
         })
     }

@@ -359,7 +359,7 @@ fn revise(station: &Station, revision: &Revision, id: &str, place: JournalRef<'_
     body.extend_from_slice(b",\"kind\":");
     json::string(&mut body, kind);
     body.extend_from_slice(b",\"data_time\":");
-    quoted(&mut body, |out| write_timestamp(out, revision.data_time));
+    json::string(&mut body, &revision.data_time.to_data_time());
     body.extend_from_slice(format!(",\"cause\":{},\"readings\":{{", revision.cause.view()).as_bytes());
     for (at, reading) in revision.readings.iter().enumerate() {
         if at > 0 {

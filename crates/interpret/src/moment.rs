@@ -439,6 +439,15 @@ mod tests {
         assert!(!at("20261123010200").begins(Span::FiveMinutes));
     }
 
+    /// What joins messages by `data_time` compares texts: `data`, `validity` and judgement write one form.
+    #[test]
+    fn a_data_time_has_one_text_whoever_writes_it() {
+        for said in ["20261123103000", "20240229235959999", "20261201000000"] {
+            let moment = Moment::read(said.as_bytes()).unwrap();
+            assert_eq!(text(moment), moment.timestamp().to_data_time());
+        }
+    }
+
     proptest! {
         #[test]
         fn times_are_written_as_the_calendar_library_writes_them(micros in -1_000_000_000_000_000i64..4_000_000_000_000_000) {

@@ -426,7 +426,8 @@ impl Journal {
     }
 
     /// Says that `holder` needs the records from `floor` on after a restart, and none before: those are held, whatever their age.
-    /// Until it is called, everything is held (not so for [`Holder::Archive`]). `Offset(u64::MAX)` holds none.
+    /// Until it is called, everything is held (not so for [`Holder::Archive`] and
+    /// [`Holder::Letters`]). `Offset(u64::MAX)` holds none.
     pub fn keep_from(&self, holder: Holder, floor: Offset) {
         self.shared.hold(holder, floor.0);
     }
@@ -435,6 +436,16 @@ impl Journal {
     #[must_use]
     pub fn is_held_back(&self) -> bool {
         self.shared.held_back.swap(false, Ordering::Relaxed)
+    }
+
+    /// The first record of the third oldest segment, where there are four or more: what somebody needs of the records before it is to be written
+    /// anew, for retention comes to them next. `Offset(0)`: none yet.
+    #[must_use]
+    pub fn renew_before(&self) -> Offset {
+        match self.shared.segments().as_slice() {
+            [_, _, third, _, ..] => Offset(third.first),
+            _ => Offset(0),
+        }
     }
 
     /// Says how many bytes other files beside the segments take: they count in `keep_size`.

@@ -51,6 +51,8 @@ pub enum Holder {
     /// The archive: segments that it has no copy of yet. The only one that holds nothing until it has spoken: where nothing is archived nobody
     /// speaks for it. It speaks right after the opening, when the others still hold everything.
     Archive,
+    /// Dead letters that wait to be published after all. Holds nothing until it has spoken, as [`Holder::Archive`].
+    Letters,
 }
 
 type DurableCallback = Box<dyn Fn() + Send + Sync>;
@@ -62,8 +64,8 @@ pub(super) struct Shared {
     segments: Mutex<Vec<Span>>,
     health: AtomicU8,
     pub(super) delivered: AtomicU64,
-    /// The first record that each [`Holder`] needs; 0, where everything is held, until it has said so (but for the archive).
-    floors: [AtomicU64; 3],
+    /// The first record that each [`Holder`] needs; 0, where everything is held, until it has said so (but for archive and letters).
+    floors: [AtomicU64; 4],
     /// Set when a segment could go but for a holder.
     pub(super) held_back: AtomicBool,
     /// Bytes of files beside the segments that count in `keep_size`.
@@ -88,7 +90,7 @@ impl Shared {
             segments: Mutex::new(segments),
             health: AtomicU8::new(0),
             delivered: AtomicU64::new(0),
-            floors: [AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(u64::MAX)],
+            floors: [0, 0, u64::MAX, u64::MAX].map(AtomicU64::new),
             held_back: AtomicBool::new(false),
             beside: AtomicU64::new(0),
             gate: Mutex::new(()),
@@ -133,18 +135,19 @@ impl Shared {
 
     /// Notes that the segment which ends with the record `last` could go but for a holder, if that holder can do something about it.
     pub(super) fn note_held(&self, last: u64) {
-        let [interpretation, commands, _] = &self.floors;
+        let [interpretation, commands, ..] = &self.floors;
         if [interpretation, commands].iter().any(|floor| last >= floor.load(Ordering::Relaxed)) {
             self.held_back.store(true, Ordering::Relaxed);
         }
     }
 
     pub(super) fn hold(&self, holder: Holder, floor: u64) {
-        let [interpretation, commands, archive] = &self.floors;
+        let [interpretation, commands, archive, letters] = &self.floors;
         let place = match holder {
             Holder::Interpretation => interpretation,
             Holder::Commands => commands,
             Holder::Archive => archive,
+            Holder::Letters => letters,
         };
         place.store(floor, Ordering::Relaxed);
     }

@@ -110,7 +110,7 @@ pub(super) fn day((number, code, limit): (i32, &str, &Limit), at: SaidAt, judged
     let text = |value: super::Ratio| value.text(6);
     let hours = judged.hours;
     let body = json!({
-        "code": code, "period": "day", "data_time": calendar::start(number).to_rfc3339(),
+        "code": code, "period": "day", "data_time": calendar::start(number).to_data_time(),
         "stage": at.stage.name(), "revision": at.revision, "revised_by": revised_by(at),
         "values": {
             "reported": judged.reported.map(|value| value.to_string()),
@@ -156,7 +156,7 @@ fn revised_by(at: SaidAt) -> Vec<&'static str> {
 pub(super) fn hour((at, code, limit): (Timestamp, &str, &Limit), standing: SaidAt, judged: &HourJudged) -> Said {
     let text = |value: Option<super::Decimal>| value.map(|value| value.to_string());
     let body = json!({
-        "code": code, "period": "hour", "data_time": at.to_rfc3339(), "stage": standing.stage.name(),
+        "code": code, "period": "hour", "data_time": at.to_data_time(), "stage": standing.stage.name(),
         "revision": standing.revision, "revised_by": revised_by(standing),
         "values": {
             "reported": text(judged.reported), "marked": text(judged.marked), "exempt": text(judged.exempt),
@@ -184,7 +184,7 @@ pub(super) fn hour((at, code, limit): (Timestamp, &str, &Limit), standing: SaidA
 pub(super) fn running((number, code, limit): (i32, &str, &Limit), running: &Running) -> Said {
     let text = |value: super::Ratio| value.text(6);
     let body = json!({
-        "code": code, "data_time": calendar::start(number).to_rfc3339(), "mean": running.mean.map(text),
+        "code": code, "data_time": calendar::start(number).to_data_time(), "mean": running.mean.map(text),
         "hours": running.hours, "left": running.left, "ratio": running.ratio.map(super::Ratio::times_text),
         "possible": running.possible.name(), "rest_max": running.rest_max.map(text), "assumes": running.assumes,
         "limit": limit.view(), "explain": words::running((code, limit), running).view(),
@@ -210,7 +210,7 @@ pub(super) fn furnace(
     let times: Vec<String> = windows.times.iter().map(|time| time.to_rfc3339()).collect();
     let (code, _) = code_of(&rule.name, object);
     let body = json!({
-        "code": code, "period": "day", "data_time": calendar::start(number).to_rfc3339(),
+        "code": code, "period": "day", "data_time": calendar::start(number).to_data_time(),
         "stage": at.stage.name(), "revision": at.revision, "revised_by": revised_by(at), "object": object,
         "values": {
             "windows": { "due": super::furnace::WINDOWS, "seen": windows.seen, "low": windows.low, "lifted": windows.lifted },

@@ -76,7 +76,7 @@ impl Marks {
         self.late_day = day;
         let rules: Vec<&str> = rules.into_iter().take(TOLD_MAX).collect();
         let detail = json!({
-            "code": code, "data_time": Timestamp(at).to_rfc3339(), "behind_s": behind / SECOND, "rules": rules,
+            "code": code, "data_time": Timestamp(at).to_data_time(), "behind_s": behind / SECOND, "rules": rules,
         });
         out.add("late-values", at, None, detail);
     }

@@ -163,7 +163,7 @@ impl Marks {
             if let Some((asked, own)) = differs {
                 let Lettered { normal, odd, stopped, mute, due } = said;
                 let detail = json!({
-                    "code": reading.code, "period": period.of, "data_time": Timestamp(now).to_rfc3339(), "flag": reading.flag,
+                    "code": reading.code, "period": period.of, "data_time": Timestamp(now).to_data_time(), "flag": reading.flag,
                     "valid": own, "recomputed": !own, "good": normal, "seen": normal + odd + stopped + mute, "expected": due,
                     "needed": *asked.text, "clause": *asked.clause, "certainty": format!("{:?}", asked.certainty),
                 });

@@ -17,19 +17,34 @@ impl Timestamp {
     /// epoch.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        let offset = jiff::tz::Offset::from_seconds(BEIJING_OFFSET_SECONDS).unwrap_or(jiff::tz::Offset::UTC);
-        let civil = offset.to_datetime(jiff::Timestamp::from_microsecond(self.0).unwrap_or_default());
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}+08:00",
-            civil.year(),
-            civil.month(),
-            civil.day(),
-            civil.hour(),
-            civil.minute(),
-            civil.second(),
-            civil.millisecond()
-        )
+        let civil = self.in_beijing();
+        format!("{}.{:03}+08:00", seconds(civil), civil.millisecond())
     }
+
+    /// The same as a DataTime is published, as `2026-11-23T10:40:00+08:00`: without a fraction where there is none, so that whoever joins
+    /// messages by `data_time` compares texts.
+    #[must_use]
+    pub fn to_data_time(self) -> String {
+        let civil = self.in_beijing();
+        if civil.millisecond() == 0 { format!("{}+08:00", seconds(civil)) } else { self.to_rfc3339() }
+    }
+
+    fn in_beijing(self) -> jiff::civil::DateTime {
+        let offset = jiff::tz::Offset::from_seconds(BEIJING_OFFSET_SECONDS).unwrap_or(jiff::tz::Offset::UTC);
+        offset.to_datetime(jiff::Timestamp::from_microsecond(self.0).unwrap_or_default())
+    }
+}
+
+fn seconds(civil: jiff::civil::DateTime) -> String {
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        civil.year(),
+        civil.month(),
+        civil.day(),
+        civil.hour(),
+        civil.minute(),
+        civil.second()
+    )
 }
 
 /// Year, month and day of the day `days` after 1970-01-01 in the Gregorian calendar: eras of 400 years that begin in March, so

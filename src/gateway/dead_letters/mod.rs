@@ -3,8 +3,11 @@
 //! What must stay true:
 //! * a message is only passed over once its letter is in the journal (record kind 25), durable, with the offset of the record that it came
 //!   of; a letter that the journal does not take is tried at the broker again;
-//! * the list of letters ([`LIST`], the newest [`LETTERS_MAX`]) is derived: what falls out of it stays in the journal as long as that
-//!   keeps it, and is counted and said;
+//! * **the journal says which letters there are** ([`list`]): no kill, full disk or damaged file makes the gateway forget one;
+//! * a letter that waits is held by the journal ([`Holder::Letters`]), and written anew before retention comes to it ([`RENEWED_MAX`] at a time),
+//!   so that it holds back two segments at most. On a full disk it is held no more, for nobody would be answered: that is said, and the archive
+//!   may hold it;
+//! * the list shows the newest [`LETTERS_MAX`]; what falls out of it stays in the journal as long as that keeps it, and is counted and said;
 //! * the first letter, and then once in [`NOTICE_EVERY`], is said in an event of the gateway (`dead-letter`), so that the notices cannot
 //!   become a flood; letters of the gateway's own topics are not said there, or a refused notice would cause the next;
 //! * each letter is a record, and a line of the list; the log has a line for the first, and then at most one in [`LOG_EVERY`] with their
@@ -13,92 +16,40 @@
 //! # Files
 //!
 //! In the journal's folder, see [`hj212_journal::store_file`]: `dead-letters`, JSON, by the gateway; `dead-letters-replayed`, offset u64
-//! little-endian and the journal's id, by `hj212-gateway dead-letters replay`: letters up to it have been published after all.
+//! little-endian, the journal's id, then offsets u64, by `hj212-gateway dead-letters replay`: letters up to the first have been published
+//! after all, but for the others.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::path::Path;
+mod list;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::derived::Derived;
 use super::record;
-use hj212_journal::{self as journal, Disk, Journal, Offset, OsDisk, ReadItem, Reader};
+use hj212_journal::{Disk, Health, Holder, Journal, Offset, OsDisk, ReadItem};
 use hj212_model::message::{DEAD_LETTER_MAX, DeadLetter, Publication, Record, notice};
 use hj212_model::telemetry::{Counter, Telemetry};
 use hj212_mqtt::Letter;
+pub use list::{List, Listed, Replayed, dropped, list, publication, replayed};
 
 /// Letters in the list.
 pub const LETTERS_MAX: usize = 1000;
-/// The list's file.
-const LIST: &str = "dead-letters";
-/// What was replayed.
-const REPLAYED: &str = "dead-letters-replayed";
 /// At most one notice in this time.
 const NOTICE_EVERY: Duration = Duration::from_secs(60);
 /// At most one line of the log in this time.
 const LOG_EVERY: Duration = Duration::from_secs(60);
 /// The list is written, and it is looked for what was replayed, at most so often.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
+/// It is written at least so often while records come, so that a start reads little of the journal.
+const WRITE_EVERY: Duration = Duration::from_secs(60);
+/// Letters written anew at a time.
+const RENEWED_MAX: usize = 64;
 /// Topics named in a notice.
 const TOPICS_MAX: usize = 8;
-
-/// A letter of the list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// Its own offset in the journal.
-    pub offset: u64,
-    /// The offset of the record that it came of; 0 if of none.
-    pub of: u64,
-    /// When it was set aside, RFC 3339.
-    pub time: String,
-    /// Where it was to go.
-    pub topic: String,
-    /// Bytes of its body.
-    pub bytes: u64,
-    /// How often it was tried.
-    pub tries: u32,
-    /// Why it was not taken, as far as that is known.
-    pub why: String,
-}
-
-/// The list.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct List {
-    /// The journal that the offsets are of.
-    journal: [u8; 16],
-    /// The letters, oldest first.
-    pub letters: VecDeque<Listed>,
-    /// Letters that fell out of the list before they were replayed.
-    pub dropped: u64,
-}
-
-impl List {
-    fn load(derived: &Derived, id: [u8; 16]) -> List {
-        let list = derived.load(LIST).and_then(|bytes| serde_json::from_slice::<List>(&bytes).ok());
-        list.filter(|list| list.journal == id).unwrap_or(List { journal: id, ..List::default() })
-    }
-
-    /// Up to where letters have been replayed.
-    fn replayed(&self, derived: &Derived) -> u64 {
-        let replayed = derived.load(REPLAYED).and_then(|bytes| {
-            let (offset, id) = bytes.split_first_chunk::<8>()?;
-            (id == self.journal).then(|| u64::from_le_bytes(*offset))
-        });
-        replayed.unwrap_or(0)
-    }
-
-    /// Takes out what was replayed.
-    fn forget(&mut self, derived: &Derived) -> bool {
-        let replayed = self.replayed(derived);
-        let before = self.letters.len();
-        self.letters.retain(|letter| letter.offset > replayed);
-        before != self.letters.len()
-    }
-}
 
 /// What is shown of the list.
 #[derive(Debug)]
@@ -116,14 +67,24 @@ impl Letters {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are, and the newest. What another process has replayed is not counted from the moment at which it says so.
-    pub(super) fn newest(&self) -> (usize, Option<Listed>) {
+    /// How many there are in the list, the newest, and how many fell out of it. What another process has replayed is not counted from the
+    /// moment at which it says so.
+    pub(super) fn newest(&self) -> (usize, Option<Listed>, u64) {
         let list = self.open();
         let replayed = list.replayed(&self.derived);
-        let mut waiting = list.letters.iter().filter(|letter| letter.offset > replayed);
-        (waiting.clone().count(), waiting.next_back().cloned())
+        let mut waiting = list.letters.iter().filter(|letter| !replayed.has(letter.offset));
+        (waiting.clone().count(), waiting.next_back().cloned(), list.dropped)
+    }
+
+    /// How many there are, those that fell out of the list among them.
+    pub(super) fn waiting(&self) -> u64 {
+        let (listed, _, dropped) = self.newest();
+        (listed as u64).saturating_add(dropped)
     }
 }
+
+/// The record kind of letters.
+const DEAD_LETTER: u8 = 25;
 
 /// What was not said yet.
 #[derive(Default)]
@@ -181,11 +142,14 @@ pub(super) struct LetterStore {
 }
 
 impl LetterStore {
-    /// Runs until The connection to the broker has ended.
+    /// Runs until the connection to the broker has ended.
     pub(super) async fn run(self, mut letters: UnboundedReceiver<Letter>) {
-        *self.shown.open() = List::load(&self.derived, self.journal.id());
+        let keeper = Arc::new(self).opened().await;
         let (mut unsaid, mut said, mut changed) = (Unsaid::default(), None::<Instant>, false);
         let mut unlogged = Unlogged::default();
+        let mut written = Instant::now();
+        // Letters whose records can be read no more: nothing is held for them.
+        let mut gone = BTreeSet::new();
         let mut every = tokio::time::interval(KEEP_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batch = Vec::new();
@@ -194,15 +158,19 @@ impl LetterStore {
                 taken = letters.recv_many(&mut batch, 256) => {
                     if taken == 0 {
                         unlogged.log(true);
-                        self.write();
+                        keeper.write();
                         return;
                     }
-                    changed |= self.keep(&mut batch, &mut unsaid, &mut unlogged).await;
+                    changed |= keeper.keep(&mut batch, &mut unsaid, &mut unlogged).await;
                 }
                 _ = every.tick() => {
-                    changed |= self.shown.open().forget(&self.derived);
-                    if std::mem::take(&mut changed) {
-                        self.write();
+                    let replayed = keeper.shown.open().replayed(&keeper.derived);
+                    changed |= keeper.shown.open().forget(&replayed);
+                    changed |= keeper.renew(&mut gone).await;
+                    keeper.hold(&gone);
+                    if std::mem::take(&mut changed) || written.elapsed() >= WRITE_EVERY {
+                        written = Instant::now();
+                        keeper.write();
                     }
                 }
             }
@@ -210,9 +178,92 @@ impl LetterStore {
             let due = said.is_none_or(|at| at.elapsed() >= NOTICE_EVERY);
             if due && unsaid.count > 0 {
                 said = Some(Instant::now());
-                self.say(std::mem::take(&mut unsaid));
+                keeper.say(std::mem::take(&mut unsaid));
             }
         }
+    }
+
+    /// Makes the list whole from the journal; what comes meanwhile waits.
+    async fn opened(self: Arc<Self>) -> Arc<Self> {
+        let this = Arc::clone(&self);
+        let made = tokio::task::spawn_blocking(move || {
+            let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+            let mut list = List::load(&this.derived);
+            let said = list.replayed(&this.derived);
+            let mut replayed = said.clone();
+            list.cut(this.journal.recovered().last, &mut replayed);
+            if replayed != said
+                && let Err(error) = replayed.store(&this.derived, &this.journal.id())
+            {
+                tracing::error!(%error, "what was replayed lies beyond the journal's end, and that cannot be written down");
+            }
+            let found = list.complete(&disk, this.derived.dir(), &replayed, this.derived.cursor());
+            list.forget(&replayed);
+            match found {
+                Ok(0) => {}
+                Ok(count) => tracing::warn!(count, "dead letters that the list did not know were found in the journal"),
+                Err(error) => {
+                    tracing::error!(%error, "the journal cannot be read for dead letters: some may not be listed")
+                }
+            }
+            *this.shown.open() = list;
+        });
+        if made.await.is_err() {
+            tracing::error!("the list of dead letters could not be made");
+        }
+        self
+    }
+
+    /// Writes those anew that lie where retention comes next; whether there were any.
+    async fn renew(&self, gone: &mut BTreeSet<u64>) -> bool {
+        let before = self.journal.renew_before();
+        let old = |letter: &&Listed| letter.offset < before.0 && !gone.contains(&letter.offset);
+        let due: Vec<u64> =
+            self.shown.open().letters.iter().filter(old).take(RENEWED_MAX).map(|letter| letter.offset).collect();
+        let mut any = false;
+        for offset in due {
+            let Some(body) = self.body(offset) else {
+                tracing::error!(offset, "a dead letter is in the journal no more; the archive may hold it");
+                gone.insert(offset);
+                continue;
+            };
+            let Ok(Record::DeadLetter(letter)) = Record::decode(DEAD_LETTER, &body) else { continue };
+            let (settled, outcome) = tokio::sync::oneshot::channel();
+            self.journal.appender().append(record(&Record::DeadLetter(letter)), move |outcome: Result<Offset, _>| {
+                let _ = settled.send(outcome.ok());
+            });
+            let Ok(Some(anew)) = outcome.await else { break };
+            any = true;
+            let mut list = self.shown.open();
+            if let Some(at) = list.letters.iter().position(|letter| letter.offset == offset)
+                && let Some(mut letter) = list.letters.remove(at)
+            {
+                letter.offset = anew.0;
+                list.letters.push_back(letter);
+            }
+        }
+        any
+    }
+
+    fn body(&self, offset: u64) -> Option<Vec<u8>> {
+        let mut reader = self.journal.reader(Offset(offset));
+        match reader.next() {
+            Ok(Some(ReadItem::Record(stored))) if stored.offset.0 == offset && stored.kind == DEAD_LETTER => {
+                Some(stored.body.to_vec())
+            }
+            _ => None,
+        }
+    }
+
+    /// Says what the journal is to hold.
+    fn hold(&self, gone: &BTreeSet<u64>) {
+        let oldest = || {
+            let list = self.shown.open();
+            list.letters.iter().map(|letter| letter.offset).filter(|offset| !gone.contains(offset)).min()
+        };
+        // Where nothing can be stored nothing can be written anew, and nobody is answered before there is room.
+        let floor = if self.journal.health() == Health::Good { oldest() } else { None };
+        self.journal.keep_from(Holder::Letters, floor.map_or(Offset(u64::MAX), Offset));
     }
 
     async fn keep(&self, batch: &mut Vec<Letter>, unsaid: &mut Unsaid, unlogged: &mut Unlogged) -> bool {
@@ -276,10 +327,7 @@ impl LetterStore {
                 unsaid.topics.insert(listed.topic.clone());
             }
         }
-        list.letters.push_back(listed);
-        if list.letters.len() > LETTERS_MAX {
-            list.letters.pop_front();
-            list.dropped += 1;
+        if !list.take(listed) {
             unsaid.dropped += 1;
             self.telemetry.count(Counter::LettersDropped);
         }
@@ -293,59 +341,16 @@ impl LetterStore {
         self.journal.appender().append(record(&Record::Notice(&notice("dead-letter", None, &detail))), ());
     }
 
+    /// Writes the list; up to the end of the journal it is complete, for whoever appends letters has waited for them.
     fn write(&self) {
-        let Ok(bytes) = serde_json::to_vec(&*self.shown.open()) else { return };
-        if let Err(error) = self.derived.store(LIST, &bytes) {
+        let durable = self.journal.tail().durable().0;
+        let mut list = self.shown.open();
+        list.through = list.through.max(durable);
+        if let Err(error) = list.store(&self.derived) {
             tracing::warn!(%error, "the list of dead letters cannot be written; the letters are in the journal");
         }
     }
 }
 
-/// The letters of the journal in `dir` that wait to be replayed, as the gateway last wrote them.
-///
-/// # Errors
-/// If there is no journal or it cannot be read.
-pub fn list(dir: &Path) -> Result<List, String> {
-    let (derived, id) = place(dir)?;
-    let mut list = List::load(&derived, id);
-    list.forget(&derived);
-    Ok(list)
-}
-
-/// What was to be published by `letter`; `None` if its body was too long to be kept.
-///
-/// # Errors
-/// If the journal does not hold it any more.
-pub fn publication(dir: &Path, letter: &Listed) -> Result<Option<Publication>, String> {
-    let said = |error: &dyn std::fmt::Display| format!("{}: {error}", dir.display());
-    let mut reader = Reader::open(Arc::new(OsDisk), dir, Offset(letter.offset)).map_err(|error| said(&error))?;
-    let Some(ReadItem::Record(stored)) = reader.next().map_err(|error| said(&error))? else {
-        return Err(format!("record {} is not in the journal any more", letter.offset));
-    };
-    match Record::decode(stored.kind, stored.body) {
-        Ok(Record::DeadLetter(kept)) if stored.offset.0 == letter.offset => {
-            // What holds now may have been said since: an old state must not be kept by the broker in its place.
-            let (topic, payload) = (kept.topic.to_owned(), bytes::Bytes::copy_from_slice(kept.body));
-            Ok((kept.body.len() == kept.bytes as usize).then_some(Publication { topic, payload, retain: false }))
-        }
-        _ => Err(format!("record {} is not in the journal any more", letter.offset)),
-    }
-}
-
-/// Notes that all letters up to `offset` were published after all.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn replayed(dir: &Path, offset: u64) -> Result<(), String> {
-    let (derived, id) = place(dir)?;
-    let mut bytes = offset.to_le_bytes().to_vec();
-    bytes.extend_from_slice(&id);
-    derived.store(REPLAYED, &bytes).map_err(|error| format!("{}: {error}", dir.join(REPLAYED).display()))
-}
-
-fn place(dir: &Path) -> Result<(Derived, [u8; 16]), String> {
-    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
-    let id = journal::id(&*disk, dir).map_err(|error| format!("the journal in {}: {error}", dir.display()))?;
-    let id = id.ok_or_else(|| format!("the journal in {}: there is none", dir.display()))?;
-    Ok((Derived::new(disk, dir.to_owned(), id), id))
-}
+#[cfg(test)]
+mod tests;

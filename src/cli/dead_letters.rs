@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CONFIG, FAULT, IO, complain, log, tell};
 use crate::config::{self, Config};
-use crate::gateway::letters::{self, Listed};
+use crate::gateway::dead_letters::{self as letters, Listed, Replayed};
 use hj212_mqtt::{self as mqtt, State};
 
 #[derive(Debug, clap::Subcommand)]
@@ -30,6 +30,9 @@ pub(super) enum Command {
         /// Seconds to wait for the broker to take them all
         #[arg(long, default_value_t = 60, value_name = "SECONDS")]
         wait: u64,
+        /// Takes those from the list as well that neither the journal nor its archive holds any more
+        #[arg(long)]
+        give_up: bool,
     },
 }
 
@@ -51,7 +54,7 @@ pub(super) fn letters(command: &Command) -> u8 {
     };
     let done = match command {
         Command::List { json, .. } => list(&config.journal.dir, *json),
-        Command::Replay { to, wait, .. } => {
+        Command::Replay { to, wait, give_up, .. } => {
             if let Some(to) = to {
                 match to.rsplit_once(':').and_then(|(h, p)| Some((h.to_owned(), p.parse().ok()?))) {
                     Some((host, port)) => (config.mqtt.host, config.mqtt.port) = (host, port),
@@ -61,7 +64,7 @@ pub(super) fn letters(command: &Command) -> u8 {
                     }
                 }
             }
-            replay(&config, Duration::from_secs(*wait))
+            replay(&config, Duration::from_secs(*wait), *give_up)
         }
     };
     done.unwrap_or_else(|error| {
@@ -80,12 +83,13 @@ fn list(dir: &Path, json: bool) -> Result<u8, String> {
             tell!("{offset:>10}  {time}  of record {of}  {topic}  {bytes} bytes  {tries} tries: {why}");
         }
     }
-    if list.letters.is_empty() && !json {
+    if list.letters.is_empty() && list.dropped == 0 && !json {
         tell!("没有死信。\nNo dead letters.");
     }
     if list.dropped > 0 {
         complain(&format!(
-            "{} older letters have fallen out of the list; they are in the journal: hj212-gateway replay --since …",
+            "{} older letters have fallen out of the list; dead-letters replay publishes them too, as far as the journal and its archive hold \
+             them",
             list.dropped
         ));
     }
@@ -104,10 +108,12 @@ fn not_taken(state: &State) -> String {
     )
 }
 
-fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
+fn replay(config: &Config, wait: Duration, give_up: bool) -> Result<u8, String> {
     let dir = &config.journal.dir;
     let list = letters::list(dir)?;
-    let Some(last) = list.letters.back().map(|letter| letter.offset) else {
+    let mut waiting = if list.dropped > 0 { letters::dropped(dir, &list)? } else { Vec::new() };
+    waiting.extend(list.letters);
+    let Some(last) = waiting.iter().map(|letter| letter.offset).max() else {
         tell!("没有死信。\nNo dead letters.");
         return Ok(0);
     };
@@ -115,24 +121,24 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() else {
         return Ok(FAULT);
     };
-    let (published, missing) = runtime.block_on(async {
+    let (published, left) = runtime.block_on(async {
         let mut settings = config.mqtt.clone();
         settings.client_id = format!("{}-letters-{}", settings.client_id, std::process::id());
         let stop = CancellationToken::new();
         let (outbox, task) = mqtt::start_quietly(&settings, std::sync::Arc::default(), stop.clone());
-        let (mut published, mut missing) = (0, 0);
+        let (mut published, mut left) = (0, Vec::new());
         let pushing = async {
-            for letter in &list.letters {
+            for letter in &waiting {
                 match letters::publication(dir, letter) {
                     Ok(Some(publication)) => {
                         published = outbox.push(publication).await.map_err(|error| error.to_string())?;
                     }
                     Ok(None) => {
-                        missing += 1;
+                        left.push(letter.offset);
                         complain(&format!("{}: too long to be kept; replay record {}", letter.topic, letter.of));
                     }
                     Err(error) => {
-                        missing += 1;
+                        left.push(letter.offset);
                         complain(&format!("{}: {error}", letter.topic));
                     }
                 }
@@ -146,11 +152,20 @@ fn replay(config: &Config, wait: Duration) -> Result<u8, String> {
         stop.cancel();
         let _ = task.await;
         done.unwrap_or_else(|_| Err(not_taken(&state)))?;
-        Ok::<_, String>((published, missing))
+        Ok::<_, String>((published, left))
     })?;
-    letters::replayed(dir, last)?;
-    tell!(
-        "已重新发布并得到确认 {published} 条,已无法取回 {missing} 条 · published again and acknowledged: {published}; no longer there to publish: {missing}"
-    );
-    Ok(u8::from(missing > 0))
+    let missing = left.len();
+    let through = Replayed { through: last, left: if give_up { Vec::new() } else { left } };
+    letters::replayed(dir, &through)?;
+    tell!("已重新发布并得到确认 {published} 条 · published again and acknowledged: {published}");
+    if missing == 0 {
+        return Ok(0);
+    }
+    let stay = if give_up {
+        "taken from the list · 已移出列表"
+    } else {
+        "still in the list; --give-up takes them out · 仍在列表中，--give-up 可移出"
+    };
+    complain(&format!("{missing} could not be read (see above), {stay}"));
+    Ok(1)
 }
