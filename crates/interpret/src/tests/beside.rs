@@ -69,7 +69,7 @@ fn is_told_truly(published: &TypedPublication, prefix: &str) {
         }
         (Says::Mark(holds), "mark") => assert_eq!(*holds, !published.payload.is_empty()),
         (Says::Validity(now), "validity") => {
-            assert_eq!(text(&body, "/data_time"), Some(now.data_time.to_rfc3339()));
+            assert_eq!(text(&body, "/data_time"), Some(now.data_time.to_data_time()));
             assert_eq!((rest, body["readings"].as_object().unwrap().len()), (now.kind.name(), now.readings.len()));
             for (code, was, is) in &now.readings {
                 let reading = &body["readings"][code];
