@@ -28,6 +28,11 @@ pub trait DirLock: Send + Sync + Debug {}
 /// Errors are those of the system. Nothing is durable before the sync that belongs to it: a file's bytes before
 /// [`DiskFile::sync_data`], a file's name before [`Disk::sync_dir`].
 pub trait Disk: Send + Sync + Debug {
+    /// Whether it is used in real time. On a simulated disk nothing may depend on how long the machine takes.
+    fn is_in_real_time(&self) -> bool {
+        true
+    }
+
     /// Makes a folder and its parents; not an error if it exists.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Creates a file for writing that must not exist yet.

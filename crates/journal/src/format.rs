@@ -188,13 +188,16 @@ pub fn segment_name(first: u64) -> String {
     format!("{first:020}.seg")
 }
 
+/// Offsets end here: nothing is ever so long, and what has such a name is a stray file, not a segment.
+const FIRST_MAX: u64 = 1 << 62;
+
 /// The first record's offset of the segment with this name; `None` if it is no segment's name.
 pub(super) fn segment_first(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;
     if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    digits.parse().ok().filter(|first| *first > 0)
+    digits.parse().ok().filter(|first| (1..FIRST_MAX).contains(first))
 }
 
 #[cfg(test)]
@@ -251,6 +254,8 @@ mod tests {
             "0000000000000000001x.seg",
             "00000000000000000017",
             "99999999999999999999.seg",
+            "18446744073709551610.seg",
+            "04611686018427387904.seg",
         ] {
             assert_eq!(segment_first(wrong), None, "{wrong}");
         }

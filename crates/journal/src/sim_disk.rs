@@ -481,6 +481,10 @@ impl State {
 }
 
 impl Disk for SimDisk {
+    fn is_in_real_time(&self) -> bool {
+        false
+    }
+
     fn create_dir(&self, _dir: &Path) -> io::Result<()> {
         self.state().begin_whole()
     }

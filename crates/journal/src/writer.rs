@@ -318,16 +318,25 @@ impl Writer {
         let mut taken = VecDeque::new();
         let mut pending = VecDeque::new();
         let mut looked = self.mono();
+        let real = self.shared.place.disk.is_in_real_time();
         loop {
             let before = self.mono();
             let patience = match &self.trouble {
                 Some(trouble) => trouble.retry.saturating_sub(before).max(0),
+                // Nothing else may come for long: then the end is noted all the same.
+                None if self.marked + 1 != self.next && real => micros(MARK_EVERY),
                 None => micros(ROUND),
             };
             let closed = queue.take(&mut taken, Duration::from_micros(patience.unsigned_abs()));
             if taken.is_empty() && pending.is_empty() && !closed {
                 // By the same clock as all else: where time is simulated, nothing happens by itself.
-                if self.mono() - before >= patience {
+                let now = self.mono();
+                if now - before < patience {
+                    continue;
+                }
+                if self.trouble.is_none() && now - looked < micros(ROUND) {
+                    self.note_end(false);
+                } else {
                     self.look_around();
                     looked = self.mono();
                 }

@@ -19,6 +19,21 @@ fn what_is_settled_is_read_back_in_order_and_verifies() {
     assert!(disk.paths().len() > 3, "it took several segments");
 }
 
+/// Rot in what was acknowledged is told from an unfinished write by `tail`, also when nothing more comes.
+#[test]
+fn the_end_is_noted_though_nothing_more_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { dir: folder.path().into(), segment_size: 1 << 16, reserve: 0, ..Settings::default() };
+    let journal = open(Arc::new(OsDisk), &settings, Arc::default()).unwrap();
+    append(&journal, (1..=7).map(|n| entry(n, 90)).collect());
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let noted = || Slots::load(&OsDisk, &folder.path().join("tail"), &journal.id()).unwrap();
+    while noted() != Some(7) {
+        assert!(std::time::Instant::now() < until, "{:?}", noted());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn offsets_go_on_after_a_restart_and_the_chain_continues() {
     let disk = SimDisk::new(1, 1 << 20);
