@@ -112,11 +112,11 @@ fn mask_words(raw: &[u8], bytes: &mut [u8]) {
         let text = rest.get(..word).unwrap_or_default();
         let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         if is_secret(text.get(..letters).unwrap_or_default()) {
-            let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'-' | b'_' | b'/' | b'.');
+            let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'-' | b'_' | b'/' | b'.' | b';' | b',' | b'>' | b'|');
             let gap = if letters < word { 0 } else { rest.iter().skip(word).take_while(blank).count() };
             let begin = at + letters + gap;
             let behind = raw.get(begin..).unwrap_or_default();
-            let ends = |byte: &&u8| !matches!(byte, b';' | b',' | b'&' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'/');
+            let ends = |byte: &&u8| !matches!(byte, b';' | b',' | b'&' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'/' | b'<');
             let length = behind.iter().take_while(ends).count();
             let is_field = behind.get(..length).unwrap_or_default().contains(&b'=');
             if (gap > 0 || letters < word) && !is_field {
@@ -127,11 +127,25 @@ fn mask_words(raw: &[u8], bytes: &mut [u8]) {
     }
 }
 
+/// Whether a field's name is an item's (`NewPW-Info`) whose code is the name of a secret.
+fn is_item_of_secret(before: &[u8]) -> bool {
+    let end = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b' '));
+    let begin = before.iter().rposition(end).map_or(0, |at| at + 1);
+    let name = before.get(begin..).unwrap_or_default();
+    name.iter().rposition(|byte| *byte == b'-').is_some_and(|at| {
+        let code = name.get(..at).unwrap_or_default();
+        is_secret(code) || code.rsplit(|byte| *byte == b' ').next().is_some_and(is_secret)
+    })
+}
+
 /// Whether what ends here is a name whose value is hidden. Of JSON only names in quotes are names.
 fn hides(before: &[u8], json: bool, torn: bool) -> bool {
     let before = before.trim_ascii_end();
     if json && before.last() != Some(&b'"') {
         return false;
+    }
+    if is_item_of_secret(before) {
+        return true;
     }
     let mut name = [0; ENDING_MAX];
     let mut left = ENDING_MAX;
@@ -291,6 +305,13 @@ mod tests {
             "\u{5bc6}\u{7801}PW s3cr3t",
             "pw_s3cr3t",
             "a;SK\ts3cr3t;b",
+            "NewPW-Info=s3cr3t",
+            "a;newSK-Rtd = s3cr3t,b=1",
+            "x=1;PW-Flag:s3cr3t",
+            "a;NewPW;s3cr3t;b=1",
+            "NewSK,s3cr3t",
+            "<NewSK>s3cr3t</NewSK>",
+            "PW|s3cr3t",
         ] {
             for shown in [masked(text.as_bytes()), masked_whole(text.as_bytes())] {
                 let shown = String::from_utf8(shown).unwrap();
@@ -300,7 +321,7 @@ mod tests {
             assert!(may_hold(text.as_bytes()), "{text}");
         }
         assert_eq!(masked_whole(b"foo PW123456 bar"), b"foo PW****** bar");
-        for text in ["=57.3", "=20.1;x", "K=5", "SK-Rtd=5", "SKCreateTime=1", "task 5 done", "hello, world"] {
+        for text in ["=57.3", "=20.1;x", "K=5", "SKCreateTime=1", "task 5 done", "hello, world"] {
             assert_eq!(masked_whole(text.as_bytes()), text.as_bytes(), "{text}");
         }
     }

@@ -316,12 +316,12 @@ fn write_reading(
     let textual = reading.factor.is_some_and(|factor| factor.textual);
     let mut unspoken = false;
     for cell in report.cells(reading).filter(|cell| !cell.earlier) {
-        unspoken |= write_cell(out, cell, textual, multiplier, deviations);
+        unspoken |= write_cell(out, (hides(reading), cell), textual, multiplier, deviations);
     }
     if unspoken {
         write_texts(out, report, reading, textual, deviations);
     }
-    if reading.twice {
+    if reading.twice && !hides(reading) {
         out.extend_from_slice(b",\"earlier\":");
         let earlier = report.cells(reading).filter(|cell| cell.earlier).map(|cell| (cell.said, cell.value));
         write_earlier(out, earlier, deviations);
@@ -359,10 +359,15 @@ fn write_reported(out: &mut Vec<u8>, report: &Report<'_>, reading: &Reading<'_>)
     out.push(b'}');
 }
 
+/// Whether all that is said of a reading is hidden: its code is the name of a password or key.
+fn hides(reading: &Reading<'_>) -> bool {
+    reading.factor.is_none() && is_secret(reading.code)
+}
+
 /// Appends one field; true if its value could not be said in its place and belongs to `text`.
 fn write_cell(
     out: &mut Vec<u8>,
-    cell: &Cell<'_>,
+    (hidden, cell): (bool, &Cell<'_>),
     textual: bool,
     multiplier: Option<Multiplier>,
     deviations: &mut Deviations,
@@ -372,8 +377,8 @@ fn write_cell(
         return false;
     }
     write_key(out, cell, b',');
-    // No name of the standard is that of a secret.
-    if cell.name.is_none() && is_secret(cell.said) {
+    // No name of the standard is that of a secret, and no code.
+    if hidden || cell.name.is_none() && is_secret(cell.said) {
         out.extend_from_slice(HIDDEN);
         return false;
     }
@@ -435,7 +440,8 @@ fn write_why(out: &mut Vec<u8>, report: &Report<'_>, reading: &Reading<'_>) {
     let mut begin = |out: &mut Vec<u8>| {
         out.extend_from_slice(if std::mem::replace(&mut begun, true) { b"," } else { b",\"why\":{" });
     };
-    let unsaid = |cell: &&Cell<'_>| !cell.earlier && cell.why.is_some() && !is_secret(cell.said);
+    let hidden = hides(reading);
+    let unsaid = |cell: &&Cell<'_>| !hidden && !cell.earlier && cell.why.is_some() && !is_secret(cell.said);
     for cell in report.cells(reading).filter(unsaid) {
         let Some(why) = cell.why else { continue };
         begin(out);
@@ -466,7 +472,8 @@ fn write_texts(
 ) {
     out.extend_from_slice(b",\"text\":{");
     let mut before = None;
-    for cell in report.cells(reading).filter(|cell| !cell.earlier && !is_secret(cell.said)) {
+    let hidden = hides(reading);
+    for cell in report.cells(reading).filter(|cell| !hidden && !cell.earlier && !is_secret(cell.said)) {
         let unspoken = match cell.name.map(|name| name.class) {
             Some(Class::Flag | Class::Text) => false,
             Some(Class::Time) => !Moment::is_plain(cell.value) || Moment::read(cell.value).is_none(),
@@ -493,6 +500,7 @@ fn write_texts(
 fn write_flag(out: &mut Vec<u8>, reading: &Reading<'_>, judged: Option<&Judged>, deviations: &mut Deviations) {
     out.extend_from_slice(b",\"flag\":");
     match reading.flag {
+        Some(_) if hides(reading) => out.extend_from_slice(HIDDEN),
         Some(flag) => said(out, flag, deviations),
         None => out.extend_from_slice(b"null"),
     }
