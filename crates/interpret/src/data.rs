@@ -379,7 +379,9 @@ fn write_cell(
     write_key(out, cell, b',');
     // No name of the standard is that of a secret, and no code.
     if hidden || cell.name.is_none() && is_secret(cell.said) {
-        out.extend_from_slice(HIDDEN);
+        // What is a number everywhere else is none here.
+        let text = cell.name.is_none() || class == Some(Class::Text);
+        out.extend_from_slice(if text { HIDDEN } else { b"null" });
         return false;
     }
     match class {
