@@ -104,7 +104,8 @@ fn json_is_filtered_by_station_and_kind() {
     assert_eq!(ledger["days"][0]["gateway_down"], 0);
     assert!(gap["from"].as_str().unwrap().starts_with("2026-06-01T09:00:00"));
     assert_eq!(json(&["--kind", "day", "--all"])["ledgers"][0]["mn"], "B");
-    assert_eq!(json(&["--mn", "nobody"])["ledgers"].as_array().unwrap().len(), 0);
+    let (code, _, said) = run(&["gaps", "--config", "g.toml", "--json", "--mn", "nobody"], at.path());
+    assert!(code == 69 && said.contains("no such station nobody"), "{said}");
 }
 
 #[test]
