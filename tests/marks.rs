@@ -294,13 +294,13 @@ fn what_the_journal_no_longer_holds_is_said() {
 fn what_cannot_be_answered_says_why() {
     let written = Written::story();
     for (arguments, code, says) in [
-        (&["explain", "--mn", "M9", "--at", "2026-06-01 10:00"][..], 69, "no station M9"),
+        (&["explain", "--mn", "M9", "--at", "2026-06-01 10:00"][..], 69, "no such station M9"),
         (&["explain", "--mn", "M2", "--at", "2026-06-01 10:00"], 69, "nearest: none"),
         (&["explain", "--mn", "M1", "--at", "2026-06-01 15:00"], 69, "nearest: 2026-06-01T10:29:00.000+08:00"),
         (&["explain", "--mn", "M1", "--at", "2026-06-01 05:00"], 69, "nearest: 2026-06-01T10:00:00.000+08:00"),
         (&["explain", "--mn", "M1", "--at", "2026-06-01 10:00", "--factor", "a34013"], 69, "of a34013"),
         (&["explain", "--mn", "M1", "--at", "noon"], 64, "is no time"),
-        (&["list", "--mn", "M9"], 69, "no station M9"),
+        (&["list", "--mn", "M9"], 69, "no such station M9"),
     ] {
         let (found, _, said) = written.ask(arguments);
         assert!(found == code && said.contains(says), "{arguments:?}: {found} {said}");

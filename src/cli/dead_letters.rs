@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CONFIG, FAULT, IO, complain, log, tell};
 use crate::config::{self, Config};
-use crate::gateway::dead_letters::{self as letters, Listed, Replayed};
+use crate::gateway::dead_letters::{self as letters, LettersReplayed, Listed};
 use hj212_mqtt::{self as mqtt, State};
 
 #[derive(Debug, clap::Subcommand)]
@@ -155,7 +155,7 @@ fn replay(config: &Config, wait: Duration, give_up: bool) -> Result<u8, String> 
         Ok::<_, String>((published, left))
     })?;
     let missing = left.len();
-    let through = Replayed { through: last, left: if give_up { Vec::new() } else { left } };
+    let through = LettersReplayed { through: last, left: if give_up { Vec::new() } else { left } };
     letters::replayed(dir, &through)?;
     tell!("已重新发布并得到确认 {published} 条 · published again and acknowledged: {published}");
     if missing == 0 {

@@ -112,11 +112,13 @@ fn mask_words(raw: &[u8], bytes: &mut [u8]) {
         let text = rest.get(..word).unwrap_or_default();
         let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         if is_secret(text.get(..letters).unwrap_or_default()) {
-            let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'-' | b'_' | b'/' | b'.' | b';' | b',' | b'>' | b'|');
+            let blank =
+                |byte: &&u8| matches!(byte, b' ' | b'\t' | b'-' | b'_' | b'/' | b'.' | b';' | b',' | b'>' | b'|');
             let gap = if letters < word { 0 } else { rest.iter().skip(word).take_while(blank).count() };
             let begin = at + letters + gap;
             let behind = raw.get(begin..).unwrap_or_default();
-            let ends = |byte: &&u8| !matches!(byte, b';' | b',' | b'&' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'/' | b'<');
+            let ends =
+                |byte: &&u8| !matches!(byte, b';' | b',' | b'&' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'/' | b'<');
             let length = behind.iter().take_while(ends).count();
             let is_field = behind.get(..length).unwrap_or_default().contains(&b'=');
             if (gap > 0 || letters < word) && !is_field {

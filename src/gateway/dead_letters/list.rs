@@ -64,20 +64,20 @@ impl Listed {
 
 /// Which letters were published after all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Replayed {
+pub struct LettersReplayed {
     /// All up to this one,
     pub through: u64,
     /// but for these.
     pub left: Vec<u64>,
 }
 
-impl Replayed {
-    fn load(derived: &Derived, id: &[u8; 16]) -> Replayed {
+impl LettersReplayed {
+    fn load(derived: &Derived, id: &[u8; 16]) -> LettersReplayed {
         let read = derived.load(REPLAYED).and_then(|bytes| {
             let (through, rest) = bytes.split_first_chunk::<8>()?;
             let (own, left) = rest.split_first_chunk::<16>()?;
             let left = left.as_chunks::<8>().0.iter().map(|offset| u64::from_le_bytes(*offset)).collect();
-            (own == id).then_some(Replayed { through: u64::from_le_bytes(*through), left })
+            (own == id).then_some(LettersReplayed { through: u64::from_le_bytes(*through), left })
         });
         read.unwrap_or_default()
     }
@@ -125,12 +125,12 @@ impl List {
     }
 
     /// Up to where letters have been replayed.
-    pub(super) fn replayed(&self, derived: &Derived) -> Replayed {
-        Replayed::load(derived, &self.journal)
+    pub(super) fn replayed(&self, derived: &Derived) -> LettersReplayed {
+        LettersReplayed::load(derived, &self.journal)
     }
 
     /// Takes out what was replayed.
-    pub(super) fn forget(&mut self, replayed: &Replayed) -> bool {
+    pub(super) fn forget(&mut self, replayed: &LettersReplayed) -> bool {
         let before = (self.letters.len(), self.dropped);
         self.letters.retain(|letter| !replayed.has(letter.offset));
         if self.dropped_last <= replayed.through {
@@ -140,7 +140,7 @@ impl List {
     }
 
     /// Forgets what was beyond `last`, the end of the journal when it was opened: new records get those offsets.
-    pub(super) fn cut(&mut self, last: Offset, replayed: &mut Replayed) {
+    pub(super) fn cut(&mut self, last: Offset, replayed: &mut LettersReplayed) {
         self.letters.retain(|letter| letter.offset <= last.0);
         self.through = self.through.min(last.0);
         self.dropped_last = self.dropped_last.min(last.0);
@@ -166,7 +166,7 @@ impl List {
         &mut self,
         disk: &Arc<dyn Disk>,
         dir: &Path,
-        replayed: &Replayed,
+        replayed: &LettersReplayed,
         cursor: Offset,
     ) -> Result<u64, ReadError> {
         let passed = |of: u64| of <= cursor.0;
@@ -267,7 +267,7 @@ pub fn dropped(dir: &Path, list: &List) -> Result<Vec<Listed>, String> {
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn replayed(dir: &Path, replayed: &Replayed) -> Result<(), String> {
+pub fn replayed(dir: &Path, replayed: &LettersReplayed) -> Result<(), String> {
     let (derived, _) = place(dir)?;
     let stored = replayed.store(&derived, &derived.journal_id());
     stored.map_err(|error| format!("{}: {error}", dir.join(REPLAYED).display()))

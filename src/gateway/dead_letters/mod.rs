@@ -34,7 +34,7 @@ use hj212_journal::{Disk, Health, Holder, Journal, Offset, OsDisk, ReadItem};
 use hj212_model::message::{DEAD_LETTER_MAX, DeadLetter, Publication, Record, notice};
 use hj212_model::telemetry::{Counter, Telemetry};
 use hj212_mqtt::Letter;
-pub use list::{List, Listed, Replayed, dropped, list, publication, replayed};
+pub use list::{LettersReplayed, List, Listed, dropped, list, publication, replayed};
 
 /// Letters in the list.
 pub const LETTERS_MAX: usize = 1000;

@@ -120,9 +120,9 @@ fn whatever_becomes_of_its_file_the_list_is_what_the_journal_says() {
     std::fs::remove_file(&file).unwrap();
     assert_eq!(place.listed(), ["one", "two", "three"]);
     // What is replayed is known without the list.
-    replayed(place.dir(), &Replayed { through: two, left: vec![one] }).unwrap();
+    replayed(place.dir(), &LettersReplayed { through: two, left: vec![one] }).unwrap();
     assert_eq!(place.listed(), ["one", "three"]);
-    replayed(place.dir(), &Replayed { through: three, left: Vec::new() }).unwrap();
+    replayed(place.dir(), &LettersReplayed { through: three, left: Vec::new() }).unwrap();
     assert!(place.listed().is_empty());
 }
 
@@ -212,7 +212,7 @@ fn what_falls_out_of_the_list_is_found_for_the_replay() {
     let known = list(place.dir()).unwrap();
     let fallen = dropped(place.dir(), &known).unwrap();
     assert_eq!(fallen.iter().map(|letter| letter.bytes).collect::<Vec<_>>(), [1, 1, 1]);
-    replayed(place.dir(), &Replayed { through: last, left: Vec::new() }).unwrap();
+    replayed(place.dir(), &LettersReplayed { through: last, left: Vec::new() }).unwrap();
     let known = list(place.dir()).unwrap();
     assert_eq!((known.letters.len(), known.dropped), (0, 0));
 }
@@ -227,7 +227,7 @@ fn a_journal_that_lost_its_end_has_no_letters_of_there() {
     place.derived.store_cursor(Offset(letter)).unwrap();
     let mut known_all = list(place.dir()).unwrap();
     assert_eq!(known_all.letters.len(), 1);
-    let mut done = Replayed { through: letter + 50, left: Vec::new() };
+    let mut done = LettersReplayed { through: letter + 50, left: Vec::new() };
     known_all.cut(Offset(letter - 1), &mut done);
     assert_eq!((known_all.letters.len(), known_all.through, done.through), (0, letter - 1, letter - 1));
     known.cut(Offset(letter), &mut done);
