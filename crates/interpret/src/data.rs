@@ -516,6 +516,8 @@ fn write_flag(out: &mut Vec<u8>, reading: &Reading<'_>, judged: Option<&Judged>,
         out.extend_from_slice(b",\"validity\":");
         json::string(out, special.name());
     }
+    // An unknown flag names a mark by its text.
+    let judged = judged.filter(|_| !hides(reading));
     out.extend_from_slice(b",\"marks\":");
     write_names(out, judged.map_or(&[], |judged| &judged.marks));
     let Some(judged) = judged else { return };
